@@ -1,0 +1,162 @@
+// Who may import whom, as data, and the check that holds the sources to it. `bun run check` prints what it finds and
+// test/imports.test.ts fails on it. It reads imports only: what an import is used for, the compiler and reviewers see.
+import { readFileSync } from "node:fs"
+import { isBuiltin } from "node:module"
+import { dirname, join, normalize } from "node:path"
+
+export interface ImportRule {
+  /** The packages it holds for: a folder, or a folder's children (`packages/backends/*`). */
+  readonly folder: string
+  /** Modules of the workspace that may be imported; `…/*` stands for every subpath. */
+  readonly workspace: ReadonlyArray<string>
+  /** Packages from elsewhere that may be imported; without it, every declared one. */
+  readonly external?: ReadonlyArray<string>
+  /** Sources (not tests) that run on every platform: they import no `node:` or `bun` module and use no such global. */
+  readonly withoutGlobals?: ReadonlyArray<string>
+  /** What to do instead. */
+  readonly instead: string
+}
+
+export const rules: ReadonlyArray<ImportRule> = [
+  {
+    folder: "packages/core",
+    workspace: [],
+    external: ["effect", "fast-check"],
+    withoutGlobals: ["Buffer", "Bun", "Deno", "document", "navigator", "process", "require", "window"],
+    instead: "core runs everywhere and knows no backend: take what it needs as an argument or an Effect service",
+  },
+  {
+    folder: "packages/backends/*",
+    workspace: ["@spikeroute/core", "@spikeroute/core/*"],
+    instead: "a backend knows only core: move what backends share into core, and compose in an app",
+  },
+  {
+    folder: "packages/datasets",
+    workspace: ["@spikeroute/core/random"],
+    instead: "datasets know of core only its random keys: compose the rest in an app",
+  },
+  { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
+  { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
+]
+
+/** Packages whose barrel costs too much at start: imported by subpath only. */
+export const subpathOnly: ReadonlyArray<string> = ["@effect/platform-node"]
+
+/** The parts of a package.json that the rules read. */
+export interface Manifest {
+  readonly name: string
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+
+export interface Package {
+  /** Relative to the repository; "." is its root. */
+  readonly folder: string
+  readonly manifest: Manifest
+}
+
+const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8"))
+
+/** The root and every package of the workspace that lies in `repository`. */
+export const packages = (repository: string): ReadonlyArray<Package> => {
+  const root: Manifest & { readonly workspaces: ReadonlyArray<string> } = readJson(join(repository, "package.json"))
+  const folders = root.workspaces.flatMap((pattern) => [
+    ...new Bun.Glob(`${pattern}/package.json`).scanSync({ cwd: repository }),
+  ])
+  return [
+    { folder: ".", manifest: root },
+    ...folders.sort().map((path) => ({ folder: dirname(path), manifest: readJson(join(repository, path)) })),
+  ]
+}
+
+// A comment, a template, a regular expression or a string is passed over; what is left of `from "…"` and `import("…")`
+// is captured. Bun's scanner alone would not do: it drops type-only imports.
+const importText =
+  /\/\/.*|\/\*[\s\S]*?\*\/|`(?:\\[\s\S]|[^\\`])*`|(?<=[=(,:;!&|?{}[\n]\s*)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/|\b(?:from|import\s*\(?)\s*(["'])([^"'\n]+)\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g
+
+/** Every module that the source text imports, types included. */
+export const importsOf = (source: string): ReadonlySet<string> => {
+  const scanned = new Bun.Transpiler({ loader: "ts" }).scanImports(source).map(({ path }) => path)
+  const typed = Array.from(source.matchAll(importText), ([, , path]) => path).filter((path) => path !== undefined)
+  return new Set([...scanned, ...typed])
+}
+
+/** Those of the names that the source text uses as globals: its own variables and words in strings are not. */
+const globalsOf = (source: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const mark = "$global$"
+  const define = Object.fromEntries(
+    names.flatMap((name) => [
+      [name, mark + name],
+      [`globalThis.${name}`, mark + name],
+    ]),
+  )
+  const marked = new Bun.Transpiler({ loader: "ts", deadCodeElimination: false, define }).transformSync(source)
+  return names.filter((name) => new RegExp(`\\$global\\$${name}\\b`).test(marked))
+}
+
+const isTest = (path: string) => /(^|\/)test\/|\.test\.tsx?$/.test(path)
+const holds = (path: string, folder: string) => folder === "." || path === folder || path.startsWith(`${folder}/`)
+const ownerOf = (path: string, all: ReadonlyArray<Package>) =>
+  all.reduce((best, each) => (holds(path, each.folder) && each.folder.length >= best.folder.length ? each : best))
+const allows = (allowed: string, path: string) =>
+  allowed.endsWith("/*") ? path.startsWith(allowed.slice(0, -1)) : path === allowed
+const packageName = (path: string) =>
+  path
+    .split("/")
+    .slice(0, path.startsWith("@") ? 2 : 1)
+    .join("/")
+
+/** What is wrong with the imports of one file: a sentence for each. */
+export const violations = (path: string, source: string, all: ReadonlyArray<Package>): ReadonlyArray<string> => {
+  const { folder, manifest } = ownerOf(path, all)
+  const rule = rules.find((each) => each.folder === folder || each.folder === `${dirname(folder)}/*`)
+  if (rule === undefined)
+    return [`${path}: no import rule for ${folder}: add it to the table in scripts/import-rules.ts`]
+
+  const shipped = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies }
+  const declared = isTest(path) || folder === "." ? { ...shipped, ...manifest.devDependencies } : shipped
+  const withoutGlobals = isTest(path) ? undefined : rule.withoutGlobals
+
+  const wrong = (imported: string): string | undefined => {
+    if (imported.startsWith(".")) {
+      const target = ownerOf(normalize(join(dirname(path), imported)), all)
+      return target.folder === folder ? undefined : `reaches into ${target.folder}: import ${target.manifest.name}`
+    }
+    if (/^(bun|node)(:|$)/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
+    const name = packageName(imported)
+    if (name === manifest.name) return undefined
+    if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"
+    if (all.some((each) => each.manifest.name === name)) {
+      if (!rule.workspace.some((allowed) => allows(allowed, imported))) return rule.instead
+    } else if (rule.external && !rule.external.includes(name)) return rule.instead
+    return name in declared ? undefined : `declare ${name} in ${join(folder, "package.json")}`
+  }
+
+  const found: Array<string> = []
+  try {
+    for (const imported of importsOf(source)) {
+      const why = wrong(imported)
+      if (why) found.push(`${path}: imports "${imported}": ${why}`)
+    }
+    for (const name of withoutGlobals ? globalsOf(source, withoutGlobals) : []) {
+      found.push(`${path}: uses the global ${name}: ${rule.instead}`)
+    }
+  } catch (cause) {
+    found.push(`${path}: cannot be read: ${cause}`)
+  }
+  return found
+}
+
+/** What is wrong with the imports of the whole repository. */
+export const check = (repository: string): { readonly files: number; readonly found: ReadonlyArray<string> } => {
+  const all = packages(repository)
+  const files = [...new Bun.Glob("{packages,apps,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository })]
+    .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path))
+    .sort()
+  return {
+    files: files.length,
+    found: files.flatMap((path) => violations(path, readFileSync(join(repository, path), "utf8"), all)),
+  }
+}
