@@ -1,0 +1,141 @@
+/**
+ * The reference backend: runs the kernels' own reference implementations, in plain TypeScript, in one arena.
+ *
+ * It is the oracle that other backends are held against, and it runs everywhere. It is not fast: spikes are unpacked to numbers
+ * for every kernel that reads them.
+ */
+import {
+  type AnyKernel,
+  Backend,
+  BackendError,
+  type Executable,
+  kernels,
+  type Operand,
+  Program,
+  type Ref,
+  Shape,
+  Spikes,
+  UnsupportedKernelError,
+} from "@spikeroute/core"
+import { Effect, Layer } from "effect"
+
+const name = "reference"
+
+const fail = (reason: string) => new BackendError({ backend: name, reason })
+
+/** Segments that begin with the input of their time step. */
+const feeding = new Set(["forward", "train", "keep"])
+
+const make = (program: Program.Program): Executable => {
+  const arena = new ArrayBuffer(program.arenaBytes)
+  const byName = new Map(program.buffers.map((buffer, i) => [buffer.name, i]))
+  const views = program.buffers.map((buffer) =>
+    Array.from({ length: buffer.slots }, (_, slot) => view(arena, buffer, buffer.offset + slot * buffer.stride)),
+  )
+  const at = (ref: Ref, t: number): View => {
+    const buffer = program.buffers[ref.buffer] as Program.Buffer
+    return views[ref.buffer]![Program.slotOf(buffer, ref, t)] as View
+  }
+  const find = (bufferName: string, t: number): View => {
+    const index = byName.get(bufferName)
+    if (index === undefined) throw fail(`the program has no buffer ${bufferName}`)
+    return at({ buffer: index }, t)
+  }
+
+  const execute = (instruction: Program.Instruction, t: number): void => {
+    const kernel = kernels.get(instruction.kernel) as AnyKernel
+    const operands: Record<string, Operand> = {}
+    const stores: Array<() => void> = []
+    for (const [operand, ref] of Object.entries(instruction.operands)) {
+      const access = kernel.operands[operand] as string
+      const target = at(ref, t)
+      if (access.startsWith("gradient") && !ref.accumulate) target.words.fill(0)
+      const data = target.load()
+      operands[operand] = { shape: target.shape, data }
+      if (!access.startsWith("read")) stores.push(() => target.store(data))
+    }
+    kernel.run(operands, instruction.attributes)
+    for (const store of stores) store()
+  }
+
+  const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
+    const stride = Shape.size(find(Program.bufferNames.input, 0).shape)
+    for (const { segment, t } of calls) {
+      if (frames && feeding.has(segment))
+        find(Program.bufferNames.input, t).store(frames.subarray(t * stride, (t + 1) * stride))
+      for (const instruction of program.segments[segment]) execute(instruction, t)
+    }
+  }
+
+  const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> =>
+    Effect.try({ try: body, catch: (error) => (error instanceof BackendError ? error : fail(String(error))) })
+
+  return {
+    program,
+    allocatedBytes: () => arena.byteLength,
+    write: (bufferName, values) =>
+      attempt(() => {
+        const target = find(bufferName, 0)
+        const expected = values instanceof Uint32Array ? target.words.length : Shape.size(target.shape)
+        if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
+        if (values instanceof Uint32Array) target.words.set(values)
+        else target.store(values)
+      }),
+    read: (bufferName, t = 0) => attempt(() => find(bufferName, t).load().slice()),
+    run: (calls, frames) => attempt(() => run(calls, frames)),
+  }
+}
+
+/** One slot of a buffer: `load` gives its numbers (its own memory where they are float32), `store` puts them back. */
+interface View {
+  readonly shape: ReadonlyArray<number>
+  readonly words: Uint32Array
+  readonly load: () => Float32Array
+  readonly store: (values: Float32Array) => void
+}
+
+const view = (arena: ArrayBuffer, { shape, elements }: Program.Buffer, offset: number): View => {
+  const words = new Uint32Array(arena, offset, Spikes.byteLength(shape, elements) / 4)
+  if (elements !== "spikes") {
+    const floats = new Float32Array(arena, offset, words.length)
+    return {
+      shape,
+      words,
+      load: () => floats,
+      store: (values) => {
+        if (values !== floats) floats.set(values)
+      },
+    }
+  }
+  const channels = shape.at(-1) ?? 1
+  return {
+    shape,
+    words,
+    load: () => {
+      const values = new Float32Array(Shape.size(shape))
+      Spikes.unpack(words, channels, values)
+      return values
+    },
+    store: (values) => Spikes.pack(values, channels, words),
+  }
+}
+
+/** The reference backend. */
+export const layer: Layer.Layer<Backend> = Layer.succeed(
+  Backend,
+  Backend.of({
+    name,
+    description: "plain TypeScript, one thread",
+    prepare: (program) =>
+      Effect.suspend(() => {
+        const missing = new Set(
+          Object.values(program.segments).flatMap((segment) =>
+            segment.map(({ kernel }) => kernel).filter((kernel) => !kernels.has(kernel)),
+          ),
+        )
+        return missing.size > 0
+          ? Effect.fail(new UnsupportedKernelError({ backend: name, kernels: [...missing] }))
+          : Effect.succeed(make(program))
+      }),
+  }),
+)

@@ -1,0 +1,38 @@
+/**
+ * A backend prepares a program into something that runs.
+ *
+ * It knows nothing of spiking networks beyond the kernels; the memory that it takes belongs to a scope. To add one: implement
+ * {@link Backend}, and run the conformance suite of `@spikeroute/core/testing`.
+ */
+import { Context, type Effect, type Scope } from "effect"
+import type { BackendError, UnsupportedKernelError } from "../errors.ts"
+import type { Call, Program } from "../program/program.ts"
+
+/** A program on a machine, with its memory. */
+export interface Executable {
+  readonly program: Program
+  /** Bytes of memory taken, at their peak so far. */
+  readonly allocatedBytes: () => number
+  /** Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). */
+  readonly write: (buffer: string, values: Float32Array | Uint32Array) => Effect.Effect<void, BackendError>
+  /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`. */
+  readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
+  /**
+   * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …], and each forward step first puts its frame
+   * into the input buffer; otherwise the input is what was written.
+   */
+  readonly run: (calls: ReadonlyArray<Call>, frames?: Float32Array) => Effect.Effect<void, BackendError>
+}
+
+export class Backend extends Context.Service<
+  Backend,
+  {
+    readonly name: string
+    /** For people: the engine's version, threads, vector instructions. */
+    readonly description: string
+    /** Takes memory for a program until the scope closes. A kernel that is lacking is an error here, never at run. */
+    readonly prepare: (
+      program: Program,
+    ) => Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope>
+  }
+>()("@spikeroute/core/Backend") {}

@@ -1,0 +1,25 @@
+/** Kernels that are no op of a graph: clearing memory, counting spikes. */
+import { elementwise, make as kernel, noCost } from "./kernel.ts"
+import { size } from "./shape.ts"
+
+/** target = 0 */
+export const zero = kernel()({
+  name: "zero",
+  operands: { target: "write" },
+  cost: () => noCost,
+  run: ({ target }) => {
+    target.data.fill(0)
+  },
+})
+
+/** metrics[index] += mean(spikes)/T: after T steps, the layer's firing rate. */
+export const firingRate = kernel<{ readonly index: number; readonly timeSteps: number }>()({
+  name: "spikes.rate",
+  operands: { spikes: "read", metrics: "update" },
+  cost: ({ spikes }) => elementwise(size(spikes.shape), 0, 1),
+  run: ({ spikes, metrics }, { index, timeSteps }) => {
+    let count = 0
+    for (let i = 0; i < spikes.data.length; i++) count += spikes.data[i]!
+    metrics.data[index]! += count / spikes.data.length / timeSteps
+  },
+})

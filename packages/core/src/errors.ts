@@ -1,0 +1,83 @@
+/** Errors of the core: tagged for programs, one clear line for people. */
+import { Data } from "effect"
+
+/** The graph cannot be built: shapes that do not fit, a name used twice, an attribute out of range. */
+export class GraphError extends Data.TaggedError("GraphError")<{
+  /** The node at fault, by name. */
+  readonly node: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `${this.node}: ${this.reason}`
+  }
+}
+
+/** The policy cannot be used, alone or with this number of time steps. */
+export class PolicyError extends Data.TaggedError("PolicyError")<{
+  readonly policy: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `policy ${this.policy}: ${this.reason}`
+  }
+}
+
+/** The program cannot be compiled, or a compiled one is not well formed. */
+export class ProgramError extends Data.TaggedError("ProgramError")<{ readonly reason: string }> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/** The backend lacks a kernel that the program needs. */
+export class UnsupportedKernelError extends Data.TaggedError("UnsupportedKernelError")<{
+  readonly backend: string
+  readonly kernels: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    return `backend ${this.backend} has no kernel ${this.kernels.join(", ")}; use backend reference, which has them all`
+  }
+}
+
+/** The backend cannot run on this machine or in this runtime. */
+export class BackendUnavailableError extends Data.TaggedError("BackendUnavailableError")<{
+  readonly backend: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `backend ${this.backend} cannot run here: ${this.reason}`
+  }
+}
+
+/** A read, a write or a run failed inside a backend. */
+export class BackendError extends Data.TaggedError("BackendError")<{
+  readonly backend: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `backend ${this.backend}: ${this.reason}`
+  }
+}
+
+/** A file of tensors cannot be read, or does not belong to this graph. */
+export class CheckpointError extends Data.TaggedError("CheckpointError")<{
+  /** The file, where there is one. */
+  readonly file?: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return this.file === undefined ? this.reason : `${this.file}: ${this.reason}`
+  }
+}
+
+/** Training came to a loss that is not a finite number. */
+export class NonFiniteLossError extends Data.TaggedError("NonFiniteLossError")<{
+  readonly epoch: number
+  readonly batch: number
+  /** The first layer, in order of execution, whose values are not finite. */
+  readonly layer: string
+}> {
+  override get message(): string {
+    return `the loss is not finite at batch ${this.batch} of epoch ${this.epoch}; the first non-finite values are in ${this.layer}: lower the learning rate`
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * A graph: what a network computes at one time step, as data.
+ *
+ * Values have names: `input`, the parameters', the nodes'. Nodes stand in order of execution. Time, batch and gradients are not
+ * in the graph: the program adds them.
+ */
+
+import type { ValueType } from "../op.ts"
+import type { Shape } from "../shape.ts"
+
+/** How a parameter starts; `uniform` is over [−bound, bound]. */
+export type Initializer =
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "uniform"; readonly bound: number }
+  | { readonly kind: "normal"; readonly standardDeviation: number }
+
+export interface Parameter {
+  readonly name: string
+  readonly shape: Shape
+  readonly initializer: Initializer
+  /** A weight is trained; a statistic is kept by the network itself (the running mean of batch norm). */
+  readonly role: "weight" | "statistic"
+}
+
+export interface Node {
+  readonly name: string
+  /** The op, by its name in the table of ops. */
+  readonly op: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  /** Names of values, in the order of the op's inputs. */
+  readonly inputs: ReadonlyArray<string>
+}
+
+export interface Graph {
+  /** Shape of one sample at one time step: `[height, width, channels]` for images. */
+  readonly input: Shape
+  readonly parameters: ReadonlyArray<Parameter>
+  readonly nodes: ReadonlyArray<Node>
+  /** The node whose output is the read-out. */
+  readonly output: string
+  /** The type of every value, by name. */
+  readonly types: ReadonlyMap<string, ValueType>
+}
+
+/** The value that stands for the data. */
+export const inputName = "input"
+
+/** The number of trained numbers. */
+export const parameterCount = (graph: Graph): number =>
+  graph.parameters
+    .filter(({ role }) => role === "weight")
+    .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0)

@@ -1,0 +1,86 @@
+/**
+ * The safetensors format: 8 bytes little-endian length of a JSON header, the header, then the tensors' bytes. The header maps a
+ * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. Float32 alone is read and written.
+ */
+import { Effect, Schema } from "effect"
+import { CheckpointError } from "../errors.ts"
+import { format, type Shape, size } from "../shape.ts"
+
+export interface StoredTensor {
+  readonly shape: Shape
+  readonly values: Float32Array
+}
+
+export interface TensorFile {
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** The bytes of a file; tensors stand in the order of the map. */
+export const encode = ({ tensors, metadata }: TensorFile): Uint8Array<ArrayBuffer> => {
+  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {}
+  let at = 0
+  for (const [name, { shape, values }] of tensors) {
+    header[name] = { dtype: "F32", shape, data_offsets: [at, at + values.byteLength] }
+    at += values.byteLength
+  }
+  const text = JSON.stringify(header)
+  const json = new TextEncoder().encode(text + " ".repeat(-new TextEncoder().encode(text).length & 7))
+  const bytes = new Uint8Array(8 + json.length + at)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true)
+  bytes.set(json, 8)
+  let offset = 8 + json.length
+  for (const { values } of tensors.values()) {
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset)
+    offset += values.byteLength
+  }
+  return bytes
+}
+
+const Entry = Schema.Struct({
+  dtype: Schema.String,
+  shape: Schema.Array(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  data_offsets: Schema.Tuple([Schema.Int, Schema.Int]),
+})
+
+const isEntry = Schema.is(Entry)
+const isMetadata = Schema.is(Schema.Record(Schema.String, Schema.String))
+
+/** Reads a file's bytes; `file` is its name, for errors. */
+export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFile, CheckpointError> =>
+  Effect.suspend(() => {
+    const fail = (reason: string) => Effect.fail(new CheckpointError({ file, reason }))
+    if (bytes.length < 8)
+      return fail(`truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`)
+    const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const length = Number(data.getBigUint64(0, true))
+    if (length > bytes.length - 8)
+      return fail(
+        `truncated or no safetensors file: its header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
+      )
+    let header: unknown
+    try {
+      header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)))
+    } catch {
+      return fail("no safetensors file: the header at byte 8 is not JSON")
+    }
+    if (typeof header !== "object" || header === null)
+      return fail("no safetensors file: the header at byte 8 is no JSON object")
+    const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>
+    if (!isMetadata(metadata)) return fail("the header's __metadata__ does not map texts to texts")
+    const tensors = new Map<string, StoredTensor>()
+    for (const [name, entry] of Object.entries(entries)) {
+      if (!isEntry(entry)) return fail(`the header's entry for tensor ${name} is malformed`)
+      if (entry.dtype !== "F32") return fail(`tensor ${name} is ${entry.dtype}; convert it to F32`)
+      const [from, to] = entry.data_offsets
+      if (from < 0 || to - from !== 4 * size(entry.shape))
+        return fail(`tensor ${name} is ${format(entry.shape)} but its offsets span ${to - from} bytes`)
+      const start = 8 + length + from
+      if (8 + length + to > bytes.length)
+        return fail(`truncated at byte ${bytes.length}: tensor ${name} ends at byte ${8 + length + to}`)
+      const values = new Float32Array(size(entry.shape))
+      new Uint8Array(values.buffer).set(bytes.subarray(start, start + to - from))
+      tensors.set(name, { shape: entry.shape, values })
+    }
+    return Effect.succeed({ tensors, metadata })
+  })

@@ -1,0 +1,91 @@
+/**
+ * The loss of one time step (Meng et al., ICCV 2023), divided by the number of time steps T:
+ *
+ *     ℓ(out, y) = (1 − β)·CE(out, y) + β·MSE(out, target)
+ *
+ * CE is the cross-entropy of softmax(out), its mean over the batch. MSE is the mean over batch and classes; its target is 1
+ * everywhere (a regulariser) or one-hot.
+ */
+import { Schema } from "effect"
+import { elementwise, make as kernel, type Operand } from "./kernel.ts"
+import { size } from "./shape.ts"
+
+export const LossSchema = Schema.Struct({
+  /** β, the weight of the squared error. */
+  mix: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
+  target: Schema.Literals(["ones", "one-hot"]),
+})
+
+export type Loss = typeof LossSchema.Type
+
+/** β = 0.05 towards ones: what the SLTT paper trains CIFAR with. */
+export const defaultLoss: Loss = { mix: 0.05, target: "ones" }
+
+interface Attributes extends Loss {
+  readonly timeSteps: number
+}
+
+/** Calls `visit` for each logit with its softmax probability and its target, and gives the mean loss. */
+const evaluate = (
+  logits: Operand,
+  labels: Operand,
+  { mix, target }: Loss,
+  visit: (i: number, probability: number, isLabel: boolean, difference: number) => void,
+): number => {
+  const classes = logits.shape.at(-1) as number
+  const batch = labels.data.length
+  let loss = 0
+  for (let n = 0; n < batch; n++) {
+    const row = logits.data.subarray(n * classes, (n + 1) * classes)
+    const label = labels.data[n]!
+    let largest = Number.NEGATIVE_INFINITY
+    for (const logit of row) if (!(logit <= largest)) largest = logit
+    let total = 0
+    for (const logit of row) total += Math.exp(logit - largest)
+    loss += (1 - mix) * (Math.log(total) + largest - row[label]!)
+    for (let c = 0; c < classes; c++) {
+      const isLabel = c === label
+      const difference = row[c]! - (target === "ones" || isLabel ? 1 : 0)
+      loss += (mix * difference * difference) / classes
+      visit(n * classes + c, Math.exp(row[c]! - largest) / total, isLabel, difference)
+    }
+  }
+  return loss / batch
+}
+
+/** metrics[0] += ℓ/T,  outputs += logits: the prediction is the largest of the outputs after all steps. */
+export const lossForward = kernel<Attributes>()({
+  name: "loss.forward",
+  operands: { logits: "read", labels: "read", metrics: "update", outputs: "update" },
+  cost: ({ logits }) => elementwise(size(logits.shape), 2, 4),
+  run: ({ logits, labels, metrics, outputs }, attributes) => {
+    metrics.data[0]! += evaluate(logits, labels, attributes, () => {}) / attributes.timeSteps
+    for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
+  },
+})
+
+/** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T) */
+export const lossBackward = kernel<Attributes>()({
+  name: "loss.backward",
+  operands: { logits: "read", labels: "read", logitsGradient: "gradient" },
+  cost: ({ logits }) => elementwise(size(logits.shape), 3, 4),
+  run: ({ logits, labels, logitsGradient }, attributes) => {
+    const classes = logits.shape.at(-1) as number
+    const { mix, timeSteps } = attributes
+    const share = 1 / (labels.data.length * timeSteps)
+    evaluate(logits, labels, attributes, (i, probability, isLabel, difference) => {
+      const crossEntropy = (1 - mix) * (probability - (isLabel ? 1 : 0))
+      logitsGradient.data[i]! += share * (crossEntropy + (2 * mix * difference) / classes)
+    })
+  },
+})
+
+/** outputs += logits: the prediction, where there are no labels. */
+export const accumulateOutputs = kernel()({
+  name: "outputs.accumulate",
+  operands: { logits: "read", outputs: "update" },
+  cost: ({ logits }) => elementwise(size(logits.shape), 0, 1),
+  run: ({ logits, outputs }) => {
+    for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
+  },
+})

@@ -1,0 +1,58 @@
+/**
+ * Leaky read-out: a membrane that never fires, and whose potential is the output: y[t] = v[t] = λ·v[t−1] + x[t].
+ * Backward: ∂x[t] = ∂y[t] + ∂v[t],  ∂v[t−1] = λ·∂x[t], the latter where the policy routes gradient through the membrane.
+ */
+import { Schema } from "effect"
+import { type Layer, leaf, node } from "../graph/builder.ts"
+import { elementwise, make as kernel } from "../kernel.ts"
+import { make, sameShape } from "../op.ts"
+import { size } from "../shape.ts"
+
+interface Attributes {
+  readonly decay: number
+}
+
+export const readoutForward = kernel<Attributes>()({
+  name: "readout.forward",
+  operands: { x: "read", before: "read", membrane: "write", y: "write" },
+  cost: ({ x }) => elementwise(size(x.shape), 1, 1),
+  run: ({ x, before, membrane, y }, { decay }) => {
+    for (let i = 0; i < x.data.length; i++) {
+      membrane.data[i] = decay * before.data[i]! + x.data[i]!
+      y.data[i] = membrane.data[i]!
+    }
+  },
+})
+
+export const readoutBackward = kernel<Attributes>()({
+  name: "readout.backward",
+  operands: { outputGradient: "read?", carry: "update?", inputGradient: "gradient" },
+  cost: ({ inputGradient }) => elementwise(size(inputGradient.shape), 1, 2),
+  run: ({ outputGradient, carry, inputGradient }, { decay }) => {
+    for (let i = 0; i < inputGradient.data.length; i++) {
+      const gradient = (outputGradient?.data[i] ?? 0) + (carry?.data[i] ?? 0)
+      inputGradient.data[i]! += gradient
+      if (carry) carry.data[i] = decay * gradient
+    }
+  },
+})
+
+export const readoutOp = make<Attributes>({
+  name: "leakyReadout",
+  attributes: Schema.Struct({ decay: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })) }),
+  infer: sameShape,
+  state: () => ({ kept: false, keptBefore: false }),
+  forward: ({ emit, input, output, state, attributes }) => {
+    const { now, before } = state()
+    emit(readoutForward, { x: input(0), before, membrane: now, y: output }, { ...attributes })
+  },
+  backward: ({ emit, outputGradient, carry, gradient, attributes }) => {
+    if (outputGradient === undefined && carry === undefined) return
+    const inputGradient = gradient(0)
+    if (inputGradient) emit(readoutBackward, { outputGradient, carry, inputGradient }, { ...attributes })
+  },
+})
+
+/** A leaky read-out. `tau` is its time constant in time steps (default 2); λ = 1 − 1/τ. */
+export const leakyReadout = ({ tau = 2 }: { readonly tau?: number } = {}): Layer =>
+  leaf("leakyReadout", (x, name) => node(x, name, readoutOp, { decay: 1 - 1 / tau }, [x]))

@@ -1,0 +1,162 @@
+/**
+ * A spiking neuron with a decaying membrane, for one time step:
+ *
+ *     u[t] = λ·v[t−1] + x[t]        charge
+ *     s[t] = [u[t] ≥ threshold]     fire
+ *     v[t] = reset(u[t], s[t])      reset
+ *
+ * The state kept between steps is u, the potential before the reset: v follows from it exactly, and the backward direction
+ * needs u itself. So a policy that trains each step as soon as it has run keeps nothing more than the state.
+ *
+ * Backward, with ∂v[t] the gradient that arrives from step t+1 where the policy routes it through the membrane:
+ *
+ *     ∂u[t] = (∂s[t] + ∂v[t]·∂v/∂s)·g(u[t] − threshold) + ∂v[t]·∂v/∂u
+ *     ∂x[t] = ∂u[t],   ∂v[t−1] = λ·∂u[t],   ∂λ = Σ ∂u[t]·v[t−1]
+ *
+ * The term ∂v/∂s is the route through the reset.
+ */
+import { Schema } from "effect"
+import { elementwise, make as kernel } from "../kernel.ts"
+import { make } from "../op.ts"
+import { format, size } from "../shape.ts"
+import { bind, SurrogateSchema } from "../surrogates/index.ts"
+import { ResetSchema, resets } from "./reset.ts"
+
+export const Firing = Schema.Struct({
+  threshold: Schema.Finite.check(Schema.isGreaterThan(0)),
+  reset: ResetSchema,
+  surrogate: SurrogateSchema,
+  /** Fire the surrogate's primitive G(u − threshold) in place of the step: for checking gradients. */
+  smooth: Schema.optionalKey(Schema.Literal(true)),
+})
+
+export type Firing = typeof Firing.Type
+
+/** Attributes of a neuron: λ is an attribute, or the second input where it is learnt. */
+export const NeuronSchema = Schema.Struct({
+  ...Firing.fields,
+  decay: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
+})
+
+export type NeuronAttributes = typeof NeuronSchema.Type
+
+/** s as a function of z = u − threshold. */
+const fire = ({ surrogate, smooth }: Firing): ((z: number) => number) =>
+  smooth ? bind(surrogate).primitive : (z) => (z >= 0 ? 1 : 0)
+
+/** v as a function of u. */
+const settle = (firing: Firing): ((u: number) => number) => {
+  const spike = fire(firing)
+  const { after } = resets[firing.reset]
+  return (u) => after(u, spike(u - firing.threshold), firing.threshold)
+}
+
+export const neuronForward = kernel<NeuronAttributes>()({
+  name: "neuron.forward",
+  operands: { x: "read", before: "read", decay: "read?", membrane: "write", spikes: "write" },
+  cost: ({ x }) => elementwise(size(x.shape), 1, 2),
+  run: ({ x, before, decay, membrane, spikes }, attributes) => {
+    const spike = fire(attributes)
+    const potential = settle(attributes)
+    const factor = decay?.data[0] ?? attributes.decay ?? 1
+    for (let i = 0; i < x.data.length; i++) {
+      const u = Math.fround(factor * potential(before.data[i]!) + x.data[i]!)
+      membrane.data[i] = u
+      spikes.data[i] = spike(u - attributes.threshold)
+    }
+  },
+})
+
+export const neuronBackward = kernel<NeuronAttributes & { readonly resetGradient: boolean }>()({
+  name: "neuron.backward",
+  operands: {
+    membrane: "read",
+    outputGradient: "read?",
+    carry: "update?",
+    before: "read?",
+    decay: "read?",
+    inputGradient: "gradient?",
+    decayGradient: "gradient?",
+  },
+  cost: ({ membrane, carry, decayGradient }) =>
+    elementwise(
+      size(membrane.shape),
+      2 + (carry ? 2 : 0) + (decayGradient ? 1 : 0),
+      2 + (carry ? 2 : 0) + (decayGradient ? 1 : 0),
+    ),
+  run: ({ membrane, outputGradient, carry, before, decay, inputGradient, decayGradient }, attributes) => {
+    const { threshold, reset, surrogate, resetGradient } = attributes
+    const spike = fire(attributes)
+    const potential = settle(attributes)
+    const { gradient } = bind(surrogate)
+    const { byMembrane, bySpike } = resets[reset]
+    const factor = decay?.data[0] ?? attributes.decay ?? 1
+    let decaySum = 0
+    for (let i = 0; i < membrane.data.length; i++) {
+      const u = membrane.data[i]!
+      let membraneGradient = (outputGradient?.data[i] ?? 0) * gradient(u - threshold)
+      if (carry) {
+        const arriving = carry.data[i]!
+        if (resetGradient) membraneGradient += arriving * bySpike(u, threshold) * gradient(u - threshold)
+        membraneGradient += arriving * byMembrane(spike(u - threshold))
+        carry.data[i] = factor * membraneGradient
+      }
+      if (inputGradient) inputGradient.data[i]! += membraneGradient
+      if (before) decaySum += membraneGradient * potential(before.data[i]!)
+    }
+    if (decayGradient) decayGradient.data[0]! += decaySum
+  },
+})
+
+export const neuronOp = make<NeuronAttributes>({
+  name: "neuron",
+  attributes: NeuronSchema,
+  infer: ([x, decay], { smooth }, fail) => {
+    if (decay !== undefined && size(decay.shape) !== 1)
+      fail(`the decay is ${format(decay.shape)}; it must be one number`)
+    return { shape: x!.shape, elements: smooth ? "float32" : "spikes", batched: true }
+  },
+  state: ({ decay }) => ({ kept: true, keptBefore: decay === undefined }),
+  forward: ({ emit, input, arity, output, state, attributes }) => {
+    const { now, before } = state()
+    const decay = arity > 1 ? input(1) : undefined
+    emit(neuronForward, { x: input(0), before, decay, membrane: now, spikes: output }, attributes)
+  },
+  backward: ({ emit, input, arity, state, outputGradient, carry, gradient, resetGradient, attributes }) => {
+    if (outputGradient === undefined && carry === undefined) return
+    const learnt = arity > 1
+    const { now, before } = state()
+    emit(
+      neuronBackward,
+      {
+        membrane: now,
+        outputGradient,
+        carry,
+        before: learnt ? before : undefined,
+        decay: learnt ? input(1) : undefined,
+        inputGradient: gradient(0),
+        decayGradient: learnt ? gradient(1) : undefined,
+      },
+      { ...attributes, resetGradient },
+    )
+  },
+})
+
+export interface FiringOptions {
+  /** Default 1. */
+  readonly threshold?: number
+  /** Default "soft". */
+  readonly reset?: Firing["reset"]
+  /** Default triangle, α = 1. */
+  readonly surrogate?: Firing["surrogate"]
+  /** Fire the surrogate's primitive in place of the step: for checking gradients. */
+  readonly smooth?: boolean
+}
+
+/** Options with their defaults filled in. */
+export const firing = ({
+  threshold = 1,
+  reset = "soft",
+  surrogate = { name: "triangle", alpha: 1 },
+  smooth = false,
+}: FiringOptions): Firing => ({ threshold, reset, surrogate, ...(smooth ? { smooth } : {}) })

@@ -1,0 +1,102 @@
+/**
+ * An op: what a node of a graph does at one time step.
+ *
+ * An op infers the shape of its output and says, as instructions, how to compute it and how gradient flows back through it.
+ * It does not know which policy runs: a gradient that the policy cuts is simply absent.
+ */
+import type { Schema } from "effect"
+import type { AnyKernel } from "./kernel.ts"
+import type { Shape } from "./shape.ts"
+import type { Elements } from "./spikes.ts"
+
+/** The type of a value of the graph. */
+export interface ValueType {
+  /** Without the batch axis. */
+  readonly shape: Shape
+  readonly elements: Elements
+  /** Whether each sample of the batch has its own (an activation) or all share one (a parameter). */
+  readonly batched: boolean
+}
+
+/** Training uses the statistics of the batch and drops units; inference does neither. */
+export type Mode = "training" | "inference"
+
+/** Where an instruction finds an operand: a buffer, `lag` time steps back. */
+export interface Ref {
+  readonly buffer: number
+  readonly lag?: 1
+  /** For gradients: add to what is there rather than set it. */
+  readonly accumulate?: true
+}
+
+/** Emits one instruction. Operands that are `undefined` are absent. */
+export type Emit = (
+  kernel: AnyKernel,
+  operands: Readonly<Record<string, Ref | undefined>>,
+  attributes?: Readonly<Record<string, unknown>>,
+) => void
+
+/** What both directions of an op can reach. */
+export interface Context<A> {
+  readonly attributes: A
+  readonly mode: Mode
+  readonly timeSteps: number
+  readonly emit: Emit
+  /** The number of inputs. */
+  readonly arity: number
+  /** The type of the i-th input. */
+  readonly inputType: (i: number) => ValueType
+  /** The i-th input at this time step. */
+  readonly input: (i: number) => Ref
+  readonly output: Ref
+  /** A value that the forward direction leaves for the backward one, besides inputs and output. */
+  readonly residual: (name: string, shape: Shape, elements?: Elements) => Ref
+  /** The state at this time step and the one before it. */
+  readonly state: () => { readonly now: Ref; readonly before: Ref }
+}
+
+export interface Forward<A> extends Context<A> {
+  /** The node runs once a batch, in place of all its time steps. */
+  readonly hoisted: boolean
+  /** The random key of this node and batch. */
+  readonly key: () => Ref
+}
+
+export interface Backward<A> extends Context<A> {
+  /** The gradient of the output, where any flows at this time step. */
+  readonly outputGradient: Ref | undefined
+  /** Where the gradient of the i-th input goes, if it is wanted. To be called once for each instruction that adds to it. */
+  readonly gradient: (i: number) => Ref | undefined
+  /** The gradient of the state that arrives from the next time step and leaves for the one before, if the policy routes it. */
+  readonly carry: Ref | undefined
+  /** Whether the policy routes gradient through the reset. */
+  readonly resetGradient: boolean
+}
+
+export interface Op<A = unknown> {
+  readonly name: string
+  readonly attributes: Schema.Codec<A>
+  /** The output's type. `fail` ends the building of the graph with a reason that names the shapes. */
+  readonly infer: (inputs: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => ValueType
+  /**
+   * The state that one time step leaves for the next, of the output's shape, 0 before the first. Its backward direction needs
+   * the state of this step where `kept`, and that of the step before where `keptBefore`.
+   */
+  readonly state?: (attributes: A) => { readonly kept: boolean; readonly keptBefore: boolean }
+  /** The output is the first input's memory under another shape; nothing runs. */
+  readonly view?: (mode: Mode) => boolean
+  /** So cheap that the backward direction computes it again rather than keep its output over time. */
+  readonly recompute?: true
+  readonly forward: (context: Forward<A>) => void
+  readonly backward: (context: Backward<A>) => void
+}
+
+/** Declares an op. */
+export const make = <A>(op: Op<A>): Op<A> => op
+
+/** An op whose attributes are not known to the type system: what tables hold. */
+// biome-ignore lint/suspicious/noExplicitAny: attributes differ from op to op
+export type AnyOp = Op<any>
+
+/** The output type of an op that keeps its input's shape and gives real numbers. */
+export const sameShape = ([x]: ReadonlyArray<ValueType>): ValueType => ({ ...(x as ValueType), elements: "float32" })

@@ -1,0 +1,77 @@
+/**
+ * Dropout (Srivastava et al., JMLR 2014): y = x·mask/(1 − rate), where each element of the mask is 1 with probability 1 − rate.
+ * One mask serves all time steps of a batch, as in the SLTT paper; it is drawn from the batch's key. Inference passes x on.
+ */
+import { Schema } from "effect"
+import { type Layer, leaf, node } from "../graph/builder.ts"
+import { elementwise, make as kernel, noCost } from "../kernel.ts"
+import { make, sameShape } from "../op.ts"
+import * as Key from "../random.ts"
+import { size } from "../shape.ts"
+
+interface Attributes {
+  readonly rate: number
+}
+
+const attributes = Schema.Struct({ rate: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)) })
+
+/** mask[i] = 1 where the i-th uniform number of the key is at least `rate`. The key is two words, the high one first. */
+export const dropoutMask = kernel<Attributes>()({
+  name: "dropout.mask",
+  operands: { key: "read", mask: "write" },
+  cost: () => noCost,
+  run: ({ key, mask }, { rate }) => {
+    const [hi, lo] = new Uint32Array(key.data.buffer, key.data.byteOffset, 2) as unknown as [number, number]
+    const draws = Key.uniform({ hi, lo }, new Float32Array(mask.data.length))
+    for (let i = 0; i < draws.length; i++) mask.data[i] = draws[i]! >= rate ? 1 : 0
+  },
+})
+
+export const dropoutForward = kernel<Attributes>()({
+  name: "dropout.forward",
+  operands: { x: "read", mask: "read", y: "write" },
+  cost: ({ y }) => elementwise(size(y.shape), 1, 0),
+  run: ({ x, mask, y }, { rate }) => {
+    for (let i = 0; i < y.data.length; i++) y.data[i] = (x.data[i]! * mask.data[i]!) / (1 - rate)
+  },
+})
+
+export const dropoutBackward = kernel<Attributes>()({
+  name: "dropout.backward",
+  operands: { mask: "read", outputGradient: "read", inputGradient: "gradient" },
+  cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 1, 1),
+  run: ({ mask, outputGradient, inputGradient }, { rate }) => {
+    for (let i = 0; i < mask.data.length; i++)
+      inputGradient.data[i]! += (outputGradient.data[i]! * mask.data[i]!) / (1 - rate)
+  },
+})
+
+/** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
+export const dropoutMaskOp = make<Attributes & { readonly shape: ReadonlyArray<number> }>({
+  name: "dropoutMask",
+  attributes: Schema.Struct({ ...attributes.fields, shape: Schema.Array(Schema.Int) }),
+  infer: (_, { shape }) => ({ shape, elements: "spikes", batched: true }),
+  forward: ({ emit, key, output, attributes: { rate } }) => emit(dropoutMask, { key: key(), mask: output }, { rate }),
+  backward: () => {},
+})
+
+export const dropoutOp = make<Attributes>({
+  name: "dropout",
+  attributes,
+  infer: sameShape,
+  view: (mode) => mode === "inference",
+  recompute: true,
+  forward: ({ emit, input, output, attributes: { rate } }) =>
+    emit(dropoutForward, { x: input(0), mask: input(1), y: output }, { rate }),
+  backward: ({ emit, input, outputGradient, gradient, attributes: { rate } }) => {
+    const inputGradient = outputGradient && gradient(0)
+    if (inputGradient) emit(dropoutBackward, { mask: input(1), outputGradient, inputGradient }, { rate })
+  },
+})
+
+/** Drops a share `rate` of the elements in training, the same ones at every time step of a batch. */
+export const dropout = (rate: number): Layer =>
+  leaf("dropout", (x, name) => {
+    const mask = node(x, `${name}.mask`, dropoutMaskOp, { rate, shape: x.shape }, [])
+    return node(x, name, dropoutOp, { rate }, [x, mask])
+  })

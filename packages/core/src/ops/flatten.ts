@@ -1,0 +1,20 @@
+/**
+ * Flatten: all axes become one, in memory order (channels last). It is a view: no instruction runs. PyTorch flattens channels
+ * first; the weights of a linear layer behind it are reordered when they are imported or exported.
+ */
+import { Schema } from "effect"
+import { type Layer, leaf, node } from "../graph/builder.ts"
+import { make } from "../op.ts"
+import { size } from "../shape.ts"
+
+export const flattenOp = make({
+  name: "flatten",
+  attributes: Schema.Struct({}),
+  infer: ([x]) => ({ ...x!, shape: [size(x!.shape)] }),
+  view: () => true,
+  forward: () => {},
+  backward: () => {},
+})
+
+/** All axes as one. */
+export const flatten = (): Layer => leaf("flatten", (x, name) => node(x, name, flattenOp, {}, [x]))

@@ -1,0 +1,39 @@
+/** The table of ops: a file and a line here for each. */
+import { readoutOp } from "../neurons/leaky-readout.ts"
+import { neuronOp } from "../neurons/neuron.ts"
+import { decayOp } from "../neurons/plif.ts"
+import type { AnyOp } from "../op.ts"
+import { adaptiveAveragePoolOp } from "./adaptive-average-pool.ts"
+import { addOp } from "./add.ts"
+import { averagePoolOp } from "./average-pool.ts"
+import { batchNormOp } from "./batch-norm.ts"
+import { conv2dOp } from "./conv2d.ts"
+import { dropoutMaskOp, dropoutOp } from "./dropout.ts"
+import { flattenOp } from "./flatten.ts"
+import { gainOp } from "./gain.ts"
+import { linearOp } from "./linear.ts"
+import { maxPoolOp } from "./max-pool.ts"
+import { scaleOp } from "./scale.ts"
+import { weightStandardizationOp } from "./weight-standardization.ts"
+
+/** Every op by name. */
+export const ops: ReadonlyMap<string, AnyOp> = new Map(
+  [
+    linearOp,
+    conv2dOp,
+    weightStandardizationOp,
+    batchNormOp,
+    averagePoolOp,
+    adaptiveAveragePoolOp,
+    maxPoolOp,
+    flattenOp,
+    dropoutMaskOp,
+    dropoutOp,
+    addOp,
+    scaleOp,
+    gainOp,
+    neuronOp,
+    decayOp,
+    readoutOp,
+  ].map((op: AnyOp) => [op.name, op]),
+)

@@ -1,0 +1,107 @@
+/**
+ * Linear map: y = x·W + b.
+ *
+ * x [in] · W [in, out] + b [out] → y [out]. An input of several axes counts as its elements in memory order. PyTorch stores
+ * the weight as [out, in].
+ */
+import { Schema } from "effect"
+import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { accumulates, addCost, elementwise, make as kernel } from "../kernel.ts"
+import { make } from "../op.ts"
+import { format, size } from "../shape.ts"
+import { biasGradient } from "./bias.ts"
+
+export const linearForward = kernel()({
+  name: "linear.forward",
+  operands: { x: "read", weight: "read", bias: "read?", y: "write" },
+  cost: ({ x, weight, bias, y }) =>
+    addCost(
+      accumulates((x.shape[0] as number) * size(weight.shape), x),
+      elementwise(bias === undefined ? 0 : size(y.shape), 0, 1),
+    ),
+  run: ({ x, weight, bias, y }) => {
+    const [inputs, outputs] = weight.shape as [number, number]
+    const sums = new Float64Array(outputs)
+    for (let n = 0; n < y.shape[0]!; n++) {
+      if (bias === undefined) sums.fill(0)
+      else sums.set(bias.data)
+      for (let i = 0; i < inputs; i++) {
+        const value = x.data[n * inputs + i]!
+        if (value !== 0) for (let o = 0; o < outputs; o++) sums[o]! += value * weight.data[i * outputs + o]!
+      }
+      y.data.set(sums, n * outputs)
+    }
+  },
+})
+
+/** ∂x = ∂y·Wᵀ */
+export const linearInputGradient = kernel()({
+  name: "linear.inputGradient",
+  operands: { outputGradient: "read", weight: "read", inputGradient: "gradient" },
+  cost: ({ outputGradient, weight }) =>
+    accumulates((outputGradient.shape[0] as number) * size(weight.shape), outputGradient),
+  run: ({ outputGradient, weight, inputGradient }) => {
+    const [inputs, outputs] = weight.shape as [number, number]
+    for (let n = 0; n < outputGradient.shape[0]!; n++)
+      for (let i = 0; i < inputs; i++) {
+        let sum = 0
+        for (let o = 0; o < outputs; o++) sum += outputGradient.data[n * outputs + o]! * weight.data[i * outputs + o]!
+        inputGradient.data[n * inputs + i]! += sum
+      }
+  },
+})
+
+/** ∂W = xᵀ·∂y, summed over the batch */
+export const linearWeightGradient = kernel()({
+  name: "linear.weightGradient",
+  operands: { x: "read", outputGradient: "read", weightGradient: "gradient" },
+  cost: ({ x, weightGradient }) => accumulates((x.shape[0] as number) * size(weightGradient.shape), x),
+  run: ({ x, outputGradient, weightGradient }) => {
+    const [inputs, outputs] = weightGradient.shape as [number, number]
+    const sums = new Float64Array(inputs * outputs)
+    for (let n = 0; n < outputGradient.shape[0]!; n++)
+      for (let i = 0; i < inputs; i++) {
+        const value = x.data[n * inputs + i]!
+        if (value !== 0)
+          for (let o = 0; o < outputs; o++) sums[i * outputs + o]! += value * outputGradient.data[n * outputs + o]!
+      }
+    for (let i = 0; i < sums.length; i++) weightGradient.data[i]! += sums[i]!
+  },
+})
+
+export const linearOp = make({
+  name: "linear",
+  attributes: Schema.Struct({}),
+  infer: ([x, weight], _, fail) => {
+    const [inputs, outputs] = weight!.shape as [number, number]
+    if (size(x!.shape) !== inputs)
+      fail(`an input of ${format(x!.shape)} has ${size(x!.shape)} elements, but the weight takes ${inputs}`)
+    return { shape: [outputs], elements: "float32", batched: true }
+  },
+  forward: ({ emit, input, arity, output }) =>
+    emit(linearForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }),
+  backward: ({ emit, input, arity, outputGradient, gradient }) => {
+    if (outputGradient === undefined) return
+    const inputGradient = gradient(0)
+    if (inputGradient) emit(linearInputGradient, { outputGradient, weight: input(1), inputGradient })
+    const weightGradient = gradient(1)
+    if (weightGradient) emit(linearWeightGradient, { x: input(0), outputGradient, weightGradient })
+    const bias = arity > 2 ? gradient(2) : undefined
+    if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
+  },
+})
+
+/** A linear layer to `features` outputs. Starts as PyTorch's: uniform within ±1/√inputs. */
+export const linear = ({ features, bias = true }: { readonly features: number; readonly bias?: boolean }): Layer =>
+  leaf("linear", (x, name) => {
+    const inputs = size(x.shape)
+    const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs) } as const
+    const weight = parameter(x, `${name}.weight`, [inputs, features], start)
+    return node(
+      x,
+      name,
+      linearOp,
+      {},
+      bias ? [x, weight, parameter(x, `${name}.bias`, [features], start)] : [x, weight],
+    )
+  })

@@ -1,0 +1,43 @@
+/** Multiplication by a constant: y = factor·x. */
+import { Schema } from "effect"
+import { type Layer, leaf, node } from "../graph/builder.ts"
+import { elementwise, make as kernel } from "../kernel.ts"
+import { make, sameShape } from "../op.ts"
+import { size } from "../shape.ts"
+
+interface Attributes {
+  readonly factor: number
+}
+
+export const scaleForward = kernel<Attributes>()({
+  name: "scale.forward",
+  operands: { x: "read", y: "write" },
+  cost: ({ y }) => elementwise(size(y.shape), 1, 0),
+  run: ({ x, y }, { factor }) => {
+    for (let i = 0; i < y.data.length; i++) y.data[i] = factor * x.data[i]!
+  },
+})
+
+export const scaleBackward = kernel<Attributes>()({
+  name: "scale.backward",
+  operands: { outputGradient: "read", inputGradient: "gradient" },
+  cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 1, 1),
+  run: ({ outputGradient, inputGradient }, { factor }) => {
+    for (let i = 0; i < outputGradient.data.length; i++) inputGradient.data[i]! += factor * outputGradient.data[i]!
+  },
+})
+
+export const scaleOp = make<Attributes>({
+  name: "scale",
+  attributes: Schema.Struct({ factor: Schema.Finite }),
+  infer: sameShape,
+  recompute: true,
+  forward: ({ emit, input, output, attributes }) => emit(scaleForward, { x: input(0), y: output }, { ...attributes }),
+  backward: ({ emit, outputGradient, gradient, attributes }) => {
+    const inputGradient = outputGradient && gradient(0)
+    if (inputGradient) emit(scaleBackward, { outputGradient, inputGradient }, { ...attributes })
+  },
+})
+
+/** Multiplies by a constant. */
+export const scale = (factor: number): Layer => leaf("scale", (x, name) => node(x, name, scaleOp, { factor }, [x]))

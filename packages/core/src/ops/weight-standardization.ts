@@ -1,0 +1,115 @@
+/**
+ * Scaled weight standardisation (Brock et al., "Characterizing signal propagation to close the performance gap in
+ * unnormalized ResNets", ICLR 2021), for each output channel o over its fan-in of n weights:
+ *
+ *     Ŵ[·, o] = gain[o] · (W[·, o] − mean) / √(variance · n + ε),   variance unbiased, ε = 10⁻⁴
+ *
+ * W [kernel, kernel, in, out], gain [out] → Ŵ of W's shape. It depends on parameters alone, so a program computes it once a
+ * batch.
+ */
+import { Schema } from "effect"
+import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { make } from "../op.ts"
+import { size } from "../shape.ts"
+import { type Conv2dOptions, channelsOf, conv2dOp } from "./conv2d.ts"
+
+const epsilon = 1e-4
+
+/** Mean and 1/√(variance·n + ε) of each output channel. */
+const moments = (weight: Operand) => {
+  const outputs = weight.shape.at(-1) as number
+  const fanIn = weight.data.length / outputs
+  return Array.from({ length: outputs }, (_, o) => {
+    let sum = 0
+    for (let i = o; i < weight.data.length; i += outputs) sum += weight.data[i]!
+    const mean = sum / fanIn
+    let squares = 0
+    for (let i = o; i < weight.data.length; i += outputs) squares += (weight.data[i]! - mean) ** 2
+    const variance = squares / Math.max(1, fanIn - 1)
+    return { mean, scale: 1 / Math.sqrt(variance * fanIn + epsilon) }
+  })
+}
+
+export const weightStandardizationForward = kernel()({
+  name: "weightStandardization.forward",
+  operands: { weight: "read", gain: "read", y: "write" },
+  cost: ({ weight }) => elementwise(size(weight.shape), 3, 3),
+  run: ({ weight, gain, y }) => {
+    const outputs = gain.data.length
+    moments(weight).forEach(({ mean, scale }, o) => {
+      for (let i = o; i < y.data.length; i += outputs) y.data[i] = gain.data[o]! * (weight.data[i]! - mean) * scale
+    })
+  },
+})
+
+/** With x̂ = (W − mean)·scale and r = n/(n−1):  ∂gain = Σ ∂Ŵ·x̂,  ∂W = gain·scale·(∂Ŵ − mean(∂Ŵ) − r·x̂·Σ(∂Ŵ·x̂)). */
+export const weightStandardizationBackward = kernel()({
+  name: "weightStandardization.backward",
+  operands: {
+    weight: "read",
+    gain: "read",
+    outputGradient: "read",
+    weightGradient: "gradient",
+    gainGradient: "gradient",
+  },
+  cost: ({ weight }) => elementwise(size(weight.shape), 6, 6),
+  run: ({ weight, gain, outputGradient, weightGradient, gainGradient }) => {
+    const outputs = gain.data.length
+    const fanIn = weight.data.length / outputs
+    const ratio = fanIn / Math.max(1, fanIn - 1)
+    moments(weight).forEach(({ mean, scale }, o) => {
+      let sum = 0
+      let projection = 0
+      for (let i = o; i < weight.data.length; i += outputs) {
+        sum += outputGradient.data[i]!
+        projection += outputGradient.data[i]! * (weight.data[i]! - mean) * scale
+      }
+      gainGradient.data[o]! += projection
+      for (let i = o; i < weight.data.length; i += outputs) {
+        const standardized = (weight.data[i]! - mean) * scale
+        weightGradient.data[i]! +=
+          gain.data[o]! * scale * (outputGradient.data[i]! - sum / fanIn - ratio * standardized * projection)
+      }
+    })
+  },
+})
+
+export const weightStandardizationOp = make({
+  name: "weightStandardization",
+  attributes: Schema.Struct({}),
+  infer: ([weight]) => weight!,
+  forward: ({ emit, input, output }) =>
+    emit(weightStandardizationForward, { weight: input(0), gain: input(1), y: output }),
+  backward: ({ emit, input, outputGradient, gradient }) =>
+    outputGradient &&
+    emit(weightStandardizationBackward, {
+      weight: input(0),
+      gain: input(1),
+      outputGradient,
+      weightGradient: gradient(0),
+      gainGradient: gradient(1),
+    }),
+})
+
+/** A convolution whose weights are standardised. Weights start normal with standard deviation 1/√(inputs·kernel²), gains at 1. */
+export const scaledWeightStandardizedConv2d = ({
+  channels,
+  kernelSize,
+  stride = 1,
+  padding = 0,
+  bias = true,
+}: Conv2dOptions): Layer =>
+  leaf("conv2d", (x, name) => {
+    const inputs = channelsOf(x.shape)
+    const shape = [kernelSize, kernelSize, inputs, channels]
+    const weight = parameter(x, `${name}.weight`, shape, {
+      kind: "normal",
+      standardDeviation: 1 / Math.sqrt(inputs * kernelSize ** 2),
+    })
+    const gain = parameter(x, `${name}.gain`, [channels], { kind: "constant", value: 1 })
+    const standardized = node(x, `${name}.standardized`, weightStandardizationOp, {}, [weight, gain])
+    const zero = { kind: "constant", value: 0 } as const
+    const operands = bias ? [x, standardized, parameter(x, `${name}.bias`, [channels], zero)] : [x, standardized]
+    return node(x, name, conv2dOp, { stride, padding }, operands)
+  })

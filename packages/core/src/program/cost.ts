@@ -1,0 +1,50 @@
+/** What a program costs, known before it runs: exact counts from its instructions, exact bytes from its layout. */
+import { addCost, type Bound, type Cost, noCost, type TensorType } from "../kernel.ts"
+import { kernels } from "../kernels.ts"
+import { type BufferKind, bufferBytes, bufferKinds, type Instruction, type Program, schedule } from "./program.ts"
+
+export interface ProgramCost {
+  /** Bytes of the arena. */
+  readonly peakBytes: number
+  /** Bytes of the buffers alive at the moment when most are, by kind. Their sum is at most `peakBytes`. */
+  readonly bytesByKind: Readonly<Record<BufferKind, number>>
+  /** Operations of one batch. */
+  readonly forward: Cost
+  readonly backward: Cost
+  readonly update: Cost
+}
+
+/** The cost of one instruction. */
+export const instructionCost = (program: Program, { kernel, operands, attributes }: Instruction): Cost => {
+  const types = Object.fromEntries(
+    Object.entries(operands).map(([name, ref]) => [name, program.buffers[ref.buffer]]),
+  ) as unknown as Bound<Record<string, "read">, TensorType>
+  return kernels.get(kernel)?.cost(types, attributes) ?? noCost
+}
+
+/** The trained steps that a cost is stated for: where the policy draws them, the last ones, which cost most. */
+export const representativeSteps = ({ timeSteps, trainedSteps }: Program): ReadonlyArray<number> =>
+  Array.from({ length: trainedSteps }, (_, i) => timeSteps - trainedSteps + i)
+
+/** The cost of one batch in which the given steps are trained. */
+export const cost = (program: Program, trained = representativeSteps(program)): ProgramCost => {
+  const phases = { forward: noCost, backward: noCost, update: noCost }
+  const runs = new Map<string, number>()
+  for (const { segment } of schedule(program, trained)) runs.set(segment, (runs.get(segment) ?? 0) + 1)
+  for (const [segment, count] of runs)
+    for (const instruction of program.segments[segment as keyof Program["segments"]])
+      phases[instruction.phase] = addCost(phases[instruction.phase], instructionCost(program, instruction), count)
+  return { peakBytes: program.arenaBytes, bytesByKind: bytesAtPeak(program), ...phases }
+}
+
+const bytesAtPeak = ({ buffers }: Program): Record<BufferKind, number> => {
+  const byKind = (position: number) => {
+    const bytes = Object.fromEntries(bufferKinds.map((kind) => [kind, 0])) as Record<BufferKind, number>
+    for (const buffer of buffers)
+      if (buffer.lifetime[0] <= position && position <= buffer.lifetime[1]) bytes[buffer.kind] += bufferBytes(buffer)
+    return bytes
+  }
+  const total = (bytes: Record<BufferKind, number>) => Object.values(bytes).reduce((sum, n) => sum + n, 0)
+  const positions = new Set(buffers.map(({ lifetime }) => lifetime[0]))
+  return [...positions].map(byKind).reduce((best, next) => (total(next) > total(best) ? next : best), byKind(0))
+}

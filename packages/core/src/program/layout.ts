@@ -1,0 +1,130 @@
+/**
+ * Memory: every buffer's lifetime on the program's time line, and from it its place in one arena.
+ *
+ * The time line is the segments one after the other. What lives from batch to batch, and what the outside reads or writes, has
+ * a place of its own. Other buffers share: largest first, each at the lowest offset that no buffer alive at the same time
+ * covers ("greedy by size", Pisarchyk & Lee, MLSys 2020).
+ */
+import type { Shape } from "../shape.ts"
+import { byteLength, type Elements } from "../spikes.ts"
+import {
+  type Buffer,
+  type BufferKind,
+  bufferBytes,
+  bufferKinds,
+  type Instruction,
+  type SegmentName,
+  segmentNames,
+} from "./program.ts"
+
+/** A buffer before it has a place. */
+export interface DraftBuffer {
+  readonly name: string
+  readonly kind: BufferKind
+  readonly shape: Shape
+  readonly elements: Elements
+  readonly slots: number
+}
+
+/** Every slot begins at a multiple of so many bytes: a cache line, and the widest vector. */
+const alignment = 64
+
+const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
+
+const persistent: ReadonlySet<BufferKind> = new Set([
+  "parameter",
+  "statistic",
+  "gradient",
+  "optimizer",
+  "input",
+  "metric",
+  "state",
+])
+
+/** Segments that repeat over time: what two of them use lives through all of them. */
+const loop: ReadonlySet<SegmentName> = new Set([
+  "forward",
+  "train",
+  "keep",
+  "beginBackward",
+  "backwardThrough",
+  "backward",
+])
+
+interface Uses {
+  readonly segments: Set<SegmentName>
+  first: number
+  last: number
+}
+
+export const layOut = (
+  drafts: ReadonlyArray<DraftBuffer>,
+  segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>,
+): { readonly buffers: ReadonlyArray<Buffer>; readonly arenaBytes: number } => {
+  const uses = drafts.map((): Uses => ({ segments: new Set(), first: Number.POSITIVE_INFINITY, last: -1 }))
+  let position = 0
+  let loopStart = 0
+  let loopEnd = 0
+  for (const segment of segmentNames) {
+    const start = position
+    for (const { operands } of segments[segment]) {
+      for (const { buffer } of Object.values(operands)) {
+        const use = uses[buffer] as Uses
+        use.segments.add(segment)
+        use.first = Math.min(use.first, position)
+        use.last = position
+      }
+      position++
+    }
+    if (segment === "forward") loopStart = start
+    if (loop.has(segment)) loopEnd = Math.max(loopStart, position - 1)
+  }
+  const end = Math.max(0, position - 1)
+
+  return place(
+    drafts.map((draft, i): Buffer => {
+      const { segments: used, first, last } = uses[i] as Uses
+      const inLoop = [...used].some((segment) => loop.has(segment))
+      const repeats = inLoop && used.size > 1
+      const lifetime: Buffer["lifetime"] = persistent.has(draft.kind)
+        ? [0, end]
+        : repeats
+          ? [Math.min(first, loopStart), Math.max(last, loopEnd)]
+          : [first, last]
+      return { ...draft, lifetime, offset: 0, stride: align(byteLength(draft.shape, draft.elements)) }
+    }),
+  )
+}
+
+const place = (
+  buffers: ReadonlyArray<Buffer>,
+): { readonly buffers: ReadonlyArray<Buffer>; readonly arenaBytes: number } => {
+  let top = 0
+  const offsets = new Map<string, number>()
+  for (const kind of bufferKinds)
+    for (const buffer of buffers)
+      if (buffer.kind === kind && persistent.has(kind)) {
+        offsets.set(buffer.name, top)
+        top += bufferBytes(buffer)
+      }
+
+  const shared = buffers.filter(({ kind }) => !persistent.has(kind))
+  const taken: Array<{ readonly from: number; readonly to: number; readonly lifetime: Buffer["lifetime"] }> = []
+  let arenaBytes = top
+  for (const buffer of shared.toSorted((a, b) => bufferBytes(b) - bufferBytes(a))) {
+    const bytes = bufferBytes(buffer)
+    const [first, last] = buffer.lifetime
+    const rivals = taken
+      .filter(({ lifetime: [from, to] }) => from <= last && first <= to)
+      .sort((a, b) => a.from - b.from)
+    let offset = top
+    for (const rival of rivals) {
+      if (rival.from - offset >= bytes) break
+      offset = Math.max(offset, rival.to)
+    }
+    taken.push({ from: offset, to: offset + bytes, lifetime: buffer.lifetime })
+    offsets.set(buffer.name, offset)
+    arenaBytes = Math.max(arenaBytes, offset + bytes)
+  }
+  return { buffers: buffers.map((buffer) => ({ ...buffer, offset: offsets.get(buffer.name) as number })), arenaBytes }
+}

@@ -1,0 +1,40 @@
+/** A program for people to read. */
+import { type Buffer, bufferBytes, bufferKinds, type Program, segmentNames } from "./program.ts"
+
+/** 1,234 → "1.2 KB". */
+export const formatBytes = (bytes: number): string => {
+  const units = ["B", "KB", "MB", "GB", "TB"]
+  let value = bytes
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`
+}
+
+/** Segments, instructions and buffers, a line each. */
+export const format = (program: Program): string => {
+  const { buffers, segments } = program
+  const name = (index: number, lag?: 1) => `${(buffers[index] as Buffer).name}${lag ? "[t−1]" : ""}`
+  const lines: Array<string> = []
+  for (const segment of segmentNames) {
+    if (segments[segment].length === 0) continue
+    lines.push(`${segment}:`)
+    for (const { kernel, operands } of segments[segment]) {
+      const parts = Object.entries(operands).map(
+        ([operand, { buffer, lag, accumulate }]) => `${operand}${accumulate ? "+" : ""}=${name(buffer, lag)}`,
+      )
+      lines.push(`  ${kernel} ${parts.join(" ")}`)
+    }
+  }
+  for (const kind of bufferKinds)
+    for (const buffer of buffers)
+      if (buffer.kind === kind) {
+        const slots = buffer.slots > 1 ? ` ×${buffer.slots}` : ""
+        lines.push(
+          `${kind.padEnd(11)} ${String(buffer.offset).padStart(11)}  ${formatBytes(bufferBytes(buffer)).padStart(9)}  ${buffer.name} ${buffer.elements} [${buffer.shape.join(", ")}]${slots}`,
+        )
+      }
+  return lines.join("\n")
+}

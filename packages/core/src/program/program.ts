@@ -1,0 +1,171 @@
+/**
+ * A program: what a backend runs to train or to use a network, as plain data.
+ *
+ * Buffers have fixed places in one arena; segments are lists of instructions that know nothing of time; a schedule strings the
+ * segments over the time steps of a batch:
+ *
+ *     BPTT     begin  keep₁ keep₂ … keep_T  backward_T … backward₁  end  update
+ *     SLTT     begin  train₁ train₂ … train_T                       end  update
+ *     SLTT-K   begin  forward₁ train₂ forward₃ … train_T            end  update
+ */
+import type { Loss } from "../loss.ts"
+import type { Mode, Ref } from "../op.ts"
+import type { OptimizerOptions } from "../optimizers/index.ts"
+import type { Shape } from "../shape.ts"
+import type { Elements } from "../spikes.ts"
+
+/**
+ * What a buffer is for. The gradients are those of parameters, one contiguous range of the arena. A residual is kept from a
+ * forward step to its backward one; an accumulator gathers gradients over steps.
+ */
+export const bufferKinds = [
+  "parameter",
+  "statistic",
+  "gradient",
+  "optimizer",
+  "input",
+  "metric",
+  "state",
+  "accumulator",
+  "residual",
+  "scratch",
+] as const
+
+export type BufferKind = (typeof bufferKinds)[number]
+
+export interface Buffer {
+  readonly name: string
+  readonly kind: BufferKind
+  /** With the batch axis where each sample has its own. */
+  readonly shape: Shape
+  readonly elements: Elements
+  /** Time steps that are kept: step t lies in slot t mod `slots`. */
+  readonly slots: number
+  /** Where the first slot begins in the arena, and the distance to the next, in bytes. */
+  readonly offset: number
+  readonly stride: number
+  /** First and last position on the program's time line at which it is alive. */
+  readonly lifetime: readonly [from: number, to: number]
+}
+
+export interface Instruction {
+  readonly kernel: string
+  readonly operands: Readonly<Record<string, Ref>>
+  readonly attributes: Readonly<Record<string, unknown>>
+  /** The node of the graph that it belongs to. */
+  readonly node: string
+  readonly phase: "forward" | "backward" | "update"
+}
+
+/**
+ * Segments, in the order of the time line:
+ *
+ * - `begin`: once a batch: clears what accumulates, runs what does not change over time.
+ * - `forward`: a step that is not trained.
+ * - `train`: forward and backward of one step, where no gradient crosses time.
+ * - `keep`: a forward step that keeps its residuals.
+ * - `beginBackward`: clears the gradients that travel back through time.
+ * - `backwardThrough`: backward through a step without a loss of its own.
+ * - `backward`: backward of a trained step.
+ * - `end`: once a batch: backward of what does not change over time.
+ * - `update`: the optimiser.
+ */
+export const segmentNames = [
+  "begin",
+  "forward",
+  "train",
+  "keep",
+  "beginBackward",
+  "backwardThrough",
+  "backward",
+  "end",
+  "update",
+] as const
+
+export type SegmentName = (typeof segmentNames)[number]
+
+/** How the data come: one image for all steps, or a frame for each. */
+export type Encoding = "static" | "frames"
+
+export interface Program {
+  readonly mode: Mode
+  readonly policy: string
+  readonly batchSize: number
+  readonly timeSteps: number
+  readonly encoding: Encoding
+  /** Steps that gradient can cross; 1 where none crosses time. */
+  readonly window: number
+  /** How many of the time steps are trained; 0 in inference. */
+  readonly trainedSteps: number
+  readonly loss: Loss | undefined
+  readonly optimizer: OptimizerOptions | undefined
+  readonly buffers: ReadonlyArray<Buffer>
+  readonly segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>
+  /** Layers of spiking neurons in order of execution: metrics[1 + i] is the firing rate of the i-th. */
+  readonly neurons: ReadonlyArray<string>
+  /** Bytes of the arena: all the memory that the program needs. */
+  readonly arenaBytes: number
+}
+
+/** One run of a segment, at time step `t`. */
+export interface Call {
+  readonly segment: SegmentName
+  readonly t: number
+}
+
+/** Names of the buffers that the outside writes and reads. */
+export const bufferNames = {
+  /** The data: [N, …], or with `frames` the frame of one step. */
+  input: "input",
+  /** [N], class numbers as float32. */
+  labels: "labels",
+  /** [1 + layers of neurons]: the loss and the firing rates of the last batch. */
+  metrics: "metrics",
+  /** [N, classes]: the read-out, summed over time. */
+  outputs: "outputs",
+  /** Learning rate and bias corrections: see the optimisers. */
+  hyperparameters: "hyperparameters",
+  parameter: (name: string) => `parameter/${name}`,
+  gradient: (name: string) => `gradient/${name}`,
+  /** State of the optimiser for a parameter. */
+  optimizer: (state: string, name: string) => `optimizer/${state}/${name}`,
+  /** The random key of a node, two words; a new one for each batch. */
+  key: (node: string) => `key/${node}`,
+  /** The output of an observed node. */
+  value: (node: string) => `value/${node}`,
+  /** The membrane potential before the reset. */
+  state: (node: string) => `state/${node}`,
+} as const
+
+/** Bytes of all slots of a buffer. */
+export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
+
+/** Where a reference points at time step `t`. */
+export const slotOf = (buffer: Buffer, ref: Ref, t: number): number =>
+  (t - (ref.lag ?? 0) + buffer.slots) % buffer.slots
+
+/**
+ * The calls of one batch, for trained steps counted from 0 and ascending.
+ *
+ * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one keep their residuals, and are gone
+ * through backwards when the window is over; later ones run forward only.
+ */
+export const schedule = (program: Program, trained: ReadonlyArray<number>): ReadonlyArray<Call> => {
+  const { timeSteps, window, mode } = program
+  const isTrained = new Set(trained)
+  const calls: Array<Call> = [{ segment: "begin", t: 0 }]
+  for (let start = 0; start < timeSteps; start += window) {
+    const steps = Array.from({ length: Math.min(window, timeSteps - start) }, (_, i) => start + i)
+    const last = steps.findLast((t) => isTrained.has(t)) ?? -1
+    if (mode === "inference" || window === 1) {
+      for (const t of steps) calls.push({ segment: isTrained.has(t) ? "train" : "forward", t })
+      continue
+    }
+    for (const t of steps) calls.push({ segment: t <= last ? "keep" : "forward", t })
+    if (last >= 0) calls.push({ segment: "beginBackward", t: last })
+    for (const t of steps.filter((t) => t <= last).reverse())
+      calls.push({ segment: isTrained.has(t) ? "backward" : "backwardThrough", t })
+  }
+  if (mode === "training") calls.push({ segment: "end", t: 0 }, { segment: "update", t: 0 })
+  return calls
+}

@@ -1,0 +1,14 @@
+import { Schema } from "effect"
+import type { Surrogate } from "./surrogate.ts"
+
+export const AtanSchema = Schema.Struct({
+  name: Schema.Literal("atan"),
+  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+})
+
+/** g(z) = α/2 / (1 + (π/2·α·z)²) (Fang et al., ICCV 2021; α = 2). */
+export const atan: Surrogate<{ readonly alpha: number }> = {
+  name: "atan",
+  gradient: (z, { alpha }) => alpha / 2 / (1 + ((Math.PI / 2) * alpha * z) ** 2),
+  primitive: (z, { alpha }) => Math.atan((Math.PI / 2) * alpha * z) / Math.PI + 0.5,
+}

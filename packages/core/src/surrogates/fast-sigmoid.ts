@@ -1,0 +1,14 @@
+import { Schema } from "effect"
+import type { Surrogate } from "./surrogate.ts"
+
+export const FastSigmoidSchema = Schema.Struct({
+  name: Schema.Literal("fastSigmoid"),
+  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+})
+
+/** g(z) = 1/(1 + α·|z|)² (Zenke & Ganguli, Neural Computation 2018; α = 25 as in snnTorch). */
+export const fastSigmoid: Surrogate<{ readonly alpha: number }> = {
+  name: "fastSigmoid",
+  gradient: (z, { alpha }) => 1 / (1 + alpha * Math.abs(z)) ** 2,
+  primitive: (z, { alpha }) => 0.5 + z / (1 + alpha * Math.abs(z)),
+}

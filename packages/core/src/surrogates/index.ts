@@ -1,0 +1,48 @@
+/** The table of surrogate gradients: a file and a line here for each. */
+import { Schema } from "effect"
+import { AtanSchema, atan } from "./atan.ts"
+import { FastSigmoidSchema, fastSigmoid } from "./fast-sigmoid.ts"
+import { RectangleSchema, rectangle } from "./rectangle.ts"
+import { SigmoidSchema, sigmoid } from "./sigmoid.ts"
+import type { Surrogate } from "./surrogate.ts"
+import { TriangleSchema, triangle } from "./triangle.ts"
+
+/** A surrogate and its parameters, as data. */
+export const SurrogateSchema = Schema.Union([
+  TriangleSchema,
+  RectangleSchema,
+  SigmoidSchema,
+  AtanSchema,
+  FastSigmoidSchema,
+])
+
+export type SurrogateOptions = typeof SurrogateSchema.Type
+
+export type SurrogateName = SurrogateOptions["name"]
+
+const surrogates: { readonly [N in SurrogateName]: Surrogate<Extract<SurrogateOptions, { readonly name: N }>> } = {
+  triangle,
+  rectangle,
+  sigmoid,
+  atan,
+  fastSigmoid,
+}
+
+/** Each surrogate with its usual parameters, for neurons of threshold 1. */
+export const defaults: { readonly [N in SurrogateName]: Extract<SurrogateOptions, { readonly name: N }> } = {
+  triangle: { name: "triangle", alpha: 1 },
+  rectangle: { name: "rectangle", width: 1 },
+  sigmoid: { name: "sigmoid", alpha: 4 },
+  atan: { name: "atan", alpha: 2 },
+  fastSigmoid: { name: "fastSigmoid", alpha: 25 },
+}
+
+export const surrogateNames = Object.keys(defaults) as ReadonlyArray<SurrogateName>
+
+/** g and G of a surrogate as functions of z alone. */
+export const bind = (
+  options: SurrogateOptions,
+): { gradient: (z: number) => number; primitive: (z: number) => number } => {
+  const { gradient, primitive } = surrogates[options.name] as Surrogate<SurrogateOptions>
+  return { gradient: (z) => gradient(z, options), primitive: (z) => primitive(z, options) }
+}

@@ -1,0 +1,14 @@
+import { Schema } from "effect"
+import type { Surrogate } from "./surrogate.ts"
+
+export const RectangleSchema = Schema.Struct({
+  name: Schema.Literal("rectangle"),
+  width: Schema.Finite.check(Schema.isGreaterThan(0)),
+})
+
+/** g(z) = 1/width where |z| ≤ width/2, else 0 (Wu et al., Frontiers in Neuroscience 2018; width = the threshold). */
+export const rectangle: Surrogate<{ readonly width: number }> = {
+  name: "rectangle",
+  gradient: (z, { width }) => (Math.abs(z) <= width / 2 ? 1 / width : 0),
+  primitive: (z, { width }) => Math.min(1, Math.max(0, z / width + 0.5)),
+}

@@ -1,0 +1,16 @@
+import { Schema } from "effect"
+import type { Surrogate } from "./surrogate.ts"
+
+export const SigmoidSchema = Schema.Struct({
+  name: Schema.Literal("sigmoid"),
+  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+})
+
+const sigma = (x: number): number => 1 / (1 + Math.exp(-x))
+
+/** g(z) = α·σ(αz)·(1 − σ(αz)); α = 4. */
+export const sigmoid: Surrogate<{ readonly alpha: number }> = {
+  name: "sigmoid",
+  gradient: (z, { alpha }) => alpha * sigma(alpha * z) * (1 - sigma(alpha * z)),
+  primitive: (z, { alpha }) => sigma(alpha * z),
+}

@@ -1,0 +1,17 @@
+import { Schema } from "effect"
+import type { Surrogate } from "./surrogate.ts"
+
+export const TriangleSchema = Schema.Struct({
+  name: Schema.Literal("triangle"),
+  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+})
+
+/** g(z) = max(0, α − α²·|z|) (Bellec et al., NeurIPS 2018; the SLTT paper's choice, α = 1). */
+export const triangle: Surrogate<{ readonly alpha: number }> = {
+  name: "triangle",
+  gradient: (z, { alpha }) => Math.max(0, alpha - alpha * alpha * Math.abs(z)),
+  primitive: (z, { alpha }) => {
+    const a = Math.min(1, Math.abs(alpha * z))
+    return 0.5 + Math.sign(z) * (a - (a * a) / 2)
+  },
+}
