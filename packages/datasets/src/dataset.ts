@@ -1,0 +1,53 @@
+/**
+ * What a data set is to the rest of Spikeroute: a name, the shape of a sample, and two splits that write samples into
+ * the buffers they are given.
+ */
+import type * as Key from "@spikeroute/core/random"
+import type { Effect } from "effect"
+import type { DatasetError } from "./errors.ts"
+
+/** A data set opened for a number of time steps. */
+export interface Dataset {
+  readonly name: string
+  /** Shape of one sample at one time step, channels last: [28, 28, 1], [34, 34, 2]. */
+  readonly shape: ReadonlyArray<number>
+  readonly classes: number
+  readonly classNames?: ReadonlyArray<string>
+  /** "static": one image shown at every step; "frames": one frame for each time step. */
+  readonly encoding: "static" | "frames"
+  readonly train: Split
+  readonly test: Split
+}
+
+/** The samples to train on, or those to test on. */
+export interface Split {
+  readonly size: number
+  /** The class of sample `index`, from 0. */
+  readonly label: (index: number) => number
+  /**
+   * Writes the samples at the given positions into `out`, which holds zeros:
+   * static: [samples.length, ...shape]; frames: [timeSteps, samples.length, ...shape].
+   *
+   * A whole batch at once, because an Effect for each sample would cost more than most samples do.
+   *
+   * @param key drives augmentation: sample i of the batch draws from `Key.fold(key, i)`. Without a key nothing is
+   *   augmented.
+   */
+  readonly write: (
+    samples: ArrayLike<number>,
+    key: Key.Key | undefined,
+    out: Float32Array,
+  ) => Effect.Effect<void, DatasetError>
+}
+
+/** Samples of one training or test step. The buffers are the batch's own: nothing writes to them again. */
+export interface Batch {
+  /** static: [N, ...shape]; frames: [T, N, ...shape] */
+  readonly inputs: Float32Array
+  /** The classes, [N]. */
+  readonly labels: Float32Array
+  /** Samples that count; the rest of a last, padded batch repeats earlier samples and must be ignored. */
+  readonly size: number
+  /** Which batch of the epoch, from 0. */
+  readonly index: number
+}

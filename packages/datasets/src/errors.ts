@@ -1,0 +1,105 @@
+/**
+ * What can go wrong with data: one tagged error for each kind, with the fields that a program needs and a message of
+ * one line that says what, where and what to do.
+ */
+import { Data, type PlatformError } from "effect"
+
+/** There is no data set of this name. */
+export class UnknownDataset extends Data.TaggedError("UnknownDataset")<{
+  readonly name: string
+  /** The known name that looks most like it, if one does. */
+  readonly nearest: string | undefined
+  readonly known: ReadonlyArray<string>
+}> {
+  override get message() {
+    const hint = this.nearest === undefined ? "" : ` (did you mean "${this.nearest}"?)`
+    return `no data set is called "${this.name}"${hint}; there are ${this.known.join(", ")}`
+  }
+}
+
+/** An option has a value that cannot be meant. */
+export class InvalidOption extends Data.TaggedError("InvalidOption")<{
+  readonly option: string
+  readonly value: unknown
+  readonly problem: string
+}> {
+  override get message() {
+    return `${this.option} = ${String(this.value)}: ${this.problem}`
+  }
+}
+
+/** A file of a data set is not there, and is not to be downloaded or cannot be. */
+export class MissingFile extends Data.TaggedError("MissingFile")<{
+  readonly dataset: string
+  /** The names that would have done, the usual one first. */
+  readonly wanted: ReadonlyArray<string>
+  /** The directories that were searched. */
+  readonly searched: ReadonlyArray<string>
+  readonly advice: string
+}> {
+  override get message() {
+    return `${this.dataset}: found no ${this.wanted.join(" or ")} in ${this.searched.join(" or ")}: ${this.advice}`
+  }
+}
+
+/** A file does not hold what its format says; `offset` counts bytes from 0, `line` lines from 1. */
+export class MalformedFile extends Data.TaggedError("MalformedFile")<{
+  readonly file: string
+  readonly offset?: number
+  readonly line?: number
+  readonly problem: string
+}> {
+  override get message() {
+    const where =
+      this.line !== undefined ? `, line ${this.line}` : this.offset !== undefined ? `, byte ${this.offset}` : ""
+    return `${this.file}${where}: ${this.problem}`
+  }
+}
+
+/** The file system refused. */
+export class FileFailed extends Data.TaggedError("FileFailed")<{
+  readonly file: string
+  readonly problem: string
+}> {
+  /** For `Effect.mapError`: names the file that was at stake. */
+  static readonly at = (file: string) => (error: PlatformError.PlatformError) =>
+    new FileFailed({ file, problem: error.message.replaceAll("\n", " ") })
+
+  override get message() {
+    return `${this.file}: ${this.problem}`
+  }
+}
+
+/** A download did not come through; what has arrived is kept, and the next attempt goes on from there. */
+export class DownloadFailed extends Data.TaggedError("DownloadFailed")<{
+  readonly url: string
+  readonly file: string
+  readonly problem: string
+}> {
+  override get message() {
+    return `${this.url}: ${this.problem}`
+  }
+}
+
+/** A downloaded file is not the one that was wanted; it has been removed. */
+export class ChecksumMismatch extends Data.TaggedError("ChecksumMismatch")<{
+  readonly url: string
+  readonly file: string
+  readonly algorithm: "md5" | "sha256"
+  readonly expected: string
+  readonly actual: string
+}> {
+  override get message() {
+    return `${this.url}: ${this.algorithm} should be ${this.expected}, is ${this.actual}; nothing was kept as ${this.file}`
+  }
+}
+
+/** Everything that opening a data set or reading from it can fail with. */
+export type DatasetError =
+  | UnknownDataset
+  | InvalidOption
+  | MissingFile
+  | MalformedFile
+  | FileFailed
+  | DownloadFailed
+  | ChecksumMismatch

@@ -1,0 +1,139 @@
+/**
+ * Downloads: resumed, checked, and put under their name only when whole.
+ *
+ * What arrives is written to `<file>.part`. An attempt that finds such a part asks for the rest of it (HTTP Range,
+ * RFC 9110 §14). When all bytes are there and have the right checksum, the part is renamed. There are no retries:
+ * the caller decides, and a second call goes on where the first ended.
+ */
+import { ByteSize, Effect, FileSystem, Path, Stream } from "effect"
+import * as Digest from "effect/crypto/Digest"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { ChecksumMismatch, DownloadFailed, FileFailed } from "../errors.ts"
+
+/** What a file must hash to, in lowercase hexadecimal. */
+export interface Checksum {
+  readonly algorithm: "md5" | "sha256"
+  readonly hex: string
+}
+
+/** How far a download has come. */
+export interface Progress {
+  readonly url: string
+  /** Bytes that are there, those of an earlier attempt among them. */
+  readonly received: number
+  /** Bytes of the whole file, where the server told. */
+  readonly total: number | undefined
+}
+
+/** The settings of `download`. */
+export interface DownloadOptions {
+  readonly checksum?: Checksum | undefined
+  /** Called for every piece that arrives. */
+  readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
+}
+
+/** What a download can fail with. */
+export type DownloadError = DownloadFailed | ChecksumMismatch | FileFailed
+
+const totalOf = (response: HttpClientResponse.HttpClientResponse, start: number): number | undefined => {
+  // "bytes 100-199/200", or "bytes */200" where the range was refused.
+  const range = /\/(\d+)$/.exec(response.headers["content-range"] ?? "")
+  if (range !== null) return Number(range[1])
+  const length = response.headers["content-length"]
+  return length === undefined ? undefined : start + Number(length)
+}
+
+const startOf = (response: HttpClientResponse.HttpClientResponse): number =>
+  Number(/^bytes (\d+)-/.exec(response.headers["content-range"] ?? "")?.[1] ?? Number.NaN)
+
+/**
+ * Brings `url` to `file`. A file that is already there is left as it is.
+ *
+ * Fails with `DownloadFailed` (the part stays), `ChecksumMismatch` (nothing stays) or `FileFailed`.
+ *
+ * @example
+ * yield* download("https://example.org/data.gz", "/tmp/data.gz", {
+ *   checksum: { algorithm: "md5", hex: "f68b3c2dcbeaaa9fbdd348bbdeb94873" },
+ * })
+ */
+export const download: (
+  url: string,
+  file: string,
+  options?: DownloadOptions,
+) => Effect.Effect<void, DownloadError, FileSystem.FileSystem | Path.Path | HttpClient.HttpClient> = Effect.fnUntraced(
+  function* (url: string, file: string, options: DownloadOptions = {}) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const part = `${file}.part`
+    const at = FileFailed.at
+    if (yield* Effect.mapError(fs.exists(file), at(file))) return
+    yield* Effect.mapError(fs.makeDirectory(path.dirname(file), { recursive: true }), at(file))
+
+    let whole = yield* transfer(url, file, part, options)
+    // A part that the server cannot continue is of no use: begin again, once.
+    if (!whole) {
+      yield* Effect.mapError(fs.remove(part, { force: true }), at(part))
+      whole = yield* transfer(url, file, part, options)
+    }
+    if (!whole) return yield* new DownloadFailed({ url, file, problem: "the server refused every range" })
+    yield* verify(url, file, part, options.checksum)
+    yield* Effect.mapError(fs.rename(part, file), at(file))
+  },
+)
+
+/** Adds what is missing to the part; false where the server says that the part is not the beginning of its file. */
+const transfer = Effect.fnUntraced(function* (url: string, file: string, part: string, options: DownloadOptions) {
+  const fs = yield* FileSystem.FileSystem
+  const fail = (problem: string) => new DownloadFailed({ url, file, problem: problem.replaceAll("\n", " ") })
+  const at = FileFailed.at(part)
+  const present = yield* Effect.mapError(fs.exists(part), at)
+  const have = present ? Number(ByteSize.toBigInt((yield* Effect.mapError(fs.stat(part), at)).size)) : 0
+
+  // "identity": a server that packs a .gz once more for the way would have fetch unpack both.
+  const headers = { "accept-encoding": "identity", ...(have > 0 ? { range: `bytes=${have}-` } : {}) }
+  const response = yield* HttpClient.get(url, { headers }).pipe(
+    Effect.mapError((error) => fail(`no answer: ${error.message}`)),
+  )
+  const { status } = response
+  if (status === 416 && have > 0) return totalOf(response, have) === have
+  if (status !== 200 && status !== 206) return yield* fail(`the server answered ${status}`)
+  const resumed = status === 206
+  if (resumed && startOf(response) !== have) return false
+
+  let received = resumed ? have : 0
+  const total = totalOf(response, received)
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const out = yield* Effect.mapError(fs.open(part, { flag: resumed ? "a" : "w" }), at)
+      const stream = Stream.mapError(response.stream, (error) =>
+        fail(`the connection broke off after ${received} bytes (${error.message}); call again to go on from there`),
+      )
+      yield* Stream.runForEach(stream, (piece) =>
+        Effect.mapError(out.writeAll(piece), at).pipe(
+          Effect.tap(() => {
+            received += piece.length
+            return options.onProgress?.({ url, received, total }) ?? Effect.void
+          }),
+        ),
+      )
+    }),
+  )
+  if (total !== undefined && received !== total) {
+    return yield* fail(`the connection broke off after ${received} of ${total} bytes; call again to go on from there`)
+  }
+  return true
+})
+
+const verify = Effect.fnUntraced(function* (url: string, file: string, part: string, checksum: Checksum | undefined) {
+  if (checksum === undefined) return
+  const fs = yield* FileSystem.FileSystem
+  const { algorithm, hex: expected } = checksum
+  const bytes = yield* Effect.mapError(fs.readFile(part), FileFailed.at(part))
+  const actual = yield* Digest.Digest.use((digest) => digest.digestHex(Digest[algorithm], bytes)).pipe(
+    Effect.provide(Digest.layerWebCrypto),
+  )
+  if (actual === expected) return
+  yield* Effect.mapError(fs.remove(part), FileFailed.at(part))
+  return yield* new ChecksumMismatch({ url, file, algorithm, expected, actual })
+})

@@ -1,0 +1,70 @@
+/**
+ * The binary versions of CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny
+ * images", 2009): records without a header, one after the other.
+ *
+ * | bytes | CIFAR-10                                | CIFAR-100                                          |
+ * |-------|-----------------------------------------|----------------------------------------------------|
+ * | 0     | label, 0 … 9                            | coarse label, 0 … 19                               |
+ * | 1     |                                         | fine label, 0 … 99                                 |
+ * | 3072  | the red, green and blue plane, 32 × 32 each, row by row                                      ||
+ *
+ * A file may hold any whole number of records. Pixels are given channels last.
+ */
+import { Result } from "effect"
+import { MalformedFile } from "../errors.ts"
+import type { LabelledImages } from "../images/split.ts"
+
+const side = 32
+const plane = side * side
+
+/** Where the label stands in a record, and how many there are. */
+export interface CifarLayout {
+  /** Bytes before the pixels; the last of them is the label. */
+  readonly labelBytes: 1 | 2
+  readonly classes: number
+}
+
+/** Reads the records of one file. `file` is its name, for errors. */
+export const parseCifar = (
+  file: string,
+  bytes: Uint8Array,
+  layout: CifarLayout,
+): Result.Result<LabelledImages, MalformedFile> => {
+  const { labelBytes, classes } = layout
+  const record = labelBytes + 3 * plane
+  const count = Math.floor(bytes.length / record)
+  const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
+  if (bytes.length === 0) return fail(0, "it holds no records")
+  if (bytes.length % record !== 0) {
+    const rest = bytes.length - count * record
+    return fail(count * record, `record ${count} is cut off after ${rest} of ${record} bytes`)
+  }
+  const pixels = new Uint8Array(count * 3 * plane)
+  const labels = new Uint8Array(count)
+  for (let sample = 0; sample < count; sample++) {
+    const start = sample * record + labelBytes
+    const label = bytes[start - 1] as number
+    if (label >= classes) return fail(start - 1, `label ${label} of record ${sample} is not in 0 … ${classes - 1}`)
+    labels[sample] = label
+    const to = sample * 3 * plane
+    for (let channel = 0; channel < 3; channel++) {
+      const from = start + channel * plane
+      for (let pixel = 0; pixel < plane; pixel++) pixels[to + pixel * 3 + channel] = bytes[from + pixel] as number
+    }
+  }
+  return Result.succeed({ shape: [side, side, 3], pixels, labels })
+}
+
+/** The images of several files as one set. */
+export const concatenate = (parts: ReadonlyArray<LabelledImages>): LabelledImages => {
+  const size = parts.reduce((sum, part) => sum + part.labels.length, 0)
+  const pixels = new Uint8Array(size * 3 * plane)
+  const labels = new Uint8Array(size)
+  let at = 0
+  for (const part of parts) {
+    pixels.set(part.pixels, at * 3 * plane)
+    labels.set(part.labels, at)
+    at += part.labels.length
+  }
+  return { shape: [side, side, 3], pixels, labels }
+}

@@ -1,0 +1,79 @@
+/**
+ * IDX, the format of MNIST and Fashion-MNIST (LeCun, Cortes, Burges, "The MNIST database").
+ *
+ * | byte       | meaning                                                          |
+ * |------------|------------------------------------------------------------------|
+ * | 0, 1       | 0                                                                |
+ * | 2          | type of the values; 0x08: unsigned bytes, the only one read here |
+ * | 3          | number d of dimensions: 1 for labels, 3 for images               |
+ * | 4 … 4d + 3 | the d sizes, 32 bits each, big endian                            |
+ * | 4d + 4 …   | the values, the last dimension running fastest                   |
+ *
+ * So label files begin 00 00 08 01 (2049) and image files 00 00 08 03 (2051).
+ */
+import { Result } from "effect"
+import { MalformedFile } from "../errors.ts"
+import type { LabelledImages } from "../images/split.ts"
+import { describeStart } from "./bytes.ts"
+
+/** An array of unsigned bytes, as IDX holds it. */
+export interface IdxArray {
+  readonly shape: ReadonlyArray<number>
+  readonly data: Uint8Array
+}
+
+/** Reads an IDX file of unsigned bytes with so many dimensions. `file` is its name, for errors. */
+export const parseIdx = (
+  file: string,
+  bytes: Uint8Array,
+  dimensions: number,
+): Result.Result<IdxArray, MalformedFile> => {
+  const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
+  const start = 4 + 4 * dimensions
+  const wanted = [0, 0, 8, dimensions]
+  if (bytes.length >= 4 && !wanted.every((value, i) => bytes[i] === value)) {
+    return fail(0, `an IDX file begins 00 00 08 0${dimensions}, this one ${describeStart(bytes)}`)
+  }
+  if (bytes.length < start) {
+    return fail(bytes.length, `the file ends inside its header of ${start} bytes`)
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const shape = Array.from({ length: dimensions }, (_, i) => view.getUint32(4 + 4 * i))
+  const values = shape.reduce((product, side) => product * side, 1)
+  if (bytes.length !== start + values) {
+    const promised = `the header promises ${shape.join("×")} bytes from byte ${start} on`
+    return fail(bytes.length, `${promised}, up to ${start + values}, but the file ends here`)
+  }
+  return Result.succeed({ shape, data: bytes.subarray(start) })
+}
+
+/** An unpacked file: its name, for errors, and what it holds. */
+export interface NamedBytes {
+  readonly file: string
+  readonly bytes: Uint8Array
+}
+
+/** Reads a file of images and the file of their labels, which must be below `classes`. */
+export const parseIdxPair = (
+  images: NamedBytes,
+  labels: NamedBytes,
+  classes: number,
+): Result.Result<LabelledImages, MalformedFile> =>
+  Result.gen(function* () {
+    const pixels = yield* parseIdx(images.file, images.bytes, 3)
+    const answers = yield* parseIdx(labels.file, labels.bytes, 1)
+    const [count, height, width] = pixels.shape as [number, number, number]
+    if (pixels.data.length === 0) {
+      return yield* Result.fail(new MalformedFile({ file: images.file, offset: 4, problem: "it holds no images" }))
+    }
+    if (answers.data.length !== count) {
+      const problem = `it holds ${answers.data.length} labels for the ${count} images of ${images.file}`
+      return yield* Result.fail(new MalformedFile({ file: labels.file, offset: 4, problem }))
+    }
+    const wrong = answers.data.findIndex((label) => label >= classes)
+    if (wrong >= 0) {
+      const problem = `label ${answers.data[wrong]} of sample ${wrong} is not in 0 … ${classes - 1}`
+      return yield* Result.fail(new MalformedFile({ file: labels.file, offset: 8 + wrong, problem }))
+    }
+    return { shape: [height, width, 1], pixels: pixels.data, labels: answers.data }
+  })

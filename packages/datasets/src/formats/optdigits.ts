@@ -1,0 +1,35 @@
+/**
+ * The text files of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak, 1998): one digit a line, 64
+ * numbers 0 … 16 (how many of the 4 × 4 dots of a cell are set; 8 × 8 cells, row by row) and the digit, separated by
+ * commas. Empty lines and lines that begin with # are passed over.
+ */
+import { Result } from "effect"
+import { MalformedFile } from "../errors.ts"
+import type { LabelledImages } from "../images/split.ts"
+
+const cells = 64
+
+/** Reads one file. `file` is its name, for errors. */
+export const parseOptdigits = (file: string, text: string): Result.Result<LabelledImages, MalformedFile> => {
+  const pixels: Array<number> = []
+  const labels: Array<number> = []
+  const lines = text.split("\n")
+  for (const [i, raw] of lines.entries()) {
+    const line = raw.trim()
+    if (line === "" || line.startsWith("#")) continue
+    const fail = (problem: string) => Result.fail(new MalformedFile({ file, line: i + 1, problem }))
+    const values = line.split(",")
+    if (values.length !== cells + 1) return fail(`${cells + 1} numbers belong here, there are ${values.length}`)
+    for (const [k, value] of values.entries()) {
+      const number = value.trim() === "" ? Number.NaN : Number(value)
+      const [what, highest] = k < cells ? [`value ${k + 1}`, 16] : ["label", 9]
+      if (!Number.isInteger(number) || number < 0 || number > highest) {
+        return fail(`${what} "${value.slice(0, 20)}" is not in 0 … ${highest}`)
+      }
+      if (k < cells) pixels.push(number)
+      else labels.push(number)
+    }
+  }
+  if (labels.length === 0) return Result.fail(new MalformedFile({ file, line: 1, problem: "it holds no digits" }))
+  return Result.succeed({ shape: [8, 8, 1], pixels: Uint8Array.from(pixels), labels: Uint8Array.from(labels) })
+}

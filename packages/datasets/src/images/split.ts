@@ -1,0 +1,52 @@
+/** A split of images held in memory as bytes and scaled when a batch asks for them. */
+import * as Key from "@spikeroute/core/random"
+import { Effect } from "effect"
+import type { Split } from "../dataset.ts"
+import type { Transform } from "../transform.ts"
+import type { Image } from "./transforms.ts"
+
+/** Images of one size with their classes, as the image formats are read into. */
+export interface LabelledImages {
+  /** [height, width, channels] */
+  readonly shape: readonly [number, number, number]
+  /** One byte a value, [n, height, width, channels]. */
+  readonly pixels: Uint8Array
+  /** The class of each image. */
+  readonly labels: Uint8Array
+}
+
+/** What happens to an image between the file and the batch. */
+export interface ImageSplitOptions {
+  /** The pixel byte that stands for 1: 255 for most, 16 for optdigits. */
+  readonly white: number
+  /** Random changes, made only where a key is given. */
+  readonly augment?: Transform<Image>
+  /** Made always, after `augment`. */
+  readonly normalize?: Transform<Image>
+}
+
+// A transform that ignores its key still wants one.
+const unused: Key.Key = { hi: 0, lo: 0 }
+
+/** The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`. */
+export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): Split => {
+  const [height, width, channels] = images.shape
+  const { white, augment, normalize } = options
+  const length = height * width * channels
+  return {
+    size: images.labels.length,
+    label: (index) => images.labels[index] as number,
+    write: (samples, key, out) =>
+      Effect.sync(() => {
+        for (let i = 0; i < samples.length; i++) {
+          const start = (samples[i] as number) * length
+          const data = out.subarray(i * length, (i + 1) * length)
+          for (let k = 0; k < length; k++) data[k] = (images.pixels[start + k] as number) / white
+          let image: Image = { height, width, channels, data }
+          if (augment !== undefined && key !== undefined) image = augment(image, Key.fold(key, i))
+          if (normalize !== undefined) image = normalize(image, unused)
+          if (image.data !== data) data.set(image.data)
+        }
+      }),
+  }
+}

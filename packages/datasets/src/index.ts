@@ -1,0 +1,32 @@
+/**
+ * Data for spiking networks: static images and event recordings, their file formats and transforms, a simulated
+ * event camera, and the batches of an epoch.
+ *
+ * `open` finds, fetches and reads a data set; `batches` makes an epoch of it. It knows nothing of networks, and it
+ * keeps no state: every random choice comes from a key that the caller gives.
+ *
+ * @example
+ * const dataset = yield* open("shapes", { timeSteps: 8 })
+ * const epoch = batches(dataset, "train", { batchSize: 32, timeSteps: 8, key: Key.make(1), remainder: "drop" })
+ */
+export { type BatchOptions, batchCount, batches } from "./batches.ts"
+export * as Camera from "./camera/camera.ts"
+export type { Batch, Dataset, Split } from "./dataset.ts"
+export * from "./errors.ts"
+export * as Events from "./events/events.ts"
+export * as Frames from "./events/frames.ts"
+export { type EventSplitOptions, eventSplit, type Framing } from "./events/split.ts"
+export * as EventTransforms from "./events/transforms.ts"
+export { type Checksum, type DownloadError, type DownloadOptions, download, type Progress } from "./files/download.ts"
+export type { FileServices } from "./files/locate.ts"
+export { type CifarLayout, parseCifar } from "./formats/cifar.ts"
+export { type IdxArray, type NamedBytes, parseIdx, parseIdxPair } from "./formats/idx.ts"
+export { parseNmnist } from "./formats/nmnist.ts"
+export { parseOptdigits } from "./formats/optdigits.ts"
+export { type ImageSplitOptions, imageSplit, type LabelledImages } from "./images/split.ts"
+export * as ImageTransforms from "./images/transforms.ts"
+export { nearest } from "./nearest.ts"
+export { datasets, open } from "./open.ts"
+export type { OpenOptions, Source } from "./sets/options.ts"
+export { makeShapes, type ShapesOptions, shapeEvents } from "./sets/shapes.ts"
+export { compose, type Transform } from "./transform.ts"

@@ -1,0 +1,58 @@
+/** Data sets of four gzipped IDX files: MNIST and those made after its pattern. */
+import { Effect } from "effect"
+import { obtain, readBytes } from "../files/locate.ts"
+import { gunzip, isGzip } from "../formats/bytes.ts"
+import { parseIdxPair } from "../formats/idx.ts"
+import { imageSplit } from "../images/split.ts"
+import type { OpenOptions, Source } from "./options.ts"
+
+/** What tells one such data set from another. */
+export interface IdxSource {
+  readonly name: string
+  readonly description: string
+  readonly classNames: ReadonlyArray<string>
+  /** The address that the file names are put behind. */
+  readonly base: string
+  readonly md5: {
+    readonly "train-images-idx3-ubyte": string
+    readonly "train-labels-idx1-ubyte": string
+    readonly "t10k-images-idx3-ubyte": string
+    readonly "t10k-labels-idx1-ubyte": string
+  }
+}
+
+/** The data set: static images [28, 28, 1] in [0, 1], not normalised, not augmented. */
+export const idxSource = (source: IdxSource): Source => {
+  const { name, description, classNames, base, md5 } = source
+
+  const read = Effect.fnUntraced(function* (stem: keyof IdxSource["md5"], options: OpenOptions) {
+    const checksum = { algorithm: "md5", hex: md5[stem] } as const
+    const remote = { names: [`${stem}.gz`, stem], url: `${base}${stem}.gz`, checksum } as const
+    const file = yield* obtain(name, remote, options)
+    const bytes = yield* readBytes(file)
+    return { file, bytes: isGzip(bytes) ? yield* gunzip(file, bytes) : bytes }
+  })
+
+  const split = Effect.fnUntraced(function* (part: "train" | "t10k", options: OpenOptions) {
+    const images = yield* read(`${part}-images-idx3-ubyte`, options)
+    const labels = yield* read(`${part}-labels-idx1-ubyte`, options)
+    return yield* Effect.fromResult(parseIdxPair(images, labels, classNames.length))
+  })
+
+  return {
+    description,
+    open: Effect.fnUntraced(function* (options: OpenOptions) {
+      const train = yield* split("train", options)
+      const test = yield* split("t10k", options)
+      return {
+        name,
+        shape: train.shape,
+        classes: classNames.length,
+        classNames,
+        encoding: "static" as const,
+        train: imageSplit(train, { white: 255 }),
+        test: imageSplit(test, { white: 255 }),
+      }
+    }),
+  }
+}

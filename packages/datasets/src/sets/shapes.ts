@@ -1,0 +1,132 @@
+/**
+ * `shapes`: what a simulated event camera sees of moving shapes. Built in: it needs no files.
+ *
+ * Ten classes, five forms-in-motion and each of them backwards in time: a disc and a square to the right or to the
+ * left, a disc that grows or shrinks, a bar that turns one way or the other, a cross that moves up or down. Place,
+ * size, speed, orientation and contrast are drawn for each sample.
+ *
+ * **Why time matters.** Playing a recording backwards swaps ON and OFF; so does making a bright shape dark. Shapes are
+ * as often dark as bright: the counts that a movement leaves behind, and every single frame of it, look as those of
+ * the opposite movement of a shape of opposite contrast. The form can be told from one frame, but the direction only
+ * from how frames follow each other, about a pixel apart at eight time steps: a network has to remember the last
+ * frame when the next one comes. A learner of summed counts could do no better than guess within a pair, were it not
+ * for traces that a camera leaves (OFF events come at other grey levels than ON events).
+ *
+ * Test accuracy, 2,000 training and 500 test samples, T = 8, conv 32 – LIF – pool – conv 64 – LIF – pool – linear, the
+ * read-out summed, 8 epochs, batch 32, Adam 2e-3 with cosine decay: 98 % with SLTT and 100 % with BPTT at λ = 0.5;
+ * 67 % without memory (λ = 0); 64 % for the same network with ReLU on the summed counts (30 epochs).
+ */
+import * as Key from "@spikeroute/core/random"
+import { Effect } from "effect"
+import { record } from "../camera/camera.ts"
+import * as Scene from "../camera/scene.ts"
+import type { Dataset } from "../dataset.ts"
+import type { Events } from "../events/events.ts"
+import { eventSplit, type Framing } from "../events/split.ts"
+import type { Transform } from "../transform.ts"
+import type { OpenOptions, Source } from "./options.ts"
+
+const classes = [
+  ["disc", "right"],
+  ["disc", "left"],
+  ["square", "right"],
+  ["square", "left"],
+  ["disc", "growing"],
+  ["disc", "shrinking"],
+  ["bar", "clockwise"],
+  ["bar", "counter-clockwise"],
+  ["cross", "up"],
+  ["cross", "down"],
+] as const
+
+/** How many pictures the camera interpolates between, and how many it watches before and after. */
+const steps = 24
+const lead = 4
+
+/** Length of a recording, in microseconds. */
+export const duration = 80_000
+
+/** The settings of `makeShapes`. */
+export interface ShapesOptions {
+  readonly timeSteps: number
+  /** The same seed gives the same samples on every machine. Default 0. */
+  readonly seed?: number | undefined
+  /** Width and height, in pixels. Default 16. */
+  readonly side?: number
+  /** Training samples. Default 2,000. */
+  readonly train?: number
+  /** Test samples. Default 500. */
+  readonly test?: number
+  readonly framing?: Framing | undefined
+  readonly eventTransform?: Transform<Events> | undefined
+}
+
+/**
+ * The events of one sample, which depend on the seed, the split, the index and the side alone. Sample i is of class
+ * i mod 10, so that every class has its share of any first n samples.
+ */
+export const shapeEvents = (seed: number, split: "train" | "test", index: number, side: number): Events => {
+  const key = Key.fold(Key.make(seed), "shapes", split, index)
+  const [form, motion] = classes[index % classes.length] as (typeof classes)[number]
+  const scene = Scene.make({ form, motion, side, steps }, Key.fold(key, "scene"))
+  const camera = {
+    width: side,
+    height: side,
+    duration,
+    steps,
+    lead,
+    threshold: 0.2,
+    refractory: 1000,
+    noiseRate: 0.5,
+  }
+  return record(scene, camera, Key.fold(key, "camera"))
+}
+
+/**
+ * The data set: frames [side, side, 2] of equal durations, unless told otherwise.
+ *
+ * A sample is simulated when it is first asked for (0.2 ms at 16 × 16) and kept as events, so that opening costs
+ * nothing.
+ *
+ * @example
+ * const dataset = makeShapes({ timeSteps: 8, side: 24, train: 5000 })
+ */
+export const makeShapes = (options: ShapesOptions): Dataset => {
+  const { timeSteps, seed = 0, side = 16, train = 2000, test = 500, framing = "duration", eventTransform } = options
+  const split = (name: "train" | "test", size: number) => {
+    const kept = new Array<Events | undefined>(size).fill(undefined)
+    const load = (index: number) =>
+      Effect.sync(() => {
+        const events = kept[index] ?? shapeEvents(seed, name, index, side)
+        kept[index] = events
+        return events
+      })
+    return eventSplit({
+      size,
+      label: (index) => index % classes.length,
+      load,
+      width: side,
+      height: side,
+      timeSteps,
+      framing,
+      window: { start: 0, duration },
+      transform: name === "train" ? eventTransform : undefined,
+    })
+  }
+  return {
+    name: "shapes",
+    shape: [side, side, 2],
+    classes: classes.length,
+    classNames: classes.map(([form, motion]) => `${form} ${motion}`),
+    encoding: "frames",
+    train: split("train", train),
+    test: split("test", test),
+  }
+}
+
+/** `shapes` at its usual size: 16 × 16, 2,000 + 500 samples. */
+export const shapes: Source = {
+  description: "moving shapes seen by a simulated event camera, 16×16, 2,000 + 500, built in",
+  open: ({ timeSteps, seed, framing, eventTransform }: OpenOptions) =>
+    Effect.sync(() => makeShapes({ timeSteps, seed, framing, eventTransform })),
+}
