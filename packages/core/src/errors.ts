@@ -72,12 +72,12 @@ export class CheckpointError extends Data.TaggedError("CheckpointError")<{
 
 /** Training came to a loss that is not a finite number. */
 export class NonFiniteLossError extends Data.TaggedError("NonFiniteLossError")<{
-  readonly epoch: number
-  readonly batch: number
-  /** The first layer, in order of execution, whose values are not finite. */
+  /** The batch, counted from 1 over all epochs. */
+  readonly update: number
+  /** The first layer of neurons, in order of execution, whose membrane is not finite. */
   readonly layer: string
 }> {
   override get message(): string {
-    return `the loss is not finite at batch ${this.batch} of epoch ${this.epoch}; the first non-finite values are in ${this.layer}: lower the learning rate`
+    return `the loss is not finite at update ${this.update}; the first non-finite values are in ${this.layer}: lower the learning rate`
   }
 }

@@ -1,2 +1,3 @@
 export * from "./builder.ts"
 export * from "./graph.ts"
+export * from "./json.ts"

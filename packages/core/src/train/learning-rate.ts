@@ -1,0 +1,24 @@
+/** Learning-rate schedules: the rate as a function of the epochs gone by, fractions included. */
+import { Schema } from "effect"
+
+export const ScheduleSchema = Schema.Struct({
+  name: Schema.Literals(["constant", "step", "cosine"]),
+  /** Epochs over which the rate climbs linearly from 0. */
+  warmUp: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  /** step: epochs between two drops, and the factor of each. */
+  stepSize: Schema.Finite.check(Schema.isGreaterThan(0)),
+  gamma: Schema.Finite.check(Schema.isGreaterThan(0)),
+})
+
+export type Schedule = typeof ScheduleSchema.Type
+
+const shapes: { readonly [N in Schedule["name"]]: (schedule: Schedule, epoch: number, epochs: number) => number } = {
+  constant: () => 1,
+  step: ({ stepSize, gamma }, epoch) => gamma ** Math.floor(epoch / stepSize),
+  cosine: ({ warmUp }, epoch, epochs) =>
+    (1 + Math.cos((Math.PI * (epoch - warmUp)) / Math.max(epochs - warmUp, 1e-9))) / 2,
+}
+
+/** The rate after `epoch` of `epochs`, for a base rate: η·warm-up(epoch)·shape(epoch); cosine ends at 0. */
+export const learningRate = (schedule: Schedule, base: number, epoch: number, epochs: number): number =>
+  epoch < schedule.warmUp ? (base * epoch) / schedule.warmUp : base * shapes[schedule.name](schedule, epoch, epochs)

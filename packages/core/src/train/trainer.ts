@@ -1,0 +1,195 @@
+/**
+ * Training: a program on a backend, fed batch by batch.
+ *
+ * All randomness comes from one key and the number of the update, so a trainer whose tensors were saved after update n and
+ * restored goes on with the same bits as one that never stopped.
+ */
+import { Effect, Random, type Scope } from "effect"
+import { Backend, type Executable } from "../backend/backend.ts"
+import {
+  type BackendError,
+  CheckpointError,
+  NonFiniteLossError,
+  type PolicyError,
+  type ProgramError,
+  type UnsupportedKernelError,
+} from "../errors.ts"
+import type { Graph } from "../graph/graph.ts"
+import type { StoredTensor } from "../interop/safetensors.ts"
+import { hyperparameters } from "../optimizers/index.ts"
+import { draw, type Policy } from "../policies/policy.ts"
+import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
+import { bufferNames, type Program, schedule } from "../program/program.ts"
+import * as Key from "../random.ts"
+import { equals, format } from "../shape.ts"
+import { initialize } from "./initialize.ts"
+
+/** Data of one batch. */
+export interface Batch {
+  /** [N, …] with the encoding `static`, [T, N, …] with `frames`. */
+  readonly inputs: Float32Array
+  /** [N], class numbers. */
+  readonly labels: Float32Array
+}
+
+/** What one batch gave. */
+export interface BatchResult {
+  /** The loss, its mean over all time steps, trained or not. */
+  readonly loss: number
+  /** [N, classes]: the read-out, summed over time. */
+  readonly outputs: Float32Array
+  /** Spikes per neuron and time step of each layer of neurons, in order of execution. */
+  readonly firingRates: ReadonlyArray<number>
+}
+
+/** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
+export type Tensors = ReadonlyMap<string, StoredTensor>
+
+export interface Trainer {
+  readonly graph: Graph
+  readonly program: Program
+  readonly executable: Executable
+  /** Trains on one batch; `update` counts batches from 1. */
+  readonly step: (
+    batch: Batch,
+    options: { readonly update: number; readonly learningRate: number },
+  ) => Effect.Effect<BatchResult, BackendError | PolicyError | NonFiniteLossError>
+  /** A copy of all that training changes. */
+  readonly save: Effect.Effect<Tensors, BackendError>
+  /** Puts saved tensors back; all of them must be there, with the right shapes. */
+  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | CheckpointError>
+}
+
+const keptKinds: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer"])
+
+/** Prepares a trainer. Its memory belongs to the scope. */
+export const make = (
+  graph: Graph,
+  policy: Policy,
+  options: TrainingOptions & { readonly key: Key.Key },
+): Effect.Effect<Trainer, PolicyError | ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const program = yield* compile(graph, policy, options)
+    const executable = yield* (yield* Backend).prepare(program)
+    for (const [name, values] of initialize(graph, Key.fold(options.key, "parameters")))
+      yield* executable.write(bufferNames.parameter(name), values)
+
+    const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
+    const optimizer = options.optimizer
+    const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
+
+    const step: Trainer["step"] = ({ inputs, labels }, { update, learningRate }) =>
+      Effect.gen(function* () {
+        const key = Key.fold(options.key, "update", update)
+        const trained = yield* draw(policy, program.timeSteps).pipe(
+          Effect.provideService(Random.Random, Key.generator(Key.fold(key, "steps"))),
+        )
+        for (const name of keyed) {
+          const { hi, lo } = Key.fold(key, name)
+          yield* executable.write(name, Uint32Array.of(hi, lo))
+        }
+        yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
+        const result = yield* runBatch(executable, { inputs, labels }, trained)
+        if (!Number.isFinite(result.loss))
+          return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
+        return result
+      })
+
+    return {
+      graph,
+      program,
+      executable,
+      step,
+      save: Effect.gen(function* () {
+        const tensors = new Map<string, StoredTensor>()
+        for (const { name, shape } of kept) tensors.set(name, { shape, values: yield* executable.read(name) })
+        return tensors
+      }),
+      load: (tensors) =>
+        Effect.gen(function* () {
+          for (const { name, shape } of kept) yield* checkShape(tensors, name, shape)
+          const expected = new Set(kept.map(({ name }) => name))
+          for (const name of tensors.keys())
+            if (!expected.has(name))
+              return yield* new CheckpointError({ reason: `${name} does not belong to this network` })
+          for (const { name } of kept) yield* executable.write(name, (tensors.get(name) as StoredTensor).values)
+        }),
+    }
+  })
+
+/** Predicts with a trained network. */
+export interface Predictor {
+  readonly program: Program
+  readonly executable: Executable
+  /** Outputs and firing rates of one batch; no loss is computed. */
+  readonly predict: (inputs: Float32Array) => Effect.Effect<Omit<BatchResult, "loss">, BackendError>
+  /** Takes over the parameters and statistics among the tensors. */
+  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | CheckpointError>
+}
+
+/** Prepares a predictor. Its memory belongs to the scope. */
+export const makePredictor = (
+  graph: Graph,
+  options: InferenceOptions,
+): Effect.Effect<Predictor, ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const program = yield* compileInference(graph, options)
+    const executable = yield* (yield* Backend).prepare(program)
+    return {
+      program,
+      executable,
+      predict: (inputs) => runBatch(executable, { inputs }, []),
+      load: (tensors) =>
+        Effect.gen(function* () {
+          for (const { name, shape } of graph.parameters) yield* checkShape(tensors, bufferNames.parameter(name), shape)
+          for (const { name } of graph.parameters) {
+            const buffer = bufferNames.parameter(name)
+            if (program.buffers.some((known) => known.name === buffer))
+              yield* executable.write(buffer, (tensors.get(buffer) as StoredTensor).values)
+          }
+        }),
+    }
+  })
+
+const runBatch = (
+  executable: Executable,
+  { inputs, labels }: { readonly inputs: Float32Array; readonly labels?: Float32Array },
+  trained: ReadonlyArray<number>,
+): Effect.Effect<BatchResult, BackendError> =>
+  Effect.gen(function* () {
+    const { program } = executable
+    if (labels) yield* executable.write(bufferNames.labels, labels)
+    const frames = program.encoding === "frames" ? inputs : undefined
+    if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
+    yield* executable.run(schedule(program, trained), frames)
+    const [loss = Number.NaN, ...firingRates] = yield* executable.read(bufferNames.metrics)
+    return { loss, firingRates, outputs: yield* executable.read(bufferNames.outputs) }
+  })
+
+const checkShape = (
+  tensors: Tensors,
+  name: string,
+  shape: ReadonlyArray<number>,
+): Effect.Effect<void, CheckpointError> => {
+  const found = tensors.get(name)
+  if (found === undefined)
+    return Effect.fail(new CheckpointError({ reason: `${name} is missing; this network has it as ${format(shape)}` }))
+  return equals(found.shape, shape)
+    ? Effect.void
+    : Effect.fail(
+        new CheckpointError({
+          reason: `${name} is ${format(found.shape)}, but this network has it as ${format(shape)}`,
+        }),
+      )
+}
+
+/** The first layer of neurons whose membrane is not finite; else the read-out. */
+const firstNonFinite = (executable: Executable): Effect.Effect<string, BackendError> =>
+  Effect.gen(function* () {
+    const { program } = executable
+    for (const name of program.neurons) {
+      const membrane = yield* executable.read(bufferNames.state(name), program.timeSteps - 1)
+      if (!membrane.every(Number.isFinite)) return name
+    }
+    return "the read-out"
+  })
