@@ -6,14 +6,14 @@ import { Data, type PlatformError } from "effect"
 
 /** There is no data set of this name. */
 export class UnknownDataset extends Data.TaggedError("UnknownDataset")<{
-  readonly name: string
+  readonly dataset: string
   /** The known name that looks most like it, if one does. */
   readonly nearest: string | undefined
   readonly known: ReadonlyArray<string>
 }> {
   override get message() {
     const hint = this.nearest === undefined ? "" : ` (did you mean "${this.nearest}"?)`
-    return `no data set is called "${this.name}"${hint}; there are ${this.known.join(", ")}`
+    return `no data set is called "${this.dataset}"${hint}; there are ${this.known.join(", ")}`
   }
 }
 
@@ -42,16 +42,16 @@ export class MissingFile extends Data.TaggedError("MissingFile")<{
   }
 }
 
-/** A file does not hold what its format says; `offset` counts bytes from 0, `line` lines from 1. */
+/** A file does not hold what its format says; `offset` counts bytes from 0, `textLine` lines from 1 (errors of some engines have a `line` of their own). */
 export class MalformedFile extends Data.TaggedError("MalformedFile")<{
   readonly file: string
   readonly offset?: number
-  readonly line?: number
+  readonly textLine?: number
   readonly problem: string
 }> {
   override get message() {
     const where =
-      this.line !== undefined ? `, line ${this.line}` : this.offset !== undefined ? `, byte ${this.offset}` : ""
+      this.textLine !== undefined ? `, line ${this.textLine}` : this.offset !== undefined ? `, byte ${this.offset}` : ""
     return `${this.file}${where}: ${this.problem}`
   }
 }

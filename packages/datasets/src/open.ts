@@ -42,7 +42,7 @@ export const open: (name: string, options: OpenOptions) => Effect.Effect<Dataset
     const source = Object.hasOwn(datasets, name) ? datasets[name] : undefined
     if (source === undefined) {
       const known = Object.keys(datasets)
-      return yield* new UnknownDataset({ name, nearest: nearest(name, known), known })
+      return yield* new UnknownDataset({ dataset: name, nearest: nearest(name, known), known })
     }
     return yield* source.open(options)
   })

@@ -36,6 +36,8 @@ export interface DownloadOptions {
 /** What a download can fail with. */
 export type DownloadError = DownloadFailed | ChecksumMismatch | FileFailed
 
+const algorithms = { md5: Digest.md5, sha256: Digest.sha256 }
+
 const totalOf = (response: HttpClientResponse.HttpClientResponse, start: number): number | undefined => {
   // "bytes 100-199/200", or "bytes */200" where the range was refused.
   const range = /\/(\d+)$/.exec(response.headers["content-range"] ?? "")
@@ -130,7 +132,7 @@ const verify = Effect.fnUntraced(function* (url: string, file: string, part: str
   const fs = yield* FileSystem.FileSystem
   const { algorithm, hex: expected } = checksum
   const bytes = yield* Effect.mapError(fs.readFile(part), FileFailed.at(part))
-  const actual = yield* Digest.Digest.use((digest) => digest.digestHex(Digest[algorithm], bytes)).pipe(
+  const actual = yield* Digest.Digest.use((digest) => digest.digestHex(algorithms[algorithm], bytes)).pipe(
     Effect.provide(Digest.layerWebCrypto),
   )
   if (actual === expected) return

@@ -17,7 +17,7 @@ export const parseOptdigits = (file: string, text: string): Result.Result<Labell
   for (const [i, raw] of lines.entries()) {
     const line = raw.trim()
     if (line === "" || line.startsWith("#")) continue
-    const fail = (problem: string) => Result.fail(new MalformedFile({ file, line: i + 1, problem }))
+    const fail = (problem: string) => Result.fail(new MalformedFile({ file, textLine: i + 1, problem }))
     const values = line.split(",")
     if (values.length !== cells + 1) return fail(`${cells + 1} numbers belong here, there are ${values.length}`)
     for (const [k, value] of values.entries()) {
@@ -30,6 +30,6 @@ export const parseOptdigits = (file: string, text: string): Result.Result<Labell
       else labels.push(number)
     }
   }
-  if (labels.length === 0) return Result.fail(new MalformedFile({ file, line: 1, problem: "it holds no digits" }))
+  if (labels.length === 0) return Result.fail(new MalformedFile({ file, textLine: 1, problem: "it holds no digits" }))
   return Result.succeed({ shape: [8, 8, 1], pixels: Uint8Array.from(pixels), labels: Uint8Array.from(labels) })
 }

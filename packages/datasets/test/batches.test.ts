@@ -1,0 +1,156 @@
+import { describe, expect, test } from "bun:test"
+import * as Key from "@spikeroute/core/random"
+import { Effect, Stream } from "effect"
+import fc from "fast-check"
+import {
+  type Batch,
+  type BatchOptions,
+  batchCount,
+  batches,
+  type Dataset,
+  imageSplit,
+  makeShapes,
+} from "../src/index.ts"
+
+/** A data set whose sample i is the number i, with noise from the key where there is one. */
+const counting = (size: number): Dataset => {
+  const split = {
+    size,
+    label: (index: number) => index % 7,
+    write: (samples: ArrayLike<number>, key: Key.Key | undefined, out: Float32Array) =>
+      Effect.sync(() => {
+        for (let i = 0; i < samples.length; i++) {
+          const noise = key === undefined ? 0 : (Key.uniform(Key.fold(key, i), new Float32Array(1))[0] as number) / 2
+          out[i] = (samples[i] as number) + noise
+        }
+      }),
+  }
+  return { name: "counting", shape: [1], classes: 7, encoding: "static", train: split, test: split }
+}
+
+const collect = (dataset: Dataset, options: BatchOptions): Array<Batch> =>
+  Effect.runSync(Stream.runCollect(batches(dataset, "train", options)))
+const asked = (dataset: Dataset, options: BatchOptions) =>
+  Effect.runPromise(Effect.flip(Stream.runCollect(batches(dataset, "train", options))))
+
+const plain = (batch: Batch) => ({ ...batch, inputs: Array.from(batch.inputs), labels: Array.from(batch.labels) })
+const samplesOf = (epoch: ReadonlyArray<Batch>) =>
+  epoch.flatMap((batch) => Array.from(batch.inputs.subarray(0, batch.size), Math.floor))
+
+const cases = fc.record({
+  size: fc.integer({ min: 1, max: 40 }),
+  batchSize: fc.integer({ min: 1, max: 12 }),
+  limit: fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }),
+  seed: fc.option(fc.nat(), { nil: undefined }),
+})
+
+describe("batches", () => {
+  test("padded: every sample once, in an order that the key decides", () => {
+    fc.assert(
+      fc.property(cases, ({ size, batchSize, limit, seed }) => {
+        const key = seed === undefined ? undefined : Key.make(seed)
+        const epoch = collect(counting(size), { batchSize, timeSteps: 1, limit, key, remainder: "pad" })
+        const count = Math.min(limit ?? size, size)
+        const samples = samplesOf(epoch)
+        const inOrder = Array.from({ length: count }, (_, i) => i)
+        expect(epoch.length).toBe(batchCount(count, batchSize, "pad"))
+        expect(key === undefined ? samples : samples.toSorted((a, b) => a - b)).toEqual(inOrder)
+        epoch.forEach((batch, i) => {
+          expect(batch.index).toBe(i)
+          expect(batch.inputs.length).toBe(batchSize)
+          expect(Array.from(batch.labels)).toEqual(Array.from(batch.inputs, (value) => Math.floor(value) % 7))
+        })
+      }),
+    )
+  })
+
+  test("dropped: only full batches", () => {
+    const epoch = collect(counting(10), { batchSize: 4, timeSteps: 1, remainder: "drop" })
+    expect(epoch.map((batch) => batch.size)).toEqual([4, 4])
+    expect(samplesOf(epoch)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  })
+
+  test("padding repeats the epoch's first samples", () => {
+    const epoch = collect(counting(5), { batchSize: 3, timeSteps: 1, remainder: "pad" })
+    expect(Array.from(epoch[1]?.inputs ?? [])).toEqual([3, 4, 0])
+    expect(epoch[1]?.size).toBe(2)
+  })
+
+  test("from gives exactly the batches of an unbroken run", () => {
+    fc.assert(
+      fc.property(cases, fc.nat({ max: 8 }), fc.constantFrom("drop", "pad"), (each, from, remainder) => {
+        const { size, batchSize, limit, seed } = each
+        fc.pre(remainder === "pad" || Math.min(limit ?? size, size) >= batchSize)
+        const options = { batchSize, timeSteps: 1, limit, key: Key.make(seed ?? 0), remainder }
+        const whole = collect(counting(size), options)
+        const resumed = collect(counting(size), { ...options, from })
+        expect(resumed.map(plain)).toEqual(whole.slice(from).map(plain))
+      }),
+    )
+  })
+
+  test("another key gives another order and other noise", () => {
+    const epoch = (seed: number) =>
+      collect(counting(32), { batchSize: 32, timeSteps: 1, key: Key.make(seed), remainder: "drop" }).map(plain)
+    expect(epoch(1)).toEqual(epoch(1))
+    expect(
+      samplesOf(collect(counting(32), { batchSize: 32, timeSteps: 1, key: Key.make(1), remainder: "drop" })),
+    ).not.toEqual(
+      samplesOf(collect(counting(32), { batchSize: 32, timeSteps: 1, key: Key.make(2), remainder: "drop" })),
+    )
+  })
+
+  test("a batch in use is never overwritten by those made ahead, and timing changes nothing", async () => {
+    const options = { batchSize: 3, timeSteps: 1, key: Key.make(3), remainder: "pad" } as const
+    const expected = collect(counting(20), options).map(plain)
+    const buffers = new Set<ArrayBufferLike>()
+    const slowly = batches(counting(20), "train", options).pipe(
+      Stream.mapEffect((batch) => {
+        const before = plain(batch)
+        buffers.add(batch.inputs.buffer)
+        return Effect.sleep(2).pipe(Effect.map(() => [before, plain(batch)] as const))
+      }),
+    )
+    const seen = await Effect.runPromise(Stream.runCollect(slowly))
+    for (const [before, after] of seen) expect(after).toEqual(before)
+    expect(seen.map(([before]) => before)).toEqual(expected)
+    expect(buffers.size).toBe(expected.length)
+  })
+
+  test("frames come as [T, N, …], images as [N, …]", () => {
+    const shapes = makeShapes({ timeSteps: 3, train: 4, test: 1 })
+    const [batch] = collect(shapes, { batchSize: 2, timeSteps: 3, remainder: "drop" })
+    expect(batch?.inputs.length).toBe(3 * 2 * 16 * 16 * 2)
+    // Sample 1 alone stands where it stands in the batch.
+    const alone = new Float32Array(3 * 512)
+    Effect.runSync(shapes.train.write([1], undefined, alone))
+    for (let step = 0; step < 3; step++) {
+      expect(batch?.inputs.subarray((step * 2 + 1) * 512, (step * 2 + 2) * 512)).toEqual(
+        alone.subarray(step * 512, (step + 1) * 512),
+      )
+    }
+    const split = imageSplit(
+      { shape: [1, 1, 2], pixels: Uint8Array.of(1, 2, 3, 4), labels: Uint8Array.of(0, 1) },
+      { white: 1 },
+    )
+    const images: Dataset = { name: "i", shape: [1, 1, 2], classes: 2, encoding: "static", train: split, test: split }
+    const [still] = collect(images, { batchSize: 2, timeSteps: 5, remainder: "drop" })
+    expect(Array.from(still?.inputs ?? [])).toEqual([1, 2, 3, 4])
+  })
+
+  test("options that cannot be meant are refused", async () => {
+    const good = { batchSize: 4, timeSteps: 1, remainder: "drop" } as const
+    const problem = async (options: Partial<BatchOptions>) =>
+      (await asked(counting(10), { ...good, ...options })).message
+    expect(await problem({ batchSize: 0 })).toBe("batchSize = 0: must be an integer of at least 1")
+    expect(await problem({ batchSize: 2.5 })).toContain("batchSize = 2.5")
+    expect(await problem({ limit: 0 })).toContain("limit = 0")
+    expect(await problem({ from: -1 })).toContain("from = -1")
+    expect(await problem({ batchSize: 11 })).toBe(
+      "batchSize = 11: counting gives only 10 train samples, not one full batch",
+    )
+    const shapes = makeShapes({ timeSteps: 4, train: 4, test: 1 })
+    const wrong = await asked(shapes, { batchSize: 2, timeSteps: 5, remainder: "drop" })
+    expect(wrong.message).toBe("timeSteps = 5: the data set was opened for 4 time steps")
+  })
+})
