@@ -78,7 +78,14 @@ export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(
 export const sltt = bptt.pipe(detach("membrane", "reset"), named("sltt"))
 
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
-export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`sltt-k(${k})`))
+export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${k})`))
+
+/** The policies by name: a line here for each. Those that are functions take a number of time steps. */
+export const policies = { bptt, tbptt, sltt, slttk: slttK } as const
+
+export type PolicyName = keyof typeof policies
+
+export const policyNames = Object.keys(policies) as ReadonlyArray<PolicyName>
 
 /** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
 export const windowOf = (policy: Policy, timeSteps: number): number =>

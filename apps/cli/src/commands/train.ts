@@ -1,0 +1,120 @@
+/** `train`: a new run, or one that goes on. */
+import { Backend, Graph, Models, Policy, Program, Train } from "@spikeroute/core"
+import { open } from "@spikeroute/datasets"
+import { Effect } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { backendLayer } from "../backends.ts"
+import * as Config from "../config.ts"
+import { UsageError } from "../errors.ts"
+import * as RunDirectory from "../run-directory.ts"
+import { bold, dim, formatSeconds, percent, print, say } from "../terminal.ts"
+import { beginning, train as fit, runKey } from "../training.ts"
+
+export interface TrainFlags {
+  readonly config: string | undefined
+  readonly out: string | undefined
+  readonly resume: string | undefined
+  readonly json: boolean
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** Settings that may change when a run goes on: they change where and how long it runs, not what it computes. */
+const changeable = ["backend", "dataDir", "epochs"]
+
+const resumed = ({ resume = "", config, out, settings }: TrainFlags) =>
+  Effect.gen(function* () {
+    const changes = yield* Config.fromFlags(settings)
+    const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
+    if (config !== undefined || out !== undefined || fixed !== undefined)
+      return yield* new UsageError({
+        reason: `--resume goes on with the settings of ${resume}: only --backend, --data-dir and --epochs may stand beside it`,
+      })
+    const run = yield* RunDirectory.open(resume)
+    const checkpoint = yield* RunDirectory.load(resume, "last")
+    return { run: { ...run, config: { ...run.config, ...changes } }, checkpoint }
+  })
+
+const configured = ({ config, out, settings }: TrainFlags) =>
+  Effect.gen(function* () {
+    const file = config === undefined ? {} : yield* Config.readConfigFile(config)
+    const resolved = Config.resolve(file, yield* Config.fromFlags(settings))
+    return { path: out ?? RunDirectory.defaultDirectory(resolved, new Date()), config: resolved }
+  })
+
+export const train = (flags: TrainFlags) =>
+  Effect.gen(function* () {
+    const earlier = flags.resume === undefined ? undefined : yield* resumed(flags)
+    const { path, config } = earlier?.run ?? (yield* configured(flags))
+    const policy = yield* Config.policyOf(config)
+    yield* Policy.check(policy, config.timeSteps)
+    const dataset = yield* open(config.dataset, { ...config, onProgress: undefined })
+    const model = Models.models[config.model as Models.ModelName]
+    const graph =
+      earlier?.run.graph ?? (yield* Graph.make(dataset.shape, model(dataset.classes, Config.neuronOf(config))))
+    const extents = { batchSize: config.batchSize, timeSteps: config.timeSteps, encoding: dataset.encoding }
+
+    yield* Effect.gen(function* () {
+      const trainer = yield* Train.make(graph, policy, {
+        ...extents,
+        loss: { mix: config.lossMix, target: config.lossTarget },
+        optimizer: Config.optimizerOf(config),
+        key: runKey(config),
+      })
+      const predictor = yield* Train.makePredictor(graph, extents)
+      if (earlier) yield* named(earlier.checkpoint.file, trainer.load(earlier.checkpoint.tensors))
+      else {
+        yield* RunDirectory.create(path)
+        yield* RunDirectory.describe({ path, config, graph })
+      }
+      const backend = yield* Backend
+      const parameters = Graph.parameterCount(graph)
+      yield* say(
+        `${config.dataset} · ${config.model}, ${parameters.toLocaleString("en")} parameters · ${policy.name} · T = ${config.timeSteps} · batch ${config.batchSize} · ${backend.name} (${backend.description})`,
+      )
+      const position = earlier?.checkpoint.position ?? beginning
+      if (earlier) yield* say(`going on after update ${position.update}`)
+
+      const outcome = yield* fit({ path, config, graph }, dataset, trainer, predictor, position)
+      const { position: end, evaluation, samplesPerSecond, seconds } = outcome
+      const summary = {
+        testAccuracy: end.testAccuracy,
+        trainAccuracy: end.trainAccuracy,
+        bestTestAccuracy: end.best?.testAccuracy ?? null,
+        bestEpoch: end.best?.epoch ?? null,
+        testTop5: evaluation?.top5 ?? null,
+        firingRates: evaluation?.firingRates ?? null,
+        epochs: end.epoch,
+        updates: end.update,
+        samplesPerSecond,
+        seconds,
+        peakBytes: trainer.executable.allocatedBytes(),
+        plannedBytes: trainer.program.arenaBytes,
+        parameters,
+        dataset: config.dataset,
+        model: config.model,
+        policy: config.policy,
+        k: config.k ?? null,
+        timeSteps: config.timeSteps,
+        batchSize: config.batchSize,
+        backend: config.backend,
+        seed: config.seed,
+      }
+      yield* RunDirectory.summarize(path, summary)
+      if (flags.json) return yield* print(JSON.stringify({ directory: path, ...summary }, undefined, 2))
+      yield* print(
+        [
+          `${bold(`test accuracy ${percent(end.testAccuracy ?? 0)}`)}  best ${percent(end.best?.testAccuracy ?? 0)} after epoch ${end.best?.epoch}`,
+          `${formatSeconds(seconds)} min  ${samplesPerSecond} samples/s  ${Program.formatBytes(summary.peakBytes)} of memory at the peak`,
+          dim(path),
+        ].join("\n"),
+      )
+    }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
+  }).pipe(Effect.provide(FetchHttpClient.layer))
+
+/** Names the file that tensors came from. */
+const named = <A, E extends { readonly _tag: string }, R>(file: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.mapError(effect, (error) =>
+    error._tag === "CheckpointError"
+      ? new UsageError({ reason: `${file}: ${(error as unknown as Error).message}` })
+      : error,
+  )

@@ -1,0 +1,200 @@
+/** What a run is: flags over the config file over what suits the data set. */
+import { LossSchema, Models, Optimizer, Policy, Surrogate, Train } from "@spikeroute/core"
+import { datasets, nearest } from "@spikeroute/datasets"
+import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
+import { backendNames } from "./backends.ts"
+import { UsageError } from "./errors.ts"
+
+/** A name out of a table; the nearest one is suggested for any other. */
+const NameOf = (what: string, names: ReadonlyArray<string>) =>
+  Schema.String.check(
+    Schema.makeFilter((name: string) => {
+      if (names.includes(name)) return undefined
+      const similar = nearest(name, names)
+      const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
+      return `no ${what} is called "${name}"${hint}; there are ${names.join(", ")}`
+    }),
+  )
+
+const atLeast = (minimum: number) => Schema.Int.check(Schema.isGreaterThanOrEqualTo(minimum))
+const NonNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
+
+/** All settings of a run, as config.json holds them. A config file holds any of them. */
+export const RunConfig = Schema.Struct({
+  dataset: NameOf("data set", Object.keys(datasets)),
+  /** Where the files of the data set are; nothing is downloaded then. */
+  dataDir: Schema.optionalKey(Schema.String),
+  /** Only the first so many training and test samples. */
+  limit: Schema.optionalKey(atLeast(1)),
+  model: NameOf("model", Models.modelNames),
+  policy: NameOf("policy", Policy.policyNames),
+  /** slttk: how many time steps are trained; tbptt: the window. */
+  k: Schema.optionalKey(atLeast(1)),
+  backend: NameOf("backend", backendNames),
+  timeSteps: atLeast(1),
+  /** Membrane time constant in time steps: the decay is λ = 1 − 1/τ. */
+  tau: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1)),
+  surrogate: NameOf("surrogate", Surrogate.surrogateNames),
+  batchSize: atLeast(1),
+  epochs: atLeast(1),
+  /** The learning rate after warm-up. */
+  lr: Positive,
+  schedule: NameOf("schedule", Train.ScheduleSchema.fields.name.literals),
+  warmUp: Train.ScheduleSchema.fields.warmUp,
+  stepSize: Train.ScheduleSchema.fields.stepSize,
+  gamma: Train.ScheduleSchema.fields.gamma,
+  optimizer: NameOf("optimizer", Optimizer.optimizerNames),
+  momentum: NonNegative,
+  weightDecay: NonNegative,
+  /** β and the target of the squared error in the loss. */
+  lossMix: LossSchema.fields.mix,
+  lossTarget: LossSchema.fields.target,
+  seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+})
+
+export type RunConfig = typeof RunConfig.Type
+
+/** Settings as a config file or the flags give them. */
+const PartialConfig = RunConfig.mapFields(Struct.map(Schema.optionalKey))
+
+export type PartialConfig = typeof PartialConfig.Type
+
+const settings = Object.keys(RunConfig.fields)
+
+const general = {
+  dataset: "shapes",
+  model: "conv",
+  policy: "sltt",
+  backend: "tfjs-wasm",
+  timeSteps: 4,
+  tau: 2,
+  surrogate: "triangle",
+  batchSize: 64,
+  epochs: 5,
+  lr: 1e-3,
+  schedule: "cosine",
+  warmUp: 0,
+  stepSize: 1,
+  gamma: 0.1,
+  optimizer: "adam",
+  momentum: 0.9,
+  lossMix: 0.05,
+  lossTarget: "ones",
+  seed: 0,
+} as const satisfies PartialConfig
+
+/** What suits a data set better than the general settings. */
+const suited: Readonly<Record<string, PartialConfig>> = {
+  shapes: { timeSteps: 8, batchSize: 32, epochs: 6, lr: 2e-3 },
+  mnist: { epochs: 2 },
+  "fashion-mnist": { epochs: 3 },
+  cifar10: { epochs: 20 },
+  cifar100: { epochs: 20 },
+  nmnist: { timeSteps: 8, batchSize: 32, epochs: 15 },
+  optdigits: { epochs: 20 },
+}
+
+/** The first thing that is wrong with settings, as one line; `name` says how a setting is called where they come from. */
+const decode = (
+  values: unknown,
+  source: string,
+  name: (setting: string) => string,
+): Effect.Effect<PartialConfig, UsageError> => {
+  const result = Schema.decodeUnknownResult(PartialConfig)(values, { onExcessProperty: "error" })
+  if (Result.isSuccess(result)) return Effect.succeed(result.success)
+  const [issue] = SchemaIssue.makeFormatterStandardSchemaV1()(result.failure.issue).issues
+  const path = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part))
+  const [setting] = path
+  if (setting === undefined)
+    return Effect.fail(new UsageError({ reason: `${source}it must hold one JSON object of settings` }))
+  if (!settings.includes(setting)) {
+    const similar = nearest(setting, settings)
+    const hint = similar === undefined ? `; there are ${settings.join(", ")}` : ` (did you mean "${similar}"?)`
+    return Effect.fail(new UsageError({ reason: `${source}there is no setting ${setting}${hint}` }))
+  }
+  const value = JSON.stringify((values as Record<string, unknown>)[setting])
+  const message = (issue?.message ?? "").replace(/^Expected/, `is ${value}, expected`)
+  return Effect.fail(new UsageError({ reason: `${source}${name(setting)}: ${message}` }))
+}
+
+/** Settings of a config file. */
+export const readConfigFile = (
+  file: string,
+): Effect.Effect<PartialConfig, UsageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const text = yield* (yield* FileSystem.FileSystem)
+      .readFileString(file)
+      .pipe(Effect.mapError(({ reason }) => new UsageError({ reason: `${file}: cannot be read (${reason._tag})` })))
+    const json = yield* Effect.try({
+      try: () => JSON.parse(text) as unknown,
+      catch: (error) => new UsageError({ reason: `${file}: is not JSON (${(error as Error).message})` }),
+    })
+    const config = yield* decode(json, `${file}: `, (setting) => setting)
+    return config.dataDir === undefined
+      ? config
+      : { ...config, dataDir: path.resolve(path.dirname(path.resolve(file)), config.dataDir) }
+  })
+
+const flagName = (setting: string) => `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/** Settings from the command line, of which those that were not given are undefined. */
+export const fromFlags = (
+  flags: Readonly<Record<string, unknown>>,
+): Effect.Effect<PartialConfig, UsageError, Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
+    const config = yield* decode(given, "", flagName)
+    return config.dataDir === undefined ? config : { ...config, dataDir: path.resolve(config.dataDir) }
+  })
+
+/** The whole configuration; later settings win. */
+export const resolve = (...layers: ReadonlyArray<PartialConfig>): RunConfig => {
+  const chosen: PartialConfig = Object.assign({}, ...layers)
+  const merged = { ...general, ...suited[chosen.dataset ?? general.dataset], ...chosen }
+  return {
+    weightDecay: Optimizer.options(merged.optimizer as Optimizer.OptimizerOptions["name"]).weightDecay,
+    ...merged,
+  }
+}
+
+/** The policy that the settings name. */
+export const policyOf = ({
+  policy: name,
+  k,
+}: Pick<RunConfig, "policy" | "k">): Effect.Effect<Policy.Policy, UsageError> => {
+  const policy = Policy.policies[name as Policy.PolicyName]
+  if (typeof policy === "function")
+    return k === undefined
+      ? Effect.fail(new UsageError({ reason: `policy ${name} needs a number of time steps: give it as --k` }))
+      : Effect.succeed(policy(k))
+  return k === undefined
+    ? Effect.succeed(policy)
+    : Effect.fail(
+        new UsageError({
+          reason: `policy ${name} takes no --k; ${Policy.policyNames.filter(takesK).join(" and ")} do`,
+        }),
+      )
+}
+
+const takesK = (name: Policy.PolicyName) => typeof Policy.policies[name] === "function"
+
+/** The optimiser that the settings describe. */
+export const optimizerOf = ({ optimizer, momentum, weightDecay }: RunConfig): Optimizer.OptimizerOptions =>
+  Optimizer.options(optimizer as Optimizer.OptimizerOptions["name"], { momentum, weightDecay })
+
+/** The neurons that the settings describe. */
+export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate">) => ({
+  tau,
+  surrogate: Surrogate.defaults[surrogate as Surrogate.SurrogateName],
+})
+
+/** The learning-rate schedule that the settings describe. */
+export const scheduleOf = ({ schedule, warmUp, stepSize, gamma }: RunConfig): Train.Schedule => ({
+  name: schedule as Train.Schedule["name"],
+  warmUp,
+  stepSize,
+  gamma,
+})

@@ -1,0 +1,126 @@
+/** The command line. Commands load what they need when they run, so that help is quick. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Effect, Layer, Option, Runtime } from "effect"
+import { Argument, CliOutput, Command, Flag } from "effect/cli"
+import { logger, say } from "./terminal.ts"
+
+/** A flag that may be left out. */
+const text = (name: string, description: string) => optional(Flag.String(name), description)
+const whole = (name: string, description: string) => optional(Flag.Int(name), description)
+const number = (name: string, description: string) => optional(Flag.Finite(name), description)
+const optional = <A>(flag: Flag.Flag<A>, description: string) =>
+  flag.pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
+const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the result as JSON"))
+
+const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
+const backend = text("backend", "reference, tfjs-cpu or tfjs-wasm (default)")
+const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
+const limit = whole("limit", "use only the first so many training and test samples")
+
+const train = Command.make(
+  "train",
+  {
+    config: text("config", "a JSON file of settings; flags win over it"),
+    out: text("out", "the run's directory; default runs/…"),
+    resume: text("resume", "the directory of a run to go on with"),
+    json,
+    settings: {
+      dataset: text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits"),
+      dataDir,
+      limit,
+      model: text("model", "mlp or conv (default)"),
+      policy: text("policy", "bptt, tbptt, sltt (default) or slttk"),
+      k: whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses"),
+      backend,
+      timeSteps: whole("time-steps", "time steps T"),
+      tau: number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ"),
+      surrogate: text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid"),
+      batchSize: whole("batch-size", "samples per batch"),
+      epochs: whole("epochs", "passes through the training samples"),
+      lr: number("lr", "learning rate"),
+      optimizer: text("optimizer", "sgd, adam (default) or adamw"),
+      seed: whole("seed", "seed of everything random"),
+    },
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/train.ts")),
+      (_) => _.train(flags),
+    ),
+).pipe(Command.withDescription("Train a network"))
+
+const checkpoint = Flag.Literals("checkpoint", ["last", "best"]).pipe(
+  Flag.withDescription("which checkpoint of the run"),
+  Flag.withDefault("last" as const),
+)
+
+const evaluate = Command.make(
+  "eval",
+  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit } },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/eval.ts")),
+      (_) => _.evaluateRun(flags),
+    ),
+).pipe(Command.withDescription("Test the network of a run"))
+
+const verify = Command.make(
+  "verify",
+  {
+    directory: Argument.String("directory").pipe(
+      Argument.withDescription("golden files: see packages/core/src/testing/golden.ts"),
+    ),
+    json,
+    settings: { backend },
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/verify.ts")),
+      (_) => _.verify(flags),
+    ),
+).pipe(Command.withDescription("Hold a backend against gradients that PyTorch computed"))
+
+const doctor = Command.make("doctor", { json }, (flags) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./commands/doctor.ts")),
+    (_) => _.doctor(flags),
+  ),
+).pipe(Command.withDescription("Say what works on this machine"))
+
+const root = Command.make("bun run").pipe(
+  Command.withDescription("Spiking neural networks: training, plans, checks"),
+  Command.withSubcommands([train, evaluate, verify, doctor]),
+)
+
+/** A wrong invocation gets its errors, a line each, and no page of help. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.forEach(event.errors, (error) => say(`error: ${error.message.replace(/\s*\n\s*/g, " ")}`), {
+          discard: true,
+        })
+      : CliOutput.defaultPresenter.present(event),
+})
+
+/** Failures of the run itself rather than of its input. */
+const ofTheRun = new Set(["NonFiniteLossError", "BackendError", "VerificationFailed"])
+
+/** One line for every failure that is expected, the whole story for a bug; 2 is for input that is to be changed. */
+const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>
+  Effect.gen(function* () {
+    const failure = Cause.findErrorOption(cause)
+    if (Option.isNone(failure)) {
+      yield* say(Cause.pretty(cause))
+      return yield* Effect.fail({ [Runtime.errorExitCode]: 1 })
+    }
+    const error = failure.value as { readonly _tag: string; readonly message: string }
+    if (error._tag !== "ShowHelp") yield* say(`error: ${error.message}`)
+    return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(error._tag) ? 1 : 2 })
+  })
+
+Command.run(root, { version: "0.1.0" }).pipe(
+  Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : report(cause))),
+  Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, logger)),
+  NodeRuntime.runMain({ disableErrorReporting: true }),
+)

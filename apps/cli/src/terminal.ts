@@ -1,0 +1,91 @@
+/**
+ * What people see. Results go to standard output; progress, and all else that is said on the way, to standard error: as a bar
+ * that is drawn over on a terminal, as plain lines elsewhere.
+ */
+import { Effect, Logger } from "effect"
+
+/** Whether a stream takes colour: a terminal's does, unless NO_COLOR is set (no-color.org) or the terminal is dumb. */
+const takesColor = (stream: NodeJS.WriteStream): boolean =>
+  stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb"
+
+const paint =
+  (code: number, stream: NodeJS.WriteStream) =>
+  (text: string): string =>
+    takesColor(stream) ? `\x1b[${code}m${text}\x1b[0m` : text
+
+export const bold = paint(1, process.stdout)
+export const dim = paint(2, process.stdout)
+const yellow = paint(33, process.stderr)
+const cyan = paint(36, process.stderr)
+
+/** What a bar shows. */
+export interface Bar {
+  readonly label: string
+  readonly done: number
+  readonly total: number
+  readonly detail: string
+  /** Seconds until all is done. */
+  readonly secondsLeft: number
+}
+
+const clearLine = "\r\x1b[2K"
+let barShown = false
+
+const write = (text: string): void => {
+  process.stderr.write(barShown ? `${clearLine}${text}` : text)
+  barShown = false
+}
+
+/** 75 → "1:15" */
+export const formatSeconds = (seconds: number): string => {
+  const whole = Math.round(seconds)
+  const parts = [Math.floor(whole / 60) % 60, whole % 60]
+  const hours = Math.floor(whole / 3600)
+  return hours > 0
+    ? `${hours}:${parts.map((part) => String(part).padStart(2, "0")).join(":")}`
+    : `${parts[0]}:${String(parts[1]).padStart(2, "0")}`
+}
+
+/** Draws the bar over the last one; nothing where there is no terminal. */
+export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effect.Effect<void> =>
+  Effect.sync(() => {
+    if (process.stderr.isTTY !== true) return
+    const columns = process.stderr.columns ?? 80
+    const share = total === 0 ? 1 : done / total
+    const tail = `${String(Math.floor(100 * share)).padStart(3)} %  ${detail}  ${formatSeconds(secondsLeft)} left`
+    const width = Math.max(8, Math.min(30, columns - label.length - tail.length - 4))
+    const filled = Math.round(width * share)
+    const line = `${label} ${"█".repeat(filled)}${"░".repeat(width - filled)} ${tail}`
+    const fits = line.length < columns ? line : line.slice(0, columns - 1)
+    process.stderr.write(`${clearLine}${fits.replace(/[█]+/, cyan)}`)
+    barShown = true
+  })
+
+/** Says something on the way. */
+export const say = (line: string): Effect.Effect<void> => Effect.sync(() => write(`${line}\n`))
+
+/** Prints a result. */
+export const print = (text: string): Effect.Effect<void> =>
+  Effect.sync(() => {
+    write("")
+    process.stdout.write(`${text}\n`)
+  })
+
+/** A share as people read it: 0.9637 → "96.37 %". */
+export const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
+
+/** Rows under a header; columns are as wide as they must be, those after the first flush right. */
+export const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)))
+  const line = (cells: ReadonlyArray<string>) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  ")
+  return [dim(line(header)), ...rows.map(line)].join("\n")
+}
+
+/** Effect's log as lines for people, on standard error. */
+export const logger = Logger.layer([
+  Logger.make<unknown, void>(({ logLevel, message }) => {
+    const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+    write(`${logLevel === "Warn" ? `${yellow("warning:")} ` : logLevel === "Error" ? "error: " : ""}${text}\n`)
+  }),
+])

@@ -1,0 +1,182 @@
+/**
+ * The training of a run: epochs of batches, each epoch followed by the test samples, with checkpoints from which the run goes
+ * on with the same bits. Ctrl-C ends it after the batch that is under way.
+ */
+import { Key, type NonFiniteLossError, Train } from "@spikeroute/core"
+import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
+import { Clock, Effect, Stream } from "effect"
+import { type RunConfig, scheduleOf } from "./config.ts"
+import { type Evaluation, evaluate } from "./evaluation.ts"
+import { openMetrics, type Position, type RunDirectory, save } from "./run-directory.ts"
+import { percent, say, showBar } from "./terminal.ts"
+
+/** Seconds between the checkpoints within an epoch. */
+const checkpointInterval = 30
+
+export interface Outcome {
+  readonly position: Position
+  /** The evaluation after the last epoch that this process ran. */
+  readonly evaluation: Evaluation | undefined
+  /** Training samples per second of training, tests and files not counted. */
+  readonly samplesPerSecond: number
+  /** Seconds that this process took for all of it. */
+  readonly seconds: number
+}
+
+const emptySums: Position["sums"] = { samples: 0, loss: 0, top1: 0, top5: 0, firingRates: [] }
+
+/** Where every run begins. */
+export const beginning: Position = {
+  update: 0,
+  batch: 0,
+  epoch: 0,
+  sums: emptySums,
+  trainAccuracy: null,
+  testAccuracy: null,
+  best: null,
+  metricsBytes: 0,
+}
+
+/** The key of all randomness of a run. */
+export const runKey = ({ seed }: RunConfig): Key.Key => Key.make(seed)
+
+/** Trains from a position to the last epoch. The trainer holds what belongs to that position. */
+export const train = (
+  { path, config }: RunDirectory,
+  dataset: Dataset,
+  trainer: Train.Trainer,
+  predictor: Train.Predictor,
+  start: Position,
+) =>
+  Effect.gen(function* () {
+    const { batchSize, timeSteps, limit, epochs } = config
+    const { neurons } = trainer.program
+    const perEpoch = batchCount(Math.min(limit ?? dataset.train.size, dataset.train.size), batchSize, "drop")
+    const key = Key.fold(runKey(config), "data")
+    const schedule = scheduleOf(config)
+    const metrics = yield* openMetrics(path, start.metricsBytes)
+
+    let position = start
+    let evaluation: Evaluation | undefined
+    const clock = yield* Clock.Clock
+    const now = () => clock.currentTimeMillisUnsafe() / 1000
+    const began = now()
+    let trainingSeconds = 0
+    let lastCheckpoint = began
+
+    const record = (line: Readonly<Record<string, unknown>>) =>
+      Effect.map(metrics.append(line), (bytes) => {
+        position = { ...position, metricsBytes: position.metricsBytes + bytes }
+      })
+
+    const checkpoint = Effect.gen(function* () {
+      yield* metrics.sync
+      const tensors = yield* trainer.save
+      if (position.best?.epoch === position.epoch && position.batch === 0)
+        yield* save(path, "best", { position, tensors })
+      yield* save(path, "last", { position, tensors })
+      lastCheckpoint = now()
+    })
+
+    const trainBatch = ({ inputs, labels, index }: Batch) =>
+      Effect.gen(function* () {
+        const before = now()
+        const update = position.update + 1
+        const learningRate = Train.learningRate(schedule, config.lr, position.epoch + index / perEpoch, epochs)
+        const { loss, outputs, firingRates } = yield* trainer.step({ inputs, labels }, { update, learningRate })
+        trainingSeconds += now() - before
+        const top1 = Train.hits(outputs, labels, 1)
+        const top5 = Train.hits(outputs, labels, 5)
+        const { sums } = position
+        position = {
+          ...position,
+          update,
+          batch: index + 1,
+          sums: {
+            samples: sums.samples + batchSize,
+            loss: sums.loss + loss,
+            top1: sums.top1 + top1,
+            top5: sums.top5 + top5,
+            firingRates: firingRates.map((rate, i) => rate + (sums.firingRates[i] ?? 0)),
+          },
+        }
+        yield* record({
+          type: "batch",
+          epoch: position.epoch + 1,
+          update,
+          learningRate,
+          loss,
+          top1: top1 / batchSize,
+          top5: top5 / batchSize,
+          firingRates,
+        })
+        const done = update / (epochs * perEpoch)
+        const doneHere = (update - start.update) / (epochs * perEpoch)
+        yield* showBar({
+          label: `epoch ${position.epoch + 1}/${epochs}`,
+          done: index + 1,
+          total: perEpoch,
+          detail: `loss ${loss.toFixed(3)}  ${samplesPerSecond()} samples/s`,
+          secondsLeft: ((now() - began) / doneHere) * (1 - done),
+        })
+        if (now() - lastCheckpoint > checkpointInterval) yield* checkpoint
+      }).pipe(Effect.uninterruptible, Effect.andThen(Effect.yieldNow))
+
+    const samplesPerSecond = () => Math.round(((position.update - start.update) * batchSize) / trainingSeconds)
+
+    const endEpoch = (tested: Evaluation) =>
+      Effect.gen(function* () {
+        const epoch = position.epoch + 1
+        const { samples, loss, top1, top5, firingRates } = position.sums
+        const trained = { loss: loss / perEpoch, top1: top1 / samples, top5: top5 / samples }
+        const rates = Object.fromEntries(neurons.map((name, i) => [name, (firingRates[i] ?? 0) / perEpoch]))
+        const isBest = tested.top1 > (position.best?.testAccuracy ?? -1)
+        evaluation = tested
+        position = {
+          ...position,
+          epoch,
+          batch: 0,
+          sums: emptySums,
+          trainAccuracy: trained.top1,
+          testAccuracy: tested.top1,
+          best: isBest ? { epoch, testAccuracy: tested.top1 } : position.best,
+        }
+        yield* record({
+          type: "epoch",
+          epoch,
+          update: position.update,
+          train: { ...trained, firingRates: rates },
+          test: { top1: tested.top1, top5: tested.top5, firingRates: tested.firingRates },
+        })
+        yield* checkpoint
+        yield* say(
+          `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  train ${percent(trained.top1)}  test ${percent(tested.top1)}  ${samplesPerSecond()} samples/s`,
+        )
+        for (const [name, rate] of Object.entries(rates))
+          if (rate < 0.001) yield* Effect.logWarning(`layer ${name} is silent: it fires at ${percent(rate)}`)
+          else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: it fires at ${percent(rate)}`)
+      }).pipe(Effect.uninterruptible)
+
+    const epoch = Effect.gen(function* () {
+      const data = { batchSize, timeSteps, limit, remainder: "drop", from: position.batch } as const
+      yield* Stream.runForEach(batches(dataset, "train", { ...data, key: Key.fold(key, position.epoch) }), trainBatch)
+      yield* predictor.load(yield* trainer.save)
+      yield* endEpoch(yield* evaluate(predictor, dataset, config))
+    })
+
+    const stopped = Effect.gen(function* () {
+      yield* checkpoint
+      yield* say(`stopped after update ${position.update}; go on with --resume ${path}`)
+    }).pipe(Effect.ignore)
+
+    if (start.update === 0) yield* checkpoint
+    yield* Effect.whileLoop({
+      while: () => position.epoch < epochs,
+      body: () => epoch,
+      step: () => {},
+    }).pipe(Effect.onInterrupt(() => stopped))
+    return { position, evaluation, samplesPerSecond: samplesPerSecond(), seconds: now() - began } satisfies Outcome
+  })
+
+/** What `train` fails with when the loss is no number. */
+export type { NonFiniteLossError }
