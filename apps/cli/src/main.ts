@@ -65,6 +65,16 @@ const evaluate = Command.make(
     ),
 ).pipe(Command.withDescription("Test the network of a run"))
 
+const inspect = Command.make(
+  "inspect",
+  { directory: runArgument, checkpoint, json, settings: { backend, dataDir } },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/inspect.ts")),
+      (_) => _.inspect(flags),
+    ),
+).pipe(Command.withDescription("Show the parameters of a run, how its layers fire, and charts of its loss and spikes"))
+
 const verify = Command.make(
   "verify",
   {
@@ -90,7 +100,7 @@ const doctor = Command.make("doctor", { json }, (flags) =>
 
 const root = Command.make("bun run").pipe(
   Command.withDescription("Spiking neural networks: training, plans, checks"),
-  Command.withSubcommands([train, evaluate, verify, doctor]),
+  Command.withSubcommands([train, evaluate, inspect, verify, doctor]),
 )
 
 /** A wrong invocation gets its errors, a line each, and no page of help. */
