@@ -14,6 +14,13 @@ const optional = <A>(flag: Flag.Flag<A>, description: string) =>
 const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the result as JSON"))
 
 const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
+const dataset = text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits")
+const model = text("model", "mlp or conv (default)")
+const policy = text("policy", "bptt, tbptt, sltt (default) or slttk")
+const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
+const timeSteps = whole("time-steps", "time steps T")
+const batchSize = whole("batch-size", "samples per batch")
+const optimizer = text("optimizer", "sgd, adam (default) or adamw")
 const backend = text("backend", "reference, tfjs-cpu or tfjs-wasm (default)")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
 const limit = whole("limit", "use only the first so many training and test samples")
@@ -26,20 +33,20 @@ const train = Command.make(
     resume: text("resume", "the directory of a run to go on with"),
     json,
     settings: {
-      dataset: text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits"),
+      dataset,
       dataDir,
       limit,
-      model: text("model", "mlp or conv (default)"),
-      policy: text("policy", "bptt, tbptt, sltt (default) or slttk"),
-      k: whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses"),
+      model,
+      policy,
+      k,
       backend,
-      timeSteps: whole("time-steps", "time steps T"),
+      timeSteps,
       tau: number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ"),
       surrogate: text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid"),
-      batchSize: whole("batch-size", "samples per batch"),
+      batchSize,
       epochs: whole("epochs", "passes through the training samples"),
       lr: number("lr", "learning rate"),
-      optimizer: text("optimizer", "sgd, adam (default) or adamw"),
+      optimizer,
       seed: whole("seed", "seed of everything random"),
     },
   },
@@ -54,6 +61,27 @@ const checkpoint = Flag.Literals("checkpoint", ["last", "best"]).pipe(
   Flag.withDescription("which checkpoint of the run"),
   Flag.withDefault("last" as const),
 )
+
+const plan = Command.make(
+  "plan",
+  {
+    compare: Flag.Boolean("compare").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("put bptt, sltt and slttk side by side"),
+    ),
+    program: Flag.Boolean("program").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("print the program too: its segments, instructions and buffers"),
+    ),
+    json,
+    settings: { dataset, model, policy, k, timeSteps, batchSize, optimizer },
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/plan.ts")),
+      (_) => _.plan(flags),
+    ),
+).pipe(Command.withDescription("Say what training costs before it runs: memory and operations of a batch"))
 
 const evaluate = Command.make(
   "eval",
@@ -100,7 +128,7 @@ const doctor = Command.make("doctor", { json }, (flags) =>
 
 const root = Command.make("bun run").pipe(
   Command.withDescription("Spiking neural networks: training, plans, checks"),
-  Command.withSubcommands([train, evaluate, inspect, verify, doctor]),
+  Command.withSubcommands([train, plan, evaluate, inspect, verify, doctor]),
 )
 
 /** A wrong invocation gets its errors, a line each, and no page of help. */

@@ -6,15 +6,19 @@ import type * as Key from "@spikeroute/core/random"
 import type { Effect } from "effect"
 import type { DatasetError } from "./errors.ts"
 
-/** A data set opened for a number of time steps. */
-export interface Dataset {
-  readonly name: string
+/** What a sample is. */
+export interface Sample {
   /** Shape of one sample at one time step, channels last: [28, 28, 1], [34, 34, 2]. */
   readonly shape: ReadonlyArray<number>
   readonly classes: number
   readonly classNames?: ReadonlyArray<string>
   /** "static": one image shown at every step; "frames": one frame for each time step. */
   readonly encoding: "static" | "frames"
+}
+
+/** A data set opened for a number of time steps. */
+export interface Dataset extends Sample {
+  readonly name: string
   readonly train: Split
   readonly test: Split
 }

@@ -11,7 +11,7 @@
  */
 export { type BatchOptions, batchCount, batches } from "./batches.ts"
 export * as Camera from "./camera/camera.ts"
-export type { Batch, Dataset, Split } from "./dataset.ts"
+export type { Batch, Dataset, Sample, Split } from "./dataset.ts"
 export * from "./errors.ts"
 export * as Events from "./events/events.ts"
 export * as Frames from "./events/frames.ts"

@@ -68,8 +68,11 @@ export const cifarSource = (source: CifarSource): Source => {
     return concatenate(parts)
   })
 
+  const sample = { shape: [32, 32, 3], classes: classNames.length, classNames, encoding: "static" } as const
+
   return {
     description,
+    sample,
     open: Effect.fnUntraced(function* (options: OpenOptions) {
       const train = yield* read(stems.train, options)
       const test = yield* read(stems.test, options)
@@ -77,10 +80,7 @@ export const cifarSource = (source: CifarSource): Source => {
       const augment = compose(randomCrop(4), cutout(), randomHorizontalFlip())
       return {
         name,
-        shape: train.shape,
-        classes: classNames.length,
-        classNames,
-        encoding: "static" as const,
+        ...sample,
         train: imageSplit(train, { ...normalised, augment }),
         test: imageSplit(test, normalised),
       }

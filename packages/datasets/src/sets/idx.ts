@@ -1,5 +1,6 @@
 /** Data sets of four gzipped IDX files: MNIST and those made after its pattern. */
 import { Effect } from "effect"
+import { MalformedFile } from "../errors.ts"
 import { obtain, readBytes } from "../files/locate.ts"
 import { gunzip, isGzip } from "../formats/bytes.ts"
 import { parseIdxPair } from "../formats/idx.ts"
@@ -24,6 +25,7 @@ export interface IdxSource {
 /** The data set: static images [28, 28, 1] in [0, 1], not normalised, not augmented. */
 export const idxSource = (source: IdxSource): Source => {
   const { name, description, classNames, base, md5 } = source
+  const sample = { shape: [28, 28, 1], classes: classNames.length, classNames, encoding: "static" } as const
 
   const read = Effect.fnUntraced(function* (stem: keyof IdxSource["md5"], options: OpenOptions) {
     const checksum = { algorithm: "md5", hex: md5[stem] } as const
@@ -36,20 +38,25 @@ export const idxSource = (source: IdxSource): Source => {
   const split = Effect.fnUntraced(function* (part: "train" | "t10k", options: OpenOptions) {
     const images = yield* read(`${part}-images-idx3-ubyte`, options)
     const labels = yield* read(`${part}-labels-idx1-ubyte`, options)
-    return yield* Effect.fromResult(parseIdxPair(images, labels, classNames.length))
+    const found = yield* Effect.fromResult(parseIdxPair(images, labels, classNames.length))
+    if (found.shape.some((side, i) => side !== sample.shape[i]))
+      return yield* new MalformedFile({
+        file: images.file,
+        offset: 8,
+        problem: `its images are ${found.shape.join("×")}, those of ${name} are ${sample.shape.join("×")}`,
+      })
+    return found
   })
 
   return {
     description,
+    sample,
     open: Effect.fnUntraced(function* (options: OpenOptions) {
       const train = yield* split("train", options)
       const test = yield* split("t10k", options)
       return {
         name,
-        shape: train.shape,
-        classes: classNames.length,
-        classNames,
-        encoding: "static" as const,
+        ...sample,
         train: imageSplit(train, { white: 255 }),
         test: imageSplit(test, { white: 255 }),
       }

@@ -57,13 +57,20 @@ const openSplit = Effect.fnUntraced(function* (split: "Train" | "Test", options:
   })
 })
 
+const sample = {
+  shape: [side, side, 2],
+  classes: 10,
+  classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+  encoding: "frames",
+} as const
+
 /** The data set: frames [34, 34, 2] of equal numbers of events, unless told otherwise. */
 export const nmnist: Source = {
   description: "handwritten digits seen by an event camera, 34×34, 60,000 + 10,000",
+  sample,
   open: Effect.fnUntraced(function* (options: OpenOptions) {
     const train = yield* openSplit("Train", options)
     const test = yield* openSplit("Test", options)
-    const classNames = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
-    return { name, shape: [side, side, 2], classes: 10, classNames, encoding: "frames" as const, train, test }
+    return { name, ...sample, train, test }
   }),
 }

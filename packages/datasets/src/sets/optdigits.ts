@@ -15,13 +15,20 @@ const read = Effect.fnUntraced(function* (file: string, options: OpenOptions) {
   return imageSplit(yield* Effect.fromResult(parseOptdigits(found, text)), { white: 16 })
 })
 
+const sample = {
+  shape: [8, 8, 1],
+  classes: 10,
+  classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+  encoding: "static",
+} as const
+
 /** The data set: static images [8, 8, 1] in [0, 1]; trained on optdigits.tra, tested on the other writers' .tes. */
 export const optdigits: Source = {
   description: "handwritten digits, 8×8, 3,823 + 1,797",
+  sample,
   open: Effect.fnUntraced(function* (options: OpenOptions) {
     const train = yield* read("optdigits.tra", options)
     const test = yield* read("optdigits.tes", options)
-    const classNames = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
-    return { name, shape: [8, 8, 1], classes: 10, classNames, encoding: "static" as const, train, test }
+    return { name, ...sample, train, test }
   }),
 }

@@ -1,6 +1,6 @@
 /** What every data set is opened with. */
 import type { Effect } from "effect"
-import type { Dataset } from "../dataset.ts"
+import type { Dataset, Sample } from "../dataset.ts"
 import type { DatasetError } from "../errors.ts"
 import type { Events } from "../events/events.ts"
 import type { Framing } from "../events/split.ts"
@@ -23,5 +23,7 @@ export interface OpenOptions extends LocateOptions {
 export interface Source {
   /** One line for a list of data sets. */
   readonly description: string
+  /** What a sample is, known before any file is read. */
+  readonly sample: Sample
   readonly open: (options: OpenOptions) => Effect.Effect<Dataset, DatasetError, FileServices>
 }

@@ -20,7 +20,7 @@ import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
 import { record } from "../camera/camera.ts"
 import * as Scene from "../camera/scene.ts"
-import type { Dataset } from "../dataset.ts"
+import type { Dataset, Sample } from "../dataset.ts"
 import type { Events } from "../events/events.ts"
 import { eventSplit, type Framing } from "../events/split.ts"
 import type { Transform } from "../transform.ts"
@@ -82,6 +82,16 @@ export const shapeEvents = (seed: number, split: "train" | "test", index: number
   return record(scene, camera, Key.fold(key, "camera"))
 }
 
+const sampleOf = (side: number): Sample => ({
+  shape: [side, side, 2],
+  classes: classes.length,
+  classNames: classes.map(([form, motion]) => `${form} ${motion}`),
+  encoding: "frames",
+})
+
+/** Width and height of the samples, unless told otherwise. */
+const usualSide = 16
+
 /**
  * The data set: frames [side, side, 2] of equal durations, unless told otherwise.
  *
@@ -92,7 +102,15 @@ export const shapeEvents = (seed: number, split: "train" | "test", index: number
  * const dataset = makeShapes({ timeSteps: 8, side: 24, train: 5000 })
  */
 export const makeShapes = (options: ShapesOptions): Dataset => {
-  const { timeSteps, seed = 0, side = 16, train = 2000, test = 500, framing = "duration", eventTransform } = options
+  const {
+    timeSteps,
+    seed = 0,
+    side = usualSide,
+    train = 2000,
+    test = 500,
+    framing = "duration",
+    eventTransform,
+  } = options
   const split = (name: "train" | "test", size: number) => {
     const kept = new Array<Events | undefined>(size).fill(undefined)
     const load = (index: number) =>
@@ -115,10 +133,7 @@ export const makeShapes = (options: ShapesOptions): Dataset => {
   }
   return {
     name: "shapes",
-    shape: [side, side, 2],
-    classes: classes.length,
-    classNames: classes.map(([form, motion]) => `${form} ${motion}`),
-    encoding: "frames",
+    ...sampleOf(side),
     train: split("train", train),
     test: split("test", test),
   }
@@ -127,6 +142,7 @@ export const makeShapes = (options: ShapesOptions): Dataset => {
 /** `shapes` at its usual size: 16 × 16, 2,000 + 500 samples. */
 export const shapes: Source = {
   description: "moving shapes seen by a simulated event camera, 16×16, 2,000 + 500, built in",
+  sample: sampleOf(usualSide),
   open: ({ timeSteps, seed, framing, eventTransform }: OpenOptions) =>
     Effect.sync(() => makeShapes({ timeSteps, seed, framing, eventTransform })),
 }

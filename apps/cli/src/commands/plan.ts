@@ -1,0 +1,84 @@
+/** `plan`: what a program costs, known before it runs. */
+import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "@spikeroute/core"
+import { datasets } from "@spikeroute/datasets"
+import { Effect } from "effect"
+import { fromFlags, neuronOf, policyOf, type RunConfig, resolve } from "../config.ts"
+import { UsageError } from "../errors.ts"
+import { bold, print, table } from "../terminal.ts"
+
+export interface PlanFlags {
+  readonly compare: boolean
+  readonly program: boolean
+  readonly json: boolean
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+const planOf = (config: RunConfig, policy: Policy.Policy) =>
+  Effect.gen(function* () {
+    const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
+    const model = Models.models[config.model as Models.ModelName]
+    const graph = yield* Graph.make(shape, model(classes, neuronOf(config)))
+    const program = yield* Program.compile(graph, policy, {
+      batchSize: config.batchSize,
+      timeSteps: config.timeSteps,
+      encoding,
+      loss: defaultLoss,
+      optimizer: Optimizer.options(config.optimizer as Optimizer.OptimizerOptions["name"]),
+    })
+    return { policy: policy.name, program, ...Program.cost(program) }
+  })
+
+type Plan = Effect.Success<ReturnType<typeof planOf>>
+
+const forJson = ({ program, ...plan }: Plan, { dataset, model, timeSteps, batchSize }: RunConfig) => ({
+  dataset,
+  model,
+  timeSteps,
+  batchSize,
+  trainedSteps: program.trainedSteps,
+  ...plan,
+})
+
+const counts = [
+  ["multiplications", "multiplications"],
+  ["additions", "additions"],
+  ["spikeOperations", "spike operations"],
+] as const
+
+/** A table with a column for each plan. */
+const forPeople = (plans: ReadonlyArray<Plan>): string => {
+  const kinds = Program.bufferKinds.filter((kind) => plans.some(({ bytesByKind }) => bytesByKind[kind] > 0))
+  return table(
+    ["", ...plans.map(({ policy }) => policy)],
+    [
+      ["peak memory", ...plans.map(({ peakBytes }) => bold(Program.formatBytes(peakBytes)))],
+      ...kinds.map((kind) => [`  ${kind}`, ...plans.map(({ bytesByKind }) => Program.formatBytes(bytesByKind[kind]))]),
+      ...(["forward", "backward", "update"] as const).flatMap((phase) => [
+        [`${phase}, a batch`],
+        ...counts.map(([key, name]) => [`  ${name}`, ...plans.map((plan) => plan[phase][key].toLocaleString("en"))]),
+      ]),
+    ],
+  )
+}
+
+export const plan = ({ compare, program: whole, json, settings }: PlanFlags) =>
+  Effect.gen(function* () {
+    const config = resolve({ dataset: "mnist" }, yield* fromFlags(settings))
+    if (compare && settings.policy !== undefined)
+      return yield* new UsageError({ reason: "--compare shows bptt, sltt and slttk: leave --policy out" })
+    const policies = compare ? [Policy.bptt, Policy.sltt, Policy.slttK(config.k ?? 1)] : [yield* policyOf(config)]
+    const plans = yield* Effect.forEach(policies, (policy) => planOf(config, policy))
+    if (json) {
+      const forms = plans.map((each) => forJson(each, config))
+      return yield* print(JSON.stringify(compare ? forms : forms[0], undefined, 2))
+    }
+    const { model, dataset, timeSteps, batchSize } = config
+    yield* print(
+      [
+        `${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}`,
+        forPeople(plans),
+        "A spike operation is an addition that is made where a spike is: times the firing rate, it is what runs.",
+        ...(whole ? plans.map(({ program }) => `\n${Program.format(program)}`) : []),
+      ].join("\n"),
+    )
+  })
