@@ -4,7 +4,7 @@
  *     ℓ(out, y) = (1 − β)·CE(out, y) + β·MSE(out, target)
  *
  * CE is the cross-entropy of softmax(out), its mean over the batch. MSE is the mean over batch and classes; its target is 1
- * everywhere (a regulariser) or one-hot.
+ * everywhere (a regulariser) or one-hot. The logits of a sample are all its elements in memory order, whatever their axes.
  */
 import { Schema } from "effect"
 import { elementwise, make as kernel, type Operand } from "./kernel.ts"
@@ -32,8 +32,8 @@ const evaluate = (
   { mix, target }: Loss,
   visit: (i: number, probability: number, isLabel: boolean, difference: number) => void,
 ): number => {
-  const classes = logits.shape.at(-1) as number
   const batch = labels.data.length
+  const classes = logits.data.length / batch
   let loss = 0
   for (let n = 0; n < batch; n++) {
     const row = logits.data.subarray(n * classes, (n + 1) * classes)
@@ -70,7 +70,7 @@ export const lossBackward = kernel<Attributes>()({
   operands: { logits: "read", labels: "read", logitsGradient: "gradient" },
   cost: ({ logits }) => elementwise(size(logits.shape), 3, 4),
   run: ({ logits, labels, logitsGradient }, attributes) => {
-    const classes = logits.shape.at(-1) as number
+    const classes = logits.data.length / labels.data.length
     const { mix, timeSteps } = attributes
     const share = 1 / (labels.data.length * timeSteps)
     evaluate(logits, labels, attributes, (i, probability, isLabel, difference) => {
