@@ -5,7 +5,7 @@ import { backendLayer } from "../backends.ts"
 import { fromFlags } from "../config.ts"
 import { evaluate } from "../evaluation.ts"
 import { openRun } from "../run.ts"
-import type { CheckpointName } from "../run-directory.ts"
+import { type CheckpointName, restore } from "../run-directory.ts"
 import { bold, percent, print, table } from "../terminal.ts"
 
 export interface EvalFlags {
@@ -21,7 +21,7 @@ export const evaluateRun = ({ directory, checkpoint: name, json, settings }: Eva
     const { batchSize, timeSteps } = config
     yield* Effect.gen(function* () {
       const predictor = yield* Train.makePredictor(graph, { batchSize, timeSteps, encoding: dataset.encoding })
-      yield* predictor.load(checkpoint.tensors)
+      yield* restore(checkpoint, predictor)
       const { samples, top1, top5, firingRates } = yield* evaluate(predictor, dataset, config)
       const result = {
         testAccuracy: top1,

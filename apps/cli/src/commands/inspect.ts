@@ -7,7 +7,7 @@ import { lossCurve, png, raster, type Spike } from "../charts.ts"
 import { fromFlags } from "../config.ts"
 import { refused, writeWhole } from "../files.ts"
 import { openRun } from "../run.ts"
-import type { CheckpointName } from "../run-directory.ts"
+import { type CheckpointName, restore } from "../run-directory.ts"
 import { percent, print, table } from "../terminal.ts"
 
 export interface InspectFlags {
@@ -65,7 +65,7 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
         encoding: dataset.encoding,
         observe: neurons.map(({ name }) => name),
       })
-      yield* predictor.load(checkpoint.tensors)
+      yield* restore(checkpoint, predictor)
       const test = batches(dataset, "test", { batchSize, timeSteps, remainder: "pad" })
       const [batch] = yield* Stream.runCollect(Stream.take(test, 1))
       return yield* observe(predictor, graph, batch?.inputs ?? new Float32Array())

@@ -61,7 +61,7 @@ export const train = (flags: TrainFlags) =>
         key: runKey(config),
       })
       const predictor = yield* Train.makePredictor(graph, extents)
-      if (earlier) yield* named(earlier.checkpoint.file, trainer.load(earlier.checkpoint.tensors))
+      if (earlier) yield* RunDirectory.restore(earlier.checkpoint, trainer)
       else {
         yield* RunDirectory.create(path)
         yield* RunDirectory.describe({ path, config, graph })
@@ -110,11 +110,3 @@ export const train = (flags: TrainFlags) =>
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
   }).pipe(Effect.provide(FetchHttpClient.layer))
-
-/** Names the file that tensors came from. */
-const named = <A, E extends { readonly _tag: string }, R>(file: string, effect: Effect.Effect<A, E, R>) =>
-  Effect.mapError(effect, (error) =>
-    error._tag === "CheckpointError"
-      ? new UsageError({ reason: `${file}: ${(error as unknown as Error).message}` })
-      : error,
-  )

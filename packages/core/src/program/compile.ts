@@ -353,7 +353,7 @@ const lower = (graph: Graph, request: Request): Program => {
   for (const node of repeated)
     if (opOf(node).state) emitter("begin", node.name, "forward")(zero, { target: { ...stateRef(node), lag: 1 } })
   for (const node of hoisted) forward(node, "batch", "begin", "forward")
-  forwardStep("forward", "forward")
+  if (!training || request.partial) forwardStep("forward", "forward")
 
   if (training && request.optimizer) {
     if (window === 1) {

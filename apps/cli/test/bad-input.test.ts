@@ -1,0 +1,124 @@
+import { beforeAll, expect, test } from "bun:test"
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { run, small, temporaryDirectory } from "./support.ts"
+
+const directory = temporaryDirectory()
+const good = join(directory, "good")
+const files = (path: string) =>
+  Object.fromEntries(readdirSync(path).map((name) => [name, Bun.hash(readFileSync(join(path, name)))]))
+
+/** Expects one line on standard error that says all of `parts`, exit code 2, and nothing on standard output. */
+const refuses = async (args: ReadonlyArray<string>, ...parts: ReadonlyArray<string>) => {
+  const { code, stdout, stderr } = await run(...args)
+  expect(stderr.trim().split("\n").length).toBe(1)
+  expect(stderr.startsWith("error: ")).toBe(true)
+  for (const part of parts) expect(stderr).toContain(part)
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+}
+
+const write = (name: string, content: string | Uint8Array): string => {
+  const file = join(directory, name)
+  mkdirSync(join(file, ".."), { recursive: true })
+  writeFileSync(file, content)
+  return file
+}
+
+beforeAll(async () => {
+  expect((await run("train", ...small(1), "--out", good)).code).toBe(0)
+})
+
+test("names that do not exist, with the nearest one", async () => {
+  await refuses(["train", "--dataset", "mnst"], "mnst", 'did you mean "mnist"?')
+  await refuses(["train", "--model", "cnv"], "cnv", 'did you mean "conv"?')
+  await refuses(["train", "--policy", "slt"], "slt", 'did you mean "sltt"?')
+  await refuses(["train", "--backend", "tfjs-wsm"], "tfjs-wsm", 'did you mean "tfjs-wasm"?')
+  await refuses(["train", "--surrogate", "triangel"], "triangel", 'did you mean "triangle"?')
+  await refuses(["train", "--optimizer", "adm"], "adm", 'did you mean "adam"?')
+  await refuses(["train", "--epoch", "3"], "--epoch", "--epochs")
+  await refuses(["trian"], "trian", "train")
+})
+
+test("numbers that are out of range or none", async () => {
+  await refuses(["train", "--epochs", "0"], "--epochs", "0", "greater than or equal to 1")
+  await refuses(["train", "--batch-size", "-3"], "--batch-size", "-3")
+  await refuses(["train", "--lr", "0"], "--lr")
+  await refuses(["train", "--tau", "0.5"], "--tau", "0.5")
+  await refuses(["train", "--time-steps", "two"], "--time-steps", "two")
+  await refuses(["train", "--time-steps", "1.5"], "--time-steps", "1.5")
+})
+
+test("trained steps that do not fit the time steps, or the policy", async () => {
+  await refuses(["train", "--policy", "slttk", "--k", "9", "--time-steps", "4"], "9", "4 time steps")
+  await refuses(["train", "--policy", "slttk"], "--k")
+  await refuses(["train", "--policy", "sltt", "--k", "2"], "--k", "slttk")
+})
+
+test("config files, with the path of what is wrong", async () => {
+  const wrongType = write("type.json", `{ "epochs": "two" }`)
+  await refuses(["train", "--config", wrongType], wrongType, "epochs", '"two"', "number")
+  const unknown = write("unknown.json", `{ "epcohs": 2 }`)
+  await refuses(["train", "--config", unknown], unknown, "epcohs", "epochs")
+  const noJson = write("no.json", "{")
+  await refuses(["train", "--config", noJson], noJson, "JSON")
+  await refuses(["train", "--config", join(directory, "absent.json")], "absent.json")
+})
+
+test("data that are missing, cut off, foreign or mislabelled, with file and offset", async () => {
+  const data = (name: string) => [
+    "train",
+    "--dataset",
+    name,
+    "--data-dir",
+    directory,
+    "--out",
+    join(directory, "unwritten"),
+  ]
+  await refuses(data("mnist"), "train-images-idx3-ubyte", directory)
+  const digits = "0,".repeat(64)
+  const labelled = write("optdigits/optdigits.tra", `${digits}3\n${digits}12\n`)
+  await refuses(data("optdigits"), labelled, "line 2", "12")
+  const cut = write("cifar10/data_batch_1.bin", new Uint8Array(3073 + 100))
+  await refuses(data("cifar10"), cut, "byte 3073")
+  const foreign = write("fashion-mnist/train-images-idx3-ubyte", "this is no IDX file")
+  write("fashion-mnist/train-labels-idx1-ubyte", "nor this")
+  await refuses(data("fashion-mnist"), foreign, "byte 0")
+  expect(readdirSync(directory)).not.toContain("unwritten")
+})
+
+test("run directories that hold a run, are none, or cannot be written", async () => {
+  const before = files(good)
+  await refuses(["train", ...small(1), "--out", good], good, "--resume")
+  await refuses(["train", "--resume", good, "--lr", "0.1"], "--resume", "--backend")
+  await refuses(["train", "--resume", directory], directory)
+  await refuses(["eval", join(directory, "absent")], "absent")
+  const file = write("plain-file", "")
+  await refuses(["train", ...small(1), "--out", join(file, "run")], join(file, "run"))
+  expect(files(good)).toEqual(before)
+})
+
+test("a checkpoint of another network, with the parameter and both shapes", async () => {
+  const other = join(directory, "other")
+  expect((await run("train", ...small(1), "--model", "mlp", "--out", other)).code).toBe(0)
+  const mixed = join(directory, "mixed")
+  cpSync(good, mixed, { recursive: true })
+  cpSync(join(other, "last.safetensors"), join(mixed, "last.safetensors"))
+  const before = files(mixed)
+  await refuses(["eval", mixed], "last.safetensors", "0.weight", "512×1000", "3×3×2×32")
+  await refuses(["train", "--resume", mixed], "last.safetensors", "0.weight", "512×1000", "3×3×2×32")
+  expect(files(mixed)).toEqual(before)
+})
+
+test("a checkpoint that is cut off", async () => {
+  const cut = join(directory, "cut")
+  cpSync(good, cut, { recursive: true })
+  writeFileSync(join(cut, "last.safetensors"), readFileSync(join(good, "last.safetensors")).subarray(0, 5000))
+  await refuses(["eval", cut], "last.safetensors", "truncated at byte 5000")
+})
+
+test("golden files that are none", async () => {
+  await refuses(["verify", directory, "--backend", "reference"], directory, "golden")
+  const goldens = join(directory, "goldens")
+  write("goldens/a.safetensors", "x")
+  await refuses(["verify", goldens, "--backend", "reference"], join(goldens, "a.safetensors"), "truncated")
+})

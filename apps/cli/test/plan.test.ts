@@ -1,0 +1,35 @@
+import { expect, test } from "bun:test"
+import { run } from "./support.ts"
+
+const plan = async (...args: ReadonlyArray<string>) => JSON.parse((await run("plan", "--json", ...args)).stdout)
+
+test("a plan says peak bytes and operations, forward and backward", async () => {
+  const { peakBytes, forward, backward } = await plan(
+    ...["--model", "mlp", "--policy", "bptt", "--time-steps", "4", "--batch-size", "8"],
+  )
+  // 784·1000 once, as the image does not change; 1000·1000 and 1000·10 at spikes, in each of 4 time steps.
+  expect(forward.spikeOperations).toBe(8 * 4 * (1000 * 1000 + 1000 * 10))
+  expect(forward.multiplications).toBeGreaterThan(8 * 784 * 1000)
+  expect(backward.multiplications).toBeGreaterThan(8 * 4 * 1000 * 1000)
+  expect(peakBytes).toBeGreaterThan(4 * 4 * 1_796_010)
+})
+
+test("peak bytes under sltt and slttk do not depend on the time steps; under bptt they do", async () => {
+  const [short, long] = await Promise.all([
+    plan("--compare", "--time-steps", "4"),
+    plan("--compare", "--time-steps", "32"),
+  ])
+  const peaks = (plans: ReadonlyArray<{ readonly policy: string; readonly peakBytes: number }>) =>
+    plans.map(({ peakBytes }) => peakBytes)
+  expect(short.map(({ policy }: { readonly policy: string }) => policy)).toEqual(["bptt", "sltt", "slttk(1)"])
+  expect(peaks(long).slice(1)).toEqual(peaks(short).slice(1))
+  expect(peaks(long)[0]).toBeGreaterThan(3 * (peaks(short)[0] as number))
+  expect(long[2].backward.multiplications).toBeLessThan(long[1].backward.multiplications / 20)
+})
+
+test("people get a table", async () => {
+  const { code, stdout } = await run("plan", "--compare", "--program", "--time-steps", "4")
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/peak memory +[\d.]+ MB +[\d.]+ MB +[\d.]+ MB/)
+  expect(stdout).toContain("conv2d.forward x=input")
+})

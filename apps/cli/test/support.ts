@@ -1,0 +1,49 @@
+/** Runs the command line as people do: as a process. */
+
+import { afterAll } from "bun:test"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const entry = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+
+/** A directory that is gone after the tests of the file. */
+export const temporaryDirectory = (): string => {
+  const directory = mkdtempSync(join(tmpdir(), "spikeroute-"))
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** Starts a command. */
+export const start = (...args: ReadonlyArray<string>) =>
+  Bun.spawn([process.execPath, entry, ...args], {
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, NO_COLOR: "1" },
+  })
+
+export interface Result {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Waits for a started command. */
+export const ended = async (child: ReturnType<typeof start>): Promise<Result> => {
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { code, stdout, stderr }
+}
+
+/** Runs a command to its end. */
+export const run = (...args: ReadonlyArray<string>): Promise<Result> => ended(start(...args))
+
+/** The flags of a run that takes a second: so many epochs of eight batches. */
+export const small = (epochs: number): ReadonlyArray<string> =>
+  `--backend reference --limit 64 --batch-size 8 --time-steps 3 --epochs ${epochs}`.split(" ")
+
+export const readJson = (...path: ReadonlyArray<string>) => JSON.parse(readFileSync(join(...path), "utf8"))

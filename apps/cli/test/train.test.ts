@@ -1,0 +1,134 @@
+import { beforeAll, describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { ended, readJson, run, small, start, temporaryDirectory } from "./support.ts"
+
+const directory = temporaryDirectory()
+const whole = join(directory, "whole")
+const args = [...small(2), "--policy", "slttk", "--k", "2"]
+
+const lines = (file: string) =>
+  existsSync(file)
+    ? readFileSync(file, "utf8")
+        .split("\n")
+        .filter((line) => line !== "").length
+    : 0
+
+/** Waits until a run has recorded so many batches. */
+const batchesRecorded = async (path: string, count: number) => {
+  for (let i = 0; i < 1000 && lines(join(path, "metrics.jsonl")) < count; i++) await Bun.sleep(10)
+}
+
+beforeAll(async () => {
+  const { code, stderr } = await run("train", ...args, "--out", whole)
+  expect(stderr).toContain("epoch 2/2")
+  expect(code).toBe(0)
+})
+
+describe("a run", () => {
+  test("leaves a directory that says what it was and what came out", () => {
+    expect(readdirSync(whole).sort()).toEqual([
+      "best.json",
+      "best.safetensors",
+      "config.json",
+      "graph.json",
+      "last.json",
+      "last.safetensors",
+      "metrics.jsonl",
+      "summary.json",
+    ])
+    const summary = readJson(whole, "summary.json")
+    expect(summary).toMatchObject({ epochs: 2, updates: 16, backend: "reference", policy: "slttk", k: 2, seed: 0 })
+    for (const figure of ["testAccuracy", "trainAccuracy", "samplesPerSecond", "peakBytes"])
+      expect(summary[figure]).toBeGreaterThan(0)
+    expect(readJson(whole, "config.json")).toMatchObject({ dataset: "shapes", timeSteps: 3, batchSize: 8, tau: 2 })
+  })
+
+  test("records every batch and every epoch", () => {
+    const records = readFileSync(join(whole, "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    expect(records.map(({ type }) => type)).toEqual([
+      ...new Array(8).fill("batch"),
+      "epoch",
+      ...new Array(8).fill("batch"),
+      "epoch",
+    ])
+    expect(records.filter(({ type }) => type === "batch").map(({ update }) => update)).toEqual(
+      Array.from({ length: 16 }, (_, i) => i + 1),
+    )
+    const first = records.slice(0, 8)
+    const mean = first.reduce((sum, { loss }) => sum + loss, 0) / 8
+    expect(records[8].train.loss).toBe(mean)
+  })
+
+  test("tests as eval does", async () => {
+    const { code, stdout } = await run("eval", whole, "--json")
+    expect(code).toBe(0)
+    const { testAccuracy, samples } = JSON.parse(stdout)
+    expect(testAccuracy).toBe(readJson(whole, "summary.json").testAccuracy)
+    expect(samples).toBe(64)
+  })
+
+  test("is inspected: parameters, firing rates, charts", async () => {
+    const { code, stdout } = await run("inspect", whole, "--json")
+    expect(code).toBe(0)
+    const { parameterCount, firingRates, files } = JSON.parse(stdout)
+    expect(parameterCount).toBe(readJson(whole, "summary.json").parameters)
+    expect(Object.keys(firingRates)).toEqual(["1", "4"])
+    expect(files.length).toBe(4)
+    for (const file of files) {
+      const bytes = readFileSync(file)
+      if (file.endsWith(".svg")) expect(bytes.toString().startsWith("<svg")).toBe(true)
+      else expect([...bytes.subarray(1, 4)]).toEqual([0x50, 0x4e, 0x47])
+    }
+  })
+
+  test("prints JSON alone on standard output when asked", async () => {
+    const { stdout } = await run("train", ...small(1), "--out", join(directory, "json"), "--json")
+    expect(JSON.parse(stdout)).toMatchObject({ epochs: 1, directory: join(directory, "json") })
+  })
+})
+
+describe("a run that was cut off goes on with the same bits", () => {
+  const sameAsWhole = (path: string) => {
+    for (const file of ["metrics.jsonl", "last.safetensors", "best.safetensors", "last.json", "graph.json"])
+      expect(readFileSync(join(path, file)).equals(readFileSync(join(whole, file)))).toBe(true)
+  }
+
+  test("by Ctrl-C: it ends after the batch, with a checkpoint", async () => {
+    const path = join(directory, "interrupted")
+    const child = start("train", ...args, "--out", path)
+    await batchesRecorded(path, 3)
+    child.kill("SIGINT")
+    const { code, stderr } = await ended(child)
+    expect(code).toBe(130)
+    const { update } = readJson(path, "last.json")
+    expect(update).toBeGreaterThanOrEqual(3)
+    expect(update).toBeLessThan(16)
+    expect(stderr).toContain(`stopped after update ${update}; go on with --resume ${path}`)
+    expect((await run("train", "--resume", path)).code).toBe(0)
+    sameAsWhole(path)
+  })
+
+  test("by a kill in the middle of an epoch", async () => {
+    const path = join(directory, "killed")
+    const child = start("train", ...args, "--out", path)
+    await batchesRecorded(path, 12)
+    child.kill("SIGKILL")
+    await ended(child)
+    expect(readJson(path, "last.json").epoch).toBe(1)
+    expect((await run("train", "--resume", path)).code).toBe(0)
+    sameAsWhole(path)
+  })
+})
+
+test("a loss that is no number stops the run, names update and layer, and keeps the last good checkpoint", async () => {
+  const path = join(directory, "diverged")
+  const { code, stderr } = await run("train", ...small(2), "--optimizer", "sgd", "--lr", "1e30", "--out", path)
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/error: the loss is not finite at update \d+; the first non-finite values are in \S+/)
+  expect(readJson(path, "last.json").update).toBe(0)
+  expect((await run("eval", path)).code).toBe(0)
+})
