@@ -1,0 +1,363 @@
+/**
+ * The compiler: graph and policy become a program.
+ *
+ * It lowers every node to instructions, forward and backward, and moves out of the time loop what does not change over time.
+ * A value that does not change (a standardised weight; with a static image, all that lies before the first neuron) is computed
+ * once a batch; the gradients that the time steps send to it are summed, and its own backward direction runs once, which is
+ * exact because every backward direction is linear in the gradient.
+ */
+import { firingRate, zero } from "../bookkeeping.ts"
+import { type Graph, inputName, type Node } from "../graph/graph.ts"
+import type { AnyKernel } from "../kernel.ts"
+import { accumulateOutputs, type Loss, lossBackward, lossForward } from "../loss.ts"
+import type { AnyOp, Context, Emit, Mode, Ref, ValueType } from "../op.ts"
+import { ops } from "../ops/index.ts"
+import { type OptimizerOptions, optimizers } from "../optimizers/index.ts"
+import type { Shape } from "../shape.ts"
+import type { Elements } from "../spikes.ts"
+import { type DraftBuffer, layOut } from "./layout.ts"
+import {
+  type BufferKind,
+  bufferNames,
+  type Encoding,
+  type Instruction,
+  type Program,
+  type SegmentName,
+  segmentNames,
+} from "./program.ts"
+
+/** What a program is lowered for: a policy and options, all decided. */
+export interface Request {
+  readonly mode: Mode
+  readonly batchSize: number
+  readonly timeSteps: number
+  readonly encoding: Encoding
+  readonly observe: ReadonlyArray<string>
+  readonly window: number
+  readonly resetGradient: boolean
+  /** Whether some steps inside a window may have no loss. */
+  readonly partial: boolean
+  readonly trainedSteps: number
+  readonly policy: string
+  readonly loss: Loss | undefined
+  readonly optimizer: OptimizerOptions | undefined
+  readonly hoist: boolean
+}
+
+/** Values live in a scope: once a batch, or anew in each kind of step. */
+type Scope = "batch" | "forward" | "train" | "keep"
+
+export const lower = (graph: Graph, request: Request): Program => {
+  const { mode, batchSize, timeSteps, window } = request
+  const training = mode === "training"
+
+  // --- what the graph's values are
+
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
+  const parameters = new Map(graph.parameters.map((parameter) => [parameter.name, parameter]))
+  const opOf = (node: Node): AnyOp => ops.get(node.op) as AnyOp
+  const isView = (node: Node): boolean => opOf(node).view?.(mode) ?? false
+  const inputsOf = (node: Node): ReadonlyArray<string> => (isView(node) ? node.inputs.slice(0, 1) : node.inputs)
+  const typeOf = (value: string): ValueType => graph.types.get(value) as ValueType
+
+  /** The value whose memory this one shares. */
+  const base = (value: string): string => {
+    const node = nodes.get(value)
+    return node !== undefined && isView(node) ? base(node.inputs[0] as string) : value
+  }
+
+  const live = new Set<string>()
+  const visit = (value: string): void => {
+    if (live.has(value)) return
+    live.add(value)
+    const node = nodes.get(value)
+    if (node) inputsOf(node).forEach(visit)
+  }
+  visit(graph.output)
+  const liveNodes = graph.nodes.filter((node) => live.has(node.name) && !isView(node))
+
+  const invariant = new Set<string>(parameters.keys())
+  if (request.encoding === "static" && request.hoist) invariant.add(inputName)
+  const wanted = new Set<string>(graph.parameters.filter(({ role }) => role === "weight").map(({ name }) => name))
+  for (const node of graph.nodes) {
+    const inputs = inputsOf(node)
+    const stateless = opOf(node).state === undefined
+    if (stateless && inputs.every((input) => invariant.has(input)) && (request.hoist || inputs.length === 0))
+      invariant.add(node.name)
+    if (inputs.some((input) => wanted.has(input))) wanted.add(node.name)
+  }
+  const hoisted = liveNodes.filter((node) => invariant.has(node.name))
+  const repeated = liveNodes.filter((node) => !invariant.has(node.name))
+  const observed = new Set(request.observe.map(base))
+  const usedInLoop = new Set(repeated.flatMap((node) => inputsOf(node).map(base)))
+  usedInLoop.add(base(graph.output))
+
+  // --- buffers
+
+  const buffers: Array<DraftBuffer> = []
+  const indices = new Map<string, number>()
+  const buffer = (name: string, kind: BufferKind, shape: Shape, elements: Elements = "float32", slots = 1): Ref => {
+    let index = indices.get(name)
+    if (index === undefined) {
+      index = buffers.length
+      indices.set(name, index)
+      buffers.push({ name, kind, shape, elements, slots })
+    }
+    return { buffer: index }
+  }
+  const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [batchSize, ...shape] : shape)
+  const classes = typeOf(graph.output).shape[0] as number
+
+  const parameterRef = (name: string): Ref => {
+    const { role, shape } = parameters.get(name) as NonNullable<ReturnType<typeof parameters.get>>
+    return buffer(bufferNames.parameter(name), role === "weight" ? "parameter" : "statistic", shape)
+  }
+  for (const { name, role } of graph.parameters) if (role === "weight") parameterRef(name)
+  for (const { name, role } of graph.parameters) if (role === "statistic") parameterRef(name)
+  const weights = graph.parameters.filter(({ name, role }) => role === "weight" && live.has(name))
+  if (training) for (const { name, shape } of weights) buffer(bufferNames.gradient(name), "gradient", shape)
+
+  const input = buffer(bufferNames.input, "input", fullShape(typeOf(inputName)))
+  const outputs = buffer(bufferNames.outputs, "metric", [batchSize, classes])
+  const spiking = liveNodes.filter((node) => opOf(node).state !== undefined && typeOf(node.name).elements === "spikes")
+  const metrics = buffer(bufferNames.metrics, "metric", [1 + spiking.length])
+
+  const scopeOf = (value: string, scope: Scope): Scope =>
+    invariant.has(value) || observed.has(value) ? "batch" : scope
+  /** Where a value lies for the instructions of `scope`. */
+  const valueRef = (value: string, scope: Scope): Ref => {
+    const name = base(value)
+    if (name === inputName) return input
+    if (parameters.has(name)) return parameterRef(name)
+    const where = scopeOf(name, scope)
+    const kind = observed.has(name) ? "metric" : "scratch"
+    return buffer(
+      where === "batch" ? bufferNames.value(name) : `${where}/${name}`,
+      kind,
+      fullShape(typeOf(name)),
+      typeOf(name).elements,
+    )
+  }
+  const stateRef = (node: Node): Ref => {
+    const { kept, keptBefore } = opOf(node).state!(node.attributes)
+    const needed = training && wanted.has(node.name)
+    const slots = (needed && kept ? window : 1) + (needed && keptBefore ? 1 : 0)
+    return buffer(bufferNames.state(node.name), "state", fullShape(typeOf(node.name)), "float32", slots)
+  }
+  const carryRef = (node: Node): Ref => buffer(`carry/${node.name}`, "accumulator", fullShape(typeOf(node.name)))
+  const accumulatorRef = (value: string): Ref => buffer(`accumulator/${value}`, "accumulator", fullShape(typeOf(value)))
+
+  // --- instructions
+
+  const segments = Object.fromEntries(segmentNames.map((name) => [name, []])) as unknown as Record<
+    SegmentName,
+    Array<Instruction>
+  >
+  const emitter =
+    (segment: SegmentName, node: string, phase: Instruction["phase"]): Emit =>
+    (kernel: AnyKernel, operands, attributes = {}) => {
+      const present = Object.entries(operands).filter((entry): entry is [string, Ref] => entry[1] !== undefined)
+      segments[segment].push({
+        kernel: kernel.name,
+        operands: Object.fromEntries(present),
+        attributes: { ...attributes },
+        node,
+        phase,
+      })
+    }
+
+  const context = (node: Node, scope: Scope, emit: Emit): Context<unknown> => ({
+    attributes: node.attributes,
+    mode,
+    timeSteps,
+    emit,
+    arity: node.inputs.length,
+    inputType: (i) => typeOf(node.inputs[i] as string),
+    input: (i) => valueRef(node.inputs[i] as string, scope),
+    output: valueRef(node.name, scope),
+    residual: (name, shape, elements) =>
+      buffer(`${scopeOf(node.name, scope)}/${node.name}.${name}`, "scratch", shape, elements),
+    state: () => {
+      const now = stateRef(node)
+      return { now, before: { ...now, lag: 1 } }
+    },
+  })
+
+  /** Emits a node's forward direction; `overrides` say where else its values lie. */
+  const forward = (
+    node: Node,
+    scope: Scope,
+    segment: SegmentName,
+    phase: Instruction["phase"],
+    overrides: Partial<Pick<Context<unknown>, "input" | "output">> = {},
+  ): void =>
+    opOf(node).forward({
+      ...context(node, scope, emitter(segment, node.name, phase)),
+      hoisted: scope === "batch",
+      key: () => buffer(bufferNames.key(node.name), "input", [2], "words"),
+      ...overrides,
+    })
+
+  const lossAttributes = { ...request.loss, timeSteps }
+
+  const forwardStep = (scope: Scope, segment: SegmentName): void => {
+    for (const node of repeated) forward(node, scope, segment, "forward")
+    const emit = emitter(segment, graph.output, "forward")
+    const logits = valueRef(graph.output, scope)
+    if (training) emit(lossForward, { logits, labels, metrics, outputs }, lossAttributes)
+    else emit(accumulateOutputs, { logits, outputs })
+    spiking.forEach((node, i) => {
+      emitter(segment, node.name, "forward")(
+        firingRate,
+        { spikes: valueRef(node.name, scope), metrics },
+        { index: 1 + i, timeSteps },
+      )
+    })
+  }
+
+  /** Backward through `nodes`, given the values of `scope`. */
+  const backward = (steps: ReadonlyArray<Node>, scope: Scope, segment: SegmentName, withLoss: boolean): void => {
+    const written = new Set<string>()
+    const recomputed = new Map<string, Ref>()
+    const separate = segment === "backward" || segment === "backwardThrough"
+
+    /** A value of the forward step; cheap ones are computed again rather than kept. */
+    const recall = (value: string): Ref => {
+      const name = base(value)
+      const node = nodes.get(name)
+      if (!separate || node === undefined || !opOf(node).recompute || scopeOf(name, scope) === "batch")
+        return valueRef(name, scope)
+      const known = recomputed.get(name)
+      if (known) return known
+      const ref = buffer(`${segment}/${name}`, "scratch", fullShape(typeOf(name)), typeOf(name).elements)
+      recomputed.set(name, ref)
+      forward(node, scope, segment, "backward", { output: ref, input: (i) => recall(node.inputs[i] as string) })
+      return ref
+    }
+
+    const gradientRef = (value: string): Ref | undefined => {
+      const name = base(value)
+      if (!wanted.has(name)) return undefined
+      if (parameters.has(name)) return { ...buffer(bufferNames.gradient(name), "gradient", []), accumulate: true }
+      if (invariant.has(name) && usedInLoop.has(name)) return { ...accumulatorRef(name), accumulate: true }
+      const ref = buffer(`${segment}/gradient/${name}`, "scratch", fullShape(typeOf(name)))
+      if (written.has(name)) return { ...ref, accumulate: true }
+      written.add(name)
+      return ref
+    }
+
+    if (withLoss) {
+      const logitsGradient = gradientRef(graph.output)
+      if (logitsGradient)
+        emitter(segment, graph.output, "backward")(
+          lossBackward,
+          { logits: recall(graph.output), labels, logitsGradient },
+          lossAttributes,
+        )
+    }
+    for (const node of steps.toReversed()) {
+      if (!wanted.has(node.name)) continue
+      const accumulated = invariant.has(node.name) && usedInLoop.has(node.name)
+      const outputGradient = accumulated
+        ? accumulatorRef(node.name)
+        : written.has(node.name)
+          ? buffer(`${segment}/gradient/${node.name}`, "scratch", [])
+          : undefined
+      opOf(node).backward({
+        ...context(node, scope, emitter(segment, node.name, "backward")),
+        input: (i) => recall(node.inputs[i] as string),
+        outputGradient,
+        gradient: (i) => gradientRef(node.inputs[i] as string),
+        carry: opOf(node).state !== undefined && separate ? carryRef(node) : undefined,
+        resetGradient: request.resetGradient,
+      })
+    }
+  }
+
+  // --- the segments
+
+  const labels = training ? buffer(bufferNames.labels, "input", [batchSize]) : undefined
+  const begin = emitter("begin", graph.output, "forward")
+  begin(zero, { target: metrics })
+  begin(zero, { target: outputs })
+  for (const node of repeated)
+    if (opOf(node).state) emitter("begin", node.name, "forward")(zero, { target: { ...stateRef(node), lag: 1 } })
+  for (const node of hoisted) forward(node, "batch", "begin", "forward")
+  if (!training || request.partial) forwardStep("forward", "forward")
+
+  if (training && request.optimizer) {
+    if (window === 1) {
+      forwardStep("train", "train")
+      backward(repeated, "train", "train", true)
+    } else {
+      forwardStep("keep", "keep")
+      backward(repeated, "keep", "backward", true)
+      if (request.partial) backward(repeated, "keep", "backwardThrough", false)
+      for (const node of repeated)
+        if (opOf(node).state && wanted.has(node.name))
+          emitter("beginBackward", node.name, "backward")(zero, { target: carryRef(node) })
+    }
+    backward(hoisted, "batch", "end", false)
+    for (const { name } of weights)
+      emitter("begin", name, "backward")(zero, { target: buffer(bufferNames.gradient(name), "gradient", []) })
+    for (const { name } of hoisted)
+      if (wanted.has(name) && usedInLoop.has(name))
+        emitter("begin", name, "backward")(zero, { target: accumulatorRef(name) })
+
+    const { kernel, state, attributes } = optimizers[request.optimizer.name]
+    const hyperparameters = buffer(bufferNames.hyperparameters, "input", [3])
+    for (const { name, shape } of weights)
+      emitter("update", name, "update")(
+        kernel,
+        {
+          parameter: parameterRef(name),
+          gradient: buffer(bufferNames.gradient(name), "gradient", shape),
+          hyperparameters,
+          ...Object.fromEntries(
+            state.map((part) => [part, buffer(bufferNames.optimizer(part, name), "optimizer", shape)]),
+          ),
+        },
+        attributes(request.optimizer),
+      )
+  }
+
+  return {
+    mode,
+    policy: request.policy,
+    batchSize,
+    timeSteps,
+    encoding: request.encoding,
+    window,
+    trainedSteps: request.trainedSteps,
+    loss: request.loss,
+    optimizer: request.optimizer,
+    ...layOut(keepOverTime(buffers, segments, window, request.encoding), segments),
+    segments,
+    neurons: spiking.map(({ name }) => name),
+  }
+}
+
+/** What backward steps read of the forward steps before them is kept for all steps of the window. */
+const keepOverTime = (
+  buffers: ReadonlyArray<DraftBuffer>,
+  segments: Program["segments"],
+  window: number,
+  encoding: Encoding,
+): ReadonlyArray<DraftBuffer> => {
+  const usedIn = (...names: ReadonlyArray<SegmentName>) =>
+    new Set(
+      names.flatMap((name) =>
+        segments[name].flatMap(({ operands }) => Object.values(operands).map((ref) => ref.buffer)),
+      ),
+    )
+  const before = usedIn("begin", "end")
+  const ahead = usedIn("keep")
+  const back = usedIn("backward", "backwardThrough")
+  return buffers.map((draft, i) => {
+    if (!ahead.has(i) || !back.has(i) || before.has(i)) return draft
+    if (draft.kind === "scratch") return { ...draft, kind: "residual", slots: window }
+    if (draft.kind === "metric" && draft.name.startsWith("value/")) return { ...draft, slots: window }
+    if (draft.name === bufferNames.input && encoding === "frames") return { ...draft, slots: window }
+    return draft
+  })
+}
