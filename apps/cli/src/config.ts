@@ -114,8 +114,8 @@ const decode = (
     return Effect.fail(new UsageError({ reason: `${source}there is no setting ${setting}${hint}` }))
   }
   const value = JSON.stringify((values as Record<string, unknown>)[setting])
-  const message = (issue?.message ?? "").replace(/^Expected/, `is ${value}, expected`)
-  return Effect.fail(new UsageError({ reason: `${source}${name(setting)}: ${message}` }))
+  const message = `: ${issue?.message}`.replace(/^: Expected/, ` is ${value}, expected`)
+  return Effect.fail(new UsageError({ reason: `${source}${name(setting)}${message}` }))
 }
 
 /** Settings of a config file. */

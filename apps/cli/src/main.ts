@@ -1,9 +1,7 @@
 /** The command line. Commands load what they need when they run, so that help is quick. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Layer, Option, Runtime } from "effect"
-import { Argument, CliOutput, Command, Flag } from "effect/cli"
-import { logger, say } from "./terminal.ts"
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { runMain } from "./run-main.ts"
 
 /** A flag that may be left out. */
 const text = (name: string, description: string) => optional(Flag.String(name), description)
@@ -131,34 +129,4 @@ const root = Command.make("bun run").pipe(
   Command.withSubcommands([train, plan, evaluate, inspect, verify, doctor]),
 )
 
-/** A wrong invocation gets its errors, a line each, and no page of help. */
-const presenter = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.forEach(event.errors, (error) => say(`error: ${error.message.replace(/\s*\n\s*/g, " ")}`), {
-          discard: true,
-        })
-      : CliOutput.defaultPresenter.present(event),
-})
-
-/** Failures of the run itself rather than of its input. */
-const ofTheRun = new Set(["NonFiniteLossError", "BackendError", "VerificationFailed"])
-
-/** One line for every failure that is expected, the whole story for a bug; 2 is for input that is to be changed. */
-const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>
-  Effect.gen(function* () {
-    const failure = Cause.findErrorOption(cause)
-    if (Option.isNone(failure)) {
-      yield* say(Cause.pretty(cause))
-      return yield* Effect.fail({ [Runtime.errorExitCode]: 1 })
-    }
-    const error = failure.value as { readonly _tag: string; readonly message: string }
-    if (error._tag !== "ShowHelp") yield* say(`error: ${error.message}`)
-    return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(error._tag) ? 1 : 2 })
-  })
-
-Command.run(root, { version: "0.1.0" }).pipe(
-  Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : report(cause))),
-  Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, logger)),
-  NodeRuntime.runMain({ disableErrorReporting: true }),
-)
+runMain(root)

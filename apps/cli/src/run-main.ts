@@ -1,0 +1,42 @@
+/** Runs a command as the process's main program: what people see when something is wrong, and the exit code. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Effect, Layer, Option, Runtime } from "effect"
+import { CliOutput, Command } from "effect/cli"
+import { logger, say } from "./terminal.ts"
+
+/** A wrong invocation gets its errors, a line each, and no page of help. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.forEach(event.errors, (error) => say(`error: ${error.message.replace(/\s*\n\s*/g, " ")}`), {
+          discard: true,
+        })
+      : CliOutput.defaultPresenter.present(event),
+})
+
+/** Failures of the run itself rather than of its input. */
+const ofTheRun = new Set(["NonFiniteLossError", "BackendError", "VerificationFailed"])
+
+/** One line for every failure that is expected, the whole story for a bug; 2 is for input that is to be changed. */
+const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>
+  Effect.gen(function* () {
+    const failure = Cause.findErrorOption(cause)
+    if (Option.isNone(failure)) {
+      yield* say(Cause.pretty(cause))
+      return yield* Effect.fail({ [Runtime.errorExitCode]: 1 })
+    }
+    const error = failure.value as { readonly _tag: string; readonly message: string }
+    if (error._tag !== "ShowHelp") yield* say(`error: ${error.message}`)
+    return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(error._tag) ? 1 : 2 })
+  })
+
+/** Exit codes: 0, 1 where the run failed or a bug showed, 2 for input that is to be changed, 130 after Ctrl-C. */
+export const runMain = <Name extends string, Input, Context, E>(
+  command: Command.Command<Name, Input, Context, E, NodeServices.NodeServices>,
+): void =>
+  Command.run(command, { version: "0.1.0" }).pipe(
+    Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : report(cause))),
+    Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, logger)),
+    NodeRuntime.runMain({ disableErrorReporting: true }),
+  )
