@@ -60,6 +60,8 @@ const make = (program: Program.Program): Executable => {
 
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
     const stride = Shape.size(find(Program.bufferNames.input, 0).shape)
+    const expected = program.timeSteps * stride
+    if (frames && frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
     for (const { segment, t } of calls) {
       if (frames && feeding.has(segment))
         find(Program.bufferNames.input, t).store(frames.subarray(t * stride, (t + 1) * stride))

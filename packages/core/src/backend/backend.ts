@@ -18,8 +18,8 @@ export interface Executable {
   /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`. */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**
-   * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …], and each forward step first puts its frame
-   * into the input buffer; otherwise the input is what was written.
+   * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …] (another number of values is an error), and
+   * each forward step first puts its frame into the input buffer; otherwise the input is what was written.
    */
   readonly run: (calls: ReadonlyArray<Call>, frames?: Float32Array) => Effect.Effect<void, BackendError>
 }
