@@ -1,2 +1,3 @@
 /** What other packages test themselves with: the conformance suite of backends, golden files. */
+export * as Conformance from "./conformance/index.ts"
 export * as Golden from "./golden.ts"

@@ -1,0 +1,76 @@
+/** How close two tensors are, and the error that says where they are not. */
+import { Data, Effect } from "effect"
+
+/** A backend does not do what the suite asks of it. */
+export class ConformanceError extends Data.TaggedError("ConformanceError")<{ readonly reason: string }> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+export const fail = (reason: string): Effect.Effect<never, ConformanceError> =>
+  Effect.fail(new ConformanceError({ reason }))
+
+/** Fails with the reason unless the condition holds. */
+export const ensure = (condition: boolean, reason: string): Effect.Effect<void, ConformanceError> =>
+  condition ? Effect.void : fail(reason)
+
+/** Below this a largest value counts as this: what flushes denormal numbers to 0 is not held against a backend. */
+const smallestScale = 1e-30
+
+/**
+ * The largest absolute difference over the largest absolute expected value. Numbers that are not finite must be the same on both
+ * sides, or the deviation is infinite.
+ */
+export const deviation = (expected: Float32Array, actual: Float32Array): number => {
+  if (expected.length !== actual.length) return Number.POSITIVE_INFINITY
+  let scale = smallestScale
+  let difference = 0
+  for (let i = 0; i < expected.length; i++) {
+    const [want, got] = [expected[i]!, actual[i]!]
+    if (Number.isFinite(want) && Number.isFinite(got)) {
+      scale = Math.max(scale, Math.abs(want))
+      difference = Math.max(difference, Math.abs(want - got))
+    } else if (!Object.is(want, got)) return Number.POSITIVE_INFINITY
+  }
+  return difference / scale
+}
+
+/** The first element at which two tensors are furthest apart, for people. */
+const worst = (expected: Float32Array, actual: Float32Array): string => {
+  if (expected.length !== actual.length) return `${actual.length} values instead of ${expected.length}`
+  const distance = (i: number) => {
+    const [want, got] = [expected[i]!, actual[i]!]
+    if (Object.is(want, got)) return 0
+    return Number.isFinite(want) && Number.isFinite(got) ? Math.abs(want - got) : Number.POSITIVE_INFINITY
+  }
+  let at = 0
+  for (let i = 1; i < expected.length; i++) if (distance(i) > distance(at)) at = i
+  return `element ${at} of ${expected.length} is ${actual[at]} instead of ${expected[at]}`
+}
+
+/** Fails unless the deviation is at most `tolerance`. */
+export const expectClose = (
+  what: string,
+  expected: Float32Array,
+  actual: Float32Array,
+  tolerance: number,
+): Effect.Effect<void, ConformanceError> => {
+  const found = deviation(expected, actual)
+  return ensure(
+    found <= tolerance,
+    `${what} deviates by ${found.toExponential(1)}, more than ${tolerance}: ${worst(expected, actual)}`,
+  )
+}
+
+/** Fails unless every value is the same; 0 and −0 are. */
+export const expectEqual = (
+  what: string,
+  expected: Float32Array,
+  actual: Float32Array,
+): Effect.Effect<void, ConformanceError> =>
+  ensure(
+    expected.length === actual.length &&
+      expected.every((value, i) => value === actual[i] || (Number.isNaN(value) && Number.isNaN(actual[i]))),
+    `${what} is not the same: ${worst(expected, actual)}`,
+  )

@@ -1,0 +1,104 @@
+/** Examples: one kernel, its attributes, and operands drawn from a key. */
+import type { Operand } from "../../kernel.ts"
+import * as Key from "../../random.ts"
+import { type Shape, size } from "../../shape.ts"
+import type { Elements } from "../../spikes.ts"
+
+/** An operand's values. */
+export interface Drawn extends Operand {
+  readonly elements: Elements
+}
+
+/** An operand whose values come from a key. */
+export type Draw = (key: Key.Key) => Drawn
+
+export interface Example {
+  /** What is special about it, and its shapes. */
+  readonly name: string
+  readonly attributes?: Readonly<Record<string, unknown>>
+  /** Those that the kernel only writes are given for their shape; they begin as garbage. */
+  readonly operands: Readonly<Record<string, Draw>>
+  /** Two operands that are one buffer: the second is overwritten while the first is read. */
+  readonly shared?: readonly [read: string, written: string]
+}
+
+const draw =
+  (shape: Shape, values: (key: Key.Key, length: number) => Float32Array, elements: Elements = "float32"): Draw =>
+  (key) => ({ shape, elements, data: values(key, size(shape)) })
+
+/** Of the standard normal distribution, times `scale`. */
+export const normal = (shape: Shape, scale = 1): Draw =>
+  draw(shape, (key, length) => Key.normal(key, new Float32Array(length)).map((value) => scale * value))
+
+/** Evenly between two bounds. */
+export const uniform = (shape: Shape, low: number, high: number): Draw =>
+  draw(shape, (key, length) => Key.uniform(key, new Float32Array(length)).map((u) => low + (high - low) * u))
+
+/** Whole numbers from 0 to `count` − 1. */
+export const integers = (shape: Shape, count: number): Draw =>
+  draw(shape, (key, length) => Key.uniform(key, new Float32Array(length)).map((u) => Math.floor(count * u)))
+
+/** Spikes; each element fires with probability `rate`. */
+export const spikes = (shape: Shape, rate = 0.3): Draw =>
+  draw(shape, (key, length) => Key.uniform(key, new Float32Array(length)).map((u) => (u < rate ? 1 : 0)), "spikes")
+
+/** These values, again and again. */
+export const cycle = (shape: Shape, ...values: ReadonlyArray<number>): Draw =>
+  draw(shape, (_, length) => Float32Array.from({ length }, (_, i) => values[i % values.length]!))
+
+/** The same float32 number everywhere. */
+export const constant = (shape: Shape, value: number): Draw => cycle(shape, value)
+
+/** The key's own two words. */
+export const words: Draw = ({ hi, lo }) => ({
+  shape: [2],
+  elements: "words",
+  data: new Float32Array(Uint32Array.of(hi, lo).buffer),
+})
+
+/** What a kernel writes. */
+export const output = (shape: Shape, elements: Elements = "float32"): Draw =>
+  draw(
+    shape,
+    (_, length) => Float32Array.from({ length }, (_, i) => (elements === "spikes" ? i % 2 : 9.25 + i)),
+    elements,
+  )
+
+/** Ordinary numbers among zeros of both signs and numbers too small to be normal. */
+const tiny = (shape: Shape): Draw => cycle(shape, 0, 1e-40, -0.75, -0, -1e-40, 1e-45, 1.5)
+
+/** A kind of input, with a name. */
+export type Kind = readonly [name: string, of: (shape: Shape) => Draw]
+
+/** Inputs that every kernel takes that reads activations. */
+export const ordinary: ReadonlyArray<Kind> = [
+  ["real", (shape) => normal(shape)],
+  ["spikes", (shape) => spikes(shape)],
+]
+
+/** Nothing fires, everything fires, values at the ends of what float32 holds. */
+export const extreme: ReadonlyArray<Kind> = [
+  ["no spikes", (shape) => spikes(shape, 0)],
+  ["all spikes", (shape) => spikes(shape, 1)],
+  ["zeros", (shape) => constant(shape, 0)],
+  ["negative", (shape) => uniform(shape, -2, -1)],
+  ["tiny", tiny],
+]
+
+/** Values of about 10³⁰. */
+export const huge: Kind = ["huge", (shape) => normal(shape, 1e30)]
+
+/** One element that is no number or has no end, amid ordinary ones: it must reach all that depends on it, and nothing else. */
+const blemished =
+  (blemish: number) =>
+  (shape: Shape): Draw =>
+  (key) => {
+    const drawn = normal(shape)(key)
+    drawn.data[Math.floor(drawn.data.length / 2)] = blemish
+    return drawn
+  }
+
+export const notFinite: ReadonlyArray<Kind> = [
+  ["NaN", blemished(Number.NaN)],
+  ["infinity", blemished(Number.POSITIVE_INFINITY)],
+]

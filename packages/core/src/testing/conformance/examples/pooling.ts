@@ -1,0 +1,130 @@
+/** Examples for the kernels that pool. */
+import { type Example, extreme, huge, type Kind, normal, notFinite, ordinary, output, spikes } from "../example.ts"
+
+interface Pool {
+  readonly batch?: number
+  readonly height: number
+  readonly width: number
+  readonly channels: number
+  readonly kernelSize: number
+  readonly stride: number
+  readonly padding?: number
+}
+
+const pools: ReadonlyArray<Pool> = [
+  { height: 1, width: 1, channels: 1, kernelSize: 1, stride: 1 },
+  { batch: 3, height: 4, width: 6, channels: 3, kernelSize: 2, stride: 2 },
+  { height: 7, width: 5, channels: 5, kernelSize: 3, stride: 2, padding: 1 },
+  { batch: 3, height: 5, width: 8, channels: 7, kernelSize: 3, stride: 1, padding: 1 },
+  { height: 5, width: 7, channels: 1, kernelSize: 2, stride: 3, padding: 1 },
+  { height: 6, width: 5, channels: 33, kernelSize: 5, stride: 1, padding: 2 },
+  { batch: 2, height: 7, width: 6, channels: 3, kernelSize: 4, stride: 3 },
+]
+
+const usual = pools[2] as Pool
+
+/** Windows that lie in the padding altogether: averages alone allow it. */
+const beyond: Pool = { height: 3, width: 4, channels: 3, kernelSize: 2, stride: 1, padding: 2 }
+
+const shapesOf = ({ batch = 1, height, width, channels, kernelSize, stride, padding = 0 }: Pool) => {
+  const extent = (length: number) => Math.floor((length + 2 * padding - kernelSize) / stride) + 1
+  return {
+    attributes: { kernelSize, stride, padding },
+    x: [batch, height, width, channels],
+    y: [batch, extent(height), extent(width), channels],
+    label: `${batch}×${height}×${width}×${channels}, window ${kernelSize}, stride ${stride}, padding ${padding}`,
+  }
+}
+
+const forward = ([kind, input]: Kind, pool: Pool, keepsSpikes = false): Example => {
+  const { attributes, x, y, label } = shapesOf(pool)
+  return {
+    name: `${kind} ${label}`,
+    attributes,
+    operands: { x: input(x), y: output(y, keepsSpikes ? "spikes" : "float32") },
+  }
+}
+
+const gradients: ReadonlyArray<Kind> = [["real", (shape) => normal(shape)], huge]
+
+const backward = ([kind, gradient]: Kind, pool: Pool): Example => {
+  const { attributes, x, y, label } = shapesOf(pool)
+  return {
+    name: `${kind} ${label}`,
+    attributes,
+    operands: { outputGradient: gradient(y), inputGradient: output(x) },
+  }
+}
+
+/** [batch, height, width, channels, output size]; the last is larger than its image. */
+const adaptive = [
+  [1, 1, 1, 1, 1],
+  [3, 5, 7, 3, 1],
+  [1, 7, 5, 5, 3],
+  [3, 4, 6, 7, 2],
+  [2, 2, 3, 3, 5],
+] as const
+
+const adaptiveLabel = ([batch, height, width, channels, size]: (typeof adaptive)[number]): string =>
+  `${batch}×${height}×${width}×${channels} → ${size}×${size}`
+
+const spiking: ReadonlyArray<Kind> = [
+  ["spikes", (shape) => spikes(shape)],
+  ["no spikes", (shape) => spikes(shape, 0)],
+  ["all spikes", (shape) => spikes(shape, 1)],
+]
+
+export const pooling: Readonly<Record<string, ReadonlyArray<Example>>> = {
+  "averagePool.forward": [
+    ...[...pools, beyond].flatMap((pool) => ordinary.map((kind) => forward(kind, pool))),
+    ...[...extreme, huge, ...notFinite].map((kind) => forward(kind, usual)),
+  ],
+  "averagePool.backward": [
+    ...[...pools, beyond].map((pool) => backward(gradients[0] as Kind, pool)),
+    backward(huge, usual),
+  ],
+  "adaptiveAveragePool.forward": [
+    ...adaptive.flatMap((shape) => ordinary.map((kind) => [kind, shape] as const)),
+    ...[...extreme, huge, ...notFinite].map((kind) => [kind, adaptive[2]] as const),
+  ].map(([[kind, input], shape]) => {
+    const [batch, height, width, channels, size] = shape
+    return {
+      name: `${kind} ${adaptiveLabel(shape)}`,
+      operands: { x: input([batch, height, width, channels]), y: output([batch, size, size, channels]) },
+    }
+  }),
+  "adaptiveAveragePool.backward": adaptive.flatMap((shape) =>
+    gradients.map(([kind, gradient]) => {
+      const [batch, height, width, channels, size] = shape
+      return {
+        name: `${kind} ${adaptiveLabel(shape)}`,
+        operands: {
+          outputGradient: gradient([batch, size, size, channels]),
+          inputGradient: output([batch, height, width, channels]),
+        },
+      }
+    }),
+  ),
+  "maxPool.forward": [
+    ...pools.map((pool) => forward(ordinary[0] as Kind, pool)),
+    ...pools.flatMap((pool) => spiking.map((kind) => forward(kind, pool, true))),
+    // The zeros of the padding are larger than all of these, and must not win.
+    ...extreme.slice(3).map((kind) => forward(kind, usual)),
+    forward(huge, usual),
+    forward(notFinite[1] as Kind, usual),
+  ],
+  // Spikes are full of ties: the first one of the window takes the gradient.
+  "maxPool.backward": [
+    ...pools.map((pool) => [ordinary[0] as Kind, pool] as const),
+    ...pools.flatMap((pool) => spiking.map((kind) => [kind, pool] as const)),
+    [extreme[3] as Kind, usual] as const,
+    [extreme[2] as Kind, usual] as const,
+  ].map(([[kind, input], pool]) => {
+    const { attributes, x, y, label } = shapesOf(pool)
+    return {
+      name: `${kind} ${label}`,
+      attributes,
+      operands: { x: input(x), outputGradient: normal(y), inputGradient: output(x) },
+    }
+  }),
+}

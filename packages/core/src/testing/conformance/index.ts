@@ -1,0 +1,31 @@
+/**
+ * The conformance suite of backends. Every backend runs it, with any test runner:
+ *
+ * @example
+ * for (const { name, run } of Conformance.cases())
+ *   test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))))
+ */
+import type { Effect } from "effect"
+import type { Backend } from "../../backend/backend.ts"
+import { kernelCases } from "./kernel.ts"
+import { type Failure, type Lifecycle, lifecycleCases } from "./lifecycle.ts"
+import { programCases } from "./programs.ts"
+
+export { ConformanceError } from "./compare.ts"
+export type { Failure, Lifecycle }
+
+/** One test. */
+export interface Case {
+  readonly name: string
+  readonly run: Effect.Effect<void, Failure, Backend>
+}
+
+/**
+ * The suite: every kernel alone against its reference implementation, whole programs against the meaning of their instructions,
+ * and how memory is taken, kept and given back.
+ */
+export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
+  ...kernelCases,
+  ...programCases,
+  ...lifecycleCases(options),
+]

@@ -1,0 +1,136 @@
+/** One kernel alone, as a program of one instruction, against its reference implementation. */
+import { Effect, type Scope } from "effect"
+import { Backend } from "../../backend/backend.ts"
+import type { BackendError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
+import type { AnyKernel, Operand } from "../../kernel.ts"
+import { kernels } from "../../kernels.ts"
+import type { Ref } from "../../op.ts"
+import { check } from "../../program/check.ts"
+import { type DraftBuffer, layOut } from "../../program/layout.ts"
+import { type BufferKind, bufferNames, type Program, segmentNames } from "../../program/program.ts"
+import * as Key from "../../random.ts"
+import { type ConformanceError, expectClose, expectEqual, fail } from "./compare.ts"
+import type { Drawn, Example } from "./example.ts"
+import { examples } from "./examples/index.ts"
+
+/** How far one kernel may be from its reference: the rounding of sums of some hundred float32 numbers. */
+const tolerance = 1e-5
+
+const kindOf = (access: string, accumulate: boolean): BufferKind => {
+  if (access.startsWith("read")) return "input"
+  return access.startsWith("update") || (access.startsWith("gradient") && accumulate) ? "state" : "metric"
+}
+
+/** A program whose segment `begin` is the one instruction; every operand has a buffer of its name. */
+const programOf = (
+  kernel: AnyKernel,
+  { attributes = {}, shared }: Example,
+  operands: Readonly<Record<string, Drawn>>,
+  accumulate: boolean,
+): Program => {
+  const drafts: Array<DraftBuffer> = [
+    { name: bufferNames.input, kind: "input", shape: [1, 1], elements: "float32", slots: 1 },
+  ]
+  const refs: Record<string, Ref> = {}
+  for (const [name, { shape, elements }] of Object.entries(operands)) {
+    if (name === shared?.[0]) continue
+    const access = kernel.operands[name] as string
+    refs[name] = {
+      buffer: drafts.length,
+      ...(accumulate && access.startsWith("gradient") ? { accumulate } : {}),
+    }
+    const kind = name === shared?.[1] ? "state" : kindOf(access, accumulate)
+    drafts.push({ name: `operand/${name}`, kind, shape, elements, slots: 1 })
+  }
+  if (shared) refs[shared[0]] = { ...(refs[shared[1]] as Ref), lag: 1 }
+  const segments = {
+    ...(Object.fromEntries(segmentNames.map((segment) => [segment, []])) as unknown as Program["segments"]),
+    begin: [{ kernel: kernel.name, operands: refs, attributes, node: "example", phase: "forward" as const }],
+  }
+  return {
+    mode: "training",
+    policy: "conformance",
+    batchSize: 1,
+    timeSteps: 1,
+    encoding: "static",
+    window: 1,
+    trainedSteps: 0,
+    loss: undefined,
+    optimizer: undefined,
+    ...layOut(drafts, segments),
+    segments,
+    neurons: [],
+  }
+}
+
+/** Whether the kernel has gradients, which are set by one instruction and added to by another. */
+const hasGradients = (kernel: AnyKernel): boolean =>
+  Object.values(kernel.operands as Record<string, string>).some((access) => access.startsWith("gradient"))
+
+/** Runs an example on the backend and compares all of its operands; those that are only read must not change. */
+const runExample = (
+  kernel: AnyKernel,
+  example: Example,
+  accumulate: boolean,
+): Effect.Effect<
+  void,
+  ConformanceError | ProgramError | UnsupportedKernelError | BackendError,
+  Backend | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { attributes = {}, shared } = example
+    const drawn = Object.fromEntries(
+      Object.entries(example.operands).map(([name, draw]) => [
+        name,
+        draw(Key.fold(Key.make(1), kernel.name, example.name, name)),
+      ]),
+    )
+    const program = yield* check(programOf(kernel, example, drawn, accumulate))
+    const executable = yield* (yield* Backend).prepare(program)
+    for (const [name, { data, elements }] of Object.entries(drawn)) {
+      if (name === shared?.[1]) continue
+      const values = elements === "words" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : data
+      yield* executable.write(`operand/${name === shared?.[0] ? shared[1] : name}`, values)
+    }
+    yield* executable.run([{ segment: "begin", t: 0 }])
+
+    const access = (name: string) => kernel.operands[name] as string
+    const expected: Record<string, Operand> = {}
+    for (const [name, { shape, data }] of Object.entries(drawn)) {
+      const cleared = access(name).startsWith("gradient") && !accumulate
+      expected[name] = { shape, data: cleared ? new Float32Array(data.length) : data.slice() }
+    }
+    kernel.run(expected, attributes)
+    for (const [name, { data, elements }] of Object.entries(drawn)) {
+      if (name === shared?.[0] || elements === "words") continue
+      const found = yield* executable.read(`operand/${name}`)
+      if (access(name).startsWith("read")) yield* expectEqual(`${name}, which is only read,`, data, found)
+      else if (elements === "spikes") yield* expectEqual(name, expected[name]!.data, found)
+      else yield* expectClose(name, expected[name]!.data, found, tolerance)
+    }
+  })
+
+/** Runs all examples of a kernel, and names those that fail. */
+const runExamples = (kernel: AnyKernel): Effect.Effect<void, ConformanceError, Backend> =>
+  Effect.gen(function* () {
+    const own = examples[kernel.name] ?? []
+    if (own.length === 0)
+      return yield* fail(`kernel ${kernel.name} has no examples: add some to testing/conformance/examples`)
+    const failures: Array<string> = []
+    let count = 0
+    for (const example of own)
+      for (const accumulate of hasGradients(kernel) ? [false, true] : [false]) {
+        count++
+        const result = yield* Effect.result(Effect.scoped(runExample(kernel, example, accumulate)))
+        if (result._tag === "Failure")
+          failures.push(`${example.name}${accumulate ? ", added to what is there" : ""}: ${result.failure.message}`)
+      }
+    if (failures.length > 0)
+      yield* fail(`${failures.length} of ${count} examples fail\n${failures.slice(0, 10).join("\n")}`)
+  })
+
+/** A case for each kernel. */
+export const kernelCases = [...kernels.values()].map((kernel) => ({
+  name: `kernel ${kernel.name}`,
+  run: runExamples(kernel),
+}))

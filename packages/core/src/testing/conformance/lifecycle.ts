@@ -1,0 +1,375 @@
+/** Memory and errors: what is taken and given back, what may be written and read, what must be the same every time. */
+import { Effect } from "effect"
+import { Backend, type Executable } from "../../backend/backend.ts"
+import {
+  BackendError,
+  type CheckpointError,
+  NonFiniteLossError,
+  type PolicyError,
+  type ProgramError,
+  UnsupportedKernelError,
+} from "../../errors.ts"
+import { makeUnsafe, sequential } from "../../graph/builder.ts"
+import type { Graph } from "../../graph/graph.ts"
+import { leakyReadout, lif, linear } from "../../layers.ts"
+import * as Optimizer from "../../optimizers/index.ts"
+import * as Policy from "../../policies/policy.ts"
+import { compile, type TrainingOptions } from "../../program/compile.ts"
+import { bufferNames, type Program, schedule } from "../../program/program.ts"
+import * as Key from "../../random.ts"
+import { size } from "../../shape.ts"
+import { make as makeTrainer } from "../../train/trainer.ts"
+import { type ConformanceError, ensure, expectClose, expectEqual, fail } from "./compare.ts"
+import { networks } from "./networks.ts"
+import * as Oracle from "./oracle.ts"
+import { feed, run, type Workload, workload, writeParameters } from "./workload.ts"
+
+export interface Lifecycle {
+  /**
+   * What a program takes: exactly the arena that was planned for it (`planned`, the default), or memory in the backend's own way
+   * (`own`).
+   */
+  readonly memory?: "planned" | "own"
+  /** What the backend holds now, by its own count (bytes, tensors, handles): must come back to where it was. */
+  readonly resources?: Effect.Effect<number, never, Backend>
+}
+
+const graph = networks.residual as Graph
+
+const options: TrainingOptions = {
+  batchSize: 2,
+  timeSteps: 3,
+  encoding: "frames",
+  loss: { mix: 0.05, target: "ones" },
+  optimizer: Optimizer.options("adam"),
+}
+
+const kept: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer", "gradient", "metric"])
+
+/** Everything that outlives a batch. */
+const snapshot = (executable: Executable) =>
+  Effect.forEach(
+    executable.program.buffers.filter(({ kind }) => kept.has(kind)),
+    ({ name }) => Effect.map(executable.read(name), (values) => [name, values] as const),
+  )
+
+/** A program on the backend, and batches for it. */
+const prepared = (policy: Policy.Policy = Policy.bptt, changed: Partial<TrainingOptions> = {}, count = 2) =>
+  Effect.gen(function* () {
+    const program = yield* compile(graph, policy, { ...options, ...changed })
+    const data = yield* workload(graph, program, policy, 1, count)
+    const executable = yield* (yield* Backend).prepare(program)
+    yield* writeParameters(executable, data.parameters)
+    return { program, data, executable }
+  })
+
+const train = (executable: Executable, batches: Workload["batches"]) =>
+  Effect.forEach(batches, (batch, n) =>
+    Effect.andThen(feed(executable, batch, n + 1), run(executable, schedule(executable.program, batch.trained), batch)),
+  )
+
+const expectSame = (
+  what: string,
+  expected: Effect.Success<ReturnType<typeof snapshot>>,
+  found: Effect.Success<ReturnType<typeof snapshot>>,
+) => Effect.forEach(expected, ([name, values], i) => expectEqual(`${name} ${what}`, values, found[i]![1]))
+
+/** Fails unless the effect fails with a {@link BackendError}. */
+const refuses = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const result = yield* Effect.result(effect)
+    if (result._tag === "Success") return yield* fail(`${what} succeeds; it must be a BackendError`)
+    yield* ensure(result.failure instanceof BackendError, `${what} is ${result.failure}; it must be a BackendError`)
+  })
+
+const leaks = ({ resources = Effect.succeed(0) }: Lifecycle) =>
+  Effect.gen(function* () {
+    const once = Effect.scoped(
+      Effect.gen(function* () {
+        const { executable, data } = yield* prepared()
+        yield* train(executable, data.batches)
+        return executable.allocatedBytes()
+      }),
+    )
+    const first = yield* once
+    const before = yield* resources
+    for (let i = 0; i < 10; i++) {
+      const bytes = yield* once
+      yield* ensure(bytes === first, `scope ${i + 2} takes ${bytes} bytes, the first took ${first}`)
+    }
+    const after = yield* resources
+    yield* ensure(after === before, `ten scopes later the backend holds ${after} instead of ${before}`)
+  })
+
+const leaksOnFailure = ({ resources = Effect.succeed(0) }: Lifecycle) =>
+  Effect.gen(function* () {
+    const once = Effect.scoped(
+      Effect.gen(function* () {
+        const { executable, data } = yield* prepared()
+        yield* train(executable, data.batches)
+        return yield* executable.read("no such buffer")
+      }),
+    )
+    yield* refuses("reading no such buffer", once)
+    const before = yield* resources
+    for (let i = 0; i < 5; i++) yield* Effect.result(once)
+    const after = yield* resources
+    yield* ensure(after === before, `five failed scopes later the backend holds ${after} instead of ${before}`)
+  })
+
+const growth = ({ resources = Effect.succeed(0) }: Lifecycle) =>
+  Effect.gen(function* () {
+    const { executable, data } = yield* prepared(Policy.slttK(2), {}, 12)
+    yield* train(executable, data.batches.slice(0, 2))
+    const bytes = executable.allocatedBytes()
+    const held = yield* resources
+    yield* train(executable, data.batches.slice(2))
+    yield* ensure(
+      executable.allocatedBytes() === bytes,
+      `memory grows from ${bytes} to ${executable.allocatedBytes()} bytes over ten batches`,
+    )
+    const now = yield* resources
+    yield* ensure(now === held, `ten batches later the backend holds ${now} instead of ${held}`)
+  })
+
+const peak = ({ memory = "planned" }: Lifecycle) =>
+  Effect.gen(function* () {
+    for (const policy of [Policy.bptt, Policy.tbptt(2), Policy.sltt, Policy.slttK(1)]) {
+      const { executable, program, data } = yield* prepared(policy)
+      yield* train(executable, data.batches)
+      const bytes = executable.allocatedBytes()
+      yield* memory === "planned"
+        ? ensure(bytes === program.arenaBytes, `${policy.name} takes ${bytes} bytes, not ${program.arenaBytes}`)
+        : ensure(bytes > 0 && Number.isInteger(bytes), `${policy.name} takes ${bytes} bytes`)
+    }
+  })
+
+const roundTrip = Effect.gen(function* () {
+  const { executable, program } = yield* prepared()
+  const written = program.buffers.filter(
+    ({ kind, elements }) => (kept.has(kind) || kind === "input") && elements === "float32",
+  )
+  const valuesOf = (name: string, length: number) => Key.normal(Key.fold(Key.make(2), name), new Float32Array(length))
+  for (const { name, shape } of written) {
+    const values = valuesOf(name, size(shape))
+    yield* executable.write(name, values)
+    // What was written is a copy.
+    values.fill(Number.NaN)
+  }
+  for (const { name, shape } of written) {
+    const values = yield* executable.read(name)
+    yield* expectEqual(name, valuesOf(name, size(shape)), values)
+    // What was read is one too.
+    values.fill(Number.NaN)
+    yield* expectEqual(`${name}, read again,`, valuesOf(name, size(shape)), yield* executable.read(name))
+  }
+})
+
+const fresh = Effect.gen(function* () {
+  const { executable, program } = yield* prepared()
+  for (const { name, kind, shape } of program.buffers)
+    if (kind === "optimizer")
+      yield* expectEqual(`${name} of a new program`, new Float32Array(size(shape)), yield* executable.read(name))
+})
+
+const wrongSizes = Effect.gen(function* () {
+  const { executable, program, data } = yield* prepared()
+  const { outputs, labels, hyperparameters, input } = bufferNames
+  const [name] = [...data.parameters.keys()].map(bufferNames.parameter) as [string]
+  const values = yield* executable.read(name)
+  yield* refuses("writing one value too few", executable.write(name, values.subarray(1)))
+  yield* refuses("writing one value too many", executable.write(name, new Float32Array(values.length + 1)))
+  yield* refuses("writing no values", executable.write(hyperparameters, new Float32Array(0)))
+  yield* refuses("writing one image too many", executable.write(input, new Float32Array(3 * size(graph.input))))
+  yield* refuses("writing no such buffer", executable.write("parameter/none", values))
+  yield* refuses("reading no such buffer", executable.read("parameter/none"))
+  yield* expectEqual(`${name} after refused writes`, values, yield* executable.read(name))
+  const key = program.buffers.find(({ elements }) => elements === "words")?.name ?? ""
+  yield* refuses("writing a key of one word", executable.write(key, Uint32Array.of(1)))
+  const [batch] = data.batches
+  const short = batch!.inputs.subarray(1)
+  yield* refuses("running too few frames", executable.run(schedule(program, batch!.trained), short))
+  yield* feed(executable, batch!, 1)
+  yield* run(executable, schedule(program, batch!.trained), batch!)
+  for (const buffer of [outputs, labels])
+    yield* ensure(
+      (yield* executable.read(buffer)).every(Number.isFinite),
+      `${buffer} is not finite after refused writes and a run`,
+    )
+})
+
+/** A buffer of several slots gives the one of the step that is asked for. */
+const ring = Effect.gen(function* () {
+  const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
+  const { executable, program, data } = yield* prepared(Policy.bptt, { observe: [...neurons, graph.output] }, 1)
+  const oracle = Oracle.make(program)
+  yield* writeParameters(oracle, data.parameters)
+  const [batch] = data.batches
+  const calls = schedule(program, batch!.trained)
+  const forward = calls.slice(
+    0,
+    calls.findIndex(({ segment }) => segment === "beginBackward"),
+  )
+  for (const each of [oracle, executable]) {
+    yield* feed(each, batch!, 1)
+    yield* run(each, forward, batch!)
+  }
+  for (const node of [...neurons, graph.output]) {
+    const name = bufferNames.value(node)
+    const slots = program.buffers.find((buffer) => buffer.name === name)?.slots ?? 0
+    for (let t = program.timeSteps - slots; t < program.timeSteps; t++)
+      yield* expectClose(`${name} at step ${t}`, yield* oracle.read(name, t), yield* executable.read(name, t), 1e-4)
+  }
+  yield* expectClose(
+    "the last frame",
+    yield* oracle.read(bufferNames.input, program.timeSteps - 1),
+    yield* executable.read(bufferNames.input, program.timeSteps - 1),
+    0,
+  )
+})
+
+const deterministic = Effect.gen(function* () {
+  const once = Effect.scoped(
+    Effect.gen(function* () {
+      const { executable, data } = yield* prepared()
+      yield* train(executable, data.batches)
+      return yield* snapshot(executable)
+    }),
+  )
+  yield* expectSame("of a second run", yield* once, yield* once)
+})
+
+/** Neither sees the other, however their runs interleave. */
+const separate = Effect.gen(function* () {
+  const alone = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const { executable, data } = yield* prepared()
+      yield* train(executable, data.batches)
+      return yield* snapshot(executable)
+    }),
+  )
+  const a = yield* prepared()
+  const b = yield* prepared(Policy.sltt, { optimizer: Optimizer.options("sgd") })
+  for (const [n, batch] of a.data.batches.entries()) {
+    yield* feed(a.executable, batch, n + 1)
+    yield* feed(b.executable, batch, n + 1)
+    const calls = [schedule(a.program, batch.trained), schedule(b.program, batch.trained)] as const
+    for (let i = 0; i < Math.max(calls[0].length, calls[1].length); i++) {
+      if (calls[0][i]) yield* run(a.executable, [calls[0][i]!], batch)
+      if (calls[1][i]) yield* run(b.executable, [calls[1][i]!], batch)
+    }
+  }
+  yield* expectSame("beside another program", alone, yield* snapshot(a.executable))
+})
+
+/** Nothing but parameters, statistics and the optimiser's state goes from batch to batch. */
+const forgets = Effect.gen(function* () {
+  const { executable, data } = yield* prepared()
+  const other = yield* prepared()
+  yield* train(executable, data.batches.slice(0, 1))
+  for (const { name, kind } of executable.program.buffers)
+    if (kind === "parameter" || kind === "statistic" || kind === "optimizer")
+      yield* other.executable.write(name, yield* executable.read(name))
+  yield* train(executable, data.batches.slice(1))
+  yield* train(other.executable, data.batches.slice(1))
+  yield* expectSame("depends on the batch before", yield* snapshot(other.executable), yield* snapshot(executable))
+})
+
+const resumes = Effect.gen(function* () {
+  const trainerOptions = { ...options, key: Key.make(3) }
+  const { batches } = yield* workload(graph, yield* compile(graph, Policy.slttK(2), options), Policy.slttK(2), 1, 4)
+  const steps = (trainer: Effect.Success<ReturnType<typeof makeTrainer>>, from: number, to: number) =>
+    Effect.forEach(batches.slice(from, to), (batch, i) =>
+      trainer.step(batch, { update: 1 + from + i, learningRate: 0.01 }),
+    )
+  const whole = yield* makeTrainer(graph, Policy.slttK(2), trainerOptions)
+  const results = yield* steps(whole, 0, 4)
+  const first = yield* makeTrainer(graph, Policy.slttK(2), trainerOptions)
+  yield* steps(first, 0, 2)
+  const second = yield* makeTrainer(graph, Policy.slttK(2), trainerOptions)
+  yield* second.load(yield* first.save)
+  const resumed = yield* steps(second, 2, 4)
+  for (const [i, { loss, outputs }] of resumed.entries()) {
+    yield* ensure(loss === results[2 + i]!.loss, `the loss of update ${3 + i} is ${loss}, not ${results[2 + i]!.loss}`)
+    yield* expectEqual(`outputs of update ${3 + i}`, results[2 + i]!.outputs, outputs)
+  }
+  yield* expectSame(
+    "of the run that was resumed",
+    yield* snapshot(whole.executable),
+    yield* snapshot(second.executable),
+  )
+})
+
+const unknownKernel = Effect.gen(function* () {
+  const program = yield* compile(graph, Policy.sltt, options)
+  const update = program.segments.update.map((instruction, i) =>
+    i === 0 ? { ...instruction, kernel: "none.such" } : instruction,
+  )
+  const changed: Program = { ...program, segments: { ...program.segments, update } }
+  const backend = yield* Backend
+  const result = yield* Effect.result(backend.prepare(changed))
+  if (result._tag === "Success") return yield* fail("a program with a kernel that nobody knows is prepared")
+  yield* ensure(
+    result.failure instanceof UnsupportedKernelError &&
+      result.failure.backend === backend.name &&
+      result.failure.kernels.join() === "none.such",
+    `it fails with ${result.failure}, not with an UnsupportedKernelError of kernel none.such`,
+  )
+})
+
+/** Fails unless a step ends in a loss that is not finite, said of `layer`, when these values stand in the weights and the data. */
+const diverges = (network: Graph, layer: string, weight: number, input: number) =>
+  Effect.gen(function* () {
+    const trainer = yield* makeTrainer(network, Policy.sltt, { ...options, encoding: "static", key: Key.make(4) })
+    for (const { name, kind, shape } of trainer.program.buffers)
+      if (kind === "parameter") yield* trainer.executable.write(name, new Float32Array(size(shape)).fill(weight))
+    const batch = { inputs: new Float32Array(8).fill(input), labels: Float32Array.of(0, 1) }
+    const result = yield* Effect.result(trainer.step(batch, { update: 7, learningRate: 0 }))
+    if (result._tag === "Success") return yield* fail(`the loss is ${result.success.loss}; it must not be finite`)
+    const { failure } = result
+    yield* ensure(
+      failure instanceof NonFiniteLossError && failure.update === 7 && failure.layer === layer,
+      `it fails with ${failure}, not with a NonFiniteLossError of update 7 and ${layer}`,
+    )
+  })
+
+const spiking = makeUnsafe(
+  [4],
+  sequential(linear({ features: 5, bias: false }), lif(), linear({ features: 3 }), leakyReadout()),
+)
+const silent = makeUnsafe([4], sequential(linear({ features: 3 }), leakyReadout()))
+
+/** What may go wrong in a case. */
+export type Failure =
+  | ConformanceError
+  | PolicyError
+  | ProgramError
+  | UnsupportedKernelError
+  | BackendError
+  | CheckpointError
+  | NonFiniteLossError
+
+export const lifecycleCases = (own: Lifecycle) =>
+  [
+    { name: "memory: a closed scope gives back what its program took", run: leaks(own) },
+    { name: "memory: a scope that fails gives it back too", run: leaksOnFailure(own) },
+    { name: "memory: batch after batch takes no more", run: growth(own) },
+    { name: "memory: a program takes what was planned", run: peak(own) },
+    { name: "buffers: what is written is read again", run: roundTrip },
+    { name: "buffers: a new program's optimiser starts at zero", run: fresh },
+    { name: "buffers: wrong sizes and names are refused and change nothing", run: wrongSizes },
+    { name: "buffers: every kept time step can be read", run: ring },
+    { name: "runs: twice the same bits", run: deterministic },
+    { name: "runs: two programs do not disturb each other", run: separate },
+    { name: "runs: a batch knows nothing of the one before", run: forgets },
+    { name: "runs: stopped and resumed, the same bits", run: resumes },
+    { name: "errors: an unknown kernel, when prepared", run: unknownKernel },
+    {
+      name: "errors: NaN in the data ends in a loss that is not finite",
+      run: diverges(silent, "the read-out", 0.5, Number.NaN),
+    },
+    {
+      name: "errors: weights that overflow end in a loss that is not finite",
+      run: diverges(spiking, "1", 3e38, 1),
+    },
+  ].map(({ name, run }) => ({ name, run: Effect.scoped(run) }))

@@ -1,0 +1,78 @@
+/**
+ * The oracle: what a program means, apart from where its buffers lie.
+ *
+ * It runs the kernels' reference implementations like the reference backend, but gives every slot of every buffer memory of its
+ * own, hands out copies of what a kernel reads, and fills what nothing has written yet with NaN. So it shows where a backend, or
+ * the layout of a program, mixes up two buffers, or reads one before it was written.
+ */
+import { Effect } from "effect"
+import type { Executable } from "../../backend/backend.ts"
+import { BackendError } from "../../errors.ts"
+import type { AnyKernel, Operand } from "../../kernel.ts"
+import { kernels } from "../../kernels.ts"
+import type { Ref } from "../../op.ts"
+import { type Buffer, type BufferKind, bufferNames, type Program, slotOf } from "../../program/program.ts"
+import { size } from "../../shape.ts"
+
+const fail = (reason: string) => new BackendError({ backend: "oracle", reason })
+
+/** What a program may read before anything wrote it: 0 at first. */
+const ready: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer", "input"])
+
+/** Prepares a program. */
+export const make = (program: Program): Executable => {
+  const slots = program.buffers.map(({ kind, shape, slots }) =>
+    Array.from({ length: slots }, () => new Float32Array(size(shape)).fill(ready.has(kind) ? 0 : Number.NaN)),
+  )
+  const at = (ref: Ref, t: number): Float32Array =>
+    slots[ref.buffer]![slotOf(program.buffers[ref.buffer] as Buffer, ref, t)] as Float32Array
+  const find = (name: string, t: number): Float32Array => {
+    const buffer = program.buffers.findIndex((each) => each.name === name)
+    if (buffer === -1) throw fail(`the program has no buffer ${name}`)
+    return at({ buffer }, t)
+  }
+
+  const execute = ({ kernel: name, operands, attributes }: Program["segments"]["begin"][number], t: number): void => {
+    const kernel = kernels.get(name) as AnyKernel
+    const bound: Record<string, Operand> = {}
+    for (const [operand, ref] of Object.entries(operands)) {
+      const access = kernel.operands[operand] as string
+      const clears = access.startsWith("gradient") && !ref.accumulate
+      const { shape } = program.buffers[ref.buffer] as Buffer
+      bound[operand] = { shape, data: clears ? new Float32Array(size(shape)) : at(ref, t).slice() }
+    }
+    kernel.run(bound, attributes)
+    for (const [operand, ref] of Object.entries(operands))
+      if (!(kernel.operands[operand] as string).startsWith("read")) {
+        const { elements } = program.buffers[ref.buffer] as Buffer
+        const { data } = bound[operand] as Operand
+        at(ref, t).set(elements === "spikes" ? data.map((value) => (value === 0 ? 0 : 1)) : data)
+      }
+  }
+
+  const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> =>
+    Effect.try({ try: body, catch: (error) => (error instanceof BackendError ? error : fail(String(error))) })
+
+  return {
+    program,
+    allocatedBytes: () => program.arenaBytes,
+    write: (name, values) =>
+      attempt(() => {
+        const target = find(name, 0)
+        if (values.length !== target.length) throw fail(`${name} takes ${target.length} values, not ${values.length}`)
+        if (values instanceof Uint32Array) new Uint32Array(target.buffer).set(values)
+        else target.set(values)
+      }),
+    read: (name, t = 0) => attempt(() => find(name, t).slice()),
+    run: (calls, frames) =>
+      attempt(() => {
+        for (const { segment, t } of calls) {
+          if (frames && (segment === "forward" || segment === "train" || segment === "keep")) {
+            const input = find(bufferNames.input, t)
+            input.set(frames.subarray(t * input.length, (t + 1) * input.length))
+          }
+          for (const instruction of program.segments[segment]) execute(instruction, t)
+        }
+      }),
+  }
+}

@@ -1,0 +1,179 @@
+/** Whole programs against the oracle: networks × policies × ways the data come. */
+import { Effect, type Scope } from "effect"
+import { Backend } from "../../backend/backend.ts"
+import type { BackendError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
+import type { Graph } from "../../graph/graph.ts"
+import type { Loss } from "../../loss.ts"
+import * as Optimizer from "../../optimizers/index.ts"
+import * as Policy from "../../policies/policy.ts"
+import * as Steps from "../../policies/steps.ts"
+import { check } from "../../program/check.ts"
+import { compile, compileInference, type TrainingOptions } from "../../program/compile.ts"
+import { bufferNames, type Encoding, type Program, schedule } from "../../program/program.ts"
+import { type ConformanceError, expectEqual, fail } from "./compare.ts"
+import { networks } from "./networks.ts"
+import * as Oracle from "./oracle.ts"
+import {
+  align,
+  compare,
+  feed,
+  run,
+  runWithMargin,
+  stepsForward,
+  type Workload,
+  workload,
+  writeParameters,
+} from "./workload.ts"
+
+export type ProgramFailure = ConformanceError | PolicyError | ProgramError | UnsupportedKernelError | BackendError
+
+/** How far a program may be from the oracle: the largest difference over the largest value of its kind. */
+const tolerance = 1e-4
+
+/** No membrane may come closer to a jump than this, lest rounding decide whether a neuron fires. */
+const leastMargin = 1e-4
+
+const timeSteps = 4
+
+const policies: ReadonlyArray<Policy.Policy> = [
+  Policy.bptt,
+  Policy.tbptt(2),
+  Policy.tbptt(3),
+  Policy.sltt,
+  Policy.slttK(2),
+  Policy.bptt.pipe(Policy.detach("reset")),
+  Policy.bptt.pipe(Policy.trainOn(Steps.every(2))),
+  Policy.tbptt(3).pipe(
+    Policy.trainOn(
+      Steps.custom(
+        "first",
+        () => 1,
+        () => Effect.succeed([0]),
+      ),
+    ),
+  ),
+]
+
+const losses: ReadonlyArray<Loss> = [
+  { mix: 0.05, target: "ones" },
+  { mix: 0, target: "ones" },
+  { mix: 0.3, target: "one-hot" },
+]
+
+const optimizers = [
+  Optimizer.options("sgd", { weightDecay: 0.01 }),
+  Optimizer.options("adam", { weightDecay: 0.01, epsilon: 1e-3 }),
+  Optimizer.options("adamw", { epsilon: 1e-3 }),
+]
+
+/** A workload under which every layer fires, none fires always, and no membrane comes near a jump. */
+const suitable = (
+  graph: Graph,
+  program: Program,
+  policy: Policy.Policy,
+  count: number,
+): Effect.Effect<Workload, ProgramFailure> =>
+  Effect.gen(function* () {
+    for (let seed = 1; seed <= 200; seed++) {
+      const tried = yield* workload(graph, program, policy, seed, count)
+      const oracle = Oracle.make(program)
+      yield* writeParameters(oracle, tried.parameters)
+      let good = true
+      for (const [n, batch] of tried.batches.entries()) {
+        yield* feed(oracle, batch, n + 1)
+        good &&= (yield* runWithMargin(graph, oracle, batch)) > leastMargin
+        const [, ...rates] = yield* oracle.read(bufferNames.metrics)
+        good &&= rates.every((rate) => rate > 0.02 && rate < 0.98)
+      }
+      if (good) return tried
+    }
+    return yield* fail("no seed keeps the membranes away from their thresholds")
+  })
+
+/** Two batches, each in one run, and all that is left after each of them. */
+const batchwise = (
+  graph: Graph,
+  policy: Policy.Policy,
+  program: Program,
+): Effect.Effect<void, ProgramFailure, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { parameters, batches } = yield* suitable(graph, yield* check(program), policy, 2)
+    const both = [Oracle.make(program), yield* (yield* Backend).prepare(program)] as const
+    for (const each of both) yield* writeParameters(each, parameters)
+    for (const [n, batch] of batches.entries()) {
+      for (const each of both) {
+        yield* feed(each, batch, n + 1)
+        yield* run(each, schedule(program, batch.trained), batch)
+      }
+      yield* compare(...both, tolerance)
+      yield* align(...both)
+    }
+  })
+
+/** One batch step by step; every neuron's spikes are the oracle's. */
+const stepwise = (
+  graph: Graph,
+  policy: Policy.Policy,
+  program: Program,
+): Effect.Effect<void, ProgramFailure, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { parameters, batches } = yield* suitable(graph, yield* check(program), policy, 1)
+    const both = [Oracle.make(program), yield* (yield* Backend).prepare(program)] as const
+    for (const each of both) yield* writeParameters(each, parameters)
+    for (const batch of batches) {
+      for (const each of both) yield* feed(each, batch, 1)
+      for (const call of schedule(program, batch.trained)) {
+        for (const each of both) yield* run(each, [call], batch)
+        if (!stepsForward(call)) continue
+        for (const neuron of program.neurons) {
+          const [expected, found] = yield* Effect.forEach(both, (each) => each.read(bufferNames.value(neuron), call.t))
+          yield* expectEqual(`spikes of ${neuron} at step ${call.t}`, expected!, found!)
+        }
+      }
+      yield* compare(...both, tolerance)
+    }
+  })
+
+const neuronsOf = (graph: Graph): ReadonlyArray<string> =>
+  graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
+
+const training = (
+  graph: Graph,
+  policy: Policy.Policy,
+  encoding: Encoding,
+  variant: number,
+): Effect.Effect<void, ProgramFailure, Backend> =>
+  Effect.gen(function* () {
+    const options: TrainingOptions = {
+      batchSize: 3,
+      timeSteps,
+      encoding,
+      loss: losses[variant % losses.length] as Loss,
+      optimizer: optimizers[variant % optimizers.length] as Optimizer.OptimizerOptions,
+    }
+    const one = yield* compile(graph, policy, { ...options, batchSize: 1, hoist: false })
+    const observed = yield* compile(graph, policy, { ...options, observe: neuronsOf(graph) })
+    yield* Effect.scoped(batchwise(graph, policy, yield* compile(graph, policy, options)))
+    yield* Effect.scoped(batchwise(graph, policy, one))
+    yield* Effect.scoped(stepwise(graph, policy, observed))
+  })
+
+const inference = (graph: Graph, encoding: Encoding): Effect.Effect<void, ProgramFailure, Backend> =>
+  Effect.gen(function* () {
+    const options = { batchSize: 3, timeSteps, encoding }
+    const observed = yield* compileInference(graph, { ...options, observe: neuronsOf(graph) })
+    yield* Effect.scoped(batchwise(graph, Policy.sltt, yield* compileInference(graph, options)))
+    yield* Effect.scoped(stepwise(graph, Policy.sltt, observed))
+  })
+
+const encodings = ["static", "frames"] as const
+
+export const programCases = Object.entries(networks).flatMap(([name, graph], i) =>
+  encodings.flatMap((encoding) => [
+    ...policies.map((policy, j) => ({
+      name: `${name}, ${encoding}, ${policy.name}`,
+      run: training(graph, policy, encoding, i + j),
+    })),
+    { name: `${name}, ${encoding}, inference`, run: inference(graph, encoding) },
+  ]),
+)

@@ -1,0 +1,186 @@
+/** What a network is run on, and the running of it: on the oracle, and on a backend beside it. */
+import { Effect, Random } from "effect"
+import type { Executable } from "../../backend/backend.ts"
+import type { BackendError, PolicyError } from "../../errors.ts"
+import type { Graph } from "../../graph/graph.ts"
+import { hyperparameters } from "../../optimizers/index.ts"
+import { draw, type Policy } from "../../policies/policy.ts"
+import { type BufferKind, bufferNames, type Call, type Program, schedule } from "../../program/program.ts"
+import * as Key from "../../random.ts"
+import { size } from "../../shape.ts"
+import { initialize } from "../../train/initialize.ts"
+import { type ConformanceError, deviation, expectClose } from "./compare.ts"
+
+/** Data of some batches, in a program's layout. */
+export interface Workload {
+  readonly parameters: ReadonlyMap<string, Float32Array>
+  readonly batches: ReadonlyArray<{
+    readonly inputs: Float32Array
+    readonly labels: Float32Array
+    readonly key: Key.Key
+    readonly trained: ReadonlyArray<number>
+  }>
+}
+
+/** Weights large enough to make neurons fire, and inputs that leave none of them silent, from a seed. */
+export const workload = (
+  graph: Graph,
+  { mode, batchSize, timeSteps, encoding }: Program,
+  policy: Policy,
+  seed: number,
+  count: number,
+): Effect.Effect<Workload, PolicyError> =>
+  Effect.gen(function* () {
+    const key = Key.fold(Key.make(seed), "workload")
+    const parameters = new Map(
+      [...initialize(graph, key)].map(([name, values]) => [
+        name,
+        values.length > 1 ? values.map((value, i) => 2.5 * value + (value > 0 ? 0.05 : 0.02 * (i % 3))) : values,
+      ]),
+    )
+    const classes = size(graph.types.get(graph.output)?.shape ?? [])
+    const samples = batchSize * (encoding === "frames" ? timeSteps : 1)
+    const batches: Array<Workload["batches"][number]> = []
+    for (let n = 0; n < count; n++) {
+      const own = Key.fold(key, "batch", n)
+      batches.push({
+        inputs: Key.uniform(Key.fold(own, "inputs"), new Float32Array(samples * size(graph.input))).map(
+          (u) => 2 * u - 0.5,
+        ),
+        labels: Key.uniform(Key.fold(own, "labels"), new Float32Array(batchSize)).map((u) => Math.floor(classes * u)),
+        key: own,
+        trained:
+          mode === "inference"
+            ? []
+            : yield* draw(policy, timeSteps).pipe(
+                Effect.provideService(Random.Random, Key.generator(Key.fold(own, "steps"))),
+              ),
+      })
+    }
+    return { parameters, batches }
+  })
+
+/** Writes what a batch needs before it runs; `update` counts from 1. */
+export const feed = (
+  executable: Executable,
+  { inputs, labels, key }: Workload["batches"][number],
+  update: number,
+): Effect.Effect<void, BackendError> =>
+  Effect.gen(function* () {
+    const { program } = executable
+    for (const { name, elements } of program.buffers)
+      if (elements === "words") {
+        const { hi, lo } = Key.fold(key, name)
+        yield* executable.write(name, Uint32Array.of(hi, lo))
+      }
+    if (program.optimizer)
+      yield* executable.write(bufferNames.hyperparameters, hyperparameters(program.optimizer, 0.05, update))
+    if (program.mode === "training") yield* executable.write(bufferNames.labels, labels)
+    if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
+  })
+
+/** Writes the parameters that a program has. */
+export const writeParameters = (
+  executable: Executable,
+  parameters: Workload["parameters"],
+): Effect.Effect<void, BackendError> =>
+  Effect.gen(function* () {
+    const known = new Set(executable.program.buffers.map(({ name }) => name))
+    for (const [name, values] of parameters) {
+      const buffer = bufferNames.parameter(name)
+      if (known.has(buffer)) yield* executable.write(buffer, values)
+    }
+  })
+
+/** Runs calls with the frames of a batch, where the program has frames. */
+export const run = (
+  executable: Executable,
+  calls: ReadonlyArray<Call>,
+  { inputs }: Workload["batches"][number],
+): Effect.Effect<void, BackendError> =>
+  executable.run(calls, executable.program.encoding === "frames" ? inputs : undefined)
+
+/** Whether a call takes a step forward. */
+export const stepsForward = ({ segment }: Call): boolean =>
+  segment === "forward" || segment === "train" || segment === "keep"
+
+/**
+ * Runs a batch call by call. Gives how close any membrane comes to a jump of its layer (the threshold, a rectangle's ends): where
+ * it is within rounding, two right implementations differ by a whole spike.
+ */
+export const runWithMargin = (
+  graph: Graph,
+  executable: Executable,
+  batch: Workload["batches"][number],
+): Effect.Effect<number, BackendError> =>
+  Effect.gen(function* () {
+    const { program } = executable
+    const neurons = graph.nodes.filter(({ name }) => program.neurons.includes(name))
+    let least = Number.POSITIVE_INFINITY
+    for (const call of schedule(program, batch.trained)) {
+      yield* run(executable, [call], batch)
+      if (!stepsForward(call)) continue
+      for (const { name, attributes } of neurons) {
+        const { threshold, surrogate } = attributes as {
+          readonly threshold: number
+          readonly surrogate: { readonly name: string; readonly width: number }
+        }
+        const half = surrogate.name === "rectangle" ? surrogate.width / 2 : 0
+        for (const u of yield* executable.read(bufferNames.state(name), call.t)) {
+          const z = Math.abs(u - threshold)
+          least = Math.min(least, z, Math.abs(z - half))
+        }
+      }
+    }
+    return least
+  })
+
+/** What training leaves behind, by kinds of buffers that are compared on one scale. */
+const compared: ReadonlyArray<readonly [what: string, kinds: ReadonlyArray<BufferKind>]> = [
+  ["gradients", ["gradient"]],
+  ["parameters", ["parameter"]],
+  ["statistics", ["statistic"]],
+  ["the optimiser's state", ["optimizer"]],
+]
+
+const read = (
+  executable: Executable,
+  names: ReadonlyArray<string>,
+): Effect.Effect<ReadonlyArray<Float32Array>, BackendError> => Effect.forEach(names, (name) => executable.read(name))
+
+const joined = (parts: ReadonlyArray<Float32Array>): Float32Array =>
+  Float32Array.from(parts.flatMap((part) => [...part]))
+
+/** Compares metrics, outputs, gradients, parameters, statistics and the optimiser's state with the oracle's. */
+export const compare = (
+  oracle: Executable,
+  executable: Executable,
+  tolerance: number,
+): Effect.Effect<void, ConformanceError | BackendError> =>
+  Effect.gen(function* () {
+    const { buffers } = oracle.program
+    for (const name of [bufferNames.metrics, bufferNames.outputs])
+      yield* expectClose(name, yield* oracle.read(name), yield* executable.read(name), tolerance)
+    for (const [what, kinds] of compared) {
+      const names = buffers.filter(({ kind }) => kinds.includes(kind)).map(({ name }) => name)
+      if (names.length === 0) continue
+      const expected = yield* read(oracle, names)
+      const found = yield* read(executable, names)
+      const worst = names.reduce(
+        (best, name, i) => {
+          const own = deviation(expected[i]!, found[i]!)
+          return own > best.own ? { name, own } : best
+        },
+        { name: names[0] as string, own: -1 },
+      )
+      yield* expectClose(`${what}, most of all ${worst.name},`, joined(expected), joined(found), tolerance)
+    }
+  })
+
+/** Puts the oracle's parameters, statistics and optimiser's state into the backend's memory. */
+export const align = (oracle: Executable, executable: Executable): Effect.Effect<void, BackendError> =>
+  Effect.gen(function* () {
+    for (const { name, kind } of oracle.program.buffers)
+      if (kind === "parameter" || kind === "statistic" || kind === "optimizer")
+        yield* executable.write(name, yield* oracle.read(name))
+  })
