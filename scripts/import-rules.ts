@@ -36,6 +36,7 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead: "datasets know of core only its random keys: compose the rest in an app",
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
+  { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
 
@@ -152,7 +153,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
 /** What is wrong with the imports of the whole repository. */
 export const check = (repository: string): { readonly files: number; readonly found: ReadonlyArray<string> } => {
   const all = packages(repository)
-  const files = [...new Bun.Glob("{packages,apps,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository })]
+  const files = [...new Bun.Glob("{packages,apps,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository })]
     .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path))
     .sort()
   return {
