@@ -50,7 +50,7 @@ export const formatSeconds = (seconds: number): string => {
 export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effect.Effect<void> =>
   Effect.sync(() => {
     if (process.stderr.isTTY !== true) return
-    const columns = process.stderr.columns ?? 80
+    const columns = process.stderr.columns || 80
     const share = total === 0 ? 1 : done / total
     const tail = `${String(Math.floor(100 * share)).padStart(3)} %  ${detail}  ${formatSeconds(secondsLeft)} left`
     const width = Math.max(8, Math.min(30, columns - label.length - tail.length - 4))

@@ -7,7 +7,7 @@ import { backendLayer } from "../backends.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
 import * as RunDirectory from "../run-directory.ts"
-import { bold, dim, formatSeconds, percent, print, say } from "../terminal.ts"
+import { bold, dim, percent, print, say } from "../terminal.ts"
 import { beginning, train as fit, runKey } from "../training.ts"
 
 export interface TrainFlags {
@@ -104,7 +104,7 @@ export const train = (flags: TrainFlags) =>
       yield* print(
         [
           `${bold(`test accuracy ${percent(end.testAccuracy ?? 0)}`)}  best ${percent(end.best?.testAccuracy ?? 0)} after epoch ${end.best?.epoch}`,
-          `${formatSeconds(seconds)} min  ${samplesPerSecond} samples/s  ${Program.formatBytes(summary.peakBytes)} of memory at the peak`,
+          `${Math.round(seconds)} s  ${samplesPerSecond} samples/s  ${Program.formatBytes(summary.peakBytes)} of memory at the peak`,
           dim(path),
         ].join("\n"),
       )
