@@ -12,6 +12,7 @@ import { type Failure, type Lifecycle, lifecycleCases } from "./lifecycle.ts"
 import { programCases } from "./programs.ts"
 
 export { ConformanceError } from "./compare.ts"
+export { layer as oracle } from "./oracle.ts"
 export type { Failure, Lifecycle }
 
 /** One test. */

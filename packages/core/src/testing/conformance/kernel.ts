@@ -129,8 +129,8 @@ const runExamples = (kernel: AnyKernel): Effect.Effect<void, ConformanceError, B
       yield* fail(`${failures.length} of ${count} examples fail\n${failures.slice(0, 10).join("\n")}`)
   })
 
+/** The case of a kernel. */
+export const makeKernelCase = (kernel: AnyKernel) => ({ name: `kernel ${kernel.name}`, run: runExamples(kernel) })
+
 /** A case for each kernel. */
-export const kernelCases = [...kernels.values()].map((kernel) => ({
-  name: `kernel ${kernel.name}`,
-  run: runExamples(kernel),
-}))
+export const kernelCases = [...kernels.values()].map(makeKernelCase)

@@ -5,22 +5,26 @@
  * own, hands out copies of what a kernel reads, and fills what nothing has written yet with NaN. So it shows where a backend, or
  * the layout of a program, mixes up two buffers, or reads one before it was written.
  */
-import { Effect } from "effect"
-import type { Executable } from "../../backend/backend.ts"
-import { BackendError } from "../../errors.ts"
+import { Effect, Layer } from "effect"
+import { Backend, type Executable } from "../../backend/backend.ts"
+import { BackendError, UnsupportedKernelError } from "../../errors.ts"
 import type { AnyKernel, Operand } from "../../kernel.ts"
 import { kernels } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
 import { type Buffer, type BufferKind, bufferNames, type Program, slotOf } from "../../program/program.ts"
 import { size } from "../../shape.ts"
 
-const fail = (reason: string) => new BackendError({ backend: "oracle", reason })
+const name = "oracle"
+
+const fail = (reason: string) => new BackendError({ backend: name, reason })
 
 /** What a program may read before anything wrote it: 0 at first. */
 const ready: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer", "input"])
 
+type Kernels = ReadonlyMap<string, AnyKernel>
+
 /** Prepares a program. */
-export const make = (program: Program): Executable => {
+export const make = (program: Program, table: Kernels = kernels): Executable => {
   const slots = program.buffers.map(({ kind, shape, slots }) =>
     Array.from({ length: slots }, () => new Float32Array(size(shape)).fill(ready.has(kind) ? 0 : Number.NaN)),
   )
@@ -33,7 +37,7 @@ export const make = (program: Program): Executable => {
   }
 
   const execute = ({ kernel: name, operands, attributes }: Program["segments"]["begin"][number], t: number): void => {
-    const kernel = kernels.get(name) as AnyKernel
+    const kernel = table.get(name) as AnyKernel
     const bound: Record<string, Operand> = {}
     for (const [operand, ref] of Object.entries(operands)) {
       const access = kernel.operands[operand] as string
@@ -69,6 +73,8 @@ export const make = (program: Program): Executable => {
         for (const { segment, t } of calls) {
           if (frames && (segment === "forward" || segment === "train" || segment === "keep")) {
             const input = find(bufferNames.input, t)
+            if (frames.length !== program.timeSteps * input.length)
+              throw fail(`the frames are ${frames.length} values, not ${program.timeSteps * input.length}`)
             input.set(frames.subarray(t * input.length, (t + 1) * input.length))
           }
           for (const instruction of program.segments[segment]) execute(instruction, t)
@@ -76,3 +82,21 @@ export const make = (program: Program): Executable => {
       }),
   }
 }
+
+/** The oracle as a backend, with other kernels where some are given: for testing tests. */
+export const layer = (table: Kernels = kernels): Layer.Layer<Backend> =>
+  Layer.succeed(
+    Backend,
+    Backend.of({
+      name,
+      description: "what programs mean, in memory of their own for all buffers",
+      prepare: (program) =>
+        Effect.suspend(() => {
+          const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
+          const missing = [...new Set(used.filter((kernel) => !table.has(kernel)))]
+          return missing.length > 0
+            ? Effect.fail(new UnsupportedKernelError({ backend: name, kernels: missing }))
+            : Effect.succeed(make(program, table))
+        }),
+    }),
+  )
