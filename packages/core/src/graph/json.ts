@@ -78,5 +78,6 @@ export const fromJson = (json: unknown): Effect.Effect<Graph, GraphError> =>
     }
     if (!form.nodes.some(({ name }) => name === form.output))
       return yield* new GraphError({ node: form.output, reason: "the output is no node of the graph" })
-    return { ...form, types }
+    const { version: _, ...graph } = form
+    return { ...graph, types }
   })
