@@ -3,6 +3,7 @@
  * w, with 1/τ = σ(w) and so λ = 1 − σ(w). λ depends on a parameter alone: a program computes it once a batch.
  */
 import { Schema } from "effect"
+import { GraphError } from "../errors.ts"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
@@ -38,9 +39,10 @@ export const decayOp = make({
     outputGradient && emit(decayBackward, { decay: output, outputGradient, wGradient: gradient(0) }),
 })
 
-/** Parametric LIF neurons; `tau` is where the time constant starts (default 2), `<name>.w` the parameter. */
+/** Parametric LIF neurons; `tau` is where the time constant starts (more than 1, default 2), `<name>.w` the parameter. */
 export const plif = ({ tau = 2, ...options }: LifOptions = {}): Layer =>
   leaf("plif", (x, name) => {
-    const w = parameter(x, `${name}.w`, [], { kind: "constant", value: -Math.log(tau - 1) })
+    if (!(tau > 1)) throw new GraphError({ node: name, reason: `plif: τ starts at ${tau}; it must be more than 1` })
+    const w = parameter(x, `${name}.w`, [], { kind: "constant", value: Math.log(1 / (tau - 1)) })
     return node(x, name, neuronOp, firing(options), [x, node(x, `${name}.decay`, decayOp, {}, [w])])
   })
