@@ -26,7 +26,10 @@ export const Firing = Schema.Struct({
   threshold: Schema.Finite.check(Schema.isGreaterThan(0)),
   reset: ResetSchema,
   surrogate: SurrogateSchema,
-  /** Fire the surrogate's primitive G(u − threshold) in place of the step: for checking gradients. */
+  /**
+   * Fire the surrogate's primitive G(u − threshold) in place of the step: for checking gradients. What G fires at the first
+   * u = 0 counts as a spike like any other, so a soft reset starts v there at −threshold·G(−threshold).
+   */
   smooth: Schema.optionalKey(Schema.Literal(true)),
 })
 
