@@ -1,0 +1,75 @@
+/** The generator reaches everything, and what it makes is worth testing: properties of silent networks would say nothing. */
+import { expect, test } from "bun:test"
+import * as fc from "fast-check"
+import { Graph, Policy, Surrogate } from "../../src/index.ts"
+import { ops } from "../../src/ops/index.ts"
+import { Arbitrary } from "../../src/testing/index.ts"
+import { deviation, onTape, runs, safely, sync, train } from "./harness.ts"
+
+const sample = fc.sample(Arbitrary.workload(), { seed: 1, numRuns: 400 })
+
+test("every op, surrogate and reset comes up, images and rows, static and in frames", () => {
+  const nodes = sample.flatMap((workload) => Arbitrary.graphOf(workload).nodes)
+  expect([...new Set(nodes.map(({ op }) => op))].sort()).toEqual([...ops.keys()].sort())
+  const attributes = nodes
+    .filter(({ op }) => op === "neuron")
+    .map((node) => node.attributes as unknown as Arbitrary.Neuron)
+  expect([...new Set(attributes.map(({ surrogate }) => surrogate.name))].sort()).toEqual(
+    [...Surrogate.surrogateNames].sort(),
+  )
+  expect([...new Set(attributes.map(({ reset }) => reset))].sort()).toEqual(["hard", "none", "soft"])
+  const twice = sample.filter((workload) => {
+    const { nodes } = Arbitrary.graphOf(workload)
+    return nodes.some(
+      ({ inputs: [x] }) => x !== undefined && nodes.filter(({ inputs }) => inputs.includes(x)).length > 1,
+    )
+  })
+  expect(twice.length).toBeGreaterThan(50)
+  for (const [what, count] of [
+    ["images", sample.filter(({ input }) => input.length === 3).length],
+    ["rows", sample.filter(({ input }) => input.length === 1).length],
+    ["static", sample.filter(({ encoding }) => encoding === "static").length],
+    ["frames", sample.filter(({ encoding }) => encoding === "frames").length],
+    ["several neurons", sample.filter((workload) => countNeurons(workload) >= 2).length],
+  ] as const)
+    expect([what, count > 50]).toEqual([what, true])
+})
+
+const countNeurons = (workload: Arbitrary.Workload): number =>
+  Arbitrary.graphOf(workload).nodes.filter(({ op }) => op === "neuron").length
+
+test("most networks fire, some of the time, and most policies differ on them", () => {
+  const rates = sample.flatMap((workload) => train(workload, Policy.sltt).firingRates)
+  expect(rates.filter((rate) => rate > 0 && rate < 1).length / rates.length).toBeGreaterThan(0.6)
+  const routed = sample.filter((workload) => {
+    const sltt = train(workload, Policy.sltt)
+    const bptt = train(workload, Policy.bptt)
+    return deviation(bptt.gradients, sltt.gradients) > 1e-2
+  })
+  expect(routed.length / sample.length).toBeGreaterThan(0.35)
+})
+
+test("the margin that a backend measures is the tape's", () => {
+  fc.assert(
+    fc.property(Arbitrary.workload(), (workload) => {
+      const measured = sync(Arbitrary.margin(workload))
+      const tape = onTape(workload, Policy.sltt).margin
+      // A backend sees all values that a max pool may compare, the tape those that it does compare.
+      if (Number.isFinite(measured) || Number.isFinite(tape)) expect(measured).toBeLessThan(tape + safely)
+      const pools = Arbitrary.graphOf(workload).nodes.some(({ op }) => op === "maxPool")
+      if (!pools && Number.isFinite(tape)) expect(Math.abs(measured - tape)).toBeLessThan(safely)
+    }),
+    runs(150),
+  )
+})
+
+test("a workload builds whatever its parts: shrinking never leaves the graphs", () => {
+  fc.assert(
+    fc.property(Arbitrary.workload(), (workload) => {
+      const graph = Arbitrary.graphOf(workload)
+      expect(graph.types.get(graph.output)?.shape.length).toBe(1)
+      expect(Graph.parameterCount(graph)).toBeLessThan(5000)
+    }),
+    runs(500),
+  )
+})

@@ -1,0 +1,160 @@
+/** Runs one batch of an arbitrary workload, on a machine or on the tape, and compares. */
+import { expect } from "bun:test"
+import { Effect, Random, type Scope } from "effect"
+import type * as fc from "fast-check"
+import { Backend, type Graph, Key, Policy, Program } from "../../src/index.ts"
+import { Arbitrary } from "../../src/testing/index.ts"
+import { type Unrolled, unroll } from "../tape.ts"
+import { machine } from "./machine.ts"
+
+/** A fixed seed, so that a failure can be run again; fast-check prints the counterexample. */
+export const runs = (numRuns: number): fc.Parameters<unknown> => ({
+  seed: 20230817,
+  numRuns,
+  includeErrorInReport: true,
+})
+
+export const sync = <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>, memory?: "arena" | "separate"): A =>
+  Effect.runSync(Effect.scoped(effect).pipe(Effect.provide(machine(memory))))
+
+type Named = ReadonlyMap<string, Float32Array>
+
+export interface Trained {
+  readonly program: Program.Program
+  readonly loss: number
+  readonly outputs: Float32Array
+  readonly firingRates: ReadonlyArray<number>
+  readonly gradients: Named
+  /** Running statistics after the batch. */
+  readonly statistics: Named
+}
+
+export interface Settings {
+  readonly graph?: Graph.Graph
+  readonly hoist?: boolean
+  /** The trained steps; by default those that the policy draws under the workload's seed. */
+  readonly steps?: ReadonlyArray<number>
+  readonly memory?: "arena" | "separate"
+  readonly parameters?: ReadonlyMap<string, ArrayLike<number>>
+}
+
+/** The steps that a policy draws for a workload. */
+export const drawn = (policy: Policy.Policy, { timeSteps, seed }: Arbitrary.Workload): ReadonlyArray<number> =>
+  Effect.runSync(
+    Policy.draw(policy, timeSteps).pipe(
+      Effect.provideService(Random.Random, Key.generator(Key.fold(Key.make(seed), "steps"))),
+    ),
+  )
+
+export const programOf = (workload: Arbitrary.Workload, policy: Policy.Policy, settings: Settings = {}) =>
+  Effect.runSync(
+    Program.compile(settings.graph ?? Arbitrary.graphOf(workload), policy, {
+      ...Arbitrary.optionsOf(workload),
+      hoist: settings.hoist ?? true,
+    }),
+  )
+
+/** One batch without its update. */
+export const train = (workload: Arbitrary.Workload, policy: Policy.Policy, settings: Settings = {}): Trained => {
+  const graph = settings.graph ?? Arbitrary.graphOf(workload)
+  const program = programOf(workload, policy, settings)
+  const { inputs, labels } = Arbitrary.batchOf(graph, workload)
+  const steps = settings.steps ?? drawn(policy, workload)
+  return sync(
+    Effect.gen(function* () {
+      const executable = yield* (yield* Backend).prepare(program)
+      for (const [name, values] of settings.parameters ?? Arbitrary.parametersOf(graph, workload))
+        yield* executable.write(Program.bufferNames.parameter(name), Float32Array.from(values))
+      for (const { name, elements } of program.buffers) {
+        const { hi, lo } = Arbitrary.keyOf(name.slice("key/".length), workload)
+        if (elements === "words") yield* executable.write(name, Uint32Array.of(hi, lo))
+      }
+      yield* executable.write(Program.bufferNames.labels, labels)
+      const frames = workload.encoding === "frames" ? inputs : undefined
+      if (frames === undefined) yield* executable.write(Program.bufferNames.input, inputs)
+      const calls = Program.schedule(program, steps).filter(({ segment }) => segment !== "update")
+      yield* executable.run(calls, frames)
+      const [loss = Number.NaN, ...firingRates] = yield* executable.read(Program.bufferNames.metrics)
+      const gradients = new Map<string, Float32Array>()
+      const statistics = new Map<string, Float32Array>()
+      for (const { name, role } of graph.parameters)
+        if (role === "weight") gradients.set(name, yield* executable.read(Program.bufferNames.gradient(name)))
+        else statistics.set(name, yield* executable.read(Program.bufferNames.parameter(name)))
+      const outputs = yield* executable.read(Program.bufferNames.outputs)
+      return { program, loss, firingRates, outputs, gradients, statistics }
+    }),
+    settings.memory,
+  )
+}
+
+/** The same on the tape. */
+export const onTape = (workload: Arbitrary.Workload, policy: Policy.Policy, settings: Settings = {}): Unrolled => {
+  const graph = settings.graph ?? Arbitrary.graphOf(workload)
+  return unroll(graph, {
+    ...workload,
+    ...Arbitrary.batchOf(graph, workload),
+    frames: workload.encoding === "frames",
+    parameters: settings.parameters ?? Arbitrary.parametersOf(graph, workload),
+    keyOf: (node) => Arbitrary.keyOf(node, workload),
+    detached: policy.detached,
+    window: policy.window,
+    trained: settings.steps ?? drawn(policy, workload),
+  })
+}
+
+const bits = (values: Float32Array): ReadonlyArray<number> => [
+  ...new Uint32Array(values.buffer, values.byteOffset, values.length),
+]
+
+/** The same tensors, bit for bit. */
+export const expectSameBits = (actual: Named, expected: Named): void => {
+  expect([...actual.keys()].sort()).toEqual([...expected.keys()].sort())
+  for (const [name, values] of expected) expect([name, bits(actual.get(name)!)]).toEqual([name, bits(values)])
+}
+
+/** What a batch gave besides gradients, bit for bit. */
+export const expectSameForward = (actual: Trained, expected: Trained): void => {
+  expect([actual.loss, ...actual.firingRates]).toEqual([expected.loss, ...expected.firingRates])
+  expect(bits(actual.outputs)).toEqual(bits(expected.outputs))
+  expectSameBits(actual.statistics, expected.statistics)
+}
+
+const largest = (values: ArrayLike<number>): number => {
+  let most = 0
+  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]!) <= most)) most = Math.abs(values[i]!)
+  return most
+}
+
+type Tensors = ReadonlyMap<string, ArrayLike<number>>
+
+/**
+ * The largest difference between gradients, over all weights, relative to the largest number of each. Where paths cancel (a bias
+ * before batch norm, whose gradient is 0), rounding is that of the paths: with their magnitudes, the difference is relative to a
+ * fiftieth of these, too.
+ */
+export const deviation = (actual: Tensors, expected: Tensors, magnitudes?: Tensors): number => {
+  let worst = 0
+  for (const [name, values] of expected) {
+    const found = actual.get(name)
+    const difference = largest(Array.from(values, (value, i) => value - (found?.[i] ?? Number.NaN)))
+    const relative = difference / (largest(values) + largest(magnitudes?.get(name) ?? []) / 50)
+    if (difference !== 0 && !(relative <= worst)) worst = relative
+  }
+  return worst
+}
+
+/** What float32 may differ by from float64, or from itself in another order of summation. */
+export const rounding = 1e-4
+
+/** How far a workload must stay from jumps for the two to agree on every spike. */
+export const safely = 1e-4
+
+/** A program's batch is what the tape says. */
+export const expectAgreement = (actual: Trained, tape: Unrolled): void => {
+  const off = (a: ArrayLike<number>, b: ArrayLike<number>) => deviation(new Map([["", a]]), new Map([["", b]]))
+  expect(off([actual.loss], [tape.loss])).toBeLessThan(rounding)
+  expect(off(actual.outputs, tape.outputs)).toBeLessThan(rounding)
+  expect(off(actual.firingRates, tape.firingRates)).toBeLessThan(1e-5)
+  expect(deviation(actual.statistics, tape.statistics)).toBeLessThan(rounding)
+  expect(deviation(actual.gradients, tape.gradients, tape.magnitudes)).toBeLessThan(rounding)
+}
