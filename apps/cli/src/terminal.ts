@@ -24,8 +24,8 @@ export interface Bar {
   readonly done: number
   readonly total: number
   readonly detail: string
-  /** Seconds until all is done. */
-  readonly secondsLeft: number
+  /** Seconds until all is done, where they are known. */
+  readonly secondsLeft?: number
 }
 
 const clearLine = "\r\x1b[2K"
@@ -52,7 +52,8 @@ export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effec
     if (process.stderr.isTTY !== true) return
     const columns = process.stderr.columns || 80
     const share = total === 0 ? 1 : done / total
-    const tail = `${String(Math.floor(100 * share)).padStart(3)} %  ${detail}  ${formatSeconds(secondsLeft)} left`
+    const left = secondsLeft === undefined ? "" : `  ${formatSeconds(secondsLeft)} left`
+    const tail = `${String(Math.floor(100 * share)).padStart(3)} %  ${detail}${left}`
     const width = Math.max(8, Math.min(30, columns - label.length - tail.length - 4))
     const filled = Math.round(width * share)
     const line = `${label} ${"█".repeat(filled)}${"░".repeat(width - filled)} ${tail}`

@@ -1,11 +1,10 @@
 /** `train`: a new run, or one that goes on. */
 import { Backend, Graph, Models, Policy, Program, Train } from "@spikeroute/core"
-import { open } from "@spikeroute/datasets"
 import { Effect } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { backendLayer } from "../backends.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
+import { openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { bold, dim, percent, print, say } from "../terminal.ts"
 import { beginning, train as fit, runKey } from "../training.ts"
@@ -47,7 +46,7 @@ export const train = (flags: TrainFlags) =>
     const { path, config } = earlier?.run ?? (yield* configured(flags))
     const policy = yield* Config.policyOf(config)
     yield* Policy.check(policy, config.timeSteps)
-    const dataset = yield* open(config.dataset, { ...config, onProgress: undefined })
+    const dataset = yield* openDataset(config)
     const model = Models.models[config.model as Models.ModelName]
     const graph =
       earlier?.run.graph ?? (yield* Graph.make(dataset.shape, model(dataset.classes, Config.neuronOf(config))))
@@ -109,4 +108,4 @@ export const train = (flags: TrainFlags) =>
         ].join("\n"),
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  }).pipe(Effect.provide(FetchHttpClient.layer))
+  })
