@@ -107,10 +107,13 @@ export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, Po
 export const draw = (policy: Policy, timeSteps: number): Effect.Effect<ReadonlyArray<number>, PolicyError> =>
   Effect.flatMap(policy.steps.draw(timeSteps), (drawn) => {
     const steps = [...new Set(drawn)].sort((a, b) => a - b)
+    const announced = policy.steps.count(timeSteps)
     const good = steps.length === drawn.length && steps.every((t) => Number.isInteger(t) && t >= 0 && t < timeSteps)
-    return good
+    if (!good)
+      return Effect.fail(
+        fail(policy, `it drew the steps ${drawn.join(", ")}; they must differ and lie in 0 … ${timeSteps - 1}`),
+      )
+    return steps.length === announced
       ? Effect.succeed(steps)
-      : Effect.fail(
-          fail(policy, `it drew the steps ${drawn.join(", ")}; they must differ and lie in 0 … ${timeSteps - 1}`),
-        )
+      : Effect.fail(fail(policy, `it drew ${steps.length} steps, but announced ${announced}`))
   })
