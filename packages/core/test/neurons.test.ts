@@ -1,0 +1,157 @@
+/** Membrane potentials and spikes, step by step; every number was computed by hand and is exact in float32 unless said. */
+import { describe, expect, test } from "bun:test"
+import { Graph, integrateAndFire, leakyReadout, lif, plif } from "../src/index.ts"
+import { empty, expectNear, runKernel, trace } from "./support.ts"
+
+const inputs = [0.5, 0.75, 0.5, 1, 0, 2, 0.5]
+
+/** u before the reset, and s, of one neuron at each step. */
+const traceOf = (layer: Graph.Layer, parameters = {}) => {
+  const rows = trace(Graph.makeUnsafe([1], Graph.named("n", layer)), inputs, parameters)
+  return { u: rows["state/n"], s: rows["value/n"] }
+}
+
+describe("leaky integrate-and-fire, τ = 2 (λ = 1/2), threshold 1", () => {
+  test("soft reset takes the threshold off, and what is left leaks on", () => {
+    // v:                  0.5   0  0.5  0.25  0.125  1.0625   0.03125
+    expect(traceOf(lif({ tau: 2 }))).toEqual({
+      u: [0.5, 1, 0.5, 1.25, 0.125, 2.0625, 1.03125],
+      s: [0, 1, 0, 1, 0, 1, 1],
+    })
+  })
+  test("hard reset goes to 0", () => {
+    expect(traceOf(lif({ tau: 2, reset: "hard" }))).toEqual({
+      u: [0.5, 1, 0.5, 1.25, 0, 2, 0.5],
+      s: [0, 1, 0, 1, 0, 1, 0],
+    })
+  })
+  test("without a reset the potential only leaks", () => {
+    expect(traceOf(lif({ tau: 2, reset: "none" }))).toEqual({
+      u: [0.5, 1, 1, 1.5, 0.75, 2.375, 1.6875],
+      s: [0, 1, 1, 1, 0, 1, 1],
+    })
+  })
+  test("threshold 2 fires at 2 and takes 2 off", () => {
+    expect(traceOf(lif({ tau: 2, threshold: 2 }))).toEqual({
+      u: [0.5, 1, 1, 1.5, 0.75, 2.375, 0.6875],
+      s: [0, 0, 0, 0, 0, 1, 0],
+    })
+  })
+  test("the decay is 1 − 1/τ, and τ is 1.1 unless given", () => {
+    const { u } = traceOf(lif())
+    // λ = 1/11: 0.5; 0.5/11 + 0.75; …
+    expectNear(u?.slice(0, 3), [0.5, 0.795454545, 0.572314049])
+  })
+  test("τ = 1 forgets everything", () => {
+    expect(traceOf(lif({ tau: 1 })).u).toEqual(inputs)
+  })
+})
+
+describe("integrate-and-fire (λ = 1)", () => {
+  test("soft reset keeps every bit of charge", () => {
+    expect(traceOf(integrateAndFire())).toEqual({
+      u: [0.5, 1.25, 0.75, 1.75, 0.75, 2.75, 2.25],
+      s: [0, 1, 0, 1, 0, 1, 1],
+    })
+  })
+  test("hard reset", () => {
+    expect(traceOf(integrateAndFire({ reset: "hard" }))).toEqual({
+      u: [0.5, 1.25, 0.5, 1.5, 0, 2, 0.5],
+      s: [0, 1, 0, 1, 0, 1, 0],
+    })
+  })
+})
+
+describe("parametric LIF", () => {
+  test("w = 0 is τ = 2", () => {
+    expect(traceOf(plif(), { "n.w": [0] })).toEqual(traceOf(lif({ tau: 2 })))
+  })
+  test("w = ln 3 gives λ = 1/4", () => {
+    const { u, s } = traceOf(plif(), { "n.w": [Math.log(3)] })
+    expectNear(u, [0.5, 0.875, 0.71875, 1.1796875, 0.044921875, 2.01123046875, 0.7528076171875], 1e-6)
+    expect(s).toEqual([0, 0, 0, 1, 0, 1, 0])
+  })
+  test("w starts where 1/τ = σ(w)", () => {
+    const graph = Graph.makeUnsafe([1], Graph.named("n", plif({ tau: 4 })))
+    expect(graph.parameters).toEqual([
+      { name: "n.w", shape: [], initializer: { kind: "constant", value: -Math.log(3) }, role: "weight" },
+    ])
+  })
+  test("∂w = −λ(1 − λ)·∂λ", () => {
+    expect(runKernel("decay.forward", { w: [[], [0]], decay: empty() }).decay).toEqual([0.5])
+    const { wGradient } = runKernel("decay.backward", {
+      decay: [[], [0.25]],
+      outputGradient: [[], [8]],
+      wGradient: [[], [1]],
+    })
+    expect(wGradient).toEqual([1 - 0.1875 * 8])
+  })
+})
+
+test("a leaky read-out is a membrane that never fires", () => {
+  const rows = trace(Graph.makeUnsafe([1], Graph.named("n", leakyReadout({ tau: 2 }))), inputs)
+  expect(rows["value/n"]).toEqual([0.5, 1, 1, 1.5, 0.75, 2.375, 1.6875])
+  expect(rows["state/n"]).toEqual(rows["value/n"] as Array<number>)
+})
+
+test("exactly at the threshold a neuron fires", () => {
+  const graph = Graph.makeUnsafe([1], Graph.named("n", lif({ tau: 1 })))
+  expect(trace(graph, [1, 0.99999994, 1.0000001, -1])["value/n"]).toEqual([1, 0, 1, 0])
+})
+
+describe("gradients of one step: u = 0.75, 1.5, 2.5 with g = 0.75, 0.5, 0 (triangle), ∂s = 2, −1, 3, ∂v = 0.4, 0.8, −0.2", () => {
+  const backward = (attributes: object, operands: Parameters<typeof runKernel>[1] = {}) =>
+    runKernel(
+      "neuron.backward",
+      {
+        membrane: [[3], [0.75, 1.5, 2.5]],
+        outputGradient: [[3], [2, -1, 3]],
+        carry: [[3], [0.4, 0.8, -0.2]],
+        inputGradient: empty(3),
+        ...operands,
+      },
+      {
+        threshold: 1,
+        decay: 0.5,
+        reset: "soft",
+        surrogate: { name: "triangle", alpha: 1 },
+        resetGradient: true,
+        ...attributes,
+      },
+    )
+  test("soft reset: (∂s − ∂v)·g + ∂v", () => {
+    const { inputGradient, carry } = backward({})
+    expectNear(inputGradient, [1.6, -0.1, -0.2])
+    expectNear(carry, [0.8, -0.05, -0.1])
+  })
+  test("without the route through the reset: ∂s·g + ∂v", () => {
+    const { inputGradient, carry } = backward({ resetGradient: false })
+    expectNear(inputGradient, [1.9, 0.3, -0.2])
+    expectNear(carry, [0.95, 0.15, -0.1])
+  })
+  test("hard reset: (∂s − u·∂v)·g + ∂v·(1 − s)", () => {
+    expectNear(backward({ reset: "hard" }).inputGradient, [1.675, -1.1, 0])
+  })
+  test("no reset: ∂s·g + ∂v, whether or not the reset carries gradient", () => {
+    expectNear(backward({ reset: "none" }).inputGradient, [1.9, 0.3, -0.2])
+    expectNear(backward({ reset: "none", resetGradient: false }).inputGradient, [1.9, 0.3, -0.2])
+  })
+  test("a learnt decay: ∂λ = Σ ∂u·v, and ∂v leaves with that decay", () => {
+    // Potentials 0.5, 1.5, 0 before the reset leave v = 0.5, 0.5, 0.
+    const { decayGradient, carry } = backward(
+      { decay: undefined },
+      { before: [[3], [0.5, 1.5, 0]], decay: [[], [0.25]], decayGradient: [[], [10]] },
+    )
+    expectNear(decayGradient, [10.75])
+    expectNear(carry, [0.4, -0.025, -0.05])
+  })
+  test("leaky read-out: ∂x = ∂y + ∂v, ∂v ← λ·∂x", () => {
+    const { inputGradient, carry } = runKernel(
+      "readout.backward",
+      { outputGradient: [[2], [1, -2]], carry: [[2], [0.5, 1]], inputGradient: [[2], [10, 20]] },
+      { decay: 0.5 },
+    )
+    expect(inputGradient).toEqual([11.5, 19])
+    expect(carry).toEqual([0.75, -0.5])
+  })
+})

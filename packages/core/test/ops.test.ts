@@ -1,0 +1,439 @@
+/** Every op's kernels on examples small enough to follow by hand. */
+import { describe, expect, test } from "bun:test"
+import { Key } from "../src/index.ts"
+import { empty, expectNear, runKernel } from "./support.ts"
+
+describe("linear: x = (1, 2), W = (1 2 3; 4 5 6)", () => {
+  const weight = [
+    [2, 3],
+    [1, 2, 3, 4, 5, 6],
+  ] as const
+  const outputGradient = [
+    [1, 3],
+    [1, -1, 2],
+  ] as const
+  const x = [
+    [1, 2],
+    [1, 2],
+  ] as const
+  test("y = x·W + b", () => {
+    expect(runKernel("linear.forward", { x, weight, y: empty(1, 3) }).y).toEqual([9, 12, 15])
+    const bias = [[3], [0.5, 0, -0.5]] as const
+    expect(runKernel("linear.forward", { x, weight, bias, y: empty(1, 3) }).y).toEqual([9.5, 12, 14.5])
+  })
+  test("∂x = ∂y·Wᵀ", () => {
+    const { inputGradient } = runKernel("linear.inputGradient", { outputGradient, weight, inputGradient: empty(1, 2) })
+    expect(inputGradient).toEqual([5, 11])
+  })
+  test("∂W = xᵀ·∂y is added, over the batch", () => {
+    const { weightGradient } = runKernel("linear.weightGradient", {
+      x: [
+        [2, 2],
+        [1, 2, 0, 1],
+      ],
+      outputGradient: [
+        [2, 3],
+        [1, -1, 2, 10, 20, 30],
+      ],
+      weightGradient: [[2, 3], [100]],
+    })
+    expect(weightGradient).toEqual([101, 99, 102, 112, 118, 134])
+  })
+  test("∂b = Σ ∂y over batch and pixels", () => {
+    const { biasGradient } = runKernel("bias.gradient", {
+      outputGradient: [
+        [1, 2, 2, 2],
+        [1, 10, 2, 20, 3, 30, 4, 40],
+      ],
+      biasGradient: [[2], [0.5]],
+    })
+    expect(biasGradient).toEqual([10.5, 100.5])
+  })
+})
+
+describe("convolution of the image 1 … 9 with the window (1 2; 3 4)", () => {
+  const x = [
+    [1, 3, 3, 1],
+    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  ] as const
+  const weight = [
+    [2, 2, 1, 1],
+    [1, 2, 3, 4],
+  ] as const
+  const outputGradient = [
+    [1, 2, 2, 1],
+    [1, 2, 3, 4],
+  ] as const
+  const geometry = { stride: 1, padding: 0 }
+  test("forward", () => {
+    // torch.nn.functional.conv2d(torch.arange(1., 10).view(1, 1, 3, 3), torch.tensor([[[[1., 2], [3, 4]]]]))
+    expect(runKernel("conv2d.forward", { x, weight, y: empty(1, 2, 2, 1) }, geometry).y).toEqual([37, 47, 67, 77])
+  })
+  test("gradient of the weight", () => {
+    const operands = { x, outputGradient, weightGradient: empty(2, 2, 1, 1) }
+    expect(runKernel("conv2d.weightGradient", operands, geometry).weightGradient).toEqual([37, 47, 67, 77])
+  })
+  test("gradient of the image", () => {
+    const operands = { outputGradient, weight, inputGradient: empty(1, 3, 3, 1) }
+    expect(runKernel("conv2d.inputGradient", operands, geometry).inputGradient).toEqual([1, 4, 4, 6, 20, 16, 9, 24, 16])
+  })
+  test("stride 2 and padding 1 with a window of ones", () => {
+    const ones = [[3, 3, 1, 1], [1]] as const
+    const { y } = runKernel("conv2d.forward", { x, weight: ones, y: empty(1, 2, 2, 1) }, { stride: 2, padding: 1 })
+    expect(y).toEqual([12, 16, 24, 28])
+  })
+  test("channels: one pixel is a linear map with a bias", () => {
+    const operands = {
+      x: [
+        [1, 1, 1, 2],
+        [1, 2],
+      ] as const,
+      weight: [
+        [1, 1, 2, 3],
+        [1, 2, 3, 4, 5, 6],
+      ] as const,
+      bias: [[3], [0.5, 0, -0.5]] as const,
+      y: empty(1, 1, 1, 3),
+    }
+    expect(runKernel("conv2d.forward", operands, geometry).y).toEqual([9.5, 12, 14.5])
+  })
+})
+
+describe("pooling", () => {
+  test("average: the mean of each window", () => {
+    const x = [
+      [1, 2, 4, 1],
+      [1, 2, 3, 4, 5, 6, 7, 8],
+    ] as const
+    const window = { kernelSize: 2, stride: 2, padding: 0 }
+    expect(runKernel("averagePool.forward", { x, y: empty(1, 1, 2, 1) }, window).y).toEqual([3.5, 5.5])
+    const outputGradient = [
+      [1, 1, 2, 1],
+      [4, 8],
+    ] as const
+    const { inputGradient } = runKernel(
+      "averagePool.backward",
+      { outputGradient, inputGradient: [[1, 2, 4, 1], [10]] },
+      window,
+    )
+    expect(inputGradient).toEqual([11, 11, 12, 12, 11, 11, 12, 12])
+  })
+  test("average: the zeros of the padding count", () => {
+    // torch.nn.functional.avg_pool2d(torch.tensor([[[[1., 2], [3, 4]]]]), 2, 2, 1)
+    const x = [
+      [1, 2, 2, 1],
+      [1, 2, 3, 4],
+    ] as const
+    const { y } = runKernel(
+      "averagePool.forward",
+      { x, y: empty(1, 2, 2, 1) },
+      { kernelSize: 2, stride: 2, padding: 1 },
+    )
+    expect(y).toEqual([0.25, 0.5, 0.75, 1])
+  })
+  test("adaptive: windows of rows 0–1 and 1–2", () => {
+    // torch.nn.functional.adaptive_avg_pool2d(torch.arange(1., 10).view(1, 1, 3, 3), 2)
+    const x = [
+      [1, 3, 3, 1],
+      [1, 2, 3, 4, 5, 6, 7, 8, 9],
+    ] as const
+    expect(runKernel("adaptiveAveragePool.forward", { x, y: empty(1, 2, 2, 1) }).y).toEqual([3, 4, 6, 7])
+    const { inputGradient } = runKernel("adaptiveAveragePool.backward", {
+      outputGradient: [
+        [1, 2, 2, 1],
+        [4, 8, 12, 16],
+      ],
+      inputGradient: empty(1, 3, 3, 1),
+    })
+    expect(inputGradient).toEqual([1, 3, 2, 4, 10, 6, 3, 7, 4])
+  })
+  test("max: the largest of each window; its gradient goes to the first of equals", () => {
+    const x = [
+      [1, 2, 4, 1],
+      [1, 5, 2, 2, 3, 4, 2, 0],
+    ] as const
+    const window = { kernelSize: 2, stride: 2, padding: 0 }
+    expect(runKernel("maxPool.forward", { x, y: empty(1, 1, 2, 1) }, window).y).toEqual([5, 2])
+    const { inputGradient } = runKernel(
+      "maxPool.backward",
+      {
+        x,
+        outputGradient: [
+          [1, 1, 2, 1],
+          [7, 9],
+        ],
+        inputGradient: empty(1, 2, 4, 1),
+      },
+      window,
+    )
+    expect(inputGradient).toEqual([0, 7, 9, 0, 0, 0, 0, 0])
+  })
+  test("max: the padding never wins", () => {
+    const x = [
+      [1, 2, 2, 1],
+      [-1, -2, -3, -4],
+    ] as const
+    const { y } = runKernel("maxPool.forward", { x, y: empty(1, 2, 2, 1) }, { kernelSize: 2, stride: 2, padding: 1 })
+    expect(y).toEqual([-1, -2, -3, -4])
+  })
+})
+
+describe("batch normalisation of (1, 3)", () => {
+  const operands = {
+    x: [
+      [2, 1],
+      [1, 3],
+    ],
+    weight: [[1], [4]],
+    bias: [[1], [0.5]],
+    runningMean: [[1], [0]],
+    runningVariance: [[1], [1]],
+    mean: empty(1),
+    inverseDeviation: empty(1),
+    y: empty(2, 1),
+  } as const
+  test("mean 2, variance 1 over the batch; the running variance moves towards the unbiased 2", () => {
+    // bn = torch.nn.BatchNorm1d(1); bn.weight.data.fill_(4); bn.bias.data.fill_(.5)
+    // bn(torch.tensor([[1.], [3.]])); bn.running_mean, bn.running_var
+    const after = runKernel("batchNorm.forward", operands, { updates: 1 })
+    expectNear(after.y, [-3.49998, 4.49998])
+    expectNear(after.mean, [2])
+    expectNear(after.inverseDeviation, [0.999995])
+    expectNear(after.runningMean, [0.2])
+    expectNear(after.runningVariance, [1.1])
+  })
+  test("one run for two time steps moves the running statistics twice", () => {
+    const after = runKernel("batchNorm.forward", operands, { updates: 2 })
+    expectNear(after.runningMean, [0.38])
+    expectNear(after.runningVariance, [1.19])
+  })
+  test("inference takes the running statistics", () => {
+    const { y } = runKernel("batchNorm.inference", {
+      x: [[1, 1], [5]],
+      weight: [[1], [3]],
+      bias: [[1], [1]],
+      runningMean: [[1], [1]],
+      runningVariance: [[1], [4]],
+      y: empty(1, 1),
+    })
+    expectNear(y, [6.9999925])
+  })
+})
+
+/** ∂Σ c·y/∂operand by central differences of a forward kernel. */
+const differences = (
+  kernel: string,
+  operands: Parameters<typeof runKernel>[1],
+  operand: string,
+  output: string,
+  c: ReadonlyArray<number>,
+  attributes = {},
+): ReadonlyArray<number> => {
+  const [shape, values] = operands[operand]!
+  const step = 1 / 64
+  const weighed = (i: number, by: number) => {
+    const moved = values.map((value, k) => (k === i ? value + by : value))
+    const after = runKernel(kernel, { ...operands, [operand]: [shape, moved] }, attributes)[output]!
+    return after.reduce((sum, value, k) => sum + value * c[k]!, 0)
+  }
+  return values.map((_, i) => (weighed(i, step) - weighed(i, -step)) / (2 * step))
+}
+
+describe("backward directions against differences of the forward one", () => {
+  const c = [0.5, -1, 2, 0.25, 1, -0.75]
+  test("batch normalisation: input, weight and bias", () => {
+    const shape = [3, 2]
+    const forward = {
+      x: [shape, [1, -2, 0.5, 1, 4, 3]],
+      weight: [[2], [1.5, -0.5]],
+      bias: [[2], [0.25, 1]],
+      runningMean: empty(2),
+      runningVariance: empty(2),
+      mean: empty(2),
+      inverseDeviation: empty(2),
+      y: empty(...shape),
+    } as const
+    const { mean, inverseDeviation } = runKernel("batchNorm.forward", forward, { updates: 0 })
+    const { x, weight } = forward
+    const after = runKernel("batchNorm.backward", {
+      x,
+      weight,
+      mean: [[2], mean!],
+      inverseDeviation: [[2], inverseDeviation!],
+      outputGradient: [shape, c],
+      inputGradient: empty(...shape),
+      weightGradient: empty(2),
+      biasGradient: empty(2),
+    })
+    const numeric = (operand: string) => differences("batchNorm.forward", forward, operand, "y", c, { updates: 0 })
+    expectNear(after.inputGradient, numeric("x"), 1e-3)
+    expectNear(after.weightGradient, numeric("weight"), 1e-3)
+    expectNear(after.biasGradient, numeric("bias"), 1e-3)
+  })
+  test("weight standardisation: weight and gain", () => {
+    const shape = [1, 1, 3, 2]
+    const forward = {
+      weight: [shape, [1, -2, 0.5, 1, 4, 3]],
+      gain: [[2], [1.5, -0.5]],
+      y: empty(...shape),
+    } as const
+    const { weight, gain } = forward
+    const after = runKernel("weightStandardization.backward", {
+      weight,
+      gain,
+      outputGradient: [shape, c],
+      weightGradient: empty(...shape),
+      gainGradient: empty(2),
+    })
+    const numeric = (operand: string) => differences("weightStandardization.forward", forward, operand, "y", c)
+    expectNear(after.weightGradient, numeric("weight"), 1e-3)
+    expectNear(after.gainGradient, numeric("gain"), 1e-3)
+  })
+  for (const target of ["ones", "one-hot"])
+    test(`loss, target ${target}`, () => {
+      const attributes = { mix: 0.3, target, timeSteps: 4 }
+      const forward = {
+        logits: [
+          [2, 3],
+          [1, -2, 0.5, 1, 4, 3],
+        ],
+        labels: [[2], [2, 1]],
+        metrics: empty(1),
+        outputs: empty(2, 3),
+      } as const
+      const { logits, labels } = forward
+      const { logitsGradient } = runKernel("loss.backward", { logits, labels, logitsGradient: empty(2, 3) }, attributes)
+      const numeric = differences("loss.forward", forward, "logits", "metrics", [1], attributes)
+      expectNear(logitsGradient, numeric, 1e-4)
+    })
+})
+
+test("scaled weight standardisation of (1, 3), gain 2: mean 2, unbiased variance 2, fan-in 2", () => {
+  const { y } = runKernel("weightStandardization.forward", {
+    weight: [
+      [1, 1, 2, 1],
+      [1, 3],
+    ],
+    gain: [[1], [2]],
+    y: empty(1, 1, 2, 1),
+  })
+  expectNear(y, [-0.9999875, 0.9999875], 1e-7)
+})
+
+describe("elementwise", () => {
+  const x = [[3], [1, 2, 3]] as const
+  const outputGradient = [[3], [1, 0, -1]] as const
+  test("add", () => {
+    expect(runKernel("add.forward", { a: x, b: [[3], [10, 0, -3]], y: empty(3) }).y).toEqual([11, 2, 0])
+    expect(runKernel("add.backward", { outputGradient, inputGradient: [[3], [5]] }).inputGradient).toEqual([6, 5, 4])
+  })
+  test("scale", () => {
+    expect(runKernel("scale.forward", { x, y: empty(3) }, { factor: -2 }).y).toEqual([-2, -4, -6])
+    const operands = { outputGradient, inputGradient: [[3], [5]] } as const
+    expect(runKernel("scale.backward", operands, { factor: -2 }).inputGradient).toEqual([3, 5, 7])
+  })
+  test("gain", () => {
+    const gain = [[], [0.5]] as const
+    expect(runKernel("gain.forward", { x, gain, y: empty(3) }).y).toEqual([0.5, 1, 1.5])
+    const operands = { x, gain, outputGradient, inputGradient: empty(3), gainGradient: [[], [10]] } as const
+    const after = runKernel("gain.backward", operands)
+    expect(after.inputGradient).toEqual([0.5, 0, -0.5])
+    expect(after.gainGradient).toEqual([8])
+  })
+  test("dropout keeps x/(1 − rate) where the mask is 1, forward and backward", () => {
+    const mask = [[3], [1, 0, 1]] as const
+    expect(runKernel("dropout.forward", { x, mask, y: empty(3) }, { rate: 0.5 }).y).toEqual([2, 0, 6])
+    const operands = { mask, outputGradient, inputGradient: [[3], [1]] } as const
+    expect(runKernel("dropout.backward", operands, { rate: 0.5 }).inputGradient).toEqual([3, 1, -1])
+  })
+  test("a dropout mask is where the key's uniform numbers reach the rate", () => {
+    const draws = Key.uniform({ hi: 0x3f800000, lo: 0x40000000 }, new Float32Array(5))
+    // The words of 1 and 2 as float32.
+    const operands = { key: [[2], [1, 2]], mask: empty(5) } as const
+    const sorted = draws.toSorted()
+    const rate = (sorted[1]! + sorted[2]!) / 2
+    const { mask } = runKernel("dropout.mask", operands, { rate })
+    expect(mask).toEqual([...draws].map((draw) => (draw > rate ? 1 : 0)))
+    expect(mask?.reduce((sum, one) => sum + one)).toBe(3)
+  })
+})
+
+describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
+  const operands = { logits: [[1, 2], [0]], labels: [[1], [0]] } as const
+  test("towards ones: (0.95·ln 2 + 0.05·1)/2, and outputs add up", () => {
+    const after = runKernel(
+      "loss.forward",
+      {
+        ...operands,
+        logits: [[1, 2], [0]],
+        metrics: [[2], [1, 7]],
+        outputs: [
+          [1, 2],
+          [3, 4],
+        ],
+      },
+      { mix: 0.05, target: "ones", timeSteps: 2 },
+    )
+    expectNear(after.metrics, [1 + (0.95 * Math.LN2 + 0.05) / 2, 7])
+    expect(after.outputs).toEqual([3, 4])
+  })
+  test("towards one-hot: (0.95·ln 2 + 0.05·½)/2", () => {
+    const after = runKernel(
+      "loss.forward",
+      { ...operands, metrics: empty(1), outputs: empty(1, 2) },
+      { mix: 0.05, target: "one-hot", timeSteps: 2 },
+    )
+    expectNear(after.metrics, [(0.95 * Math.LN2 + 0.025) / 2])
+  })
+  test("gradients", () => {
+    const gradient = (target: string) =>
+      runKernel("loss.backward", { ...operands, logitsGradient: empty(1, 2) }, { mix: 0.05, target, timeSteps: 2 })
+        .logitsGradient
+    expectNear(gradient("ones"), [-0.2625, 0.2125])
+    expectNear(gradient("one-hot"), [-0.2625, 0.2375])
+  })
+  test("it is the mean over the batch, and survives logits whose exponential does not", () => {
+    // torch.nn.functional.cross_entropy(torch.tensor([[1000., 0.], [0., 1000.]]), torch.tensor([0, 0]))  → 500
+    const { metrics } = runKernel(
+      "loss.forward",
+      {
+        logits: [
+          [2, 2],
+          [1000, 0, 0, 1000],
+        ],
+        labels: [[2], [0]],
+        metrics: empty(1),
+        outputs: empty(2, 2),
+      },
+      { mix: 0, target: "ones", timeSteps: 1 },
+    )
+    expect(metrics).toEqual([500])
+  })
+})
+
+test("bookkeeping: outputs add up, firing rates are means over neurons and time, zero clears", () => {
+  const { outputs } = runKernel("outputs.accumulate", {
+    logits: [
+      [1, 2],
+      [1, 2],
+    ],
+    outputs: [
+      [1, 2],
+      [10, 20],
+    ],
+  })
+  expect(outputs).toEqual([11, 22])
+  const { metrics } = runKernel(
+    "spikes.rate",
+    {
+      spikes: [
+        [2, 4],
+        [1, 0, 0, 0, 1, 0, 0, 0],
+      ],
+      metrics: [[3], [5, 6, 7]],
+    },
+    { index: 2, timeSteps: 5 },
+  )
+  expectNear(metrics, [5, 6, 7.05])
+  expect(runKernel("zero", { target: [[3], [1, 2, Number.NaN]] }).target).toEqual([0, 0, 0])
+})

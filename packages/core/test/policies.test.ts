@@ -1,0 +1,125 @@
+/** Policies and the steps that they train. */
+import { describe, expect, test } from "bun:test"
+import { Effect, Random } from "effect"
+import { Key, Policy, Steps } from "../src/index.ts"
+
+const draw = (policy: Policy.Policy, timeSteps: number, seed = 1) =>
+  Effect.runSync(
+    Policy.draw(policy, timeSteps).pipe(Effect.provideService(Random.Random, Key.generator(Key.make(seed)))),
+  )
+
+const refusal = (policy: Policy.Policy, timeSteps: number): string =>
+  Effect.runSync(
+    Policy.check(policy, timeSteps).pipe(Effect.match({ onSuccess: () => "", onFailure: (e) => e.message })),
+  )
+
+describe("values", () => {
+  test("bptt routes everything and trains all steps", () => {
+    expect(Policy.bptt.detached).toEqual(new Set())
+    expect(Policy.windowOf(Policy.bptt, 6)).toBe(6)
+    expect(draw(Policy.bptt, 4)).toEqual([0, 1, 2, 3])
+  })
+  test("tbptt cuts time into windows, no longer than the time there is", () => {
+    expect(Policy.windowOf(Policy.tbptt(3), 6)).toBe(3)
+    expect(Policy.windowOf(Policy.tbptt(9), 6)).toBe(6)
+  })
+  test("the narrower of two windows holds", () => {
+    expect(Policy.windowOf(Policy.tbptt(2).pipe(Policy.truncate(4)), 6)).toBe(2)
+    expect(Policy.windowOf(Policy.tbptt(4).pipe(Policy.truncate(2)), 6)).toBe(2)
+  })
+  test("sltt detaches both edges, so no gradient crosses time", () => {
+    expect(Policy.sltt.detached).toEqual(new Set<Policy.Edge>(["membrane", "reset"]))
+    expect(Policy.windowOf(Policy.sltt, 6)).toBe(1)
+  })
+  test("detaching the reset alone leaves time connected", () => {
+    expect(Policy.windowOf(Policy.bptt.pipe(Policy.detach("reset")), 6)).toBe(6)
+  })
+  test("combinators leave the policy that they were given as it was", () => {
+    Policy.bptt.pipe(Policy.detach("membrane"), Policy.truncate(2), Policy.trainOn(Steps.last(1)), Policy.named("x"))
+    expect(Policy.bptt.name).toBe("bptt")
+    expect(Policy.bptt.detached.size).toBe(0)
+    expect(Policy.bptt.window).toBe(Number.POSITIVE_INFINITY)
+    expect(Policy.bptt.steps).toBe(Steps.all)
+  })
+})
+
+test("names tell what a policy is made of", () => {
+  expect(Policy.slttK(4).name).toBe("slttk(4)")
+  expect(Policy.tbptt(3).name).toBe("tbptt(3)")
+  expect(Policy.sltt.pipe(Policy.trainOn(Steps.last(4))).name).toBe("sltt-last(4)")
+  expect(Policy.bptt.pipe(Policy.detach("reset"), Policy.truncate(2), Policy.trainOn(Steps.every(3))).name).toBe(
+    "bptt-detach(reset)-truncate(2)-every(3)",
+  )
+  expect(Policy.policyNames).toEqual(["bptt", "tbptt", "sltt", "slttk"])
+})
+
+describe("what makes no sense is refused, with the policy named", () => {
+  test("more trained steps than steps", () => {
+    expect(refusal(Policy.slttK(6), 4)).toBe("policy slttk(6): it trains 6 of 4 time steps; choose from 1 to 4")
+    expect(refusal(Policy.slttK(4), 4)).toBe("")
+    expect(refusal(Policy.bptt.pipe(Policy.trainOn(Steps.last(5))), 4)).toContain("it trains 5 of 4 time steps")
+  })
+  for (const k of [0, -1, 1.5, Number.NaN])
+    test(`${k} trained steps`, () => {
+      expect(refusal(Policy.slttK(k), 4)).toBe(`policy slttk(${k}): it trains ${k} of 4 time steps; choose from 1 to 4`)
+    })
+  for (const w of [0, -2, 1.5, Number.NaN])
+    test(`a window of ${w}`, () => {
+      expect(refusal(Policy.tbptt(w), 4)).toBe(
+        `policy tbptt(${w}): the window is ${w}; it must be a whole number of steps, at least 1`,
+      )
+    })
+  test("a stride of 0 trains nothing", () => {
+    expect(refusal(Policy.sltt.pipe(Policy.trainOn(Steps.every(0))), 4)).toContain("it trains 0 of 4 time steps")
+  })
+})
+
+describe("steps", () => {
+  const steps = (chosen: Steps.Steps, timeSteps: number) => draw(Policy.sltt.pipe(Policy.trainOn(chosen)), timeSteps)
+  test("all, last, every", () => {
+    expect(steps(Steps.all, 3)).toEqual([0, 1, 2])
+    expect(steps(Steps.last(2), 5)).toEqual([3, 4])
+    expect(steps(Steps.every(2), 5)).toEqual([0, 2, 4])
+    expect(steps(Steps.every(2), 6)).toEqual([1, 3, 5])
+    expect(steps(Steps.every(9), 4)).toEqual([3])
+    expect(Steps.every(2).count(5)).toBe(3)
+  })
+  test("sample draws k different steps in order, and others from another seed", () => {
+    const seen = new Set<string>()
+    for (let seed = 0; seed < 200; seed++) {
+      const drawn = draw(Policy.slttK(3), 6, seed)
+      expect(drawn).toHaveLength(3)
+      expect(new Set(drawn).size).toBe(3)
+      expect(drawn).toEqual(drawn.toSorted((a, b) => a - b))
+      expect(drawn.every((t) => Number.isInteger(t) && t >= 0 && t < 6)).toBe(true)
+      seen.add(drawn.join())
+    }
+    // All 20 sets of 3 out of 6.
+    expect(seen.size).toBe(20)
+  })
+  test("the same seed draws the same steps", () => {
+    expect(draw(Policy.slttK(3), 20, 7)).toEqual(draw(Policy.slttK(3), 20, 7))
+    expect(draw(Policy.slttK(3), 20, 7)).not.toEqual(draw(Policy.slttK(3), 20, 8))
+  })
+  test("steps of one's own come sorted, and are refused where they are not steps", () => {
+    const own = (count: number, drawn: ReadonlyArray<number>) =>
+      Policy.sltt.pipe(
+        Policy.trainOn(
+          Steps.custom(
+            "own",
+            () => count,
+            () => Effect.succeed(drawn),
+          ),
+        ),
+      )
+    expect(draw(own(2, [3, 1]), 4)).toEqual([1, 3])
+    const message = (count: number, drawn: ReadonlyArray<number>) =>
+      Effect.runSync(Effect.flip(Policy.draw(own(count, drawn), 4))).message
+    expect(message(2, [1, 4])).toBe("policy sltt-own: it drew the steps 1, 4; they must differ and lie in 0 … 3")
+    expect(message(2, [1, 1])).toContain("it drew the steps 1, 1")
+    expect(message(1, [-1])).toContain("it drew the steps -1")
+    expect(message(1, [0.5])).toContain("it drew the steps 0.5")
+    // A program is compiled for so many trained steps as were announced.
+    expect(message(3, [1, 2])).toBe("policy sltt-own: it drew 2 steps, but announced 3")
+  })
+})
