@@ -1,0 +1,316 @@
+/**
+ * Runs a program's instructions one after the other on an engine.
+ *
+ * Every slot of a buffer holds a reference to a tensor, or nothing until it is first written (then it counts as zeros). An
+ * instruction's results replace what the slots held: tensors do not change, so references to one may lie in several slots and a
+ * view costs nothing. Only kernels that run in JavaScript write in place, into memory that no other slot refers to.
+ */
+import {
+  type AnyKernel,
+  BackendError,
+  type Executable,
+  kernels,
+  Program,
+  type Ref,
+  Shape,
+  UnsupportedKernelError,
+} from "@spikeroute/core"
+import { Effect, type Scope } from "effect"
+import type { Engine, Meter, Tensor } from "./engine.ts"
+import { everywhere, type HostKernel, inMemory } from "./host/index.ts"
+import type { AnyComposition } from "./kernels/composition.ts"
+import { compositions } from "./kernels/index.ts"
+import { Workspace } from "./workspace.ts"
+
+interface Operand {
+  readonly name: string
+  readonly access: "read" | "write" | "update" | "gradient"
+  readonly ref: Ref
+  readonly buffer: Program.Buffer
+}
+
+type Body =
+  | { readonly kind: "composition"; readonly run: AnyComposition }
+  | { readonly kind: "host"; readonly run: HostKernel }
+
+/** An instruction, ready to run. */
+interface Step {
+  readonly instruction: Program.Instruction
+  readonly body: Body
+  readonly operands: ReadonlyArray<Operand>
+  /** Buffers that nothing reads after it. */
+  readonly last: ReadonlyArray<number>
+}
+
+/** Segments that begin with the input of their time step. */
+const feeding: ReadonlySet<string> = new Set(["forward", "train", "keep"])
+
+const bodyOf = (engine: Engine, kernel: string): Body | undefined => {
+  const tables: Readonly<Record<string, HostKernel | undefined>> = engine.memory
+    ? { ...everywhere, ...inMemory }
+    : everywhere
+  const host = tables[kernel]
+  if (host) return { kind: "host", run: host }
+  const run = (compositions as Readonly<Record<string, AnyComposition>>)[kernel]
+  return run && kernels.has(kernel) ? { kind: "composition", run } : undefined
+}
+
+/** Takes memory for a program until the scope closes. */
+export const prepare = (
+  engine: Engine,
+  program: Program.Program,
+): Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
+    const missing = new Set(used.filter((kernel) => bodyOf(engine, kernel) === undefined))
+    if (missing.size > 0)
+      return Effect.fail(new UnsupportedKernelError({ backend: engine.name, kernels: [...missing] }))
+    return Effect.acquireRelease(
+      Effect.sync(() => new Machine(engine, program)),
+      (machine) => Effect.sync(() => machine.close()),
+    ).pipe(Effect.map((machine) => machine.executable))
+  })
+
+class Machine {
+  private readonly slots: Array<Array<Tensor | undefined>>
+  /** Buffers of raw words, which no tensor holds. */
+  private readonly words = new Map<number, Uint32Array>()
+  private readonly byName: ReadonlyMap<string, number>
+  private readonly segments: Readonly<Record<Program.SegmentName, ReadonlyArray<Step>>>
+  private readonly meter: Meter = { held: 0, peak: 0 }
+  private readonly workspace: Workspace
+  private open = true
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly program: Program.Program,
+  ) {
+    this.workspace = new Workspace(engine)
+    this.slots = program.buffers.map(({ slots }) => Array.from({ length: slots }, () => undefined))
+    this.byName = new Map(program.buffers.map(({ name }, i) => [name, i]))
+    program.buffers.forEach(({ elements, shape }, i) => {
+      if (elements === "words") this.words.set(i, new Uint32Array(Shape.size(shape)))
+    })
+    this.segments = steps(engine, program)
+  }
+
+  get executable(): Executable {
+    return {
+      program: this.program,
+      allocatedBytes: () => this.meter.peak,
+      write: (name, values) => this.attempt(() => this.write(this.find(name), 0, values)),
+      read: (name, t = 0) => this.attempt(() => this.read(this.find(name), t)),
+      run: (calls, frames) => this.attempt(() => this.run(calls, frames)),
+    }
+  }
+
+  close(): void {
+    this.engine.within(this.meter, () => {
+      for (const slots of this.slots)
+        slots.forEach((tensor, slot) => {
+          if (tensor) this.engine.dispose(tensor)
+          slots[slot] = undefined
+        })
+    })
+    this.open = false
+  }
+
+  private fail(reason: string): BackendError {
+    return new BackendError({ backend: this.engine.name, reason })
+  }
+
+  private attempt<A>(body: () => A): Effect.Effect<A, BackendError> {
+    return Effect.try({
+      try: () => {
+        if (!this.open) throw this.fail("the scope of this program has closed")
+        return this.engine.within(this.meter, body)
+      },
+      catch: (error) => (error instanceof BackendError ? error : this.fail(String(error))),
+    })
+  }
+
+  private find(name: string): number {
+    const index = this.byName.get(name)
+    if (index === undefined) throw this.fail(`the program has no buffer ${name}`)
+    return index
+  }
+
+  private bufferOf(ref: Ref): Program.Buffer {
+    return this.program.buffers[ref.buffer] as Program.Buffer
+  }
+
+  private slotOf(ref: Ref, t: number): number {
+    return Program.slotOf(this.bufferOf(ref), ref, t)
+  }
+
+  /** The tensor in a slot. */
+  private load(ref: Ref, t: number): Tensor {
+    const slots = this.slots[ref.buffer] as Array<Tensor | undefined>
+    const slot = this.slotOf(ref, t)
+    const { shape } = this.bufferOf(ref)
+    const tensor = slots[slot] ?? this.engine.create(shape, new Float32Array(Shape.size(shape)))
+    slots[slot] = tensor
+    return tensor
+  }
+
+  /** Puts a tensor, of which this is a reference, into a slot. */
+  private store(ref: Ref, t: number, tensor: Tensor): void {
+    const slots = this.slots[ref.buffer] as Array<Tensor | undefined>
+    const slot = this.slotOf(ref, t)
+    const old = slots[slot]
+    slots[slot] = { dataId: tensor.dataId, dtype: tensor.dtype, shape: [...this.bufferOf(ref).shape] }
+    if (old) this.engine.dispose(old)
+  }
+
+  private write(index: number, t: number, values: Float32Array | Uint32Array): void {
+    const buffer = this.program.buffers[index] as Program.Buffer
+    const expected = Shape.size(buffer.shape)
+    if (values.length !== expected) throw this.fail(`${buffer.name} takes ${expected} values, not ${values.length}`)
+    const words = this.words.get(index)
+    if (words) words.set(values instanceof Uint32Array ? values : new Uint32Array(values.slice().buffer))
+    else if (values instanceof Uint32Array) throw this.fail(`${buffer.name} takes float32 values, not raw words`)
+    else this.store({ buffer: index }, t, this.engine.create(buffer.shape, values))
+  }
+
+  private read(index: number, t: number): Float32Array {
+    const words = this.words.get(index)
+    return words ? new Float32Array(words.slice().buffer) : this.engine.read(this.load({ buffer: index }, t))
+  }
+
+  private run(calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void {
+    const input = this.find(Program.bufferNames.input)
+    const stride = Shape.size((this.program.buffers[input] as Program.Buffer).shape)
+    if (frames && frames.length !== stride * this.program.timeSteps)
+      throw this.fail(`the frames are ${frames.length} values, not ${stride * this.program.timeSteps}`)
+    for (const { segment, t } of calls) {
+      if (frames && feeding.has(segment)) this.write(input, t, frames.subarray(t * stride, (t + 1) * stride))
+      for (const step of this.segments[segment]) this.step(step, t)
+    }
+  }
+
+  private step(step: Step, t: number): void {
+    const { instruction, body } = step
+    try {
+      if (body.kind === "composition") this.compose(step, body.run, t)
+      else if (this.engine.memory) this.runInMemory(step, body.run, t, this.engine.memory)
+      else this.runOnCopies(step, body.run, t)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw this.fail(`${instruction.kernel} of ${instruction.node}: ${reason}`)
+    } finally {
+      this.workspace.end()
+    }
+    for (const buffer of step.last) {
+      const slots = this.slots[buffer] as Array<Tensor | undefined>
+      slots.forEach((tensor, slot) => {
+        if (tensor) this.engine.dispose(tensor)
+        slots[slot] = undefined
+      })
+    }
+  }
+
+  private compose({ operands, instruction }: Step, run: AnyComposition, t: number): void {
+    const tf = this.workspace
+    const given: Record<string, Tensor | { readonly shape: Shape.Shape }> = {}
+    for (const { name, access, ref, buffer } of operands)
+      given[name] = access === "read" || access === "update" ? this.load(ref, t) : { shape: buffer.shape }
+    const made = run(tf, given, instruction.attributes)
+    for (const { name, access, ref } of operands) {
+      if (access === "read") continue
+      const result = made[name]
+      if (result === undefined) throw new Error(`nothing was made for ${name}`)
+      const adds = access === "gradient" && ref.accumulate && this.slots[ref.buffer]?.[this.slotOf(ref, t)]
+      this.store(ref, t, tf.keep(adds ? tf.add(tf.flat(adds), tf.flat(result)) : result))
+    }
+  }
+
+  /** Runs a kernel in JavaScript on the engine's own memory. */
+  private runInMemory(
+    { operands, instruction }: Step,
+    run: HostKernel,
+    t: number,
+    memory: (tensor: Tensor) => Float32Array,
+  ): void {
+    const tf = this.workspace
+    // Views end with the next allocation: first all tensors, then all views.
+    const tensors = operands.map(({ access, ref, buffer }) => {
+      if (this.words.has(ref.buffer)) return undefined
+      if (access === "read") return this.load(ref, t)
+      if (access === "write") return tf.create(buffer.shape)
+      const old = access === "update" || ref.accumulate ? this.load(ref, t) : undefined
+      // A weight's successor is a new tensor: the engine keeps rearranged copies of weights, by tensor.
+      if (old && buffer.kind !== "parameter" && this.engine.isUnique(old)) return old
+      return tf.create(buffer.shape)
+    })
+    const given: Record<string, { readonly shape: Shape.Shape; readonly data: Float32Array }> = {}
+    operands.forEach(({ name, access, ref, buffer }, i) => {
+      const tensor = tensors[i]
+      const data = tensor ? memory(tensor) : new Float32Array((this.words.get(ref.buffer) as Uint32Array).buffer)
+      given[name] = { shape: buffer.shape, data }
+      if (access !== "update" && access !== "gradient") return
+      if (access === "gradient" && !ref.accumulate) data.fill(0)
+      else {
+        const old = this.load(ref, t)
+        if (old !== tensor) data.set(memory(old))
+      }
+    })
+    run(given, instruction.attributes)
+    operands.forEach(({ access, ref }, i) => {
+      const tensor = tensors[i]
+      if (access !== "read" && tensor && tensor !== this.slots[ref.buffer]?.[this.slotOf(ref, t)])
+        this.store(ref, t, tf.keep(tensor))
+    })
+  }
+
+  /** Runs a kernel in JavaScript where the engine's memory is out of reach. */
+  private runOnCopies({ operands, instruction }: Step, run: HostKernel, t: number): void {
+    const given: Record<string, { readonly shape: Shape.Shape; readonly data: Float32Array }> = {}
+    for (const { name, access, ref, buffer } of operands) {
+      const fresh = access === "write" || (access === "gradient" && !ref.accumulate)
+      const data = fresh ? new Float32Array(Shape.size(buffer.shape)) : this.read(ref.buffer, t - (ref.lag ?? 0))
+      given[name] = { shape: buffer.shape, data }
+    }
+    run(given, instruction.attributes)
+    for (const { name, access, ref, buffer } of operands)
+      if (access !== "read") this.store(ref, t, this.engine.create(buffer.shape, given[name]?.data))
+  }
+}
+
+/** Kinds of buffers that may be given up once nothing reads them. */
+const passing: ReadonlySet<Program.BufferKind> = new Set(["scratch", "accumulator"])
+
+const steps = (engine: Engine, program: Program.Program): Machine["segments"] => {
+  const { segments, buffers } = program
+  const usedBy = new Map<number, Set<Program.SegmentName>>()
+  for (const segment of Program.segmentNames)
+    for (const { operands } of segments[segment])
+      for (const { buffer } of Object.values(operands))
+        usedBy.set(buffer, (usedBy.get(buffer) ?? new Set()).add(segment))
+  const passes = (buffer: number): boolean =>
+    usedBy.get(buffer)?.size === 1 && passing.has((buffers[buffer] as Program.Buffer).kind)
+
+  const compile = (segment: Program.SegmentName): ReadonlyArray<Step> => {
+    const last = new Map<number, number>()
+    segments[segment].forEach(({ operands }, i) => {
+      for (const { buffer } of Object.values(operands)) last.set(buffer, i)
+    })
+    return segments[segment].map((instruction, i) => {
+      const { operands } = kernels.get(instruction.kernel) as AnyKernel
+      return {
+        instruction,
+        body: bodyOf(engine, instruction.kernel) as Body,
+        operands: Object.entries(instruction.operands).map(([name, ref]) => ({
+          name,
+          ref,
+          access: (operands[name] as string).replace("?", "") as Operand["access"],
+          buffer: buffers[ref.buffer] as Program.Buffer,
+        })),
+        last: [...last].filter(([buffer, at]) => at === i && passes(buffer)).map(([buffer]) => buffer),
+      }
+    })
+  }
+  return Object.fromEntries(Program.segmentNames.map((name) => [name, compile(name)])) as Record<
+    Program.SegmentName,
+    ReadonlyArray<Step>
+  >
+}

@@ -1,0 +1,45 @@
+/**
+ * The TensorFlow.js backend: runs programs on TensorFlow.js's engines, as {@link cpu} and {@link wasm}.
+ *
+ * Programs hold their own backward instructions, so TensorFlow.js's automatic differentiation is not used. Every kernel of core
+ * is a composition of TensorFlow.js's kernels; where an engine's memory can be reached from JavaScript, those that would take
+ * many passes over memory run there in one.
+ */
+import { Backend, BackendUnavailableError } from "@spikeroute/core"
+import { Effect, Layer } from "effect"
+import type { Engine } from "./engine.ts"
+import { type EngineName, engines, type LoadOptions } from "./engines.ts"
+import { prepare } from "./executable.ts"
+
+export type { LoadOptions } from "./engines.ts"
+
+/** The backend on an engine that was loaded before. */
+export const fromEngine = (engine: Engine): Backend["Service"] =>
+  Backend.of({
+    name: engine.name,
+    description: engine.description,
+    prepare: (program) => prepare(engine, program),
+  })
+
+/** The backend on an engine, by name. The engine and its threads end with the layer. */
+export const layer = (name: EngineName, options: LoadOptions = {}): Layer.Layer<Backend, BackendUnavailableError> =>
+  Layer.effect(
+    Backend,
+    Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => engines[name](options),
+        catch: (error) =>
+          new BackendUnavailableError({
+            backend: name,
+            reason: error instanceof Error ? error.message : String(error),
+          }),
+      }),
+      (engine) => Effect.sync(() => engine.close()),
+    ).pipe(Effect.map(fromEngine)),
+  )
+
+/** TensorFlow.js in plain JavaScript, named `tfjs-cpu`. It runs everywhere. */
+export const cpu: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-cpu")
+
+/** TensorFlow.js in WebAssembly with SIMD and as many threads as the machine runs at once, named `tfjs-wasm`. */
+export const wasm: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-wasm")

@@ -1,0 +1,84 @@
+/** The table of kernels: a line for each, by core's names. `dropout.mask` is missing: it draws from a key, see ../host. */
+import type { KernelName } from "@spikeroute/core"
+import type { AnyComposition } from "./composition.ts"
+import { convForward, convInputGradient, convWeightGradient } from "./convolution.ts"
+import {
+  addBackward,
+  addForward,
+  dropoutBackward,
+  dropoutForward,
+  firingRate,
+  gainBackward,
+  gainForward,
+  scaleBackward,
+  scaleForward,
+  zero,
+} from "./elementwise.ts"
+import { biasGradient, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts"
+import { accumulateOutputs, lossBackward, lossForward } from "./loss.ts"
+import {
+  decayBackward,
+  decayForward,
+  neuronBackward,
+  neuronForward,
+  readoutBackward,
+  readoutForward,
+} from "./neurons.ts"
+import {
+  batchNormBackward,
+  batchNormForward,
+  batchNormInference,
+  weightStandardizationBackward,
+  weightStandardizationForward,
+} from "./normalization.ts"
+import { adamUpdate, sgdUpdate } from "./optimizers.ts"
+import {
+  adaptiveAveragePoolBackward,
+  adaptiveAveragePoolForward,
+  averagePoolBackward,
+  averagePoolForward,
+  maxPoolBackward,
+  maxPoolForward,
+} from "./pooling.ts"
+
+export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, AnyComposition>> = {
+  "linear.forward": linearForward,
+  "linear.inputGradient": linearInputGradient,
+  "linear.weightGradient": linearWeightGradient,
+  "conv2d.forward": convForward,
+  "conv2d.inputGradient": convInputGradient,
+  "conv2d.weightGradient": convWeightGradient,
+  "bias.gradient": biasGradient,
+  "weightStandardization.forward": weightStandardizationForward,
+  "weightStandardization.backward": weightStandardizationBackward,
+  "batchNorm.forward": batchNormForward,
+  "batchNorm.inference": batchNormInference,
+  "batchNorm.backward": batchNormBackward,
+  "averagePool.forward": averagePoolForward,
+  "averagePool.backward": averagePoolBackward,
+  "adaptiveAveragePool.forward": adaptiveAveragePoolForward,
+  "adaptiveAveragePool.backward": adaptiveAveragePoolBackward,
+  "maxPool.forward": maxPoolForward,
+  "maxPool.backward": maxPoolBackward,
+  "dropout.forward": dropoutForward,
+  "dropout.backward": dropoutBackward,
+  "add.forward": addForward,
+  "add.backward": addBackward,
+  "scale.forward": scaleForward,
+  "scale.backward": scaleBackward,
+  "gain.forward": gainForward,
+  "gain.backward": gainBackward,
+  "neuron.forward": neuronForward,
+  "neuron.backward": neuronBackward,
+  "decay.forward": decayForward,
+  "decay.backward": decayBackward,
+  "readout.forward": readoutForward,
+  "readout.backward": readoutBackward,
+  "loss.forward": lossForward,
+  "loss.backward": lossBackward,
+  "outputs.accumulate": accumulateOutputs,
+  "spikes.rate": firingRate,
+  zero,
+  "optimizer.sgd": sgdUpdate,
+  "optimizer.adam": adamUpdate,
+}

@@ -1,0 +1,32 @@
+/** Matrices are transposed before they are multiplied: TensorFlow.js's transposing products are ten times slower in WebAssembly. */
+import type { Tensor, Workspace } from "../workspace.ts"
+import type { Composition, Operands } from "./composition.ts"
+
+/** One row for each sample. */
+const samples = (tf: Workspace, x: Tensor, inputs: number): Tensor => tf.rows(x, inputs)
+
+export const linearForward: Composition<Operands<"x" | "weight", "y", "bias">> = (tf, { x, weight, bias }) => ({
+  y: tf.matMul(samples(tf, x, weight.shape[0] as number), weight, bias),
+})
+
+export const linearInputGradient: Composition<Operands<"outputGradient" | "weight", "inputGradient">> = (
+  tf,
+  { outputGradient, weight },
+) => ({
+  inputGradient: tf.matMul(
+    outputGradient,
+    tf.derive(weight, "transposed", () => tf.transpose(weight, 1, 0)),
+  ),
+})
+
+export const linearWeightGradient: Composition<Operands<"x" | "outputGradient", "weightGradient">> = (
+  tf,
+  { x, outputGradient, weightGradient },
+) => ({
+  weightGradient: tf.matMul(tf.transpose(samples(tf, x, weightGradient.shape[0] as number), 1, 0), outputGradient),
+})
+
+/** Σ ∂y over every axis but the channels. */
+export const biasGradient: Composition<Operands<"outputGradient", "biasGradient">> = (tf, { outputGradient }) => ({
+  biasGradient: tf.sum(tf.rows(outputGradient), 0),
+})

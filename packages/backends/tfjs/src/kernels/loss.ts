@@ -1,0 +1,63 @@
+/** The loss of every time step, and the outputs. */
+import type { Loss } from "@spikeroute/core"
+import type { Tensor, Workspace } from "../workspace.ts"
+import { elements } from "../workspace.ts"
+import type { Composition, Operands } from "./composition.ts"
+
+interface Attributes extends Loss {
+  readonly timeSteps: number
+}
+
+/** Softmax's numerators and denominators, the labels one-hot, and the differences from the target. */
+const evaluate = (tf: Workspace, logits: Tensor, labels: Tensor, { target }: Loss) => {
+  const [batch, classes] = logits.shape as [number, number]
+  const numbers = tf.create(
+    [1, classes],
+    Float32Array.from({ length: classes }, (_, c) => c),
+  )
+  const oneHot = tf.equal(tf.reshape(labels, batch, 1), numbers)
+  const shifted = tf.sub(logits, tf.max(logits, 1))
+  const powers = tf.exp(shifted)
+  return {
+    oneHot,
+    shifted,
+    powers,
+    total: tf.sum(powers, 1, true),
+    difference: tf.sub(logits, target === "ones" ? 1 : oneHot),
+    batch,
+    classes,
+  }
+}
+
+export const lossForward: Composition<Operands<"logits" | "labels" | "metrics" | "outputs", never>, Attributes> = (
+  tf,
+  { logits, labels, metrics, outputs },
+  attributes,
+) => {
+  const { oneHot, shifted, total, difference, batch, classes } = evaluate(tf, logits, labels, attributes)
+  const { mix, timeSteps } = attributes
+  const crossEntropy = tf.total(tf.sub(tf.log(total), tf.sum(tf.mul(shifted, oneHot), 1, true)))
+  const squares = tf.total(tf.square(difference))
+  const sum = tf.add(tf.mul(1 - mix, crossEntropy), tf.mul(mix / classes, squares))
+  const loss = tf.reshape(tf.div(tf.div(sum, batch), timeSteps), 1)
+  return {
+    metrics: tf.add(metrics, tf.pad(loss, [[0, elements(metrics) - 1]])),
+    outputs: tf.add(outputs, logits),
+  }
+}
+
+export const lossBackward: Composition<Operands<"logits" | "labels", "logitsGradient">, Attributes> = (
+  tf,
+  { logits, labels },
+  attributes,
+) => {
+  const { oneHot, powers, total, difference, batch, classes } = evaluate(tf, logits, labels, attributes)
+  const { mix, timeSteps } = attributes
+  const crossEntropy = tf.mul(1 - mix, tf.sub(tf.div(powers, total), oneHot))
+  const squares = tf.mul((2 * mix) / classes, difference)
+  return { logitsGradient: tf.mul(1 / (batch * timeSteps), tf.add(crossEntropy, squares)) }
+}
+
+export const accumulateOutputs: Composition<Operands<"logits" | "outputs", never>> = (tf, { logits, outputs }) => ({
+  outputs: tf.add(outputs, logits),
+})

@@ -1,0 +1,107 @@
+/** Neurons and read-out, in core's order of operations: what is near the threshold must fall on the same side. */
+import type { Surrogate } from "@spikeroute/core"
+import type { Tensor, Workspace } from "../workspace.ts"
+import type { Composition, Operands } from "./composition.ts"
+import { bind } from "./surrogates.ts"
+
+/** Core's attributes of a neuron. */
+export interface Attributes {
+  readonly threshold: number
+  readonly reset: "soft" | "hard" | "none"
+  readonly surrogate: Surrogate.SurrogateOptions
+  readonly smooth?: true
+  readonly decay?: number
+}
+
+/** The least float32 that is at least x: u ≥ x holds for the same float32 u. */
+export const roundUp = (x: number): number => {
+  const near = Math.fround(x)
+  if (near >= x) return near
+  const bits = new Int32Array(Float32Array.of(near).buffer)
+  bits[0]! += near >= 0 ? 1 : -1
+  return new Float32Array(bits.buffer)[0] as number
+}
+
+const fire = (tf: Workspace, u: Tensor, { threshold, surrogate, smooth }: Attributes): Tensor =>
+  smooth ? bind(surrogate).primitive(tf, tf.sub(u, threshold)) : tf.greaterEqual(u, roundUp(threshold))
+
+/** v, the potential after the reset. */
+const settle = (tf: Workspace, u: Tensor, attributes: Attributes): Tensor => {
+  const { reset, threshold } = attributes
+  if (reset === "none") return u
+  const s = fire(tf, u, attributes)
+  return reset === "soft" ? tf.sub(u, tf.mul(threshold, s)) : tf.mul(u, tf.sub(1, s))
+}
+
+const factor = (tf: Workspace, decay: Tensor | undefined, attributes: Attributes): Tensor =>
+  decay ? tf.flat(decay) : tf.scalar(attributes.decay ?? 1)
+
+export const neuronForward: Composition<Operands<"x" | "before", "membrane" | "spikes", "decay">, Attributes> = (
+  tf,
+  { x, before, decay },
+  attributes,
+) => {
+  const rest = settle(tf, tf.flat(before), attributes)
+  const membrane = tf.add(tf.mul(factor(tf, decay, attributes), rest), tf.flat(x))
+  return { membrane, spikes: fire(tf, membrane, attributes) }
+}
+
+export const neuronBackward: Composition<
+  Operands<"membrane", never, "outputGradient" | "carry" | "before" | "decay", "inputGradient" | "decayGradient">,
+  Attributes & { readonly resetGradient: boolean }
+> = (tf, { membrane, outputGradient, carry, before, decay, decayGradient }, attributes) => {
+  const { threshold, reset, surrogate, resetGradient } = attributes
+  const u = tf.flat(membrane)
+  const slope = bind(surrogate).gradient(tf, tf.sub(u, threshold))
+  const terms: Array<Tensor> = outputGradient ? [tf.mul(tf.flat(outputGradient), slope)] : []
+  if (carry) {
+    const arriving = tf.flat(carry)
+    if (resetGradient && reset !== "none") {
+      const bySpike = reset === "soft" ? tf.mul(-threshold, arriving) : tf.mul(-1, tf.mul(arriving, u))
+      terms.push(tf.mul(bySpike, slope))
+    }
+    terms.push(reset === "hard" ? tf.mul(arriving, tf.sub(1, fire(tf, u, attributes))) : arriving)
+  }
+  const gradient = terms.length === 0 ? tf.fill(u.shape, 0) : terms.reduce((sum, term) => tf.add(sum, term))
+  return {
+    inputGradient: gradient,
+    carry: carry && tf.mul(factor(tf, decay, attributes), gradient),
+    decayGradient:
+      decayGradient && before && tf.total(byRow(tf, gradient, settle(tf, tf.flat(before), attributes), membrane)),
+  }
+}
+
+/** a·b under the shape of `like`, to be summed. */
+const byRow = (tf: Workspace, a: Tensor, b: Tensor, like: Tensor): Tensor => tf.reshape(tf.mul(a, b), ...like.shape)
+
+export const decayForward: Composition<Operands<"w", "decay">> = (tf, { w }) => ({
+  decay: tf.div(1, tf.add(tf.exp(w), 1)),
+})
+
+export const decayBackward: Composition<Operands<"decay" | "outputGradient", "wGradient">> = (
+  tf,
+  { decay, outputGradient },
+) => ({ wGradient: tf.mul(tf.mul(tf.mul(-1, decay), tf.sub(1, decay)), outputGradient) })
+
+interface Decay {
+  readonly decay: number
+}
+
+export const readoutForward: Composition<Operands<"x" | "before", "membrane" | "y">, Decay> = (
+  tf,
+  { x, before },
+  { decay },
+) => {
+  const membrane = tf.add(tf.mul(decay, tf.flat(before)), tf.flat(x))
+  return { membrane, y: membrane }
+}
+
+export const readoutBackward: Composition<Operands<never, "inputGradient", "outputGradient" | "carry">, Decay> = (
+  tf,
+  { outputGradient, carry, inputGradient },
+  { decay },
+) => {
+  const [first, second] = [outputGradient, carry].filter((term) => term !== undefined).map((term) => tf.flat(term))
+  const gradient = first === undefined ? tf.fill(inputGradient.shape, 0) : second ? tf.add(first, second) : first
+  return { inputGradient: gradient, carry: carry && tf.mul(decay, gradient) }
+}

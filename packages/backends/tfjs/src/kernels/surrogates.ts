@@ -1,0 +1,47 @@
+/** Surrogate gradients g(z) and their primitives G(z), as core defines them. */
+import type { Surrogate } from "@spikeroute/core"
+import type { Tensor, Workspace } from "../workspace.ts"
+
+type Options = Surrogate.SurrogateOptions
+
+interface Composed<O> {
+  readonly gradient: (tf: Workspace, z: Tensor, options: O) => Tensor
+  readonly primitive: (tf: Workspace, z: Tensor, options: O) => Tensor
+}
+
+const surrogates: { readonly [N in Options["name"]]: Composed<Extract<Options, { readonly name: N }>> } = {
+  triangle: {
+    gradient: (tf, z, { alpha }) => tf.maximum(tf.sub(alpha, tf.mul(alpha * alpha, tf.abs(z))), 0),
+    primitive: (tf, z, { alpha }) => {
+      const a = tf.minimum(tf.abs(tf.mul(alpha, z)), 1)
+      return tf.add(tf.mul(tf.sign(z), tf.sub(a, tf.mul(0.5, tf.square(a)))), 0.5)
+    },
+  },
+  rectangle: {
+    gradient: (tf, z, { width }) => tf.div(tf.lessEqual(tf.abs(z), width / 2), width),
+    primitive: (tf, z, { width }) => tf.minimum(tf.maximum(tf.add(tf.div(z, width), 0.5), 0), 1),
+  },
+  sigmoid: {
+    gradient: (tf, z, { alpha }) => {
+      const s = tf.sigmoid(tf.mul(alpha, z))
+      return tf.mul(tf.mul(alpha, s), tf.sub(1, s))
+    },
+    primitive: (tf, z, { alpha }) => tf.sigmoid(tf.mul(alpha, z)),
+  },
+  atan: {
+    gradient: (tf, z, { alpha }) => tf.div(alpha / 2, tf.add(tf.square(tf.mul((Math.PI / 2) * alpha, z)), 1)),
+    primitive: (tf, z, { alpha }) => tf.add(tf.div(tf.atan(tf.mul((Math.PI / 2) * alpha, z)), Math.PI), 0.5),
+  },
+  fastSigmoid: {
+    gradient: (tf, z, { alpha }) => tf.div(1, tf.square(tf.add(tf.mul(alpha, tf.abs(z)), 1))),
+    primitive: (tf, z, { alpha }) => tf.add(tf.div(z, tf.add(tf.mul(alpha, tf.abs(z)), 1)), 0.5),
+  },
+}
+
+/** The composition of a surrogate. */
+export const bind = (
+  options: Options,
+): { readonly [K in keyof Composed<never>]: (tf: Workspace, z: Tensor) => Tensor } => {
+  const { gradient, primitive } = surrogates[options.name] as Composed<Options>
+  return { gradient: (tf, z) => gradient(tf, z, options), primitive: (tf, z) => primitive(tf, z, options) }
+}
