@@ -1,6 +1,7 @@
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header, then the tensors' bytes. The header maps a
- * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. Float32 alone is read and written.
+ * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. The tensors' bytes follow each other
+ * without a gap up to the end of the file. Float32 alone is read and written.
  */
 import { Effect, Schema } from "effect"
 import { CheckpointError } from "../errors.ts"
@@ -64,11 +65,12 @@ export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFil
     } catch {
       return fail("no safetensors file: the header at byte 8 is not JSON")
     }
-    if (typeof header !== "object" || header === null)
+    if (typeof header !== "object" || header === null || Array.isArray(header))
       return fail("no safetensors file: the header at byte 8 is no JSON object")
     const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>
     if (!isMetadata(metadata)) return fail("the header's __metadata__ does not map texts to texts")
     const tensors = new Map<string, StoredTensor>()
+    const spans: Array<readonly [from: number, to: number, name: string]> = []
     for (const [name, entry] of Object.entries(entries)) {
       if (!isEntry(entry)) return fail(`the header's entry for tensor ${name} is malformed`)
       if (entry.dtype !== "F32") return fail(`tensor ${name} is ${entry.dtype}; convert it to F32`)
@@ -78,9 +80,20 @@ export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFil
       const start = 8 + length + from
       if (8 + length + to > bytes.length)
         return fail(`truncated at byte ${bytes.length}: tensor ${name} ends at byte ${8 + length + to}`)
+      spans.push([from, to, name])
       const values = new Float32Array(size(entry.shape))
       new Uint8Array(values.buffer).set(bytes.subarray(start, start + to - from))
       tensors.set(name, { shape: entry.shape, values })
     }
+    let end = 0
+    for (const [from, to, name] of spans.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+      if (from !== end)
+        return fail(
+          `tensor ${name} begins at byte ${8 + length + from}, where the one before it ends at ${8 + length + end}`,
+        )
+      end = to
+    }
+    if (8 + length + end !== bytes.length)
+      return fail(`the last tensor ends at byte ${8 + length + end}, the file at byte ${bytes.length}`)
     return Effect.succeed({ tensors, metadata })
   })
