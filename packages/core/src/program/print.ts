@@ -1,7 +1,7 @@
 /** A program for people to read. */
 import { type Buffer, bufferBytes, bufferKinds, type Program, segmentNames } from "./program.ts"
 
-/** 1,234 → "1.2 KB". */
+/** 1,234 → "1.23 KB". */
 export const formatBytes = (bytes: number): string => {
   const units = ["B", "KB", "MB", "GB", "TB"]
   let value = bytes
