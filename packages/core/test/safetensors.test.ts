@@ -1,0 +1,153 @@
+/** The safetensors format, byte for byte, and files that are none. */
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import { CheckpointError, Safetensors } from "../src/index.ts"
+
+const file = {
+  tensors: new Map([
+    ["a", { shape: [2, 1], values: Float32Array.of(1, -2) }],
+    ["scalar", { shape: [], values: Float32Array.of(0.5) }],
+    ["none", { shape: [0, 3], values: new Float32Array(0) }],
+    ["ü.β", { shape: [2], values: Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY) }],
+  ]),
+  metadata: { epoch: "3", name: "größe" },
+}
+
+/** Tensors with the bits of their numbers: NaN has many. */
+const bitsOf = ({ tensors }: Safetensors.TensorFile) =>
+  [...tensors].map(([name, { shape, values }]) => [name, shape, [...new Uint32Array(values.slice().buffer)]])
+
+/** A file with this header and so many bytes of data. */
+const bytesOf = (header: unknown, data: number, headerLength?: bigint): Uint8Array => {
+  const json = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header))
+  const bytes = new Uint8Array(8 + json.length + data)
+  new DataView(bytes.buffer).setBigUint64(0, headerLength ?? BigInt(json.length), true)
+  bytes.set(json, 8)
+  return bytes
+}
+
+const entry = (shape: ReadonlyArray<number>, from: number, to: number, dtype = "F32") => ({
+  dtype,
+  shape,
+  data_offsets: [from, to],
+})
+
+const refusal = (bytes: Uint8Array): string => {
+  const error = Effect.runSync(Effect.flip(Safetensors.decode(bytes, "file")))
+  expect(error).toBeInstanceOf(CheckpointError)
+  return error.message
+}
+
+describe("a file that was written", () => {
+  test("is read back, bit for bit", () => {
+    const read = Effect.runSync(Safetensors.decode(Safetensors.encode(file), "file"))
+    expect(read.metadata).toEqual(file.metadata)
+    expect(bitsOf(read)).toEqual(bitsOf(file))
+  })
+  test("is read from the middle of a larger memory", () => {
+    const encoded = Safetensors.encode(file)
+    const larger = new Uint8Array(encoded.length + 7)
+    larger.set(encoded, 3)
+    const read = Effect.runSync(Safetensors.decode(larger.subarray(3, 3 + encoded.length), "file"))
+    expect(bitsOf(read)).toEqual(bitsOf(file))
+  })
+  test("has the header's length, the header padded to 8 bytes with spaces, then the numbers", () => {
+    const tensors = new Map([["a", { shape: [2], values: Float32Array.of(1, -2) }]])
+    const header = '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  '
+    expect(header.length % 8).toBe(0)
+    expect([...Safetensors.encode({ tensors, metadata: {} })]).toEqual([
+      ...[header.length, 0, 0, 0, 0, 0, 0, 0],
+      ...new TextEncoder().encode(header),
+      ...[0, 0, 128, 63, 0, 0, 0, 192],
+    ])
+  })
+  test("may be empty", () => {
+    const empty = { tensors: new Map(), metadata: {} }
+    expect(Effect.runSync(Safetensors.decode(Safetensors.encode(empty), "file"))).toEqual(empty)
+  })
+  test("holds the part of a larger array that a view shows", () => {
+    const values = Float32Array.of(9, 1, 2, 9).subarray(1, 3)
+    const bytes = Safetensors.encode({ tensors: new Map([["a", { shape: [2], values }]]), metadata: {} })
+    const { tensors } = Effect.runSync(Safetensors.decode(bytes, "file"))
+    expect([...tensors.get("a")!.values]).toEqual([1, 2])
+  })
+})
+
+describe("a file that is cut short", () => {
+  const encoded = Safetensors.encode(file)
+  test("at any byte", () => {
+    for (let length = 0; length < encoded.length; length++)
+      expect(refusal(encoded.subarray(0, length))).toMatch(/^file: truncated/)
+  })
+  test("in its first bytes", () => {
+    expect(refusal(encoded.subarray(0, 5))).toBe(
+      "file: truncated at byte 5: a safetensors file begins with 8 bytes of header length",
+    )
+  })
+  test("in a tensor, which is named", () => {
+    const bytes = bytesOf({ a: entry([1], 0, 4), b: entry([2], 4, 12) }, 8)
+    expect(refusal(bytes)).toBe(`file: truncated at byte ${bytes.length}: tensor b ends at byte ${bytes.length + 4}`)
+  })
+})
+
+describe("a file that is none", () => {
+  test("a header longer than the file", () => {
+    expect(refusal(bytesOf({}, 0, 1000n))).toBe(
+      "file: truncated or no safetensors file: its header ends at byte 1008, the file at byte 10",
+    )
+    expect(refusal(bytesOf({}, 0, 2n ** 64n - 1n))).toContain("truncated or no safetensors file")
+  })
+  test("a header that is not JSON, not an object, or not UTF-8", () => {
+    expect(refusal(bytesOf("{nonsense}", 0))).toBe("file: no safetensors file: the header at byte 8 is not JSON")
+    for (const header of ["[]", "null", "3", '"text"'])
+      expect(refusal(bytesOf(header, 0))).toBe("file: no safetensors file: the header at byte 8 is no JSON object")
+    const bytes = bytesOf('{"a":1}', 0)
+    bytes[10] = 0xff
+    expect(refusal(bytes)).toBe("file: no safetensors file: the header at byte 8 is not JSON")
+  })
+  test("metadata that map a text to a number", () => {
+    expect(refusal(bytesOf({ __metadata__: { epoch: 3 } }, 0))).toBe(
+      "file: the header's __metadata__ does not map texts to texts",
+    )
+  })
+})
+
+describe("a tensor that makes no sense is named", () => {
+  test("of another type", () => {
+    expect(refusal(bytesOf({ w: entry([2], 0, 4, "F16") }, 4))).toBe("file: tensor w is F16; convert it to F32")
+  })
+  test("with an entry that lacks a part or has a wrong one", () => {
+    for (const wrong of [
+      3,
+      null,
+      {},
+      { dtype: "F32", shape: [1] },
+      entry([-1], 0, 4),
+      entry([0.5], 0, 4),
+      { ...entry([1], 0, 4), data_offsets: [0, 4, 8] },
+      { ...entry([1], 0, 4), data_offsets: ["0", "4"] },
+      { ...entry([1], 0, 4), dtype: 32 },
+    ])
+      expect(refusal(bytesOf({ w: wrong }, 4))).toBe("file: the header's entry for tensor w is malformed")
+  })
+  test("with offsets that do not hold its shape", () => {
+    expect(refusal(bytesOf({ w: entry([2, 3], 0, 20) }, 20))).toBe(
+      "file: tensor w is 2×3 but its offsets span 20 bytes",
+    )
+    expect(refusal(bytesOf({ w: entry([1], 4, 0) }, 4))).toBe("file: tensor w is 1 but its offsets span -4 bytes")
+    expect(refusal(bytesOf({ w: entry([1], -4, 0) }, 4))).toContain("tensor w is 1 but")
+  })
+  test("that overlaps another", () => {
+    const bytes = bytesOf({ a: entry([2], 0, 8), b: entry([2], 4, 12) }, 12)
+    const start = bytes.length - 12
+    expect(refusal(bytes)).toBe(
+      `file: tensor b begins at byte ${start + 4}, where the one before it ends at ${start + 8}`,
+    )
+  })
+  test("behind a gap, or before bytes that belong to none", () => {
+    const gap = bytesOf({ b: entry([1], 8, 12), a: entry([1], 0, 4) }, 12)
+    expect(refusal(gap)).toContain("tensor b begins at byte")
+    const rest = bytesOf({ a: entry([1], 0, 4) }, 5)
+    expect(refusal(rest)).toBe(`file: the last tensor ends at byte ${rest.length - 1}, the file at byte ${rest.length}`)
+  })
+})
