@@ -1,0 +1,158 @@
+/** What programs cost, against formulas written down from the networks' equations. */
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "../src/index.ts"
+
+const costOf = (network: Graph.Layer, shape: ReadonlyArray<number>, policy: Policy.Policy, N: number, T: number) =>
+  Program.cost(
+    Effect.runSync(
+      Program.compile(Graph.makeUnsafe(shape, network), policy, {
+        batchSize: N,
+        timeSteps: T,
+        loss: defaultLoss,
+        optimizer: Optimizer.options("sgd"),
+      }),
+    ),
+  )
+
+describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", () => {
+  const N = 2
+  const T = 6
+  /** Of the two hidden layers and the read-out: weights that spikes go through at each step. */
+  const [hidden, out] = [1000 * 1000, 1000 * 10]
+  const cost = (policy: Policy.Policy) => costOf(Models.mlp(10), [4], policy, N, T)
+
+  const forward = {
+    // The first layer once; 1 multiplication for each neuron (the leak), 2 for each logit (the loss) at each step.
+    multiplications: N * 4000 + T * (N * 2000 + 2 * N * 10),
+    // The first layer and its bias once; at each step 2 for each neuron (charge, reset), biases, 4 for each logit, and the count
+    // of spikes.
+    additions: N * (4000 + 1000) + T * (2 * N * 2000 + N * 1010 + 4 * N * 10 + N * 2000),
+    spikeOperations: T * N * (hidden + out),
+  }
+  /** A trained step: gradients of inputs multiply, those of weights add where a spike was. `neuron` operations for each neuron. */
+  const backward = (steps: number, neuron: number) => ({
+    multiplications: steps * (3 * N * 10 + N * (hidden + out) + neuron * N * 2000) + N * 4000,
+    additions: steps * (4 * N * 10 + N * (hidden + out) + N * 1010 + neuron * N * 2000) + N * (4000 + 1000),
+    spikeOperations: steps * N * (hidden + out),
+  })
+  const weights = 4 * 1000 + 1000 + hidden + 1000 + out + 10
+
+  test("sltt", () => {
+    const found = cost(Policy.sltt)
+    expect(found.forward).toEqual(forward)
+    expect(found.backward).toEqual(backward(T, 2))
+    expect(found.update).toEqual({ multiplications: 3 * weights, additions: 3 * weights, spikeOperations: 0 })
+  })
+  test("slttk(2) pays for two trained steps", () => {
+    const found = cost(Policy.slttK(2))
+    expect(found.forward).toEqual(forward)
+    expect(found.backward).toEqual(backward(2, 2))
+  })
+  test("bptt pays for the way through time too: 4 operations for each neuron", () => {
+    const found = cost(Policy.bptt)
+    expect(found.forward).toEqual(forward)
+    expect(found.backward).toEqual(backward(T, 4))
+  })
+
+  /** Bytes of float32 numbers, and of rows of 1,000 spikes; every buffer takes whole lines of 64 bytes. */
+  const floats = (count: number) => Math.ceil((4 * count) / 64) * 64
+  const spikes = N * 4 * Math.ceil(1000 / 32)
+  const parameters = floats(4000) + floats(1000) + floats(hidden) + floats(1000) + floats(out) + floats(10)
+  const kept = {
+    parameter: parameters,
+    gradient: parameters,
+    optimizer: parameters,
+    statistic: 0,
+    // The image, the labels, the hyperparameters; the outputs, the metrics.
+    input: floats(N * 4) + floats(N) + floats(3),
+    metric: floats(N * 10) + floats(3),
+  }
+  test("sltt keeps one potential for each neuron and no residual, whatever T is", () => {
+    expect(cost(Policy.sltt).bytesByKind).toEqual({
+      ...kept,
+      state: 2 * floats(N * 1000),
+      // The gradient of the first layer's output, summed over time.
+      accumulator: floats(N * 1000),
+      residual: 0,
+      // At the peak: the first layer's output, two gradients and the spikes between them.
+      scratch: 3 * floats(N * 1000) + spikes,
+    })
+    const peak = (T: number) => costOf(Models.mlp(10), [4], Policy.sltt, N, T).peakBytes
+    expect(peak(60)).toBe(peak(1))
+  })
+  test("bptt keeps potentials, spikes and logits of all T steps, and a gradient through time for each neuron", () => {
+    const { bytesByKind, peakBytes } = cost(Policy.bptt)
+    expect(bytesByKind).toEqual({
+      ...kept,
+      state: 2 * T * floats(N * 1000),
+      accumulator: 3 * floats(N * 1000),
+      residual: 2 * T * spikes + T * floats(N * 10),
+      scratch: 3 * floats(N * 1000),
+    })
+    expect(peakBytes).toBe(Object.values(bytesByKind).reduce((sum, bytes) => sum + bytes))
+  })
+})
+
+describe("conv of 8×8 images of 2 channels and 10 classes, batch 3, one image for 4 time steps", () => {
+  const N = 3
+  const T = 4
+  const cost = (policy: Policy.Policy) => costOf(Models.conv(10), [8, 8, 2], policy, N, T)
+  /** Multiply-accumulates of the two convolutions and of the read-out. */
+  const first = N * 64 * (9 * 2 * 32)
+  const second = N * 16 * (9 * 32 * 64)
+  const readOut = N * 4 * 64 * 10
+  /** Neurons of the two layers, and the pixels that each pool leaves. */
+  const neurons = [N * 64 * 32, N * 16 * 64] as const
+  const pooled = [N * 16 * 32, N * 4 * 64] as const
+  const allNeurons = neurons[0] + neurons[1]
+  const allPooled = pooled[0] + pooled[1]
+  const logits = N * 10
+
+  test("forward: pools add spikes, and what they give is real to the layer behind", () => {
+    expect(cost(Policy.sltt).forward).toEqual({
+      multiplications: first + T * (allNeurons + allPooled + second + readOut + 2 * logits),
+      additions:
+        first + neurons[0] + T * (2 * allNeurons + second + neurons[1] + readOut + logits + 4 * logits + allNeurons),
+      spikeOperations: T * 4 * allPooled,
+    })
+  })
+  const backward = (steps: number, neuron: number, recomputed: number) => ({
+    multiplications:
+      steps * (3 * logits + 2 * readOut + 2 * second + allPooled + neuron * allNeurons + recomputed * allPooled) +
+      first,
+    additions:
+      steps * (4 * logits + 2 * readOut + logits + 2 * second + neurons[1] + 4 * allPooled + neuron * allNeurons) +
+      first +
+      neurons[0],
+    spikeOperations: steps * recomputed * 4 * allPooled,
+  })
+  test("backward of sltt and slttk(1)", () => {
+    expect(cost(Policy.sltt).backward).toEqual(backward(T, 2, 0))
+    expect(cost(Policy.slttK(1)).backward).toEqual(backward(1, 2, 0))
+  })
+  test("bptt pools again in its backward steps rather than keep what the pools gave", () => {
+    expect(cost(Policy.bptt).backward).toEqual(backward(T, 4, 1))
+  })
+})
+
+test("inference costs no backward and no update", () => {
+  const graph = Graph.makeUnsafe([4], Models.mlp(10))
+  const none = { multiplications: 0, additions: 0, spikeOperations: 0 }
+  const found = Program.cost(Effect.runSync(Program.compileInference(graph, { batchSize: 1, timeSteps: 2 })))
+  expect(found.backward).toEqual(none)
+  expect(found.update).toEqual(none)
+  expect(found.forward.spikeOperations).toBe(2 * 1_010_000)
+  expect(found.bytesByKind.gradient + found.bytesByKind.optimizer).toBe(0)
+})
+
+test("bytes for people", () => {
+  expect([0, 999, 1234, 12_345, 1_234_567, 12_300_000_000].map(Program.formatBytes)).toEqual([
+    "0 B",
+    "999 B",
+    "1.23 KB",
+    "12.3 KB",
+    "1.23 MB",
+    "12.3 GB",
+  ])
+})

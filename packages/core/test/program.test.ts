@@ -1,0 +1,288 @@
+/** Programs: what is compiled, in which order it runs, how it prints, and what is no program. */
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import {
+  batchNorm,
+  conv2d,
+  defaultLoss,
+  dropout,
+  flatten,
+  Graph,
+  lif,
+  linear,
+  Optimizer,
+  Policy,
+  Program,
+  Steps,
+  scaledWeightStandardizedConv2d,
+} from "../src/index.ts"
+
+const graph = Graph.makeUnsafe(
+  [3],
+  Graph.sequential(linear({ features: 2, bias: false }), lif({ tau: 2 }), linear({ features: 2, bias: false })),
+)
+
+const options: Program.TrainingOptions = {
+  batchSize: 1,
+  timeSteps: 2,
+  encoding: "frames",
+  loss: defaultLoss,
+  optimizer: Optimizer.options("sgd"),
+}
+
+const compile = (policy: Policy.Policy, changed: Partial<Program.TrainingOptions> = {}, network = graph) =>
+  Effect.runSync(Program.compile(network, policy, { ...options, ...changed }))
+
+const refusal = (policy: Policy.Policy, changed: Partial<Program.TrainingOptions>) =>
+  Effect.runSync(
+    Program.compile(graph, policy, { ...options, ...changed }).pipe(
+      Effect.match({ onSuccess: () => "no error", onFailure: ({ _tag, message }) => `${_tag}: ${message}` }),
+    ),
+  )
+
+describe("compiling refuses", () => {
+  test("batches and times that are no counts", () => {
+    for (const count of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(refusal(Policy.sltt, { batchSize: count })).toBe(
+        `ProgramError: batch size ${count}: it must be a whole number, at least 1`,
+      )
+      expect(refusal(Policy.sltt, { timeSteps: count })).toBe(
+        `ProgramError: time steps ${count}: it must be a whole number, at least 1`,
+      )
+      const inference = Program.compileInference(graph, { batchSize: count, timeSteps: 1 })
+      expect(Effect.runSync(Effect.flip(inference)).message).toStartWith(`batch size ${count}`)
+    }
+  })
+  test("policies that train more steps than there are", () => {
+    expect(refusal(Policy.slttK(3), {})).toBe(
+      "PolicyError: policy slttk(3): it trains 3 of 2 time steps; choose from 1 to 2",
+    )
+  })
+})
+
+describe("schedules", () => {
+  /** `begin`, `train 0`, … */
+  const calls = (policy: Policy.Policy, timeSteps: number, trained: ReadonlyArray<number>) =>
+    Program.schedule(compile(policy, { timeSteps }), trained).map(({ segment, t }) =>
+      ["begin", "end", "update"].includes(segment) ? segment : `${segment} ${t}`,
+    )
+  test("sltt trains each step as soon as it has run", () => {
+    expect(calls(Policy.sltt, 3, [0, 1, 2])).toEqual(["begin", "train 0", "train 1", "train 2", "end", "update"])
+  })
+  test("slttk runs the others forward only", () => {
+    expect(calls(Policy.slttK(2), 4, [1, 3])).toEqual([
+      "begin",
+      "forward 0",
+      "train 1",
+      "forward 2",
+      "train 3",
+      "end",
+      "update",
+    ])
+  })
+  test("bptt goes forward and then back", () => {
+    expect(calls(Policy.bptt, 3, [0, 1, 2])).toEqual([
+      "begin",
+      "keep 0",
+      "keep 1",
+      "keep 2",
+      "beginBackward 2",
+      "backward 2",
+      "backward 1",
+      "backward 0",
+      "end",
+      "update",
+    ])
+  })
+  test("bptt on some steps keeps up to the last of them and goes back through those without a loss", () => {
+    const policy = Policy.bptt.pipe(
+      Policy.trainOn(
+        Steps.custom(
+          "first and third",
+          () => 2,
+          () => Effect.succeed([0, 2]),
+        ),
+      ),
+    )
+    expect(calls(policy, 4, [0, 2])).toEqual([
+      "begin",
+      "keep 0",
+      "keep 1",
+      "keep 2",
+      "forward 3",
+      "beginBackward 2",
+      "backward 2",
+      "backwardThrough 1",
+      "backward 0",
+      "end",
+      "update",
+    ])
+  })
+  test("tbptt goes back at the end of each window, the last of which may be shorter", () => {
+    expect(calls(Policy.tbptt(2), 3, [0, 1, 2])).toEqual([
+      "begin",
+      "keep 0",
+      "keep 1",
+      "beginBackward 1",
+      "backward 1",
+      "backward 0",
+      "keep 2",
+      "beginBackward 2",
+      "backward 2",
+      "end",
+      "update",
+    ])
+  })
+  test("inference only goes forward", () => {
+    const program = Effect.runSync(Program.compileInference(graph, { batchSize: 1, timeSteps: 2 }))
+    expect(Program.schedule(program, []).map(({ segment }) => segment)).toEqual(["begin", "forward", "forward"])
+  })
+})
+
+describe("what does not change over time", () => {
+  const kernelsIn = (program: Program.Program, segment: Program.SegmentName) =>
+    program.segments[segment].map(({ kernel }) => kernel).filter((kernel) => kernel !== "zero")
+  const network = Graph.makeUnsafe(
+    [4, 4, 1],
+    Graph.sequential(
+      conv2d({ channels: 2, kernelSize: 3, bias: false }),
+      batchNorm(),
+      lif(),
+      scaledWeightStandardizedConv2d({ channels: 2, kernelSize: 2, bias: false }),
+      lif(),
+      dropout(0.5),
+      flatten(),
+      linear({ features: 2, bias: false }),
+    ),
+  )
+  test("with one image, runs once: all before the first neuron, standardised weights, dropout's mask", () => {
+    const program = compile(Policy.sltt, { encoding: "static", timeSteps: 5 }, network)
+    expect(kernelsIn(program, "begin")).toEqual([
+      "conv2d.forward",
+      "batchNorm.forward",
+      "weightStandardization.forward",
+      "dropout.mask",
+    ])
+    expect(kernelsIn(program, "end")).toEqual([
+      "weightStandardization.backward",
+      "batchNorm.backward",
+      "conv2d.weightGradient",
+    ])
+    // One run moves the running statistics as often as the steps would have.
+    expect(program.segments.begin.find(({ kernel }) => kernel === "batchNorm.forward")?.attributes).toEqual({
+      updates: 5,
+    })
+  })
+  test("with frames, weights and masks alone", () => {
+    const program = compile(Policy.sltt, {}, network)
+    expect(kernelsIn(program, "begin")).toEqual(["weightStandardization.forward", "dropout.mask"])
+    expect(program.segments.train.find(({ kernel }) => kernel === "batchNorm.forward")?.attributes).toEqual({
+      updates: 1,
+    })
+  })
+  test("stays in the loop where hoisting is off, but for the mask that all steps share", () => {
+    expect(kernelsIn(compile(Policy.sltt, { encoding: "static", hoist: false }, network), "begin")).toEqual([
+      "dropout.mask",
+    ])
+  })
+})
+
+test("a program prints as its instructions, then its memory", () => {
+  expect(Program.format(compile(Policy.sltt)).split("\n")).toEqual([
+    "begin:",
+    "  zero target=metrics",
+    "  zero target=outputs",
+    "  zero target=state/1[t−1]",
+    "  zero target=gradient/0.weight",
+    "  zero target=gradient/2.weight",
+    "train:",
+    "  linear.forward x=input weight=parameter/0.weight y=train/0",
+    "  neuron.forward x=train/0 before=state/1[t−1] membrane=state/1 spikes=train/1",
+    "  linear.forward x=train/1 weight=parameter/2.weight y=train/2",
+    "  loss.forward logits=train/2 labels=labels metrics=metrics outputs=outputs",
+    "  spikes.rate spikes=train/1 metrics=metrics",
+    "  loss.backward logits=train/2 labels=labels logitsGradient=train/gradient/2",
+    "  linear.inputGradient outputGradient=train/gradient/2 weight=parameter/2.weight inputGradient=train/gradient/1",
+    "  linear.weightGradient x=train/1 outputGradient=train/gradient/2 weightGradient+=gradient/2.weight",
+    "  neuron.backward membrane=state/1 outputGradient=train/gradient/1 inputGradient=train/gradient/0",
+    "  linear.weightGradient x=input outputGradient=train/gradient/0 weightGradient+=gradient/0.weight",
+    "update:",
+    "  optimizer.sgd parameter=parameter/0.weight gradient=gradient/0.weight hyperparameters=hyperparameters velocity=optimizer/velocity/0.weight",
+    "  optimizer.sgd parameter=parameter/2.weight gradient=gradient/2.weight hyperparameters=hyperparameters velocity=optimizer/velocity/2.weight",
+    "parameter             0       64 B  parameter/0.weight float32 [3, 2]",
+    "parameter            64       64 B  parameter/2.weight float32 [2, 2]",
+    "gradient            128       64 B  gradient/0.weight float32 [3, 2]",
+    "gradient            192       64 B  gradient/2.weight float32 [2, 2]",
+    "optimizer           256       64 B  optimizer/velocity/0.weight float32 [3, 2]",
+    "optimizer           320       64 B  optimizer/velocity/2.weight float32 [2, 2]",
+    "input               384       64 B  input float32 [1, 3]",
+    "input               448       64 B  labels float32 [1]",
+    "input               512       64 B  hyperparameters float32 [3]",
+    "metric              576       64 B  outputs float32 [1, 2]",
+    "metric              640       64 B  metrics float32 [2]",
+    "state               704       64 B  state/1 float32 [1, 2]",
+    "scratch             768       64 B  train/0 float32 [1, 2]",
+    "scratch             832       64 B  train/1 spikes [1, 2]",
+    "scratch             768       64 B  train/2 float32 [1, 2]",
+    "scratch             896       64 B  train/gradient/2 float32 [1, 2]",
+    "scratch             768       64 B  train/gradient/1 float32 [1, 2]",
+    "scratch             832       64 B  train/gradient/0 float32 [1, 2]",
+  ])
+})
+
+test("buffers of several time steps print their number", () => {
+  const lines = Program.format(compile(Policy.bptt)).split("\n")
+  expect(lines).toContain("state               768      128 B  state/1 float32 [1, 2] ×2")
+  expect(lines).toContain("input               384      128 B  input float32 [1, 3] ×2")
+})
+
+describe("defects of a program that was changed", () => {
+  const program = compile(Policy.sltt)
+  const buffer = (name: string) => program.buffers.findIndex((each) => each.name === name)
+  const withBuffer = (name: string, changed: Partial<Program.Buffer>): Program.Program => ({
+    ...program,
+    buffers: program.buffers.map((each) => (each.name === name ? { ...each, ...changed } : each)),
+  })
+  const withInstruction = (i: number, changed: Partial<Program.Instruction>): Program.Program => ({
+    ...program,
+    segments: {
+      ...program.segments,
+      train: program.segments.train.map((each, k) => (k === i ? { ...each, ...changed } : each)),
+    },
+  })
+  const [first, second] = program.segments.train as [Program.Instruction, Program.Instruction]
+  const defectsOf = (changed: Program.Program) => Program.defects(changed)
+  test("the program as it was has none", () => {
+    expect(defectsOf(program)).toEqual([])
+    expect(Effect.runSync(Program.check(program))).toBe(program)
+  })
+  test("buffers outside the arena or over each other", () => {
+    expect(defectsOf(withBuffer("train/gradient/2", { offset: 900 }))).toEqual([
+      "train/gradient/2 lies outside the arena",
+    ])
+    expect(defectsOf(withBuffer("input", { offset: -64 }))).toContain("input lies outside the arena")
+    expect(defectsOf(withBuffer("labels", { offset: 384 }))).toEqual([
+      "input and labels are alive together and overlap",
+    ])
+    expect(defectsOf(withBuffer("input", { stride: 8 }))).toEqual(["the slots of input overlap"])
+  })
+  test("instructions that nobody knows, or that lack an operand or have one too many", () => {
+    const { x: _, ...without } = first.operands
+    expect(defectsOf(withInstruction(0, { kernel: "none" }))[0]).toBe("train: there is no kernel none")
+    expect(defectsOf(withInstruction(0, { operands: without }))).toEqual(["train: linear.forward of 0: x is missing"])
+    expect(defectsOf(withInstruction(0, { operands: { ...first.operands, z: { buffer: 0 } } }))).toEqual([
+      "train: linear.forward has no operand z",
+    ])
+    expect(defectsOf(withInstruction(0, { operands: { ...first.operands, x: { buffer: 99 } } }))).toEqual([
+      "train: linear.forward of 0: x is buffer 99, which does not exist",
+    ])
+  })
+  test("a read before any write", () => {
+    const operands = { ...second.operands, x: { buffer: buffer("train/2") } }
+    expect(defectsOf(withInstruction(1, { operands }))).toEqual([
+      "train: neuron.forward of 1: x reads train/2 before anything wrote it",
+    ])
+    const failure = Effect.runSync(Effect.flip(Program.check(withInstruction(1, { operands }))))
+    expect(failure.message).toContain("before anything wrote it")
+  })
+})
