@@ -1,0 +1,286 @@
+/** Learning rates, accuracy, first weights, and the trainer. */
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import {
+  batchNorm,
+  conv2d,
+  defaultLoss,
+  dropout,
+  flatten,
+  Graph,
+  gain,
+  Key,
+  leakyReadout,
+  lif,
+  linear,
+  Optimizer,
+  Policy,
+  Program,
+  plif,
+  scaledWeightStandardizedConv2d,
+  Train,
+} from "../src/index.ts"
+import { expectNear, failure, onOracle } from "./support.ts"
+
+describe("learning rates", () => {
+  const rate = (schedule: Partial<Train.Schedule>, epoch: number) =>
+    Train.learningRate({ name: "constant", warmUp: 0, stepSize: 30, gamma: 0.1, ...schedule }, 0.2, epoch, 100)
+  test("constant", () => {
+    expect([0, 33.3, 100].map((epoch) => rate({}, epoch))).toEqual([0.2, 0.2, 0.2])
+  })
+  test("step falls by γ every 30 epochs", () => {
+    expectNear(
+      [0, 29.9, 30, 59.9, 60, 90].map((epoch) => rate({ name: "step" }, epoch)),
+      [0.2, 0.2, 0.02, 0.02, 0.002, 0.0002],
+      1e-12,
+    )
+  })
+  test("cosine: half way it is half, at the end 0", () => {
+    expectNear(
+      [0, 100 / 3, 50, 200 / 3, 100].map((epoch) => rate({ name: "cosine" }, epoch)),
+      [0.2, 0.15, 0.1, 0.05, 0],
+      1e-12,
+    )
+  })
+  test("warm-up climbs from 0, and cosine begins behind it", () => {
+    const warm = { name: "cosine", warmUp: 20 } as const
+    expectNear(
+      [0, 5, 10, 20, 60, 100].map((epoch) => rate(warm, epoch)),
+      [0, 0.05, 0.1, 0.2, 0.1, 0],
+      1e-12,
+    )
+    expect(rate({ warmUp: 20 }, 10)).toBe(0.1)
+  })
+  test("a warm-up as long as the training never divides by nothing", () => {
+    expect(Train.learningRate({ name: "cosine", warmUp: 5, stepSize: 1, gamma: 1 }, 0.2, 5, 5)).toBe(0.2)
+  })
+})
+
+describe("accuracy", () => {
+  const outputs = Float32Array.of(
+    ...[1, 5, 2, 0], // label 1: first
+    ...[3, 1, 2, 9], // label 0: second
+    ...[4, 4, 0, 0], // label 0: a tie
+    ...[Number.NaN, 1, 2, 3], // label 0: NaN
+    ...[5, Number.NaN, 2, 3], // label 0, NaN ahead of it
+  )
+  const labels = Float32Array.of(1, 0, 0, 0, 0)
+  test("top-1 counts the largest alone; ties and NaN count against it", () => {
+    expect(Train.hits(outputs, labels, 1)).toBe(1)
+  })
+  test("top-2 and top-4", () => {
+    expect(Train.hits(outputs, labels, 2)).toBe(4)
+    expect(Train.hits(outputs, labels, 4)).toBe(5)
+  })
+  test("rows beyond the count are not looked at", () => {
+    expect([0, 1, 2, 3].map((count) => Train.hits(outputs, labels, 2, count))).toEqual([0, 1, 2, 3])
+  })
+})
+
+describe("first weights", () => {
+  const graph = Graph.makeUnsafe(
+    [8, 8, 4],
+    Graph.sequential(
+      conv2d({ channels: 64, kernelSize: 5 }),
+      batchNorm(),
+      plif({ tau: 3 }),
+      gain({ initial: 0.25 }),
+      scaledWeightStandardizedConv2d({ channels: 50, kernelSize: 4 }),
+      flatten(),
+      linear({ features: 500 }),
+    ),
+  )
+  const weights = Train.initialize(graph, Key.make(1))
+  const values = (name: string) => weights.get(name) as Float32Array
+  const extent = (name: string) => [Math.min(...values(name)), Math.max(...values(name))] as const
+  const deviation = (name: string) => {
+    const all = values(name)
+    return Math.sqrt(all.reduce((sum, value) => sum + value * value, 0) / all.length)
+  }
+  test("convolutions are uniform within ±1/√(inputs·kernel²)", () => {
+    expect(values("0.weight")).toHaveLength(6400)
+    const [least, most] = extent("0.weight")
+    expect(Math.max(-least, most)).toBeLessThanOrEqual(0.1)
+    expect(Math.min(-least, most)).toBeGreaterThan(0.0995)
+    expect(deviation("0.weight")).toBeCloseTo(0.1 / Math.sqrt(3), 2)
+    expect(Math.max(...values("0.bias").map(Math.abs))).toBeLessThanOrEqual(0.1)
+  })
+  test("linear layers are uniform within ±1/√inputs", () => {
+    const [least, most] = extent("6.weight")
+    const bound = 1 / Math.sqrt(50)
+    expect(Math.max(-least, most)).toBeLessThanOrEqual(Math.fround(bound))
+    expect(Math.min(-least, most)).toBeGreaterThan(0.99 * bound)
+  })
+  test("standardised convolutions are normal with deviation 1/√(inputs·kernel²)", () => {
+    // 51,200 numbers: the standard error of the deviation is 0.3 %.
+    expect(deviation("4.weight") * 32).toBeGreaterThan(0.98)
+    expect(deviation("4.weight") * 32).toBeLessThan(1.02)
+    expect([...values("4.gain")]).toEqual(Array(50).fill(1))
+    expect([...values("4.bias")]).toEqual(Array(50).fill(0))
+  })
+  test("normalisation starts at 1 and 0, statistics too, a gain and a learnt decay where they are told to", () => {
+    expect([...values("1.weight"), ...values("1.running_var")]).toEqual(Array(128).fill(1))
+    expect([...values("1.bias"), ...values("1.running_mean")]).toEqual(Array(128).fill(0))
+    expect([...values("3.gain")]).toEqual([0.25])
+    expect(values("2.w")[0]).toBeCloseTo(-Math.LN2, 6)
+  })
+  test("depend on the key and the parameter's own name, not on its neighbours", () => {
+    const other = Graph.makeUnsafe([50], Graph.named("6", linear({ features: 500 })))
+    expect(Train.initialize(other, Key.make(1)).get("6.weight")).toEqual(values("6.weight"))
+    expect(Train.initialize(other, Key.make(2)).get("6.weight")).not.toEqual(values("6.weight"))
+    expect([...values("0.bias")]).not.toEqual([...values("6.bias").subarray(0, 64)])
+  })
+})
+
+const net = (features: number) =>
+  Graph.makeUnsafe(
+    [3],
+    Graph.sequential(linear({ features }), batchNorm(), lif({ tau: 2 }), dropout(0.2), linear({ features: 2 })),
+  )
+
+const options = {
+  batchSize: 2,
+  timeSteps: 3,
+  loss: defaultLoss,
+  optimizer: Optimizer.options("sgd"),
+  key: Key.make(1),
+}
+
+const batch = { inputs: Float32Array.of(1, 2, 3, 3, 2, 1), labels: Float32Array.of(0, 1) }
+
+describe("the trainer", () => {
+  test("loses what it is to lose: the loss of one batch falls", async () => {
+    const losses = await onOracle(
+      Effect.gen(function* () {
+        const trainer = yield* Train.make(net(16), Policy.sltt, options)
+        const steps = Array.from({ length: 30 }, (_, i) => trainer.step(batch, { update: i + 1, learningRate: 0.05 }))
+        return (yield* Effect.all(steps)).map(({ loss }) => loss)
+      }),
+    )
+    expect(losses.at(-1)!).toBeLessThan(0.5 * losses[0]!)
+  })
+  test("a learning rate of 0 changes no weight", async () => {
+    await onOracle(
+      Effect.gen(function* () {
+        const trainer = yield* Train.make(net(4), Policy.sltt, options)
+        const before = yield* trainer.save
+        yield* trainer.step(batch, { update: 1, learningRate: 0 })
+        const after = yield* trainer.save
+        for (const [name, { values }] of after)
+          if (name.startsWith("parameter/") && !name.includes("running"))
+            expect(values).toEqual(before.get(name)!.values)
+        expect(after.get("parameter/1.running_mean")!.values).not.toEqual(
+          before.get("parameter/1.running_mean")!.values,
+        )
+      }),
+    )
+  })
+  test("saves parameters, statistics and the optimiser's state", async () => {
+    const tensors = await onOracle(Effect.flatMap(Train.make(net(4), Policy.sltt, options), ({ save }) => save))
+    const parameters = ["0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "4.bias"]
+    expect([...tensors.keys()].toSorted()).toEqual(
+      [
+        ...parameters.map((name) => `parameter/${name}`),
+        ...parameters.map((name) => `optimizer/velocity/${name}`),
+        "parameter/1.running_mean",
+        "parameter/1.running_var",
+      ].toSorted(),
+    )
+    expect(tensors.get("parameter/0.weight")!.shape).toEqual([3, 4])
+  })
+  test("reports firing rates by layer and the outputs' sum over time", async () => {
+    const result = await onOracle(
+      Effect.gen(function* () {
+        const graph = Graph.makeUnsafe([2], Graph.sequential(lif({ tau: 1 }), leakyReadout({ tau: 2 })))
+        const predictor = yield* Train.makePredictor(graph, { batchSize: 1, timeSteps: 3 })
+        return yield* predictor.predict(Float32Array.of(1.5, 0.5))
+      }),
+    )
+    // The first neuron fires at each step: its read-out is 1, 1.5, 1.75.
+    expect(result.firingRates).toHaveLength(1)
+    expectNear(result.firingRates, [0.5])
+    expect([...result.outputs]).toEqual([4.25, 0])
+  })
+})
+
+describe("tensors of another network are refused, with the tensor and both shapes named", () => {
+  const tensorsOf = (graph: Graph.Graph, optimizer = options.optimizer) =>
+    Effect.flatMap(Train.make(graph, Policy.sltt, { ...options, optimizer }), ({ save }) => save)
+  const loading = (change: (tensors: Map<string, { shape: ReadonlyArray<number>; values: Float32Array }>) => void) =>
+    failure(
+      Effect.gen(function* () {
+        const trainer = yield* Train.make(net(4), Policy.sltt, options)
+        const tensors = new Map(yield* trainer.save)
+        change(tensors)
+        yield* trainer.load(tensors)
+      }),
+    )
+  test("another width", async () => {
+    const message = await failure(
+      Effect.gen(function* () {
+        const trainer = yield* Train.make(net(4), Policy.sltt, options)
+        yield* trainer.load(yield* tensorsOf(net(5)))
+      }),
+    )
+    expect(message).toBe("parameter/0.weight is 3×5, but this network has it as 3×4")
+  })
+  test("a tensor that is missing, or one too many", async () => {
+    expect(await loading((tensors) => tensors.delete("parameter/4.bias"))).toBe(
+      "parameter/4.bias is missing; this network has it as 2",
+    )
+    expect(
+      await loading((tensors) => tensors.set("parameter/9.bias", { shape: [1], values: new Float32Array(1) })),
+    ).toBe("parameter/9.bias does not belong to this network")
+  })
+  test("the state of another optimiser", async () => {
+    const message = await failure(
+      Effect.gen(function* () {
+        const trainer = yield* Train.make(net(4), Policy.sltt, options)
+        yield* trainer.load(yield* tensorsOf(net(4), Optimizer.options("adam")))
+      }),
+    )
+    expect(message).toBe("optimizer/velocity/0.weight is missing; this network has it as 3×4")
+  })
+  test("nothing is changed by tensors that were refused", async () => {
+    await onOracle(
+      Effect.gen(function* () {
+        const trainer = yield* Train.make(net(4), Policy.sltt, options)
+        const before = yield* trainer.save
+        const wrong = new Map(
+          [...before].map(([name, { shape, values }]) => [name, { shape, values: values.map(() => 7) }]),
+        )
+        wrong.set("parameter/4.bias", { shape: [3], values: new Float32Array(3) })
+        yield* Effect.flip(trainer.load(wrong))
+        for (const [name, { values }] of yield* trainer.save) expect(values).toEqual(before.get(name)!.values)
+      }),
+    )
+  })
+  test("a predictor takes a trainer's parameters and leaves the rest, but not those of another network", async () => {
+    const predict = (features: number) =>
+      Effect.gen(function* () {
+        const predictor = yield* Train.makePredictor(net(4), { batchSize: 2, timeSteps: 3 })
+        yield* predictor.load(yield* tensorsOf(net(features)))
+        const name = Program.bufferNames.parameter("0.weight")
+        return [yield* predictor.executable.read(name), (yield* tensorsOf(net(features))).get(name)!.values] as const
+      })
+    const [taken, given] = await onOracle(predict(4))
+    expect(taken).toEqual(given)
+    expect(await failure(predict(6))).toBe("parameter/0.weight is 3×6, but this network has it as 3×4")
+  })
+})
+
+describe("data that do not fit", () => {
+  const step = (changed: Partial<Train.Batch>) =>
+    failure(
+      Effect.flatMap(Train.make(net(4), Policy.sltt, options), (trainer) =>
+        trainer.step({ ...batch, ...changed }, { update: 1, learningRate: 0.1 }),
+      ),
+    )
+  test("inputs and labels of another size", async () => {
+    expect(await step({ inputs: new Float32Array(3) })).toBe("backend oracle: input takes 6 values, not 3")
+    expect(await step({ labels: new Float32Array(3) })).toBe("backend oracle: labels takes 2 values, not 3")
+  })
+  test("a label that is no class ends in a loss that is not finite", async () => {
+    expect(await step({ labels: Float32Array.of(0, 2) })).toStartWith("the loss is not finite at update 1")
+  })
+})
