@@ -153,6 +153,16 @@ describe("a backend with one fault fails:", () => {
       })),
     ],
     [
+      "gradients are off by a thousandth",
+      "random networks 1",
+      backend(({ read }) => ({
+        read: (name, t) =>
+          Effect.map(read(name, t), (values) =>
+            name.startsWith("gradient/") ? values.map((value) => 1.001 * value) : values,
+          ),
+      })),
+    ],
+    [
       "trained steps run in another order",
       "perceptron, frames, bptt",
       backend(({ run }) => ({ run: (calls, frames) => run(calls.toReversed(), frames) })),

@@ -10,6 +10,7 @@ import type { Backend } from "../../backend/backend.ts"
 import { kernelCases } from "./kernel.ts"
 import { type Failure, type Lifecycle, lifecycleCases } from "./lifecycle.ts"
 import { programCases } from "./programs.ts"
+import { randomCases } from "./random.ts"
 
 export { ConformanceError } from "./compare.ts"
 export { layer as oracle } from "./oracle.ts"
@@ -28,5 +29,6 @@ export interface Case {
 export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
   ...kernelCases,
   ...programCases,
+  ...randomCases,
   ...lifecycleCases(options),
 ]

@@ -22,6 +22,10 @@ export interface Workload {
   }>
 }
 
+/** Draws with the random numbers of a key. */
+export const drawWith = <A, E, R>(key: Key.Key, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Random.Random, Key.generator(key))
+
 /** Weights large enough to make neurons fire, and inputs that leave none of them silent, from a seed. */
 export const workload = (
   graph: Graph,
@@ -49,28 +53,24 @@ export const workload = (
         ),
         labels: Key.uniform(Key.fold(own, "labels"), new Float32Array(batchSize)).map((u) => Math.floor(classes * u)),
         key: own,
-        trained:
-          mode === "inference"
-            ? []
-            : yield* draw(policy, timeSteps).pipe(
-                Effect.provideService(Random.Random, Key.generator(Key.fold(own, "steps"))),
-              ),
+        trained: mode === "inference" ? [] : yield* drawWith(Key.fold(own, "steps"), draw(policy, timeSteps)),
       })
     }
     return { parameters, batches }
   })
 
-/** Writes what a batch needs before it runs; `update` counts from 1. */
+/** Writes what a batch needs before it runs; `update` counts from 1, `keyOf` gives the random key of a buffer. */
 export const feed = (
   executable: Executable,
   { inputs, labels, key }: Workload["batches"][number],
   update: number,
+  keyOf: (buffer: string) => Key.Key = (buffer) => Key.fold(key, buffer),
 ): Effect.Effect<void, BackendError> =>
   Effect.gen(function* () {
     const { program } = executable
     for (const { name, elements } of program.buffers)
       if (elements === "words") {
-        const { hi, lo } = Key.fold(key, name)
+        const { hi, lo } = keyOf(name)
         yield* executable.write(name, Uint32Array.of(hi, lo))
       }
     if (program.optimizer)

@@ -1,0 +1,90 @@
+/** What PyTorch computed in float64, where its golden files lie beside the repository. */
+import { describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { CheckpointError, Safetensors } from "@spikeroute/core"
+import { Golden } from "@spikeroute/core/testing"
+import { Effect } from "effect"
+import { layer } from "../src/index.ts"
+
+const directory = join(import.meta.dirname, "../../../../../shared/golden/data")
+
+const read = (file: string) => Safetensors.decode(readFileSync(join(directory, file)), file)
+
+const verify = (file: Safetensors.TensorFile, name: string) =>
+  Effect.scoped(Golden.verify(file, name)).pipe(Effect.provide(layer))
+
+if (existsSync(directory)) {
+  const files = readdirSync(directory).filter((file) => file.endsWith(".safetensors"))
+
+  describe("golden files", () => {
+    for (const file of files)
+      test(file, async () => {
+        const errors = await Effect.runPromise(Effect.flatMap(read(file), (golden) => verify(golden, file)))
+        expect(errors).toEqual({
+          out: expect.any(Number),
+          gradients: expect.any(Number),
+          statistics: expect.any(Number),
+          spikesMismatched: 0,
+        })
+        // The oracle adds in float64: it is held to less than others.
+        expect(Math.max(errors.out, errors.gradients, errors.statistics)).toBeLessThan(1e-5)
+        expect(Golden.passes(errors)).toBe(true)
+      })
+  })
+
+  describe("a golden file with one change does not pass", () => {
+    const changed = async (file: string, name: string, change: (value: number) => number) => {
+      const golden = await Effect.runPromise(read(file))
+      const { shape, values } = golden.tensors.get(name)!
+      const next = values.slice()
+      next[0] = change(next[0]!)
+      const tensors = new Map([...golden.tensors, [name, { shape, values: next }]])
+      const errors = await Effect.runPromise(verify({ ...golden, tensors }, file))
+      expect(Golden.passes(errors)).toBe(false)
+      return errors
+    }
+    test("of an output", async () => {
+      const errors = await changed("mlp-triangle-bptt.safetensors", "out", (value) => value + 0.1)
+      expect(errors.out).toBeGreaterThan(1e-3)
+      expect(errors.gradients).toBeLessThan(1e-5)
+    })
+    test("of a spike", async () => {
+      const errors = await changed("mlp-triangle-bptt.safetensors", "spikes.0", (value) => 1 - value)
+      expect(errors.spikesMismatched).toBe(1)
+    })
+    test("of a gradient", async () => {
+      const errors = await changed("conv-sigmoid-sltt.safetensors", "grad.8.weight", (value) => value + 1)
+      expect(errors.gradients).toBeGreaterThan(1e-3)
+    })
+    test("of a running statistic", async () => {
+      const errors = await changed("conv-sigmoid-sltt.safetensors", "after.1.running_mean", (value) => value + 1)
+      expect(errors.statistics).toBeGreaterThan(1e-3)
+    })
+    test("of the route", async () => {
+      const golden = await Effect.runPromise(read("mlp-triangle-bptt.safetensors"))
+      const metadata = { ...golden.metadata, route: "sltt" }
+      const errors = await Effect.runPromise(verify({ ...golden, metadata }, "mlp"))
+      expect(errors.out).toBeLessThan(1e-5)
+      expect(errors.gradients).toBeGreaterThan(1e-2)
+    })
+  })
+}
+
+describe("a file that is no golden file is refused, and says why", () => {
+  const refusal = async (file: Safetensors.TensorFile) => {
+    const error = await Effect.runPromise(Effect.flip(verify(file, "x.safetensors")))
+    expect(error).toBeInstanceOf(CheckpointError)
+    return error.message
+  }
+  const metadata = { net: "mlp", tau: "2", surrogate: "triangle", route: "sltt", loss_lambda: "0.05" }
+  test("without a network, with an unknown surrogate, without data", async () => {
+    const tensors = new Map()
+    expect(await refusal({ tensors, metadata: {} })).toBe("x.safetensors: no golden file: its network is not named")
+    expect(await refusal({ tensors, metadata: { ...metadata, net: "vgg" } })).toContain("its network is vgg")
+    expect(await refusal({ tensors, metadata: { ...metadata, surrogate: "step" } })).toBe(
+      "x.safetensors: its surrogate is step",
+    )
+    expect(await refusal({ tensors, metadata })).toBe("x.safetensors: it has no tensor input")
+  })
+})
