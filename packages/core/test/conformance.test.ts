@@ -186,6 +186,6 @@ describe("a backend with one fault fails:", () => {
       name.startsWith("memory: a closed scope"),
     )
     const { message } = await Effect.runPromise(found!.run.pipe(Effect.flip, Effect.provide(leaking)))
-    expect(message).toBe("ten scopes later the backend holds 11 instead of 1")
+    expect(message).toBe("five scopes later the backend holds 6 instead of 1")
   })
 })

@@ -74,3 +74,13 @@ export const expectEqual = (
       expected.every((value, i) => value === actual[i] || (Number.isNaN(value) && Number.isNaN(actual[i]))),
     `${what} is not the same: ${worst(expected, actual)}`,
   )
+
+/** Fails where a value is finite that must not be. */
+export const expectNotFinite = (
+  what: string,
+  expected: Float32Array,
+  actual: Float32Array,
+): Effect.Effect<void, ConformanceError> => {
+  const lost = expected.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(actual[i]))
+  return ensure(lost === -1, `${what}: element ${lost} is ${actual[lost]} instead of ${expected[lost]}`)
+}

@@ -20,6 +20,8 @@ export interface Example {
   readonly operands: Readonly<Record<string, Draw>>
   /** Two operands that are one buffer: the second is overwritten while the first is read. */
   readonly shared?: readonly [read: string, written: string]
+  /** What comes out not finite must not be finite, in whatever way; the rest is not compared. */
+  readonly loose?: true
 }
 
 const draw =

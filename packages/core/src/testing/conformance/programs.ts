@@ -35,14 +35,13 @@ const leastMargin = 1e-4
 
 const timeSteps = 4
 
+/** Whole and uneven windows, steps without a loss inside a window, windows without any. */
 const policies: ReadonlyArray<Policy.Policy> = [
   Policy.bptt,
-  Policy.tbptt(2),
   Policy.tbptt(3),
   Policy.sltt,
   Policy.slttK(2),
-  Policy.bptt.pipe(Policy.detach("reset")),
-  Policy.bptt.pipe(Policy.trainOn(Steps.every(2))),
+  Policy.bptt.pipe(Policy.detach("reset"), Policy.trainOn(Steps.every(2))),
   Policy.tbptt(3).pipe(
     Policy.trainOn(
       Steps.custom(
@@ -151,10 +150,12 @@ const training = (
       loss: losses[variant % losses.length] as Loss,
       optimizer: optimizers[variant % optimizers.length] as Optimizer.OptimizerOptions,
     }
-    const one = yield* compile(graph, policy, { ...options, batchSize: 1, hoist: false })
     const observed = yield* compile(graph, policy, { ...options, observe: neuronsOf(graph) })
     yield* Effect.scoped(batchwise(graph, policy, yield* compile(graph, policy, options)))
-    yield* Effect.scoped(batchwise(graph, policy, one))
+    if (encoding === "static") {
+      const inLoop = yield* compile(graph, policy, { ...options, batchSize: 1, hoist: false })
+      yield* Effect.scoped(batchwise(graph, policy, inLoop))
+    }
     yield* Effect.scoped(stepwise(graph, policy, observed))
   })
 
