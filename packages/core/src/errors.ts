@@ -70,14 +70,14 @@ export class CheckpointError extends Data.TaggedError("CheckpointError")<{
   }
 }
 
-/** Training came to a loss that is not a finite number. */
+/** Training came to a loss, or to weights, that are not finite. */
 export class NonFiniteLossError extends Data.TaggedError("NonFiniteLossError")<{
   /** The batch, counted from 1 over all epochs. */
   readonly update: number
-  /** The first layer of neurons, in order of execution, whose membrane is not finite. */
+  /** The first layer of neurons, in order of execution, whose membrane is not finite; of weights, the first tensor. */
   readonly layer: string
 }> {
   override get message(): string {
-    return `the loss is not finite at update ${this.update}; the first non-finite values are in ${this.layer}: lower the learning rate`
+    return `the loss or a weight is not finite at update ${this.update}: the first such values lie in ${this.layer}; lower the learning rate`
   }
 }

@@ -281,6 +281,6 @@ describe("data that do not fit", () => {
     expect(await step({ labels: new Float32Array(3) })).toBe("backend oracle: labels takes 2 values, not 3")
   })
   test("a label that is no class ends in a loss that is not finite", async () => {
-    expect(await step({ labels: Float32Array.of(0, 2) })).toStartWith("the loss is not finite at update 1")
+    expect(await step({ labels: Float32Array.of(0, 2) })).toStartWith("the loss or a weight is not finite at update 1")
   })
 })
