@@ -201,7 +201,7 @@ export interface Unrolled {
   readonly statistics: ReadonlyMap<string, ReadonlyArray<number>>
   /**
    * How near the network came to a jump: of a spike, of a rectangle's edge, between two candidates of a max pool; or batch norm
-   * to dividing rounding by rounding, where a channel hardly varies.
+   * to dividing rounding by rounding: where a channel varies, its deviation counts a five-hundredth.
    */
   readonly margin: number
 }
@@ -343,7 +343,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
               const center = mean(own)
               const squares = squaresAround(own, center)
               const deviation = Math.sqrt(tape.value(squares) / own.length)
-              if (deviation > 1e-9) margin = Math.min(margin, deviation)
+              if (deviation > 1e-7) margin = Math.min(margin, deviation / 500)
               const scale = tape.multiply(
                 tape.power(tape.add(tape.times(squares, 1 / own.length), tape.number(1e-5)), -1 / 2),
                 get(1).data[c]!,
@@ -364,10 +364,10 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
             return pooled(x, attributes, (elements) => tape.times(tape.sum(elements), attributes.kernelSize ** -2))
           case "maxPool":
             return pooled(x, attributes, (elements) => {
-              const best = elements.reduce((a, b) => (tape.value(b) > tape.value(a) + 1e-12 ? b : a))
+              const best = elements.reduce((a, b) => (tape.value(b) > tape.value(a) ? b : a))
               for (const element of elements) {
                 const gap = tape.value(best) - tape.value(element)
-                if (gap > 1e-12) margin = Math.min(margin, gap)
+                if (gap > 0) margin = Math.min(margin, gap)
               }
               return best
             })

@@ -42,6 +42,7 @@ import {
   scaledWeightStandardizedConv2d,
 } from "../layers.ts"
 import type { Loss } from "../loss.ts"
+import { forEachInWindow, slidingRange } from "../ops/pixels.ts"
 import * as Optimizer from "../optimizers/index.ts"
 import * as Policy from "../policies/policy.ts"
 import * as Steps from "../policies/steps.ts"
@@ -407,8 +408,8 @@ export const policyOf = ({ detached, window, steps }: Choice, timeSteps: number)
 
 /**
  * How far a workload stays from jumps, on the backend at hand: the smallest distance of a membrane from its threshold and from the
- * edge of a rectangle surrogate, of two different values that a max pool may compare, and the smallest deviation of a channel that
- * batch norm divides by. Channels that do not vary at all, and values that are the same, do no harm.
+ * edge of a rectangle surrogate, of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
+ * of a channel, as batch norm divides rounding by it. Channels that do not vary at all, and values that are the same, do no harm.
  */
 export const margin = (
   workload: Workload,
@@ -455,23 +456,39 @@ export const margin = (
         const name = source(node)
         const buffer = name === Graph.inputName ? bufferNames.input : bufferNames.value(name)
         const values = yield* executable.read(buffer, call.t)
-        const distances =
-          node.op === "maxPool" ? gaps(values) : deviations(values, graph.types.get(node.name)?.shape.at(-1) as number)
-        for (const distance of distances) if (distance > 1e-9) least = Math.min(least, distance)
+        const [from, to] = [node.inputs[0] as string, node.name].map((value) => [
+          workload.batchSize,
+          ...(graph.types.get(value)?.shape ?? []),
+        ]) as [Array<number>, Array<number>]
+        least = Math.min(
+          least,
+          node.op === "maxPool"
+            ? leastGap(values, from, to, node.attributes as unknown as Window)
+            : leastDeviation(values, to.at(-1) as number) / 500,
+        )
       }
     }
     return least
   })
 
-const gaps = (values: Float32Array): ReadonlyArray<number> => {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted.slice(1).map((value, i) => value - sorted[i]!)
+/** Between the largest value of a window and any smaller one in it. */
+const leastGap = (
+  values: Float32Array,
+  from: ReadonlyArray<number>,
+  to: ReadonlyArray<number>,
+  window: Window,
+): number => {
+  const windows = Array.from({ length: size(to) }, (): Array<number> => [])
+  forEachInWindow(from, to, slidingRange(window), (i, o) => windows[o]!.push(values[i]!))
+  return Math.min(...windows.flatMap((own) => own.map((value) => Math.max(...own) - value)).filter((gap) => gap > 0))
 }
 
-/** Standard deviations of the channels. */
-const deviations = (values: Float32Array, channels: number): ReadonlyArray<number> =>
-  Array.from({ length: channels }, (_, c) => {
+/** Of the channels that vary. */
+const leastDeviation = (values: Float32Array, channels: number): number => {
+  const deviations = Array.from({ length: channels }, (_, c) => {
     const own = [...values].filter((_, i) => i % channels === c)
     const mean = own.reduce((sum, value) => sum + value, 0) / own.length
     return Math.sqrt(own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length)
   })
+  return Math.min(...deviations.filter((deviation) => deviation > 1e-7))
+}
