@@ -28,16 +28,26 @@ const rows = (signal: (time: number) => number, changes: Partial<Camera.CameraOp
 }
 
 describe("the simulated camera", () => {
-  test("sends an event for every threshold's worth of change, evenly in time on a ramp", () => {
-    const up = rows((time) => 2 * time)
-    expect(up.length).toBe(8)
-    expect(up.every(({ x, p }) => x === 0 && p === 1)).toBe(true)
-    up.slice(1).forEach(({ t }, i) => {
-      expect(Math.abs(t - (up[i]?.t ?? 0) - 125)).toBeLessThanOrEqual(1)
-    })
-    const down = rows((time) => -2 * time)
-    expect(down.length).toBe(8)
-    expect(down.every(({ p }) => p === 0)).toBe(true)
+  test("sends an event for every threshold's worth of a steady change, evenly in time", () => {
+    // The ramp is under way before and after the recording: 2 ⁄ 0.25 = 8 events, 125 µs apart.
+    for (const [slope, polarity] of [
+      [2, 1],
+      [-2, 0],
+    ] as const) {
+      const events = rows((time) => slope * time, { lead: 4 })
+      expect(events.map(({ x, p }) => [x, p])).toEqual(new Array(8).fill([0, polarity]))
+      events.slice(1).forEach(({ t }, i) => {
+        expect(Math.abs(t - (events[i]?.t ?? 0) - 125)).toBeLessThanOrEqual(1)
+      })
+    }
+  })
+
+  test("a pixel whose brightness turns has to come back from the last crossing first", () => {
+    // Watched backwards, the ramp falls to 0 and leaves the reference less than a threshold above it.
+    const [first, ...others] = rows((time) => 2 * time)
+    expect(first?.t).toBeGreaterThan(125)
+    expect(first?.t).toBeLessThan(250)
+    expect(others.length).toBe(6)
   })
 
   test("sends nothing where nothing changes, or too little", () => {

@@ -12,9 +12,9 @@ import { type Checksum, download, type Progress } from "./download.ts"
 
 /** Where to look, and whether to fetch. */
 export interface LocateOptions {
+  /** A directory that holds the files; nothing is downloaded then. */
   readonly dataDir?: string | undefined
-  /** false: what is missing from the cache is an error. Default true. */
-  readonly download?: boolean | undefined
+  /** Called for every piece of a download that arrives. */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
 }
 
@@ -43,15 +43,21 @@ export const searched = Effect.fnUntraced(function* (dataset: string, options: L
   return [path.join(cache, "spikeroute", dataset)]
 })
 
-/** May missing files be downloaded? */
-export const mayDownload = (options: LocateOptions): boolean =>
-  options.dataDir === undefined && options.download !== false
+/** What to say where a file is not in the data directory. */
+export const advice = (url: string): string => `put it there, or name no data directory to have ${url} downloaded`
 
-/** What to say where a file is missing and may not be downloaded. */
-export const advice = (options: LocateOptions, urls: ReadonlyArray<string>): string =>
-  options.dataDir === undefined
-    ? `allow downloading, or fetch ${urls.join(", ")}`
-    : `put it there, or name no data directory to have ${urls.join(", ")} downloaded`
+/** The first of these names that there is in one of the directories. */
+export const find = Effect.fnUntraced(function* (directories: ReadonlyArray<string>, names: ReadonlyArray<string>) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  for (const directory of directories) {
+    for (const name of names) {
+      const candidate = path.join(directory, name)
+      if (yield* Effect.mapError(fs.exists(candidate), FileFailed.at(candidate))) return candidate
+    }
+  }
+  return undefined
+})
 
 /** The path of one file of `dataset`, downloaded if need be. */
 export const obtain: (
@@ -63,22 +69,12 @@ export const obtain: (
   file: RemoteFile,
   options: LocateOptions,
 ) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directories = yield* searched(dataset, options)
-  for (const directory of directories) {
-    for (const name of file.names) {
-      const candidate = path.join(directory, name)
-      if (yield* Effect.mapError(fs.exists(candidate), FileFailed.at(candidate))) return candidate
-    }
-  }
-  if (!mayDownload(options)) {
-    return yield* new MissingFile({
-      dataset,
-      wanted: file.names,
-      searched: directories,
-      advice: advice(options, [file.url]),
-    })
+  const found = yield* find(directories, file.names)
+  if (found !== undefined) return found
+  if (options.dataDir !== undefined) {
+    return yield* new MissingFile({ dataset, wanted: file.names, searched: directories, advice: advice(file.url) })
   }
   const target = path.join(directories[0] as string, file.names[0])
   yield* Effect.logInfo(`downloading ${file.url}`)

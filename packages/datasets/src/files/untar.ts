@@ -6,8 +6,9 @@ import { gunzip } from "../formats/bytes.ts"
 import { readBytes } from "./locate.ts"
 
 /**
- * Writes the plain files of `archive` whose base name matches to `directory`, under that base name: folders and
- * whatever a path may hold beside (`..`, a link) do not count. Each appears under its name only when whole.
+ * Makes `directory` of the plain files of `archive` whose base name matches, under that base name: folders and
+ * whatever a path may hold beside (`..`, a link) do not count. The directory appears only when it is whole, in place
+ * of one that there may be.
  */
 export const untar: (
   archive: string,
@@ -20,15 +21,22 @@ export const untar: (
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
+  const part = `${directory}.part`
+  const remove = (each: string) => fs.remove(each, { recursive: true, force: true })
   const bytes = yield* Effect.flatMap(readBytes(archive), (packed) => gunzip(archive, packed))
-  yield* Stream.make(bytes).pipe(
+  const unpack = Stream.make(bytes).pipe(
     Stream.pipeThroughChannel(Tar.decode()),
     Stream.runForEach((entry) => {
       const name = entry.header.path.split("/").at(-1) ?? ""
       if (entry.header.type !== "File" || !pattern.test(name)) return Effect.void
-      const file = path.join(directory, name)
-      return Stream.run(entry.body, fs.sink(`${file}.part`)).pipe(Effect.andThen(fs.rename(`${file}.part`, file)))
+      return Stream.run(entry.body, fs.sink(path.join(part, name)))
     }),
+  )
+  yield* remove(part).pipe(
+    Effect.andThen(fs.makeDirectory(part)),
+    Effect.andThen(unpack),
+    Effect.andThen(remove(directory)),
+    Effect.andThen(fs.rename(part, directory)),
     Effect.mapError((error) =>
       error._tag === "TarError"
         ? new MalformedFile({ file: archive, problem: `not a whole tar archive: ${error.message}` })

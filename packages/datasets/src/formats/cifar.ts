@@ -54,17 +54,3 @@ export const parseCifar = (
   }
   return Result.succeed({ shape: [side, side, 3], pixels, labels })
 }
-
-/** The images of several files as one set. */
-export const concatenate = (parts: ReadonlyArray<LabelledImages>): LabelledImages => {
-  const size = parts.reduce((sum, part) => sum + part.labels.length, 0)
-  const pixels = new Uint8Array(size * 3 * plane)
-  const labels = new Uint8Array(size)
-  let at = 0
-  for (const part of parts) {
-    pixels.set(part.pixels, at * 3 * plane)
-    labels.set(part.labels, at)
-    at += part.labels.length
-  }
-  return { shape: [side, side, 3], pixels, labels }
-}

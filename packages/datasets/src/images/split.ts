@@ -15,6 +15,21 @@ export interface LabelledImages {
   readonly labels: Uint8Array
 }
 
+/** The images of several files as one set; all have the shape of the first. */
+export const concatenate = (parts: readonly [LabelledImages, ...ReadonlyArray<LabelledImages>]): LabelledImages => {
+  const { shape } = parts[0]
+  const size = shape[0] * shape[1] * shape[2]
+  const labels = new Uint8Array(parts.reduce((count, part) => count + part.labels.length, 0))
+  const pixels = new Uint8Array(labels.length * size)
+  let at = 0
+  for (const part of parts) {
+    pixels.set(part.pixels, at * size)
+    labels.set(part.labels, at)
+    at += part.labels.length
+  }
+  return { shape, pixels, labels }
+}
+
 /** What happens to an image between the file and the batch. */
 export interface ImageSplitOptions {
   /** The pixel byte that stands for 1: 255 for most, 16 for optdigits. */

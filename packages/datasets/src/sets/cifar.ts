@@ -1,10 +1,10 @@
 /** CIFAR-10 and CIFAR-100 share everything but names and figures. */
-import { Effect, Path } from "effect"
-import { MissingFile } from "../errors.ts"
-import { advice, listMatching, mayDownload, obtain, type RemoteFile, readBytes, searched } from "../files/locate.ts"
+import { Array as Arr, Effect, Path } from "effect"
+import { MalformedFile, MissingFile } from "../errors.ts"
+import { advice, listMatching, obtain, type RemoteFile, readBytes, searched } from "../files/locate.ts"
 import { untar } from "../files/untar.ts"
-import { type CifarLayout, concatenate, parseCifar } from "../formats/cifar.ts"
-import { imageSplit } from "../images/split.ts"
+import { type CifarLayout, parseCifar } from "../formats/cifar.ts"
+import { concatenate, imageSplit } from "../images/split.ts"
 import { cutout, normalize, randomCrop, randomHorizontalFlip } from "../images/transforms.ts"
 import { compose } from "../transform.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -27,6 +27,12 @@ export interface CifarSource {
 // "data_batch_1.bin", or a part of it whose name says so: "data_batch_1.first4000.bin".
 const filePattern = (stem: string) => new RegExp(`^${stem}(\\.first\\d+)?\\.bin$`)
 
+/** Of a whole file and parts of it, the whole one, which comes first in order of name. */
+const withoutParts = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const whole = (file: string) => file.replace(/\.first\d+\.bin$/, ".bin")
+  return files.filter((file, i) => files.findIndex((other) => whole(other) === whole(file)) === i)
+}
+
 /**
  * The data set: static images [32, 32, 3], normalised for each channel. Training images are augmented as in SLTT's
  * CIFAR experiments: random crop with padding 4, cutout, horizontal flip.
@@ -36,33 +42,29 @@ export const cifarSource = (source: CifarSource): Source => {
   const layout = { labelBytes, classes: classNames.length }
   const either = new RegExp(`${filePattern(stems.train).source}|${filePattern(stems.test).source}`)
 
-  const find = Effect.fnUntraced(function* (stem: string, options: OpenOptions) {
-    const path = yield* Path.Path
-    const directories = (yield* searched(name, options)).flatMap((each) => [each, path.join(each, folder)])
+  const find = Effect.fnUntraced(function* (stem: string, directories: ReadonlyArray<string>) {
     for (const directory of directories) {
-      const files = yield* listMatching(directory, filePattern(stem))
-      if (files.length > 0) return { files, directories }
+      const files = withoutParts(yield* listMatching(directory, filePattern(stem)))
+      if (Arr.isReadonlyArrayNonEmpty(files)) return files
     }
-    return { files: [], directories }
+    return undefined
   })
 
   const read = Effect.fnUntraced(function* (stem: string, options: OpenOptions) {
-    let found = yield* find(stem, options)
-    if (found.files.length === 0 && mayDownload(options)) {
-      const packed = yield* obtain(name, archive, options)
-      yield* untar(packed, either, found.directories[0] as string)
-      found = yield* find(stem, options)
-    }
-    if (found.files.length === 0) {
+    const path = yield* Path.Path
+    const directories = (yield* searched(name, options)).flatMap((each) => [path.join(each, folder), each])
+    let files = yield* find(stem, directories)
+    if (files === undefined) {
       const wanted = [`${stem}.bin`]
-      return yield* new MissingFile({
-        dataset: name,
-        wanted,
-        searched: found.directories,
-        advice: advice(options, [archive.url]),
-      })
+      if (options.dataDir !== undefined) {
+        return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice: advice(archive.url) })
+      }
+      const packed = yield* obtain(name, archive, options)
+      yield* untar(packed, either, path.join(path.dirname(packed), folder))
+      files = yield* find(stem, directories)
+      if (files === undefined) return yield* new MalformedFile({ file: packed, problem: `it holds no ${wanted}` })
     }
-    const parts = yield* Effect.forEach(found.files, (file) =>
+    const parts = yield* Effect.forEach(files, (file) =>
       Effect.flatMap(readBytes(file), (bytes) => Effect.fromResult(parseCifar(file, bytes, layout))),
     )
     return concatenate(parts)

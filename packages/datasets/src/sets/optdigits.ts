@@ -1,18 +1,24 @@
-/** UCI optdigits: 5,620 handwritten digits of 8 × 8 (Alpaydin, Kaynak, 1998). */
-import { Effect } from "effect"
-import { obtain, readBytes } from "../files/locate.ts"
+/**
+ * UCI optdigits: 5,620 handwritten digits of 8 × 8 (Alpaydin, Kaynak, 1998).
+ *
+ * UCI's optdigits.tra holds 3,823 digits. Some copies keep 824 of them apart for validation, as optdigits.hol; where
+ * that file lies beside, its digits follow those of the .tra.
+ */
+import { Effect, Path } from "effect"
+import { find, obtain, readBytes } from "../files/locate.ts"
 import { parseOptdigits } from "../formats/optdigits.ts"
-import { imageSplit } from "../images/split.ts"
+import { concatenate, imageSplit } from "../images/split.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
 const name = "optdigits"
 const base = "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/"
 
-const read = Effect.fnUntraced(function* (file: string, options: OpenOptions) {
-  // UCI publishes no checksums: the reader's checks of every line must do.
-  const found = yield* obtain(name, { names: [file], url: `${base}${file}` }, options)
-  const text = new TextDecoder().decode(yield* readBytes(found))
-  return imageSplit(yield* Effect.fromResult(parseOptdigits(found, text)), { white: 16 })
+// UCI publishes no checksums: the reader's checks of every line must do.
+const locate = (file: string, options: OpenOptions) => obtain(name, { names: [file], url: `${base}${file}` }, options)
+
+const read = Effect.fnUntraced(function* (file: string) {
+  const text = new TextDecoder().decode(yield* readBytes(file))
+  return yield* Effect.fromResult(parseOptdigits(file, text))
 })
 
 const sample = {
@@ -27,8 +33,16 @@ export const optdigits: Source = {
   description: "handwritten digits, 8×8, 3,823 + 1,797",
   sample,
   open: Effect.fnUntraced(function* (options: OpenOptions) {
-    const train = yield* read("optdigits.tra", options)
-    const test = yield* read("optdigits.tes", options)
-    return { name, ...sample, train, test }
+    const path = yield* Path.Path
+    const tra = yield* locate("optdigits.tra", options)
+    const hol = yield* find([path.dirname(tra)], ["optdigits.hol"])
+    const train = [yield* read(tra), ...(hol === undefined ? [] : [yield* read(hol)])] as const
+    const test = yield* Effect.flatMap(locate("optdigits.tes", options), read)
+    return {
+      name,
+      ...sample,
+      train: imageSplit(concatenate(train), { white: 16 }),
+      test: imageSplit(test, { white: 16 }),
+    }
   }),
 }
