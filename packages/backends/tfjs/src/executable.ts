@@ -71,7 +71,7 @@ export const prepare = (
     ).pipe(Effect.map((machine) => machine.executable))
   })
 
-class Machine {
+export class Machine {
   private readonly slots: Array<Array<Tensor | undefined>>
   /** Buffers of raw words, which no tensor holds. */
   private readonly words = new Map<number, Uint32Array>()
@@ -215,13 +215,20 @@ class Machine {
     for (const { name, access, ref, buffer } of operands)
       given[name] = access === "read" || access === "update" ? this.load(ref, t) : { shape: buffer.shape }
     const made = run(tf, given, instruction.attributes)
-    for (const { name, access, ref } of operands) {
-      if (access === "read") continue
+    // A result may be what another operand holds: all are kept before the first takes a slot.
+    const kept = operands.map(({ name, access, ref, buffer }) => {
+      if (access === "read") return undefined
       const result = made[name]
       if (result === undefined) throw new Error(`nothing was made for ${name}`)
+      if (Shape.size(result.shape) !== Shape.size(buffer.shape))
+        throw new Error(`${name} was made as ${Shape.format(result.shape)}, not as ${Shape.format(buffer.shape)}`)
       const adds = access === "gradient" && ref.accumulate && this.slots[ref.buffer]?.[this.slotOf(ref, t)]
-      this.store(ref, t, tf.keep(adds ? tf.add(tf.flat(adds), tf.flat(result)) : result))
-    }
+      return tf.keep(adds ? tf.add(tf.flat(adds), tf.flat(result)) : result)
+    })
+    operands.forEach(({ ref }, i) => {
+      const tensor = kept[i]
+      if (tensor) this.store(ref, t, tensor)
+    })
   }
 
   /** Runs a kernel in JavaScript on the engine's own memory. */

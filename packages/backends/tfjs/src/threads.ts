@@ -95,5 +95,5 @@ export const loadThreaded = async (threads: number): Promise<WasmModule> => {
 /** The module with SIMD alone. */
 export const loadSingle = async (): Promise<WasmModule> => {
   const wasmBinary = readFileSync(join(folder(), "tfjs-backend-wasm-simd.wasm"))
-  return bridge(await evaluate("tfjs-backend-wasm-simd.js", 1)({ wasmBinary }))
+  return bridge(await evaluate("tfjs-backend-wasm.js", 1)({ wasmBinary }))
 }

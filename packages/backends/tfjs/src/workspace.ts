@@ -86,13 +86,11 @@ export class Workspace {
 
   add = (a: Tensor, b: Tensor | number): Tensor => this.binary("Add", a, b)
   sub = (a: Tensor | number, b: Tensor | number): Tensor => this.binary("Sub", a, b)
-  mul = (a: Tensor | number, b: Tensor): Tensor => this.binary("Multiply", a, b)
+  mul = (a: Tensor | number, b: Tensor): Tensor => (a === 1 ? b : this.binary("Multiply", a, b))
   div = (a: Tensor | number, b: Tensor | number): Tensor => this.binary("RealDiv", a, b)
-  minimum = (a: Tensor, b: number): Tensor => this.binary("Minimum", a, b)
-  maximum = (a: Tensor, b: number): Tensor => this.binary("Maximum", a, b)
-  /** 1 where the comparison holds, else 0. */
-  greaterEqual = (a: Tensor, b: Tensor | number): Tensor => this.number(this.binary("GreaterEqual", a, b))
-  lessEqual = (a: Tensor, b: Tensor | number): Tensor => this.number(this.binary("LessEqual", a, b))
+  clip = (x: Tensor, clipValueMin: number, clipValueMax: number): Tensor =>
+    this.call("ClipByValue", { x }, { clipValueMin, clipValueMax })
+  relu = (x: Tensor): Tensor => this.call("Relu", { x })
   equal = (a: Tensor, b: Tensor): Tensor => this.number(this.binary("Equal", a, b))
   abs = (x: Tensor): Tensor => this.call("Abs", { x })
   sign = (x: Tensor): Tensor => this.call("Sign", { x })
@@ -103,14 +101,34 @@ export class Workspace {
   sigmoid = (x: Tensor): Tensor => this.call("Sigmoid", { x })
   atan = (x: Tensor): Tensor => this.call("Atan", { x })
 
+  /** 1 where x > 0, else 0, and 0 where x is no number. */
+  positive(x: Tensor): Tensor {
+    // In WebAssembly comparisons are thirty times slower than this; its step function alone hands on what is no number.
+    if (this.engine.memory) return this.call("Step", { x: this.clip(x, 0, 1) }, { alpha: 0 })
+    return this.number(this.binary("Greater", x, 0))
+  }
+
   sum(x: Tensor, axis: number, keepDims = false): Tensor {
     return this.call("Sum", { x }, { axis: [axis], keepDims })
   }
 
-  /** The sum of all elements, row by row. */
+  /** The sum of all elements, as a scalar. */
   total(x: Tensor): Tensor {
+    const { memory } = this.engine
+    if (memory) return this.scalar(sum(memory(x)))
     const rows = this.reshape(x, x.shape[0] ?? 1, elements(x) / (x.shape[0] ?? 1))
     return this.sum(this.sum(rows, 1), 0)
+  }
+
+  /**
+   * The sum of all rows of a matrix. TensorFlow.js transposes the matrix for it, and adds in float32: where memory can be
+   * reached, one pass in JavaScript is faster and exact.
+   */
+  sumRows(x: Tensor): Tensor {
+    const { memory } = this.engine
+    if (!memory) return this.sum(x, 0)
+    const columns = x.shape[1] as number
+    return this.create([columns], Float32Array.from(sumRows(memory(x), columns)))
   }
 
   max(x: Tensor, axis: number): Tensor {
@@ -179,13 +197,33 @@ export class Workspace {
     return this.call(kernel, { a: this.operand(a), b: this.operand(b) })
   }
 
-  private operand(x: Tensor | number): Tensor {
-    return typeof x === "number" ? this.scalar(x) : x
-  }
-
   private number(x: Tensor): Tensor {
     return this.call("Cast", { x }, { dtype: "float32" })
   }
+
+  private operand(x: Tensor | number): Tensor {
+    return typeof x === "number" ? this.scalar(x) : x
+  }
+}
+
+/** Four sums side by side: one alone waits for each addition. */
+const sum = (values: Float32Array): number => {
+  const whole = values.length & ~3
+  let [a, b, c, d] = [0, 0, 0, 0]
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i]!
+    b += values[i + 1]!
+    c += values[i + 2]!
+    d += values[i + 3]!
+  }
+  for (let i = whole; i < values.length; i++) a += values[i]!
+  return a + b + (c + d)
+}
+
+const sumRows = (values: Float32Array, columns: number): Float64Array => {
+  const sums = new Float64Array(columns)
+  for (let i = 0; i < values.length; i += columns) for (let c = 0; c < columns; c++) sums[c]! += values[i + c]!
+  return sums
 }
 
 export const elements = ({ shape }: Tensor): number => shape.reduce((product, extent) => product * extent, 1)

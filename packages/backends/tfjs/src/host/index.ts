@@ -3,6 +3,7 @@
  * than the many passes of a composition, though each of those has SIMD and threads.
  */
 import { type AnyKernel, type KernelName, kernels } from "@spikeroute/core"
+import { maxPoolBackward } from "./max-pool.ts"
 
 /** Does what core's kernel of the same name does. */
 export type HostKernel = AnyKernel["run"]
@@ -16,6 +17,10 @@ export const everywhere: Readonly<Partial<Record<KernelName, HostKernel>>> = {
 
 /** Kernels that engines with reachable memory run in JavaScript. */
 export const inMemory: Readonly<Partial<Record<KernelName, HostKernel>>> = {
-  "maxPool.backward": reference("maxPool.backward"),
-  "averagePool.backward": reference("averagePool.backward"),
+  "maxPool.backward": maxPoolBackward as unknown as HostKernel,
+  // Tiny, and a composition of many steps.
+  "loss.forward": reference("loss.forward"),
+  "loss.backward": reference("loss.backward"),
+  "decay.forward": reference("decay.forward"),
+  "decay.backward": reference("decay.backward"),
 }

@@ -28,5 +28,5 @@ export const linearWeightGradient: Composition<Operands<"x" | "outputGradient", 
 
 /** Σ ∂y over every axis but the channels. */
 export const biasGradient: Composition<Operands<"outputGradient", "biasGradient">> = (tf, { outputGradient }) => ({
-  biasGradient: tf.sum(tf.rows(outputGradient), 0),
+  biasGradient: tf.sumRows(tf.rows(outputGradient)),
 })

@@ -9,8 +9,10 @@ interface Attributes extends Loss {
 }
 
 /** Softmax's numerators and denominators, the labels one-hot, and the differences from the target. */
-const evaluate = (tf: Workspace, logits: Tensor, labels: Tensor, { target }: Loss) => {
-  const [batch, classes] = logits.shape as [number, number]
+const evaluate = (tf: Workspace, values: Tensor, labels: Tensor, { target }: Loss) => {
+  const batch = elements(labels)
+  const classes = elements(values) / batch
+  const logits = tf.rows(values, classes)
   const numbers = tf.create(
     [1, classes],
     Float32Array.from({ length: classes }, (_, c) => c),
@@ -42,7 +44,7 @@ export const lossForward: Composition<Operands<"logits" | "labels" | "metrics" |
   const loss = tf.reshape(tf.div(tf.div(sum, batch), timeSteps), 1)
   return {
     metrics: tf.add(metrics, tf.pad(loss, [[0, elements(metrics) - 1]])),
-    outputs: tf.add(outputs, logits),
+    outputs: tf.add(tf.flat(outputs), tf.flat(logits)),
   }
 }
 
@@ -59,5 +61,5 @@ export const lossBackward: Composition<Operands<"logits" | "labels", "logitsGrad
 }
 
 export const accumulateOutputs: Composition<Operands<"logits" | "outputs", never>> = (tf, { logits, outputs }) => ({
-  outputs: tf.add(outputs, logits),
+  outputs: tf.add(tf.flat(outputs), tf.flat(logits)),
 })

@@ -2,6 +2,7 @@
 import type { Surrogate } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
+import { below } from "./rounding.ts"
 import { bind } from "./surrogates.ts"
 
 /** Core's attributes of a neuron. */
@@ -13,17 +14,8 @@ export interface Attributes {
   readonly decay?: number
 }
 
-/** The least float32 that is at least x: u ≥ x holds for the same float32 u. */
-export const roundUp = (x: number): number => {
-  const near = Math.fround(x)
-  if (near >= x) return near
-  const bits = new Int32Array(Float32Array.of(near).buffer)
-  bits[0]! += near >= 0 ? 1 : -1
-  return new Float32Array(bits.buffer)[0] as number
-}
-
 const fire = (tf: Workspace, u: Tensor, { threshold, surrogate, smooth }: Attributes): Tensor =>
-  smooth ? bind(surrogate).primitive(tf, tf.sub(u, threshold)) : tf.greaterEqual(u, roundUp(threshold))
+  smooth ? bind(surrogate).primitive(tf, tf.sub(u, threshold)) : tf.positive(tf.sub(u, below(threshold)))
 
 /** v, the potential after the reset. */
 const settle = (tf: Workspace, u: Tensor, attributes: Attributes): Tensor => {
@@ -66,13 +58,9 @@ export const neuronBackward: Composition<
   return {
     inputGradient: gradient,
     carry: carry && tf.mul(factor(tf, decay, attributes), gradient),
-    decayGradient:
-      decayGradient && before && tf.total(byRow(tf, gradient, settle(tf, tf.flat(before), attributes), membrane)),
+    decayGradient: decayGradient && before && tf.total(tf.mul(gradient, settle(tf, tf.flat(before), attributes))),
   }
 }
-
-/** a·b under the shape of `like`, to be summed. */
-const byRow = (tf: Workspace, a: Tensor, b: Tensor, like: Tensor): Tensor => tf.reshape(tf.mul(a, b), ...like.shape)
 
 export const decayForward: Composition<Operands<"w", "decay">> = (tf, { w }) => ({
   decay: tf.div(1, tf.add(tf.exp(w), 1)),

@@ -9,7 +9,7 @@ const standardizationEpsilon = 1e-4
 
 const count = ({ shape }: Tensor): number => shape[0] as number
 
-const mean = (tf: Workspace, rows: Tensor): Tensor => tf.div(tf.sum(rows, 0), count(rows))
+const mean = (tf: Workspace, rows: Tensor): Tensor => tf.div(tf.sumRows(rows), count(rows))
 
 const inverseRoot = (tf: Workspace, x: Tensor): Tensor => tf.div(1, tf.sqrt(x))
 
@@ -20,7 +20,7 @@ export const batchNormForward: Composition<
   const rows = tf.rows(x)
   const average = mean(tf, rows)
   const centered = tf.sub(rows, average)
-  const squares = tf.sum(tf.square(centered), 0)
+  const squares = tf.sumRows(tf.square(centered))
   const inverseDeviation = inverseRoot(tf, tf.add(tf.div(squares, count(rows)), epsilon))
   const y = tf.add(tf.mul(tf.mul(centered, inverseDeviation), weight), bias)
   const unbiased = tf.div(squares, Math.max(1, count(rows) - 1))
@@ -55,8 +55,8 @@ export const batchNormBackward: Composition<
 > = (tf, { x, weight, mean: average, inverseDeviation, outputGradient, inputGradient }) => {
   const normalized = tf.mul(tf.sub(tf.rows(x), average), inverseDeviation)
   const gradient = tf.rows(outputGradient)
-  const sum = tf.sum(gradient, 0)
-  const projection = tf.sum(tf.mul(gradient, normalized), 0)
+  const sum = tf.sumRows(gradient)
+  const projection = tf.sumRows(tf.mul(gradient, normalized))
   const parameters = { weightGradient: projection, biasGradient: sum }
   if (inputGradient === undefined) return parameters
   const common = tf.div(tf.add(sum, tf.mul(normalized, projection)), count(gradient))
@@ -71,7 +71,7 @@ const standardize = (tf: Workspace, weight: Tensor) => {
   const rows = tf.rows(weight)
   const fanIn = count(rows)
   const centered = tf.sub(rows, mean(tf, rows))
-  const variance = tf.div(tf.sum(tf.square(centered), 0), Math.max(1, fanIn - 1))
+  const variance = tf.div(tf.sumRows(tf.square(centered)), Math.max(1, fanIn - 1))
   const scale = inverseRoot(tf, tf.add(tf.mul(fanIn, variance), standardizationEpsilon))
   return { centered, scale, fanIn }
 }
@@ -87,7 +87,7 @@ export const weightStandardizationBackward: Composition<
   const { centered, scale, fanIn } = standardize(tf, weight)
   const standardized = tf.mul(centered, scale)
   const gradient = tf.rows(outputGradient)
-  const projection = tf.sum(tf.mul(gradient, standardized), 0)
+  const projection = tf.sumRows(tf.mul(gradient, standardized))
   const ratio = fanIn / Math.max(1, fanIn - 1)
   const radial = tf.mul(tf.mul(ratio, standardized), projection)
   return {

@@ -1,6 +1,7 @@
 /** Pools. Padding is made explicit: TensorFlow.js leaves it out of the mean, and core does not. */
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands, Target } from "./composition.ts"
+import { spread, surround } from "./spread.ts"
 
 interface Window {
   readonly kernelSize: number
@@ -31,15 +32,25 @@ export const averagePoolForward: Composition<Operands<"x", "y">, Window> = (tf, 
   y: tf.call("AvgPool", { x: framed(tf, x, window.padding) }, settings(window)),
 })
 
+/**
+ * Each input pixel gets the mean of the output gradients around it, spread apart by the stride. Where windows do not overlap
+ * that is a copy of one of them; sizes that are no power of two are left out, as the enlargement divides by them in float32.
+ */
 export const averagePoolBackward: Composition<Operands<"outputGradient", "inputGradient">, Window> = (
   tf,
   { outputGradient, inputGradient },
-  window,
+  { kernelSize, stride, padding },
 ) => {
-  const [batch, height, width, channels] = inputGradient.shape as unknown as Image
-  const input = tf.create([batch, height + 2 * window.padding, width + 2 * window.padding, channels])
-  const gradient = tf.call("AvgPoolGrad", { dy: outputGradient, input }, settings(window))
-  return { inputGradient: unframed(tf, gradient, window.padding, inputGradient) }
+  const [, height, width] = inputGradient.shape as unknown as Image
+  const [, rows, columns] = outputGradient.shape as unknown as Image
+  const tiled = kernelSize === stride && height === rows * stride && width === columns * stride
+  if (tiled && Number.isInteger(Math.log2(stride))) {
+    const images = tf.mul(1 / stride ** 2, outputGradient)
+    const attributes = { size: [height, width], alignCorners: false, halfPixelCenters: false }
+    return { inputGradient: tf.call("ResizeNearestNeighbor", { images }, attributes) }
+  }
+  const apart = surround(tf, spread(tf, outputGradient, stride), kernelSize, padding, inputGradient)
+  return { inputGradient: tf.call("AvgPool", { x: apart }, settings({ kernelSize, stride: 1, padding: 0 })) }
 }
 
 export const maxPoolForward: Composition<Operands<"x", "y">, Window> = (tf, { x }, window) => ({

@@ -1,6 +1,7 @@
 /** Surrogate gradients g(z) and their primitives G(z), as core defines them. */
 import type { Surrogate } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
+import { roundDown } from "./rounding.ts"
 
 type Options = Surrogate.SurrogateOptions
 
@@ -11,15 +12,16 @@ interface Composed<O> {
 
 const surrogates: { readonly [N in Options["name"]]: Composed<Extract<Options, { readonly name: N }>> } = {
   triangle: {
-    gradient: (tf, z, { alpha }) => tf.maximum(tf.sub(alpha, tf.mul(alpha * alpha, tf.abs(z))), 0),
+    gradient: (tf, z, { alpha }) => tf.relu(tf.sub(alpha, tf.mul(alpha * alpha, tf.abs(z)))),
     primitive: (tf, z, { alpha }) => {
-      const a = tf.minimum(tf.abs(tf.mul(alpha, z)), 1)
+      const a = tf.clip(tf.abs(tf.mul(alpha, z)), 0, 1)
       return tf.add(tf.mul(tf.sign(z), tf.sub(a, tf.mul(0.5, tf.square(a)))), 0.5)
     },
   },
   rectangle: {
-    gradient: (tf, z, { width }) => tf.div(tf.lessEqual(tf.abs(z), width / 2), width),
-    primitive: (tf, z, { width }) => tf.minimum(tf.maximum(tf.add(tf.div(z, width), 0.5), 0), 1),
+    gradient: (tf, z, { width }) =>
+      tf.sub(1 / width, tf.mul(1 / width, tf.positive(tf.sub(tf.abs(z), roundDown(width / 2))))),
+    primitive: (tf, z, { width }) => tf.clip(tf.add(tf.div(z, width), 0.5), 0, 1),
   },
   sigmoid: {
     gradient: (tf, z, { alpha }) => {
