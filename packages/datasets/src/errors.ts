@@ -42,7 +42,10 @@ export class MissingFile extends Data.TaggedError("MissingFile")<{
   }
 }
 
-/** A file does not hold what its format says; `offset` counts bytes from 0, `textLine` lines from 1 (errors of some engines have a `line` of their own). */
+/**
+ * A file does not hold what its format says; `offset` counts bytes from 0, `textLine` lines from 1 (errors of some
+ * engines have a `line` of their own).
+ */
 export class MalformedFile extends Data.TaggedError("MalformedFile")<{
   readonly file: string
   readonly offset?: number
@@ -56,6 +59,12 @@ export class MalformedFile extends Data.TaggedError("MalformedFile")<{
   }
 }
 
+/** "permission denied": what the system says went wrong, without its code and the path, which the message has anyway. */
+const reasonOf = ({ reason }: PlatformError.PlatformError): string => {
+  const system = /^E[A-Z]+: ([^,]+)/.exec(reason.cause instanceof Error ? reason.cause.message : "")?.[1]
+  return system ?? reason._tag.replaceAll(/(?<=.)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase()
+}
+
 /** The file system refused. */
 export class FileFailed extends Data.TaggedError("FileFailed")<{
   readonly file: string
@@ -63,7 +72,7 @@ export class FileFailed extends Data.TaggedError("FileFailed")<{
 }> {
   /** For `Effect.mapError`: names the file that was at stake. */
   static readonly at = (file: string) => (error: PlatformError.PlatformError) =>
-    new FileFailed({ file, problem: error.message.replaceAll("\n", " ") })
+    new FileFailed({ file, problem: reasonOf(error) })
 
   override get message() {
     return `${this.file}: ${this.problem}`

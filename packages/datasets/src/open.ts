@@ -37,7 +37,11 @@ export const open: (name: string, options: OpenOptions) => Effect.Effect<Dataset
   Effect.fnUntraced(function* (name: string, options: OpenOptions) {
     const { timeSteps } = options
     if (!Number.isSafeInteger(timeSteps) || timeSteps < 1) {
-      return yield* new InvalidOption({ option: "timeSteps", value: timeSteps, problem: "must be an integer above 0" })
+      return yield* new InvalidOption({
+        option: "timeSteps",
+        value: timeSteps,
+        problem: "must be an integer of at least 1",
+      })
     }
     const source = Object.hasOwn(datasets, name) ? datasets[name] : undefined
     if (source === undefined) {
