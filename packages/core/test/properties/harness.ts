@@ -32,6 +32,8 @@ export interface Trained {
 export interface Settings {
   readonly graph?: Graph.Graph
   readonly hoist?: boolean
+  /** Nodes whose output stays readable. */
+  readonly observe?: ReadonlyArray<string>
   /** The trained steps; by default those that the policy draws under the workload's seed. */
   readonly steps?: ReadonlyArray<number>
   readonly memory?: "arena" | "separate"
@@ -51,6 +53,7 @@ export const programOf = (workload: Arbitrary.Workload, policy: Policy.Policy, s
     Program.compile(settings.graph ?? Arbitrary.graphOf(workload), policy, {
       ...Arbitrary.optionsOf(workload),
       hoist: settings.hoist ?? true,
+      observe: settings.observe ?? [],
     }),
   )
 

@@ -33,6 +33,25 @@ test("one arena and memory of their own for all buffers give the same bits", () 
   )
 }, 60_000)
 
+test("observing nodes changes no bit", () => {
+  fc.assert(
+    fc.property(
+      anyProgram(),
+      fc.array(fc.boolean(), { minLength: 1, maxLength: 7 }),
+      ({ workload, policy, hoist }, pattern) => {
+        const { nodes } = Arbitrary.graphOf(workload)
+        const observe = nodes.map(({ name }) => name).filter((_, i) => pattern[i % pattern.length])
+        const plain = train(workload, policy, { hoist })
+        const observed = train(workload, policy, { hoist, observe })
+        expect(Program.defects(observed.program)).toEqual([])
+        expectSameBits(observed.gradients, plain.gradients)
+        expectSameForward(observed, plain)
+      },
+    ),
+    runs(300),
+  )
+}, 60_000)
+
 test("every program is well formed", () => {
   fc.assert(
     fc.property(anyProgram(), ({ workload, policy, hoist }) => {
