@@ -5,6 +5,7 @@
  * to it, all of them global. Here a tensor is a reference that its holder disposes of, and several engines live side by side.
  */
 import type { DataId, DataType, KernelBackend, KernelFunc, NamedAttrMap, TensorInfo } from "@tensorflow/tfjs-core"
+import type { Balance } from "./balance.ts"
 
 /** A reference to a tensor's data, under a shape. Several may refer to the same data. */
 export type Tensor = TensorInfo
@@ -46,6 +47,8 @@ export class Engine {
   readonly name: string
   readonly description: string
   readonly memory: ((tensor: Tensor) => Float32Array) | undefined
+  /** Times the runs where the number of threads can change. */
+  balance: Balance | undefined
   private readonly backend: KernelBackend
   private readonly registry: Registry
   private readonly registeredAs: string

@@ -1,8 +1,9 @@
 /** The table of engines: a line for each. TensorFlow.js itself is loaded when a line's `load` runs. */
+import { Balance } from "./balance.ts"
 import { Engine, type EngineOptions } from "./engine.ts"
 
 export interface LoadOptions {
-  /** Threads of the WebAssembly engine. Default: as many as the machine runs at once. */
+  /** Threads of the WebAssembly engine, 1 to 8. Default: as many as the machine runs at once, at most 4. */
   readonly threads?: number
 }
 
@@ -38,33 +39,42 @@ const wasm: Load = async ({ threads }) => {
   const core = await import("@tensorflow/tfjs-core")
   const tfjs = await import("@tensorflow/tfjs-backend-wasm")
   const { BackendWasm, getThreadsCount, setThreadsCount } = tfjs
-  let backend: InstanceType<typeof BackendWasm>
-  let note = ""
-  if (isNode) {
-    const { loadSingle, loadThreaded, processors } = await import("./threads.ts")
-    const wanted = threads ?? processors()
-    setThreadsCount(wanted)
-    const module =
-      wanted === 1
-        ? await loadSingle()
-        : await loadThreaded(wanted).catch((error: unknown) => {
-            note = ` (threads cannot be used here: ${error})`
-            return loadSingle()
-          })
-    backend = new BackendWasm(module as unknown as ConstructorParameters<typeof BackendWasm>[0])
-  } else {
+  const registry = core as unknown as EngineOptions["registry"]
+  const describe = (threads: number, note = ""): string =>
+    `TensorFlow.js ${tfjs.version_wasm}, WebAssembly with SIMD, ${threads === 1 ? "one thread" : `${threads} threads`}${note}`
+  const make = (backend: InstanceType<typeof BackendWasm>, note?: string): Engine =>
+    new Engine({
+      name: "tfjs-wasm",
+      registeredAs: "wasm",
+      description: describe(Math.max(1, getThreadsCount()), note),
+      backend,
+      registry,
+      memory: (tensor) => backend.typedArrayFromHeap(tensor) as Float32Array,
+    })
+
+  if (!isNode) {
     if (threads !== undefined) setThreadsCount(threads)
-    backend = (await core.findBackendFactory("wasm")()) as InstanceType<typeof BackendWasm>
+    return make((await core.findBackendFactory("wasm")()) as InstanceType<typeof BackendWasm>)
   }
-  const running = Math.max(1, getThreadsCount())
-  return new Engine({
-    name: "tfjs-wasm",
-    registeredAs: "wasm",
-    description: `TensorFlow.js ${tfjs.version_wasm}, WebAssembly with SIMD, ${running === 1 ? "one thread" : `${running} threads`}${note}`,
-    backend,
-    registry: core as unknown as EngineOptions["registry"],
-    memory: (tensor) => backend.typedArrayFromHeap(tensor) as Float32Array,
-  })
+  const { loadSingle, loadThreaded, processors, workers } = await import("./threads.ts")
+  const wanted = Math.min(workers, Math.max(1, threads ?? processors()))
+  const start = (module: unknown): InstanceType<typeof BackendWasm> =>
+    new BackendWasm(module as ConstructorParameters<typeof BackendWasm>[0])
+  setThreadsCount(wanted)
+  if (wanted === 1) return make(start(await loadSingle()))
+  try {
+    const module = await loadThreaded(wanted)
+    const engine = make(start(module))
+    engine.balance = new Balance({
+      threads: wanted,
+      raises: Math.floor(workers / (wanted - 1)) - 1,
+      setThreads: (count) => void module.tfjs?.initWithThreadsCount?.(count),
+      now: () => performance.now(),
+    })
+    return engine
+  } catch (error) {
+    return make(start(await loadSingle()), ` (threads cannot be used here: ${error})`)
+  }
 }
 
 export const engines = { "tfjs-cpu": cpu, "tfjs-wasm": wasm } as const satisfies Record<string, Load>

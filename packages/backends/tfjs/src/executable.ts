@@ -100,7 +100,11 @@ export class Machine {
       allocatedBytes: () => this.meter.peak,
       write: (name, values) => this.attempt(() => this.write(this.find(name), 0, values)),
       read: (name, t = 0) => this.attempt(() => this.read(this.find(name), t)),
-      run: (calls, frames) => this.attempt(() => this.run(calls, frames)),
+      run: (calls, frames) =>
+        this.attempt(() => {
+          const work = () => this.run(calls, frames)
+          return this.engine.balance ? this.engine.balance.time(this, calls.length, work) : work()
+        }),
     }
   }
 

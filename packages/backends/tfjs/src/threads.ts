@@ -28,8 +28,11 @@ const require = createRequire(import.meta.url)
 
 const folder = (): string => join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "wasm-out")
 
-/** The most threads that the machine runs at once; the module holds at most 8 workers ready. */
-export const processors = (): number => Math.min(8, os.availableParallelism())
+/** Workers that the module starts at once; it cannot wait for more of them later. */
+export const workers = 8
+
+/** How many threads are worth their while on this machine: more than 4 wait for each other more than they share. */
+export const processors = (): number => Math.min(4, os.availableParallelism())
 
 /** Evaluates one of the package's Emscripten scripts with surroundings of our own. */
 const evaluate = (script: string, threads: number): Factory => {
