@@ -18,8 +18,8 @@ export interface BatchOptions {
   readonly from?: number | undefined
 }
 
-/** How many batches are made ahead of the one in use. */
-const prefetch = 2
+/** How many batches lie ready: with the one that waits for a place, two are made ahead of the one in use. */
+const capacity = 1
 
 const positive = (option: string, value: number, lowest: number): InvalidOption | undefined =>
   Number.isSafeInteger(value) && value >= lowest
@@ -35,7 +35,8 @@ export const batchCount = (samples: number, batchSize: number, remainder: "drop"
  *
  * What a batch holds depends on the data set, the key and the batch's index alone: the order is a permutation drawn
  * from the key, and batch b augments from `Key.fold(key, "augment", b)`. Up to two batches are made while an earlier
- * one is in use; each has buffers of its own.
+ * one is in use, as far as its user leaves the thread: reading files overlaps with training, arithmetic cannot. Each
+ * batch has buffers of its own.
  *
  * Fails with `InvalidOption` where an option cannot be meant (a batch size above the number of samples with
  * `remainder: "drop"`, which would be an epoch without a step), and with whatever reading a sample fails with.
@@ -94,6 +95,6 @@ export const batches = (
       })
     return Stream.unfold(from, (index) =>
       index < total ? Effect.map(make(index), (batch) => [batch, index + 1] as const) : Effect.succeed(undefined),
-    ).pipe(Stream.buffer({ capacity: prefetch }))
+    ).pipe(Stream.buffer({ capacity }))
   })
 }

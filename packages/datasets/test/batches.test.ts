@@ -7,8 +7,11 @@ import {
   type BatchOptions,
   batchCount,
   batches,
+  compose,
   type Dataset,
+  EventTransforms,
   imageSplit,
+  MalformedFile,
   makeShapes,
 } from "../src/index.ts"
 
@@ -115,6 +118,61 @@ describe("batches", () => {
     for (const [before, after] of seen) expect(after).toEqual(before)
     expect(seen.map(([before]) => before)).toEqual(expected)
     expect(buffers.size).toBe(expected.length)
+  })
+
+  test("up to two batches are made while one is in use, and no more", async () => {
+    const log: Array<string> = []
+    const slow = counting(20)
+    const write: Dataset["train"]["write"] = (samples, key, out) =>
+      Effect.sleep(3).pipe(
+        Effect.andThen(slow.train.write(samples, key, out)),
+        Effect.tap(Effect.sync(() => void log.push("made"))),
+      )
+    const dataset = { ...slow, train: { ...slow.train, write } }
+    const ahead: Array<number> = []
+    const epoch = batches(dataset, "train", { batchSize: 2, timeSteps: 1, remainder: "drop" })
+    const use = (batch: Batch) =>
+      Effect.sleep(30).pipe(Effect.andThen(Effect.sync(() => void ahead.push(log.length - batch.index - 1))))
+    await Effect.runPromise(Stream.runForEach(epoch, use))
+    expect(ahead).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 1, 0])
+  })
+
+  test("a batch that cannot be made fails after those before it, and stopping early stops the making", async () => {
+    const good = counting(20)
+    let made = 0
+    const write: Dataset["train"]["write"] = (samples, key, out) =>
+      ++made === 4
+        ? Effect.fail(new MalformedFile({ file: "f", offset: 7, problem: "broken" }))
+        : good.train.write(samples, key, out)
+    const epoch = batches({ ...good, train: { ...good.train, write } }, "train", {
+      batchSize: 2,
+      timeSteps: 1,
+      remainder: "drop",
+    })
+    const seen: Array<number> = []
+    const use = (batch: Batch) => Effect.sync(() => void seen.push(batch.index))
+    const error = await Effect.runPromise(Effect.flip(Stream.runForEach(epoch, use)))
+    expect(error.message).toBe("f, byte 7: broken")
+    expect(seen).toEqual([0, 1, 2])
+
+    made = 10
+    await Effect.runPromise(Stream.runForEach(Stream.take(epoch, 1), () => Effect.sleep(5)))
+    const after = made
+    await Effect.runPromise(Effect.sleep(5))
+    expect(after - 10).toBeLessThanOrEqual(3)
+    expect(made).toBe(after)
+  })
+
+  test("with augmentation, the same key gives the same bits, whole or resumed", () => {
+    const eventTransform = compose(EventTransforms.spatialJitter(), EventTransforms.dropEvent(0.2))
+    const options = { batchSize: 4, timeSteps: 3, key: Key.make(8), limit: 13, remainder: "pad" } as const
+    const epoch = (from: number) =>
+      collect(makeShapes({ timeSteps: 3, train: 20, test: 1, eventTransform }), { ...options, from }).map(plain)
+    const whole = epoch(0)
+    expect(whole.length).toBe(4)
+    expect(epoch(0)).toEqual(whole)
+    expect(epoch(2)).toEqual(whole.slice(2))
+    expect(epoch(4)).toEqual([])
   })
 
   test("frames come as [T, N, …], images as [N, …]", () => {

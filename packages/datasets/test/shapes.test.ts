@@ -127,6 +127,20 @@ describe("shapes", () => {
     expect(sum(write(second, "train", 2, 8))).toBe(shapeEvents(0, "train", 2, 20).t.length)
   })
 
+  test("any size: events within it, all through the recording", () => {
+    for (const side of [8, 33, 64]) {
+      for (let index = 0; index < 10; index++) {
+        const { width, height, x, y, t } = shapeEvents(2, "test", index, side)
+        expect([width, height]).toEqual([side, side])
+        expect(Math.max(...x, ...y)).toBeLessThan(side)
+        expect(t.length).toBeGreaterThan(3 * side)
+        for (let part = 0; part < 8; part++) {
+          expect(t.some((time) => Math.floor(time / 10_000) === part)).toBe(true)
+        }
+      }
+    }
+  })
+
   test("movements to the right move right, to the left move left, whatever the contrast", () => {
     const drift = (index: number) => {
       const { t, x } = shapeEvents(0, "train", index, 16)
