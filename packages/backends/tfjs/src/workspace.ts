@@ -45,6 +45,15 @@ export class Workspace {
     if (this.owned.delete(tensor)) this.engine.dispose(tensor)
   }
 
+  /** Applies steps one after the other. What lies between them is free at once: chains of whole layers are the peak of memory. */
+  chain(x: Tensor, ...steps: ReadonlyArray<(x: Tensor) => Tensor>): Tensor {
+    return steps.reduce((input, step) => {
+      const output = step(input)
+      if (input !== x && input.dataId !== output.dataId) this.free(input)
+      return output
+    }, x)
+  }
+
   /** Disposes of all that was not kept. */
   end(): void {
     for (const tensor of this.owned) this.engine.dispose(tensor)
@@ -104,7 +113,12 @@ export class Workspace {
   /** 1 where x > 0, else 0, and 0 where x is no number. */
   positive(x: Tensor): Tensor {
     // In WebAssembly comparisons are thirty times slower than this; its step function alone hands on what is no number.
-    if (this.engine.memory) return this.call("Step", { x: this.clip(x, 0, 1) }, { alpha: 0 })
+    if (this.engine.memory)
+      return this.chain(
+        x,
+        (y) => this.clip(y, 0, 1),
+        (y) => this.call("Step", { x: y }, { alpha: 0 }),
+      )
     return this.number(this.binary("Greater", x, 0))
   }
 

@@ -15,14 +15,32 @@ export interface Attributes {
 }
 
 const fire = (tf: Workspace, u: Tensor, { threshold, surrogate, smooth }: Attributes): Tensor =>
-  smooth ? bind(surrogate).primitive(tf, tf.sub(u, threshold)) : tf.positive(tf.sub(u, below(threshold)))
+  smooth
+    ? bind(surrogate).primitive(tf, tf.sub(u, threshold))
+    : tf.chain(
+        u,
+        (z) => tf.sub(z, below(threshold)),
+        (z) => tf.positive(z),
+      )
 
 /** v, the potential after the reset. */
 const settle = (tf: Workspace, u: Tensor, attributes: Attributes): Tensor => {
   const { reset, threshold } = attributes
   if (reset === "none") return u
-  const s = fire(tf, u, attributes)
-  return reset === "soft" ? tf.sub(u, tf.mul(threshold, s)) : tf.mul(u, tf.sub(1, s))
+  const spike = (x: Tensor): Tensor => fire(tf, x, attributes)
+  return reset === "soft"
+    ? tf.chain(
+        u,
+        spike,
+        (s) => tf.mul(threshold, s),
+        (s) => tf.sub(u, s),
+      )
+    : tf.chain(
+        u,
+        spike,
+        (s) => tf.sub(1, s),
+        (s) => tf.mul(u, s),
+      )
 }
 
 const factor = (tf: Workspace, decay: Tensor | undefined, attributes: Attributes): Tensor =>
@@ -33,8 +51,12 @@ export const neuronForward: Composition<Operands<"x" | "before", "membrane" | "s
   { x, before, decay },
   attributes,
 ) => {
-  const rest = settle(tf, tf.flat(before), attributes)
-  const membrane = tf.add(tf.mul(factor(tf, decay, attributes), rest), tf.flat(x))
+  const membrane = tf.chain(
+    tf.flat(before),
+    (u) => settle(tf, u, attributes),
+    (v) => tf.mul(factor(tf, decay, attributes), v),
+    (v) => tf.add(v, tf.flat(x)),
+  )
   return { membrane, spikes: fire(tf, membrane, attributes) }
 }
 
@@ -44,7 +66,11 @@ export const neuronBackward: Composition<
 > = (tf, { membrane, outputGradient, carry, before, decay, decayGradient }, attributes) => {
   const { threshold, reset, surrogate, resetGradient } = attributes
   const u = tf.flat(membrane)
-  const slope = bind(surrogate).gradient(tf, tf.sub(u, threshold))
+  const slope = tf.chain(
+    u,
+    (z) => tf.sub(z, threshold),
+    (z) => bind(surrogate).gradient(tf, z),
+  )
   const terms: Array<Tensor> = outputGradient ? [tf.mul(tf.flat(outputGradient), slope)] : []
   if (carry) {
     const arriving = tf.flat(carry)

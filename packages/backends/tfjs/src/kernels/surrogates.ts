@@ -12,7 +12,14 @@ interface Composed<O> {
 
 const surrogates: { readonly [N in Options["name"]]: Composed<Extract<Options, { readonly name: N }>> } = {
   triangle: {
-    gradient: (tf, z, { alpha }) => tf.relu(tf.sub(alpha, tf.mul(alpha * alpha, tf.abs(z)))),
+    gradient: (tf, z, { alpha }) =>
+      tf.chain(
+        z,
+        tf.abs,
+        (a) => tf.mul(alpha * alpha, a),
+        (a) => tf.sub(alpha, a),
+        tf.relu,
+      ),
     primitive: (tf, z, { alpha }) => {
       const a = tf.clip(tf.abs(tf.mul(alpha, z)), 0, 1)
       return tf.add(tf.mul(tf.sign(z), tf.sub(a, tf.mul(0.5, tf.square(a)))), 0.5)
@@ -20,7 +27,14 @@ const surrogates: { readonly [N in Options["name"]]: Composed<Extract<Options, {
   },
   rectangle: {
     gradient: (tf, z, { width }) =>
-      tf.sub(1 / width, tf.mul(1 / width, tf.positive(tf.sub(tf.abs(z), roundDown(width / 2))))),
+      tf.chain(
+        z,
+        tf.abs,
+        (a) => tf.sub(a, roundDown(width / 2)),
+        (a) => tf.positive(a),
+        (outside) => tf.mul(1 / width, outside),
+        (outside) => tf.sub(1 / width, outside),
+      ),
     primitive: (tf, z, { width }) => tf.clip(tf.add(tf.div(z, width), 0.5), 0, 1),
   },
   sigmoid: {
@@ -31,11 +45,26 @@ const surrogates: { readonly [N in Options["name"]]: Composed<Extract<Options, {
     primitive: (tf, z, { alpha }) => tf.sigmoid(tf.mul(alpha, z)),
   },
   atan: {
-    gradient: (tf, z, { alpha }) => tf.div(alpha / 2, tf.add(tf.square(tf.mul((Math.PI / 2) * alpha, z)), 1)),
+    gradient: (tf, z, { alpha }) =>
+      tf.chain(
+        z,
+        (a) => tf.mul((Math.PI / 2) * alpha, a),
+        tf.square,
+        (a) => tf.add(a, 1),
+        (a) => tf.div(alpha / 2, a),
+      ),
     primitive: (tf, z, { alpha }) => tf.add(tf.div(tf.atan(tf.mul((Math.PI / 2) * alpha, z)), Math.PI), 0.5),
   },
   fastSigmoid: {
-    gradient: (tf, z, { alpha }) => tf.div(1, tf.square(tf.add(tf.mul(alpha, tf.abs(z)), 1))),
+    gradient: (tf, z, { alpha }) =>
+      tf.chain(
+        z,
+        tf.abs,
+        (a) => tf.mul(alpha, a),
+        (a) => tf.add(a, 1),
+        tf.square,
+        (a) => tf.div(1, a),
+      ),
     primitive: (tf, z, { alpha }) => tf.add(tf.div(z, tf.add(tf.mul(alpha, tf.abs(z)), 1)), 0.5),
   },
 }
