@@ -12,9 +12,9 @@
  * frame when the next one comes. A learner of summed counts could do no better than guess within a pair, were it not
  * for traces that a camera leaves (OFF events come at other grey levels than ON events).
  *
- * Test accuracy, 2,000 training and 500 test samples, T = 8, conv 32 – LIF – pool – conv 64 – LIF – pool – linear, the
- * read-out summed, 8 epochs, batch 32, Adam 2e-3 with cosine decay: 98 % with SLTT and 100 % with BPTT at λ = 0.5;
- * 67 % without memory (λ = 0); 64 % for the same network with ReLU on the summed counts (30 epochs).
+ * Test accuracy, seed 0: `bun run train` (conv, SLTT, T = 8) 95.2 % after four epochs, 97.2 % after six;
+ * `bun run train --time-steps 1 --epochs 12`, the same network on summed counts, 65.0 %, where knowing every form and
+ * guessing the direction gives 50 %.
  */
 import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
