@@ -71,7 +71,7 @@ export const prepare = (
     ).pipe(Effect.map((machine) => machine.executable))
   })
 
-export class Machine {
+class Machine {
   private readonly slots: Array<Array<Tensor | undefined>>
   /** Buffers of raw words, which no tensor holds. */
   private readonly words = new Map<number, Uint32Array>()

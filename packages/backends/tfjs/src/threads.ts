@@ -37,11 +37,11 @@ export const processors = (): number => Math.min(4, os.availableParallelism())
 /** Evaluates one of the package's Emscripten scripts with surroundings of our own. */
 const evaluate = (script: string, threads: number): Factory => {
   const file = join(folder(), script)
-  // Functions called with `new` may return any object; unreferenced workers do not keep the process alive.
+  // Functions called with `new` may return any object. Workers do not keep the process alive, whatever the script wants.
   const startWorker = function startWorker() {
     const worker = new Worker(workerSource(), { eval: true })
     worker.unref()
-    return worker
+    return Object.assign(worker, { ref: () => {} })
   }
   const [processor] = os.cpus()
   const surroundings: Readonly<Record<string, unknown>> = {

@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, spyOn, test } from "bun:test"
+import {
+  Backend,
+  BackendError,
+  BackendUnavailableError,
+  conv2d,
+  defaultLoss,
+  flatten,
+  Graph,
+  Key,
+  lif,
+  linear,
+  maxPool,
+  Optimizer,
+  Policy,
+  Program,
+  Train,
+} from "@spikeroute/core"
+import { Effect, Layer } from "effect"
+import * as Tfjs from "../src/index.ts"
+
+const graph = Graph.makeUnsafe(
+  [9, 7, 2],
+  Graph.sequential(
+    conv2d({ channels: 40, kernelSize: 3, padding: 1 }),
+    lif(),
+    maxPool({ kernelSize: 2 }),
+    conv2d({ channels: 8, kernelSize: 3, stride: 2 }),
+    lif(),
+    flatten(),
+    linear({ features: 5 }),
+  ),
+)
+const options = {
+  batchSize: 13,
+  timeSteps: 3,
+  loss: defaultLoss,
+  optimizer: Optimizer.options("adam"),
+} as const
+
+/** All that five batches change. */
+const trained = Effect.gen(function* () {
+  const trainer = yield* Train.make(graph, Policy.bptt, { ...options, key: Key.make(1) })
+  const inputs = Key.uniform(Key.make(2), new Float32Array(13 * 9 * 7 * 2)).map((x) => 6 * x)
+  const labels = Float32Array.from({ length: 13 }, (_, i) => i % 5)
+  for (let update = 1; update <= 5; update++) yield* trainer.step({ inputs, labels }, { update, learningRate: 0.05 })
+  return yield* trainer.save
+}).pipe(Effect.scoped)
+
+const describeBackend = Effect.map(Backend, ({ name, description }) => `${name}: ${description}`)
+
+describe("layers", () => {
+  afterEach(() => {
+    spyOn(WebAssembly, "validate").mockRestore()
+  })
+
+  test("say what they run on", async () => {
+    expect(await Effect.runPromise(describeBackend.pipe(Effect.provide(Tfjs.cpu)))).toMatch(
+      /^tfjs-cpu: TensorFlow.js 4\.\d+\.\d+, plain JavaScript, one thread$/,
+    )
+    expect(await Effect.runPromise(describeBackend.pipe(Effect.provide(Tfjs.wasm)))).toMatch(
+      /^tfjs-wasm: TensorFlow.js 4\.\d+\.\d+, WebAssembly with SIMD, (one thread|[234] threads)$/,
+    )
+    const three = Tfjs.layer("tfjs-wasm", { threads: 3 })
+    expect(await Effect.runPromise(describeBackend.pipe(Effect.provide(three)))).toEndWith("SIMD, 3 threads")
+  })
+
+  test("give the same bits whatever the number of threads", async () => {
+    const [one, two, three] = await Promise.all(
+      [1, 2, 3].map((threads) => Effect.runPromise(trained.pipe(Effect.provide(Tfjs.layer("tfjs-wasm", { threads }))))),
+    )
+    expect(two).toEqual(one!)
+    expect(three).toEqual(one!)
+  })
+
+  test("of two engines do not disturb each other, nor one that was closed", async () => {
+    const both = Effect.gen(function* () {
+      const first = yield* Layer.build(Tfjs.layer("tfjs-wasm", { threads: 1 }))
+      const alone = yield* Effect.provide(trained, first)
+      yield* Effect.provide(trained, Tfjs.layer("tfjs-wasm", { threads: 2 }))
+      const after = yield* Effect.provide(trained, first)
+      expect(after).toEqual(alone)
+    })
+    await Effect.runPromise(Effect.scoped(both))
+  })
+
+  test("change no globals and listen for no errors", async () => {
+    const state = () => [
+      globalThis.Worker,
+      process.listenerCount("uncaughtException"),
+      process.listenerCount("unhandledRejection"),
+    ]
+    const before = state()
+    await Effect.runPromise(trained.pipe(Effect.provide(Tfjs.layer("tfjs-wasm", { threads: 2 }))))
+    expect(state()).toEqual(before)
+  })
+
+  test("without SIMD end in a reason", async () => {
+    spyOn(WebAssembly, "validate").mockReturnValue(false)
+    const error = await Effect.runPromise(Effect.flip(describeBackend.pipe(Effect.provide(Tfjs.wasm))))
+    expect(error).toBeInstanceOf(BackendUnavailableError)
+    expect(error.message).toBe("backend tfjs-wasm cannot run here: this runtime's WebAssembly has no SIMD")
+  })
+})
+
+describe("errors while running", () => {
+  test("name the kernel and the node, and what runs after a scope has closed is one", async () => {
+    const program = Effect.gen(function* () {
+      const compiled = yield* Program.compile(graph, Policy.sltt, options)
+      const begin = compiled.segments.begin.map((instruction) =>
+        instruction.kernel === "conv2d.forward"
+          ? { ...instruction, attributes: { stride: 1, padding: 0 } }
+          : instruction,
+      )
+      const broken: Program.Program = { ...compiled, segments: { ...compiled.segments, begin } }
+      const executable = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { prepare } = yield* Backend
+          const executable = yield* prepare(broken)
+          const error = yield* Effect.flip(executable.run([{ segment: "begin", t: 0 }]))
+          expect(error.message).toBe("backend tfjs-cpu: conv2d.forward of 0: y was made as 13×7×5×40, not as 13×9×7×40")
+          return executable
+        }),
+      )
+      const closed = yield* Effect.flip(executable.read("outputs"))
+      expect(closed).toBeInstanceOf(BackendError)
+      expect(closed.message).toBe("backend tfjs-cpu: the scope of this program has closed")
+    })
+    await Effect.runPromise(program.pipe(Effect.provide(Tfjs.cpu)))
+  })
+})
