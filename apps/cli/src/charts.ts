@@ -33,8 +33,8 @@ const draw = (options: Plot.PlotOptions): string => {
   return plot.outerHTML
 }
 
-/** The loss of every batch, and its mean over the quarter of an epoch before. */
-export const lossCurve = (points: ReadonlyArray<LossPoint>, batchesPerEpoch: number): string =>
+/** The loss of every batch, and its mean over the batches just before. */
+export const lossCurve = (points: ReadonlyArray<LossPoint>): string =>
   draw({
     height: 400,
     x: { label: "update" },
@@ -44,7 +44,7 @@ export const lossCurve = (points: ReadonlyArray<LossPoint>, batchesPerEpoch: num
       Plot.lineY(
         points,
         Plot.windowY(
-          { k: Math.max(1, Math.ceil(batchesPerEpoch / 4)), anchor: "end" },
+          { k: Math.max(1, Math.ceil(points.length / 40)), anchor: "end" },
           { x: "update", y: "loss", stroke: blue, strokeWidth: 2 },
         ),
       ),

@@ -21,7 +21,7 @@ export interface InspectFlags {
 const shownNeurons = 128
 
 const BatchLine = Schema.fromJsonString(
-  Schema.Struct({ type: Schema.Literal("batch"), update: Schema.Int, epoch: Schema.Int, loss: Schema.Finite }),
+  Schema.Struct({ type: Schema.Literal("batch"), update: Schema.Int, loss: Schema.Finite }),
 )
 const isBatchLine = Schema.decodeUnknownOption(BatchLine)
 
@@ -77,10 +77,9 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
       const decoded = isBatchLine(line)
       return decoded._tag === "Some" ? [decoded.value] : []
     })
-    const perEpoch = losses.filter(({ epoch }) => epoch === 1).length
 
     const charts = {
-      loss: lossCurve(losses, perEpoch),
+      loss: lossCurve(losses),
       raster: raster(observed.spikes, observed.layers, timeSteps),
     }
     const files: Array<string> = []
