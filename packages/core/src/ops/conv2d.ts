@@ -125,12 +125,13 @@ export const conv2dOp = make({
     emit(convForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }, attributes),
   backward: ({ emit, input, arity, outputGradient, gradient, attributes }) => {
     if (outputGradient === undefined) return
-    const inputGradient = gradient(0)
-    if (inputGradient) emit(convInputGradient, { outputGradient, weight: input(1), inputGradient }, attributes)
     const weightGradient = gradient(1)
     if (weightGradient) emit(convWeightGradient, { x: input(0), outputGradient, weightGradient }, attributes)
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
+    // Last, so that the memory of the input is free for its gradient.
+    const inputGradient = gradient(0)
+    if (inputGradient) emit(convInputGradient, { outputGradient, weight: input(1), inputGradient }, attributes)
   },
 })
 

@@ -82,12 +82,13 @@ export const linearOp = make({
     emit(linearForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }),
   backward: ({ emit, input, arity, outputGradient, gradient }) => {
     if (outputGradient === undefined) return
-    const inputGradient = gradient(0)
-    if (inputGradient) emit(linearInputGradient, { outputGradient, weight: input(1), inputGradient })
     const weightGradient = gradient(1)
     if (weightGradient) emit(linearWeightGradient, { x: input(0), outputGradient, weightGradient })
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
+    // Last, so that the memory of the input is free for its gradient.
+    const inputGradient = gradient(0)
+    if (inputGradient) emit(linearInputGradient, { outputGradient, weight: input(1), inputGradient })
   },
 })
 
