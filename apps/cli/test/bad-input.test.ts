@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "bun:test"
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { run, small, temporaryDirectory } from "./support.ts"
+import { ended, run, small, startAfter, temporaryDirectory } from "./support.ts"
 
 const directory = temporaryDirectory()
 const good = join(directory, "good")
@@ -9,13 +9,20 @@ const files = (path: string) =>
   Object.fromEntries(readdirSync(path).map((name) => [name, Bun.hash(readFileSync(join(path, name)))]))
 
 /** Expects one line on standard error that says all of `parts`, exit code 2, and nothing on standard output. */
-const refuses = async (args: ReadonlyArray<string>, ...parts: ReadonlyArray<string>) => {
-  const { code, stdout, stderr } = await run(...args)
+const refusesAfter = async (
+  preload: string | undefined,
+  args: ReadonlyArray<string>,
+  ...parts: ReadonlyArray<string>
+) => {
+  const { code, stdout, stderr } = await ended(startAfter(preload, ...args))
   expect(stderr.trim().split("\n").length).toBe(1)
   expect(stderr.startsWith("error: ")).toBe(true)
   for (const part of parts) expect(stderr).toContain(part)
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
 }
+
+const refuses = (args: ReadonlyArray<string>, ...parts: ReadonlyArray<string>) =>
+  refusesAfter(undefined, args, ...parts)
 
 const write = (name: string, content: string | Uint8Array): string => {
   const file = join(directory, name)
@@ -121,4 +128,11 @@ test("golden files that are none", async () => {
   const goldens = join(directory, "goldens")
   write("goldens/a.safetensors", "x")
   await refuses(["verify", goldens, "--backend", "reference"], join(goldens, "a.safetensors"), "truncated")
+})
+
+test("a backend that cannot run here, with the reason", async () => {
+  const withoutSimd = write("without-simd.js", "WebAssembly.validate = () => false")
+  const out = join(directory, "no-backend")
+  await refusesAfter(withoutSimd, ["train", "--backend", "tfjs-wasm", "--out", out], "tfjs-wasm", "SIMD")
+  expect(readdirSync(directory)).not.toContain("no-backend")
 })

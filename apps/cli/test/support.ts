@@ -15,13 +15,16 @@ export const temporaryDirectory = (): string => {
   return directory
 }
 
-/** Starts a command. */
-export const start = (...args: ReadonlyArray<string>) =>
-  Bun.spawn([process.execPath, entry, ...args], {
+/** Starts a command, after a module of the test's own where one is given. */
+export const startAfter = (preload: string | undefined, ...args: ReadonlyArray<string>) =>
+  Bun.spawn([process.execPath, ...(preload ? ["--preload", preload] : []), entry, ...args], {
     stdout: "pipe",
     stderr: "pipe",
     env: { ...process.env, NO_COLOR: "1" },
   })
+
+/** Starts a command. */
+export const start = (...args: ReadonlyArray<string>) => startAfter(undefined, ...args)
 
 export interface Result {
   readonly code: number
