@@ -19,7 +19,7 @@ import {
   policy,
   policyOf,
   workload,
-} from "../arbitrary.ts"
+} from "../arbitrary/index.ts"
 import { ConformanceError, ensure } from "./compare.ts"
 import * as Oracle from "./oracle.ts"
 import type { ProgramFailure } from "./programs.ts"

@@ -1,0 +1,25 @@
+/**
+ * Arbitrary networks, batches and policies, for property tests with fast-check.
+ *
+ * Everything is generated as plain data, so that a counterexample can be read and shrinks well, and is built from that data by
+ * `graphOf`, `policyOf`, `parametersOf`, `batchOf` and `keysOf`. Any data builds: a piece adapts to the value that it is applied
+ * to (a window shrinks to what fits, a convolution of a row of features is a linear layer), so nothing is ever discarded on
+ * the way. Networks are tiny: a run takes milliseconds.
+ *
+ * A spike is a jump: where a membrane lies within rounding of its threshold, two right implementations may differ by a whole
+ * spike. A test that compares across implementations leaves out the workloads whose {@link margin} is too small:
+ *
+ * @example
+ * fc.assert(
+ *   fc.asyncProperty(Arbitrary.workload(), async (workload) => {
+ *     fc.pre((await run(Arbitrary.margin(workload))) > 1e-3)
+ *     …
+ *   }),
+ * )
+ */
+
+export { margin } from "./margin.ts"
+export { graphOf } from "./network.ts"
+export { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
+export { type Choice, policy, policyOf } from "./policy.ts"
+export { type Neuron, neuron, type Piece, type ReadOut, surrogate, type Workload, workload } from "./workload.ts"

@@ -1,0 +1,99 @@
+/** How near a run comes to a jump. */
+import { Effect, type Scope } from "effect"
+import { Backend } from "../../backend/backend.ts"
+import type { BackendError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
+import * as Graph from "../../graph/index.ts"
+import { forEachInWindow, slidingRange } from "../../ops/pixels.ts"
+import * as Policy from "../../policies/policy.ts"
+import { bufferNames, compile, schedule } from "../../program/index.ts"
+import { size } from "../../shape.ts"
+import { graphOf } from "./network.ts"
+import { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
+import type { Neuron, Window, Workload } from "./workload.ts"
+
+/**
+ * How far a workload stays from jumps, on the backend at hand: the smallest distance of a membrane from its threshold and from the
+ * edge of a rectangle surrogate, of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
+ * of a channel, as batch norm divides rounding by it. Channels that do not vary at all, and values that are the same, do no harm.
+ */
+export const margin = (
+  workload: Workload,
+): Effect.Effect<number, PolicyError | ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const graph = graphOf(workload)
+    const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
+    /** The value whose memory the first input of a node is. */
+    const source = ({ inputs: [name = ""] }: Graph.Node): string => {
+      const node = nodes.get(name)
+      return node?.op === "flatten" ? source(node) : name
+    }
+    const neurons = graph.nodes.filter(({ op }) => op === "neuron")
+    const watched = graph.nodes.filter(({ op }) => op === "maxPool" || op === "batchNorm")
+    const observe = watched.map(source).filter((name) => name !== Graph.inputName)
+    const program = yield* compile(graph, Policy.sltt, { ...optionsOf(workload), observe })
+    const executable = yield* (yield* Backend).prepare(program)
+    const { inputs, labels } = batchOf(graph, workload)
+    for (const [name, values] of parametersOf(graph, workload))
+      yield* executable.write(bufferNames.parameter(name), values)
+    for (const { name, elements } of program.buffers) {
+      const { hi, lo } = keyOf(name.slice("key/".length), workload)
+      if (elements === "words") yield* executable.write(name, Uint32Array.of(hi, lo))
+    }
+    yield* executable.write(bufferNames.labels, labels)
+    const frames = workload.encoding === "frames" ? inputs : undefined
+    if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
+
+    let least = Number.POSITIVE_INFINITY
+    const every = Array.from({ length: workload.timeSteps }, (_, t) => t)
+    for (const call of schedule(program, every)) {
+      if (call.segment === "end") break
+      yield* executable.run([call], frames)
+      if (call.segment === "begin") continue
+      for (const { name, attributes } of neurons) {
+        const { threshold, surrogate } = attributes as unknown as Neuron
+        for (const u of yield* executable.read(bufferNames.state(name), call.t)) {
+          const z = Math.abs(u - threshold)
+          least = Math.min(least, z)
+          if (surrogate.name === "rectangle") least = Math.min(least, Math.abs(z - surrogate.width / 2))
+        }
+      }
+      for (const node of watched) {
+        const name = source(node)
+        const buffer = name === Graph.inputName ? bufferNames.input : bufferNames.value(name)
+        const values = yield* executable.read(buffer, call.t)
+        const [from, to] = [node.inputs[0] as string, node.name].map((value) => [
+          workload.batchSize,
+          ...(graph.types.get(value)?.shape ?? []),
+        ]) as [Array<number>, Array<number>]
+        least = Math.min(
+          least,
+          node.op === "maxPool"
+            ? leastGap(values, from, to, node.attributes as unknown as Window)
+            : leastDeviation(values, to.at(-1) as number) / 500,
+        )
+      }
+    }
+    return least
+  })
+
+/** Between the largest value of a window and any smaller one in it. */
+const leastGap = (
+  values: Float32Array,
+  from: ReadonlyArray<number>,
+  to: ReadonlyArray<number>,
+  window: Window,
+): number => {
+  const windows = Array.from({ length: size(to) }, (): Array<number> => [])
+  forEachInWindow(from, to, slidingRange(window), (i, o) => windows[o]!.push(values[i]!))
+  return Math.min(...windows.flatMap((own) => own.map((value) => Math.max(...own) - value)).filter((gap) => gap > 0))
+}
+
+/** Of the channels that vary. */
+const leastDeviation = (values: Float32Array, channels: number): number => {
+  const deviations = Array.from({ length: channels }, (_, c) => {
+    const own = [...values].filter((_, i) => i % channels === c)
+    const mean = own.reduce((sum, value) => sum + value, 0) / own.length
+    return Math.sqrt(own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length)
+  })
+  return Math.min(...deviations.filter((deviation) => deviation > 1e-7))
+}

@@ -1,0 +1,113 @@
+import * as Graph from "../../graph/index.ts"
+import {
+  adaptiveAveragePool,
+  add,
+  averagePool,
+  batchNorm,
+  conv2d,
+  dropout,
+  type FiringOptions,
+  flatten,
+  gain,
+  integrateAndFire,
+  leakyReadout,
+  lif,
+  linear,
+  maxPool,
+  plif,
+  scale,
+  scaledWeightStandardizedConv2d,
+} from "../../layers.ts"
+import type { Piece, Window, Workload } from "./workload.ts"
+
+/** The largest window that fits an image of this shape. */
+const fit = (shape: ReadonlyArray<number>, { kernelSize, stride, padding }: Window): Window => ({
+  kernelSize: Math.min(kernelSize, Math.min(shape[0]!, shape[1]!) + 2 * padding),
+  stride,
+  padding,
+})
+
+/** A window whose slides keep the extents. */
+const same = (kernelSize: number): Window => ({
+  kernelSize: kernelSize === 1 ? 1 : 3,
+  stride: 1,
+  padding: kernelSize === 1 ? 0 : 1,
+})
+
+interface Building {
+  /** Neurons fire the surrogate's primitive in place of the step. */
+  readonly smooth: boolean
+  /** The value's shape must stay as it is. */
+  readonly keepShape: boolean
+}
+
+const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor => {
+  const { keepShape, smooth } = building
+  const image = x.shape.length === 3
+  switch (piece.piece) {
+    case "lif":
+    case "if":
+    case "plif": {
+      const { tau, threshold, reset, surrogate } = piece
+      const firing: FiringOptions = { threshold, reset, surrogate, smooth }
+      if (piece.piece === "if") return x.pipe(integrateAndFire(firing))
+      return x.pipe(piece.piece === "lif" ? lif({ ...firing, tau }) : plif({ ...firing, tau }))
+    }
+    case "conv": {
+      const { bias, standardized } = piece
+      const channels = keepShape ? x.shape.at(-1)! : piece.channels
+      if (!image) return x.pipe(linear({ features: channels, bias }))
+      const options = { channels, bias, ...(keepShape ? same(piece.kernelSize) : fit(x.shape, piece)) }
+      return x.pipe(standardized ? scaledWeightStandardizedConv2d(options) : conv2d(options))
+    }
+    case "averagePool":
+    case "maxPool": {
+      if (!image) return x
+      const padding = piece.kernelSize === 1 ? 0 : piece.padding
+      const options = keepShape ? same(piece.kernelSize) : fit(x.shape, { ...piece, padding })
+      return x.pipe(piece.piece === "maxPool" ? maxPool(options) : averagePool(options))
+    }
+    case "adaptiveAveragePool":
+      return image && !keepShape ? x.pipe(adaptiveAveragePool({ outputSize: piece.outputSize })) : x
+    case "batchNorm":
+      return x.pipe(batchNorm())
+    case "gain":
+      return x.pipe(gain())
+    case "flatten":
+      return image && !keepShape ? x.pipe(flatten()) : x
+    case "scale":
+      return x.pipe(scale(piece.factor))
+    case "dropout":
+      return x.pipe(dropout(piece.rate))
+    case "leakyReadout":
+      return x.pipe(leakyReadout({ tau: piece.tau }))
+    case "residual": {
+      const channels = keepShape ? x.shape.at(-1)! : piece.channels
+      const stride = keepShape || !image ? 1 : piece.stride
+      const reshaped = stride !== 1 || channels !== x.shape.at(-1)
+      const map = (window: Window) => (image ? conv2d({ channels, ...window }) : linear({ features: channels }))
+      const first = reshaped ? x.pipe(map({ ...same(3), stride })) : x
+      const body = piece.body.reduce((h, each) => apply(h, each, { ...building, keepShape: true }), first)
+      return add(body, reshaped ? x.pipe(map({ ...same(1), stride })) : x)
+    }
+    default:
+      return piece satisfies never
+  }
+}
+
+/** The network of a workload. */
+export const graphOf = (
+  { input, pieces, readOut }: Workload,
+  { smooth = false }: { readonly smooth?: boolean } = {},
+): Graph.Graph =>
+  Graph.makeUnsafe(input, (x) => {
+    const hidden = pieces.reduce((h, piece) => apply(h, piece, { smooth, keepShape: false }), x)
+    const flat = hidden.shape.length === 3 ? hidden.pipe(flatten()) : hidden
+    const out =
+      readOut.classes !== "flattened"
+        ? flat.pipe(linear({ features: readOut.classes }))
+        : flat.name === x.name || hidden.name === x.name
+          ? flat.pipe(scale(1))
+          : flat
+    return readOut.behind.reduce((h, piece) => apply(h, piece, { smooth, keepShape: true }), out)
+  })

@@ -1,0 +1,180 @@
+import * as fc from "fast-check"
+import type { Loss } from "../../loss.ts"
+import type { Encoding } from "../../program/index.ts"
+import type { SurrogateOptions } from "../../surrogates/index.ts"
+
+/** A layer of spiking neurons. `tau` is not used by integrate-and-fire neurons. */
+export interface Neuron {
+  readonly piece: "lif" | "if" | "plif"
+  readonly tau: number
+  readonly threshold: number
+  readonly reset: "soft" | "hard" | "none"
+  readonly surrogate: SurrogateOptions
+}
+
+export interface Window {
+  readonly kernelSize: number
+  readonly stride: number
+  readonly padding: number
+}
+
+/** Part of a network. */
+export type Piece =
+  | Neuron
+  | (Window & {
+      readonly piece: "conv"
+      readonly channels: number
+      readonly bias: boolean
+      readonly standardized: boolean
+    })
+  | (Window & { readonly piece: "averagePool" | "maxPool" })
+  | { readonly piece: "adaptiveAveragePool"; readonly outputSize: number }
+  | { readonly piece: "batchNorm" | "gain" | "flatten" }
+  | { readonly piece: "scale"; readonly factor: number }
+  | { readonly piece: "dropout"; readonly rate: number }
+  | { readonly piece: "leakyReadout"; readonly tau: number }
+  /** The body keeps the shape; with a stride or other channels, a convolution comes before it and another on the shortcut. */
+  | {
+      readonly piece: "residual"
+      readonly channels: number
+      readonly stride: number
+      readonly body: ReadonlyArray<Piece>
+    }
+
+/** The read-out: a linear layer, behind which there may be more; or the flattened value itself. */
+export interface ReadOut {
+  readonly classes: number | "flattened"
+  readonly behind: ReadonlyArray<Piece>
+}
+
+/** A network and a batch to train it on. */
+export interface Workload {
+  /** One sample: [height, width, channels] or [features]. */
+  readonly input: ReadonlyArray<number>
+  readonly pieces: ReadonlyArray<Piece>
+  readonly readOut: ReadOut
+  readonly batchSize: number
+  readonly timeSteps: number
+  readonly encoding: Encoding
+  readonly loss: Loss
+  /** Of parameters, data, labels, dropout masks and drawn steps. */
+  readonly seed: number
+}
+
+/** Every surrogate, with widths of the order of the threshold. */
+export const surrogate = (): fc.Arbitrary<SurrogateOptions> =>
+  fc.oneof(
+    fc.record({ name: fc.constant("triangle" as const), alpha: fc.constantFrom(1, 0.5) }),
+    fc.record({ name: fc.constant("rectangle" as const), width: fc.constantFrom(1, 2) }),
+    fc.record({ name: fc.constant("sigmoid" as const), alpha: fc.constantFrom(1, 4) }),
+    fc.record({ name: fc.constant("atan" as const), alpha: fc.constantFrom(1, 2) }),
+    fc.record({ name: fc.constant("fastSigmoid" as const), alpha: fc.constantFrom(1, 5, 25) }),
+  )
+
+/** Every kind of spiking neuron. τ = 1 is a decay of 0; it is left out for neurons that learn it. */
+export const neuron = (): fc.Arbitrary<Neuron> =>
+  fc
+    .record({
+      piece: fc.constantFrom("lif", "if", "plif"),
+      tau: fc.constantFrom(2, 1, 1.1, 1.5, 4),
+      threshold: fc.constantFrom(1, 0.5),
+      reset: fc.constantFrom("soft", "hard", "none"),
+      surrogate: surrogate(),
+    })
+    .map((made) => (made.piece === "plif" ? { ...made, tau: Math.max(made.tau, 1.1) } : made))
+
+const window = (maxKernel: number): { readonly [K in keyof Window]: fc.Arbitrary<number> } => ({
+  kernelSize: fc.integer({ min: 1, max: maxKernel }),
+  stride: fc.integer({ min: 1, max: 2 }),
+  padding: fc.integer({ min: 0, max: 1 }),
+})
+
+const synapse = (): fc.Arbitrary<Piece> =>
+  fc.record({
+    piece: fc.constant("conv" as const),
+    channels: fc.integer({ min: 1, max: 4 }),
+    bias: fc.boolean(),
+    standardized: fc.boolean(),
+    ...window(3),
+  })
+
+const simple = (): fc.Arbitrary<Piece> =>
+  fc.oneof(
+    fc.constant({ piece: "batchNorm" as const }),
+    fc.constant({ piece: "gain" as const }),
+    fc.record({ piece: fc.constant("scale" as const), factor: fc.constantFrom(0.5, 1.5, -1) }),
+    fc.record({ piece: fc.constant("dropout" as const), rate: fc.constantFrom(0, 0.25, 0.5) }),
+    fc.record({ piece: fc.constantFrom("averagePool" as const, "maxPool" as const), ...window(3) }),
+    fc.record({ piece: fc.constantFrom("maxPool" as const), ...window(2) }),
+    fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
+    fc.record({ piece: fc.constant("adaptiveAveragePool" as const), outputSize: fc.integer({ min: 1, max: 3 }) }),
+    fc.constant({ piece: "flatten" as const }),
+  )
+
+/** A synapse and its neurons, with or without something between and behind. */
+const stage = (): fc.Arbitrary<ReadonlyArray<Piece>> =>
+  fc
+    .tuple(synapse(), fc.array(simple(), { maxLength: 1 }), neuron(), fc.array(simple(), { maxLength: 1 }))
+    .map(([synapse, between, neuron, behind]) => [synapse, ...between, neuron, ...behind])
+
+const pieces = (depth: number, maxLength: number): fc.Arbitrary<ReadonlyArray<Piece>> => {
+  const residual: fc.Arbitrary<Piece> = fc.record({
+    piece: fc.constant("residual" as const),
+    channels: fc.integer({ min: 1, max: 4 }),
+    stride: fc.integer({ min: 1, max: 2 }),
+    body: depth === 0 ? fc.constant([]) : pieces(depth - 1, 2),
+  })
+  const list = (piece: fc.Arbitrary<Piece>) => piece.map((only): ReadonlyArray<Piece> => [only])
+  return fc
+    .array(
+      fc.oneof(
+        { weight: 5, arbitrary: stage() },
+        { weight: 1, arbitrary: list(simple()) },
+        { weight: 1, arbitrary: list(neuron()) },
+        ...(depth === 0 ? [] : [{ weight: 3, arbitrary: list(residual) }]),
+      ),
+      { maxLength },
+    )
+    .map((lists) => lists.flat())
+}
+
+const readOut = (): fc.Arbitrary<ReadOut> =>
+  fc.record({
+    classes: fc.oneof(
+      { weight: 6, arbitrary: fc.integer({ min: 1, max: 4 }) },
+      { weight: 1, arbitrary: fc.constant("flattened" as const) },
+    ),
+    behind: fc
+      .oneof(
+        { weight: 6, arbitrary: fc.constant([]) },
+        {
+          weight: 2,
+          arbitrary: fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
+        },
+        { weight: 1, arbitrary: fc.oneof(simple(), neuron()) },
+      )
+      .map((behind) => [behind].flat()),
+  })
+
+/** A tiny network with a batch for it. */
+export const workload = ({ maxTimeSteps = 5, maxBatchSize = 3 } = {}): fc.Arbitrary<Workload> =>
+  fc.record({
+    input: fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.tuple(
+          fc.integer({ min: 1, max: 5 }),
+          fc.integer({ min: 1, max: 5 }),
+          fc.integer({ min: 1, max: 3 }),
+        ),
+      },
+      { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 1, max: 6 })) },
+    ),
+    pieces: pieces(2, 3),
+    readOut: readOut(),
+    batchSize: fc.integer({ min: 1, max: maxBatchSize }),
+    timeSteps: fc.integer({ min: 1, max: maxTimeSteps }),
+    encoding: fc.constantFrom("static", "frames"),
+    loss: fc.record({ mix: fc.constantFrom(0.05, 0, 0.5, 1), target: fc.constantFrom("ones", "one-hot") }),
+    seed: fc.nat(),
+  })
