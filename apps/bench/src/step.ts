@@ -39,9 +39,9 @@ interface Case {
 const shape = [28, 28, 1]
 const classes = 10
 
-/** A batch of images in [0, 1) and labels, from a key. */
+/** A batch of random images and labels: pixels up to 3, so that both layers of the models fire from the start. */
 const randomBatch = (batchSize: number): Train.Batch => ({
-  inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * 784)),
+  inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * 784)).map((u) => 3 * u),
   labels: Key.uniform(Key.fold(Key.make(0), "labels"), new Float32Array(batchSize)).map((u) => Math.floor(u * classes)),
 })
 
@@ -53,7 +53,7 @@ export const step = ({ timeSteps, batchSize, rounds }: StepOptions) =>
     const cases: Array<Case> = []
     for (const model of Models.modelNames)
       for (const policy of [Policy.bptt, Policy.sltt, Policy.slttK(1)]) {
-        const graph = yield* Graph.make(shape, Models.models[model](classes))
+        const graph = yield* Graph.make(shape, Models.models[model](classes, { tau: 2 }))
         const trainer = yield* Train.make(graph, policy, {
           batchSize,
           timeSteps,
