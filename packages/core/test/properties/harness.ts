@@ -4,7 +4,7 @@ import { Effect, Random, type Scope } from "effect"
 import * as fc from "fast-check"
 import { Backend, type Graph, Key, Policy, Program } from "../../src/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
-import { type Unrolled, unroll } from "../tape.ts"
+import { type Unrolled, unroll } from "../unroll.ts"
 import { machine } from "./machine.ts"
 
 /** A fixed seed, so that a failure can be run again; fast-check prints the counterexample. */

@@ -1,0 +1,384 @@
+/**
+ * An independent oracle: interprets a graph over T time steps in float64, on a tape of scalars that differentiates by itself.
+ *
+ * It shares nothing with the compiler and the kernels but the graph: forward directions are written anew from the equations of
+ * the ops' doc comments, backward directions are not written at all (every number on the tape knows its partial derivatives,
+ * and one sweep from the end to the start applies the chain rule). A policy detaches temporal edges, literally: a detached value
+ * goes on as a constant. It is simple, and slow.
+ */
+import { type Graph, Key, type Loss, type Policy } from "../src/index.ts"
+import { type Scalar, Tape } from "./tape.ts"
+
+/** G and G′ of the surrogates, from the literature's formulas. */
+const surrogates: Record<string, (z: number, width: number) => { readonly primitive: number; readonly slope: number }> =
+  {
+    triangle: (z, alpha) => {
+      const a = alpha * z
+      if (a <= -1) return { primitive: 0, slope: 0 }
+      if (a >= 1) return { primitive: 1, slope: 0 }
+      return a < 0
+        ? { primitive: (1 + a) ** 2 / 2, slope: alpha * (1 + a) }
+        : { primitive: 1 - (1 - a) ** 2 / 2, slope: alpha * (1 - a) }
+    },
+    rectangle: (z, width) => {
+      if (z < -width / 2) return { primitive: 0, slope: 0 }
+      return z > width / 2 ? { primitive: 1, slope: 0 } : { primitive: z / width + 1 / 2, slope: 1 / width }
+    },
+    sigmoid: (z, alpha) => {
+      const y = 1 / (1 + Math.exp(-alpha * z))
+      return { primitive: y, slope: alpha * y * (1 - y) }
+    },
+    atan: (z, alpha) => {
+      const a = (Math.PI * alpha * z) / 2
+      return { primitive: 1 / 2 + Math.atan(a) / Math.PI, slope: alpha / (2 * (1 + a * a)) }
+    },
+    fastSigmoid: (z, alpha) => {
+      const d = 1 + alpha * Math.abs(z)
+      return { primitive: 1 / 2 + z / d, slope: 1 / (d * d) }
+    },
+  }
+
+/** Values of a batch, batch axis first, or of a parameter. */
+interface Tensor {
+  readonly shape: ReadonlyArray<number>
+  readonly data: ReadonlyArray<Scalar>
+}
+
+export interface Unrolling {
+  readonly batchSize: number
+  readonly timeSteps: number
+  /** [N, …], or [T, N, …] with frames. */
+  readonly inputs: ArrayLike<number>
+  readonly frames: boolean
+  readonly labels: ArrayLike<number>
+  /** Weights and statistics by name. */
+  readonly parameters: ReadonlyMap<string, ArrayLike<number>>
+  readonly loss: Loss
+  /** The random key of a dropout mask's node. */
+  readonly keyOf: (node: string) => Key.Key
+  readonly detached: ReadonlySet<Policy.Edge>
+  /** Steps that gradient can cross. */
+  readonly window: number
+  /** The steps whose loss is differentiated, from 0. */
+  readonly trained: ReadonlyArray<number>
+}
+
+export interface Unrolled {
+  /** The loss of all steps, over T. */
+  readonly loss: number
+  /** The loss of the trained steps, over T: what is differentiated. */
+  readonly objective: number
+  readonly outputs: ReadonlyArray<number>
+  /** By layer, in order of execution: spikes per neuron and time step. */
+  readonly firingRates: ReadonlyArray<number>
+  /** Of every weight, by name. */
+  readonly gradients: ReadonlyMap<string, ReadonlyArray<number>>
+  /** The same with every path counted by its absolute value. */
+  readonly magnitudes: ReadonlyMap<string, ReadonlyArray<number>>
+  /** Running statistics after the batch, by name. */
+  readonly statistics: ReadonlyMap<string, ReadonlyArray<number>>
+  /**
+   * How near the network came to a jump: of a spike, of a rectangle's edge, between two candidates of a max pool; or batch norm
+   * to dividing rounding by rounding: where a channel varies, its deviation counts a five-hundredth.
+   */
+  readonly margin: number
+}
+
+const product = (extents: ReadonlyArray<number>): number => extents.reduce((a, b) => a * b, 1)
+
+/** Runs a batch over all time steps and differentiates it. */
+export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
+  const { batchSize, timeSteps, inputs, frames, labels, loss, keyOf, detached, window, trained } = unrolling
+  const tape = new Tape()
+  const statistics = new Map<string, Array<number>>()
+  const weights = new Map<string, Tensor>()
+  for (const { name, shape, role } of graph.parameters) {
+    const values = Array.from(unrolling.parameters.get(name)!)
+    if (role === "weight") weights.set(name, { shape, data: values.map((value) => tape.number(value)) })
+    else statistics.set(name, values)
+  }
+  const masks = new Map<string, Tensor>()
+  const membranes = new Map<string, ReadonlyArray<Scalar>>()
+  const spikeCounts = new Map<string, number>()
+  let margin = Number.POSITIVE_INFINITY
+
+  const perPixel = (
+    x: Tensor,
+    height: number,
+    width: number,
+    pixel: (n: number, i: number, j: number) => ReadonlyArray<Scalar>,
+  ): Tensor => {
+    const data: Array<Scalar> = []
+    for (let n = 0; n < x.shape[0]!; n++)
+      for (let i = 0; i < height; i++) for (let j = 0; j < width; j++) data.push(...pixel(n, i, j))
+    return { shape: [x.shape[0]!, height, width, data.length / (x.shape[0]! * height * width)], data }
+  }
+  /** One element of an image, nothing outside of it. */
+  const at = (x: Tensor, n: number, i: number, j: number, c: number): Scalar | undefined => {
+    const [, height, width, channels] = x.shape as [number, number, number, number]
+    return i < 0 || j < 0 || i >= height || j >= width
+      ? undefined
+      : x.data[((n * height + i) * width + j) * channels + c]
+  }
+  const channelsOf = (x: Tensor): ReadonlyArray<number> => Array.from({ length: x.shape.at(-1)! }, (_, c) => c)
+  const slid = (extent: number, { kernelSize, stride, padding }: Attributes): number =>
+    Math.floor((extent + 2 * padding - kernelSize) / stride) + 1
+  const pooled = (x: Tensor, attributes: Attributes, pool: (elements: ReadonlyArray<Scalar>) => Scalar): Tensor => {
+    const { kernelSize, stride, padding } = attributes
+    return perPixel(x, slid(x.shape[1]!, attributes), slid(x.shape[2]!, attributes), (n, i, j) =>
+      channelsOf(x).map((c) => {
+        const elements: Array<Scalar> = []
+        for (let a = 0; a < kernelSize; a++)
+          for (let b = 0; b < kernelSize; b++) {
+            const element = at(x, n, i * stride + a - padding, j * stride + b - padding, c)
+            if (element !== undefined) elements.push(element)
+          }
+        return pool(elements)
+      }),
+    )
+  }
+  const mean = (terms: ReadonlyArray<Scalar>): Scalar => tape.times(tape.sum(terms), 1 / terms.length)
+  const squaresAround = (terms: ReadonlyArray<Scalar>, center: Scalar): Scalar =>
+    tape.sum(terms.map((term) => tape.power(tape.subtract(term, center), 2)))
+
+  const step = (t: number): Tensor => {
+    const sample = graph.input
+    const length = batchSize * product(sample)
+    const offset = frames ? t * length : 0
+    const values = new Map<string, Tensor>(weights)
+    values.set("input", {
+      shape: [batchSize, ...sample],
+      data: Array.from({ length }, (_, i) => tape.number(inputs[offset + i]!)),
+    })
+    for (const { name, op, attributes: untyped, inputs: names } of graph.nodes) {
+      const attributes = untyped as unknown as Attributes
+      const get = (i: number) => values.get(names[i]!) as Tensor
+      const x = get(0)
+      const elementwise = (f: (a: Scalar, i: number) => Scalar): Tensor => ({ shape: x.shape, data: x.data.map(f) })
+      /** The membrane potential that the step before left, a constant where the policy cuts it off. */
+      const before = (initial = 0): ReadonlyArray<Scalar> => {
+        const kept = membranes.get(name) ?? x.data.map(() => tape.number(initial))
+        return t % window === 0 || detached.has("membrane") ? kept.map((v) => tape.detach(v)) : kept
+      }
+      const compute = (): Tensor => {
+        switch (op) {
+          case "linear": {
+            const [inputs, outputs] = get(1).shape as [number, number]
+            const data: Array<Scalar> = []
+            for (let n = 0; n < batchSize; n++)
+              for (let o = 0; o < outputs; o++) {
+                const column = Array.from({ length: inputs }, (_, i) => get(1).data[i * outputs + o]!)
+                data.push(
+                  tape.dot(
+                    x.data.slice(n * inputs, (n + 1) * inputs),
+                    column,
+                    names[2] === undefined ? undefined : get(2).data[o],
+                  ),
+                )
+              }
+            return { shape: [batchSize, outputs], data }
+          }
+          case "conv2d": {
+            const [kernelSize, , inputs, outputs] = get(1).shape as [number, number, number, number]
+            const { stride, padding } = attributes
+            const sliding = { ...attributes, kernelSize }
+            return perPixel(x, slid(x.shape[1]!, sliding), slid(x.shape[2]!, sliding), (n, i, j) =>
+              Array.from({ length: outputs }, (_, o) => {
+                const as: Array<Scalar> = []
+                const bs: Array<Scalar> = []
+                for (let a = 0; a < kernelSize; a++)
+                  for (let b = 0; b < kernelSize; b++)
+                    for (let k = 0; k < inputs; k++) {
+                      const element = at(x, n, i * stride + a - padding, j * stride + b - padding, k)
+                      if (element === undefined) continue
+                      as.push(element)
+                      bs.push(get(1).data[((a * kernelSize + b) * inputs + k) * outputs + o]!)
+                    }
+                return tape.dot(as, bs, names[2] === undefined ? undefined : get(2).data[o])
+              }),
+            )
+          }
+          case "weightStandardization": {
+            const outputs = x.shape.at(-1)!
+            const data = [...x.data]
+            for (let o = 0; o < outputs; o++) {
+              const own = x.data.filter((_, i) => i % outputs === o)
+              const center = mean(own)
+              const variance = tape.times(squaresAround(own, center), 1 / Math.max(1, own.length - 1))
+              const scale = tape.power(tape.add(tape.times(variance, own.length), tape.number(1e-4)), -1 / 2)
+              const gain = tape.multiply(scale, get(1).data[o]!)
+              own.forEach((weight, i) => {
+                data[i * outputs + o] = tape.multiply(tape.subtract(weight, center), gain)
+              })
+            }
+            return { shape: x.shape, data }
+          }
+          case "batchNorm": {
+            const channels = get(1).data.length
+            const data = [...x.data]
+            for (let c = 0; c < channels; c++) {
+              const own = x.data.filter((_, i) => i % channels === c)
+              const center = mean(own)
+              const squares = squaresAround(own, center)
+              const deviation = Math.sqrt(tape.value(squares) / own.length)
+              if (deviation > 1e-7) margin = Math.min(margin, deviation / 500)
+              const scale = tape.multiply(
+                tape.power(tape.add(tape.times(squares, 1 / own.length), tape.number(1e-5)), -1 / 2),
+                get(1).data[c]!,
+              )
+              own.forEach((element, i) => {
+                data[i * channels + c] = tape.dot([tape.subtract(element, center)], [scale], get(2).data[c]!)
+              })
+              const move = (statistic: string, towards: number) => {
+                const running = statistics.get(statistic)!
+                running[c] = 0.9 * running[c]! + 0.1 * towards
+              }
+              move(names[3]!, tape.value(center))
+              move(names[4]!, tape.value(squares) / Math.max(1, own.length - 1))
+            }
+            return { shape: x.shape, data }
+          }
+          case "averagePool":
+            return pooled(x, attributes, (elements) => tape.times(tape.sum(elements), attributes.kernelSize ** -2))
+          case "maxPool":
+            return pooled(x, attributes, (elements) => {
+              const best = elements.reduce((a, b) => (tape.value(b) > tape.value(a) ? b : a))
+              for (const element of elements) {
+                const gap = tape.value(best) - tape.value(element)
+                if (gap > 0) margin = Math.min(margin, gap)
+              }
+              return best
+            })
+          case "adaptiveAveragePool": {
+            const { outputSize } = attributes
+            const [, height, width] = x.shape as [number, number, number]
+            const range = (i: number, extent: number) =>
+              integers(Math.floor((i * extent) / outputSize), Math.ceil(((i + 1) * extent) / outputSize))
+            return perPixel(x, outputSize, outputSize, (n, i, j) =>
+              channelsOf(x).map((c) =>
+                mean(range(i, height).flatMap((a) => range(j, width).map((b) => at(x, n, a, b, c)!))),
+              ),
+            )
+          }
+          case "flatten":
+            return { shape: [batchSize, x.data.length / batchSize], data: x.data }
+          case "dropoutMask": {
+            const known = masks.get(name)
+            if (known) return known
+            const shape = [batchSize, ...attributes.shape]
+            const draws = Key.uniform(keyOf(name), new Float32Array(product(shape)))
+            const mask = { shape, data: Array.from(draws, (draw) => tape.number(draw >= attributes.rate ? 1 : 0)) }
+            masks.set(name, mask)
+            return mask
+          }
+          case "dropout":
+            return elementwise((a, i) => tape.times(tape.multiply(a, get(1).data[i]!), 1 / (1 - attributes.rate)))
+          case "add":
+            return elementwise((a, i) => tape.add(a, get(1).data[i]!))
+          case "scale":
+            return elementwise((a) => tape.times(a, attributes.factor))
+          case "gain":
+            return elementwise((a) => tape.multiply(a, get(1).data[0]!))
+          case "decay": {
+            // λ = 1 − σ(w)
+            return elementwise((w) => tape.power(tape.add(tape.number(1), tape.exp(w)), -1))
+          }
+          case "leakyReadout": {
+            const v = before()
+            const y = elementwise((a, i) => tape.add(a, tape.times(v[i]!, attributes.decay!)))
+            membranes.set(name, y.data)
+            return y
+          }
+          case "neuron": {
+            const { threshold, reset, surrogate, smooth } = attributes
+            const fire = surrogates[surrogate.name]!
+            // u is 0 at first. A smooth neuron fires a little even there, which a soft reset takes off.
+            const first =
+              smooth && reset === "soft"
+                ? -threshold * fire(-threshold, surrogate.alpha ?? surrogate.width).primitive
+                : 0
+            const v = before(first)
+            const decay = names[1] === undefined ? tape.number(attributes.decay!) : get(1).data[0]!
+            const left: Array<Scalar> = []
+            const spikes = elementwise((a, i) => {
+              const u = tape.dot([v[i]!], [decay], a)
+              const z = tape.value(u) - threshold
+              const { primitive, slope } = fire(z, surrogate.alpha ?? surrogate.width)
+              const s = tape.map(u, smooth ? primitive : z >= 0 ? 1 : 0, slope)
+              if (!smooth) margin = Math.min(margin, Math.abs(z))
+              if (surrogate.name === "rectangle") margin = Math.min(margin, Math.abs(Math.abs(z) - surrogate.width / 2))
+              const sent = detached.has("reset") ? tape.detach(s) : s
+              if (reset === "soft") left.push(tape.subtract(u, tape.times(sent, threshold)))
+              if (reset === "hard") left.push(tape.subtract(u, tape.multiply(u, sent)))
+              if (reset === "none") left.push(u)
+              return s
+            })
+            membranes.set(name, left)
+            const count = spikes.data.reduce((sum, s) => sum + tape.value(s), 0)
+            spikeCounts.set(name, (spikeCounts.get(name) ?? 0) + count / spikes.data.length / timeSteps)
+            return spikes
+          }
+          default:
+            throw new Error(`the tape has no op ${op}`)
+        }
+      }
+      values.set(name, compute())
+    }
+    return values.get(graph.output)!
+  }
+
+  const lossOf = ({ shape, data }: Tensor): Scalar => {
+    const classes = product(shape) / batchSize
+    const rows = Array.from({ length: batchSize }, (_, n) => {
+      const row = data.slice(n * classes, (n + 1) * classes)
+      const label = labels[n]!
+      const largest = tape.number(Math.max(...row.map((logit) => tape.value(logit))))
+      const total = tape.sum(row.map((logit) => tape.exp(tape.subtract(logit, largest))))
+      const crossEntropy = tape.subtract(tape.add(tape.log(total), largest), row[label]!)
+      const target = row.map((_, c) => tape.number(loss.target === "ones" || c === label ? 1 : 0))
+      const squaredError = mean(row.map((logit, c) => tape.power(tape.subtract(logit, target[c]!), 2)))
+      return tape.add(tape.times(crossEntropy, 1 - loss.mix), tape.times(squaredError, loss.mix))
+    })
+    return tape.times(mean(rows), 1 / timeSteps)
+  }
+
+  const losses: Array<Scalar> = []
+  let outputs: ReadonlyArray<number> | undefined
+  for (let t = 0; t < timeSteps; t++) {
+    const out = step(t)
+    losses.push(lossOf(out))
+    outputs = out.data.map((logit, i) => (outputs?.[i] ?? 0) + tape.value(logit))
+  }
+  const objective = tape.sum(trained.map((t) => losses[t]!))
+  const read = (gradient: Float64Array) =>
+    new Map([...weights].map(([name, { data }]) => [name, data.map((place) => gradient[place]!)]))
+  return {
+    loss: losses.reduce((sum, step) => sum + tape.value(step), 0),
+    objective: tape.value(objective),
+    outputs: outputs!,
+    firingRates: [...spikeCounts.values()],
+    gradients: read(tape.gradient(objective)),
+    magnitudes: read(tape.gradient(objective, true)),
+    statistics,
+    margin,
+  }
+}
+
+const integers = (from: number, to: number): ReadonlyArray<number> =>
+  Array.from({ length: to - from }, (_, i) => from + i)
+
+/** Attributes of all ops, as the graph holds them. */
+interface Attributes {
+  readonly kernelSize: number
+  readonly stride: number
+  readonly padding: number
+  readonly outputSize: number
+  readonly shape: ReadonlyArray<number>
+  readonly rate: number
+  readonly factor: number
+  readonly decay?: number
+  readonly threshold: number
+  readonly reset: "soft" | "hard" | "none"
+  readonly surrogate: { readonly name: string; readonly alpha: number; readonly width: number }
+  readonly smooth?: true
+}
