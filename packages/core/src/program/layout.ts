@@ -1,12 +1,4 @@
-/**
- * Memory: every buffer's lifetime on the program's time line, and from it its place in one arena.
- *
- * The time line is the segments one after the other. What lives from batch to batch, and what the outside reads or writes, has
- * a place of its own. Other buffers share: largest first, each at the lowest offset that no buffer alive at the same time
- * covers ("greedy by size", Pisarchyk & Lee, MLSys 2020).
- */
-import type { Shape } from "../shape.ts"
-import { byteLength, type Elements } from "../spikes.ts"
+import { byteLength } from "../spikes.ts"
 import {
   type Buffer,
   type BufferKind,
@@ -18,13 +10,7 @@ import {
 } from "./program.ts"
 
 /** A buffer before it has a place. */
-export interface DraftBuffer {
-  readonly name: string
-  readonly kind: BufferKind
-  readonly shape: Shape
-  readonly elements: Elements
-  readonly slots: number
-}
+export type DraftBuffer = Pick<Buffer, "name" | "kind" | "shape" | "elements" | "slots">
 
 /** Every slot begins at a multiple of so many bytes: a cache line, and the widest vector. */
 const alignment = 64

@@ -55,7 +55,7 @@ const startOf = (response: HttpClientResponse.HttpClientResponse): number =>
  * Fails with `DownloadFailed` (the part stays), `ChecksumMismatch` (nothing stays) or `FileFailed`.
  *
  * @example
- * yield* download("https://example.org/data.gz", "/tmp/data.gz", {
+ * yield* download("https://example.org/data.gz", "data.gz", {
  *   checksum: { algorithm: "md5", hex: "f68b3c2dcbeaaa9fbdd348bbdeb94873" },
  * })
  */
