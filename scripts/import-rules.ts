@@ -27,8 +27,8 @@ export const rules: ReadonlyArray<ImportRule> = [
   },
   {
     folder: "packages/backends/*",
-    workspace: ["@spikeroute/core", "@spikeroute/core/*"],
-    instead: "a backend knows only core: move what backends share into core, and compose in an app",
+    workspace: ["@spikeroute/core", "@spikeroute/core/*", "@spikeroute/backend-kernels"],
+    instead: "a backend knows only core and the CPU kernels: move what backends share into core, and compose in an app",
   },
   {
     folder: "packages/datasets",

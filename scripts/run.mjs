@@ -4,7 +4,12 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-const own = { bench: ["apps/bench/src/main.ts"], check: ["scripts/check.ts"], test: ["test"] }
+const own = {
+  bench: ["apps/bench/src/main.ts"],
+  "build:native": ["packages/backends/native/src/build-main.ts"],
+  check: ["scripts/check.ts"],
+  test: ["test"],
+}
 const cli = "apps/cli/src/main.ts"
 
 const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url))

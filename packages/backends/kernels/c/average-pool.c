@@ -1,0 +1,70 @@
+/* The mean over windows that slide, or as many as the output has pixels: see core's ops/average-pool.ts, adaptive-average-pool.ts. */
+#include "pooling.h"
+
+enum { X, Y };
+enum { DY, DX };
+/* Channels that are summed at a time. */
+enum { STRIP = 128 };
+
+/* One row of output pixels of one image. */
+INLINE void forward_row(const Call *call, Pool p, int32_t piece) {
+  const int32_t n = piece / p.out_height, i = piece % p.out_height;
+  const Range rows = looks_at(p, i, p.height, p.out_height);
+  for (int32_t j = 0; j < p.out_width; j++) {
+    const Range columns = looks_at(p, j, p.width, p.out_width);
+    const float area = area_of(p, rows, columns);
+    for (int32_t c = 0; c < p.channels; c += STRIP) {
+      const int32_t count = smaller(STRIP, p.channels - c);
+      float sum[STRIP] = {0}, buffer[STRIP];
+      for (int32_t y = rows.from; y < rows.to; y++)
+        for (int32_t x = columns.from; x < columns.to; x++) {
+          const float *from = values(call, X, ((n * p.height + y) * p.width + x) * p.channels + c, count, buffer);
+          for (int32_t k = 0; k < count; k++) sum[k] += from[k];
+        }
+      float *restrict to = floats(call, Y) + (size_t)(piece * p.out_width + j) * p.channels + c;
+      for (int32_t k = 0; k < count; k++) to[k] = sum[k] / area;
+    }
+  }
+}
+
+/* One row of input pixels of one image. */
+INLINE void backward_row(const Call *call, Pool p, int32_t piece) {
+  const int32_t n = piece / p.height, y = piece % p.height;
+  const Range rows = looked_at_by(p, y, p.height, p.out_height);
+  for (int32_t x = 0; x < p.width; x++) {
+    const Range columns = looked_at_by(p, x, p.width, p.out_width);
+    for (int32_t c = 0; c < p.channels; c += STRIP) {
+      const int32_t count = smaller(STRIP, p.channels - c);
+      float sum[STRIP] = {0};
+      for (int32_t i = rows.from; i < rows.to; i++)
+        for (int32_t j = columns.from; j < columns.to; j++) {
+          const float area = area_of(p, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width));
+          const float *from = floats(call, DY) + (size_t)((n * p.out_height + i) * p.out_width + j) * p.channels + c;
+          for (int32_t k = 0; k < count; k++) sum[k] += from[k] / area;
+        }
+      give(call, DX, (piece * p.width + x) * p.channels + c, count, sum);
+    }
+  }
+}
+
+/* Rows of pixels that are a piece of work. */
+static int32_t rows_at_a_time(Pool p) { return larger(1, PIECE / larger(1, p.width * p.channels)); }
+
+#define POOL(name, row, image, pooled, adaptive, extent)                                           \
+  static void name##_piece(void *work, int32_t piece, int32_t thread) {                             \
+    (void)thread;                                                                                   \
+    const Pool p = pool_of(work, image, pooled, adaptive);                                          \
+    const int32_t first = piece * rows_at_a_time(p);                                                \
+    const int32_t last = first + smaller(rows_at_a_time(p), p.batch * p.extent - first);            \
+    for (int32_t i = first; i < last; i++) row(work, p, i);                                         \
+  }                                                                                                 \
+  CHECK(name) { return pool_fits(call, image, pooled, adaptive); }                                  \
+  KERNEL(name) {                                                                                    \
+    const Pool p = pool_of(call, image, pooled, adaptive);                                          \
+    parallel(call->run, ceiling(p.batch * p.extent, rows_at_a_time(p)), name##_piece, (void *)call); \
+  }
+
+POOL(average_pool_forward, forward_row, X, Y, 0, out_height)
+POOL(average_pool_backward, backward_row, DX, DY, 0, height)
+POOL(adaptive_average_pool_forward, forward_row, X, Y, 1, out_height)
+POOL(adaptive_average_pool_backward, backward_row, DX, DY, 1, height)

@@ -1,0 +1,46 @@
+/* Clearing memory, counting spikes. */
+#include "kernel.h"
+
+/* 32-bit words of an operand. */
+static int32_t words_in(const Call *call, int i) {
+  const Buffer *b = shape(call, i);
+  return b->elements == SPIKES ? b->rows * words_of(b->channels) : b->size;
+}
+
+/* target = 0 */
+static void zero_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Call *call = work;
+  const int32_t begin = piece * PIECE, count = smaller(PIECE, words_in(call, 0) - begin);
+  __builtin_memset(words(call, 0) + begin, 0, 4 * (size_t)count);
+}
+CHECK(zero) { return given(call, 0); }
+KERNEL(zero) { parallel(call->run, ceiling(words_in(call, 0), PIECE), zero_piece, (void *)call); }
+
+/* metrics[index] += mean(spikes)/T; attributes: index, T. What a smooth neuron fires is no whole number. */
+static void rate_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Call *call = work;
+  const int32_t begin = piece * PIECE, end = begin + smaller(PIECE, words_in(call, 0) - begin);
+  double sum = 0;
+  if (is_spikes(call, 0)) {
+    int32_t count = 0;
+    for (int32_t i = begin; i < end; i++) count += __builtin_popcount(words(call, 0)[i]);
+    sum = count;
+  } else {
+    for (int32_t i = begin; i < end; i++) sum += (double)floats(call, 0)[i];
+  }
+  ((double *)call->run->scratch)[piece] = sum;
+}
+CHECK(spikes_rate) {
+  return call->attributes[0] >= 0 && call->attributes[0] < shape(call, 1)->size && call->attributes[1] >= 1;
+}
+SCRATCH(spikes_rate) { return sizeof(double) * (size_t)ceiling(words_in(call, 0), PIECE); }
+KERNEL(spikes_rate) {
+  const int32_t pieces = ceiling(words_in(call, 0), PIECE);
+  parallel(call->run, pieces, rate_piece, (void *)call);
+  double sum = 0;
+  for (int32_t i = 0; i < pieces; i++) sum += ((double *)call->run->scratch)[i];
+  float *metric = floats(call, 1) + call->attributes[0];
+  *metric = (float)(*metric + sum / shape(call, 0)->size / call->attributes[1]);
+}

@@ -1,0 +1,79 @@
+/*
+ * Elementary functions without a library, so that every machine gives the same bits. Those of vectors are in float32, good to a
+ * few units in the last place; those of scalars are in float64.
+ */
+#pragma once
+#include "lanes.h"
+
+/* eˣ = 2ⁿ·eʳ with |r| ≤ ln 2 / 2; 2ⁿ in two factors, for what is too small to be normal. NaN stays NaN. */
+INLINE vf exp_lanes(vf x) {
+  const float shift = 12582912.0f; /* 1.5·2²³: adding it rounds to a whole number */
+  x = choose((vi)(x > 89.0f), splat(89.0f), x);
+  x = choose((vi)(x < -104.0f), splat(-104.0f), x);
+  const vf shifted = x * 1.44269504f + shift;
+  const vf n = shifted - shift;
+  const vf r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  vf p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  const vf e = p * (r * r) + r + 1.0f;
+  const vi whole = (vi)shifted - 0x4b400000;
+  const vi half = whole >> 1;
+  return e * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+}
+
+/* σ(x) = 1/(1 + e⁻ˣ) */
+INLINE vf sigmoid_lanes(vf x) { return 1.0f / (1.0f + exp_lanes(-x)); }
+
+/* atan(x), the argument brought below tan(π/8) (Moshier's Cephes). */
+INLINE vf atan_lanes(vf x) {
+  const vi sign = (vi)x & (int32_t)0x80000000;
+  const vf a = magnitude(x);
+  const vi steep = (vi)(a > 2.414213562373095f);
+  const vi middle = (vi)(a > 0.4142135623730950f) & ~steep;
+  const vf base = only(steep, splat(1.5707963267948966f)) + only(middle, splat(0.7853981633974483f));
+  const vf z = choose(steep, -1.0f / a, choose(middle, (a - 1.0f) / (a + 1.0f), a));
+  const vf s = z * z;
+  vf p = splat(8.05374449538e-2f);
+  p = p * s - 1.38776856032e-1f;
+  p = p * s + 1.99777106478e-1f;
+  p = p * s - 3.33329491539e-1f;
+  return (vf)((vi)(base + (p * s * z + z)) | sign);
+}
+
+/* eˣ: the Taylor series of a remainder below ln 2 / 2. */
+INLINE double exp_scalar(double x) {
+  if (x != x) return x;
+  if (x > 709.7) return __builtin_inf();
+  if (x < -745.0) return 0;
+  const double shift = 6755399441055744.0; /* 1.5·2⁵² */
+  const double n = (x * 1.4426950408889634 + shift) - shift;
+  const double r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
+  double sum = 1;
+  for (int k = 13; k > 0; k--) sum = 1 + sum * r / k;
+  const int32_t whole = (int32_t)n, half = whole / 2;
+  union {
+    uint64_t bits;
+    double value;
+  } a = {.bits = (uint64_t)(half + 1023) << 52}, b = {.bits = (uint64_t)(whole - half + 1023) << 52};
+  return sum * a.value * b.value;
+}
+
+/* ln x of a normal positive number: x = 2ⁿ·m, ln m = 2·artanh((m − 1)/(m + 1)). */
+INLINE double log_scalar(double x) {
+  if (!(x > 0) || x > 1.7976931348623157e308) return x;
+  union {
+    uint64_t bits;
+    double value;
+  } m = {.value = x};
+  int32_t n = (int32_t)(m.bits >> 52) - 1023;
+  m.bits = (m.bits & 0xfffffffffffffull) | 0x3ff0000000000000ull;
+  if (m.value > 1.4142135623730951) m.value /= 2, n++;
+  const double s = (m.value - 1) / (m.value + 1), square = s * s;
+  double sum = 0;
+  for (int k = 23; k > 0; k -= 2) sum = sum * square + 1.0 / k;
+  return 2 * s * sum + n * 0.6931471805599453;
+}

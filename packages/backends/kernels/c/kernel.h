@@ -1,0 +1,110 @@
+/*
+ * A kernel gets its operands and attributes, and runs on all threads. It consists of up to three functions, and a row of kernels.def
+ * names them: KERNEL does the work, CHECK says beforehand whether shapes and attributes fit each other, SCRATCH how many bytes of
+ * scratch memory the work needs. Core's kernel of the same name says in plain loops what it means.
+ */
+#pragma once
+#include "lanes.h"
+#include "program.h"
+#include "runtime.h"
+
+/* The same sources are compiled for several vector widths into one library: VARIANT tells their names apart. */
+#ifndef VARIANT
+#define VARIANT only
+#endif
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(name) JOIN(name, VARIANT)
+
+typedef struct {
+  /* Null where the operand is absent, and while a call is checked or its scratch memory is measured. */
+  void *data;
+  /* Null where the operand is absent. */
+  const Buffer *buffer;
+  /* Of a gradient: add to what is there. */
+  int32_t accumulate;
+} Operand;
+
+typedef struct {
+  const Run *run;
+  const int32_t *attributes;
+  /* What a producer of rows calls for each of them: null, or the kernel that comes next and wants them in the cache. */
+  const Epilogue *then;
+  Operand operands[MAX_OPERANDS];
+} Call;
+
+#define KERNEL(name) void NAME(kernel_##name)(const Call *call)
+/* Operands that must be there are there, of the elements that kernels.def says, with consistent sizes: the rest is checked here. */
+#define CHECK(name) int NAME(check_##name)(const Call *call)
+#define SCRATCH(name) size_t NAME(scratch_##name)(const Call *call)
+
+INLINE const Buffer *shape(const Call *call, int i) { return call->operands[i].buffer; }
+INLINE int32_t extent(const Call *call, int i, int axis) { return call->operands[i].buffer->extent[axis]; }
+INLINE float *floats(const Call *call, int i) { return call->operands[i].data; }
+INLINE uint32_t *words(const Call *call, int i) { return call->operands[i].data; }
+INLINE int given(const Call *call, int i) { return call->operands[i].buffer != 0; }
+INLINE int is_spikes(const Call *call, int i) { return call->operands[i].buffer->elements == SPIKES; }
+INLINE float number(const Call *call, int i) {
+  union {
+    int32_t bits;
+    float value;
+  } a = {.bits = call->attributes[i]};
+  return a.value;
+}
+
+/* For checks; an operand that is absent fits. */
+INLINE int has_size(const Call *call, int i, int64_t size) { return !given(call, i) || shape(call, i)->size == size; }
+INLINE int same_size(const Call *call, int i, int j) { return !given(call, i) || has_size(call, j, shape(call, i)->size); }
+
+/* Rows first … first + count − 1 of the result are written and will not be read again. Any thread; each row once. */
+INLINE void finish(const Call *call, int32_t first, int32_t count) {
+  if (call->then) call->then->rows(call->then->context, first, count);
+}
+
+INLINE int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
+INLINE int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
+INLINE int32_t ceiling(int32_t a, int32_t b) { return (int32_t)(((int64_t)a + b - 1) / b); }
+
+/* Elements that are worked on at a time: they stay in the first-level cache. */
+enum { BLOCK = 1024, PIECE = 16 * BLOCK };
+
+/* Spikes first … first + count − 1 of an operand as 0 and 1. */
+void NAME(unpack)(const Call *call, int i, int32_t first, int32_t count, float *to);
+#define unpack NAME(unpack)
+
+/* Elements first … first + count − 1 of an operand as floats: its own memory, or spikes unpacked into `buffer`. */
+INLINE const float *values(const Call *call, int i, int32_t first, int32_t count, float *buffer) {
+  if (!is_spikes(call, i)) return floats(call, i) + first;
+  unpack(call, i, first, count, buffer);
+  return buffer;
+}
+
+/* Calls `block` for all elements, at most BLOCK at a time; no block reaches over two pieces. */
+typedef void (*Block)(const Call *call, int32_t first, int32_t count);
+void NAME(each_block)(const Call *call, int32_t size, Block block);
+#define each_block NAME(each_block)
+
+/* Adds `count` numbers to a gradient, or sets it to them. */
+INLINE void give(const Call *call, int i, int32_t first, int32_t count, const float *restrict from) {
+  float *restrict to = floats(call, i) + first;
+  if (call->operands[i].accumulate)
+    for (int32_t k = 0; k < count; k++) to[k] += from[k];
+  else
+    __builtin_memcpy(to, from, 4 * (size_t)count);
+}
+
+/* Sums of all elements: one for each piece in scratch memory, added up in order. */
+enum { SUM_PIECE = PIECE };
+INLINE int32_t sum_pieces(int32_t size) { return ceiling(size, SUM_PIECE); }
+
+/* Σ a·b in one order whatever the vector width: sixteen sums side by side, then those. */
+INLINE double dot(const float *a, const float *b, int32_t count) {
+  float sums[16] = {0};
+  int32_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (int k = 0; k < 16; k++) sums[k] += a[i + k] * b[i + k];
+  for (int k = 0; i < count; i++, k++) sums[k] += a[i] * b[i];
+  double sum = 0;
+  for (int k = 0; k < 16; k++) sum += sums[k];
+  return sum;
+}

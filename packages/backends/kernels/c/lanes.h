@@ -1,0 +1,49 @@
+/* What vector.h leaves out: choosing among lanes, lanes as bits and back, square roots. */
+#pragma once
+#include "vector.h"
+
+#ifdef __wasm__
+#include <wasm_simd128.h>
+#elif defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define BITS ((1ull << LANES) - 1)
+
+/* a where the mask's lane is all ones, else b. */
+INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+/* x where the mask's lane is all ones, else 0. */
+INLINE vf only(vi mask, vf x) { return (vf)(mask & (vi)x); }
+INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
+
+/* Bit i of the result is lane i of the mask. */
+INLINE uint32_t bits_of(vi mask) {
+#ifdef __wasm__
+  return wasm_i32x4_bitmask((v128_t)mask);
+#elif VECTOR_BYTES == 64
+  return _mm512_movepi32_mask((__m512i)mask);
+#elif VECTOR_BYTES == 32
+  return (uint32_t)_mm256_movemask_ps((__m256)mask);
+#elif defined(__x86_64__)
+  return (uint32_t)_mm_movemask_ps((__m128)mask);
+#elif defined(__aarch64__)
+  const uint32x4_t weights = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32((uint32x4_t)mask, weights));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < LANES; i++) bits |= (mask[i] & 1u) << i;
+  return bits;
+#endif
+}
+
+/* Lane i is all ones where bit i is set. */
+INLINE vi mask_of(uint32_t bits) {
+  vi weights;
+  for (int i = 0; i < LANES; i++) weights[i] = 1 << i;
+  const vi spread = (vi){} + (int32_t)bits;
+  return (vi)((spread & weights) == weights);
+}
+
+INLINE float root(float x) { return __builtin_sqrtf(x); }

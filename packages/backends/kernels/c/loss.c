@@ -1,0 +1,119 @@
+/*
+ * ℓ = (1 − β)·CE(logits, label) + β·MSE(logits, target), its mean over the batch, over T: see core's loss.ts. In float64, a sample
+ * after the other.
+ */
+#include "elementary.h"
+#include "kernel.h"
+
+enum { LOGITS, LABELS };
+enum { ONE_HOT, MIX, REST, STEPS };
+
+typedef struct {
+  float row[BLOCK];
+  double largest, total;
+} Sample;
+
+/* Calls for the logits of sample n in blocks: they may be spikes. */
+static const float *block_of(const Call *call, int32_t classes, int32_t n, int32_t first, float *buffer) {
+  return values(call, LOGITS, n * classes + first, smaller(BLOCK, classes - first), buffer);
+}
+
+static int32_t classes_of(const Call *call) { return shape(call, LOGITS)->size / shape(call, LABELS)->size; }
+
+/* max and Σ e^(logit − max) of sample n; a logit that is no number makes both of them no number. */
+static void normalize(const Call *call, int32_t n, Sample *s) {
+  const int32_t classes = classes_of(call);
+  s->largest = -__builtin_inf();
+  s->total = 0;
+  for (int32_t first = 0; first < classes; first += BLOCK) {
+    const float *row = block_of(call, classes, n, first, s->row);
+    for (int32_t c = 0; c < smaller(BLOCK, classes - first); c++)
+      if (!(row[c] <= s->largest)) s->largest = row[c];
+  }
+  for (int32_t first = 0; first < classes; first += BLOCK) {
+    const float *row = block_of(call, classes, n, first, s->row);
+    for (int32_t c = 0; c < smaller(BLOCK, classes - first); c++) s->total += exp_scalar(row[c] - s->largest);
+  }
+}
+
+/* Sums of so many samples at a time are added up in order. */
+enum { SAMPLES = 16 };
+
+static void loss_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Call *call = work;
+  const int32_t classes = classes_of(call), batch = shape(call, LABELS)->size;
+  const double mix = number(call, MIX), rest = number(call, REST);
+  double loss = 0;
+  Sample s;
+  for (int32_t n = piece * SAMPLES; n < smaller(batch, piece * SAMPLES + SAMPLES); n++) {
+    normalize(call, n, &s);
+    const float label = floats(call, LABELS)[n];
+    double of_label = __builtin_nan(""), squares = 0;
+    for (int32_t first = 0; first < classes; first += BLOCK) {
+      const float *row = block_of(call, classes, n, first, s.row);
+      for (int32_t c = 0; c < smaller(BLOCK, classes - first); c++) {
+        const int is_label = (float)(first + c) == label;
+        if (is_label) of_label = row[c];
+        const double difference = row[c] - (!call->attributes[ONE_HOT] || is_label ? 1.0 : 0.0);
+        squares += difference * difference;
+      }
+    }
+    loss += rest * (log_scalar(s.total) + s.largest - of_label) + mix * squares / classes;
+  }
+  ((double *)call->run->scratch)[piece] = loss;
+}
+
+static int attributes_fit(const Call *call) {
+  const int32_t *a = call->attributes, batch = shape(call, LABELS)->size;
+  return (a[ONE_HOT] == 0 || a[ONE_HOT] == 1) && a[STEPS] >= 1 && (batch == 0 || shape(call, LOGITS)->size % batch == 0) &&
+         (batch > 0 || shape(call, LOGITS)->size == 0);
+}
+
+/* metrics[0] += ℓ/T,  outputs += logits */
+enum { METRICS = 2, OUTPUTS };
+static void outputs_block(const Call *call, int32_t first, int32_t count) {
+  float buffer[BLOCK];
+  const float *logits = values(call, LOGITS, first, count, buffer);
+  float *restrict outputs = floats(call, OUTPUTS) + first;
+  for (int32_t i = 0; i < count; i++) outputs[i] += logits[i];
+}
+CHECK(loss_forward) { return attributes_fit(call) && shape(call, METRICS)->size >= 1 && same_size(call, LOGITS, OUTPUTS); }
+SCRATCH(loss_forward) { return sizeof(double) * (size_t)ceiling(shape(call, LABELS)->size, SAMPLES); }
+KERNEL(loss_forward) {
+  const int32_t batch = shape(call, LABELS)->size, pieces = ceiling(batch, SAMPLES);
+  parallel(call->run, pieces, loss_piece, (void *)call);
+  double loss = 0;
+  for (int32_t i = 0; i < pieces; i++) loss += ((double *)call->run->scratch)[i];
+  float *metric = floats(call, METRICS);
+  *metric = (float)(*metric + loss / batch / call->attributes[STEPS]);
+  each_block(call, shape(call, LOGITS)->size, outputs_block);
+}
+
+/* ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T) */
+enum { DLOGITS = 2 };
+static void gradient_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Call *call = work;
+  const int32_t classes = classes_of(call), batch = shape(call, LABELS)->size;
+  const double mix = number(call, MIX), rest = number(call, REST), share = 1.0 / ((double)batch * call->attributes[STEPS]);
+  Sample s;
+  for (int32_t n = piece * SAMPLES; n < smaller(batch, piece * SAMPLES + SAMPLES); n++) {
+    normalize(call, n, &s);
+    const float label = floats(call, LABELS)[n];
+    for (int32_t first = 0; first < classes; first += BLOCK) {
+      const int32_t count = smaller(BLOCK, classes - first);
+      const float *row = block_of(call, classes, n, first, s.row);
+      float gradient[BLOCK];
+      for (int32_t c = 0; c < count; c++) {
+        const int is_label = (float)(first + c) == label;
+        const double difference = row[c] - (!call->attributes[ONE_HOT] || is_label ? 1.0 : 0.0);
+        const double cross_entropy = rest * (exp_scalar(row[c] - s.largest) / s.total - is_label);
+        gradient[c] = (float)(share * (cross_entropy + 2 * mix * difference / classes));
+      }
+      give(call, DLOGITS, n * classes + first, count, gradient);
+    }
+  }
+}
+CHECK(loss_backward) { return attributes_fit(call) && same_size(call, LOGITS, DLOGITS); }
+KERNEL(loss_backward) { parallel(call->run, ceiling(shape(call, LABELS)->size, SAMPLES), gradient_piece, (void *)call); }

@@ -1,0 +1,213 @@
+#include "session.h"
+
+#define ROW(name, core_name, operands, attributes, scratch) name##_opcode,
+enum {
+#include "kernels.def"
+  OPCODES
+};
+#undef ROW
+
+const int32_t kernel_count = OPCODES;
+
+/* Buffers and offsets are counted in these. */
+enum { UNIT = 64 };
+
+struct Session {
+  const Kernels *use;
+  const Program *program;
+  uint8_t *arena;
+  Run run;
+};
+
+/* --- reading a program */
+
+static int32_t operands_of(const Kernel *kernel) {
+  int32_t count = 0;
+  while (kernel->operands[count]) count++;
+  return count;
+}
+
+static int32_t words_of_instruction(const Kernel *kernel) { return 1 + operands_of(kernel) + kernel->attributes; }
+
+/* An instruction as a call, without data. */
+static Call call_of(const Kernel *kernel, const Buffer *buffers, const int32_t *at, const Run *run) {
+  Call call = {.run = run};
+  int i = 0;
+  for (; kernel->operands[i]; i++) {
+    const int32_t operand = at[1 + i];
+    if (operand < 0) continue;
+    call.operands[i].buffer = &buffers[operand >> 2];
+    call.operands[i].accumulate = operand >> 1 & 1;
+  }
+  call.attributes = at + 1 + i;
+  return call;
+}
+
+
+/* --- checking it */
+
+static int good_buffer(const Buffer *b, int32_t arena) {
+  if (b->elements < FLOAT32 || b->elements > WORDS || b->rank < 0 || b->rank > MAX_RANK) return 0;
+  int64_t size = 1;
+  for (int i = 0; i < b->rank; i++) {
+    if (b->extent[i] < 0) return 0;
+    size *= b->extent[i];
+    if (size > INT32_MAX) return 0;
+  }
+  const int32_t channels = b->rank ? b->extent[b->rank - 1] : 1;
+  if (b->size != size || b->channels != channels || b->rows != (channels ? (int32_t)size / channels : 0)) return 0;
+  const int64_t words = b->elements == SPIKES ? (int64_t)b->rows * words_of(channels) : size;
+  if (words > INT32_MAX) return 0;
+  if (b->offset < 0 || b->slots < 1 || b->stride < (4 * words + UNIT - 1) / UNIT) return 0;
+  return (int64_t)b->offset + (int64_t)b->slots * b->stride <= arena;
+}
+
+static int32_t refuse_instruction(const Kernels *use, const Program *program, const int32_t *at, int32_t left) {
+  if (left < 1 || at[0] < 0 || at[0] >= kernel_count) return UNKNOWN_OPCODE;
+  const Kernel *kernel = &use->kernels[at[0]];
+  if (left < words_of_instruction(kernel)) return BAD_SEGMENT;
+  const Buffer *buffers = buffers_of(program);
+  for (int i = 0; kernel->operands[i]; i++) {
+    const char letter = kernel->operands[i];
+    const int may_be_absent = letter < 'a';
+    const int32_t operand = at[1 + i];
+    if (operand == -1) {
+      if (!may_be_absent) return MISSING_OPERAND;
+      continue;
+    }
+    if (operand < 0 || operand >> 2 >= program->buffers) return BAD_OPERAND;
+    const Buffer *b = &buffers[operand >> 2];
+    switch (letter | 32) {
+      case 'f':
+        if (b->elements != FLOAT32) return WRONG_ELEMENTS;
+        break;
+      case 's':
+        if (b->elements != SPIKES) return WRONG_ELEMENTS;
+        break;
+      case 'x':
+        if (b->elements == WORDS) return WRONG_ELEMENTS;
+        break;
+      default:
+        if (b->elements != WORDS || b->size < 2) return WRONG_ELEMENTS;
+    }
+  }
+  const Call call = call_of(kernel, buffers, at, 0);
+  return kernel->check(&call) ? 0 : WRONG_SHAPES;
+}
+
+static double refusal(int32_t reason, int32_t index) { return -(reason + 16.0 * index); }
+
+static size_t program_bytes(const Program *program) { return align64(4 * (size_t)program->words); }
+
+double session_bytes(const int32_t *packed, double words, int32_t threads) {
+  const Program *program = (const Program *)packed;
+  const int32_t header = sizeof(Program) / 4, each = sizeof(Buffer) / 4;
+  if (threads < 1 || threads > 1024 || !(words >= header && words <= INT32_MAX) || program->magic != PROGRAM_MAGIC ||
+      program->words != words || program->arena < 0 || program->time_steps < 1 || program->buffers < 0 ||
+      program->buffers > (program->words - header) / each)
+    return -NOT_A_PROGRAM;
+  const Buffer *buffers = buffers_of(program);
+  for (int32_t i = 0; i < program->buffers; i++)
+    if (!good_buffer(&buffers[i], program->arena)) return refusal(BAD_BUFFER, i);
+
+  const Kernels *use = kernels_here();
+  const Run run = {threads, 0};
+  size_t scratch = 0;
+  int32_t index = 0;
+  for (int s = 0; s < SEGMENTS; s++) {
+    const Segment segment = program->segments[s];
+    if (segment.begin < header + program->buffers * each || segment.begin > program->words || segment.count < 0)
+      return refusal(BAD_SEGMENT, index);
+    const int32_t *at = packed + segment.begin;
+    for (int32_t i = 0; i < segment.count; i++, index++) {
+      const int32_t wrong = refuse_instruction(use, program, at, (int32_t)(packed + program->words - at));
+      if (wrong) return refusal(wrong, index);
+      const Kernel *kernel = &use->kernels[at[0]];
+      if (kernel->scratch) {
+        const Call call = call_of(kernel, buffers, at, &run);
+        const size_t bytes = kernel->scratch(&call);
+        if (bytes > scratch) scratch = bytes;
+      }
+      at += words_of_instruction(kernel);
+    }
+  }
+  return (double)(align64(sizeof(Session)) + program_bytes(program) + align64(scratch));
+}
+
+void session_open(void *memory, const int32_t *packed, int32_t threads, uint8_t *arena) {
+  const Program *program = (const Program *)packed;
+  uint8_t *copy = (uint8_t *)memory + align64(sizeof(Session));
+  __builtin_memcpy(copy, packed, 4 * (size_t)program->words);
+  *(Session *)memory = (Session){kernels_here(), (const Program *)copy, arena, {threads, copy + program_bytes(program)}};
+}
+
+/* --- running it */
+
+/* An instruction as a call, with its data at time step t. */
+static Call locate(const Session *session, const int32_t *at, int32_t t) {
+  const Kernel *kernel = &session->use->kernels[at[0]];
+  Call call = call_of(kernel, buffers_of(session->program), at, &session->run);
+  for (int i = 0; kernel->operands[i]; i++) {
+    const Buffer *b = call.operands[i].buffer;
+    if (!b) continue;
+    const int32_t slot = (t - (at[1 + i] & 1) + b->slots) % b->slots;
+    call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
+  }
+  return call;
+}
+
+/* Whether two operands share memory. */
+static int overlap(const Operand *a, const Operand *b) {
+  const uint8_t *first = a->data, *second = b->data;
+  return first && second && first < second + UNIT * (size_t)b->buffer->stride && second < first + UNIT * (size_t)a->buffer->stride;
+}
+
+/*
+ * Whether `next` can run on rows of what `call` produces as soon as they are there: neurons behind a kernel that calls `finish`.
+ * The program's layout may have put what the neurons write where the producer still reads; then they have to wait.
+ */
+static int fuses(int32_t opcode, const Kernel *kernel, const Call *call, int32_t next_opcode, const Call *next) {
+  if (next_opcode != neuron_forward_opcode) return 0;
+  if (opcode != linear_forward_opcode && opcode != conv_forward_opcode && opcode != batch_norm_forward_opcode &&
+      opcode != batch_norm_inference_opcode)
+    return 0;
+  const int32_t operands = operands_of(kernel);
+  const Operand *y = &call->operands[operands - 1];
+  enum { MEMBRANE = 3, FIRED = 4 };
+  /* Spikes that were flattened have other rows. */
+  if (y->data != next->operands[0].data || y->buffer->channels != next->operands[FIRED].buffer->channels) return 0;
+  for (int i = 0; i < operands; i++)
+    if (overlap(&call->operands[i], &next->operands[MEMBRANE]) || overlap(&call->operands[i], &next->operands[FIRED])) return 0;
+  return 1;
+}
+
+static void run_segment(const Session *session, Segment segment, int32_t t) {
+  const Kernel *kernels = session->use->kernels;
+  const int32_t *at = (const int32_t *)session->program + segment.begin;
+  for (int32_t i = 0; i < segment.count; i++) {
+    const int32_t opcode = at[0];
+    const Kernel *kernel = &kernels[opcode];
+    Call call = locate(session, at, t);
+    at += words_of_instruction(kernel);
+    if (i + 1 < segment.count) {
+      const Call next = locate(session, at, t);
+      const Epilogue then = {session->use->neuron_rows, &next};
+      if (fuses(opcode, kernel, &call, at[0], &next)) {
+        call.then = &then;
+        kernel->run(&call);
+        at += words_of_instruction(&kernels[at[0]]);
+        i++;
+        continue;
+      }
+    }
+    kernel->run(&call);
+  }
+}
+
+int32_t session_run(Session *session, const int32_t *calls, int32_t count) {
+  const Program *program = session->program;
+  for (int32_t i = 0; i < count; i++)
+    if (calls[2 * i] < 0 || calls[2 * i] >= SEGMENTS || calls[2 * i + 1] < 0 || calls[2 * i + 1] >= program->time_steps) return UNKNOWN_CALL;
+  for (int32_t i = 0; i < count; i++) run_segment(session, program->segments[calls[2 * i]], calls[2 * i + 1]);
+  return 0;
+}

@@ -1,0 +1,22 @@
+/* The table of kernels, once for each width of vectors. */
+#include "neuron.h"
+#include "session.h"
+
+#define SCRATCH_own(name) NAME(scratch_##name)
+#define SCRATCH_none(name) 0
+
+#define ROW(name, core_name, operands, attributes, scratch) \
+  KERNEL(name);                                             \
+  CHECK(name);                                              \
+  SCRATCH(name);
+#include "kernels.def"
+#undef ROW
+
+static const Kernel kernels[] = {
+#define ROW(name, core_name, operands, attributes, scratch) \
+  {operands, attributes, NAME(check_##name), SCRATCH_##scratch(name), NAME(kernel_##name)},
+#include "kernels.def"
+#undef ROW
+};
+
+const Kernels NAME(kernels) = {kernels, neuron_rows, VECTOR_BYTES};

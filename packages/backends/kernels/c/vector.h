@@ -1,0 +1,27 @@
+/* Vectors of floats, whatever the machine's width: VECTOR_BYTES is 16 (WebAssembly, SSE, NEON), 32 (AVX2) or 64 (AVX-512). */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef VECTOR_BYTES
+#define VECTOR_BYTES 16
+#endif
+#define LANES (VECTOR_BYTES / 4)
+#define INLINE static inline __attribute__((always_inline))
+
+/* Unaligned: rows of channels may begin anywhere. */
+typedef float vf __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+
+INLINE vf splat(float x) { return x - (vf){}; }
+INLINE vf load(const float *p) { return *(const vf *)p; }
+INLINE void store(float *p, vf x) { *(vf *)p = x; }
+
+/* Lanes are added in pairs, halves first: the same order on every machine of the same width. */
+INLINE float sum_lanes(vf x) {
+  float lanes[LANES];
+  *(vf *)lanes = x;
+  for (int half = LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  return lanes[0];
+}

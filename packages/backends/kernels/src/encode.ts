@@ -1,0 +1,58 @@
+/** A program as the 32-bit words that c/program.h describes. */
+import { type AnyKernel, kernels, Program, Shape } from "@spikeroute/core"
+import { packAttributes } from "./attributes.ts"
+
+const magic = 0x53524b31
+/** Buffers are placed in units of so many bytes. */
+const unit = 64
+const maximumRank = 8
+const elementKinds = ["float32", "spikes", "words"]
+
+/** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
+export const opcodes: ReadonlyArray<string> = [...kernels.keys()]
+
+const wordsOfBuffer = ({ shape, elements, offset, stride, slots }: Program.Buffer): ReadonlyArray<number> => {
+  const size = Shape.size(shape)
+  const channels = shape.at(-1) ?? 1
+  return [
+    offset / unit,
+    stride / unit,
+    slots,
+    elementKinds.indexOf(elements),
+    shape.length,
+    ...Array.from({ length: maximumRank }, (_, axis) => shape[axis] ?? 0),
+    size,
+    channels,
+    channels === 0 ? 0 : size / channels,
+  ]
+}
+
+const floats = new Float32Array(1)
+const bits = new Int32Array(floats.buffer)
+const bitsOf = (value: number): number => {
+  floats[0] = value
+  return bits[0] as number
+}
+
+const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instruction): ReadonlyArray<number> => [
+  opcodes.indexOf(kernel),
+  ...Object.keys((kernels.get(kernel) as AnyKernel).operands).map((name) => {
+    const ref = operands[name]
+    return ref === undefined ? -1 : 4 * ref.buffer + (ref.accumulate ? 2 : 0) + (ref.lag ?? 0)
+  }),
+  ...packAttributes(kernel, attributes).map((word) => (typeof word === "number" ? word : bitsOf(word.float))),
+]
+
+/** Packs a program whose kernels are all among {@link opcodes}. */
+export const encode = (program: Program.Program): Int32Array => {
+  const header = 5 + 2 * Program.segmentNames.length
+  const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
+  const segments = Program.segmentNames.flatMap((name) => {
+    const begin = header + words.length
+    for (const instruction of program.segments[name]) words.push(...wordsOfInstruction(instruction))
+    return [begin, program.segments[name].length]
+  })
+  const total = header + words.length
+  const arena = program.arenaBytes / unit
+  return Int32Array.of(magic, total, program.buffers.length, program.timeSteps, arena, ...segments, ...words)
+}

@@ -1,0 +1,21 @@
+/** What the kernels run on: WebAssembly or a native library. */
+
+/** Memory for one program, and what runs it. */
+export interface Session {
+  /** The arena. To be asked for anew after anything was opened or closed, for memory that grows moves. */
+  readonly arena: () => Uint8Array
+  /** All bytes taken: arena, program, scratch memory. */
+  readonly bytes: number
+  /** Runs calls, pairs of a segment's number and a time step: 0, or what was refused; then nothing has run. */
+  readonly run: (calls: Int32Array) => number
+  readonly close: () => void
+}
+
+export interface Engine {
+  readonly name: string
+  /** For people: vector width, threads. */
+  readonly description: string
+  /** Checks a packed program and takes memory for it; a negative number says what is wrong: see refusals.ts. */
+  readonly open: (program: Int32Array, arenaBytes: number) => Session | number
+  readonly close: () => void
+}

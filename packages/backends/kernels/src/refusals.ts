@@ -1,0 +1,20 @@
+/** What the kernels refuse, as c/session.h numbers it, in words. */
+const reasons: Readonly<Record<number, string>> = {
+  1: "this is no packed program",
+  2: "buffer # does not lie in the arena, or its sizes contradict each other",
+  3: "instruction # lies outside the program",
+  4: "instruction # has an unknown opcode",
+  5: "instruction # names a buffer that is not there",
+  6: "instruction # lacks an operand",
+  7: "an operand of instruction # has the wrong kind of elements",
+  8: "shapes or attributes of instruction # do not fit each other",
+  9: "the session is closed",
+  10: "there is no such segment or time step",
+  11: "there is not enough memory",
+}
+
+/** A sentence for a negative result of `open`, −(reason + 16·index), or a positive one of `run`. */
+export const describeRefusal = (code: number): string => {
+  const refusal = Math.abs(code)
+  return (reasons[refusal % 16] ?? `refused (${refusal})`).replace("#", String(Math.floor(refusal / 16)))
+}

@@ -1,0 +1,9 @@
+/** `bun run build:native`: builds the library, unless it is there, and says where it is. */
+import { build } from "./build.ts"
+
+try {
+  process.stdout.write(`${await build(() => process.stderr.write("Building the native kernels…\n"))}\n`)
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+  process.exitCode = 2
+}
