@@ -47,3 +47,23 @@ INLINE vi mask_of(uint32_t bits) {
 }
 
 INLINE float root(float x) { return __builtin_sqrtf(x); }
+
+/* The first `count` lanes, fewer than all; the others are 0, and are not touched in memory. */
+INLINE vf load_some(const float *p, int32_t count) {
+#if VECTOR_BYTES == 64
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+#else
+  float lanes[LANES] = {0};
+  for (int32_t i = 0; i < count; i++) lanes[i] = p[i];
+  return load(lanes);
+#endif
+}
+INLINE void store_some(float *p, int32_t count, vf x) {
+#if VECTOR_BYTES == 64
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)x);
+#else
+  float lanes[LANES];
+  store(lanes, x);
+  for (int32_t i = 0; i < count; i++) p[i] = lanes[i];
+#endif
+}

@@ -1,0 +1,125 @@
+#include "events.h"
+
+/* --- collecting */
+
+#if VECTOR_BYTES == 64
+static const int32_t ascending[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* Indices base + i of the bits i that are set, of 16. */
+INLINE int32_t pick(uint32_t bits, uint32_t base, uint32_t *index) {
+  const __m512i all = _mm512_add_epi32(_mm512_loadu_si512(ascending), _mm512_set1_epi32((int32_t)base));
+  _mm512_storeu_si512(index, _mm512_maskz_compress_epi32((__mmask16)bits, all));
+  return __builtin_popcount(bits);
+}
+
+INLINE int32_t pick_bits(uint32_t word, uint32_t base, uint32_t *index) {
+  const int32_t low = pick(word & 0xffff, base, index);
+  return low + pick(word >> 16, base + 16, index + low);
+}
+
+static int32_t collect_floats(const float *x, int32_t count, uint32_t base, Events to) {
+  int32_t found = 0;
+  for (int32_t i = 0; i < count; i += 16) {
+    const __mmask16 there = (__mmask16)(count - i >= 16 ? 0xffff : (1u << (count - i)) - 1);
+    const __m512 values = _mm512_maskz_loadu_ps(there, x + i);
+    const __mmask16 bits = _mm512_cmp_ps_mask(values, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    _mm512_storeu_ps(to.value + found, _mm512_maskz_compress_ps(bits, values));
+    found += pick(bits, base + (uint32_t)i, to.index + found);
+  }
+  return found;
+}
+#else
+INLINE int32_t pick_bits(uint32_t word, uint32_t base, uint32_t *index) {
+  int32_t found = 0;
+  for (; word; word &= word - 1) index[found++] = base + (uint32_t)__builtin_ctz(word);
+  return found;
+}
+
+/* Without branches: whether an element is 0 cannot be predicted. */
+static int32_t collect_floats(const float *x, int32_t count, uint32_t base, Events to) {
+  int32_t found = 0;
+  for (int32_t i = 0; i < count; i++) {
+    to.index[found] = base + (uint32_t)i;
+    to.value[found] = x[i];
+    found += x[i] != 0;
+  }
+  return found;
+}
+#endif
+
+int32_t collect(const Call *call, int i, int32_t first, int32_t count, uint32_t base, Events to) {
+  if (!is_spikes(call, i)) return collect_floats(floats(call, i) + first, count, base, to);
+  const int32_t channels = shape(call, i)->channels, per_row = words_of(channels);
+  int32_t found = 0;
+  for (int32_t done = 0; done < count;) {
+    const int32_t row = (first + done) / channels, c = (first + done) % channels;
+    const int32_t here = smaller(smaller(32 - (c & 31), channels - c), count - done);
+    uint32_t word = words(call, i)[(size_t)row * per_row + (c >> 5)] >> (c & 31);
+    if (here < 32) word &= (1u << here) - 1;
+    found += pick_bits(word, base + (uint32_t)done, to.index + found);
+    done += here;
+  }
+  return found;
+}
+
+/* --- adding */
+
+#if defined(__FMA__) && VECTOR_BYTES == 64
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#elif defined(__aarch64__)
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
+INLINE vf multiply_add(vf a, vf b, vf c) { return a * b + c; }
+#endif
+
+enum { SPIKE, PRODUCT, FUSED_PRODUCT };
+
+/* sum + value·x */
+INLINE vf plus(int kind, vf sum, vf value, vf x) {
+  if (kind == SPIKE) return sum + x;
+  return kind == PRODUCT ? (vf)(sum + value * x) : multiply_add(value, x, sum);
+}
+
+INLINE vf value_of(int kind, Events e, int32_t i) { return kind == SPIKE ? splat(1) : splat(e.value[i]); }
+
+/* `vectors` of a row, known to the compiler: they stay in registers. */
+INLINE void add(int kind, int vectors, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
+  vf sum[STRIP_VECTORS];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++) sum[v] = load(y + v * LANES);
+  for (int32_t i = 0; i < count; i++) {
+    const float *row = rows + (size_t)(e.index[i] - skip) * stride;
+    const vf value = value_of(kind, e, i);
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[v] = plus(kind, sum[v], value, load(row + v * LANES));
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++) store(y + v * LANES, sum[v]);
+}
+
+/* What is left of a row, less than a vector. */
+INLINE void add_last(int kind, int32_t width, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
+  vf sum = load_some(y, width);
+  for (int32_t i = 0; i < count; i++) {
+    const vf x = load_some(rows + (size_t)(e.index[i] - skip) * stride, width);
+    sum = plus(kind, sum, value_of(kind, e, i), x);
+  }
+  store_some(y, width, sum);
+}
+
+INLINE void add_all(int kind, float *y, int32_t width, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
+  int32_t o = 0;
+  for (; o + 8 * LANES <= width; o += 8 * LANES) add(kind, 8, y + o, rows + o, stride, skip, e, count);
+  if (o + 4 * LANES <= width) add(kind, 4, y + o, rows + o, stride, skip, e, count), o += 4 * LANES;
+  if (o + 2 * LANES <= width) add(kind, 2, y + o, rows + o, stride, skip, e, count), o += 2 * LANES;
+  if (o + LANES <= width) add(kind, 1, y + o, rows + o, stride, skip, e, count), o += LANES;
+  if (o < width) add_last(kind, width - o, y + o, rows + o, stride, skip, e, count);
+}
+
+void add_rows(int rounding, float *y, int32_t width, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
+  if (!e.value) add_all(SPIKE, y, width, rows, stride, skip, e, count);
+  else if (rounding == FUSED) add_all(FUSED_PRODUCT, y, width, rows, stride, skip, e, count);
+  else add_all(PRODUCT, y, width, rows, stride, skip, e, count);
+}

@@ -1,0 +1,35 @@
+/*
+ * Y += A·B where A is given by its events: Y [rows, columns], A [rows, depth], B [depth, columns].
+ *
+ * B is larger than the caches. It is gone through in panels that fit the first-level cache, each of them for all rows of a group,
+ * whose events are collected before.
+ */
+#pragma once
+#include "events.h"
+
+typedef struct Product Product;
+
+struct Product {
+  const Call *call;
+  int32_t rows, depth, columns;
+  /* Whether the events of A are spikes; the operand that A is, or whose transpose it is. */
+  int spikes, operand, transposed_a;
+  /* Row k of B begins at b + k·stride; or, transposed, element (k, j) lies at b + j·stride + k. */
+  const float *b;
+  size_t stride;
+  int transposed_b;
+  /* What Y begins with: a row for all rows, or null for zeros; or what is there. */
+  float *y;
+  const float *start;
+  int accumulate;
+  /* ROUNDED or FUSED. */
+  int rounding;
+};
+
+/* Bytes of scratch memory. */
+size_t NAME(product_scratch)(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_b);
+#define product_scratch NAME(product_scratch)
+
+/* `then` is called for groups of rows that are done, where it is not null. */
+void NAME(multiply)(const Product *product, void (*then)(const Call *call, int32_t first, int32_t count));
+#define multiply NAME(multiply)

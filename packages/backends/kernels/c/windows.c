@@ -1,0 +1,91 @@
+#include "windows.h"
+
+/* Bytes that the events of a band of an image may take, where its windows allow it. */
+enum { BAND_BYTES = 1 << 18 };
+/* Pieces of work that there should be at least. */
+enum { PIECES = 16 };
+
+typedef struct {
+  /* Rows of windows in a band, bands in an image, rows of x that a band looks at. */
+  int32_t height, count, rows;
+  size_t events, starts;
+} Bands;
+
+static Bands bands_of(const Windows *w) {
+  const int64_t image = (int64_t)w->height * w->width * w->channels * (w->spikes ? 4 : 8);
+  const int64_t wanted = larger(ceiling(PIECES, larger(1, w->batch)), (int32_t)smaller((int32_t)(image / BAND_BYTES) + 1, 1 << 20));
+  Bands b = {.height = ceiling(w->out_height, (int32_t)wanted)};
+  b.height = larger(1, b.height);
+  b.count = ceiling(w->out_height, b.height);
+  const int64_t rows = (int64_t)(b.height - 1) * w->stride + w->rows;
+  b.rows = rows < w->height ? (int32_t)rows : w->height;
+  b.events = event_bytes((int64_t)b.rows * w->width * w->channels, w->spikes);
+  b.starts = align64(4 * ((size_t)b.rows * (size_t)w->width + 1));
+  return b;
+}
+
+size_t windows_scratch(const Windows *w, int32_t threads) {
+  const Bands b = bands_of(w);
+  return (size_t)threads * (b.events + b.starts);
+}
+
+typedef struct {
+  const Windows *windows;
+  Bands bands;
+  uint8_t *scratch;
+  int finishes;
+} Work;
+
+/* The pixel of y that window (i, j) of image n belongs to. */
+INLINE size_t pixel(const Windows *w, int32_t n, int32_t i, int32_t j) {
+  return ((size_t)n * w->y_height + i * w->step + w->y_top) * w->y_width + j * w->step + w->y_left;
+}
+
+static void band_piece(void *work, int32_t piece, int32_t thread) {
+  const Work *k = work;
+  const Windows *w = k->windows;
+  const Bands b = k->bands;
+  const int32_t n = piece / b.count, first = piece % b.count * b.height, last = smaller(w->out_height, first + b.height);
+  uint8_t *own = k->scratch + (size_t)thread * (b.events + b.starts);
+  const Events events = events_in(own, (int64_t)b.rows * w->width * w->channels, w->spikes);
+  int32_t *starts = (int32_t *)(own + b.events);
+
+  /* Rows from … to − 1 of x, and where the events of each of their pixels start; indices are counted from the row's beginning. */
+  const int32_t from = larger(0, first * w->stride - w->top);
+  const int32_t to = larger(from, smaller(w->height, (last - 1) * w->stride - w->top + w->rows));
+  int32_t found = 0;
+  for (int32_t r = from; r < to; r++)
+    for (int32_t c = 0; c < w->width; c++) {
+      starts[(r - from) * w->width + c] = found;
+      const int32_t at = ((n * w->height + r) * w->width + c) * w->channels;
+      found += collect(w->call, w->operand, at, w->channels, (uint32_t)(c * w->channels), from_event(events, found));
+    }
+  starts[(to - from) * w->width] = found;
+
+  const size_t width = (size_t)w->outputs;
+  for (int32_t i = first; i < last; i++) {
+    if (!w->accumulate)
+      for (int32_t j = 0; j < w->out_width; j++)
+        if (w->start) __builtin_memcpy(w->y + pixel(w, n, i, j) * width, w->start, 4 * width);
+        else __builtin_memset(w->y + pixel(w, n, i, j) * width, 0, 4 * width);
+    /* A row of weights after the other, so that it stays in the cache for all windows of the row. */
+    for (int32_t a = 0; a < w->rows; a++) {
+      const int32_t r = i * w->stride + a - w->top;
+      if (r < from || r >= to) continue;
+      const float *weight = w->weight + (size_t)a * w->columns * w->channels * width;
+      const int32_t *row = starts + (r - from) * w->width;
+      for (int32_t j = 0; j < w->out_width; j++) {
+        const int32_t left = j * w->stride - w->left, begin = larger(0, left), end = smaller(w->width, left + w->columns);
+        if (begin >= end) continue;
+        add_rows(w->rounding, w->y + pixel(w, n, i, j) * width, w->outputs, weight, width, (uint32_t)(left * w->channels),
+                 from_event(events, row[begin]), row[end] - row[begin]);
+      }
+    }
+    if (k->finishes) finish(w->call, (int32_t)pixel(w, n, i, 0), w->out_width);
+  }
+}
+
+void sum_windows(const Windows *w, uint8_t *scratch, int finishes) {
+  Work work = {w, bands_of(w), scratch, finishes};
+  parallel(w->call->run, w->batch * work.bands.count, band_piece, &work);
+}
