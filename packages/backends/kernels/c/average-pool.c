@@ -6,44 +6,56 @@ enum { DY, DX };
 /* Channels that are summed at a time. */
 enum { STRIP = 128 };
 
+/* sum += what a pixel holds from channel c on. */
+INLINE void add_pixel(const Call *call, Pool p, int32_t at, int32_t c, int32_t count, float *restrict sum) {
+  if (!is_spikes(call, X)) {
+    const float *restrict from = floats(call, X) + (size_t)at * p.channels + c;
+    for (int32_t k = 0; k < count; k++) sum[k] += from[k];
+    return;
+  }
+  const uint32_t *from = words(call, X) + (size_t)at * words_of(p.channels) + (c >> 5);
+  for (int32_t k = 0; k < count; k += 32)
+    for (int i = 0; i < 32; i += LANES) store(sum + k + i, load(sum + k + i) + only(mask_of(from[k >> 5] >> i), splat(1)));
+}
+
 /* One row of output pixels of one image. */
-INLINE void forward_row(const Call *call, Pool p, int32_t piece) {
+static void forward_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, i = piece % p.out_height;
   const Range rows = looks_at(p, i, p.height, p.out_height);
   for (int32_t j = 0; j < p.out_width; j++) {
     const Range columns = looks_at(p, j, p.width, p.out_width);
-    const float area = area_of(p, rows, columns);
+    const float share = 1 / area_of(p, rows, columns);
     for (int32_t c = 0; c < p.channels; c += STRIP) {
       const int32_t count = smaller(STRIP, p.channels - c);
-      float sum[STRIP] = {0}, buffer[STRIP];
+      float sum[STRIP];
+      __builtin_memset(sum, 0, 4 * (size_t)((count + 31) & ~31));
       for (int32_t y = rows.from; y < rows.to; y++)
-        for (int32_t x = columns.from; x < columns.to; x++) {
-          const float *from = values(call, X, ((n * p.height + y) * p.width + x) * p.channels + c, count, buffer);
-          for (int32_t k = 0; k < count; k++) sum[k] += from[k];
-        }
+        for (int32_t x = columns.from; x < columns.to; x++) add_pixel(call, p, (n * p.height + y) * p.width + x, c, count, sum);
       float *restrict to = floats(call, Y) + (size_t)(piece * p.out_width + j) * p.channels + c;
-      for (int32_t k = 0; k < count; k++) to[k] = sum[k] / area;
+      for (int32_t k = 0; k < count; k++) to[k] = sum[k] * share;
     }
   }
 }
 
 /* One row of input pixels of one image. */
-INLINE void backward_row(const Call *call, Pool p, int32_t piece) {
-  const int32_t n = piece / p.height, y = piece % p.height;
+static void backward_row(const Call *call, Pool p, int32_t piece) {
+  const int32_t n = piece / p.height, y = piece % p.height, accumulate = call->operands[DX].accumulate;
   const Range rows = looked_at_by(p, y, p.height, p.out_height);
   for (int32_t x = 0; x < p.width; x++) {
     const Range columns = looked_at_by(p, x, p.width, p.out_width);
-    for (int32_t c = 0; c < p.channels; c += STRIP) {
-      const int32_t count = smaller(STRIP, p.channels - c);
-      float sum[STRIP] = {0};
-      for (int32_t i = rows.from; i < rows.to; i++)
-        for (int32_t j = columns.from; j < columns.to; j++) {
-          const float area = area_of(p, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width));
-          const float *from = floats(call, DY) + (size_t)((n * p.out_height + i) * p.out_width + j) * p.channels + c;
-          for (int32_t k = 0; k < count; k++) sum[k] += from[k] / area;
-        }
-      give(call, DX, (piece * p.width + x) * p.channels + c, count, sum);
-    }
+    float *restrict to = floats(call, DX) + (size_t)(piece * p.width + x) * p.channels;
+    int clear = !accumulate;
+    for (int32_t i = rows.from; i < rows.to; i++)
+      for (int32_t j = columns.from; j < columns.to; j++) {
+        const float share = 1 / area_of(p, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width));
+        const float *restrict from = floats(call, DY) + (size_t)((n * p.out_height + i) * p.out_width + j) * p.channels;
+        if (clear)
+          for (int32_t c = 0; c < p.channels; c++) to[c] = share * from[c];
+        else
+          for (int32_t c = 0; c < p.channels; c++) to[c] += share * from[c];
+        clear = 0;
+      }
+    if (clear) __builtin_memset(to, 0, 4 * (size_t)p.channels);
   }
 }
 

@@ -1,5 +1,5 @@
 #include "convolution.h"
-#include "windows.h"
+#include "nine.h"
 
 enum { X, WEIGHT, BIAS, Y };
 
@@ -17,9 +17,10 @@ static Windows windows_of(const Call *call) {
 CHECK(conv_forward) { return convolution_fits(call, X, WEIGHT, Y) && has_size(call, BIAS, extent(call, WEIGHT, 3)); }
 SCRATCH(conv_forward) {
   const Windows w = windows_of(call);
-  return windows_scratch(&w, call->run->threads);
+  return are_nine(&w) ? nine_scratch(&w, call->run->threads) : windows_scratch(&w, call->run->threads);
 }
 KERNEL(conv_forward) {
   const Windows w = windows_of(call);
-  sum_windows(&w, call->run->scratch, 1);
+  if (are_nine(&w)) sum_nine(&w, call->run->scratch, 1);
+  else sum_windows(&w, call->run->scratch, 1);
 }

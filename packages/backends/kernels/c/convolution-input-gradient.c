@@ -5,7 +5,7 @@
  * windows of ∂y, with the phase's taps turned around and W transposed.
  */
 #include "convolution.h"
-#include "windows.h"
+#include "nine.h"
 
 enum { DY, WEIGHT, DX };
 
@@ -67,7 +67,7 @@ SCRATCH(conv_input_gradient) {
   for (int32_t r = 0; r < smaller(c.stride, c.height); r++)
     for (int32_t s = 0; s < smaller(c.stride, c.width); s++) {
       const Windows w = windows_of(call, &c, r, s);
-      const size_t bytes = windows_scratch(&w, call->run->threads);
+      const size_t bytes = are_nine(&w) ? nine_scratch(&w, call->run->threads) : windows_scratch(&w, call->run->threads);
       if (bytes > most) most = bytes;
     }
   return turned_bytes(&c) + most;
@@ -81,6 +81,8 @@ KERNEL(conv_input_gradient) {
       parallel(call->run, t.rows.taps * t.columns.taps, turn_piece, &t);
       Windows w = windows_of(call, &c, r, s);
       w.weight = turned;
-      sum_windows(&w, call->run->scratch + turned_bytes(&c), 0);
+      uint8_t *scratch = call->run->scratch + turned_bytes(&c);
+      if (are_nine(&w)) sum_nine(&w, scratch, 0);
+      else sum_windows(&w, scratch, 0);
     }
 }

@@ -64,26 +64,6 @@ int32_t collect(const Call *call, int i, int32_t first, int32_t count, uint32_t 
 
 /* --- adding */
 
-#if defined(__FMA__) && VECTOR_BYTES == 64
-INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
-#elif defined(__FMA__) && VECTOR_BYTES == 32
-INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
-#elif defined(__aarch64__)
-INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
-#else
-INLINE vf multiply_add(vf a, vf b, vf c) { return a * b + c; }
-#endif
-
-enum { SPIKE, PRODUCT, FUSED_PRODUCT };
-
-/* sum + value·x */
-INLINE vf plus(int kind, vf sum, vf value, vf x) {
-  if (kind == SPIKE) return sum + x;
-  return kind == PRODUCT ? (vf)(sum + value * x) : multiply_add(value, x, sum);
-}
-
-INLINE vf value_of(int kind, Events e, int32_t i) { return kind == SPIKE ? splat(1) : splat(e.value[i]); }
-
 /* `vectors` of a row, known to the compiler: they stay in registers. */
 INLINE void add(int kind, int vectors, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
   vf sum[STRIP_VECTORS];

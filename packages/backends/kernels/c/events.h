@@ -35,6 +35,26 @@ INLINE Events events_in(uint8_t *memory, int64_t count, int spikes) {
 
 INLINE Events from_event(Events e, int64_t first) { return (Events){e.index + first, e.value ? e.value + first : 0}; }
 
+#if defined(__FMA__) && VECTOR_BYTES == 64
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#elif defined(__aarch64__)
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
+INLINE vf multiply_add(vf a, vf b, vf c) { return a * b + c; }
+#endif
+
+enum { SPIKE, PRODUCT, FUSED_PRODUCT };
+
+/* sum + value·x */
+INLINE vf plus(int kind, vf sum, vf value, vf x) {
+  if (kind == SPIKE) return sum + x;
+  return kind == PRODUCT ? (vf)(sum + value * x) : multiply_add(value, x, sum);
+}
+
+INLINE vf value_of(int kind, Events e, int32_t i) { return kind == SPIKE ? splat(1) : splat(e.value[i]); }
+
 /* Writes the events among elements first … first + count − 1 of an operand, with indices from `base` on; gives their number. */
 int32_t NAME(collect)(const Call *call, int i, int32_t first, int32_t count, uint32_t base, Events to);
 #define collect NAME(collect)

@@ -1,0 +1,169 @@
+/*
+ * The image is gone through pixel by pixel. The nine sums to which a pixel contributes, those of the windows that hold it, move along
+ * with it:
+ *
+ *     x row r  →  y rows r + top − 2 (ends here), r + top − 1, r + top (begins here)
+ *
+ * Weights are packed as [lanes of outputs][channel][tap], so that what an event adds lies together and a block of 64 channels stays
+ * in the first-level cache.
+ */
+#include "nine.h"
+
+enum { CHANNELS = 64, TAPS = 9 };
+/* Bytes that the events of a band of an image may take; pieces of work that there should be. */
+enum { BAND_BYTES = 1 << 18, PIECES = 16 };
+
+typedef struct {
+  const Windows *windows;
+  /* Blocks of channels; vectors of outputs; rows of y in a band, bands in an image; rows of x of a band. */
+  int32_t blocks, vectors, height, bands, rows;
+  /* Pixels of a row of sums: some lie outside of y. */
+  int32_t ring;
+  int finishes;
+  float *packed;
+  uint8_t *own;
+  size_t packed_bytes, events, starts, rings;
+} Plan;
+
+static Plan plan_of(const Windows *w) {
+  Plan p = {.windows = w, .blocks = ceiling(w->channels, CHANNELS), .vectors = ceiling(w->outputs, LANES)};
+  const int64_t row = (int64_t)w->width * w->channels * (w->spikes ? 4 : 8);
+  const int32_t most = row > BAND_BYTES ? 1 : (int32_t)(BAND_BYTES / larger(1, (int32_t)row));
+  p.height = larger(1, smaller(most, ceiling(w->out_height, ceiling(PIECES, larger(1, w->batch)))));
+  p.bands = ceiling(w->out_height, p.height);
+  p.rows = smaller(w->height, p.height + 2);
+  p.ring = larger(w->out_width, w->width + 2) + 4;
+  p.packed_bytes = align64((size_t)p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
+  p.events = event_bytes((int64_t)p.rows * w->width * w->channels, w->spikes);
+  p.starts = align64(4 * (size_t)p.blocks * ((size_t)p.rows * (size_t)w->width + 1));
+  p.rings = align64(3 * (size_t)p.ring * LANES * 4);
+  return p;
+}
+
+size_t nine_scratch(const Windows *w, int32_t threads) {
+  const Plan p = plan_of(w);
+  return p.packed_bytes + (size_t)threads * (p.events + p.starts + p.rings);
+}
+
+/* The weights of one vector of outputs. */
+static void pack_piece(void *work, int32_t v, int32_t thread) {
+  (void)thread;
+  const Plan *p = work;
+  const Windows *w = p->windows;
+  const int32_t count = smaller(LANES, w->outputs - v * LANES);
+  float *to = p->packed + (size_t)v * LANES * TAPS * w->channels;
+  for (int32_t c = 0; c < w->channels; c++)
+    for (int32_t tap = 0; tap < TAPS; tap++, to += LANES) {
+      const float *from = w->weight + ((size_t)tap * w->channels + c) * w->outputs + v * LANES;
+      store(to, count == LANES ? load(from) : load_some(from, count));
+    }
+}
+
+/* A row of sums, from and to y. */
+INLINE void begin_row(const Plan *p, int32_t n, int32_t i, int32_t o, int first_block, float *ring) {
+  const Windows *w = p->windows;
+  const int32_t count = smaller(LANES, w->outputs - o);
+  const int known = w->accumulate || !first_block;
+  const vf start = w->start ? (count == LANES ? load(w->start + o) : load_some(w->start + o, count)) : splat(0);
+  const float *y = w->y + ((size_t)n * w->out_height + i) * w->out_width * w->outputs + o;
+  for (int32_t j = 0; j < w->out_width; j++, y += w->outputs)
+    store(ring + (size_t)(j + 2) * LANES, known ? (count == LANES ? load(y) : load_some(y, count)) : start);
+}
+
+INLINE void end_row(const Plan *p, int32_t n, int32_t i, int32_t o, const float *ring) {
+  const Windows *w = p->windows;
+  const int32_t count = smaller(LANES, w->outputs - o);
+  float *y = w->y + ((size_t)n * w->out_height + i) * w->out_width * w->outputs + o;
+  for (int32_t j = 0; j < w->out_width; j++, y += w->outputs) {
+    const vf sum = load(ring + (size_t)(j + 2) * LANES);
+    if (count == LANES) store(y, sum);
+    else store_some(y, count, sum);
+  }
+}
+
+/* One row of x: its pixels' events begin at `starts`. */
+INLINE void slide(int kind, const Windows *w, const int32_t *starts, Events e, const float *weight, float *above, float *middle, float *below) {
+  float *sums[3] = {below + (size_t)w->left * LANES, middle + (size_t)w->left * LANES, above + (size_t)w->left * LANES};
+  /* s[a][b]: of the window whose tap (a, b) lies on the pixel, at column left − b of it. */
+  vf s[3][3];
+#pragma GCC unroll 3
+  for (int a = 0; a < 3; a++) s[a][1] = load(sums[a] + LANES), s[a][2] = load(sums[a]);
+  for (int32_t x = 0; x < w->width; x++) {
+#pragma GCC unroll 3
+    for (int a = 0; a < 3; a++) s[a][0] = load(sums[a] + (size_t)(x + 2) * LANES);
+    for (int32_t i = starts[x]; i < starts[x + 1]; i++) {
+      const float *taps = weight + (size_t)e.index[i] * (TAPS * LANES);
+      const vf value = value_of(kind, e, i);
+#pragma GCC unroll 3
+      for (int a = 0; a < 3; a++)
+#pragma GCC unroll 3
+        for (int b = 0; b < 3; b++) s[a][b] = plus(kind, s[a][b], value, load(taps + (3 * a + b) * LANES));
+    }
+#pragma GCC unroll 3
+    for (int a = 0; a < 3; a++) {
+      store(sums[a] + (size_t)x * LANES, s[a][2]);
+      s[a][2] = s[a][1];
+      s[a][1] = s[a][0];
+    }
+  }
+#pragma GCC unroll 3
+  for (int a = 0; a < 3; a++) {
+    store(sums[a] + (size_t)w->width * LANES, s[a][2]);
+    store(sums[a] + (size_t)(w->width + 1) * LANES, s[a][1]);
+  }
+}
+
+static void slide_kind(const Windows *w, const int32_t *starts, Events e, const float *weight, float *above, float *middle, float *below) {
+  if (w->spikes) slide(SPIKE, w, starts, e, weight, above, middle, below);
+  else if (w->rounding == FUSED) slide(FUSED_PRODUCT, w, starts, e, weight, above, middle, below);
+  else slide(PRODUCT, w, starts, e, weight, above, middle, below);
+}
+
+static void band_piece(void *work, int32_t piece, int32_t thread) {
+  const Plan *p = work;
+  const Windows *w = p->windows;
+  const int32_t n = piece / p->bands, first = piece % p->bands * p->height, last = smaller(w->out_height, first + p->height);
+  uint8_t *own = p->own + (size_t)thread * (p->events + p->starts + p->rings);
+  const Events events = events_in(own, (int64_t)p->rows * w->width * w->channels, w->spikes);
+  int32_t *starts = (int32_t *)(own + p->events);
+  float *rings = (float *)(own + p->events + p->starts);
+
+  /* Rows from … to − 1 of x; the events of a block of channels, pixel by pixel, then those of the next. */
+  const int32_t from = larger(0, first - w->top), to = larger(from, smaller(w->height, last - w->top + 2)), pixels = (to - from) * w->width;
+  int32_t found = 0;
+  for (int32_t block = 0; block < p->blocks; block++) {
+    const int32_t c = block * CHANNELS, count = smaller(CHANNELS, w->channels - c);
+    int32_t *start = starts + block * (pixels + 1);
+    for (int32_t i = 0; i < pixels; i++) {
+      start[i] = found;
+      found += collect(w->call, w->operand, ((n * w->height + from) * w->width + i) * w->channels + c, count, 0, from_event(events, found));
+    }
+    start[pixels] = found;
+  }
+
+  for (int32_t v = 0; v < p->vectors; v++)
+    for (int32_t block = 0; block < larger(1, p->blocks); block++) {
+      const float *weight = p->packed + ((size_t)v * w->channels + block * CHANNELS) * TAPS * LANES;
+      float *above = rings, *middle = rings + (size_t)p->ring * LANES, *below = rings + 2 * (size_t)p->ring * LANES;
+      /* Rows of x that would begin before `first` or lie outside of x still move the rows of sums on. */
+      for (int32_t r = first - w->top; r < last - w->top + 2; r++) {
+        const int32_t begins = r + w->top, ends = begins - 2;
+        if (begins < last) begin_row(p, n, begins, v * LANES, block == 0, below);
+        if (r >= from && r < to && p->blocks)
+          slide_kind(w, starts + block * (pixels + 1) + (r - from) * w->width, events, weight, above, middle, below);
+        if (ends >= first) end_row(p, n, ends, v * LANES, above);
+        float *const free = above;
+        above = middle, middle = below, below = free;
+      }
+    }
+  if (p->finishes) finish(w->call, (n * w->out_height + first) * w->out_width, (last - first) * w->out_width);
+}
+
+void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
+  Plan p = plan_of(w);
+  p.finishes = finishes;
+  p.packed = (float *)scratch;
+  p.own = scratch + p.packed_bytes;
+  parallel(w->call->run, p.vectors, pack_piece, &p);
+  parallel(w->call->run, w->batch * p.bands, band_piece, &p);
+}
