@@ -6,6 +6,7 @@
  * of their own. Groups of images are summed alone, then those sums in order.
  */
 #include "convolution.h"
+#include "nine.h"
 
 enum { X, DY, DWEIGHT };
 
@@ -16,6 +17,8 @@ enum { GROUPS = 8, PIECES = 16 };
 typedef struct {
   Convolution c;
   int spikes;
+  /* Windows of 3 × 3 that move by 1. */
+  int nine;
   /* Phases of an axis; pixels of a phase to a row and a column of x. */
   int32_t phases, phase_height, phase_width;
   /* The copy of ∂y: its extents, and which of its rows and columns is the first of ∂y. */
@@ -55,7 +58,8 @@ static Plan plan_of(const Call *call) {
 
   const int64_t plane = 4 * (int64_t)p.margin_height * p.margin_width;
   const int32_t vectors = (int32_t)(MARGIN_BYTES / (plane * LANES > MARGIN_BYTES ? MARGIN_BYTES : plane * LANES));
-  p.strip = smaller(c->outputs, LANES * larger(2, smaller(STRIP_VECTORS, vectors)));
+  p.nine = c->size == 3 && c->stride == 1;
+  p.strip = p.nine ? LANES : smaller(c->outputs, LANES * larger(2, smaller(STRIP_VECTORS, vectors)));
   p.margin_bytes = align64((size_t)plane * (size_t)p.strip);
   return p;
 }
@@ -140,7 +144,13 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
     for (int32_t o = 0; o < c->outputs; o += p->strip) {
       const int32_t width = smaller(p->strip, c->outputs - o);
       copy_strip(w, image, o, width, strip);
-      for (int32_t k = 0; k < count; k++)
+      for (int32_t k = 0; k < count; k++) {
+        if (p->nine) {
+          const int32_t begin = p->margin + c->padding - 2;
+          add_nine(sums + (size_t)(first + k) * c->outputs + o, (size_t)c->inputs * c->outputs, width,
+                   strip + (size_t)(begin * p->margin_width + begin) * LANES, p->margin_width, list(p, l, k, 0), l.counts[k]);
+          continue;
+        }
         for (int32_t tap = 0; tap < taps; tap++) {
           const int32_t a = tap / c->size, b = tap % c->size;
           /* The phase that sees this tap, and how far its outputs lie from its pixels. */
@@ -154,6 +164,7 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
                    strip + (size_t)(down * p->margin_width + right) * p->strip, (size_t)p->strip, 0, list(p, l, k, phase),
                    l.counts[k * p->phases * p->phases + phase]);
         }
+      }
     }
   }
 }

@@ -167,3 +167,35 @@ void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
   parallel(w->call->run, p.vectors, pack_piece, &p);
   parallel(w->call->run, w->batch * p.bands, band_piece, &p);
 }
+
+INLINE void add_kind(int kind, float *sums, size_t stride, int32_t width, const float *rows, int32_t line, Events e, int32_t count) {
+  vf s[3][3];
+#pragma GCC unroll 3
+  for (int a = 0; a < 3; a++)
+#pragma GCC unroll 3
+    for (int b = 0; b < 3; b++) {
+      const float *from = sums + (size_t)(3 * a + b) * stride;
+      s[a][b] = width == LANES ? load(from) : load_some(from, width);
+    }
+  for (int32_t i = 0; i < count; i++) {
+    const float *row = rows + (size_t)e.index[i] * LANES;
+    const vf value = value_of(kind, e, i);
+#pragma GCC unroll 3
+    for (int a = 0; a < 3; a++)
+#pragma GCC unroll 3
+      for (int b = 0; b < 3; b++) s[a][b] = plus(kind, s[a][b], value, load(row + ((2 - a) * line + 2 - b) * LANES));
+  }
+#pragma GCC unroll 3
+  for (int a = 0; a < 3; a++)
+#pragma GCC unroll 3
+    for (int b = 0; b < 3; b++) {
+      float *to = sums + (size_t)(3 * a + b) * stride;
+      if (width == LANES) store(to, s[a][b]);
+      else store_some(to, width, s[a][b]);
+    }
+}
+
+void add_nine(float *sums, size_t stride, int32_t width, const float *rows, int32_t line, Events e, int32_t count) {
+  if (!e.value) add_kind(SPIKE, sums, stride, width, rows, line, e, count);
+  else add_kind(FUSED_PRODUCT, sums, stride, width, rows, line, e, count);
+}

@@ -4,6 +4,8 @@
 enum { PANEL = VECTOR_BYTES == 16 ? 128 : 64 };
 /* Bytes that the events of a group of rows may take, unless one row alone takes more. */
 enum { GROUP_BYTES = 1 << 19 };
+/* So many rows make it worth copying a panel, to where its rows are aligned and neighbours. */
+enum { WORTH_COPYING = 8 };
 /* Rows of Aᵀ that are collected together. */
 enum { TOGETHER = 64 };
 
@@ -14,18 +16,18 @@ typedef struct {
   size_t events, ends, block;
 } Room;
 
-static Room room_of(int32_t rows, int32_t depth, int spikes, int transposed_b) {
+static Room room_of(int32_t rows, int32_t depth, int spikes) {
   Room r = {.panels = ceiling(depth, PANEL), .row_events = (int64_t)depth + SLACK};
   const int64_t fit = GROUP_BYTES / ((spikes ? 4 : 8) * r.row_events);
   r.rows = fit >= rows ? rows : fit <= TOGETHER ? smaller(rows, TOGETHER) : (int32_t)(fit / TOGETHER * TOGETHER);
   r.events = event_bytes(r.rows * r.row_events, spikes);
   r.ends = align64(4 * (size_t)r.rows * (size_t)r.panels);
-  r.block = transposed_b ? 4 * (size_t)PANEL * STRIP : 0;
+  r.block = 4 * (size_t)PANEL * STRIP;
   return r;
 }
 
-size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_b) {
-  const Room r = room_of(rows, depth, spikes, transposed_b);
+size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes) {
+  const Room r = room_of(rows, depth, spikes);
   return r.events + r.ends + (size_t)threads * r.block;
 }
 
@@ -120,10 +122,13 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
       else __builtin_memset(y + (size_t)m * p->columns, 0, 4 * (size_t)width);
   for (int32_t panel = 0; panel < g->room.panels; panel++) {
     const int32_t begin = panel * PANEL;
-    const float *b = p->transposed_b ? block : p->b + (size_t)begin * p->stride + column;
-    const size_t stride = p->transposed_b ? STRIP : p->stride;
-    if (p->transposed_b)
-      transpose(p->b + (size_t)column * p->stride + begin, p->stride, smaller(PANEL, p->depth - begin), width, block);
+    const int32_t depth = smaller(PANEL, p->depth - begin), copied = p->transposed_b || last - first >= WORTH_COPYING;
+    const float *from = p->transposed_b ? p->b + (size_t)column * p->stride + begin : p->b + (size_t)begin * p->stride + column;
+    if (p->transposed_b) transpose(from, p->stride, depth, width, block);
+    else if (copied)
+      for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * STRIP, from + (size_t)k * p->stride, 4 * (size_t)width);
+    const float *b = copied ? block : from;
+    const size_t stride = copied ? STRIP : p->stride;
     for (int32_t m = first; m < last; m++) {
       const int32_t *ends = g->ends + m * g->room.panels, from = panel ? ends[panel - 1] : 0;
       add_rows(p->rounding, y + (size_t)m * p->columns, width, b, stride, 0, from_event(row_events(g, m), from), ends[panel] - from);
@@ -144,7 +149,7 @@ static void done_piece(void *work, int32_t row, int32_t thread) {
 
 void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
   const Run *run = p->call->run;
-  const Room room = room_of(p->rows, p->depth, p->spikes, p->transposed_b);
+  const Room room = room_of(p->rows, p->depth, p->spikes);
   Group g = {.product = p, .room = room, .strips = ceiling(p->columns, STRIP)};
   g.events = events_in(run->scratch, room.rows * room.row_events, p->spikes);
   g.ends = (int32_t *)(run->scratch + room.events);
