@@ -11,7 +11,7 @@ export interface ImportRule {
   readonly workspace: ReadonlyArray<string>
   /** Packages from elsewhere that may be imported; without it, every declared one. */
   readonly external?: ReadonlyArray<string>
-  /** Sources (not tests) that run on every platform: they import no `node:` or `bun` module and use no such global. */
+  /** Sources (not tests or scripts) that run on every platform: they import no `node:` or `bun` module and use no such global. */
   readonly withoutGlobals?: ReadonlyArray<string>
   /** What to do instead. */
   readonly instead: string
@@ -97,7 +97,8 @@ const globalsOf = (source: string, names: ReadonlyArray<string>): ReadonlyArray<
   return names.filter((name) => new RegExp(`\\$global\\$${name}\\b`).test(marked))
 }
 
-const isTest = (path: string) => /(^|\/)test\/|\.test\.tsx?$/.test(path)
+/** Tests, and scripts of a package: what it ships does without them. */
+const isForDevelopment = (path: string) => /(^|\/)(test|scripts)\/|\.test\.tsx?$/.test(path)
 const holds = (path: string, folder: string) => folder === "." || path === folder || path.startsWith(`${folder}/`)
 const ownerOf = (path: string, all: ReadonlyArray<Package>) =>
   all.reduce((best, each) => (holds(path, each.folder) && each.folder.length >= best.folder.length ? each : best))
@@ -117,8 +118,8 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
     return [`${path}: no import rule for ${folder}: add it to the table in scripts/import-rules.ts`]
 
   const shipped = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies }
-  const declared = isTest(path) || folder === "." ? { ...shipped, ...manifest.devDependencies } : shipped
-  const withoutGlobals = isTest(path) ? undefined : rule.withoutGlobals
+  const declared = isForDevelopment(path) || folder === "." ? { ...shipped, ...manifest.devDependencies } : shipped
+  const withoutGlobals = isForDevelopment(path) ? undefined : rule.withoutGlobals
 
   const wrong = (imported: string): string | undefined => {
     if (imported.startsWith(".")) {

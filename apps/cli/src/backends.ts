@@ -1,13 +1,18 @@
 /** The backends that the command line knows: a line for each. They are loaded when they are used. */
 import type { Backend, BackendUnavailableError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
+import { say } from "./terminal.ts"
 
 type Load = () => Promise<Layer.Layer<Backend, BackendUnavailableError>>
+
+const onBuild = () => Effect.runSync(say("building the native kernels, which is done once…"))
 
 const backends: Readonly<Record<string, Load>> = {
   reference: async () => (await import("@spikeroute/backend-reference")).layer,
   "tfjs-cpu": async () => (await import("@spikeroute/backend-tfjs")).cpu,
   "tfjs-wasm": async () => (await import("@spikeroute/backend-tfjs")).wasm,
+  wasm: async () => (await import("@spikeroute/backend-wasm")).layer(),
+  native: async () => (await import("@spikeroute/backend-native")).layer({ onBuild }),
 }
 
 export const backendNames: ReadonlyArray<string> = Object.keys(backends)
@@ -15,3 +20,10 @@ export const backendNames: ReadonlyArray<string> = Object.keys(backends)
 /** The backend of a name from {@link backendNames}. */
 export const backendLayer = (name: string): Layer.Layer<Backend, BackendUnavailableError> =>
   Layer.unwrap(Effect.promise(backends[name] as Load))
+
+/** What is used when nothing is said: native code where it can be built or was built before, else WebAssembly. */
+export const defaultBackend: Effect.Effect<string> = Layer.build(backendLayer("native")).pipe(
+  Effect.scoped,
+  Effect.as("native"),
+  Effect.catch(() => Effect.succeed("wasm")),
+)

@@ -66,7 +66,6 @@ const general = {
   dataset: "shapes",
   model: "conv",
   policy: "sltt",
-  backend: "tfjs-wasm",
   timeSteps: 4,
   tau: 2,
   surrogate: "triangle",
@@ -150,8 +149,11 @@ export const fromFlags = (
     return config.dataDir === undefined ? config : { ...config, dataDir: path.resolve(config.dataDir) }
   })
 
-/** The whole configuration; later settings win. */
-export const resolve = (...layers: ReadonlyArray<PartialConfig>): RunConfig => {
+/** All that a network and its training are; only the backend is not decided. */
+export type Settings = Omit<RunConfig, "backend">
+
+/** Settings with the others filled in; later ones win. */
+export const resolve = (...layers: ReadonlyArray<PartialConfig>): Settings => {
   const chosen: PartialConfig = Object.assign({}, ...layers)
   const merged = { ...general, ...suited[chosen.dataset ?? general.dataset], ...chosen }
   return {
@@ -182,7 +184,7 @@ export const policyOf = ({
 const takesK = (name: Policy.PolicyName) => typeof Policy.policies[name] === "function"
 
 /** The optimiser that the settings describe. */
-export const optimizerOf = ({ optimizer, momentum, weightDecay }: RunConfig): Optimizer.OptimizerOptions =>
+export const optimizerOf = ({ optimizer, momentum, weightDecay }: Settings): Optimizer.OptimizerOptions =>
   Optimizer.options(optimizer as Optimizer.OptimizerOptions["name"], { momentum, weightDecay })
 
 /** The neurons that the settings describe. */
@@ -192,7 +194,7 @@ export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate"
 })
 
 /** The learning-rate schedule that the settings describe. */
-export const scheduleOf = ({ schedule, warmUp, stepSize, gamma }: RunConfig): Train.Schedule => ({
+export const scheduleOf = ({ schedule, warmUp, stepSize, gamma }: Settings): Train.Schedule => ({
   name: schedule as Train.Schedule["name"],
   warmUp,
   stepSize,

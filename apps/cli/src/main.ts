@@ -19,7 +19,7 @@ const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient cros
 const timeSteps = whole("time-steps", "time steps T")
 const batchSize = whole("batch-size", "samples per batch")
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
-const backend = text("backend", "reference, tfjs-cpu or tfjs-wasm (default)")
+const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
 const limit = whole("limit", "use only the first so many training and test samples")
 

@@ -2,7 +2,7 @@
 import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
 import { Effect } from "effect"
-import { fromFlags, neuronOf, policyOf, type RunConfig, resolve } from "../config.ts"
+import { fromFlags, neuronOf, policyOf, resolve, type Settings } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { bold, print, table } from "../terminal.ts"
 
@@ -13,7 +13,7 @@ export interface PlanFlags {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-const planOf = (config: RunConfig, policy: Policy.Policy) =>
+const planOf = (config: Settings, policy: Policy.Policy) =>
   Effect.gen(function* () {
     const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
     const model = Models.models[config.model as Models.ModelName]
@@ -30,7 +30,7 @@ const planOf = (config: RunConfig, policy: Policy.Policy) =>
 
 type Plan = Effect.Success<ReturnType<typeof planOf>>
 
-const forJson = ({ program, ...plan }: Plan, { dataset, model, timeSteps, batchSize }: RunConfig) => ({
+const forJson = ({ program, ...plan }: Plan, { dataset, model, timeSteps, batchSize }: Settings) => ({
   dataset,
   model,
   timeSteps,

@@ -1,7 +1,7 @@
 /** `train`: a new run, or one that goes on. */
 import { Backend, Graph, Models, Policy, Program, Train } from "@spikeroute/core"
 import { Effect } from "effect"
-import { backendLayer } from "../backends.ts"
+import { backendLayer, defaultBackend } from "../backends.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { openDataset } from "../run.ts"
@@ -36,7 +36,8 @@ const resumed = ({ resume = "", config, out, settings }: TrainFlags) =>
 const configured = ({ config, out, settings }: TrainFlags) =>
   Effect.gen(function* () {
     const file = config === undefined ? {} : yield* Config.readConfigFile(config)
-    const resolved = Config.resolve(file, yield* Config.fromFlags(settings))
+    const chosen = { ...file, ...(yield* Config.fromFlags(settings)) }
+    const resolved = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
     return { path: out ?? RunDirectory.defaultDirectory(resolved, new Date()), config: resolved }
   })
 

@@ -2,8 +2,8 @@
 import { Safetensors } from "@spikeroute/core"
 import { Golden } from "@spikeroute/core/testing"
 import { Data, Effect, FileSystem, Path } from "effect"
-import { backendLayer } from "../backends.ts"
-import { fromFlags, resolve } from "../config.ts"
+import { backendLayer, defaultBackend } from "../backends.ts"
+import { fromFlags } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { refused } from "../files.ts"
 import { bold, print, table } from "../terminal.ts"
@@ -26,7 +26,7 @@ export class VerificationFailed extends Data.TaggedError("VerificationFailed")<{
 
 export const verify = ({ directory, json, settings }: VerifyFlags) =>
   Effect.gen(function* () {
-    const { backend } = resolve(yield* fromFlags(settings))
+    const { backend = yield* defaultBackend } = yield* fromFlags(settings)
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const found = yield* fs.readDirectory(directory).pipe(Effect.mapError(refused(directory, "read")))

@@ -6,8 +6,8 @@ enum { PANEL = VECTOR_BYTES == 16 ? 128 : 64 };
 enum { GROUP_BYTES = 1 << 19 };
 /* So many rows make it worth copying a panel, to where its rows are aligned and neighbours. */
 enum { WORTH_COPYING = 8 };
-/* Rows of Aᵀ that are collected together. */
-enum { TOGETHER = 64 };
+/* Rows of Aᵀ that are collected together; rows of A that are a piece of work, and of Y that are handed on together. */
+enum { TOGETHER = 64, SOME_ROWS = 8 };
 
 /* How the rows are grouped, and what the events of a group take. */
 typedef struct {
@@ -45,9 +45,7 @@ typedef struct {
 static Events row_events(const Group *g, int32_t row) { return from_event(g->events, row * g->room.row_events); }
 
 /* The events of one row of A, panel by panel. */
-static void collect_row(void *work, int32_t row, int32_t thread) {
-  (void)thread;
-  const Group *g = work;
+INLINE void collect_row(const Group *g, int32_t row) {
   const Product *p = g->product;
   const Events own = row_events(g, row);
   int32_t found = 0;
@@ -56,6 +54,13 @@ static void collect_row(void *work, int32_t row, int32_t thread) {
     found += collect(p->call, p->operand, at, count, 0, from_event(own, found));
     g->ends[row * g->room.panels + panel] = found;
   }
+}
+
+static void collect_rows(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Group *g = work;
+  const int32_t first = piece * SOME_ROWS;
+  for (int32_t row = first; row < smaller(g->count, first + SOME_ROWS); row++) collect_row(g, row);
 }
 
 /* The events of some rows of A, which are columns of the operand: element k of all of them is collected at a time. */
@@ -141,10 +146,11 @@ typedef struct {
   void (*then)(const Call *call, int32_t first, int32_t count);
 } Done;
 
-static void done_piece(void *work, int32_t row, int32_t thread) {
+static void done_piece(void *work, int32_t piece, int32_t thread) {
   (void)thread;
   const Done *d = work;
-  d->then(d->group->product->call, d->group->first + row, 1);
+  const int32_t first = piece * SOME_ROWS;
+  d->then(d->group->product->call, d->group->first + first, smaller(SOME_ROWS, d->group->count - first));
 }
 
 void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
@@ -159,9 +165,9 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
     /* Few strips: then the rows are parted too. */
     g.rows_per_piece = larger(8, ceiling(g.count, ceiling(8, g.strips)));
     if (p->transposed_a) parallel(run, ceiling(g.count, TOGETHER), collect_columns, &g);
-    else parallel(run, g.count, collect_row, &g);
+    else parallel(run, ceiling(g.count, SOME_ROWS), collect_rows, &g);
     parallel(run, g.strips * ceiling(g.count, g.rows_per_piece), strip_piece, &g);
     Done d = {&g, then};
-    if (then) parallel(run, g.count, done_piece, &d);
+    if (then) parallel(run, ceiling(g.count, SOME_ROWS), done_piece, &d);
   }
 }

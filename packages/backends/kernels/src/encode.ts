@@ -56,3 +56,6 @@ export const encode = (program: Program.Program): Int32Array => {
   const arena = program.arenaBytes / unit
   return Int32Array.of(magic, total, program.buffers.length, program.timeSteps, arena, ...segments, ...words)
 }
+
+/** Bytes of the arena of a packed program. */
+export const arenaBytes = (packed: Int32Array): number => unit * (packed[4] as number)

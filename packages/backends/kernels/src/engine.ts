@@ -2,7 +2,7 @@
 
 /** Memory for one program, and what runs it. */
 export interface Session {
-  /** The arena. To be asked for anew after anything was opened or closed, for memory that grows moves. */
+  /** The arena's bytes. To be asked for anew after anything was opened, for memory that grows moves. */
   readonly arena: () => Uint8Array
   /** All bytes taken: arena, program, scratch memory. */
   readonly bytes: number
@@ -16,6 +16,5 @@ export interface Engine {
   /** For people: vector width, threads. */
   readonly description: string
   /** Checks a packed program and takes memory for it; a negative number says what is wrong: see refusals.ts. */
-  readonly open: (program: Int32Array, arenaBytes: number) => Session | number
-  readonly close: () => void
+  readonly open: (program: Int32Array) => Session | number
 }

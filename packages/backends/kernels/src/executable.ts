@@ -11,10 +11,13 @@ const feeding: ReadonlySet<string> = new Set(["forward", "train", "keep"])
 const segmentNumber = new Map(Program.segmentNames.map((name, i) => [name, i]))
 
 /** Prepares a program; its memory belongs to the scope. */
-export const prepare = (engine: Engine, program: Program.Program): Effect.Effect<Executable, BackendError, Scope.Scope> =>
+export const prepare = (
+  engine: Engine,
+  program: Program.Program,
+): Effect.Effect<Executable, BackendError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.suspend(() => {
-      const session = engine.open(encode(program), program.arenaBytes)
+      const session = engine.open(encode(program))
       return typeof session === "number"
         ? Effect.fail(new BackendError({ backend: engine.name, reason: describeRefusal(session) }))
         : Effect.succeed(session)

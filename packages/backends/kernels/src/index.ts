@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import type { Engine } from "./engine.ts"
 import { prepare } from "./executable.ts"
 
-export { encode } from "./encode.ts"
+export { arenaBytes, encode } from "./encode.ts"
 export type { Engine, Session } from "./engine.ts"
 export { describeRefusal } from "./refusals.ts"
 

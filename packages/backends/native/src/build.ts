@@ -47,21 +47,22 @@ const command = (file: string, args: ReadonlyArray<string>): Promise<string> =>
     let output = ""
     child.stdout.on("data", (data) => (output += data))
     child.stderr.on("data", (data) => (output += data))
-    child.on("error", () => reject(new Error(`there is no C compiler: ${file} cannot be run; install gcc or clang, or set CC`)))
+    child.on("error", () =>
+      reject(new Error(`there is no C compiler: ${file} cannot be run; install gcc or clang, or set CC`)),
+    )
     child.on("close", (code) =>
       code === 0 ? resolve(output) : reject(new Error(`${file} ${args.at(-1)} failed:\n${output.slice(0, 4000)}`)),
     )
   })
 
-const cacheFolder = (): string =>
-  join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "spikeroute", "native")
+const cacheFolder = (): string => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "spikeroute", "native")
 
 /** The library's path, after building it if it is not there. `onBuild` is told before a build begins. */
 export const build = async (onBuild: () => void = () => {}): Promise<string> => {
   const machine = variants[process.arch]
   if (machine === undefined || process.platform === "win32")
     throw new Error(`there are no native kernels for ${process.platform} on ${process.arch}`)
-  const compiler = process.env["CC"] || "cc"
+  const compiler = process.env.CC || "cc"
   const version = await command(compiler, ["--version"])
 
   const sources = [...(await sourcesIn(kernelsFolder)), ...(await sourcesIn(ownFolder))]
@@ -74,12 +75,12 @@ export const build = async (onBuild: () => void = () => {}): Promise<string> => 
   onBuild()
   const kernels = sources.filter((source) => source.startsWith(kernelsFolder) && source.endsWith(".c"))
   const once = sources.filter((source) => source.startsWith(ownFolder) && source.endsWith(".c"))
-  const session = kernels.filter((source) => basename(source) === "session.c")
+  const shared = kernels.filter((source) => ["session.c", "pool.c"].includes(basename(source)))
   const units: ReadonlyArray<Unit> = [
     ...machine.flatMap((flags) =>
-      kernels.filter((source) => !session.includes(source)).map((source) => ({ source, flags })),
+      kernels.filter((source) => !shared.includes(source)).map((source) => ({ source, flags })),
     ),
-    ...[...session, ...once].map((source) => ({ source, flags: [] })),
+    ...[...shared, ...once].map((source) => ({ source, flags: [] })),
   ]
   await mkdir(folder, { recursive: true })
   const workplace = await mkdtemp(join(folder, "build-"))

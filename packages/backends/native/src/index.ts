@@ -5,7 +5,7 @@
  * kernels and gives the same bits in the forward direction.
  */
 import { availableParallelism } from "node:os"
-import { type Engine, fromEngine } from "@spikeroute/backend-kernels"
+import { arenaBytes, type Engine, fromEngine } from "@spikeroute/backend-kernels"
 import { Backend, BackendUnavailableError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 import { build } from "./build.ts"
@@ -27,7 +27,7 @@ const name = "native"
 const engineOf = (library: Library, threads: number, widest: number): Engine => ({
   name,
   description: `${process.arch}, ${library.vectorBytes(widest) * 8}-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,
-  open: (program, arenaBytes) => {
+  open: (program) => {
     const session = library.open(program, program.length, threads, widest)
     if (session < 0) return session
     const bytes = library.bytes(session)
@@ -35,7 +35,7 @@ const engineOf = (library: Library, threads: number, widest: number): Engine => 
     return {
       arena: () => {
         if (closed) throw new Error("the session is closed")
-        return new Uint8Array(library.arena(session, arenaBytes))
+        return new Uint8Array(library.arena(session, arenaBytes(program)))
       },
       bytes,
       run: (calls) => library.run(session, calls, calls.length / 2),
@@ -45,7 +45,6 @@ const engineOf = (library: Library, threads: number, widest: number): Engine => 
       },
     }
   },
-  close: () => {},
 })
 
 const open = async ({ threads = availableParallelism(), vectorBytes = 64, onBuild }: NativeOptions) => {

@@ -1,7 +1,7 @@
-/** The ways to run the native backend that tests hold against each other, none where there is no compiler. */
+/** The ways to run the native backend that tests hold against each other; none where there is no compiler. */
+import { afterAll } from "bun:test"
+import { ManagedRuntime } from "effect"
 import { build, layer, type NativeOptions } from "../src/index.ts"
-
-export { layer }
 
 /** Why the library cannot be built here, if it cannot. */
 export const unavailable: string | undefined = await build().then(
@@ -10,10 +10,19 @@ export const unavailable: string | undefined = await build().then(
 )
 
 /** Every width of vectors, as far as the processor has them, on different numbers of threads. */
-const all: ReadonlyArray<readonly [name: string, options: NativeOptions]> = [
-  ["16-byte vectors on 1 thread", { vectorBytes: 16, threads: 1 }],
-  ["32-byte vectors on 2 threads", { vectorBytes: 32, threads: 2 }],
-  ["64-byte vectors on 3 threads", { vectorBytes: 64, threads: 3 }],
+const all: ReadonlyArray<Required<Pick<NativeOptions, "threads" | "vectorBytes">>> = [
+  { vectorBytes: 16, threads: 1 },
+  { vectorBytes: 32, threads: 2 },
+  { vectorBytes: 64, threads: 3 },
 ]
 
-export const configurations = unavailable === undefined ? all : []
+/** Loaded once for a file of tests. */
+export const configurations = () =>
+  (unavailable === undefined ? all : []).map((options) => {
+    const runtime = ManagedRuntime.make(layer(options))
+    afterAll(() => runtime.dispose())
+    return {
+      name: `native with ${options.vectorBytes}-byte vectors, ${options.threads} threads`,
+      run: runtime.runPromise,
+    }
+  })

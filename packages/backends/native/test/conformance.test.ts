@@ -1,13 +1,10 @@
 import { describe, expect, test } from "bun:test"
 import { Conformance } from "@spikeroute/core/testing"
-import { Effect } from "effect"
-import { configurations, layer, unavailable } from "./configurations.ts"
+import { configurations, unavailable } from "./configurations.ts"
 
-for (const [name, options] of configurations)
-  describe(`native with ${name}`, () => {
-    const backend = layer(options)
-    for (const { name, run } of Conformance.cases({ memory: "own" }))
-      test(name, () => Effect.runPromise(run.pipe(Effect.provide(backend))))
+for (const { name, run } of configurations())
+  describe(name, () => {
+    for (const { name, run: conforms } of Conformance.cases({ memory: "own" })) test(name, () => run(conforms))
   })
 
 if (unavailable !== undefined)

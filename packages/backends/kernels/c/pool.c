@@ -1,0 +1,79 @@
+/*
+ * One job runs at a time. Its pieces are handed out by one atomic word, the job's number above the next piece: whoever moves the word
+ * on has the piece. A thread that wakes late finds no piece left and nobody waits for it, so a busy machine costs its share of the
+ * work and no more. Threads without work look out for a while, then sleep.
+ */
+#include "pool.h"
+#include <stdatomic.h>
+
+enum { LOOKS = 4000, CLOSED = INT32_MAX };
+
+/* The job at hand; changes only while the next piece is CLOSED. */
+static _Atomic(Piece) job_piece;
+static _Atomic(void *) job_work;
+static _Atomic int32_t job_pieces, job_threads, finished;
+/* The job's number in the upper half, its next piece in the lower. */
+static _Atomic uint64_t next;
+/* The job's number again, to sleep on; and how many may sleep. */
+static _Atomic uint32_t newest;
+static _Atomic int32_t sleepers, closing;
+
+/* Does pieces of the job with this number while there are any. */
+static void take_pieces(uint32_t number, int32_t thread) {
+  for (;;) {
+    uint64_t at = atomic_load(&next);
+    const Piece piece = atomic_load(&job_piece);
+    void *work = atomic_load(&job_work);
+    const int32_t pieces = atomic_load(&job_pieces), threads = atomic_load(&job_threads), mine = (int32_t)(uint32_t)at;
+    if ((uint32_t)(at >> 32) != number || mine >= pieces || thread >= threads) return;
+    /* If the word is still the same, what was read above is this job's. */
+    if (!atomic_compare_exchange_weak(&next, &at, at + 1)) continue;
+    piece(work, mine, thread);
+    atomic_fetch_add(&finished, 1);
+  }
+}
+
+void pool_work(int32_t thread) {
+  uint32_t seen = 0;
+  while (!atomic_load(&closing)) {
+    uint32_t number = atomic_load(&newest);
+    for (int32_t i = 0; number == seen && i < LOOKS; i++) {
+      pool_pause(0);
+      number = atomic_load(&newest);
+    }
+    if (number == seen) {
+      atomic_fetch_add(&sleepers, 1);
+      pool_sleep(&newest, seen);
+      atomic_fetch_sub(&sleepers, 1);
+      continue;
+    }
+    seen = number;
+    take_pieces(number, thread);
+  }
+}
+
+void pool_close(void) {
+  atomic_store(&closing, 1);
+  atomic_fetch_add(&newest, 1);
+  pool_wake(&newest);
+}
+
+void parallel(const Run *run, int32_t pieces, Piece piece, void *work) {
+  if (pieces <= 1 || run->threads <= 1 || !pool_enter()) {
+    for (int32_t i = 0; i < pieces; i++) piece(work, i, 0);
+    return;
+  }
+  const uint32_t number = (uint32_t)(atomic_load(&next) >> 32) + 1;
+  atomic_store(&next, (uint64_t)(number - 1) << 32 | CLOSED);
+  atomic_store(&job_piece, piece);
+  atomic_store(&job_work, work);
+  atomic_store(&job_pieces, pieces);
+  atomic_store(&job_threads, run->threads);
+  atomic_store(&finished, 0);
+  atomic_store(&next, (uint64_t)number << 32);
+  atomic_store(&newest, number);
+  if (atomic_load(&sleepers) > 0) pool_wake(&newest);
+  take_pieces(number, 0);
+  for (int32_t i = 0; atomic_load(&finished) < pieces; i++) pool_pause(i < LOOKS ? 0 : i);
+  pool_leave();
+}

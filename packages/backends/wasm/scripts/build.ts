@@ -1,0 +1,82 @@
+/**
+ * Builds the WebAssembly modules from the C sources, with clang as the npm package @yowasp/clang: the same bytes on every machine.
+ * `bun run build:wasm` writes them to built/; a test holds what is there to what is built.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { commands, Exit, type Tree } from "@yowasp/clang"
+
+const kernelsFolder = new URL("../c/", import.meta.resolve("@spikeroute/backend-kernels"))
+const ownFolder = new URL("../c/", import.meta.url)
+/** Where the built modules are kept. */
+export const builtFolder = new URL("../built/", import.meta.url)
+
+const compileFlags = [
+  ..."--target=wasm32 -std=gnu11 -O3 -nostdlib -ffreestanding -fvisibility=hidden".split(" "),
+  // Products are rounded before they are added, as in native code.
+  ..."-ffp-contract=off -fno-math-errno -fno-trapping-math".split(" "),
+  // Atomics are used by the module with threads only; the kernels are compiled once for both.
+  ..."-msimd128 -mbulk-memory -matomics -DVECTOR_BYTES=16 -Ikernels -Iown".split(" "),
+]
+
+const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ..."--no-entry --import-memory --strip-all -O2 -z stack-size=131072".split(" "),
+  ...["session_bytes", "session_open", "session_run", "__heap_base"].map((name) => `--export=${name}`),
+  ...own,
+]
+
+/** The modules: their sources besides the kernels, and how they are linked. */
+const modules: Readonly<
+  Record<string, { readonly sources: ReadonlyArray<string>; readonly flags: ReadonlyArray<string> }>
+> = {
+  "spikeroute.wasm": { sources: ["own/single"], flags: linkFlags() },
+  "spikeroute-threads.wasm": {
+    sources: ["own/threads", "kernels/pool"],
+    flags: linkFlags(
+      ..."--shared-memory --max-memory=4294967296".split(" "),
+      ...["pool_work", "pool_close", "__stack_pointer"].map((name) => `--export=${name}`),
+    ),
+  },
+}
+
+const sourcesOf = (folder: URL): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(new URL(name, folder), "utf8")]),
+  )
+
+/** Runs a tool of LLVM; what it complains about is an error. */
+const run = async (tool: "clang" | "wasm-ld", args: ReadonlyArray<string>, files: Tree): Promise<Tree> => {
+  let said = ""
+  const listen = (bytes: Uint8Array | null) => {
+    if (bytes) said += new TextDecoder().decode(bytes)
+  }
+  try {
+    return (await commands[tool]([...args], files, { stdout: listen, stderr: listen, fetchProgress: () => {} })) ?? {}
+  } catch (error) {
+    if (error instanceof Exit) throw new Error(`${tool} ${args.at(-1)}: ${said}`)
+    throw error
+  }
+}
+
+/** The bytes of all modules, by name. */
+export const build = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
+  const sources = { kernels: { ...sourcesOf(kernelsFolder) }, own: { ...sourcesOf(ownFolder) } }
+  const units = Object.entries(sources).flatMap(([folder, files]) =>
+    Object.keys(files).flatMap((name) => (name.endsWith(".c") ? [`${folder}/${name.slice(0, -2)}`] : [])),
+  )
+  const objects: Record<string, Uint8Array> = {}
+  for (const unit of units) {
+    const made = await run("clang", [...compileFlags, "-c", "-o", "unit.o", `${unit}.c`], sources)
+    objects[`${unit.replace("/", "-")}.o`] = made["unit.o"] as Uint8Array
+  }
+  const special = new Set(Object.values(modules).flatMap(({ sources }) => sources))
+  const common = units.filter((unit) => !special.has(unit))
+  const built = new Map<string, Uint8Array>()
+  for (const [name, { sources: own, flags }] of Object.entries(modules)) {
+    const inputs = [...common, ...own].map((unit) => `${unit.replace("/", "-")}.o`)
+    const made = await run("wasm-ld", [...flags, "-o", name, ...inputs], { ...objects })
+    built.set(name, made[name] as Uint8Array)
+  }
+  return built
+}

@@ -1,0 +1,78 @@
+/** The kernels in one memory of WebAssembly, shared by all programs of the engine. */
+import { arenaBytes, type Engine } from "@spikeroute/backend-kernels"
+import { type Memory, make as makeMemory } from "./memory.ts"
+
+/** What c/session.h and, in the module with threads, c/pool.h export. */
+export interface Exports {
+  readonly session_bytes: (program: number, words: number, threads: number) => number
+  readonly session_open: (memory: number, program: number, threads: number, arena: number) => void
+  readonly session_run: (session: number, calls: number, count: number) => number
+  readonly __heap_base: WebAssembly.Global<"i32">
+  readonly __stack_pointer?: WebAssembly.Global<"i32">
+  readonly pool_work?: (thread: number) => void
+  readonly pool_close?: () => void
+}
+
+/** Calls that cross at once; more cross in parts. */
+const callsAtOnce = 256
+
+const noMemory = -11
+
+export interface Instance {
+  readonly exports: Exports
+  readonly memory: WebAssembly.Memory
+  /** Hands out what the module itself does not use. */
+  readonly heap: Memory
+}
+
+/** Instantiates a compiled module with its memory. */
+export const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): Instance => {
+  const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports
+  return { exports, memory, heap: makeMemory(memory, exports.__heap_base.value) }
+}
+
+/** The engine that core's backend is made of. */
+export const engineOf = ({ exports, memory, heap }: Instance, threads: number): Engine => ({
+  name: "wasm",
+  description: `WebAssembly, 128-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,
+  open: (program) => {
+    const packed = heap.allocate(program.byteLength)
+    if (packed === undefined) return noMemory
+    new Int32Array(memory.buffer, packed, program.length).set(program)
+    const bytes = exports.session_bytes(packed, program.length, threads)
+    const blocks = bytes < 0 ? [] : [bytes, arenaBytes(program), 8 * callsAtOnce].map(heap.allocate)
+    const close = () => {
+      for (const block of blocks) if (block !== undefined) heap.free(block)
+    }
+    const [session, arena, calls] = blocks
+    if (session === undefined || arena === undefined || calls === undefined) {
+      close()
+      heap.free(packed)
+      return bytes < 0 ? bytes : noMemory
+    }
+    exports.session_open(session, packed, threads, arena)
+    heap.free(packed)
+    let closed = false
+    return {
+      arena: () => {
+        if (closed) throw new Error("the session is closed")
+        return new Uint8Array(memory.buffer, arena, arenaBytes(program))
+      },
+      bytes: bytes + arenaBytes(program),
+      run: (all) => {
+        if (closed) throw new Error("the session is closed")
+        for (let first = 0; first < all.length; first += 2 * callsAtOnce) {
+          const part = all.subarray(first, first + 2 * callsAtOnce)
+          new Int32Array(memory.buffer, calls, part.length).set(part)
+          const refusal = exports.session_run(session, calls, part.length / 2)
+          if (refusal !== 0) return refusal
+        }
+        return 0
+      },
+      close: () => {
+        if (!closed) close()
+        closed = true
+      },
+    }
+  },
+})

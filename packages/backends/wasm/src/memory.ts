@@ -1,0 +1,57 @@
+/** The memory of a WebAssembly module, handed out in blocks: the first gap that is large enough, at the beginning of a cache line. */
+
+const alignment = 64
+const page = 65536
+
+const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
+
+interface Block {
+  readonly from: number
+  readonly to: number
+}
+
+export interface Memory {
+  /** Where a new block begins, filled with zeros; undefined where there is no more memory. */
+  readonly allocate: (bytes: number) => number | undefined
+  readonly free: (from: number) => void
+  /** Bytes that are handed out. */
+  readonly allocated: () => number
+}
+
+/** Hands out the memory from `base` on. */
+export const make = (memory: WebAssembly.Memory, base: number): Memory => {
+  /** In order of place. */
+  let blocks: ReadonlyArray<Block> = []
+
+  const grow = (to: number): boolean => {
+    const lacking = Math.ceil(to / page) - memory.buffer.byteLength / page
+    if (lacking <= 0) return true
+    try {
+      memory.grow(lacking)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  return {
+    allocate: (bytes) => {
+      const length = Math.max(alignment, align(bytes))
+      let from = align(base)
+      let before = 0
+      for (const block of blocks) {
+        if (block.from - from >= length) break
+        from = block.to
+        before++
+      }
+      if (!grow(from + length)) return undefined
+      blocks = [...blocks.slice(0, before), { from, to: from + length }, ...blocks.slice(before)]
+      new Uint8Array(memory.buffer, from, length).fill(0)
+      return from
+    },
+    free: (from) => {
+      blocks = blocks.filter((block) => block.from !== from)
+    },
+    allocated: () => blocks.reduce((sum, { from, to }) => sum + to - from, 0),
+  }
+}
