@@ -3,36 +3,41 @@
 
 enum { X, Y };
 enum { DY, DX };
-/* Channels that are summed at a time. */
-enum { STRIP = 128 };
+/* Up to 32 channels of one output pixel, from channel c on. */
+INLINE void forward_spikes(const Call *call, Pool p, const uint32_t *from, Range rows, Range columns, float share, int32_t count, float *to) {
+  const int32_t per_row = words_of(p.channels);
+  vf sum[32 / LANES] = {{0}};
+  for (int32_t y = rows.from; y < rows.to; y++)
+    for (int32_t x = columns.from; x < columns.to; x++) {
+      const uint32_t word = from[(size_t)(y * p.width + x) * per_row];
+      for (int v = 0; v < 32 / LANES; v++) sum[v] = add_ones(sum[v], word >> v * LANES);
+    }
+  for (int v = 0; v < 32 / LANES && v * LANES < count; v++)
+    if ((v + 1) * LANES <= count) store(to + v * LANES, sum[v] * share);
+    else store_some(to + v * LANES, count - v * LANES, sum[v] * share);
+}
 
-/* sum += what a pixel holds from channel c on. */
-INLINE void add_pixel(const Call *call, Pool p, int32_t at, int32_t c, int32_t count, float *restrict sum) {
-  if (!is_spikes(call, X)) {
-    const float *restrict from = floats(call, X) + (size_t)at * p.channels + c;
-    for (int32_t k = 0; k < count; k++) sum[k] += from[k];
-    return;
-  }
-  const uint32_t *from = words(call, X) + (size_t)at * words_of(p.channels) + (c >> 5);
-  for (int32_t k = 0; k < count; k += 32)
-    for (int i = 0; i < 32; i += LANES) store(sum + k + i, load(sum + k + i) + only(mask_of(from[k >> 5] >> i), splat(1)));
+INLINE void forward_floats(Pool p, const float *from, Range rows, Range columns, float share, int32_t count, float *to) {
+  float sum[32] = {0};
+  for (int32_t y = rows.from; y < rows.to; y++)
+    for (int32_t x = columns.from; x < columns.to; x++)
+      for (int32_t c = 0; c < count; c++) sum[c] += from[(size_t)(y * p.width + x) * p.channels + c];
+  for (int32_t c = 0; c < count; c++) to[c] = sum[c] * share;
 }
 
 /* One row of output pixels of one image. */
 static void forward_row(const Call *call, Pool p, int32_t piece) {
-  const int32_t n = piece / p.out_height, i = piece % p.out_height;
-  const Range rows = looks_at(p, i, p.height, p.out_height);
+  const int32_t n = piece / p.out_height, pixels = n * p.height * p.width;
+  const Range rows = looks_at(p, piece % p.out_height, p.height, p.out_height);
   for (int32_t j = 0; j < p.out_width; j++) {
     const Range columns = looks_at(p, j, p.width, p.out_width);
     const float share = 1 / area_of(p, rows, columns);
-    for (int32_t c = 0; c < p.channels; c += STRIP) {
-      const int32_t count = smaller(STRIP, p.channels - c);
-      float sum[STRIP];
-      __builtin_memset(sum, 0, 4 * (size_t)((count + 31) & ~31));
-      for (int32_t y = rows.from; y < rows.to; y++)
-        for (int32_t x = columns.from; x < columns.to; x++) add_pixel(call, p, (n * p.height + y) * p.width + x, c, count, sum);
-      float *restrict to = floats(call, Y) + (size_t)(piece * p.out_width + j) * p.channels + c;
-      for (int32_t k = 0; k < count; k++) to[k] = sum[k] * share;
+    float *to = floats(call, Y) + (size_t)(piece * p.out_width + j) * p.channels;
+    for (int32_t c = 0; c < p.channels; c += 32) {
+      const int32_t count = smaller(32, p.channels - c);
+      if (is_spikes(call, X))
+        forward_spikes(call, p, words(call, X) + (size_t)pixels * words_of(p.channels) + (c >> 5), rows, columns, share, count, to + c);
+      else forward_floats(p, floats(call, X) + (size_t)pixels * p.channels + c, rows, columns, share, count, to + c);
     }
   }
 }

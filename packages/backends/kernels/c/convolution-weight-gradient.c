@@ -12,7 +12,8 @@ enum { X, DY, DWEIGHT };
 
 /* Bytes that the sums of all groups may take, the lists of one piece, and a strip of ∂y. */
 enum { SUM_BYTES = 1 << 20, LIST_BYTES = 1 << 18, MARGIN_BYTES = 1 << 16 };
-enum { GROUPS = 8, PIECES = 16 };
+/* Groups of images at most, and pieces of work that there should be. */
+enum { GROUPS = 8, PIECES = 8 };
 
 typedef struct {
   Convolution c;
@@ -113,11 +114,15 @@ static void fill_lists(const Work *w, int32_t image, int32_t first, int32_t coun
 static void copy_strip(const Work *w, int32_t image, int32_t first, int32_t width, float *to) {
   const Plan *p = &w->plan;
   const Convolution *c = &p->c;
-  for (int32_t i = 0; i < smaller(c->out_height, p->margin_height - p->margin); i++)
-    for (int32_t j = 0; j < smaller(c->out_width, p->margin_width - p->margin); j++)
-      __builtin_memcpy(to + (size_t)((i + p->margin) * p->margin_width + j + p->margin) * p->strip,
-                       floats(w->call, DY) + (size_t)((image * c->out_height + i) * c->out_width + j) * c->outputs + first,
-                       4 * (size_t)width);
+  const int32_t rows = smaller(c->out_height, p->margin_height - p->margin), columns = smaller(c->out_width, p->margin_width - p->margin);
+  for (int32_t i = 0; i < rows; i++) {
+    const float *from = floats(w->call, DY) + (size_t)(image * c->out_height + i) * c->out_width * c->outputs + first;
+    float *row = to + (size_t)((i + p->margin) * p->margin_width + p->margin) * p->strip;
+    if (width == LANES && p->strip == LANES)
+      for (int32_t j = 0; j < columns; j++) store(row + (size_t)j * LANES, load(from + (size_t)j * c->outputs));
+    else
+      for (int32_t j = 0; j < columns; j++) __builtin_memcpy(row + (size_t)j * p->strip, from + (size_t)j * c->outputs, 4 * (size_t)width);
+  }
 }
 
 static void sum_piece(void *work, int32_t piece, int32_t thread) {

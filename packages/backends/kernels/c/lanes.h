@@ -46,7 +46,14 @@ INLINE vi mask_of(uint32_t bits) {
   return (vi)((spread & weights) == weights);
 }
 
-INLINE float root(float x) { return __builtin_sqrtf(x); }
+/* x, and 1 more in lanes whose bit is set. */
+INLINE vf add_ones(vf x, uint32_t bits) {
+#if VECTOR_BYTES == 64
+  return (vf)_mm512_mask_add_ps((__m512)x, (__mmask16)bits, (__m512)x, _mm512_set1_ps(1));
+#else
+  return x + only(mask_of(bits), splat(1));
+#endif
+}
 
 /* The first `count` lanes, fewer than all; the others are 0, and are not touched in memory. */
 INLINE vf load_some(const float *p, int32_t count) {

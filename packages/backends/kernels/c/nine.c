@@ -10,6 +10,8 @@
 #include "nine.h"
 
 enum { CHANNELS = 64, TAPS = 9 };
+/* Vectors of outputs whose sums fit the registers, where their weights fit the first-level cache too: of so many channels. */
+enum { WIDE = VECTOR_BYTES == 64 ? 2 : 1, WIDE_CHANNELS = 32 };
 /* Bytes that the events of a band of an image may take; pieces of work that there should be. */
 enum { BAND_BYTES = 1 << 18, PIECES = 16 };
 
