@@ -74,3 +74,13 @@ INLINE void store_some(float *p, int32_t count, vf x) {
   for (int32_t i = 0; i < count; i++) p[i] = lanes[i];
 #endif
 }
+
+/* The same for any number of lanes, none and all included. */
+INLINE vf load_up_to(const float *p, int32_t count) {
+  if (count >= LANES) return load(p);
+  return count > 0 ? load_some(p, count) : splat(0);
+}
+INLINE void store_up_to(float *p, int32_t count, vf x) {
+  if (count >= LANES) store(p, x);
+  else if (count > 0) store_some(p, count, x);
+}

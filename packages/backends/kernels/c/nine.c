@@ -17,8 +17,10 @@ enum { BAND_BYTES = 1 << 18, PIECES = 16 };
 
 typedef struct {
   const Windows *windows;
-  /* Blocks of channels; vectors of outputs; rows of y in a band, bands in an image; rows of x of a band. */
-  int32_t blocks, vectors, height, bands, rows;
+  /* Blocks of channels; vectors to a block of outputs, blocks of outputs. */
+  int32_t blocks, vectors, strips;
+  /* Rows of y in a band, bands in an image; rows of x of a band. */
+  int32_t height, bands, rows;
   /* Pixels of a row of sums: some lie outside of y. */
   int32_t ring;
   int finishes;
@@ -28,17 +30,18 @@ typedef struct {
 } Plan;
 
 static Plan plan_of(const Windows *w) {
-  Plan p = {.windows = w, .blocks = ceiling(w->channels, CHANNELS), .vectors = ceiling(w->outputs, LANES)};
+  Plan p = {.windows = w, .blocks = ceiling(w->channels, CHANNELS), .vectors = w->channels <= WIDE_CHANNELS ? WIDE : 1};
+  p.strips = ceiling(w->outputs, p.vectors * LANES);
   const int64_t row = (int64_t)w->width * w->channels * (w->spikes ? 4 : 8);
   const int32_t most = row > BAND_BYTES ? 1 : (int32_t)(BAND_BYTES / larger(1, (int32_t)row));
   p.height = larger(1, smaller(most, ceiling(w->out_height, ceiling(PIECES, larger(1, w->batch)))));
   p.bands = ceiling(w->out_height, p.height);
   p.rows = smaller(w->height, p.height + 2);
   p.ring = larger(w->out_width, w->width + 2) + 4;
-  p.packed_bytes = align64((size_t)p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
+  p.packed_bytes = align64((size_t)p.strips * p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
   p.events = event_bytes((int64_t)p.rows * w->width * w->channels, w->spikes);
   p.starts = align64(4 * (size_t)p.blocks * ((size_t)p.rows * (size_t)w->width + 1));
-  p.rings = align64(3 * (size_t)p.ring * LANES * 4);
+  p.rings = align64(3 * (size_t)p.ring * p.vectors * LANES * 4);
   return p;
 }
 
@@ -47,78 +50,83 @@ size_t nine_scratch(const Windows *w, int32_t threads) {
   return p.packed_bytes + (size_t)threads * (p.events + p.starts + p.rings);
 }
 
-/* The weights of one vector of outputs. */
-static void pack_piece(void *work, int32_t v, int32_t thread) {
+/* The weights of one strip of outputs. */
+static void pack_piece(void *work, int32_t strip, int32_t thread) {
   (void)thread;
   const Plan *p = work;
   const Windows *w = p->windows;
-  const int32_t count = smaller(LANES, w->outputs - v * LANES);
-  float *to = p->packed + (size_t)v * LANES * TAPS * w->channels;
+  const int32_t width = p->vectors * LANES, first = strip * width;
+  float *to = p->packed + (size_t)strip * width * TAPS * w->channels;
   for (int32_t c = 0; c < w->channels; c++)
-    for (int32_t tap = 0; tap < TAPS; tap++, to += LANES) {
-      const float *from = w->weight + ((size_t)tap * w->channels + c) * w->outputs + v * LANES;
-      store(to, count == LANES ? load(from) : load_some(from, count));
+    for (int32_t tap = 0; tap < TAPS; tap++) {
+      const float *from = w->weight + ((size_t)tap * w->channels + c) * w->outputs + first;
+      for (int32_t o = 0; o < width; o += LANES, to += LANES) store(to, load_up_to(from + o, w->outputs - first - o));
     }
 }
 
-/* A row of sums, from and to y. */
+/* A row of sums, from and to y; o is the strip's first output. */
 INLINE void begin_row(const Plan *p, int32_t n, int32_t i, int32_t o, int first_block, float *ring) {
   const Windows *w = p->windows;
-  const int32_t count = smaller(LANES, w->outputs - o);
-  const int known = w->accumulate || !first_block;
-  const vf start = w->start ? (count == LANES ? load(w->start + o) : load_some(w->start + o, count)) : splat(0);
+  const int32_t width = p->vectors * LANES, known = w->accumulate || !first_block;
   const float *y = w->y + ((size_t)n * w->out_height + i) * w->out_width * w->outputs + o;
-  for (int32_t j = 0; j < w->out_width; j++, y += w->outputs)
-    store(ring + (size_t)(j + 2) * LANES, known ? (count == LANES ? load(y) : load_some(y, count)) : start);
+  for (int32_t v = 0; v < width; v += LANES) {
+    const int32_t count = w->outputs - o - v;
+    const vf start = w->start ? load_up_to(w->start + o + v, count) : splat(0);
+    for (int32_t j = 0; j < w->out_width; j++)
+      store(ring + (size_t)(j + 2) * width + v, known ? load_up_to(y + (size_t)j * w->outputs + v, count) : start);
+  }
 }
 
 INLINE void end_row(const Plan *p, int32_t n, int32_t i, int32_t o, const float *ring) {
   const Windows *w = p->windows;
-  const int32_t count = smaller(LANES, w->outputs - o);
+  const int32_t width = p->vectors * LANES;
   float *y = w->y + ((size_t)n * w->out_height + i) * w->out_width * w->outputs + o;
-  for (int32_t j = 0; j < w->out_width; j++, y += w->outputs) {
-    const vf sum = load(ring + (size_t)(j + 2) * LANES);
-    if (count == LANES) store(y, sum);
-    else store_some(y, count, sum);
-  }
+  for (int32_t j = 0; j < w->out_width; j++)
+    for (int32_t v = 0; v < width; v += LANES)
+      store_up_to(y + (size_t)j * w->outputs + v, w->outputs - o - v, load(ring + (size_t)(j + 2) * width + v));
 }
 
 /* One row of x: its pixels' events begin at `starts`. */
-INLINE void slide(int kind, const Windows *w, const int32_t *starts, Events e, const float *weight, float *above, float *middle, float *below) {
-  float *sums[3] = {below + (size_t)w->left * LANES, middle + (size_t)w->left * LANES, above + (size_t)w->left * LANES};
+INLINE void slide(int kind, int vectors, const Windows *w, const int32_t *starts, Events e, const float *weight, float *const rows[3]) {
+  const int width = vectors * LANES;
+  float *sums[3];
   /* s[a][b]: of the window whose tap (a, b) lies on the pixel, at column left − b of it. */
-  vf s[3][3];
-#pragma GCC unroll 3
-  for (int a = 0; a < 3; a++) s[a][1] = load(sums[a] + LANES), s[a][2] = load(sums[a]);
+  vf s[3][3][WIDE];
+#define EACH_ROW _Pragma("GCC unroll 3") for (int a = 0; a < 3; a++)
+#define EACH_COLUMN _Pragma("GCC unroll 3") for (int b = 0; b < 3; b++)
+#define EACH_VECTOR _Pragma("GCC unroll 2") for (int v = 0; v < vectors; v++)
+  EACH_ROW {
+    sums[a] = rows[a] + (size_t)w->left * width;
+    EACH_VECTOR s[a][1][v] = load(sums[a] + width + v * LANES), s[a][2][v] = load(sums[a] + v * LANES);
+  }
   for (int32_t x = 0; x < w->width; x++) {
-#pragma GCC unroll 3
-    for (int a = 0; a < 3; a++) s[a][0] = load(sums[a] + (size_t)(x + 2) * LANES);
+    EACH_ROW EACH_VECTOR s[a][0][v] = load(sums[a] + (size_t)(x + 2) * width + v * LANES);
     for (int32_t i = starts[x]; i < starts[x + 1]; i++) {
-      const float *taps = weight + (size_t)e.index[i] * (TAPS * LANES);
+      const float *taps = weight + (size_t)e.index[i] * (size_t)(TAPS * width);
       const vf value = value_of(kind, e, i);
-#pragma GCC unroll 3
-      for (int a = 0; a < 3; a++)
-#pragma GCC unroll 3
-        for (int b = 0; b < 3; b++) s[a][b] = plus(kind, s[a][b], value, load(taps + (3 * a + b) * LANES));
+      EACH_ROW EACH_COLUMN EACH_VECTOR s[a][b][v] = plus(kind, s[a][b][v], value, load(taps + (3 * a + b) * width + v * LANES));
     }
-#pragma GCC unroll 3
-    for (int a = 0; a < 3; a++) {
-      store(sums[a] + (size_t)x * LANES, s[a][2]);
-      s[a][2] = s[a][1];
-      s[a][1] = s[a][0];
+    EACH_ROW EACH_VECTOR {
+      store(sums[a] + (size_t)x * width + v * LANES, s[a][2][v]);
+      s[a][2][v] = s[a][1][v];
+      s[a][1][v] = s[a][0][v];
     }
   }
-#pragma GCC unroll 3
-  for (int a = 0; a < 3; a++) {
-    store(sums[a] + (size_t)w->width * LANES, s[a][2]);
-    store(sums[a] + (size_t)(w->width + 1) * LANES, s[a][1]);
+  EACH_ROW EACH_VECTOR {
+    store(sums[a] + (size_t)w->width * width + v * LANES, s[a][2][v]);
+    store(sums[a] + (size_t)(w->width + 1) * width + v * LANES, s[a][1][v]);
   }
 }
 
-static void slide_kind(const Windows *w, const int32_t *starts, Events e, const float *weight, float *above, float *middle, float *below) {
-  if (w->spikes) slide(SPIKE, w, starts, e, weight, above, middle, below);
-  else if (w->rounding == FUSED) slide(FUSED_PRODUCT, w, starts, e, weight, above, middle, below);
-  else slide(PRODUCT, w, starts, e, weight, above, middle, below);
+/* With what is constant known to the compiler. */
+static void slide_row(int vectors, const Windows *w, const int32_t *starts, Events e, const float *weight, float *const rows[3]) {
+  const int kind = w->spikes ? SPIKE : w->rounding == FUSED ? FUSED_PRODUCT : PRODUCT;
+#define KNOWN(KIND, VECTORS) \
+  if (kind == KIND && vectors == VECTORS) return slide(KIND, VECTORS, w, starts, e, weight, rows);
+  KNOWN(SPIKE, 1) KNOWN(PRODUCT, 1) KNOWN(FUSED_PRODUCT, 1)
+#if VECTOR_BYTES == 64
+  KNOWN(SPIKE, 2) KNOWN(PRODUCT, 2) KNOWN(FUSED_PRODUCT, 2)
+#endif
 }
 
 static void band_piece(void *work, int32_t piece, int32_t thread) {
@@ -143,19 +151,21 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
     start[pixels] = found;
   }
 
-  for (int32_t v = 0; v < p->vectors; v++)
+  const int32_t width = p->vectors * LANES;
+  for (int32_t strip = 0; strip < p->strips; strip++)
     for (int32_t block = 0; block < larger(1, p->blocks); block++) {
-      const float *weight = p->packed + ((size_t)v * w->channels + block * CHANNELS) * TAPS * LANES;
-      float *above = rings, *middle = rings + (size_t)p->ring * LANES, *below = rings + 2 * (size_t)p->ring * LANES;
+      const float *weight = p->packed + ((size_t)strip * w->channels + block * CHANNELS) * TAPS * width;
+      /* Sums of the rows of y that begin, go on and end with a row of x. */
+      float *sums[3] = {rings, rings + (size_t)p->ring * width, rings + 2 * (size_t)p->ring * width};
       /* Rows of x that would begin before `first` or lie outside of x still move the rows of sums on. */
       for (int32_t r = first - w->top; r < last - w->top + 2; r++) {
         const int32_t begins = r + w->top, ends = begins - 2;
-        if (begins < last) begin_row(p, n, begins, v * LANES, block == 0, below);
+        if (begins < last) begin_row(p, n, begins, strip * width, block == 0, sums[0]);
         if (r >= from && r < to && p->blocks)
-          slide_kind(w, starts + block * (pixels + 1) + (r - from) * w->width, events, weight, above, middle, below);
-        if (ends >= first) end_row(p, n, ends, v * LANES, above);
-        float *const free = above;
-        above = middle, middle = below, below = free;
+          slide_row(p->vectors, w, starts + block * (pixels + 1) + (r - from) * w->width, events, weight, sums);
+        if (ends >= first) end_row(p, n, ends, strip * width, sums[2]);
+        float *const free = sums[2];
+        sums[2] = sums[1], sums[1] = sums[0], sums[0] = free;
       }
     }
   if (p->finishes) finish(w->call, (n * w->out_height + first) * w->out_width, (last - first) * w->out_width);
@@ -166,7 +176,7 @@ void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
   p.finishes = finishes;
   p.packed = (float *)scratch;
   p.own = scratch + p.packed_bytes;
-  parallel(w->call->run, p.vectors, pack_piece, &p);
+  parallel(w->call->run, p.strips, pack_piece, &p);
   parallel(w->call->run, w->batch * p.bands, band_piece, &p);
 }
 
@@ -175,10 +185,7 @@ INLINE void add_kind(int kind, float *sums, size_t stride, int32_t width, const 
 #pragma GCC unroll 3
   for (int a = 0; a < 3; a++)
 #pragma GCC unroll 3
-    for (int b = 0; b < 3; b++) {
-      const float *from = sums + (size_t)(3 * a + b) * stride;
-      s[a][b] = width == LANES ? load(from) : load_some(from, width);
-    }
+    for (int b = 0; b < 3; b++) s[a][b] = load_up_to(sums + (size_t)(3 * a + b) * stride, width);
   for (int32_t i = 0; i < count; i++) {
     const float *row = rows + (size_t)e.index[i] * LANES;
     const vf value = value_of(kind, e, i);
@@ -190,11 +197,7 @@ INLINE void add_kind(int kind, float *sums, size_t stride, int32_t width, const 
 #pragma GCC unroll 3
   for (int a = 0; a < 3; a++)
 #pragma GCC unroll 3
-    for (int b = 0; b < 3; b++) {
-      float *to = sums + (size_t)(3 * a + b) * stride;
-      if (width == LANES) store(to, s[a][b]);
-      else store_some(to, width, s[a][b]);
-    }
+    for (int b = 0; b < 3; b++) store_up_to(sums + (size_t)(3 * a + b) * stride, width, s[a][b]);
 }
 
 void add_nine(float *sums, size_t stride, int32_t width, const float *rows, int32_t line, Events e, int32_t count) {
