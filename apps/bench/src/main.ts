@@ -1,11 +1,15 @@
-/** `bun run bench`: what an iteration of training costs on this machine. */
-import { backendLayer, backendNames } from "@spikeroute/cli/backends"
+/** `bun run bench`: what training costs on this machine. */
+import { availableParallelism } from "node:os"
 import { runMain } from "@spikeroute/cli/run-main"
-import { print, table } from "@spikeroute/cli/terminal"
-import { Program } from "@spikeroute/core"
-import { Effect } from "effect"
+import { Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type StepResult, step } from "./step.ts"
+import { backendNames } from "./backends.ts"
+import { kernels } from "./suites/kernels.ts"
+import { memory } from "./suites/memory.ts"
+import { peers } from "./suites/peers.ts"
+import { policies } from "./suites/policies.ts"
+import { step } from "./suites/step.ts"
+import { workloads } from "./workloads.ts"
 
 const atLeastOne = (name: string, usual: number, description: string) =>
   Flag.Int(name).pipe(
@@ -17,49 +21,86 @@ const atLeastOne = (name: string, usual: number, description: string) =>
     Flag.withDescription(description),
   )
 
-const milliseconds = (seconds: number) => (1000 * seconds).toFixed(1)
+const list = (name: string, usual: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withDefault(usual),
+    Flag.withDescription(description),
+    Flag.map((text) => text.split(",")),
+  )
 
-const rows = (results: ReadonlyArray<StepResult>) =>
-  results.map((result) => {
-    const sltt = results.find(({ model, policy }) => model === result.model && policy === "sltt")
-    return [
-      `${result.model} ${result.policy}`,
-      milliseconds(result.median),
-      `${milliseconds(result.least)} – ${milliseconds(result.most)}`,
-      (result.median / (sltt?.median ?? Number.NaN)).toFixed(2),
-      Program.formatBytes(result.plannedBytes),
-      Program.formatBytes(result.allocatedBytes),
-      result.loss.toFixed(3),
-      result.firingRates.map((rate) => `${(100 * rate).toFixed(1)} %`).join(" "),
-    ]
-  })
+const backends = (usual: string) =>
+  list("backends", usual, `which of ${backendNames.join(", ")}; with commas between them`).pipe(
+    Flag.filter(
+      (names) => names.every((name) => backendNames.includes(name)),
+      (names) => `--backends ${names.join(",")}: there are ${backendNames.join(", ")}`,
+    ),
+  )
 
-const bench = Command.make(
-  "bun run bench",
+const machine = availableParallelism()
+const threads = atLeastOne("threads", machine, "threads")
+const rounds = atLeastOne("rounds", 7, "timed rounds through all cases in turn")
+
+const stepCommand = Command.make(
+  "step",
+  {
+    backends: backends("native,wasm,tfjs-wasm"),
+    threads: list("threads", `1,${machine}`, "numbers of threads, with commas between them").pipe(
+      Flag.map((counts) => counts.map(Number)),
+      Flag.filter(
+        (counts) => counts.every((count) => Number.isInteger(count) && count >= 1),
+        () => "--threads takes whole numbers, at least 1, with commas between them",
+      ),
+    ),
+    rounds,
+    mnist: Flag.String("mnist").pipe(
+      Flag.optional,
+      Flag.map(Option.getOrUndefined),
+      Flag.withDescription("a folder with MNIST: train for 100 steps on it before timing"),
+    ),
+  },
+  (options) => step({ ...options, workloads }),
+).pipe(Command.withDescription("Time one training iteration on several backends"))
+
+const policiesCommand = Command.make(
+  "policies",
   {
     backend: Flag.Literals("backend", backendNames).pipe(
-      Flag.withDefault("tfjs-wasm"),
+      Flag.withDefault("native"),
       Flag.withDescription("the backend that is timed"),
     ),
+    threads,
     timeSteps: atLeastOne("time-steps", 4, "time steps T"),
     batchSize: atLeastOne("batch-size", 64, "samples per batch"),
-    rounds: atLeastOne("rounds", 7, "timed iterations of each case, in turn"),
-    json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the results as JSON")),
+    rounds,
   },
-  ({ backend, json, ...options }) =>
-    Effect.gen(function* () {
-      const results = yield* step(options).pipe(Effect.scoped, Effect.provide(backendLayer(backend)))
-      if (json) return yield* print(JSON.stringify(results, undefined, 2))
-      yield* print(
-        [
-          `one training iteration on ${backend}, random 28×28 images, T = ${options.timeSteps}, batch ${options.batchSize}, ${options.rounds} rounds in turn`,
-          table(
-            ["", "median ms", "least – most", "÷ sltt", "planned", "allocated", "loss", "firing rates"],
-            rows(results),
-          ),
-        ].join("\n"),
-      )
-    }),
-).pipe(Command.withDescription("Time training iterations under BPTT, SLTT and SLTT-1, side by side"))
+  policies,
+).pipe(Command.withDescription("Time one training iteration under BPTT, SLTT and SLTT-1"))
 
-runMain(bench)
+const kernelsCommand = Command.make(
+  "kernels",
+  { backends: backends("native,wasm"), threads: atLeastOne("threads", 1, "threads"), rounds },
+  ({ backends, threads, rounds }) => kernels(backends, threads, rounds),
+).pipe(Command.withDescription("Time linear maps and convolutions at several densities"))
+
+const memoryCommand = Command.make("memory", { backends: backends("native,wasm"), threads }, ({ backends, threads }) =>
+  memory(backends, threads),
+).pipe(Command.withDescription("Measure how much a process grows by training"))
+
+const peersCommand = Command.make(
+  "peers",
+  {
+    python: Flag.String("python").pipe(Flag.withDescription("a Python that has PyTorch")),
+    scripts: Flag.String("scripts").pipe(Flag.withDescription("the folder of bench.py: see suites/peers.ts")),
+    backends: backends("native,wasm"),
+    threads,
+    rounds: atLeastOne("rounds", 3, "rounds through all configurations"),
+  },
+  peers,
+).pipe(Command.withDescription("Time the same iterations in PyTorch and here"))
+
+runMain(
+  Command.make("bun run bench").pipe(
+    Command.withDescription("What training costs on this machine"),
+    Command.withSubcommands([stepCommand, policiesCommand, kernelsCommand, memoryCommand, peersCommand]),
+  ),
+)
