@@ -23,8 +23,16 @@ const [backend = "", threads = "", model = "", policyName = "", timeSteps = "", 
 const policy = policyName === "bptt" ? Policy.bptt : Policy.sltt
 
 const measure = Effect.gen(function* () {
-  const context = yield* Layer.build(backendLayer(backend, Number(threads)))
+  const backendService = Context.get(yield* Layer.build(backendLayer(backend, Number(threads))), Backend)
   const batch = noise(Number(batchSize))
+  // A small network of the same kind first: what a runtime takes to compile code is not what a network takes.
+  const kind = { model: model as Models.ModelName, policy, timeSteps: 4 }
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const small = yield* prepare({ ...kind, batchSize: 2 })
+      for (let i = 0; i < 30; i++) yield* small.step(noise(2))
+    }),
+  ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)
   const before = status("VmRSS")
   writeFileSync("/proc/self/clear_refs", "5")
@@ -34,9 +42,7 @@ const measure = Effect.gen(function* () {
     timeSteps: Number(timeSteps),
     batchSize: Number(batchSize),
   }
-  const { trainer, step, last } = yield* prepare(workload).pipe(
-    Effect.provideService(Backend, Context.get(context, Backend)),
-  )
+  const { trainer, step, last } = yield* prepare(workload).pipe(Effect.provideService(Backend, backendService))
   for (let i = 0; i < iterations; i++) yield* step(batch)
   return {
     planned: trainer.program.arenaBytes,

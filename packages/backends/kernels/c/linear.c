@@ -18,7 +18,7 @@ static void finish_samples(const Call *call, int32_t first, int32_t count) {
 
 CHECK(linear_forward) { return fits(call, X, WEIGHT, Y) && has_size(call, BIAS, extent(call, WEIGHT, 1)); }
 SCRATCH(linear_forward) {
-  return product_scratch(extent(call, X, 0), extent(call, WEIGHT, 0), call->run->threads, is_spikes(call, X));
+  return product_scratch(extent(call, X, 0), extent(call, WEIGHT, 0), call->run->threads, is_spikes(call, X), 0);
 }
 KERNEL(linear_forward) {
   const int32_t inputs = extent(call, WEIGHT, 0), outputs = extent(call, WEIGHT, 1);
@@ -32,7 +32,7 @@ KERNEL(linear_forward) {
 enum { DY, BACK_WEIGHT, DX };
 CHECK(linear_input_gradient) { return fits(call, DX, BACK_WEIGHT, DY); }
 SCRATCH(linear_input_gradient) {
-  return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0);
+  return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);
@@ -46,7 +46,7 @@ KERNEL(linear_input_gradient) {
 enum { WEIGHT_X, WEIGHT_DY, DWEIGHT };
 CHECK(linear_weight_gradient) { return fits(call, WEIGHT_X, DWEIGHT, WEIGHT_DY); }
 SCRATCH(linear_weight_gradient) {
-  return product_scratch(extent(call, DWEIGHT, 0), extent(call, WEIGHT_X, 0), call->run->threads, is_spikes(call, WEIGHT_X));
+  return product_scratch(extent(call, DWEIGHT, 0), extent(call, WEIGHT_X, 0), call->run->threads, is_spikes(call, WEIGHT_X), 1);
 }
 KERNEL(linear_weight_gradient) {
   const int32_t inputs = extent(call, DWEIGHT, 0), outputs = extent(call, DWEIGHT, 1);

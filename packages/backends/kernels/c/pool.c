@@ -1,12 +1,12 @@
 /*
  * One job runs at a time. Its pieces are handed out by one atomic word, the job's number above the next piece: whoever moves the word
  * on has the piece. A thread that wakes late finds no piece left and nobody waits for it, so a busy machine costs its share of the
- * work and no more. Threads without work look out for a while, then sleep.
+ * work and no more. Threads without work look out for it for a while, then sleep.
  */
 #include "pool.h"
 #include <stdatomic.h>
 
-enum { LOOKS = 4000, CLOSED = INT32_MAX };
+enum { LOOKS = 1 << 14, PATIENCE = 1 << 12, CLOSED = INT32_MAX };
 
 /* The job at hand; changes only while the next piece is CLOSED. */
 static _Atomic(Piece) job_piece;
@@ -74,6 +74,6 @@ void parallel(const Run *run, int32_t pieces, Piece piece, void *work) {
   atomic_store(&newest, number);
   if (atomic_load(&sleepers) > 0) pool_wake(&newest);
   take_pieces(number, 0);
-  for (int32_t i = 0; atomic_load(&finished) < pieces; i++) pool_pause(i < LOOKS ? 0 : i);
+  for (int32_t i = 0; atomic_load(&finished) < pieces; i++) pool_pause(i < PATIENCE ? 0 : i);
   pool_leave();
 }

@@ -16,18 +16,18 @@ typedef struct {
   size_t events, ends, block;
 } Room;
 
-static Room room_of(int32_t rows, int32_t depth, int spikes) {
+static Room room_of(int32_t rows, int32_t depth, int spikes, int transposed_a) {
   Room r = {.panels = ceiling(depth, PANEL), .row_events = (int64_t)depth + SLACK};
-  const int64_t fit = GROUP_BYTES / ((spikes ? 4 : 8) * r.row_events);
-  r.rows = fit >= rows ? rows : fit <= TOGETHER ? smaller(rows, TOGETHER) : (int32_t)(fit / TOGETHER * TOGETHER);
+  const int64_t fit = GROUP_BYTES / ((spikes ? 4 : 8) * r.row_events), step = transposed_a ? TOGETHER : SOME_ROWS;
+  r.rows = fit >= rows ? rows : smaller(rows, (int32_t)(fit < step ? step : fit / step * step));
   r.events = event_bytes(r.rows * r.row_events, spikes);
   r.ends = align64(4 * (size_t)r.rows * (size_t)r.panels);
   r.block = 4 * (size_t)PANEL * STRIP;
   return r;
 }
 
-size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes) {
-  const Room r = room_of(rows, depth, spikes);
+size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a) {
+  const Room r = room_of(rows, depth, spikes, transposed_a);
   return r.events + r.ends + (size_t)threads * r.block;
 }
 
@@ -155,7 +155,7 @@ static void done_piece(void *work, int32_t piece, int32_t thread) {
 
 void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
   const Run *run = p->call->run;
-  const Room room = room_of(p->rows, p->depth, p->spikes);
+  const Room room = room_of(p->rows, p->depth, p->spikes, p->transposed_a);
   Group g = {.product = p, .room = room, .strips = ceiling(p->columns, STRIP)};
   g.events = events_in(run->scratch, room.rows * room.row_events, p->spikes);
   g.ends = (int32_t *)(run->scratch + room.events);

@@ -27,7 +27,7 @@ struct Product {
 };
 
 /* Bytes of scratch memory. */
-size_t NAME(product_scratch)(int32_t rows, int32_t depth, int32_t threads, int spikes);
+size_t NAME(product_scratch)(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a);
 #define product_scratch NAME(product_scratch)
 
 /* `then` is called for groups of rows that are done, where it is not null. */
