@@ -1,4 +1,5 @@
-// `bun run check`: types, lint and format, and import rules, all at once; a line for each, and what failed in full.
+// `bun run check`: types, lint and format, import rules, and the C kernels under sanitizers for some seconds, all at once; a line for
+// each, and what failed in full.
 import { join } from "node:path"
 import { check } from "./import-rules.ts"
 
@@ -10,8 +11,10 @@ interface Outcome {
   readonly output: string
 }
 
-const tool = async (path: string, ...args: ReadonlyArray<string>): Promise<Outcome> => {
-  const child = Bun.spawn([process.execPath, join("node_modules", path), ...args], {
+const tool = (path: string, ...args: ReadonlyArray<string>) => script(join("node_modules", path), ...args)
+
+const script = async (path: string, ...args: ReadonlyArray<string>): Promise<Outcome> => {
+  const child = Bun.spawn([process.execPath, path, ...args], {
     cwd: repository,
     stdin: "ignore",
     stderr: "pipe",
@@ -29,7 +32,8 @@ const report = async (name: string, work: () => Promise<Outcome>): Promise<boole
   const start = performance.now()
   const { passed, output } = await work()
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
-  console.log(`${passed ? "✓" : "✗"} ${name.padEnd(16)} ${seconds} s`)
+  const said = passed && name === "fuzz" ? `  ${output.trim()}` : ""
+  console.log(`${passed ? "✓" : "✗"} ${name.padEnd(16)} ${seconds} s${said}`)
   if (!passed) console.log(`${output.trim()}\n`)
   return passed
 }
@@ -40,5 +44,6 @@ const passed = await Promise.all([
     tool("@biomejs/biome/bin/biome", "check", "--error-on-warnings", colors ? "--colors=force" : "--colors=off"),
   ),
   report("import rules", importRules),
+  report("fuzz", () => script("packages/backends/kernels/fuzz/main.ts", "--seconds", "10")),
 ])
 process.exitCode = passed.every(Boolean) ? 0 : 1

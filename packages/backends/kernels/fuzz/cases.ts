@@ -1,0 +1,386 @@
+/** Random cases: one instruction of every kernel, with shapes that are ragged, aligned, tiny and wide in turn. */
+import { Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
+
+export interface Operand {
+  readonly shape: Shape.Shape
+  readonly elements: Spikes.Elements
+  readonly values: Float32Array
+}
+
+export interface Case {
+  readonly kernel: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly operands: Readonly<Record<string, Operand>>
+  /** Gradients are added to what is there. */
+  readonly accumulate: boolean
+  /** Numbers that are huge, too small to be normal, infinite or none: only that nothing breaks is looked at. */
+  readonly hostile: boolean
+}
+
+/** What a case is drawn from. */
+class Source {
+  readonly hostile: boolean
+  constructor(private readonly next: () => number) {
+    this.hostile = this.chance(0.2)
+  }
+  int = (from: number, to: number): number => from + Math.floor(this.next() * (to - from + 1))
+  chance = (probability: number): boolean => this.next() < probability
+  pick = <A>(values: ReadonlyArray<A>): A => values[this.int(0, values.length - 1)] as A
+  /** Numbers of channels: around and at the widths of vectors and words. */
+  channels = (most = 130): number =>
+    Math.min(
+      most,
+      this.chance(0.4) ? this.pick([1, 4, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 96, 128]) : this.int(1, most),
+    )
+
+  private operand = (shape: Shape.Shape, value: () => number, elements: Spikes.Elements = "float32"): Operand => ({
+    shape,
+    elements,
+    values: Float32Array.from({ length: Shapes.size(shape) }, value),
+  })
+  private odd = (): number => this.pick([0, -0, 1e-40, -1e-45, 3e38, -1e30, Number.NaN, Infinity, -Infinity, 1])
+  real = (shape: Shape.Shape): Operand =>
+    this.operand(shape, () => (this.hostile && this.chance(0.1) ? this.odd() : 2 * this.next() - 1))
+  positive = (shape: Shape.Shape): Operand => this.operand(shape, () => 0.1 + this.next())
+  /** Many zeros, as behind neurons whose surrogate is 0, or averages of spikes. */
+  sparse = (shape: Shape.Shape): Operand => {
+    const density = this.pick([0, 0.02, 0.1, 0.3, 0.6, 1])
+    const levels = this.chance(0.5)
+    return this.operand(shape, () => {
+      if (!this.chance(density)) return 0
+      return this.hostile && this.chance(0.1) ? this.odd() : levels ? this.int(1, 4) / 4 : 2 * this.next() - 1
+    })
+  }
+  spikes = (shape: Shape.Shape): Operand => {
+    const density = this.pick([0, 0.02, 0.1, 0.3, 0.6, 1])
+    return this.operand(shape, () => (this.chance(density) ? 1 : 0), "spikes")
+  }
+  activation = (shape: Shape.Shape): Operand => (this.chance(0.5) ? this.spikes(shape) : this.sparse(shape))
+  labels = (batch: number, classes: number): Operand =>
+    this.operand([batch], () => this.int(0, classes - (this.hostile ? -2 : 1)))
+  key = (): Operand => ({
+    shape: [2],
+    elements: "words",
+    values: new Float32Array(Uint32Array.of(this.int(0, 2 ** 31), 7).buffer),
+  })
+  maybe = (name: string, operand: Operand): Readonly<Record<string, Operand>> =>
+    this.chance(0.5) ? { [name]: operand } : {}
+  /** A shape of one to four axes. */
+  shape = (): Shape.Shape => [...Array.from({ length: this.int(0, 3) }, () => this.int(1, 5)), this.channels()]
+}
+
+type Made = readonly [operands: Readonly<Record<string, Operand>>, attributes?: Readonly<Record<string, unknown>>]
+
+const linear = (s: Source, weight: string, x: string, y: string, activation: (shape: Shape.Shape) => Operand): Made => {
+  const batch = s.int(1, 70)
+  const image = s.chance(0.3) ? [s.int(1, 4), s.int(1, 4), s.channels(40)] : [s.channels(200)]
+  const outputs = s.channels(150)
+  const inputs = Shapes.size(image)
+  return [
+    {
+      [x]: activation([batch, ...image]),
+      [weight]: s.real([inputs, outputs]),
+      [y]: y === "outputGradient" ? s.sparse([batch, outputs]) : s.real([batch, outputs]),
+    },
+  ]
+}
+
+const slide = (length: number, size: number, stride: number, padding: number) =>
+  Math.floor((length + 2 * padding - size) / stride) + 1
+
+const window = (s: Source, padded: boolean) => {
+  const size = s.chance(0.6) ? 3 : s.int(1, 7)
+  const stride = s.chance(0.6) ? 1 : s.int(1, 3)
+  const padding = !padded ? 0 : s.chance(0.6) ? Math.floor(size / 2) : s.int(0, size)
+  const extent = () => s.int(Math.max(1, size - 2 * padding), Math.max(12, size))
+  const [height, width] = [extent(), extent()]
+  return {
+    size,
+    attributes: { stride, padding },
+    batch: s.int(1, 4),
+    extents: [height, width] as const,
+    out: [slide(height, size, stride, padding), slide(width, size, stride, padding)] as const,
+  }
+}
+
+const convolution = (
+  s: Source,
+  x: string,
+  weight: string,
+  y: string,
+  activation: (shape: Shape.Shape) => Operand,
+): Made => {
+  const { size, attributes, batch, extents, out } = window(s, true)
+  const [inputs, outputs] = [s.channels(80), s.channels(80)]
+  return [
+    {
+      [x]: activation([batch, ...extents, inputs]),
+      [weight]: s.real([size, size, inputs, outputs]),
+      [y]: y === "outputGradient" ? s.sparse([batch, ...out, outputs]) : s.real([batch, ...out, outputs]),
+    },
+    attributes,
+  ]
+}
+
+const pool = (s: Source, x: string, y: string, activation: (shape: Shape.Shape) => Operand, like: boolean): Made => {
+  const { size, attributes, batch, extents, out } = window(s, false)
+  const channels = s.channels()
+  const image = activation([batch, ...extents, channels])
+  const pooled = [batch, ...out, channels]
+  return [
+    { [x]: image, [y]: like && image.elements === "spikes" ? s.spikes(pooled) : s.real(pooled) },
+    { ...attributes, kernelSize: size },
+  ]
+}
+
+const adaptive = (s: Source, x: string, y: string, activation: (shape: Shape.Shape) => Operand): Made => {
+  const [batch, outputs, channels] = [s.int(1, 3), s.int(1, 8), s.channels()]
+  return [
+    {
+      [x]: activation([batch, s.int(1, 12), s.int(1, 12), channels]),
+      [y]: s.real([batch, outputs, outputs, channels]),
+    },
+  ]
+}
+
+const neuron = (s: Source) => ({
+  reset: s.pick(["soft", "hard", "none"]),
+  surrogate: s.pick([
+    { name: "triangle", alpha: 1 },
+    { name: "rectangle", width: 1 },
+    { name: "sigmoid", alpha: 4 },
+    { name: "atan", alpha: 2 },
+    { name: "fastSigmoid", alpha: 25 },
+  ]),
+  ...(s.chance(0.2) ? { smooth: true } : {}),
+  decay: s.pick([0, 0.5, 1]),
+  threshold: s.pick([0.3, 1]),
+})
+
+const logits = (s: Source) => {
+  const [batch, classes] = [s.int(1, 40), s.int(1, 20)]
+  const attributes = { mix: s.pick([0, 0.05, 1]), target: s.pick(["ones", "one-hot"]), timeSteps: s.int(1, 5) }
+  return { logits: s.real([batch, classes]), labels: s.labels(batch, classes), attributes }
+}
+
+const channelwise = (s: Source) => {
+  const shape = s.shape()
+  const channels = [shape.at(-1) as number]
+  return { shape, channel: () => s.positive(channels) }
+}
+
+/** How the operands of each kernel are drawn. */
+const makers: Readonly<Record<string, (s: Source) => Made>> = {
+  "linear.forward": (s) => {
+    const [operands] = linear(s, "weight", "x", "y", s.activation)
+    return [{ ...operands, ...s.maybe("bias", s.real([(operands.weight as Operand).shape[1] as number])) }]
+  },
+  "linear.inputGradient": (s) => linear(s, "weight", "inputGradient", "outputGradient", s.real),
+  "linear.weightGradient": (s) => linear(s, "weightGradient", "x", "outputGradient", s.activation),
+  "conv2d.forward": (s) => {
+    const [operands, attributes = {}] = convolution(s, "x", "weight", "y", s.activation)
+    return [{ ...operands, ...s.maybe("bias", s.real([(operands.weight as Operand).shape[3] as number])) }, attributes]
+  },
+  "conv2d.inputGradient": (s) => convolution(s, "inputGradient", "weight", "outputGradient", s.real),
+  "conv2d.weightGradient": (s) => convolution(s, "x", "weightGradient", "outputGradient", s.activation),
+  "bias.gradient": (s) => {
+    const { shape, channel } = channelwise(s)
+    return [{ outputGradient: s.real(shape), biasGradient: channel() }]
+  },
+  "weightStandardization.forward": (s) => {
+    const shape = [s.int(1, 3), s.int(1, 3), s.int(1, 9), s.channels()]
+    return [{ weight: s.real(shape), gain: s.real([shape[3] as number]), y: s.real(shape) }]
+  },
+  "weightStandardization.backward": (s) => {
+    const shape = [s.int(1, 3), s.int(1, 3), s.int(1, 9), s.channels()]
+    const gain = [shape[3] as number]
+    return [
+      {
+        weight: s.real(shape),
+        gain: s.real(gain),
+        outputGradient: s.real(shape),
+        weightGradient: s.real(shape),
+        gainGradient: s.real(gain),
+      },
+    ]
+  },
+  "batchNorm.forward": (s) => {
+    const { shape, channel } = channelwise(s)
+    const statistics = {
+      runningMean: channel(),
+      runningVariance: channel(),
+      mean: channel(),
+      inverseDeviation: channel(),
+    }
+    return [
+      { x: s.activation(shape), weight: channel(), bias: channel(), ...statistics, y: s.real(shape) },
+      { updates: s.int(1, 3) },
+    ]
+  },
+  "batchNorm.inference": (s) => {
+    const { shape, channel } = channelwise(s)
+    const statistics = { runningMean: channel(), runningVariance: channel() }
+    return [{ x: s.activation(shape), weight: channel(), bias: channel(), ...statistics, y: s.real(shape) }]
+  },
+  "batchNorm.backward": (s) => {
+    const { shape, channel } = channelwise(s)
+    const statistics = {
+      mean: channel(),
+      inverseDeviation: channel(),
+      weightGradient: channel(),
+      biasGradient: channel(),
+    }
+    const gradients = { outputGradient: s.real(shape), ...s.maybe("inputGradient", s.real(shape)) }
+    return [{ x: s.activation(shape), weight: channel(), ...statistics, ...gradients }]
+  },
+  "averagePool.forward": (s) => pool(s, "x", "y", s.activation, false),
+  "averagePool.backward": (s) => pool(s, "inputGradient", "outputGradient", s.real, false),
+  "adaptiveAveragePool.forward": (s) => adaptive(s, "x", "y", s.activation),
+  "adaptiveAveragePool.backward": (s) => adaptive(s, "inputGradient", "outputGradient", s.real),
+  "maxPool.forward": (s) => pool(s, "x", "y", s.activation, true),
+  "maxPool.backward": (s) => {
+    const [{ x, y }, attributes = {}] = pool(s, "x", "y", s.activation, false) as [Record<string, Operand>, object]
+    return [
+      { x: x as Operand, outputGradient: y as Operand, inputGradient: s.real((x as Operand).shape) },
+      { ...attributes },
+    ]
+  },
+  "dropout.mask": (s) => [{ key: s.key(), mask: s.spikes(s.shape()) }, { rate: s.pick([0, 0.25, 0.9]) }],
+  "dropout.forward": (s) => {
+    const shape = s.shape()
+    return [{ x: s.activation(shape), mask: s.spikes(shape), y: s.real(shape) }, { rate: 0.25 }]
+  },
+  "dropout.backward": (s) => {
+    const shape = s.shape()
+    return [{ mask: s.spikes(shape), outputGradient: s.real(shape), inputGradient: s.real(shape) }, { rate: 0.25 }]
+  },
+  "add.forward": (s) => {
+    const shape = s.shape()
+    return [{ a: s.activation(shape), b: s.activation(shape), y: s.real(shape) }]
+  },
+  "add.backward": (s) => {
+    const shape = s.shape()
+    return [{ outputGradient: s.real(shape), inputGradient: s.real(shape) }]
+  },
+  "scale.forward": (s) => {
+    const shape = s.shape()
+    return [{ x: s.activation(shape), y: s.real(shape) }, { factor: 0.3 }]
+  },
+  "scale.backward": (s) => {
+    const shape = s.shape()
+    return [{ outputGradient: s.real(shape), inputGradient: s.real(shape) }, { factor: 0.3 }]
+  },
+  "gain.forward": (s) => {
+    const shape = s.shape()
+    return [{ x: s.activation(shape), gain: s.real([]), y: s.real(shape) }]
+  },
+  "gain.backward": (s) => {
+    const shape = s.shape()
+    const gradients = { outputGradient: s.real(shape), ...s.maybe("inputGradient", s.real(shape)) }
+    return [{ x: s.activation(shape), gain: s.real([]), ...gradients, gainGradient: s.real([]) }]
+  },
+  "neuron.forward": (s) => {
+    const shape = s.shape()
+    const attributes = neuron(s)
+    const fired = attributes.smooth ? s.real(shape) : s.spikes(shape)
+    const membranes = { before: s.real(shape), membrane: s.real(shape) }
+    return [{ x: s.activation(shape), ...membranes, ...s.maybe("decay", s.positive([])), spikes: fired }, attributes]
+  },
+  "neuron.backward": (s) => {
+    const shape = s.shape()
+    const learnt = s.chance(0.5) ? { before: s.real(shape), decay: s.positive([]), decayGradient: s.real([]) } : {}
+    const gradients = { ...s.maybe("outputGradient", s.real(shape)), ...s.maybe("carry", s.real(shape)) }
+    return [
+      { membrane: s.real(shape), ...gradients, ...learnt, ...s.maybe("inputGradient", s.real(shape)) },
+      { ...neuron(s), resetGradient: s.chance(0.5) },
+    ]
+  },
+  "decay.forward": (s) => [{ w: s.real([]), decay: s.real([]) }],
+  "decay.backward": (s) => [{ decay: s.real([]), outputGradient: s.real([]), wGradient: s.real([]) }],
+  "readout.forward": (s) => {
+    const shape = s.shape()
+    return [
+      { x: s.activation(shape), before: s.real(shape), membrane: s.real(shape), y: s.real(shape) },
+      { decay: 0.5 },
+    ]
+  },
+  "readout.backward": (s) => {
+    const shape = s.shape()
+    const gradients = { ...s.maybe("outputGradient", s.real(shape)), ...s.maybe("carry", s.real(shape)) }
+    return [{ ...gradients, inputGradient: s.real(shape) }, { decay: 0.5 }]
+  },
+  "loss.forward": (s) => {
+    const { attributes, ...read } = logits(s)
+    return [{ ...read, metrics: s.positive([s.int(1, 3)]), outputs: s.real(read.logits.shape) }, attributes]
+  },
+  "loss.backward": (s) => {
+    const { attributes, ...read } = logits(s)
+    return [{ ...read, logitsGradient: s.real(read.logits.shape) }, attributes]
+  },
+  "outputs.accumulate": (s) => {
+    const shape = s.shape()
+    return [{ logits: s.activation(shape), outputs: s.real(shape) }]
+  },
+  "spikes.rate": (s) => [
+    { spikes: s.activation(s.shape()), metrics: s.positive([3]) },
+    { index: s.int(0, 2), timeSteps: 4 },
+  ],
+  zero: (s) => [{ target: s.activation(s.shape()) }],
+  "optimizer.sgd": (s) => {
+    const shape = s.shape()
+    const state = { parameter: s.real(shape), gradient: s.real(shape), velocity: s.real(shape) }
+    return [
+      { ...state, hyperparameters: s.positive([3]) },
+      { momentum: 0.9, weightDecay: 0.01 },
+    ]
+  },
+  "optimizer.adam": (s) => {
+    const shape = s.shape()
+    const moments = { firstMoment: s.real(shape), secondMoment: s.positive(shape) }
+    return [
+      { parameter: s.real(shape), gradient: s.real(shape), ...moments, hyperparameters: s.positive([3]) },
+      { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, decoupled: s.chance(0.5) },
+    ]
+  },
+}
+
+export const fuzzedKernels: ReadonlyArray<string> = Object.keys(makers)
+
+/** The `number`-th case of a kernel. */
+export const makeCase = (seed: number, kernel: string, number: number): Case => {
+  const random = Key.generator(Key.fold(Key.make(seed), kernel, number))
+  const source = new Source(() => random.nextDoubleUnsafe())
+  const [operands, attributes = {}] = (makers[kernel] as (s: Source) => Made)(source)
+  return { kernel, attributes, operands, accumulate: source.chance(0.5), hostile: source.hostile }
+}
+
+/** Bytes between buffers, which belong to none. */
+const gap = 64
+
+/** The case as a program of one instruction, buffers apart from each other. */
+export const programOf = (
+  { kernel, attributes, operands, accumulate }: Case,
+  gradients: ReadonlySet<string>,
+): Program.Program => {
+  let top = gap
+  const buffers = Object.entries(operands).map(([name, { shape, elements }]): Program.Buffer => {
+    const stride = Math.ceil(Spikes.byteLength(shape, elements) / gap) * gap
+    const offset = top
+    top += stride + gap
+    return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] }
+  })
+  const refs = Object.fromEntries(
+    Object.keys(operands).map((name, i) => [
+      name,
+      { buffer: i, ...(accumulate && gradients.has(name) ? { accumulate: true as const } : {}) },
+    ]),
+  )
+  const none = Object.fromEntries(
+    Program.segmentNames.map((name) => [name, []]),
+  ) as unknown as Program.Program["segments"]
+  return {
+    ...{ mode: "training", policy: "fuzz", batchSize: 1, timeSteps: 1, encoding: "static", window: 1, trainedSteps: 0 },
+    ...{ loss: undefined, optimizer: undefined, neurons: [], buffers, arenaBytes: top },
+    segments: { ...none, begin: [{ kernel, operands: refs, attributes, node: "fuzz", phase: "forward" }] },
+  }
+}

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test"
+import { Graph, leakyReadout, linear, Program } from "@spikeroute/core"
+import { Effect } from "effect"
+import { arenaBytes, describeRefusal, encode } from "../src/index.ts"
+
+const graph = Graph.makeUnsafe([2], Graph.sequential(linear({ features: 3, bias: false }), leakyReadout({ tau: 4 })))
+const program = Effect.runSync(Program.compileInference(graph, { batchSize: 5, timeSteps: 7, encoding: "frames" }))
+
+test("a program is packed as program.h says", () => {
+  const packed = encode(program)
+  const [magic, words, buffers, timeSteps, arena] = packed
+  expect([magic, words, buffers, timeSteps]).toEqual([0x53524b31, packed.length, program.buffers.length, 7])
+  expect(64 * (arena as number)).toBe(program.arenaBytes)
+  expect(arenaBytes(packed)).toBe(program.arenaBytes)
+
+  const header = 5 + 2 * 9
+  const weight = program.buffers.findIndex(({ name }) => name === "parameter/0.weight")
+  const { offset, stride } = program.buffers[weight] as Program.Buffer
+  const expected = [offset / 64, stride / 64, 1, 0, 2, 2, 3, 0, 0, 0, 0, 0, 0, 6, 3, 2]
+  expect([...packed.subarray(header + 16 * weight, header + 16 * (weight + 1))]).toEqual(expected)
+
+  const forward = Program.segmentNames.indexOf("forward")
+  const [begin = 0, count] = packed.subarray(5 + 2 * forward)
+  expect(count).toBe(program.segments.forward.length)
+  const [map, readout] = program.segments.forward as [Program.Instruction, Program.Instruction]
+  const ref = ({ operands }: Program.Instruction, name: string) => 4 * (operands[name]?.buffer as number)
+  // linear.forward is the first kernel; there is no bias. The read-out looks one step back, and its decay is 3/4 as float32.
+  expect([...packed.subarray(begin, begin + 5)]).toEqual([0, ref(map, "x"), ref(map, "weight"), -1, ref(map, "y")])
+  expect([...packed.subarray(begin + 6, begin + 11)]).toEqual([
+    ref(readout, "x"),
+    ref(readout, "before") + 1,
+    ref(readout, "membrane"),
+    ref(readout, "y"),
+    0x3f400000,
+  ])
+})
+
+test("a refusal says which instruction it is about", () => {
+  expect(describeRefusal(-(8 + 16 * 5))).toBe("shapes or attributes of instruction 5 do not fit each other")
+  expect(describeRefusal(10)).toBe("there is no such segment or time step")
+})

@@ -1,0 +1,72 @@
+import { describe, expect, test } from "bun:test"
+import { encode } from "@spikeroute/backend-kernels"
+import { conv2d, defaultLoss, flatten, Graph, lif, linear, Optimizer, Policy, Program } from "@spikeroute/core"
+import { Effect } from "effect"
+import { build } from "../src/index.ts"
+import { load } from "../src/library.ts"
+import { unavailable } from "./configurations.ts"
+
+const graph = Graph.makeUnsafe(
+  [6, 6, 1],
+  Graph.sequential(conv2d({ channels: 3, kernelSize: 3 }), lif(), flatten(), linear({ features: 2 })),
+)
+const program = Effect.runSync(
+  Program.compile(graph, Policy.sltt, {
+    batchSize: 2,
+    timeSteps: 3,
+    loss: defaultLoss,
+    optimizer: Optimizer.options("sgd"),
+  }),
+)
+const packed = encode(program)
+
+if (unavailable === undefined) {
+  const library = await load(await build())
+  const open = (words: Int32Array, length = words.length) => library.open(words, length, 1, 64)
+
+  describe("nothing that JavaScript passes makes the library leave its memory", () => {
+    test("a program that is cut off, or longer than it says, is refused", () => {
+      for (let length = 0; length < packed.length; length += 7)
+        expect(open(packed.slice(0, length), length)).toBeLessThan(0)
+      expect(open(Int32Array.of(...packed, 0))).toBeLessThan(0)
+    })
+
+    test("a buffer outside of the arena is refused", () => {
+      const [first] = [5 + 2 * 9]
+      expect(open(packed.with(first, 2 ** 30))).toBe(-2)
+    })
+
+    test("an operand that is not there is refused", () => {
+      const begin = packed[5 + 2 * Program.segmentNames.indexOf("train")] as number
+      expect(open(packed.with(begin + 1, 4 * program.buffers.length)) % 16).toBe(-5)
+    })
+
+    test("calls of segments and time steps that there are not are refused, and nothing runs", () => {
+      const session = open(packed)
+      for (const call of [
+        [9, 0],
+        [-1, 0],
+        [0, 3],
+        [0, -1],
+      ])
+        expect(library.run(session, Int32Array.of(0, 0, ...call), 2)).toBe(10)
+      expect(library.run(session, Int32Array.of(0, 0), 1)).toBe(0)
+      library.close(session)
+    })
+
+    test("a session that is closed, was never there, or whose number is used again is refused", () => {
+      const session = open(packed)
+      library.close(session)
+      const next = open(packed)
+      expect(next).not.toBe(session)
+      for (const wrong of [session, -1, 5000, 2 ** 31 - 1]) {
+        expect(library.run(wrong, Int32Array.of(0, 0), 1)).toBe(9)
+        expect(library.bytes(wrong)).toBe(0)
+        expect(() => library.arena(wrong, 64)).toThrow("closed")
+        library.close(wrong)
+      }
+      expect(library.run(next, Int32Array.of(0, 0), 1)).toBe(0)
+      library.close(next)
+    })
+  })
+}
