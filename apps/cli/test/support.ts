@@ -15,16 +15,23 @@ export const temporaryDirectory = (): string => {
   return directory
 }
 
-/** Starts a command, after a module of the test's own where one is given. */
-export const startAfter = (preload: string | undefined, ...args: ReadonlyArray<string>) =>
-  Bun.spawn([process.execPath, ...(preload ? ["--preload", preload] : []), entry, ...args], {
+const spawn = (
+  before: ReadonlyArray<string>,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {},
+) =>
+  Bun.spawn([process.execPath, ...before, entry, ...args], {
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", ...env },
   })
 
+/** Starts a command, after a module of the test's own where one is given. */
+export const startAfter = (preload: string | undefined, ...args: ReadonlyArray<string>) =>
+  spawn(preload ? ["--preload", preload] : [], args)
+
 /** Starts a command. */
-export const start = (...args: ReadonlyArray<string>) => startAfter(undefined, ...args)
+export const start = (...args: ReadonlyArray<string>) => spawn([], args)
 
 export interface Result {
   readonly code: number
@@ -44,6 +51,10 @@ export const ended = async (child: ReturnType<typeof start>): Promise<Result> =>
 
 /** Runs a command to its end. */
 export const run = (...args: ReadonlyArray<string>): Promise<Result> => ended(start(...args))
+
+/** Runs a command to its end with other environment variables. */
+export const runWith = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>): Promise<Result> =>
+  ended(spawn([], args, env))
 
 /** The flags of a run that takes a second: so many epochs of eight batches. */
 export const small = (epochs: number): ReadonlyArray<string> =>

@@ -49,17 +49,18 @@ const stepOn = (workload: Workload, { backends, threads, rounds, mnist }: StepOp
         ? undefined
         : Array.from(yield* firstBatches(yield* openMnist(mnist, workload.timeSteps), workload))
     const batch = (data?.at(-1) as Train.Batch | undefined) ?? noise(workload.batchSize)
-    const runs = yield* Effect.forEach(kinds, ({ name, count }) =>
+    const runOn = ({ name, count }: (typeof kinds)[number]) =>
       Effect.gen(function* () {
         const context = yield* Layer.build(backendLayer(name, count))
         return yield* prepare(workload).pipe(Effect.provideService(Backend, Context.get(context, Backend)))
-      }),
-    )
-    // All start from the same weights: those that the first of them has learnt.
-    const [first] = runs
-    const learnt = data && first ? yield* trainOn(first, data.slice(0, trainingSteps)) : undefined
-    if (learnt !== undefined && first) {
-      const tensors = yield* first.trainer.save
+      })
+    const runs = yield* Effect.forEach(kinds, runOn)
+    // All start from the same weights: those that one more run, on the first backend, has learnt.
+    let learnt: number | undefined
+    if (data !== undefined) {
+      const teacher = yield* runOn(kinds[0] as (typeof kinds)[number])
+      learnt = yield* trainOn(teacher, data.slice(0, trainingSteps))
+      const tensors = yield* teacher.trainer.save
       for (const run of runs) yield* run.trainer.load(tensors)
     }
     const timings = yield* inTurn(

@@ -2,11 +2,11 @@
  * Builds the native library with the system's C compiler: `CC`, or else `cc`.
  *
  * It is kept in the user's cache under a name that follows from the sources, the flags and the compiler, so it is built again when,
- * and only when, one of them changes.
+ * and only when, one of them changes. Where there is no compiler, what any compiler has made of the same sources before is used.
  */
 import { spawn } from "node:child_process"
-import { createHash } from "node:crypto"
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises"
+import { createHash, type Hash } from "node:crypto"
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises"
 import { availableParallelism, homedir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -57,20 +57,30 @@ const command = (file: string, args: ReadonlyArray<string>): Promise<string> =>
 
 const cacheFolder = (): string => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "spikeroute", "native")
 
+const digest = (hash: Hash): string => hash.digest("hex").slice(0, 16)
+
 /** The library's path, after building it if it is not there. `onBuild` is told before a build begins. */
 export const build = async (onBuild: () => void = () => {}): Promise<string> => {
   const machine = variants[process.arch]
   if (machine === undefined || process.platform === "win32")
     throw new Error(`there are no native kernels for ${process.platform} on ${process.arch}`)
-  const compiler = process.env.CC || "cc"
-  const version = await command(compiler, ["--version"])
-
   const sources = [...(await sourcesIn(kernelsFolder)), ...(await sourcesIn(ownFolder))]
-  const hash = createHash("sha256").update(JSON.stringify([version, machine, flags.slice(0, -1), process.platform]))
+  const hash = createHash("sha256").update(
+    JSON.stringify([machine, flags.slice(0, -1), process.platform, process.arch]),
+  )
   for (const source of sources) hash.update(basename(source)).update(await readFile(source))
   const folder = cacheFolder()
-  const library = join(folder, `spikeroute-${hash.digest("hex").slice(0, 16)}-${process.arch}.so`)
-  if (await exists(library)) return library
+  const prefix = `spikeroute-${digest(hash)}-`
+  const built = (await readdir(folder).catch(() => [])).filter((file) => file.startsWith(prefix))
+
+  const compiler = process.env.CC || "cc"
+  const version = await command(compiler, ["--version"]).catch((error: unknown) => {
+    if (built[0] === undefined) throw error
+    return undefined
+  })
+  const wanted = version === undefined ? built[0] : `${prefix}${digest(createHash("sha256").update(version))}.so`
+  const library = join(folder, wanted as string)
+  if (built.includes(basename(library))) return library
 
   onBuild()
   const kernels = sources.filter((source) => source.startsWith(kernelsFolder) && source.endsWith(".c"))
@@ -113,9 +123,3 @@ const compile = async (
   await Promise.all(Array.from({ length: availableParallelism() }, compileSome))
   return objects
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )

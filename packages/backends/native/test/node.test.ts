@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { build } from "../src/index.ts"
+import { unavailable } from "./configurations.ts"
+
+const source = fileURLToPath(new URL("./train-raw.ts", import.meta.url))
+
+const print = (command: ReadonlyArray<string>): string => {
+  const { stdout, stderr, exitCode } = Bun.spawnSync([...command])
+  expect(`${exitCode} ${stderr}`).toBe("0 ")
+  return stdout.toString()
+}
+
+if (unavailable === undefined)
+  test("Node gets the same bits through koffi as Bun through its own foreign functions", async () => {
+    const library = await build()
+    // Where Node finds koffi from.
+    const folder = mkdtempSync(fileURLToPath(new URL("../node_modules/bundle-", import.meta.url)))
+    try {
+      const { success } = await Bun.build({
+        entrypoints: [source],
+        outdir: folder,
+        target: "node",
+        external: ["koffi"],
+        naming: "bundle.mjs",
+      })
+      expect(success).toBe(true)
+      expect(print(["node", join(folder, "bundle.mjs"), library])).toBe(print([process.execPath, source, library]))
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
