@@ -37,6 +37,8 @@ export const RunConfig = Schema.Struct({
   tau: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1)),
   surrogate: NameOf("surrogate", Surrogate.surrogateNames),
   batchSize: atLeast(1),
+  /** Parts of a batch that go through the network one after the other: less memory. */
+  microBatches: Schema.optionalKey(atLeast(1)),
   epochs: atLeast(1),
   /** The learning rate after warm-up. */
   lr: Positive,

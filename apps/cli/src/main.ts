@@ -18,6 +18,10 @@ const policy = text("policy", "bptt, tbptt, sltt (default) or slttk")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const timeSteps = whole("time-steps", "time steps T")
 const batchSize = whole("batch-size", "samples per batch")
+const microBatches = whole(
+  "micro-batches",
+  "parts of a batch that go through the network one after the other: less memory",
+)
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
 const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
@@ -42,6 +46,7 @@ const train = Command.make(
       tau: number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ"),
       surrogate: text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid"),
       batchSize,
+      microBatches,
       epochs: whole("epochs", "passes through the training samples"),
       lr: number("lr", "learning rate"),
       optimizer,
@@ -72,7 +77,7 @@ const plan = Command.make(
       Flag.withDescription("print the program too: its segments, instructions and buffers"),
     ),
     json,
-    settings: { dataset, model, policy, k, timeSteps, batchSize, optimizer },
+    settings: { dataset, model, policy, k, timeSteps, batchSize, microBatches, optimizer },
   },
   (flags) =>
     Effect.flatMap(

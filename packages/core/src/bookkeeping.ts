@@ -12,14 +12,14 @@ export const zero = kernel()({
   },
 })
 
-/** metrics[index] += mean(spikes)/T: after T steps, the layer's firing rate. */
-export const firingRate = kernel<{ readonly index: number; readonly timeSteps: number }>()({
+/** metrics[index] += mean(spikes)/terms: after so many calls, one for each step of each micro-batch, the layer's firing rate. */
+export const firingRate = kernel<{ readonly index: number; readonly terms: number }>()({
   name: "spikes.rate",
   operands: { spikes: "read", metrics: "update" },
   cost: ({ spikes }) => elementwise(size(spikes.shape), 0, 1),
-  run: ({ spikes, metrics }, { index, timeSteps }) => {
+  run: ({ spikes, metrics }, { index, terms }) => {
     let count = 0
     for (let i = 0; i < spikes.data.length; i++) count += spikes.data[i]!
-    metrics.data[index]! += count / spikes.data.length / timeSteps
+    metrics.data[index]! += count / spikes.data.length / terms
   },
 })

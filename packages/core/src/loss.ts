@@ -22,7 +22,8 @@ export type Loss = typeof LossSchema.Type
 export const defaultLoss: Loss = { mix: 0.05, target: "ones" }
 
 interface Attributes extends Loss {
-  readonly timeSteps: number
+  /** Of so many means the loss is the mean: time steps × micro-batches. */
+  readonly terms: number
 }
 
 /** Calls `visit` for each logit with its softmax probability and its target, and gives the mean loss. */
@@ -59,7 +60,7 @@ export const lossForward = kernel<Attributes>()({
   operands: { logits: "read", labels: "read", metrics: "update", outputs: "update" },
   cost: ({ logits }) => elementwise(size(logits.shape), 2, 4),
   run: ({ logits, labels, metrics, outputs }, attributes) => {
-    metrics.data[0]! += evaluate(logits, labels, attributes, () => {}) / attributes.timeSteps
+    metrics.data[0]! += evaluate(logits, labels, attributes, () => {}) / attributes.terms
     for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
   },
 })
@@ -71,8 +72,8 @@ export const lossBackward = kernel<Attributes>()({
   cost: ({ logits }) => elementwise(size(logits.shape), 3, 4),
   run: ({ logits, labels, logitsGradient }, attributes) => {
     const classes = logits.data.length / labels.data.length
-    const { mix, timeSteps } = attributes
-    const share = 1 / (labels.data.length * timeSteps)
+    const { mix, terms } = attributes
+    const share = 1 / (labels.data.length * terms)
     evaluate(logits, labels, attributes, (i, probability, isLabel, difference) => {
       const crossEntropy = (1 - mix) * (probability - (isLabel ? 1 : 0))
       logitsGradient.data[i]! += share * (crossEntropy + (2 * mix * difference) / classes)

@@ -85,6 +85,8 @@ export interface Op<A = unknown> {
   readonly state?: (attributes: A) => { readonly kept: boolean; readonly keptBefore: boolean }
   /** The output is the first input's memory under another shape; nothing runs. */
   readonly view?: (mode: Mode) => boolean
+  /** In training, a sample's output depends on the others of its batch. */
+  readonly mixesSamples?: true
   /** So cheap that the backward direction computes it again rather than keep its output over time. */
   readonly recompute?: true
   readonly forward: (context: Forward<A>) => void

@@ -16,7 +16,7 @@ describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
           [3, 4],
         ],
       },
-      { mix: 0.05, target: "ones", timeSteps: 2 },
+      { mix: 0.05, target: "ones", terms: 2 },
     )
     expectNear(after.metrics, [1 + (0.95 * Math.LN2 + 0.05) / 2, 7])
     expect(after.outputs).toEqual([3, 4])
@@ -25,13 +25,13 @@ describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
     const after = runKernel(
       "loss.forward",
       { ...operands, metrics: empty(1), outputs: empty(1, 2) },
-      { mix: 0.05, target: "one-hot", timeSteps: 2 },
+      { mix: 0.05, target: "one-hot", terms: 2 },
     )
     expectNear(after.metrics, [(0.95 * Math.LN2 + 0.025) / 2])
   })
   test("gradients", () => {
     const gradient = (target: string) =>
-      runKernel("loss.backward", { ...operands, logitsGradient: empty(1, 2) }, { mix: 0.05, target, timeSteps: 2 })
+      runKernel("loss.backward", { ...operands, logitsGradient: empty(1, 2) }, { mix: 0.05, target, terms: 2 })
         .logitsGradient
     expectNear(gradient("ones"), [-0.2625, 0.2125])
     expectNear(gradient("one-hot"), [-0.2625, 0.2375])
@@ -49,7 +49,7 @@ describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
         metrics: empty(1),
         outputs: empty(2, 2),
       },
-      { mix: 0, target: "ones", timeSteps: 1 },
+      { mix: 0, target: "ones", terms: 1 },
     )
     expect(metrics).toEqual([500])
   })
@@ -76,7 +76,7 @@ test("bookkeeping: outputs add up, firing rates are means over neurons and time,
       ],
       metrics: [[3], [5, 6, 7]],
     },
-    { index: 2, timeSteps: 5 },
+    { index: 2, terms: 5 },
   )
   expectNear(metrics, [5, 6, 7.05])
   expect(runKernel("zero", { target: [[3], [1, 2, Number.NaN]] }).target).toEqual([0, 0, 0])

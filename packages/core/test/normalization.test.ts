@@ -115,7 +115,7 @@ describe("backward directions against differences of the forward one", () => {
   })
   for (const target of ["ones", "one-hot"])
     test(`loss, target ${target}`, () => {
-      const attributes = { mix: 0.3, target, timeSteps: 4 }
+      const attributes = { mix: 0.3, target, terms: 4 }
       const forward = {
         logits: [
           [2, 3],

@@ -53,6 +53,16 @@ describe("compiling refuses", () => {
       expect(Effect.runSync(Effect.flip(inference)).message).toStartWith(`batch size ${count}`)
     }
   })
+  test("micro-batches that do not part the batch, or part what batch norm takes whole", () => {
+    expect(refusal(Policy.sltt, { batchSize: 4, microBatches: 3 })).toBe(
+      "ProgramError: micro-batches 3: a batch of 4 cannot be cut into so many equal parts",
+    )
+    const normalised = Graph.makeUnsafe([3], Graph.sequential(batchNorm(), linear({ features: 2 })))
+    const compiled = Program.compile(normalised, Policy.sltt, { ...options, batchSize: 4, microBatches: 2 })
+    expect(Effect.runSync(Effect.flip(compiled)).message).toBe(
+      "micro-batches 2: 0 (batchNorm) takes its statistics over whole batches; it must be 1",
+    )
+  })
   test("policies that train more steps than there are", () => {
     expect(refusal(Policy.slttK(3), {})).toBe(
       "PolicyError: policy slttk(3): it trains 3 of 2 time steps; choose from 1 to 2",
@@ -64,13 +74,22 @@ describe("schedules", () => {
   /** `begin`, `train 0`, … */
   const calls = (policy: Policy.Policy, timeSteps: number, trained: ReadonlyArray<number>) =>
     Program.schedule(compile(policy, { timeSteps }), trained).map(({ segment, t }) =>
-      ["begin", "end", "update"].includes(segment) ? segment : `${segment} ${t}`,
+      ["clear", "begin", "end", "update"].includes(segment) ? segment : `${segment} ${t}`,
     )
   test("sltt trains each step as soon as it has run", () => {
-    expect(calls(Policy.sltt, 3, [0, 1, 2])).toEqual(["begin", "train 0", "train 1", "train 2", "end", "update"])
+    expect(calls(Policy.sltt, 3, [0, 1, 2])).toEqual([
+      "clear",
+      "begin",
+      "train 0",
+      "train 1",
+      "train 2",
+      "end",
+      "update",
+    ])
   })
   test("slttk runs the others forward only", () => {
     expect(calls(Policy.slttK(2), 4, [1, 3])).toEqual([
+      "clear",
       "begin",
       "forward 0",
       "train 1",
@@ -82,6 +101,7 @@ describe("schedules", () => {
   })
   test("bptt goes forward and then back", () => {
     expect(calls(Policy.bptt, 3, [0, 1, 2])).toEqual([
+      "clear",
       "begin",
       "keep 0",
       "keep 1",
@@ -105,6 +125,7 @@ describe("schedules", () => {
       ),
     )
     expect(calls(policy, 4, [0, 2])).toEqual([
+      "clear",
       "begin",
       "keep 0",
       "keep 1",
@@ -120,6 +141,7 @@ describe("schedules", () => {
   })
   test("tbptt goes back at the end of each window, the last of which may be shorter", () => {
     expect(calls(Policy.tbptt(2), 3, [0, 1, 2])).toEqual([
+      "clear",
       "begin",
       "keep 0",
       "keep 1",
@@ -135,7 +157,19 @@ describe("schedules", () => {
   })
   test("inference only goes forward", () => {
     const program = Effect.runSync(Program.compileInference(graph, { batchSize: 1, timeSteps: 2 }))
-    expect(Program.schedule(program, []).map(({ segment }) => segment)).toEqual(["begin", "forward", "forward"])
+    expect(Program.schedule(program, []).map(({ segment }) => segment)).toEqual([
+      "clear",
+      "begin",
+      "forward",
+      "forward",
+    ])
+  })
+  test("micro-batches clear before the first and update after the last", () => {
+    const program = compile(Policy.sltt, { batchSize: 4, microBatches: 2, timeSteps: 1 })
+    expect([0, 1].map((part) => Program.schedule(program, [0], part).map(({ segment }) => segment))).toEqual([
+      ["clear", "begin", "train", "end"],
+      ["begin", "train", "end", "update"],
+    ])
   })
 })
 
@@ -189,12 +223,13 @@ describe("what does not change over time", () => {
 
 test("a program prints as its instructions, then its memory", () => {
   expect(Program.format(compile(Policy.sltt)).split("\n")).toEqual([
-    "begin:",
+    "clear:",
     "  zero target=metrics",
-    "  zero target=outputs",
-    "  zero target=state/1[t−1]",
     "  zero target=gradient/0.weight",
     "  zero target=gradient/2.weight",
+    "begin:",
+    "  zero target=outputs",
+    "  zero target=state/1[t−1]",
     "train:",
     "  linear.forward x=input weight=parameter/0.weight y=train/0",
     "  neuron.forward x=train/0 before=state/1[t−1] membrane=state/1 spikes=train/1",

@@ -175,6 +175,42 @@ describe("the trainer", () => {
       }),
     )
   })
+  test("takes a batch in micro-batches: the same loss, outputs, rates and update in less memory", async () => {
+    const network = Graph.makeUnsafe(
+      [3],
+      Graph.sequential(linear({ features: 40 }), lif({ tau: 2 }), linear({ features: 2 })),
+    )
+    const samples = 4
+    for (const encoding of ["static", "frames"] as const)
+      for (const policy of [Policy.sltt, Policy.bptt]) {
+        const values = (name: string, length: number) =>
+          Key.uniform(Key.fold(Key.make(7), name), new Float32Array(length)).map((u) => 3 * u)
+        const inputs = values("inputs", 3 * samples * (encoding === "frames" ? options.timeSteps : 1))
+        const labels = Float32Array.of(0, 1, 1, 0)
+        const train = (microBatches: number) =>
+          onOracle(
+            Effect.gen(function* () {
+              const trainer = yield* Train.make(network, policy, {
+                ...options,
+                batchSize: samples,
+                encoding,
+                microBatches,
+              })
+              const result = yield* trainer.step({ inputs, labels }, { update: 1, learningRate: 1 })
+              return { result, tensors: yield* trainer.save, bytes: trainer.program.arenaBytes }
+            }),
+          )
+        const whole = await train(1)
+        for (const microBatches of [2, 4]) {
+          const cut = await train(microBatches)
+          expect(cut.bytes).toBeLessThan(whole.bytes)
+          expect(cut.result.loss).toBeCloseTo(whole.result.loss, 6)
+          expect(cut.result.firingRates[0]).toBeCloseTo(whole.result.firingRates[0]!, 6)
+          expectNear(cut.result.outputs, [...whole.result.outputs])
+          for (const [name, { values }] of cut.tensors) expectNear(values, [...whole.tensors.get(name)!.values])
+        }
+      }
+  })
   test("saves parameters, statistics and the optimiser's state", async () => {
     const tensors = await onOracle(Effect.flatMap(Train.make(net(4), Policy.sltt, options), ({ save }) => save))
     const parameters = ["0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "4.bias"]

@@ -91,6 +91,7 @@ const instruction = (map: Map, direction: Direction, density: number) => {
       mode: "training",
       policy: "bench",
       batchSize: 1,
+      microBatches: 1,
       timeSteps: 1,
       encoding: "static",
       window: 1,

@@ -24,6 +24,7 @@ const planOf = (config: Settings, policy: Policy.Policy) =>
       encoding,
       loss: defaultLoss,
       optimizer: Optimizer.options(config.optimizer as Optimizer.OptimizerOptions["name"]),
+      ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
     })
     return { policy: policy.name, program, ...Program.cost(program) }
   })

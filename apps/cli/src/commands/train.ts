@@ -59,6 +59,7 @@ export const train = (flags: TrainFlags) =>
         loss: { mix: config.lossMix, target: config.lossTarget },
         optimizer: Config.optimizerOf(config),
         key: runKey(config),
+        ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
       })
       const predictor = yield* Train.makePredictor(graph, extents)
       if (earlier) yield* RunDirectory.restore(earlier.checkpoint, trainer)

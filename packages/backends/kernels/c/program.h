@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROGRAM_MAGIC = 0x53524b31, SEGMENTS = 9, MAX_RANK = 8, MAX_OPERANDS = 8, MAX_ATTRIBUTES = 12 };
+enum { PROGRAM_MAGIC = 0x53524b31, SEGMENTS = 10, MAX_RANK = 8, MAX_OPERANDS = 8, MAX_ATTRIBUTES = 12 };
 
 /* How elements are stored: see core's spikes.ts. */
 enum { FLOAT32, SPIKES, WORDS };

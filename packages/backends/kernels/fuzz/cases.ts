@@ -159,7 +159,7 @@ const neuron = (s: Source) => ({
 
 const logits = (s: Source) => {
   const [batch, classes] = [s.int(1, 40), s.int(1, 20)]
-  const attributes = { mix: s.pick([0, 0.05, 1]), target: s.pick(["ones", "one-hot"]), timeSteps: s.int(1, 5) }
+  const attributes = { mix: s.pick([0, 0.05, 1]), target: s.pick(["ones", "one-hot"]), terms: s.int(1, 5) }
   return { logits: s.real([batch, classes]), labels: s.labels(batch, classes), attributes }
 }
 
@@ -323,7 +323,7 @@ const makers: Readonly<Record<string, (s: Source) => Made>> = {
   },
   "spikes.rate": (s) => [
     { spikes: s.activation(s.shape()), metrics: s.positive([3]) },
-    { index: s.int(0, 2), timeSteps: 4 },
+    { index: s.int(0, 2), terms: 4 },
   ],
   zero: (s) => [{ target: s.activation(s.shape()) }],
   "optimizer.sgd": (s) => {
@@ -379,7 +379,16 @@ export const programOf = (
     Program.segmentNames.map((name) => [name, []]),
   ) as unknown as Program.Program["segments"]
   return {
-    ...{ mode: "training", policy: "fuzz", batchSize: 1, timeSteps: 1, encoding: "static", window: 1, trainedSteps: 0 },
+    ...{
+      mode: "training",
+      policy: "fuzz",
+      batchSize: 1,
+      microBatches: 1,
+      timeSteps: 1,
+      encoding: "static",
+      window: 1,
+      trainedSteps: 0,
+    },
     ...{ loss: undefined, optimizer: undefined, neurons: [], buffers, arenaBytes: top },
     segments: { ...none, begin: [{ kernel, operands: refs, attributes, node: "fuzz", phase: "forward" }] },
   }

@@ -23,7 +23,7 @@ interface Neuron {
 interface Loss {
   readonly target: string
   readonly mix: number
-  readonly timeSteps: number
+  readonly terms: number
 }
 
 const resets = ["soft", "hard", "none"]
@@ -41,7 +41,7 @@ const kept = ({ rate }: { readonly rate: number }) => [float(1 - rate)]
 const decayed = ({ decay }: { readonly decay: number }) => [float(decay)]
 const scaled = ({ factor }: { readonly factor: number }) => [float(factor)]
 const geometry = ({ stride, padding }: Window) => [stride, padding]
-const loss = ({ target, mix, timeSteps }: Loss) => [target === "ones" ? 0 : 1, float(mix), float(1 - mix), timeSteps]
+const loss = ({ target, mix, terms }: Loss) => [target === "ones" ? 0 : 1, float(mix), float(1 - mix), terms]
 const neuron = ({ reset, surrogate, smooth, decay, threshold }: Neuron) => [
   resets.indexOf(reset),
   surrogates.indexOf(surrogate.name),
@@ -74,7 +74,7 @@ const packers: Readonly<Record<string, (attributes: any) => ReadonlyArray<Word>>
   "readout.backward": decayed,
   "loss.forward": loss,
   "loss.backward": loss,
-  "spikes.rate": ({ index, timeSteps }) => [index, timeSteps],
+  "spikes.rate": ({ index, terms }) => [index, terms],
   "optimizer.sgd": ({ momentum, weightDecay }) => [float(momentum), float(weightDecay)],
   "optimizer.adam": ({ beta1, beta2, epsilon, weightDecay, decoupled }) => [
     float(beta1),

@@ -105,6 +105,7 @@ export const batchNormBackward = kernel()({
 })
 
 export const batchNormOp = make({
+  mixesSamples: true,
   name: "batchNorm",
   attributes: Schema.Struct({}),
   infer: sameShape,

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { type PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import type { Loss } from "../loss.ts"
+import { ops } from "../ops/index.ts"
 import type { OptimizerOptions } from "../optimizers/index.ts"
 import { check, type Policy, windowOf } from "../policies/policy.ts"
 import { lower } from "./lower.ts"
@@ -13,6 +14,12 @@ export interface InferenceOptions {
   readonly timeSteps: number
   /** Default "static". */
   readonly encoding?: Encoding
+  /**
+   * Into how many parts a batch is cut that go through the network one after the other, their gradients summed. Default 1. More
+   * take less memory; the gradient is the same but for the order of its sums. Batch norm takes its statistics over whole batches:
+   * networks with it cannot be cut for training.
+   */
+  readonly microBatches?: number
   /** Nodes whose output stays readable, as `bufferNames.value(node)`, after each step. */
   readonly observe?: ReadonlyArray<string>
 }
@@ -34,11 +41,17 @@ export const compile = (
     yield* checkExtents(options)
     yield* check(policy, options.timeSteps)
     const trainedSteps = policy.steps.count(options.timeSteps)
+    const mixing = graph.nodes.find(({ op }) => ops.get(op)?.mixesSamples)
+    if (mixing !== undefined && (options.microBatches ?? 1) > 1)
+      return yield* new ProgramError({
+        reason: `micro-batches ${options.microBatches}: ${mixing.name} (${mixing.op}) takes its statistics over whole batches; it must be 1`,
+      })
     return lower(graph, {
       mode: "training",
       encoding: "static",
       observe: [],
       hoist: true,
+      microBatches: 1,
       ...options,
       window: windowOf(policy, options.timeSteps),
       resetGradient: !policy.detached.has("reset"),
@@ -56,6 +69,7 @@ export const compileInference = (graph: Graph, options: InferenceOptions): Effec
       encoding: "static",
       observe: [],
       hoist: true,
+      microBatches: 1,
       ...options,
       window: 1,
       resetGradient: false,
@@ -67,11 +81,21 @@ export const compileInference = (graph: Graph, options: InferenceOptions): Effec
     }),
   )
 
-const checkExtents = ({ batchSize, timeSteps }: InferenceOptions): Effect.Effect<void, ProgramError> => {
+const checkExtents = ({
+  batchSize,
+  microBatches = 1,
+  timeSteps,
+}: InferenceOptions): Effect.Effect<void, ProgramError> => {
   const good = (extent: number) => Number.isInteger(extent) && extent >= 1
   if (!good(batchSize))
     return Effect.fail(new ProgramError({ reason: `batch size ${batchSize}: it must be a whole number, at least 1` }))
   if (!good(timeSteps))
     return Effect.fail(new ProgramError({ reason: `time steps ${timeSteps}: it must be a whole number, at least 1` }))
+  if (!good(microBatches) || batchSize % microBatches !== 0)
+    return Effect.fail(
+      new ProgramError({
+        reason: `micro-batches ${microBatches}: a batch of ${batchSize} cannot be cut into so many equal parts`,
+      }),
+    )
   return Effect.void
 }

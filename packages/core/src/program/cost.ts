@@ -30,7 +30,8 @@ export const representativeSteps = ({ timeSteps, trainedSteps }: Program): Reado
 export const cost = (program: Program, trained = representativeSteps(program)): ProgramCost => {
   const phases = { forward: noCost, backward: noCost, update: noCost }
   const runs = new Map<string, number>()
-  for (const { segment } of schedule(program, trained)) runs.set(segment, (runs.get(segment) ?? 0) + 1)
+  for (let part = 0; part < program.microBatches; part++)
+    for (const { segment } of schedule(program, trained, part)) runs.set(segment, (runs.get(segment) ?? 0) + 1)
   for (const [segment, count] of runs)
     for (const instruction of program.segments[segment as keyof Program["segments"]])
       phases[instruction.phase] = addCost(phases[instruction.phase], instructionCost(program, instruction), count)

@@ -21,6 +21,7 @@ import {
   bufferNames,
   type Encoding,
   type Instruction,
+  microBatchSize,
   type Program,
   type SegmentName,
   segmentNames,
@@ -30,6 +31,7 @@ import {
 export interface Request {
   readonly mode: Mode
   readonly batchSize: number
+  readonly microBatches: number
   readonly timeSteps: number
   readonly encoding: Encoding
   readonly observe: ReadonlyArray<string>
@@ -44,11 +46,12 @@ export interface Request {
   readonly hoist: boolean
 }
 
-/** Values live in a scope: once a batch, or anew in each kind of step. */
+/** Values live in a scope: once a micro-batch, or anew in each kind of step. */
 type Scope = "batch" | "forward" | "train" | "keep"
 
 export const lower = (graph: Graph, request: Request): Program => {
-  const { mode, batchSize, timeSteps, window } = request
+  const { mode, batchSize, microBatches, timeSteps, window } = request
+  const samples = microBatchSize(request)
   const training = mode === "training"
 
   // --- what the graph's values are
@@ -105,7 +108,7 @@ export const lower = (graph: Graph, request: Request): Program => {
     }
     return { buffer: index }
   }
-  const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [batchSize, ...shape] : shape)
+  const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [samples, ...shape] : shape)
   const classes = typeOf(graph.output).shape[0] as number
 
   const parameterRef = (name: string): Ref => {
@@ -118,7 +121,7 @@ export const lower = (graph: Graph, request: Request): Program => {
   if (training) for (const { name, shape } of weights) buffer(bufferNames.gradient(name), "gradient", shape)
 
   const input = buffer(bufferNames.input, "input", fullShape(typeOf(inputName)))
-  const outputs = buffer(bufferNames.outputs, "metric", [batchSize, classes])
+  const outputs = buffer(bufferNames.outputs, "metric", [samples, classes])
   const spiking = liveNodes.filter((node) => opOf(node).state !== undefined && typeOf(node.name).elements === "spikes")
   const metrics = buffer(bufferNames.metrics, "metric", [1 + spiking.length])
 
@@ -198,7 +201,9 @@ export const lower = (graph: Graph, request: Request): Program => {
       ...overrides,
     })
 
-  const lossAttributes = { ...request.loss, timeSteps }
+  /** Losses and firing rates are means over so many calls. */
+  const terms = timeSteps * microBatches
+  const lossAttributes = { ...request.loss, terms }
 
   const forwardStep = (scope: Scope, segment: SegmentName): void => {
     for (const node of repeated) forward(node, scope, segment, "forward")
@@ -210,7 +215,7 @@ export const lower = (graph: Graph, request: Request): Program => {
       emitter(segment, node.name, "forward")(
         firingRate,
         { spikes: valueRef(node.name, scope), metrics },
-        { index: 1 + i, timeSteps },
+        { index: 1 + i, terms },
       )
     })
   }
@@ -276,9 +281,9 @@ export const lower = (graph: Graph, request: Request): Program => {
 
   // --- the segments
 
-  const labels = training ? buffer(bufferNames.labels, "input", [batchSize]) : undefined
+  const labels = training ? buffer(bufferNames.labels, "input", [samples]) : undefined
   const begin = emitter("begin", graph.output, "forward")
-  begin(zero, { target: metrics })
+  emitter("clear", graph.output, "forward")(zero, { target: metrics })
   begin(zero, { target: outputs })
   for (const node of repeated)
     if (opOf(node).state) emitter("begin", node.name, "forward")(zero, { target: { ...stateRef(node), lag: 1 } })
@@ -299,7 +304,7 @@ export const lower = (graph: Graph, request: Request): Program => {
     }
     backward(hoisted, "batch", "end", false)
     for (const { name } of weights)
-      emitter("begin", name, "backward")(zero, { target: buffer(bufferNames.gradient(name), "gradient", []) })
+      emitter("clear", name, "backward")(zero, { target: buffer(bufferNames.gradient(name), "gradient", []) })
     for (const { name } of hoisted)
       if (wanted.has(name) && usedInLoop.has(name))
         emitter("begin", name, "backward")(zero, { target: accumulatorRef(name) })
@@ -325,6 +330,7 @@ export const lower = (graph: Graph, request: Request): Program => {
     mode,
     policy: request.policy,
     batchSize,
+    microBatches,
     timeSteps,
     encoding: request.encoding,
     window,

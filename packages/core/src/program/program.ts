@@ -4,9 +4,11 @@
  * Buffers have fixed places in one arena; segments are lists of instructions that know nothing of time; a schedule strings the
  * segments over the time steps of a batch:
  *
- *     BPTT     begin  keep₁ keep₂ … keep_T  backward_T … backward₁  end  update
- *     SLTT     begin  train₁ train₂ … train_T                       end  update
- *     SLTT-K   begin  forward₁ train₂ forward₃ … train_T            end  update
+ *     BPTT     clear  begin  keep₁ keep₂ … keep_T  backward_T … backward₁  end  update
+ *     SLTT     clear  begin  train₁ train₂ … train_T                       end  update
+ *     SLTT-K   clear  begin  forward₁ train₂ forward₃ … train_T            end  update
+ *
+ * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
 import type { Loss } from "../loss.ts"
 import type { Mode, Ref } from "../op.ts"
@@ -60,17 +62,19 @@ export interface Instruction {
 /**
  * Segments, in the order of the time line:
  *
- * - `begin`: once a batch: clears what accumulates, runs what does not change over time.
+ * - `clear`: once a batch: clears the gradients and the metrics.
+ * - `begin`: once a micro-batch: clears what accumulates, runs what does not change over time.
  * - `forward`: a step that is not trained.
  * - `train`: forward and backward of one step, where no gradient crosses time.
  * - `keep`: a forward step that keeps its residuals.
  * - `beginBackward`: clears the gradients that travel back through time.
  * - `backwardThrough`: backward through a step without a loss of its own.
  * - `backward`: backward of a trained step.
- * - `end`: once a batch: backward of what does not change over time.
+ * - `end`: once a micro-batch: backward of what does not change over time.
  * - `update`: the optimiser.
  */
 export const segmentNames = [
+  "clear",
   "begin",
   "forward",
   "train",
@@ -91,6 +95,8 @@ export interface Program {
   readonly mode: Mode
   readonly policy: string
   readonly batchSize: number
+  /** Into how many equal parts a batch is cut that go through the network one after the other. */
+  readonly microBatches: number
   readonly timeSteps: number
   readonly encoding: Encoding
   /** Steps that gradient can cross; 1 where none crosses time. */
@@ -113,7 +119,7 @@ export interface Call {
   readonly t: number
 }
 
-/** Names of the buffers that the outside writes and reads. */
+/** Names of the buffers that the outside writes and reads; N is the size of a micro-batch. */
 export const bufferNames = {
   /** The data: [N, …], or with `frames` the frame of one step. */
   input: "input",
@@ -129,7 +135,7 @@ export const bufferNames = {
   gradient: (name: string) => `gradient/${name}`,
   /** State of the optimiser for a parameter. */
   optimizer: (state: string, name: string) => `optimizer/${state}/${name}`,
-  /** The random key of a node, two words; a new one for each batch. */
+  /** The random key of a node, two words; a new one for each micro-batch. */
   key: (node: string) => `key/${node}`,
   /** The output of an observed node. */
   value: (node: string) => `value/${node}`,
@@ -144,16 +150,21 @@ export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.str
 export const slotOf = (buffer: Buffer, ref: Ref, t: number): number =>
   (t - (ref.lag ?? 0) + buffer.slots) % buffer.slots
 
+/** Samples that go through the network at once. */
+export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batchSize" | "microBatches">): number =>
+  batchSize / microBatches
+
 /**
- * The calls of one batch, for trained steps counted from 0 and ascending.
+ * The calls of a batch's `part`-th micro-batch, counted from 0, for trained steps counted from 0 and ascending.
  *
  * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one keep their residuals, and are gone
  * through backwards when the window is over; later ones run forward only.
  */
-export const schedule = (program: Program, trained: ReadonlyArray<number>): ReadonlyArray<Call> => {
+export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
   const { timeSteps, window, mode } = program
   const isTrained = new Set(trained)
-  const calls: Array<Call> = [{ segment: "begin", t: 0 }]
+  const calls: Array<Call> = part === 0 ? [{ segment: "clear", t: 0 }] : []
+  calls.push({ segment: "begin", t: 0 })
   for (let start = 0; start < timeSteps; start += window) {
     const steps = Array.from({ length: Math.min(window, timeSteps - start) }, (_, i) => start + i)
     const last = steps.findLast((t) => isTrained.has(t)) ?? -1
@@ -166,6 +177,7 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>): Read
     for (const t of steps.filter((t) => t <= last).reverse())
       calls.push({ segment: isTrained.has(t) ? "backward" : "backwardThrough", t })
   }
-  if (mode === "training") calls.push({ segment: "end", t: 0 }, { segment: "update", t: 0 })
+  if (mode === "training") calls.push({ segment: "end", t: 0 })
+  if (mode === "training" && part === program.microBatches - 1) calls.push({ segment: "update", t: 0 })
   return calls
 }

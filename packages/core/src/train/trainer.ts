@@ -78,18 +78,20 @@ export const make = (
     const optimizer = options.optimizer
     const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
 
-    const step: Trainer["step"] = ({ inputs, labels }, { update, learningRate }) =>
+    const step: Trainer["step"] = (batch, { update, learningRate }) =>
       Effect.gen(function* () {
         const key = Key.fold(options.key, "update", update)
         const trained = yield* draw(policy, program.timeSteps).pipe(
           Effect.provideService(Random.Random, Key.generator(Key.fold(key, "steps"))),
         )
-        for (const name of keyed) {
-          const { hi, lo } = Key.fold(key, name)
-          yield* executable.write(name, Uint32Array.of(hi, lo))
-        }
         yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
-        const result = yield* runBatch(executable, { inputs, labels }, trained)
+        const writeKeys = Effect.fnUntraced(function* (part: number) {
+          for (const name of keyed) {
+            const { hi, lo } = Key.fold(key, name, part)
+            yield* executable.write(name, Uint32Array.of(hi, lo))
+          }
+        })
+        const result = yield* runBatch(executable, batch, trained, writeKeys)
         if (!Number.isFinite(result.loss))
           return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
         return result
@@ -151,20 +153,62 @@ export const makePredictor = (
     }
   })
 
+/** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
 const runBatch = (
   executable: Executable,
-  { inputs, labels }: { readonly inputs: Float32Array; readonly labels?: Float32Array },
+  batch: { readonly inputs: Float32Array; readonly labels?: Float32Array },
   trained: ReadonlyArray<number>,
+  before: (part: number) => Effect.Effect<void, BackendError> = () => Effect.void,
 ): Effect.Effect<BatchResult, BackendError> =>
   Effect.gen(function* () {
     const { program } = executable
-    if (labels) yield* executable.write(bufferNames.labels, labels)
-    const frames = program.encoding === "frames" ? inputs : undefined
-    if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
-    yield* executable.run(schedule(program, trained), frames)
-    const [loss = Number.NaN, ...firingRates] = yield* executable.read(bufferNames.metrics)
-    return { loss, firingRates, outputs: yield* executable.read(bufferNames.outputs) }
+    const { microBatches } = program
+    const outputs: Array<Float32Array> = []
+    let metrics: Float32Array = new Float32Array()
+    for (let part = 0; part < microBatches; part++) {
+      yield* before(part)
+      const { inputs, labels } = partOf(program, batch, part)
+      if (labels) yield* executable.write(bufferNames.labels, labels)
+      const frames = program.encoding === "frames" ? inputs : undefined
+      if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
+      yield* executable.run(schedule(program, trained, part), frames)
+      outputs.push(yield* executable.read(bufferNames.outputs))
+      metrics = yield* executable.read(bufferNames.metrics)
+      if (!Number.isFinite(metrics[0])) break
+    }
+    const [loss = Number.NaN, ...firingRates] = metrics
+    return { loss, firingRates, outputs: joined(outputs) }
   })
+
+const joined = (parts: ReadonlyArray<Float32Array>): Float32Array => {
+  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** The samples of a batch's `part`-th micro-batch. */
+const partOf = <A extends { readonly inputs: Float32Array; readonly labels?: Float32Array }>(
+  { microBatches, encoding, timeSteps }: Program,
+  batch: A,
+  part: number,
+): A => {
+  if (microBatches === 1) return batch
+  const share = (values: Float32Array): Float32Array => {
+    const length = values.length / microBatches
+    return values.subarray(part * length, (part + 1) * length)
+  }
+  // [T, N, …]: every step has its share.
+  const stride = batch.inputs.length / timeSteps
+  const inputs =
+    encoding === "static"
+      ? share(batch.inputs)
+      : joined(Array.from({ length: timeSteps }, (_, t) => share(batch.inputs.subarray(t * stride, (t + 1) * stride))))
+  return { ...batch, inputs, ...(batch.labels ? { labels: share(batch.labels) } : {}) }
+}
 
 const checkShape = (
   tensors: Tensors,

@@ -53,9 +53,9 @@ export const zero: Composition<Operands<never, "target">> = (tf, { target }) => 
 
 export const firingRate: Composition<
   Operands<"spikes" | "metrics", never>,
-  { readonly index: number; readonly timeSteps: number }
-> = (tf, { spikes, metrics }, { index, timeSteps }) => {
-  const rate = tf.div(tf.div(tf.total(spikes), elements(spikes)), timeSteps)
+  { readonly index: number; readonly terms: number }
+> = (tf, { spikes, metrics }, { index, terms }) => {
+  const rate = tf.div(tf.div(tf.total(spikes), elements(spikes)), terms)
   const padded = tf.pad(tf.reshape(rate, 1), [[index, elements(metrics) - index - 1]])
   return { metrics: tf.add(metrics, padded) }
 }

@@ -5,7 +5,7 @@ import { elements } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 
 interface Attributes extends Loss {
-  readonly timeSteps: number
+  readonly terms: number
 }
 
 /** Softmax's numerators and denominators, the labels one-hot, and the differences from the target. */
@@ -37,11 +37,11 @@ export const lossForward: Composition<Operands<"logits" | "labels" | "metrics" |
   attributes,
 ) => {
   const { oneHot, shifted, total, difference, batch, classes } = evaluate(tf, logits, labels, attributes)
-  const { mix, timeSteps } = attributes
+  const { mix, terms } = attributes
   const crossEntropy = tf.total(tf.sub(tf.log(total), tf.sum(tf.mul(shifted, oneHot), 1, true)))
   const squares = tf.total(tf.square(difference))
   const sum = tf.add(tf.mul(1 - mix, crossEntropy), tf.mul(mix / classes, squares))
-  const loss = tf.reshape(tf.div(tf.div(sum, batch), timeSteps), 1)
+  const loss = tf.reshape(tf.div(tf.div(sum, batch), terms), 1)
   return {
     metrics: tf.add(metrics, tf.pad(loss, [[0, elements(metrics) - 1]])),
     outputs: tf.add(tf.flat(outputs), tf.flat(logits)),
@@ -54,10 +54,10 @@ export const lossBackward: Composition<Operands<"logits" | "labels", "logitsGrad
   attributes,
 ) => {
   const { oneHot, powers, total, difference, batch, classes } = evaluate(tf, logits, labels, attributes)
-  const { mix, timeSteps } = attributes
+  const { mix, terms } = attributes
   const crossEntropy = tf.mul(1 - mix, tf.sub(tf.div(powers, total), oneHot))
   const squares = tf.mul((2 * mix) / classes, difference)
-  return { logitsGradient: tf.mul(1 / (batch * timeSteps), tf.add(crossEntropy, squares)) }
+  return { logitsGradient: tf.mul(1 / (batch * terms), tf.add(crossEntropy, squares)) }
 }
 
 export const accumulateOutputs: Composition<Operands<"logits" | "outputs", never>> = (tf, { logits, outputs }) => ({

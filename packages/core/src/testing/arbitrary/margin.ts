@@ -48,7 +48,7 @@ export const margin = (
     for (const call of schedule(program, every)) {
       if (call.segment === "end") break
       yield* executable.run([call], frames)
-      if (call.segment === "begin") continue
+      if (call.segment === "clear" || call.segment === "begin") continue
       for (const { name, attributes } of neurons) {
         const { threshold, surrogate } = attributes as unknown as Neuron
         for (const u of yield* executable.read(bufferNames.state(name), call.t)) {

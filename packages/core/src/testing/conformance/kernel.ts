@@ -51,6 +51,7 @@ const programOf = (
     mode: "training",
     policy: "conformance",
     batchSize: 1,
+    microBatches: 1,
     timeSteps: 1,
     encoding: "static",
     window: 1,

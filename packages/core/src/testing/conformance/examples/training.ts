@@ -22,10 +22,10 @@ const logitShapes = [
 ] as const
 
 const losses = [
-  { mix: 0, target: "ones", timeSteps: 1 },
-  { mix: 0.05, target: "ones", timeSteps: 5 },
-  { mix: 0.05, target: "one-hot", timeSteps: 4 },
-  { mix: 1, target: "one-hot", timeSteps: 3 },
+  { mix: 0, target: "ones", terms: 1 },
+  { mix: 0.05, target: "ones", terms: 5 },
+  { mix: 0.05, target: "one-hot", terms: 4 },
+  { mix: 1, target: "one-hot", terms: 3 },
 ] as const
 
 /** The exponential of these has no float32. */
@@ -38,8 +38,8 @@ const lossInputs = [
   ...[steep, equal].flatMap((kind) => losses.map((loss) => [kind, logitShapes[3], loss] as const)),
 ]
 
-const lossName = (kind: string, shape: Shape, { mix, target, timeSteps }: (typeof losses)[number]): string =>
-  `${kind} ${shape.join("×")}, β = ${mix}, ${target}, ${timeSteps} time steps`
+const lossName = (kind: string, shape: Shape, { mix, target, terms }: (typeof losses)[number]): string =>
+  `${kind} ${shape.join("×")}, β = ${mix}, ${target}, ${terms} terms`
 
 const notANumber: Draw = cycle([3, 5], 0.5, -0.5, 0.25, Number.NaN, 1, 2)
 
@@ -117,7 +117,7 @@ export const training: Readonly<Record<string, ReadonlyArray<Example>>> = {
   ),
   "spikes.rate": spikeShapes.map(([shape, rate], i) => ({
     name: `${shape.join("×")}, rate ${rate}`,
-    attributes: { index: 1 + (i % 3), timeSteps: 4 },
+    attributes: { index: 1 + (i % 3), terms: 4 },
     operands: { spikes: spikes(shape, rate), metrics: normal([4]) },
   })),
   zero: parameterShapes.map((shape) => ({
