@@ -62,42 +62,6 @@ int32_t collect(const Call *call, int i, int32_t first, int32_t count, uint32_t 
   return found;
 }
 
-/* --- adding */
-
-/* `vectors` of a row, known to the compiler: they stay in registers. */
-INLINE void add(int kind, int vectors, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
-  vf sum[STRIP_VECTORS];
-#pragma GCC unroll 8
-  for (int v = 0; v < vectors; v++) sum[v] = load(y + v * LANES);
-  for (int32_t i = 0; i < count; i++) {
-    const float *row = rows + (size_t)(e.index[i] - skip) * stride;
-    const vf value = value_of(kind, e, i);
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) sum[v] = plus(kind, sum[v], value, load(row + v * LANES));
-  }
-#pragma GCC unroll 8
-  for (int v = 0; v < vectors; v++) store(y + v * LANES, sum[v]);
-}
-
-/* What is left of a row, less than a vector. */
-INLINE void add_last(int kind, int32_t width, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
-  vf sum = load_some(y, width);
-  for (int32_t i = 0; i < count; i++) {
-    const vf x = load_some(rows + (size_t)(e.index[i] - skip) * stride, width);
-    sum = plus(kind, sum, value_of(kind, e, i), x);
-  }
-  store_some(y, width, sum);
-}
-
-INLINE void add_all(int kind, float *y, int32_t width, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
-  int32_t o = 0;
-  for (; o + 8 * LANES <= width; o += 8 * LANES) add(kind, 8, y + o, rows + o, stride, skip, e, count);
-  if (o + 4 * LANES <= width) add(kind, 4, y + o, rows + o, stride, skip, e, count), o += 4 * LANES;
-  if (o + 2 * LANES <= width) add(kind, 2, y + o, rows + o, stride, skip, e, count), o += 2 * LANES;
-  if (o + LANES <= width) add(kind, 1, y + o, rows + o, stride, skip, e, count), o += LANES;
-  if (o < width) add_last(kind, width - o, y + o, rows + o, stride, skip, e, count);
-}
-
 void add_rows(int rounding, float *y, int32_t width, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
   if (!e.value) add_all(SPIKE, y, width, rows, stride, skip, e, count);
   else if (rounding == FUSED) add_all(FUSED_PRODUCT, y, width, rows, stride, skip, e, count);

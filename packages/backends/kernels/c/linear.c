@@ -1,4 +1,5 @@
 /* y = x·W + b and its gradients: see core's ops/linear.ts. */
+#include "dense.h"
 #include "product.h"
 
 static int fits(const Call *call, int x, int weight, int y) {
@@ -36,6 +37,11 @@ SCRATCH(linear_input_gradient) {
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);
+  if (outputs >= DENSE_VECTORS * LANES) {
+    multiply_dense(call, extent(call, DX, 0), inputs, outputs, floats(call, DY), floats(call, BACK_WEIGHT), floats(call, DX),
+                   call->operands[DX].accumulate);
+    return;
+  }
   const Product p = {.call = call, .rows = extent(call, DX, 0), .depth = outputs, .columns = inputs, .operand = DY,
                      .b = floats(call, BACK_WEIGHT), .stride = (size_t)outputs, .transposed_b = 1, .y = floats(call, DX),
                      .accumulate = call->operands[DX].accumulate, .rounding = FUSED};

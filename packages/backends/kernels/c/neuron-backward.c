@@ -66,7 +66,12 @@ static void neuron_piece(void *work, int32_t piece, int32_t thread) {
   double sum = 0;
   for (int32_t first = begin; first < end; first += BLOCK) {
     const int32_t count = smaller(BLOCK, end - first);
-    const float *dy = given(call, DY) ? floats(call, DY) + first : zeros;
+    float made[BLOCK];
+    const float *dy = given(call, DY) && !call->from ? floats(call, DY) + first : zeros;
+    if (call->from) {
+      call->from->elements(call->from->context, first, count, made);
+      dy = made;
+    }
     float *carry = given(call, CARRY) ? floats(call, CARRY) + first : 0;
     float du[BLOCK], v[BLOCK];
     /* Where the gradient is set rather than added to, it needs no room of its own. */

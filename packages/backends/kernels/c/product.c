@@ -113,6 +113,37 @@ static void transpose(const float *from, size_t stride, int32_t depth, int32_t w
     for (int32_t k = 0; k < depth; k++) to[k * STRIP + j] = from[(size_t)j * stride + k];
 }
 
+/* Where a panel's columns for a strip are: in B itself, or in a copy whose rows are aligned and neighbours. */
+typedef struct {
+  const float *rows;
+  size_t stride;
+} Panel;
+
+/* The rows of the next panel are asked for while this one is worked on: they come from the outermost cache. */
+typedef struct {
+  const float *rows;
+  size_t stride;
+  int32_t left, width;
+} Ahead;
+
+INLINE void ask_ahead(Ahead *a) {
+  if (a->left <= 0) return;
+  for (int32_t o = 0; o < a->width; o += 16) __builtin_prefetch(a->rows + o, 0, 2);
+  a->rows += a->stride, a->left--;
+}
+
+/* A panel's share of whole strips of rows `first` to `last` − 1. */
+INLINE void whole_rows(const Group *g, int kind, int32_t panel, int32_t first, int32_t last, float *y, Panel b, Ahead ahead) {
+  const size_t columns = (size_t)g->product->columns;
+  for (int32_t m = first; m < last; m++) {
+    const int32_t *ends = g->ends + m * g->room.panels, from = panel ? ends[panel - 1] : 0;
+    float *row = y + (size_t)m * columns;
+    for (int v = 0; v < STRIP; v += 16) __builtin_prefetch(row + columns + v, 1, 3);
+    ask_ahead(&ahead);
+    add(kind, STRIP_VECTORS, row, b.rows, b.stride, 0, from_event(row_events(g, m), from), ends[panel] - from);
+  }
+}
+
 /* A strip of columns of some rows. */
 static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Group *g = work;
@@ -125,6 +156,7 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
     for (int32_t m = first; m < last; m++)
       if (p->start) __builtin_memcpy(y + (size_t)m * p->columns, p->start + column, 4 * (size_t)width);
       else __builtin_memset(y + (size_t)m * p->columns, 0, 4 * (size_t)width);
+  const int kind = p->spikes ? SPIKE : p->rounding == FUSED ? FUSED_PRODUCT : PRODUCT;
   for (int32_t panel = 0; panel < g->room.panels; panel++) {
     const int32_t begin = panel * PANEL;
     const int32_t depth = smaller(PANEL, p->depth - begin), copied = p->transposed_b || last - first >= WORTH_COPYING;
@@ -132,11 +164,18 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
     if (p->transposed_b) transpose(from, p->stride, depth, width, block);
     else if (copied)
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * STRIP, from + (size_t)k * p->stride, 4 * (size_t)width);
-    const float *b = copied ? block : from;
-    const size_t stride = copied ? STRIP : p->stride;
+    const Panel b = copied ? (Panel){block, STRIP} : (Panel){from, p->stride};
+    if (width == STRIP && copied) {
+      const Panel whole = {block, STRIP};
+      const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), STRIP};
+      if (kind == SPIKE) whole_rows(g, SPIKE, panel, first, last, y, whole, ahead);
+      else if (kind == PRODUCT) whole_rows(g, PRODUCT, panel, first, last, y, whole, ahead);
+      else whole_rows(g, FUSED_PRODUCT, panel, first, last, y, whole, ahead);
+      continue;
+    }
     for (int32_t m = first; m < last; m++) {
-      const int32_t *ends = g->ends + m * g->room.panels, from = panel ? ends[panel - 1] : 0;
-      add_rows(p->rounding, y + (size_t)m * p->columns, width, b, stride, 0, from_event(row_events(g, m), from), ends[panel] - from);
+      const int32_t *ends = g->ends + m * g->room.panels, start = panel ? ends[panel - 1] : 0;
+      add_rows(p->rounding, y + (size_t)m * p->columns, width, b.rows, b.stride, 0, from_event(row_events(g, m), start), ends[panel] - start);
     }
   }
 }

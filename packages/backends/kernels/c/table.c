@@ -1,5 +1,6 @@
 /* The table of kernels, once for each width of vectors. */
 #include "neuron.h"
+#include "pooling.h"
 #include "session.h"
 
 #define SCRATCH_own(name) NAME(scratch_##name)
@@ -19,4 +20,4 @@ static const Kernel kernels[] = {
 #undef ROW
 };
 
-const Kernels NAME(kernels) = {kernels, neuron_rows, VECTOR_BYTES};
+const Kernels NAME(kernels) = {kernels, neuron_rows, average_pool_elements, VECTOR_BYTES};

@@ -2,6 +2,9 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #ifndef VECTOR_BYTES
 #define VECTOR_BYTES 16
@@ -19,9 +22,13 @@ INLINE void store(float *p, vf x) { *(vf *)p = x; }
 
 /* Lanes are added in pairs, halves first: the same order on every machine of the same width. */
 INLINE float sum_lanes(vf x) {
+#if VECTOR_BYTES == 64 && defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)x);
+#else
   float lanes[LANES];
   *(vf *)lanes = x;
   for (int half = LANES / 2; half; half /= 2)
     for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
   return lanes[0];
+#endif
 }

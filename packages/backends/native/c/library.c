@@ -51,6 +51,9 @@ static double open_session(const int32_t *program, double words, int32_t threads
   const size_t own = align64((size_t)needed), arena = 64 * (size_t)((const Program *)program)->arena;
   void *memory = mmap(0, own + arena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -NO_MEMORY;
+#ifdef MADV_HUGEPAGE
+  madvise(memory, own + arena, MADV_HUGEPAGE);
+#endif
   slot->session = memory;
   slot->arena = (uint8_t *)memory + own;
   slot->bytes = own + arena;

@@ -31,11 +31,12 @@ const engineOf = (library: Library, threads: number, widest: number): Engine => 
     const session = library.open(program, program.length, threads, widest)
     if (session < 0) return session
     const bytes = library.bytes(session)
+    const arena = new Uint8Array(library.arena(session, arenaBytes(program)))
     let closed = false
     return {
       arena: () => {
         if (closed) throw new Error("the session is closed")
-        return new Uint8Array(library.arena(session, arenaBytes(program)))
+        return arena
       },
       bytes,
       run: (calls) => library.run(session, calls, calls.length / 2),
