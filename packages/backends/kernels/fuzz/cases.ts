@@ -325,6 +325,14 @@ const makers: Readonly<Record<string, (s: Source) => Made>> = {
     { spikes: s.activation(s.shape()), metrics: s.positive([3]) },
     { index: s.int(0, 2), timeSteps: 4 },
   ],
+  copy: (s) => {
+    const shape = s.shape()
+    return [{ source: s.real(shape), target: s.real(shape) }]
+  },
+  "trace.update": (s) => {
+    const shape = s.shape()
+    return [{ x: s.activation(shape), ...s.maybe("decay", s.positive([])), trace: s.real(shape) }, { decay: 0.5 }]
+  },
   zero: (s) => [{ target: s.activation(s.shape()) }],
   "optimizer.sgd": (s) => {
     const shape = s.shape()
@@ -379,7 +387,16 @@ export const programOf = (
     Program.segmentNames.map((name) => [name, []]),
   ) as unknown as Program.Program["segments"]
   return {
-    ...{ mode: "training", policy: "fuzz", batchSize: 1, timeSteps: 1, encoding: "static", window: 1, trainedSteps: 0 },
+    ...{
+      mode: "training",
+      policy: "fuzz",
+      batchSize: 1,
+      timeSteps: 1,
+      encoding: "static",
+      window: 1,
+      stretch: 1,
+      trainedSteps: 0,
+    },
     ...{ loss: undefined, optimizer: undefined, neurons: [], buffers, arenaBytes: top },
     segments: { ...none, begin: [{ kernel, operands: refs, attributes, node: "fuzz", phase: "forward" }] },
   }

@@ -32,7 +32,7 @@ if (unavailable === undefined) {
     })
 
     test("a buffer outside of the arena is refused", () => {
-      const [first] = [5 + 2 * 9]
+      const first = 5 + 2 * Program.segmentNames.length
       expect(open(packed.with(first, 2 ** 30))).toBe(-2)
     })
 
@@ -44,7 +44,7 @@ if (unavailable === undefined) {
     test("calls of segments and time steps that there are not are refused, and nothing runs", () => {
       const session = open(packed)
       for (const call of [
-        [9, 0],
+        [Program.segmentNames.length, 0],
         [-1, 0],
         [0, 3],
         [0, -1],

@@ -121,12 +121,13 @@ export const conv2dOp = make({
     if (channels !== inputs) fail(`the input has ${channels} channels, but the weight takes ${inputs}`)
     return { shape: [height, width, outputs], elements: "float32", batched: true }
   },
+  synapse: true,
   forward: ({ emit, input, arity, output, attributes }) =>
     emit(convForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }, attributes),
-  backward: ({ emit, input, arity, outputGradient, gradient, attributes }) => {
+  backward: ({ emit, input, presynaptic, arity, outputGradient, gradient, attributes }) => {
     if (outputGradient === undefined) return
     const weightGradient = gradient(1)
-    if (weightGradient) emit(convWeightGradient, { x: input(0), outputGradient, weightGradient }, attributes)
+    if (weightGradient) emit(convWeightGradient, { x: presynaptic(), outputGradient, weightGradient }, attributes)
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
     // Last, so that the memory of the input is free for its gradient.

@@ -78,12 +78,13 @@ export const linearOp = make({
       fail(`an input of ${format(x!.shape)} has ${size(x!.shape)} elements, but the weight takes ${inputs}`)
     return { shape: [outputs], elements: "float32", batched: true }
   },
+  synapse: true,
   forward: ({ emit, input, arity, output }) =>
     emit(linearForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }),
-  backward: ({ emit, input, arity, outputGradient, gradient }) => {
+  backward: ({ emit, input, presynaptic, arity, outputGradient, gradient }) => {
     if (outputGradient === undefined) return
     const weightGradient = gradient(1)
-    if (weightGradient) emit(linearWeightGradient, { x: input(0), outputGradient, weightGradient })
+    if (weightGradient) emit(linearWeightGradient, { x: presynaptic(), outputGradient, weightGradient })
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
     // Last, so that the memory of the input is free for its gradient.

@@ -4,9 +4,10 @@ import { type PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import type { Loss } from "../loss.ts"
 import type { OptimizerOptions } from "../optimizers/index.ts"
-import { check, type Policy, windowOf } from "../policies/policy.ts"
+import { check, type Policy, stretchOf, windowOf } from "../policies/policy.ts"
 import { lower } from "./lower.ts"
 import type { Encoding, Program } from "./program.ts"
+import { tracesOf } from "./traces.ts"
 
 export interface InferenceOptions {
   readonly batchSize: number
@@ -41,6 +42,8 @@ export const compile = (
       hoist: true,
       ...options,
       window: windowOf(policy, options.timeSteps),
+      stretch: stretchOf(policy, options.timeSteps),
+      traces: yield* tracesOf(graph, policy),
       resetGradient: !policy.detached.has("reset"),
       partial: trainedSteps < options.timeSteps,
       trainedSteps,
@@ -58,6 +61,8 @@ export const compileInference = (graph: Graph, options: InferenceOptions): Effec
       hoist: true,
       ...options,
       window: 1,
+      stretch: 1,
+      traces: new Map(),
       resetGradient: false,
       partial: false,
       trainedSteps: 0,

@@ -34,7 +34,7 @@ import {
 import * as Optimizer from "../optimizers/index.ts"
 import * as Policy from "../policies/policy.ts"
 import { custom } from "../policies/steps.ts"
-import { bufferNames, compile, schedule } from "../program/index.ts"
+import { bufferNames, compile, forwardSegments, schedule } from "../program/index.ts"
 import * as Surrogate from "../surrogates/index.ts"
 
 /** A pre-activation residual block; the identity shortcut carries the activated input. */
@@ -205,7 +205,7 @@ export const verify = (
     for (const call of schedule(program, [...steps])) {
       if (call.segment === "update") continue
       yield* executable.run([call], frames)
-      if (call.segment !== "train" && call.segment !== "keep" && call.segment !== "forward") continue
+      if (!forwardSegments.has(call.segment)) continue
       const read = yield* executable.read(bufferNames.value(graph.output), call.t)
       outDeviation.add(out.subarray(call.t * read.length, (call.t + 1) * read.length), read)
       for (const [i, name] of neurons.entries()) {
