@@ -9,6 +9,7 @@
  * const dataset = yield* open("shapes", { timeSteps: 8 })
  * const epoch = batches(dataset, "train", { batchSize: 32, timeSteps: 8, key: Key.make(1), remainder: "drop" })
  */
+export { type AugmentationName, augmentationNames, augmentations } from "./augmentations.ts"
 export { type BatchOptions, batchCount, batches } from "./batches.ts"
 export * as Camera from "./camera/camera.ts"
 export type { Batch, Dataset, Sample, Split } from "./dataset.ts"
@@ -19,14 +20,19 @@ export { type EventSplitOptions, eventSplit, type Framing } from "./events/split
 export * as EventTransforms from "./events/transforms.ts"
 export { type Checksum, type DownloadError, type DownloadOptions, download, type Progress } from "./files/download.ts"
 export type { FileServices } from "./files/locate.ts"
+export { parseAedat2 } from "./formats/aedat2.ts"
+export { extentOf, indexAedat3, type Packet, readAedat3 } from "./formats/aedat3.ts"
 export { type CifarLayout, parseCifar } from "./formats/cifar.ts"
+export { type Gesture, parseGestureLabels } from "./formats/gesture-labels.ts"
 export { type IdxArray, type NamedBytes, parseIdx, parseIdxPair } from "./formats/idx.ts"
 export { parseNmnist } from "./formats/nmnist.ts"
 export { parseOptdigits } from "./formats/optdigits.ts"
+export { readShd, type SpikeRecordings } from "./formats/shd.ts"
+export { resize } from "./images/resize.ts"
 export { type ImageSplitOptions, imageSplit, type LabelledImages } from "./images/split.ts"
 export * as ImageTransforms from "./images/transforms.ts"
 export { nearest } from "./nearest.ts"
-export { datasets, open } from "./open.ts"
+export { datasets, open, sampleOf } from "./open.ts"
 export type { OpenOptions, Source } from "./sets/options.ts"
 export { makeShapes, type ShapesOptions, shapeEvents } from "./sets/shapes.ts"
 export { compose, type Transform } from "./transform.ts"
