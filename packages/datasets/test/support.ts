@@ -50,7 +50,10 @@ export const online =
 export const cachedIn =
   (directory: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    effect.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { XDG_CACHE_HOME: directory } }))))
+    effect.pipe(
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { XDG_CACHE_HOME: directory } }))),
+      Effect.provideService(References.MinimumLogLevel, "None"),
+    )
 
 /** The real data beside the repository, where there are any. */
 export const realData = (name: string): string | undefined => {
