@@ -34,6 +34,16 @@ export interface EventSplitOptions {
   readonly augment?: Transform<Image> | undefined
 }
 
+/** What is wrong where a batch has room for another number of time steps than the data set was opened for. */
+export const lengthProblem = (length: number, stride: number, timeSteps: number): InvalidOption | undefined =>
+  length === timeSteps * stride
+    ? undefined
+    : new InvalidOption({
+        option: "timeSteps",
+        value: length / stride,
+        problem: `the data set was opened for ${timeSteps} time steps`,
+      })
+
 /** How many recordings of a batch are loaded at once, where loading means reading a file. */
 const concurrency = 8
 
@@ -83,11 +93,8 @@ export const eventSplit = (options: EventSplitOptions): Split => {
     label,
     write: (samples, keys, out) => {
       const stride = samples.length * frame
-      if (out.length !== timeSteps * stride) {
-        const value = out.length / stride
-        const problem = `the data set was opened for ${timeSteps} time steps`
-        return Effect.fail(new InvalidOption({ option: "timeSteps", value, problem }))
-      }
+      const problem = lengthProblem(out.length, stride, timeSteps)
+      if (problem !== undefined) return Effect.fail(problem)
       const writeOne = (sample: number, i: number) =>
         Effect.flatMap(load(sample), (recorded) => {
           const key = keys?.[i]
