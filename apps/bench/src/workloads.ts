@@ -38,7 +38,7 @@ export interface Run {
 
 export const prepare = ({ model, policy, timeSteps, batchSize }: Workload) =>
   Effect.gen(function* () {
-    const graph = yield* Graph.make([28, 28, 1], Models.models[model](classes, { tau: 2 }))
+    const graph = yield* Graph.make([28, 28, 1], Models.models[model](classes, { neuron: { tau: 2 } }))
     const trainer = yield* Train.make(graph, policy, {
       batchSize,
       timeSteps,

@@ -1,5 +1,5 @@
 /** What a run is: flags over the config file over what suits the data set. */
-import { LossSchema, Models, Optimizer, Policy, Surrogate, Train } from "@spikeroute/core"
+import { type Graph, LossSchema, Models, Optimizer, Policy, Surrogate, Train } from "@spikeroute/core"
 import { datasets, nearest } from "@spikeroute/datasets"
 import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
 import { backendNames } from "./backends.ts"
@@ -28,6 +28,10 @@ export const RunConfig = Schema.Struct({
   /** Only the first so many training and test samples. */
   limit: Schema.optionalKey(atLeast(1)),
   model: NameOf("model", Models.modelNames),
+  /** A factor of the model's channels. */
+  width: Positive,
+  /** Share of the model's activations that dropout drops. */
+  dropout: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)),
   policy: NameOf("policy", Policy.policyNames),
   /** slttk: how many time steps are trained; tbptt: the window. */
   k: Schema.optionalKey(atLeast(1)),
@@ -67,6 +71,8 @@ const settings = Object.keys(RunConfig.fields)
 const general = {
   dataset: "shapes",
   model: "conv",
+  width: 1,
+  dropout: 0,
   policy: "sltt",
   timeSteps: 4,
   tau: 2,
@@ -194,6 +200,12 @@ export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate"
   tau,
   surrogate: Surrogate.defaults[surrogate as Surrogate.SurrogateName],
 })
+
+/** The network that the settings describe. */
+export const networkOf = (config: Settings, classes: number): Graph.Layer => {
+  const { model, width, dropout } = config
+  return Models.models[model as Models.ModelName](classes, { width, dropout, neuron: neuronOf(config) })
+}
 
 /** The learning-rate schedule that the settings describe. */
 export const scheduleOf = ({ schedule, warmUp, stepSize, gamma }: Settings): Train.Schedule => ({

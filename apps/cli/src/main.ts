@@ -14,7 +14,7 @@ const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescrip
 const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
 const dataset = text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits")
 const model = text("model", "mlp or conv (default)")
-const policy = text("policy", "bptt, tbptt, sltt (default) or slttk")
+const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk or ottt")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const timeSteps = whole("time-steps", "time steps T")
 const batchSize = whole("batch-size", "samples per batch")
@@ -22,6 +22,10 @@ const microBatches = whole(
   "micro-batches",
   "parts of a batch that go through the network one after the other: less memory",
 )
+const tau = number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ")
+const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
+const lr = number("lr", "learning rate")
+const seed = whole("seed", "seed of everything random")
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
 const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
@@ -43,14 +47,14 @@ const train = Command.make(
       k,
       backend,
       timeSteps,
-      tau: number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ"),
-      surrogate: text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid"),
+      tau,
+      surrogate,
       batchSize,
       microBatches,
       epochs: whole("epochs", "passes through the training samples"),
-      lr: number("lr", "learning rate"),
+      lr,
       optimizer,
-      seed: whole("seed", "seed of everything random"),
+      seed,
     },
   },
   (flags) =>
@@ -85,6 +89,31 @@ const plan = Command.make(
       (_) => _.plan(flags),
     ),
 ).pipe(Command.withDescription("Say what training costs before it runs: memory and operations of a batch"))
+
+const compare = Command.make(
+  "compare",
+  {
+    run: Argument.String("run").pipe(
+      Argument.withDescription("the directory of a run whose weights are compared on; else new weights"),
+      Argument.optional,
+      Argument.map(Option.getOrUndefined),
+    ),
+    checkpoint,
+    policies: Flag.String("policies").pipe(
+      Flag.withDefault("bptt,sltt,slttk"),
+      Flag.withDescription("names with commas between them"),
+    ),
+    batches: Flag.Int("batches").pipe(Flag.withDefault(5), Flag.withDescription("batches to average over")),
+    train: Flag.Int("train").pipe(Flag.withDefault(0), Flag.withDescription("updates of bptt before the comparison")),
+    json,
+    settings: { dataset, dataDir, limit, model, k, backend, timeSteps, tau, surrogate, batchSize, lr, optimizer, seed },
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/compare.ts")),
+      (_) => _.compare(flags),
+    ),
+).pipe(Command.withDescription("Compare the gradients of policies with those of BPTT, layer by layer"))
 
 const evaluate = Command.make(
   "eval",
@@ -131,7 +160,7 @@ const doctor = Command.make("doctor", { json }, (flags) =>
 
 const root = Command.make("bun run").pipe(
   Command.withDescription("Spiking neural networks: training, plans, checks"),
-  Command.withSubcommands([train, plan, evaluate, inspect, verify, doctor]),
+  Command.withSubcommands([train, plan, compare, evaluate, inspect, verify, doctor]),
 )
 
 runMain(root)

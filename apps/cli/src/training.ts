@@ -40,6 +40,9 @@ export const beginning: Position = {
 /** The key of all randomness of a run. */
 export const runKey = ({ seed }: RunConfig): Key.Key => Key.make(seed)
 
+/** The key of the order and the augmentation of an epoch, counted from 0. */
+export const dataKey = (config: RunConfig, epoch: number): Key.Key => Key.fold(runKey(config), "data", epoch)
+
 /** Trains from a position to the last epoch. The trainer holds what belongs to that position. */
 export const train = (
   { path, config }: RunDirectory,
@@ -52,7 +55,6 @@ export const train = (
     const { batchSize, timeSteps, limit, epochs } = config
     const { neurons } = trainer.program
     const perEpoch = batchCount(Math.min(limit ?? dataset.train.size, dataset.train.size), batchSize, "drop")
-    const key = Key.fold(runKey(config), "data")
     const schedule = scheduleOf(config)
     const metrics = yield* openMetrics(path, start.metricsBytes)
 
@@ -163,7 +165,7 @@ export const train = (
 
     const epoch = Effect.gen(function* () {
       const data = { batchSize, timeSteps, limit, remainder: "drop", from: position.batch } as const
-      yield* Stream.runForEach(batches(dataset, "train", { ...data, key: Key.fold(key, position.epoch) }), trainBatch)
+      yield* Stream.runForEach(batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) }), trainBatch)
       yield* predictor.load(yield* trainer.save)
       yield* endEpoch(yield* evaluate(predictor, dataset, config))
     })

@@ -1,4 +1,4 @@
-/** Kernels that are no op of a graph: clearing memory, counting spikes. */
+/** Kernels that are no op of a graph: clearing and copying memory, counting spikes, traces of activity. */
 import { elementwise, make as kernel, noCost } from "./kernel.ts"
 import { size } from "./shape.ts"
 
@@ -9,6 +9,27 @@ export const zero = kernel()({
   cost: () => noCost,
   run: ({ target }) => {
     target.data.fill(0)
+  },
+})
+
+/** target = source */
+export const copy = kernel()({
+  name: "copy",
+  operands: { source: "read", target: "write" },
+  cost: () => noCost,
+  run: ({ source, target }) => {
+    target.data.set(source.data)
+  },
+})
+
+/** trace = λ·trace + x: a presynaptic trace. λ is an attribute, or an operand where it is learnt. */
+export const updateTrace = kernel<{ readonly decay?: number }>()({
+  name: "trace.update",
+  operands: { x: "read", decay: "read?", trace: "update" },
+  cost: ({ x }) => elementwise(size(x.shape), 1, 1),
+  run: ({ x, decay, trace }, attributes) => {
+    const factor = decay?.data[0] ?? attributes.decay ?? 1
+    for (let i = 0; i < x.data.length; i++) trace.data[i] = factor * trace.data[i]! + x.data[i]!
   },
 })
 

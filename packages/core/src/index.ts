@@ -3,6 +3,7 @@
 export * from "./backend/backend.ts"
 export * from "./errors.ts"
 export * as Graph from "./graph/index.ts"
+export * as Initializers from "./initializers.ts"
 export * as PyTorch from "./interop/pytorch.ts"
 export * as Safetensors from "./interop/safetensors.ts"
 export type { AnyKernel, Cost, Kernel, Operand } from "./kernel.ts"

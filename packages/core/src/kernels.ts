@@ -1,5 +1,5 @@
 /** The instruction set: a line for each kernel. Backends implement these names. */
-import { firingRate, zero } from "./bookkeeping.ts"
+import { copy, firingRate, updateTrace, zero } from "./bookkeeping.ts"
 import type { AnyKernel } from "./kernel.ts"
 import { accumulateOutputs, lossBackward, lossForward } from "./loss.ts"
 import { readoutBackward, readoutForward } from "./neurons/leaky-readout.ts"
@@ -59,6 +59,8 @@ const all = [
   accumulateOutputs,
   firingRate,
   zero,
+  copy,
+  updateTrace,
   sgdUpdate,
   adamUpdate,
 ] as const

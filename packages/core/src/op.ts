@@ -56,13 +56,18 @@ export interface Context<A> {
 }
 
 export interface Forward<A> extends Context<A> {
-  /** The node runs once a batch, in place of all its time steps. */
-  readonly hoisted: boolean
+  /**
+   * How many time steps this run stands for, for what moves with each of them: all of a node that runs once a batch, none of a
+   * step that runs again.
+   */
+  readonly steps: number
   /** The random key of this node and batch. */
   readonly key: () => Ref
 }
 
 export interface Backward<A> extends Context<A> {
+  /** The first input as the gradient of weights sees it: itself, or a trace of it, if the policy keeps one. */
+  readonly presynaptic: () => Ref
   /** The gradient of the output, where any flows at this time step. */
   readonly outputGradient: Ref | undefined
   /** Where the gradient of the i-th input goes, if it is wanted. To be called once for each instruction that adds to it. */
@@ -80,9 +85,16 @@ export interface Op<A = unknown> {
   readonly infer: (inputs: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => ValueType
   /**
    * The state that one time step leaves for the next, of the output's shape, 0 before the first. Its backward direction needs
-   * the state of this step where `kept`, and that of the step before where `keptBefore`.
+   * the state of this step where `kept`, and that of the step before where `keptBefore`. It leaks by the factor `decay`, or where
+   * there is none by the second input.
    */
-  readonly state?: (attributes: A) => { readonly kept: boolean; readonly keptBefore: boolean }
+  readonly state?: (attributes: A) => {
+    readonly kept: boolean
+    readonly keptBefore: boolean
+    readonly decay: number | undefined
+  }
+  /** Maps its first input by weights: policies may keep a trace of that input, see `presynaptic`. */
+  readonly synapse?: true
   /** The output is the first input's memory under another shape; nothing runs. */
   readonly view?: (mode: Mode) => boolean
   /** In training, a sample's output depends on the others of its batch. */

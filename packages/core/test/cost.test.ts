@@ -81,6 +81,48 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     const peak = (T: number) => costOf(Models.mlp(10), [4], Policy.sltt, N, T).peakBytes
     expect(peak(60)).toBe(peak(1))
   })
+  test("ottt pays for a trace of each layer's spikes, and multiplies by traces where sltt adds at spikes", () => {
+    const found = cost(Policy.ottt)
+    expect(found.forward).toEqual(forward)
+    const { multiplications, additions } = backward(T, 2)
+    const traced = T * N * (hidden + out + 2000)
+    expect(found.backward).toEqual({
+      multiplications: multiplications + traced,
+      additions: additions + traced,
+      spikeOperations: 0,
+    })
+    const sltt = cost(Policy.sltt).bytesByKind
+    expect(found.bytesByKind.state).toBe(sltt.state + 2 * floats(N * 1000))
+    expect(found.bytesByKind.residual).toBe(0)
+  })
+  test("bptt-checkpoint keeps 3 of 6 steps, and runs the other 3 forward again without their loss and firing rates", () => {
+    const found = cost(Policy.checkpointedBptt)
+    expect(found.backward).toEqual(backward(T, 4))
+    const again = T / 2
+    expect(found.forward).toEqual({
+      multiplications: forward.multiplications + again * N * 2000,
+      additions: forward.additions + again * (2 * N * 2000 + N * 1010),
+      spikeOperations: forward.spikeOperations + again * N * (hidden + out),
+    })
+    expect(found.bytesByKind).toEqual({
+      ...kept,
+      // The potentials of a stretch of 3 steps, and those that the first stretch begins with.
+      state: 2 * (3 + 1) * floats(N * 1000),
+      accumulator: 3 * floats(N * 1000),
+      residual: 2 * 3 * spikes + 3 * floats(N * 10),
+      scratch: 3 * floats(N * 1000),
+    })
+  })
+  test("bptt-checkpoint's memory lies between sltt's and bptt's, and grows with the root of T", () => {
+    const peak = (policy: Policy.Policy, T: number) => costOf(Models.mlp(10), [4], policy, N, T).peakBytes
+    for (const T of [6, 16, 64, 100]) {
+      expect(peak(Policy.checkpointedBptt, T)).toBeGreaterThan(peak(Policy.sltt, T))
+      expect(peak(Policy.checkpointedBptt, T)).toBeLessThan(peak(Policy.bptt, T))
+    }
+    const beyond = (T: number) => peak(Policy.checkpointedBptt, T) - peak(Policy.checkpointedBptt, 16)
+    // From 4 to 10 and to 16 steps a stretch, and as many states between them.
+    expect(beyond(256)).toBe(2 * beyond(100))
+  })
   test("bptt keeps potentials, spikes and logits of all T steps, and a gradient through time for each neuron", () => {
     const { bytesByKind, peakBytes } = cost(Policy.bptt)
     expect(bytesByKind).toEqual({

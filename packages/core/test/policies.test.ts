@@ -34,6 +34,14 @@ describe("values", () => {
   test("detaching the reset alone leaves time connected", () => {
     expect(Policy.windowOf(Policy.bptt.pipe(Policy.detach("reset")), 6)).toBe(6)
   })
+  test("checkpoints part a window into stretches of its root, or of so many steps, and no gradient across time into none", () => {
+    expect([1, 4, 5, 6, 9, 32].map((T) => Policy.stretchOf(Policy.checkpointedBptt, T))).toEqual([1, 2, 3, 3, 3, 6])
+    expect(Policy.stretchOf(Policy.bptt.pipe(Policy.checkpoint(4)), 6)).toBe(4)
+    expect(Policy.stretchOf(Policy.bptt.pipe(Policy.checkpoint(9)), 6)).toBe(6)
+    expect(Policy.stretchOf(Policy.tbptt(4).pipe(Policy.checkpoint()), 9)).toBe(2)
+    expect(Policy.stretchOf(Policy.bptt, 6)).toBe(6)
+    expect(Policy.stretchOf(Policy.sltt.pipe(Policy.checkpoint(3)), 6)).toBe(1)
+  })
   test("combinators leave the policy that they were given as it was", () => {
     Policy.bptt.pipe(Policy.detach("membrane"), Policy.truncate(2), Policy.trainOn(Steps.last(1)), Policy.named("x"))
     expect(Policy.bptt.name).toBe("bptt")
@@ -50,7 +58,10 @@ test("names tell what a policy is made of", () => {
   expect(Policy.bptt.pipe(Policy.detach("reset"), Policy.truncate(2), Policy.trainOn(Steps.every(3))).name).toBe(
     "bptt-detach(reset)-truncate(2)-every(3)",
   )
-  expect(Policy.policyNames).toEqual(["bptt", "tbptt", "sltt", "slttk"])
+  expect(Policy.ottt.name).toBe("ottt")
+  expect(Policy.slttK(2).pipe(Policy.trace(), Policy.checkpoint()).name).toBe("slttk(2)-trace-checkpoint")
+  expect(Policy.sltt.pipe(Policy.trace(0.5), Policy.checkpoint(3)).name).toBe("sltt-trace(0.5)-checkpoint(3)")
+  expect(Policy.policyNames).toEqual(["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt"])
 })
 
 describe("what makes no sense is refused, with the policy named", () => {
@@ -67,6 +78,23 @@ describe("what makes no sense is refused, with the policy named", () => {
     test(`a window of ${w}`, () => {
       expect(refusal(Policy.tbptt(w), 4)).toBe(
         `policy tbptt(${w}): the window is ${w}; it must be a whole number of steps, at least 1`,
+      )
+    })
+  test("a trace beside the gradient that it stands for, or one that grows", () => {
+    expect(refusal(Policy.bptt.pipe(Policy.trace()), 4)).toBe(
+      "policy bptt-trace: a trace stands for gradient through the membrane, which flows here as well: detach the membrane",
+    )
+    expect(refusal(Policy.bptt.pipe(Policy.detach("reset"), Policy.trace()), 4)).toContain("detach the membrane")
+    expect(refusal(Policy.tbptt(1).pipe(Policy.trace()), 4)).toBe("")
+    for (const decay of [-0.1, 1.5, Number.NaN])
+      expect(refusal(Policy.sltt.pipe(Policy.trace(decay)), 4)).toContain(
+        `the trace decays by ${decay}; it must be a number from 0 to 1`,
+      )
+  })
+  for (const steps of [0, 1.5, Number.NaN])
+    test(`a checkpoint every ${steps} steps`, () => {
+      expect(refusal(Policy.bptt.pipe(Policy.checkpoint(steps)), 4)).toContain(
+        `a checkpoint every ${steps} steps; it must be a whole number of steps, at least 1`,
       )
     })
   test("a stride of 0 trains nothing", () => {

@@ -130,11 +130,11 @@ describe("schedules", () => {
       "keep 0",
       "keep 1",
       "keep 2",
-      "forward 3",
       "beginBackward 2",
       "backward 2",
       "backwardThrough 1",
       "backward 0",
+      "forward 3",
       "end",
       "update",
     ])

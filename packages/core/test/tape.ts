@@ -55,14 +55,14 @@ export class Tape {
     return result
   }
 
-  /** Σ aᵢ·bᵢ, and c */
-  dot(as: ReadonlyArray<Scalar>, bs: ReadonlyArray<Scalar>, c?: Scalar): Scalar {
+  /** Σ aᵢ·bᵢ, and c. Where `seen` is given, it stands for the aᵢ in the derivatives by the bᵢ. */
+  dot(as: ReadonlyArray<Scalar>, bs: ReadonlyArray<Scalar>, c?: Scalar, seen?: ReadonlyArray<number>): Scalar {
     let value = c === undefined ? 0 : this.value(c)
     for (let i = 0; i < as.length; i++) value += this.value(as[i]!) * this.value(bs[i]!)
     const result = this.number(value)
     for (let i = 0; i < as.length; i++) {
       this.edge(as[i]!, this.value(bs[i]!))
-      this.edge(bs[i]!, this.value(as[i]!))
+      this.edge(bs[i]!, seen?.[i] ?? this.value(as[i]!))
     }
     if (c !== undefined) this.edge(c, 1)
     return result

@@ -59,6 +59,8 @@ export interface Unrolling {
   readonly detached: ReadonlySet<Policy.Edge>
   /** Steps that gradient can cross. */
   readonly window: number
+  /** How the traces decay by which weights see the inputs of maps, if they do. */
+  readonly trace: Policy.TraceDecay | undefined
   /** The steps whose loss is differentiated, from 0. */
   readonly trained: ReadonlyArray<number>
 }
@@ -88,7 +90,7 @@ const product = (extents: ReadonlyArray<number>): number => extents.reduce((a, b
 
 /** Runs a batch over all time steps and differentiates it. */
 export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
-  const { batchSize, timeSteps, inputs, frames, labels, loss, keyOf, detached, window, trained } = unrolling
+  const { batchSize, timeSteps, inputs, frames, labels, loss, keyOf, detached, window, trained, trace } = unrolling
   const tape = new Tape()
   const statistics = new Map<string, Array<number>>()
   const weights = new Map<string, Tensor>()
@@ -99,6 +101,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
   }
   const masks = new Map<string, Tensor>()
   const membranes = new Map<string, ReadonlyArray<Scalar>>()
+  const traces = new Map<string, ReadonlyArray<number>>()
   const spikeCounts = new Map<string, number>()
   let margin = Number.POSITIVE_INFINITY
 
@@ -114,7 +117,13 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     return { shape: [x.shape[0]!, height, width, data.length / (x.shape[0]! * height * width)], data }
   }
   /** One element of an image, nothing outside of it. */
-  const at = (x: Tensor, n: number, i: number, j: number, c: number): Scalar | undefined => {
+  const at = (
+    x: { readonly shape: ReadonlyArray<number>; readonly data: ReadonlyArray<number> },
+    n: number,
+    i: number,
+    j: number,
+    c: number,
+  ): number | undefined => {
     const [, height, width, channels] = x.shape as [number, number, number, number]
     return i < 0 || j < 0 || i >= height || j >= width
       ? undefined
@@ -146,6 +155,8 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     const length = batchSize * product(sample)
     const offset = frames ? t * length : 0
     const values = new Map<string, Tensor>(weights)
+    /** The decays of the nearest neurons that a value comes from. */
+    const decays = new Map<string, ReadonlySet<number>>()
     values.set("input", {
       shape: [batchSize, ...sample],
       data: Array.from({ length }, (_, i) => tape.number(inputs[offset + i]!)),
@@ -160,10 +171,24 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
         const kept = membranes.get(name) ?? x.data.map(() => tape.number(initial))
         return t % window === 0 || detached.has("membrane") ? kept.map((v) => tape.detach(v)) : kept
       }
+      /** What the weights of a map see of its input: a trace of it, if the policy has traces and neurons stand before it. */
+      const seen = (): ReadonlyArray<number> => {
+        const activity = x.data.map((a) => tape.value(a))
+        const [own] = decays.get(names[0]!) ?? []
+        if (trace === undefined || own === undefined) return activity
+        const before = traces.get(name) ?? activity.map(() => 0)
+        const after = activity.map((a, i) => a + (trace === "presynaptic" ? own : trace) * before[i]!)
+        traces.set(name, after)
+        return after
+      }
+      const neuron = op === "neuron" || op === "leakyReadout"
+      const own = neuron ? (attributes.decay ?? tape.value(get(1).data[0]!)) : undefined
+      decays.set(name, new Set(own === undefined ? names.flatMap((input) => [...(decays.get(input) ?? [])]) : [own]))
       const compute = (): Tensor => {
         switch (op) {
           case "linear": {
             const [inputs, outputs] = get(1).shape as [number, number]
+            const activity = seen()
             const data: Array<Scalar> = []
             for (let n = 0; n < batchSize; n++)
               for (let o = 0; o < outputs; o++) {
@@ -173,6 +198,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
                     x.data.slice(n * inputs, (n + 1) * inputs),
                     column,
                     names[2] === undefined ? undefined : get(2).data[o],
+                    activity.slice(n * inputs, (n + 1) * inputs),
                   ),
                 )
               }
@@ -182,19 +208,23 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
             const [kernelSize, , inputs, outputs] = get(1).shape as [number, number, number, number]
             const { stride, padding } = attributes
             const sliding = { ...attributes, kernelSize }
+            const activity = { shape: x.shape, data: seen() }
             return perPixel(x, slid(x.shape[1]!, sliding), slid(x.shape[2]!, sliding), (n, i, j) =>
               Array.from({ length: outputs }, (_, o) => {
                 const as: Array<Scalar> = []
                 const bs: Array<Scalar> = []
+                const seenBy: Array<number> = []
                 for (let a = 0; a < kernelSize; a++)
                   for (let b = 0; b < kernelSize; b++)
                     for (let k = 0; k < inputs; k++) {
-                      const element = at(x, n, i * stride + a - padding, j * stride + b - padding, k)
+                      const [row, column] = [i * stride + a - padding, j * stride + b - padding]
+                      const element = at(x, n, row, column, k)
                       if (element === undefined) continue
                       as.push(element)
+                      seenBy.push(at(activity, n, row, column, k)!)
                       bs.push(get(1).data[((a * kernelSize + b) * inputs + k) * outputs + o]!)
                     }
-                return tape.dot(as, bs, names[2] === undefined ? undefined : get(2).data[o])
+                return tape.dot(as, bs, names[2] === undefined ? undefined : get(2).data[o], seenBy)
               }),
             )
           }

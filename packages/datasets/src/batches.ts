@@ -34,7 +34,7 @@ export const batchCount = (samples: number, batchSize: number, remainder: "drop"
  * The batches of one epoch.
  *
  * What a batch holds depends on the data set, the key and the batch's index alone: the order is a permutation drawn
- * from the key, and batch b augments from `Key.fold(key, "augment", b)`. Up to two batches are made while an earlier
+ * from the key, and sample i of batch b augments from `Key.fold(key, "augment", b, i)`. Up to two batches are made while an earlier
  * one is in use, as far as its user leaves the thread: reading files overlaps with training, arithmetic cannot. Each
  * batch has buffers of its own.
  *
@@ -91,7 +91,8 @@ export const batches = (
         const inputs = new Float32Array(inputSize)
         const batch = { inputs, labels, size: Math.min(batchSize, count - index * batchSize), index }
         const augment = key === undefined ? undefined : Key.fold(key, "augment", index)
-        return Effect.as(samples.write(indices, augment, inputs), batch)
+        const keys = augment === undefined ? undefined : Array.from(indices, (_, i) => Key.fold(augment, i))
+        return Effect.as(samples.write(indices, keys, inputs), batch)
       })
     return Stream.unfold(from, (index) =>
       index < total ? Effect.map(make(index), (batch) => [batch, index + 1] as const) : Effect.succeed(undefined),

@@ -34,12 +34,12 @@ export interface Split {
    *
    * A whole batch at once, because an Effect for each sample would cost more than most samples do.
    *
-   * @param key drives augmentation: sample i of the batch draws from `Key.fold(key, i)`. Without a key nothing is
-   *   augmented.
+   * @param keys drive augmentation: sample i draws from `keys[i]` alone, so that a batch may be made piece by piece.
+   *   Without keys nothing is augmented.
    */
   readonly write: (
     samples: ArrayLike<number>,
-    key: Key.Key | undefined,
+    keys: ReadonlyArray<Key.Key> | undefined,
     out: Float32Array,
   ) => Effect.Effect<void, DatasetError>
 }

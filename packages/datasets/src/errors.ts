@@ -103,6 +103,15 @@ export class ChecksumMismatch extends Data.TaggedError("ChecksumMismatch")<{
   }
 }
 
+/** A worker that makes samples ended, or met what it should not. */
+export class WorkerFailed extends Data.TaggedError("WorkerFailed")<{
+  readonly problem: string
+}> {
+  override get message() {
+    return `a worker that reads samples failed: ${this.problem}; workers: 0 does without`
+  }
+}
+
 /** Everything that opening a data set or reading from it can fail with. */
 export type DatasetError =
   | UnknownDataset
@@ -112,3 +121,4 @@ export type DatasetError =
   | FileFailed
   | DownloadFailed
   | ChecksumMismatch
+  | WorkerFailed

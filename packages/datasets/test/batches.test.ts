@@ -20,10 +20,11 @@ const counting = (size: number): Dataset => {
   const split = {
     size,
     label: (index: number) => index % 7,
-    write: (samples: ArrayLike<number>, key: Key.Key | undefined, out: Float32Array) =>
+    write: (samples: ArrayLike<number>, keys: ReadonlyArray<Key.Key> | undefined, out: Float32Array) =>
       Effect.sync(() => {
         for (let i = 0; i < samples.length; i++) {
-          const noise = key === undefined ? 0 : (Key.uniform(Key.fold(key, i), new Float32Array(1))[0] as number) / 2
+          const key = keys?.[i]
+          const noise = key === undefined ? 0 : (Key.uniform(key, new Float32Array(1))[0] as number) / 2
           out[i] = (samples[i] as number) + noise
         }
       }),
@@ -123,9 +124,9 @@ describe("batches", () => {
   test("up to two batches are made while one is in use, and no more", async () => {
     const log: Array<string> = []
     const slow = counting(20)
-    const write: Dataset["train"]["write"] = (samples, key, out) =>
+    const write: Dataset["train"]["write"] = (samples, keys, out) =>
       Effect.sleep(3).pipe(
-        Effect.andThen(slow.train.write(samples, key, out)),
+        Effect.andThen(slow.train.write(samples, keys, out)),
         Effect.tap(Effect.sync(() => void log.push("made"))),
       )
     const dataset = { ...slow, train: { ...slow.train, write } }
@@ -140,10 +141,10 @@ describe("batches", () => {
   test("a batch that cannot be made fails after those before it, and stopping early stops the making", async () => {
     const good = counting(20)
     let made = 0
-    const write: Dataset["train"]["write"] = (samples, key, out) =>
+    const write: Dataset["train"]["write"] = (samples, keys, out) =>
       ++made === 4
         ? Effect.fail(new MalformedFile({ file: "f", offset: 7, problem: "broken" }))
-        : good.train.write(samples, key, out)
+        : good.train.write(samples, keys, out)
     const epoch = batches({ ...good, train: { ...good.train, write } }, "train", {
       batchSize: 2,
       timeSteps: 1,

@@ -3,11 +3,10 @@ import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { ConfigProvider, Effect, References } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { untar } from "../src/files/untar.ts"
-import { type DownloadOptions, download, type FileServices, open, type Progress } from "../src/index.ts"
-import { cifarRecord, failure, run, withDirectory } from "./support.ts"
+import { Effect } from "effect"
+import { untar } from "../src/files/unpack.ts"
+import { type DownloadOptions, download, open, type Progress } from "../src/index.ts"
+import { cachedIn, cifarRecord, failure, online, run, withDirectory } from "./support.ts"
 
 const url = "https://example.org/data.bin"
 const content = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) % 256)
@@ -35,18 +34,6 @@ const ranged =
     const range = (text: string) => ({ "content-range": `bytes ${text}/${bytes.length}` })
     if (start >= bytes.length) return new Response("no", { status: 416, headers: range("*") })
     return new Response(body(bytes.subarray(start)), { status: 206, headers: range(`${start}-${bytes.length - 1}`) })
-  }
-
-/** Runs the effect with `answer` for the web; `asked` collects "URL range". */
-const online =
-  (answer: (request: Request) => Response | Promise<Response>, asked: Array<string> = []) =>
-  <A, E>(effect: Effect.Effect<A, E, FileServices>) => {
-    const fetch = async (input: string | URL | Request, init?: RequestInit) => {
-      const request = new Request(String(input), init)
-      asked.push([request.url, request.headers.get("range") ?? "whole"].join(" "))
-      return answer(request)
-    }
-    return effect.pipe(Effect.provideService(FetchHttpClient.Fetch, fetch as typeof globalThis.fetch))
   }
 
 /** Downloads into a fresh directory that may hold a part; gives what lies there then, and what was asked for. */
@@ -166,13 +153,8 @@ describe("download", () => {
 
 describe("the cache", () => {
   const digit = (label: number) => `${[...new Array(64).fill(1), label].join(",")}\n`
-  const cached = (directory: string) =>
-    ConfigProvider.layer(ConfigProvider.fromEnv({ env: { XDG_CACHE_HOME: directory } }))
   const openIn = (directory: string, name: string, onProgress?: (progress: Progress) => Effect.Effect<void>) =>
-    open(name, { timeSteps: 1, onProgress }).pipe(
-      Effect.provide(cached(directory)),
-      Effect.provideService(References.MinimumLogLevel, "None"),
-    )
+    open(name, { timeSteps: 1, onProgress }).pipe(cachedIn(directory))
 
   test("what is missing is downloaded once", async () => {
     const answer = ({ url }: Request) => new Response(digit(url.endsWith(".tra") ? 3 : 5))

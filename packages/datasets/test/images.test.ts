@@ -100,7 +100,7 @@ describe("imageSplit", () => {
     const augment = (image: ImageTransforms.Image) => ({ ...image, data: image.data.map((value) => value + 10) })
     const split = imageSplit(images, { white: 16, augment, normalize: normalize([1], [0.5]) })
     const out = new Float32Array(4)
-    Effect.runSync(split.write([1, 0], key, out))
+    Effect.runSync(split.write([1, 0], key === undefined ? undefined : [key, key], out))
     return Array.from(out)
   }
 

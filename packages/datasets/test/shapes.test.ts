@@ -170,16 +170,16 @@ describe("shapes", () => {
     const options = { timeSteps: 1, train: 4, test: 4 }
     const changed = makeShapes({ ...options, eventTransform: EventTransforms.dropEvent(1) })
     const out = new Float32Array(512)
-    Effect.runSync(changed.train.write([0], Key.make(1), out))
+    Effect.runSync(changed.train.write([0], [Key.make(1)], out))
     expect(out.every((value) => value === 0)).toBe(true)
-    Effect.runSync(changed.test.write([0], Key.make(1), out))
+    Effect.runSync(changed.test.write([0], [Key.make(1)], out))
     expect(out).toEqual(write(makeShapes(options), "test", 0, 1))
     expect(write(changed, "train", 0, 1)).toEqual(write(makeShapes(options), "train", 0, 1))
   })
 
   test("a transform that changes the sensor is refused", () => {
     const dataset = makeShapes({ timeSteps: 1, eventTransform: EventTransforms.centerCrop(8, 8) })
-    const error = Effect.runSync(Effect.flip(dataset.train.write([0], Key.make(1), new Float32Array(512))))
+    const error = Effect.runSync(Effect.flip(dataset.train.write([0], [Key.make(1)], new Float32Array(512))))
     expect(error.message).toContain("gives events of 8×8 pixels for frames of 16×16")
   })
 })

@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { gzipSync } from "node:zlib"
+import { crc32, deflateSync, gzipSync } from "node:zlib"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer } from "effect"
+import { ConfigProvider, Effect, Layer, References } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { FileServices } from "../src/index.ts"
 
@@ -33,6 +33,27 @@ export const withDirectory = async (
     rmSync(directory, { recursive: true, force: true })
   }
 }
+
+/** Runs the effect with `answer` for the web; `asked` collects "URL range". */
+export const online =
+  (answer: (request: Request) => Response | Promise<Response>, asked: Array<string> = []) =>
+  <A, E>(effect: Effect.Effect<A, E, FileServices>) => {
+    const fetch = async (input: string | URL | Request, init?: RequestInit) => {
+      const request = new Request(String(input), init)
+      asked.push([request.url, request.headers.get("range") ?? "whole"].join(" "))
+      return answer(request)
+    }
+    return effect.pipe(Effect.provideService(FetchHttpClient.Fetch, fetch as typeof globalThis.fetch))
+  }
+
+/** Runs the effect with a cache in the directory, and without a word of what is downloaded. */
+export const cachedIn =
+  (directory: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    effect.pipe(
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { XDG_CACHE_HOME: directory } }))),
+      Effect.provideService(References.MinimumLogLevel, "None"),
+    )
 
 /** The real data beside the repository, where there are any. */
 export const realData = (name: string): string | undefined => {
@@ -84,3 +105,272 @@ export const nmnistEvent = (x: number, y: number, polarity: number, time: number
   (time >> 8) & 255,
   time & 255,
 ]
+
+const littleEndian = (bytes: number) => (value: number | bigint) =>
+  Array.from({ length: bytes }, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n))
+const u16 = littleEndian(2)
+const u32 = littleEndian(4)
+const u64 = littleEndian(8)
+const text = (content: string) => Array.from(new TextEncoder().encode(content))
+
+/** A recording of a DVS128 as AEDAT 2.0 has it: a header, then address and time of each event, high bytes first. */
+export const aedat2 = (
+  events: ReadonlyArray<{ column: number; row: number; off: number; time: number; special?: boolean }>,
+) =>
+  Uint8Array.from([
+    ...text("#!AER-DAT2.0\r\n# This is a raw AE data file\r\n"),
+    ...events.flatMap(({ column, row, off, time, special = false }) => [
+      ...bigEndian((special ? 0x8000 : 0) | (row << 8) | (column << 1) | off),
+      ...bigEndian(time),
+    ]),
+  ])
+
+/** An event as AEDAT 3.1 has it. */
+export interface Aedat3Event {
+  readonly x: number
+  readonly y: number
+  readonly on: number
+  readonly time: number
+  readonly valid?: number
+}
+
+/** A packet of polarity events as AEDAT 3.1 has it. */
+export const aedat3Packet = (events: ReadonlyArray<Aedat3Event>, overflow = 0, type = 1) => [
+  ...u16(type),
+  ...u16(0),
+  ...u32(8),
+  ...u32(4),
+  ...u32(overflow),
+  ...u32(events.length),
+  ...u32(events.length),
+  ...u32(events.filter(({ valid = 1 }) => valid === 1).length),
+  ...events.flatMap(({ x, y, on, time, valid = 1 }) => [
+    ...u32((x * 2 ** 17 + (y << 2) + (on << 1) + valid) >>> 0),
+    ...u32(time),
+  ]),
+]
+
+/** The header of an AEDAT 3.1 file. */
+export const aedat3Header = text("#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n")
+
+/** A data set of an HDF5 file: numbers, or arrays of numbers of any length. */
+export interface Hdf5Dataset {
+  readonly type: "u16" | "f16"
+  /** The bits of each value. */
+  readonly values: ReadonlyArray<number> | ReadonlyArray<ReadonlyArray<number>>
+}
+
+/**
+ * An HDF5 file as the format specification (version 0 of the superblock) has it: `labels` in the root group, `times`
+ * and `units` in a group `spikes`, stored in one piece, arrays in one collection of the global heap.
+ */
+export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Array => {
+  const undefinedAddress = new Array(8).fill(255)
+  const padded = (bytes: ReadonlyArray<number>, length: number) => [
+    ...bytes,
+    ...new Array(length - bytes.length).fill(0),
+  ]
+  const aligned = (bytes: ReadonlyArray<number>) => padded(bytes, Math.ceil(bytes.length / 8) * 8)
+  // Behind the superblock pieces are put one after the other, children before what points to them.
+  const superblock = 96
+  const body: Array<number> = []
+  const put = (bytes: ReadonlyArray<number>) => {
+    const address = superblock + body.length
+    body.push(...aligned(bytes))
+    return address
+  }
+
+  const message = (type: number, data: ReadonlyArray<number>) => {
+    const content = aligned(data)
+    return [...u16(type), ...u16(content.length), 0, 0, 0, 0, ...content]
+  }
+  const objectHeader = (...messages: ReadonlyArray<ReadonlyArray<number>>) => {
+    const content = messages.flat()
+    return put([1, 0, ...u16(messages.length), ...u32(1), ...u32(content.length), 0, 0, 0, 0, ...content])
+  }
+  const types = {
+    u16: [0x10, 0, 0, 0, ...u32(2), ...u16(0), ...u16(16)],
+    f16: [0x11, 0x20, 15, 0, ...u32(2), ...u16(0), ...u16(16), 10, 5, 0, 10, ...u32(15)],
+  }
+
+  /** Object 1, 2, … of a collection of the global heap: the address of the collection. */
+  const collection = (objects: ReadonlyArray<ReadonlyArray<number>>) => {
+    const stored = objects.flatMap((object, i) => [
+      ...u16(i + 1),
+      ...u16(1),
+      0,
+      0,
+      0,
+      0,
+      ...u64(object.length),
+      ...aligned(object),
+    ])
+    const size = Math.max(4096, Math.ceil((16 + stored.length + 16) / 8) * 8)
+    const free = size - 16 - stored.length
+    return put(
+      padded(
+        [...text("GCOL"), 1, 0, 0, 0, ...u64(size), ...stored, ...u16(0), ...u16(0), 0, 0, 0, 0, ...u64(free)],
+        size,
+      ),
+    )
+  }
+
+  const dataset = ({ type, values }: Hdf5Dataset) => {
+    const ragged = values.some((value) => typeof value !== "number")
+    const rows = values.map((value) => (typeof value === "number" ? [value] : value).flatMap(u16))
+    const heap = ragged ? collection(rows) : 0
+    const data = ragged ? rows.flatMap((row, i) => [...u32(row.length / 2), ...u64(heap), ...u32(i + 1)]) : rows.flat()
+    const address = put(data)
+    return objectHeader(
+      message(0x0001, [1, 1, 0, 0, 0, 0, 0, 0, ...u64(values.length)]),
+      message(0x0003, ragged ? [0x19, 0, 0, 0, ...u32(16), ...types[type]] : types[type]),
+      message(0x0008, [3, 1, ...u64(address), ...u64(data.length)]),
+    )
+  }
+
+  interface Group {
+    readonly header: number
+    readonly tree: number
+    readonly heap: number
+  }
+  const group = (entries: ReadonlyArray<readonly [name: string, header: number, within?: Group]>): Group => {
+    const names: Array<number> = new Array(8).fill(0)
+    const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const offsets = sorted.map(([name]) => {
+      const offset = names.length
+      names.push(...aligned([...text(name), 0]))
+      return offset
+    })
+    const data = put(names)
+    const heap = put([...text("HEAP"), 0, 0, 0, 0, ...u64(names.length), ...u64(1), ...u64(data)])
+    const symbols = sorted.flatMap(([, header, within], i) => [
+      ...u64(offsets[i] as number),
+      ...u64(header),
+      ...u32(within === undefined ? 0 : 1),
+      ...u32(0),
+      ...(within === undefined ? new Array(16).fill(0) : [...u64(within.tree), ...u64(within.heap)]),
+    ])
+    const node = put(padded([...text("SNOD"), 1, 0, ...u16(sorted.length), ...symbols], 8 + 8 * 40))
+    const tree = put(
+      padded(
+        [
+          ...text("TREE"),
+          0,
+          0,
+          ...u16(1),
+          ...undefinedAddress,
+          ...undefinedAddress,
+          ...u64(0),
+          ...u64(node),
+          ...u64(offsets.at(-1) ?? 0),
+        ],
+        24 + 32 * 8 + 33 * 8,
+      ),
+    )
+    return { header: objectHeader(message(0x0011, [...u64(tree), ...u64(heap)])), tree, heap }
+  }
+
+  const inside = (prefix: string) =>
+    Object.entries(datasets)
+      .filter(([name]) => name.startsWith(prefix) && !name.slice(prefix.length).includes("/"))
+      .map(([name, each]) => [name.slice(prefix.length), dataset(each)] as const)
+  const spikes = group(inside("spikes/"))
+  const root = group([...inside(""), ["spikes", spikes.header, spikes]])
+  return Uint8Array.from([
+    ...[0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a],
+    ...[0, 0, 0, 0, 0, 8, 8, 0, ...u16(4), ...u16(16), ...u32(0)],
+    ...[...u64(0), ...undefinedAddress, ...u64(superblock + body.length), ...undefinedAddress],
+    ...[...u64(0), ...u64(root.header), ...u32(1), ...u32(0), ...u64(root.tree), ...u64(root.heap)],
+    ...body,
+  ])
+}
+
+/** A ZIP archive of files that are stored as they are. */
+export const zip = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => {
+  const local: Array<number> = []
+  const central: Array<number> = []
+  for (const [path, content] of Object.entries(files)) {
+    const name = text(path)
+    const common = [
+      ...[...u16(20), ...u16(0), ...u16(0), ...u16(0), ...u16(33)],
+      ...[...u32(crc32(content)), ...u32(content.length), ...u32(content.length), ...u16(name.length), ...u16(0)],
+    ]
+    const offset = local.length
+    local.push(...u32(0x04034b50), ...common, ...name, ...content)
+    central.push(
+      ...u32(0x02014b50),
+      ...u16(20),
+      ...common,
+      ...u16(0),
+      ...u16(0),
+      ...u16(0),
+      ...u32(0),
+      ...u32(offset),
+      ...name,
+    )
+  }
+  const count = u16(Object.keys(files).length)
+  const end = [
+    ...u32(0x06054b50),
+    ...u16(0),
+    ...u16(0),
+    ...count,
+    ...count,
+    ...u32(central.length),
+    ...u32(local.length),
+    0,
+    0,
+  ]
+  return Uint8Array.from([...local, ...central, ...end])
+}
+
+/** A PNG of red, green and blue: a signature, and the chunks IHDR, IDAT (each row after a filter byte of 0) and IEND. */
+export const png = (
+  width: number,
+  height: number,
+  pixel: (x: number, y: number) => readonly [number, number, number],
+) => {
+  const chunk = (type: string, data: ReadonlyArray<number>) => {
+    const content = [...text(type), ...data]
+    return [...bigEndian(data.length), ...content, ...bigEndian(crc32(Uint8Array.from(content)))]
+  }
+  const rows = Array.from({ length: height }, (_, y) => [
+    0,
+    ...Array.from({ length: width }, (_, x) => pixel(x, y)).flat(),
+  ])
+  return Uint8Array.from([
+    ...[0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a],
+    ...chunk("IHDR", [...bigEndian(width), ...bigEndian(height), 8, 2, 0, 0, 0]),
+    ...chunk("IDAT", Array.from(deflateSync(Uint8Array.from(rows.flat())))),
+    ...chunk("IEND", []),
+  ])
+}
+
+/**
+ * A JPEG of one grey block of 8 × 8, every pixel 128 + `step`: a quantisation table of ones, and Huffman tables of the
+ * few symbols it takes. The block's mean is coded as one coefficient, 8 · step.
+ */
+export const jpeg = (step: number): Uint8Array => {
+  const segment = (marker: number, data: ReadonlyArray<number>) => {
+    const length = data.length + 2
+    return [0xff, marker, length >> 8, length & 255, ...data]
+  }
+  // One code of one bit, 0: a difference of 7 bits; and one, 0: the end of the block.
+  const huffman = (kind: number, symbol: number) => segment(0xc4, [kind, 1, ...new Array(15).fill(0), symbol])
+  const coefficient = step * 8
+  const bits = coefficient.toString(2)
+  const code = `0${bits}0`.padEnd(Math.ceil((bits.length + 2) / 8) * 8, "1")
+  const scan = (code.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2))
+  return Uint8Array.from([
+    0xff,
+    0xd8,
+    ...segment(0xdb, [0, ...new Array(64).fill(1)]),
+    ...segment(0xc0, [8, 0, 8, 0, 8, 1, 1, 0x11, 0]),
+    ...huffman(0x00, bits.length),
+    ...huffman(0x10, 0),
+    ...segment(0xda, [1, 1, 0, 0, 63, 0]),
+    ...scan,
+    0xff,
+    0xd9,
+  ])
+}

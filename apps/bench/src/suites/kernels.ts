@@ -95,6 +95,7 @@ const instruction = (map: Map, direction: Direction, density: number) => {
       timeSteps: 1,
       encoding: "static",
       window: 1,
+      stretch: 1,
       trainedSteps: 0,
     },
     ...{ loss: undefined, optimizer: undefined, buffers, neurons: [], arenaBytes: top },

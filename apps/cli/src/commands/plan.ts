@@ -1,8 +1,8 @@
 /** `plan`: what a program costs, known before it runs. */
-import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "@spikeroute/core"
+import { defaultLoss, Graph, Optimizer, Policy, Program } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
 import { Effect } from "effect"
-import { fromFlags, neuronOf, policyOf, resolve, type Settings } from "../config.ts"
+import { fromFlags, networkOf, policyOf, resolve, type Settings } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { bold, print, table } from "../terminal.ts"
 
@@ -16,8 +16,7 @@ export interface PlanFlags {
 const planOf = (config: Settings, policy: Policy.Policy) =>
   Effect.gen(function* () {
     const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
-    const model = Models.models[config.model as Models.ModelName]
-    const graph = yield* Graph.make(shape, model(classes, neuronOf(config)))
+    const graph = yield* Graph.make(shape, networkOf(config, classes))
     const program = yield* Program.compile(graph, policy, {
       batchSize: config.batchSize,
       timeSteps: config.timeSteps,

@@ -1,5 +1,5 @@
 /** `train`: a new run, or one that goes on. */
-import { Backend, Graph, Models, Policy, Program, Train } from "@spikeroute/core"
+import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer, defaultBackend } from "../backends.ts"
 import * as Config from "../config.ts"
@@ -48,9 +48,7 @@ export const train = (flags: TrainFlags) =>
     const policy = yield* Config.policyOf(config)
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
-    const model = Models.models[config.model as Models.ModelName]
-    const graph =
-      earlier?.run.graph ?? (yield* Graph.make(dataset.shape, model(dataset.classes, Config.neuronOf(config))))
+    const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
     const extents = { batchSize: config.batchSize, timeSteps: config.timeSteps, encoding: dataset.encoding }
 
     yield* Effect.gen(function* () {

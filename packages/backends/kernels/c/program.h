@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROGRAM_MAGIC = 0x53524b31, SEGMENTS = 10, MAX_RANK = 8, MAX_OPERANDS = 8, MAX_ATTRIBUTES = 12 };
+enum { PROGRAM_MAGIC = 0x53524b31, SEGMENTS = 13, MAX_RANK = 8, MAX_OPERANDS = 8, MAX_ATTRIBUTES = 12 };
 
 /* How elements are stored: see core's spikes.ts. */
 enum { FLOAT32, SPIKES, WORDS };
@@ -16,7 +16,8 @@ enum { FLOAT32, SPIKES, WORDS };
 typedef struct {
   /* In units of 64 bytes: where slot 0 begins in the arena, and the distance to the next. */
   int32_t offset, stride;
-  int32_t slots, elements;
+  /* Time step t lies in slot ⌊t/every⌋ mod slots. */
+  int32_t slots, every, elements;
   int32_t rank, extent[MAX_RANK];
   /* The number of elements; the last extent (1 of a scalar); and how many rows of so many channels there are. */
   int32_t size, channels, rows;

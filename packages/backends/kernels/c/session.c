@@ -58,7 +58,7 @@ static int good_buffer(const Buffer *b, int32_t arena) {
   if (b->size != size || b->channels != channels || b->rows != (channels ? (int32_t)size / channels : 0)) return 0;
   const int64_t words = b->elements == SPIKES ? (int64_t)b->rows * words_of(channels) : size;
   if (words > INT32_MAX) return 0;
-  if (b->offset < 0 || b->slots < 1 || b->stride < (4 * words + UNIT - 1) / UNIT) return 0;
+  if (b->offset < 0 || b->slots < 1 || b->every < 1 || b->stride < (4 * words + UNIT - 1) / UNIT) return 0;
   return (int64_t)b->offset + (int64_t)b->slots * b->stride <= arena;
 }
 
@@ -150,7 +150,8 @@ static Call locate(const Session *session, const int32_t *at, int32_t t) {
   for (int i = 0; kernel->operands[i]; i++) {
     const Buffer *b = call.operands[i].buffer;
     if (!b) continue;
-    const int32_t slot = (t - (at[1 + i] & 1) + b->slots) % b->slots;
+    /* `every` is added lest the quotient of a negative number round up. */
+    const int32_t slot = ((t - (at[1 + i] & 1) + b->every) / b->every - 1 + b->slots) % b->slots;
     call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
   }
   return call;

@@ -325,6 +325,14 @@ const makers: Readonly<Record<string, (s: Source) => Made>> = {
     { spikes: s.activation(s.shape()), metrics: s.positive([3]) },
     { index: s.int(0, 2), terms: 4 },
   ],
+  copy: (s) => {
+    const shape = s.shape()
+    return [{ source: s.real(shape), target: s.real(shape) }]
+  },
+  "trace.update": (s) => {
+    const shape = s.shape()
+    return [{ x: s.activation(shape), ...s.maybe("decay", s.positive([])), trace: s.real(shape) }, { decay: 0.5 }]
+  },
   zero: (s) => [{ target: s.activation(s.shape()) }],
   "optimizer.sgd": (s) => {
     const shape = s.shape()
@@ -387,6 +395,7 @@ export const programOf = (
       timeSteps: 1,
       encoding: "static",
       window: 1,
+      stretch: 1,
       trainedSteps: 0,
     },
     ...{ loss: undefined, optimizer: undefined, neurons: [], buffers, arenaBytes: top },

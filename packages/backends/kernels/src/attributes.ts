@@ -72,6 +72,7 @@ const packers: Readonly<Record<string, (attributes: any) => ReadonlyArray<Word>>
   "neuron.backward": (attributes) => [...neuron(attributes), attributes.resetGradient ? 1 : 0],
   "readout.forward": decayed,
   "readout.backward": decayed,
+  "trace.update": ({ decay }) => [float(decay ?? 1)],
   "loss.forward": loss,
   "loss.backward": loss,
   "spikes.rate": ({ index, terms }) => [index, terms],

@@ -11,13 +11,21 @@ const elementKinds = ["float32", "spikes", "words"]
 /** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
 export const opcodes: ReadonlyArray<string> = [...kernels.keys()]
 
-const wordsOfBuffer = ({ shape, elements, offset, stride, slots }: Program.Buffer): ReadonlyArray<number> => {
+const wordsOfBuffer = ({
+  shape,
+  elements,
+  offset,
+  stride,
+  slots,
+  every = 1,
+}: Program.Buffer): ReadonlyArray<number> => {
   const size = Shape.size(shape)
   const channels = shape.at(-1) ?? 1
   return [
     offset / unit,
     stride / unit,
     slots,
+    every,
     elementKinds.indexOf(elements),
     shape.length,
     ...Array.from({ length: maximumRank }, (_, axis) => shape[axis] ?? 0),

@@ -5,9 +5,6 @@ import { encode } from "./encode.ts"
 import type { Engine, Session } from "./engine.ts"
 import { describeRefusal } from "./refusals.ts"
 
-/** Segments that begin with the input of their time step. */
-const feeding: ReadonlySet<string> = new Set(["forward", "train", "keep"])
-
 const segmentNumber = new Map(Program.segmentNames.map((name, i) => [name, i]))
 
 /** Prepares a program; its memory belongs to the scope. */
@@ -44,7 +41,7 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
 
   const write = (name: string, values: Float32Array | Uint32Array, t: number): void => {
     const buffer = find(name)
-    const words = wordsOf(buffer, t % buffer.slots)
+    const words = wordsOf(buffer, Program.slotOf(buffer, {}, t))
     const expected = values instanceof Uint32Array ? words.length : Shape.size(buffer.shape)
     if (values.length !== expected) throw fail(`${name} takes ${expected} values, not ${values.length}`)
     if (values instanceof Uint32Array) words.set(values)
@@ -54,7 +51,7 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
 
   const read = (name: string, t: number): Float32Array => {
     const buffer = find(name)
-    const words = wordsOf(buffer, t % buffer.slots)
+    const words = wordsOf(buffer, Program.slotOf(buffer, {}, t))
     if (buffer.elements !== "spikes") return floatsOf(words).slice()
     const values = new Float32Array(Shape.size(buffer.shape))
     Spikes.unpack(words, buffer.shape.at(-1) ?? 1, values)
@@ -72,7 +69,7 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
       packed = []
     }
     for (const { segment, t } of calls) {
-      if (frames && feeding.has(segment)) {
+      if (frames && Program.forwardSegments.has(segment)) {
         flush()
         write(Program.bufferNames.input, frames.subarray(t * stride, (t + 1) * stride), t)
       }

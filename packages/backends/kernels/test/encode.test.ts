@@ -16,8 +16,8 @@ test("a program is packed as program.h says", () => {
   const header = 5 + 2 * Program.segmentNames.length
   const weight = program.buffers.findIndex(({ name }) => name === "parameter/0.weight")
   const { offset, stride } = program.buffers[weight] as Program.Buffer
-  const expected = [offset / 64, stride / 64, 1, 0, 2, 2, 3, 0, 0, 0, 0, 0, 0, 6, 3, 2]
-  expect([...packed.subarray(header + 16 * weight, header + 16 * (weight + 1))]).toEqual(expected)
+  const expected = [offset / 64, stride / 64, 1, 1, 0, 2, 2, 3, 0, 0, 0, 0, 0, 0, 6, 3, 2]
+  expect([...packed.subarray(header + 17 * weight, header + 17 * (weight + 1))]).toEqual(expected)
 
   const forward = Program.segmentNames.indexOf("forward")
   const [begin = 0, count] = packed.subarray(5 + 2 * forward)

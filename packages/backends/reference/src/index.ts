@@ -23,9 +23,6 @@ const name = "reference"
 
 const fail = (reason: string) => new BackendError({ backend: name, reason })
 
-/** Segments that begin with the input of their time step. */
-const feeding = new Set(["forward", "train", "keep"])
-
 const make = (program: Program.Program): Executable => {
   const arena = new ArrayBuffer(program.arenaBytes)
   const byName = new Map(program.buffers.map((buffer, i) => [buffer.name, i]))
@@ -63,7 +60,7 @@ const make = (program: Program.Program): Executable => {
     const expected = program.timeSteps * stride
     if (frames && frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
     for (const { segment, t } of calls) {
-      if (frames && feeding.has(segment))
+      if (frames && Program.forwardSegments.has(segment))
         find(Program.bufferNames.input, t).store(frames.subarray(t * stride, (t + 1) * stride))
       for (const instruction of program.segments[segment]) execute(instruction, t)
     }

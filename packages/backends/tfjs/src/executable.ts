@@ -42,9 +42,6 @@ interface Step {
   readonly last: ReadonlyArray<number>
 }
 
-/** Segments that begin with the input of their time step. */
-const feeding: ReadonlySet<string> = new Set(["forward", "train", "keep"])
-
 const bodyOf = (engine: Engine, kernel: string): Body | undefined => {
   const tables: Readonly<Record<string, HostKernel | undefined>> = engine.memory
     ? { ...everywhere, ...inMemory }
@@ -187,7 +184,8 @@ class Machine {
     if (frames && frames.length !== stride * this.program.timeSteps)
       throw this.fail(`the frames are ${frames.length} values, not ${stride * this.program.timeSteps}`)
     for (const { segment, t } of calls) {
-      if (frames && feeding.has(segment)) this.write(input, t, frames.subarray(t * stride, (t + 1) * stride))
+      if (frames && Program.forwardSegments.has(segment))
+        this.write(input, t, frames.subarray(t * stride, (t + 1) * stride))
       for (const step of this.segments[segment]) this.step(step, t)
     }
   }

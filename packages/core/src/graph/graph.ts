@@ -14,6 +14,12 @@ export type Initializer =
   | { readonly kind: "uniform"; readonly bound: number }
   | { readonly kind: "normal"; readonly standardDeviation: number }
 
+/** How the parameters of a layer start, where not as the layer itself starts them. */
+export interface Initial {
+  readonly weight?: Initializer
+  readonly bias?: Initializer
+}
+
 export interface Parameter {
   readonly name: string
   readonly shape: Shape

@@ -1,15 +1,14 @@
-import { type Layer, sequential } from "../graph/builder.ts"
-import { averagePool, conv2d, flatten, type LifOptions, lif, linear } from "../layers.ts"
+import { sequential } from "../graph/builder.ts"
+import { averagePool, conv2d, dropout as drop, flatten, lif, linear } from "../layers.ts"
+import { type Model, widened } from "./model.ts"
 
-/** A small convolutional network for images: (conv 3×3 – LIF – average pool 2) × 2 with 32 and 64 channels – linear. */
-export const conv = (classes: number, neuron: LifOptions = {}): Layer =>
-  sequential(
-    conv2d({ channels: 32, kernelSize: 3, padding: 1 }),
+/** A small convolutional network for images: (conv 3×3 – LIF – dropout – average pool 2) × 2, 32 and 64 channels – linear. */
+export const conv: Model = (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+  const stage = (channels: number) => [
+    conv2d({ channels: widened(channels, width), kernelSize: 3, padding: 1 }),
     lif(neuron),
+    ...(dropout > 0 ? [drop(dropout)] : []),
     averagePool({ kernelSize: 2 }),
-    conv2d({ channels: 64, kernelSize: 3, padding: 1 }),
-    lif(neuron),
-    averagePool({ kernelSize: 2 }),
-    flatten(),
-    linear({ features: classes }),
-  )
+  ]
+  return sequential(...stage(32), ...stage(64), flatten(), linear({ features: classes }))
+}

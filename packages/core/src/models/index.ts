@@ -1,15 +1,28 @@
-/** The table of named models: a file and a line here for each. */
-import type { Layer } from "../graph/builder.ts"
-import type { LifOptions } from "../layers.ts"
+/** The table of named models: a file for each family, and a line here for each model. */
 import { conv } from "./conv.ts"
 import { mlp } from "./mlp.ts"
+import type { Model } from "./model.ts"
+import { nfresnet34, nfresnet50, nfresnet101 } from "./normalizer-free-resnet.ts"
+import { resnet18, resnet34 } from "./pre-activation-resnet.ts"
+import { vgg11, vgg13, vgg16 } from "./vgg.ts"
 
-export { conv, mlp }
+export type { Model, ModelOptions } from "./model.ts"
+export { type NormalizerFreeBlockOptions, normalizerFreeBlock } from "./normalizer-free-resnet.ts"
+export { type PreActivationBlockOptions, preActivationBlock } from "./pre-activation-resnet.ts"
+export { conv, mlp, nfresnet34, nfresnet50, nfresnet101, resnet18, resnet34, vgg11, vgg13, vgg16 }
 
-/** A model for a number of classes and a kind of neuron. */
-export type Model = (classes: number, neuron?: LifOptions) => Layer
-
-export const models = { mlp, conv } as const satisfies Record<string, Model>
+export const models = {
+  mlp,
+  conv,
+  resnet18,
+  resnet34,
+  vgg11,
+  vgg13,
+  vgg16,
+  nfresnet34,
+  nfresnet50,
+  nfresnet101,
+} as const satisfies Record<string, Model>
 
 export type ModelName = keyof typeof models
 

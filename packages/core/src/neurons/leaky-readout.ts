@@ -41,7 +41,7 @@ export const readoutOp = make<Attributes>({
   name: "leakyReadout",
   attributes: Schema.Struct({ decay: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })) }),
   infer: sameShape,
-  state: () => ({ kept: false, keptBefore: false }),
+  state: ({ decay }) => ({ kept: false, keptBefore: false, decay }),
   forward: ({ emit, input, output, state, attributes }) => {
     const { now, before } = state()
     emit(readoutForward, { x: input(0), before, membrane: now, y: output }, { ...attributes })

@@ -119,7 +119,7 @@ export const neuronOp = make<NeuronAttributes>({
       fail(`the decay is ${format(decay.shape)}; it must be one number`)
     return { shape: x!.shape, elements: smooth ? "float32" : "spikes", batched: true }
   },
-  state: ({ decay }) => ({ kept: true, keptBefore: decay === undefined }),
+  state: ({ decay }) => ({ kept: true, keptBefore: decay === undefined, decay }),
   forward: ({ emit, input, arity, output, state, attributes }) => {
     const { now, before } = state()
     const decay = arity > 1 ? input(1) : undefined

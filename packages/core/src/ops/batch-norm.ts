@@ -109,7 +109,7 @@ export const batchNormOp = make({
   name: "batchNorm",
   attributes: Schema.Struct({}),
   infer: sameShape,
-  forward: ({ emit, input, inputType, output, residual, mode, hoisted, timeSteps }) => {
+  forward: ({ emit, input, inputType, output, residual, mode, steps }) => {
     const operands = {
       x: input(0),
       weight: input(1),
@@ -121,7 +121,7 @@ export const batchNormOp = make({
     if (mode === "inference") return emit(batchNormInference, operands)
     const { shape } = inputType(1)
     const statistics = { mean: residual("mean", shape), inverseDeviation: residual("inverseDeviation", shape) }
-    emit(batchNormForward, { ...operands, ...statistics }, { updates: hoisted ? timeSteps : 1 })
+    emit(batchNormForward, { ...operands, ...statistics }, { updates: steps })
   },
   backward: ({ emit, input, inputType, residual, outputGradient, gradient }) => {
     if (outputGradient === undefined) return

@@ -8,6 +8,7 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import type { Initial } from "../graph/graph.ts"
 import { accumulates, addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
 import { type Shape, size } from "../shape.ts"
@@ -121,12 +122,13 @@ export const conv2dOp = make({
     if (channels !== inputs) fail(`the input has ${channels} channels, but the weight takes ${inputs}`)
     return { shape: [height, width, outputs], elements: "float32", batched: true }
   },
+  synapse: true,
   forward: ({ emit, input, arity, output, attributes }) =>
     emit(convForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }, attributes),
-  backward: ({ emit, input, arity, outputGradient, gradient, attributes }) => {
+  backward: ({ emit, input, presynaptic, arity, outputGradient, gradient, attributes }) => {
     if (outputGradient === undefined) return
     const weightGradient = gradient(1)
-    if (weightGradient) emit(convWeightGradient, { x: input(0), outputGradient, weightGradient }, attributes)
+    if (weightGradient) emit(convWeightGradient, { x: presynaptic(), outputGradient, weightGradient }, attributes)
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
     // Last, so that the memory of the input is free for its gradient.
@@ -146,17 +148,27 @@ export interface Conv2dOptions {
   readonly padding?: number
   /** Default true. */
   readonly bias?: boolean
+  /** How weight and bias start. */
+  readonly initial?: Initial
 }
 
 /** The channels of an image, for builders that must know them before the shape is checked. */
 export const channelsOf = (shape: Shape): number => shape.at(-1) ?? 1
 
-/** A convolution. Starts as PyTorch's: uniform within ±1/√(inputs·kernel²). */
-export const conv2d = ({ channels, kernelSize, stride = 1, padding = 0, bias = true }: Conv2dOptions): Layer =>
+/** A convolution. Unless told, it starts as PyTorch's: uniform within ±1/√(inputs·kernel²). */
+export const conv2d = ({
+  channels,
+  kernelSize,
+  stride = 1,
+  padding = 0,
+  bias = true,
+  initial = {},
+}: Conv2dOptions): Layer =>
   leaf("conv2d", (x, name) => {
     const inputs = channelsOf(x.shape)
     const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs * kernelSize ** 2) } as const
-    const weight = parameter(x, `${name}.weight`, [kernelSize, kernelSize, inputs, channels], start)
-    const operands = bias ? [x, weight, parameter(x, `${name}.bias`, [channels], start)] : [x, weight]
+    const shape = [kernelSize, kernelSize, inputs, channels]
+    const weight = parameter(x, `${name}.weight`, shape, initial.weight ?? start)
+    const operands = bias ? [x, weight, parameter(x, `${name}.bias`, [channels], initial.bias ?? start)] : [x, weight]
     return node(x, name, conv2dOp, { stride, padding }, operands)
   })

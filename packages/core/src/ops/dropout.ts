@@ -69,9 +69,11 @@ export const dropoutOp = make<Attributes>({
   },
 })
 
-/** Drops a share `rate` of the elements in training, the same ones at every time step of a batch. */
-export const dropout = (rate: number): Layer =>
-  leaf("dropout", (x, name) => {
+/** Drops a share `rate` of the elements in training, the same ones at every time step of a batch; at 0 it is no layer at all. */
+export const dropout = (rate: number): Layer => {
+  if (rate === 0) return (x) => x
+  return leaf("dropout", (x, name) => {
     const mask = node(x, `${name}.mask`, dropoutMaskOp, { rate, shape: x.shape }, [])
     return node(x, name, dropoutOp, { rate }, [x, mask])
   })
+}

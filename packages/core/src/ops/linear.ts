@@ -6,6 +6,7 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import type { Initial } from "../graph/graph.ts"
 import { accumulates, addCost, elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
 import { format, size } from "../shape.ts"
@@ -78,12 +79,13 @@ export const linearOp = make({
       fail(`an input of ${format(x!.shape)} has ${size(x!.shape)} elements, but the weight takes ${inputs}`)
     return { shape: [outputs], elements: "float32", batched: true }
   },
+  synapse: true,
   forward: ({ emit, input, arity, output }) =>
     emit(linearForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }),
-  backward: ({ emit, input, arity, outputGradient, gradient }) => {
+  backward: ({ emit, input, presynaptic, arity, outputGradient, gradient }) => {
     if (outputGradient === undefined) return
     const weightGradient = gradient(1)
-    if (weightGradient) emit(linearWeightGradient, { x: input(0), outputGradient, weightGradient })
+    if (weightGradient) emit(linearWeightGradient, { x: presynaptic(), outputGradient, weightGradient })
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
     // Last, so that the memory of the input is free for its gradient.
@@ -92,17 +94,21 @@ export const linearOp = make({
   },
 })
 
-/** A linear layer to `features` outputs. Starts as PyTorch's: uniform within ±1/√inputs. */
-export const linear = ({ features, bias = true }: { readonly features: number; readonly bias?: boolean }): Layer =>
+export interface LinearOptions {
+  /** Outputs. */
+  readonly features: number
+  /** Default true. */
+  readonly bias?: boolean
+  /** How weight and bias start. */
+  readonly initial?: Initial
+}
+
+/** A linear layer. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
+export const linear = ({ features, bias = true, initial = {} }: LinearOptions): Layer =>
   leaf("linear", (x, name) => {
     const inputs = size(x.shape)
     const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs) } as const
-    const weight = parameter(x, `${name}.weight`, [inputs, features], start)
-    return node(
-      x,
-      name,
-      linearOp,
-      {},
-      bias ? [x, weight, parameter(x, `${name}.bias`, [features], start)] : [x, weight],
-    )
+    const weight = parameter(x, `${name}.weight`, [inputs, features], initial.weight ?? start)
+    const operands = bias ? [x, weight, parameter(x, `${name}.bias`, [features], initial.bias ?? start)] : [x, weight]
+    return node(x, name, linearOp, {}, operands)
   })

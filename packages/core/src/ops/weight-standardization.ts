@@ -9,10 +9,12 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { normal, zeros } from "../initializers.ts"
 import { elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
 import { type Conv2dOptions, channelsOf, conv2dOp } from "./conv2d.ts"
+import { scaleOp } from "./scale.ts"
 
 const epsilon = 1e-4
 
@@ -92,24 +94,36 @@ export const weightStandardizationOp = make({
     }),
 })
 
-/** A convolution whose weights are standardised. Weights start normal with standard deviation 1/√(inputs·kernel²), gains at 1. */
+export interface ScaledWeightStandardizedConv2dOptions extends Conv2dOptions {
+  /**
+   * A factor of the input, default 1: the convolution of factor·x. It is taken into the standardised weights, once a batch, so
+   * that x may stay spikes.
+   */
+  readonly inputFactor?: number
+}
+
+/**
+ * A convolution whose weights are standardised. Unless told, weights start normal with standard deviation
+ * 1/√(inputs·kernel²) and biases at 0; gains start at 1.
+ */
 export const scaledWeightStandardizedConv2d = ({
   channels,
   kernelSize,
   stride = 1,
   padding = 0,
   bias = true,
-}: Conv2dOptions): Layer =>
+  initial = {},
+  inputFactor = 1,
+}: ScaledWeightStandardizedConv2dOptions): Layer =>
   leaf("conv2d", (x, name) => {
     const inputs = channelsOf(x.shape)
     const shape = [kernelSize, kernelSize, inputs, channels]
-    const weight = parameter(x, `${name}.weight`, shape, {
-      kind: "normal",
-      standardDeviation: 1 / Math.sqrt(inputs * kernelSize ** 2),
-    })
+    const start = normal(1 / Math.sqrt(inputs * kernelSize ** 2))
+    const weight = parameter(x, `${name}.weight`, shape, initial.weight ?? start)
     const gain = parameter(x, `${name}.gain`, [channels], { kind: "constant", value: 1 })
     const standardized = node(x, `${name}.standardized`, weightStandardizationOp, {}, [weight, gain])
-    const zero = { kind: "constant", value: 0 } as const
-    const operands = bias ? [x, standardized, parameter(x, `${name}.bias`, [channels], zero)] : [x, standardized]
+    const factor = { factor: inputFactor }
+    const scaled = inputFactor === 1 ? standardized : node(x, `${name}.scaled`, scaleOp, factor, [standardized])
+    const operands = bias ? [x, scaled, parameter(x, `${name}.bias`, [channels], initial.bias ?? zeros)] : [x, scaled]
     return node(x, name, conv2dOp, { stride, padding }, operands)
   })

@@ -6,6 +6,8 @@
  *
  * @example
  * const sltt = Policy.bptt.pipe(Policy.detach("membrane", "reset"))
+ * const ottt = sltt.pipe(Policy.trace())
+ * const lean = Policy.bptt.pipe(Policy.checkpoint())
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
  */
 import { Effect, Pipeable } from "effect"
@@ -19,54 +21,101 @@ import * as Steps from "./steps.ts"
  */
 export type Edge = "membrane" | "reset"
 
-export class Policy extends Pipeable.Class {
-  constructor(
-    readonly name: string,
-    /** The edges that carry no gradient. */
-    readonly detached: ReadonlySet<Edge>,
-    /** Gradient flows within windows of so many steps: 1 … T, or Infinity. */
-    readonly window: number,
-    /** Which steps are trained. */
-    readonly steps: Steps.Steps,
-  ) {
+/** The factor of a trace's leak: a number, or that of the neurons that the traced input comes from. */
+export type TraceDecay = number | "presynaptic"
+
+/** What a policy is made of. */
+export interface Parts {
+  readonly name: string
+  /** The edges that carry no gradient. */
+  readonly detached: ReadonlySet<Edge>
+  /** Gradient flows within windows of so many steps: 1 … T, or Infinity. */
+  readonly window: number
+  /** Which steps are trained. */
+  readonly steps: Steps.Steps
+  /** The decay of the traces that stand for presynaptic activity in the gradients of weights, where there are traces. */
+  readonly trace: TraceDecay | undefined
+  /** Steps between two checkpoints, where steps run again rather than keep their residuals. */
+  readonly checkpoint: number | "root" | undefined
+}
+
+export class Policy extends Pipeable.Class implements Parts {
+  readonly name: string
+  readonly detached: ReadonlySet<Edge>
+  readonly window: number
+  readonly steps: Steps.Steps
+  readonly trace: TraceDecay | undefined
+  readonly checkpoint: number | "root" | undefined
+
+  constructor({ name, detached, window, steps, trace, checkpoint }: Parts) {
     super()
+    this.name = name
+    this.detached = detached
+    this.window = window
+    this.steps = steps
+    this.trace = trace
+    this.checkpoint = checkpoint
   }
 }
 
+/** A policy with some parts changed. */
+const change =
+  (changes: (policy: Policy) => Partial<Parts>) =>
+  (policy: Policy): Policy =>
+    new Policy({ ...policy, ...changes(policy) })
+
 /** The policy under which all gradients flow and all steps are trained. */
-export const make = (name: string): Policy => new Policy(name, new Set(), Number.POSITIVE_INFINITY, Steps.all)
+export const make = (name: string): Policy =>
+  new Policy({
+    name,
+    detached: new Set(),
+    window: Number.POSITIVE_INFINITY,
+    steps: Steps.all,
+    trace: undefined,
+    checkpoint: undefined,
+  })
 
 /** The same policy under another name. */
-export const named =
-  (name: string) =>
-  (policy: Policy): Policy =>
-    new Policy(name, policy.detached, policy.window, policy.steps)
+export const named = (name: string) => change(() => ({ name }))
 
 /** Cuts the gradient of temporal edges. */
-export const detach =
-  (...edges: ReadonlyArray<Edge>) =>
-  (policy: Policy): Policy =>
-    new Policy(
-      `${policy.name}-detach(${edges.join(",")})`,
-      new Set([...policy.detached, ...edges]),
-      policy.window,
-      policy.steps,
-    )
+export const detach = (...edges: ReadonlyArray<Edge>) =>
+  change(({ name, detached }) => ({
+    name: `${name}-detach(${edges.join(",")})`,
+    detached: new Set([...detached, ...edges]),
+  }))
 
 /**
  * Cuts the time steps into windows of `window`, from the first step on; gradient crosses no border between windows. Residuals of
  * one window are kept at a time. (Truncated BPTT with k₁ = k₂ = window in the notation of Williams & Peng, 1990.)
  */
-export const truncate =
-  (window: number) =>
-  (policy: Policy): Policy =>
-    new Policy(`${policy.name}-truncate(${window})`, policy.detached, Math.min(window, policy.window), policy.steps)
+export const truncate = (window: number) =>
+  change((policy) => ({ name: `${policy.name}-truncate(${window})`, window: Math.min(window, policy.window) }))
 
 /** Trains some of the time steps: the others have no loss, and where nothing needs their gradient they run forward only. */
-export const trainOn =
-  (steps: Steps.Steps) =>
-  (policy: Policy): Policy =>
-    new Policy(`${policy.name}-${steps.name}`, policy.detached, policy.window, steps)
+export const trainOn = (steps: Steps.Steps) => change(({ name }) => ({ name: `${name}-${steps.name}`, steps }))
+
+/**
+ * Weight gradients see a trace of the presynaptic activity in place of the activity itself:
+ *
+ *     â[t] = λ·â[t−1] + a[t],  â[0−] = 0,    ∂W = Σₜ ∂y[t]·â[t]ᵀ
+ *
+ * for every linear map and convolution y = W·a + b whose input a comes from neurons, straight or through whatever lies between
+ * (pools, dropout, normalisation): a is the map's actual input. A map that no neuron stands before (the first one) sees its input
+ * as it is, and biases have no trace. λ is the decay of the neurons that the input comes from, or the one given; it must be given
+ * where these have different ones. A trace stands for gradient through the membrane, so that gradient has to be cut: a policy
+ * whose gradient crosses time cannot have traces.
+ */
+export const trace = (decay: TraceDecay = "presynaptic") =>
+  change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${decay})`}`, trace: decay }))
+
+/**
+ * Runs steps again rather than keep their residuals (Chen et al., "Training deep nets with sublinear memory cost", 2016; over
+ * time: Gruslys et al., "Memory-efficient backpropagation through time", NeurIPS 2016): the state is kept every `steps` steps
+ * (default ⌈√window⌉), and each such stretch but the last runs forward twice. The gradients are the same bits.
+ */
+export const checkpoint = (steps: number | "root" = "root") =>
+  change(({ name }) => ({ name: `${name}-checkpoint${steps === "root" ? "" : `(${steps})`}`, checkpoint: steps }))
 
 /** Backpropagation through time: all gradients, all steps. */
 export const bptt = make("bptt")
@@ -80,8 +129,19 @@ export const sltt = bptt.pipe(detach("membrane", "reset"), named("sltt"))
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
 export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${k})`))
 
+/**
+ * Online training through time (Xiao et al., NeurIPS 2022): SLTT's routes, with presynaptic traces in the gradients of weights. It
+ * is OTTT_A, which accumulates the gradients of all steps and updates once a batch, as in the authors' code: λ is that of the
+ * neurons before the map, the first map has no trace, the classifier has one, biases have none. (OTTT_O, which updates at every
+ * step, is not this.) The memory is SLTT's and one trace for each input of a map: it does not depend on T.
+ */
+export const ottt = sltt.pipe(trace(), named("ottt"))
+
+/** BPTT with the memory of about 2·√T steps, for up to one more forward pass. */
+export const checkpointedBptt = bptt.pipe(checkpoint(), named("bptt-checkpoint"))
+
 /** The policies by name: a line here for each. Those that are functions take a number of time steps. */
-export const policies = { bptt, tbptt, sltt, slttk: slttK } as const
+export const policies = { bptt, "bptt-checkpoint": checkpointedBptt, tbptt, sltt, slttk: slttK, ottt } as const
 
 export type PolicyName = keyof typeof policies
 
@@ -91,12 +151,32 @@ export const policyNames = Object.keys(policies) as ReadonlyArray<PolicyName>
 export const windowOf = (policy: Policy, timeSteps: number): number =>
   policy.detached.has("membrane") ? 1 : Math.min(policy.window, timeSteps)
 
+/** The steps whose residuals are kept at a time: a window's, or those from one checkpoint to the next. */
+export const stretchOf = (policy: Policy, timeSteps: number): number => {
+  const window = windowOf(policy, timeSteps)
+  if (policy.checkpoint === undefined) return window
+  return policy.checkpoint === "root" ? Math.ceil(Math.sqrt(window)) : Math.min(policy.checkpoint, window)
+}
+
 const fail = (policy: Policy, reason: string) => new PolicyError({ policy: policy.name, reason })
 
 /** Whether the policy makes sense for so many time steps. */
 export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, PolicyError> => {
   if (!(policy.window >= 1) || (Number.isFinite(policy.window) && !Number.isInteger(policy.window)))
     return Effect.fail(fail(policy, `the window is ${policy.window}; it must be a whole number of steps, at least 1`))
+  if (policy.checkpoint !== undefined && policy.checkpoint !== "root")
+    if (!Number.isInteger(policy.checkpoint) || policy.checkpoint < 1)
+      return Effect.fail(
+        fail(policy, `a checkpoint every ${policy.checkpoint} steps; it must be a whole number of steps, at least 1`),
+      )
+  if (policy.trace !== undefined) {
+    if (policy.trace !== "presynaptic" && !(policy.trace >= 0 && policy.trace <= 1))
+      return Effect.fail(fail(policy, `the trace decays by ${policy.trace}; it must be a number from 0 to 1`))
+    if (!policy.detached.has("membrane") && policy.window !== 1)
+      return Effect.fail(
+        fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
+      )
+  }
   const trained = policy.steps.count(timeSteps)
   if (!Number.isInteger(trained) || trained < 1 || trained > timeSteps)
     return Effect.fail(fail(policy, `it trains ${trained} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`))

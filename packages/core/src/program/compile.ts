@@ -5,9 +5,10 @@ import type { Graph } from "../graph/graph.ts"
 import type { Loss } from "../loss.ts"
 import { ops } from "../ops/index.ts"
 import type { OptimizerOptions } from "../optimizers/index.ts"
-import { check, type Policy, windowOf } from "../policies/policy.ts"
+import { check, type Policy, stretchOf, windowOf } from "../policies/policy.ts"
 import { lower } from "./lower.ts"
 import type { Encoding, Program } from "./program.ts"
+import { tracesOf } from "./traces.ts"
 
 export interface InferenceOptions {
   readonly batchSize: number
@@ -54,6 +55,8 @@ export const compile = (
       microBatches: 1,
       ...options,
       window: windowOf(policy, options.timeSteps),
+      stretch: stretchOf(policy, options.timeSteps),
+      traces: yield* tracesOf(graph, policy),
       resetGradient: !policy.detached.has("reset"),
       partial: trainedSteps < options.timeSteps,
       trainedSteps,
@@ -72,6 +75,8 @@ export const compileInference = (graph: Graph, options: InferenceOptions): Effec
       microBatches: 1,
       ...options,
       window: 1,
+      stretch: 1,
+      traces: new Map(),
       resetGradient: false,
       partial: false,
       trainedSteps: 0,

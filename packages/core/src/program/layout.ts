@@ -10,7 +10,7 @@ import {
 } from "./program.ts"
 
 /** A buffer before it has a place. */
-export type DraftBuffer = Pick<Buffer, "name" | "kind" | "shape" | "elements" | "slots">
+export type DraftBuffer = Pick<Buffer, "name" | "kind" | "shape" | "elements" | "slots" | "every">
 
 /** Every slot begins at a multiple of so many bytes: a cache line, and the widest vector. */
 const alignment = 64
@@ -32,6 +32,9 @@ const loop: ReadonlySet<SegmentName> = new Set([
   "forward",
   "train",
   "keep",
+  "save",
+  "restore",
+  "replay",
   "beginBackward",
   "backwardThrough",
   "backward",

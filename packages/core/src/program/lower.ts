@@ -6,7 +6,7 @@
  * once a batch; the gradients that the time steps send to it are summed, and its own backward direction runs once, which is
  * exact because every backward direction is linear in the gradient.
  */
-import { firingRate, zero } from "../bookkeeping.ts"
+import { copy, firingRate, updateTrace, zero } from "../bookkeeping.ts"
 import { type Graph, inputName, type Node } from "../graph/graph.ts"
 import type { AnyKernel } from "../kernel.ts"
 import { accumulateOutputs, type Loss, lossBackward, lossForward } from "../loss.ts"
@@ -26,6 +26,8 @@ import {
   type SegmentName,
   segmentNames,
 } from "./program.ts"
+import { keepOverTime } from "./residuals.ts"
+import type { Decay } from "./traces.ts"
 
 /** What a program is lowered for: a policy and options, all decided. */
 export interface Request {
@@ -36,6 +38,9 @@ export interface Request {
   readonly encoding: Encoding
   readonly observe: ReadonlyArray<string>
   readonly window: number
+  readonly stretch: number
+  /** Maps by weights that have a presynaptic trace, by name. */
+  readonly traces: ReadonlyMap<string, Decay>
   readonly resetGradient: boolean
   /** Whether some steps inside a window may have no loss. */
   readonly partial: boolean
@@ -50,7 +55,7 @@ export interface Request {
 type Scope = "batch" | "forward" | "train" | "keep"
 
 export const lower = (graph: Graph, request: Request): Program => {
-  const { mode, batchSize, microBatches, timeSteps, window } = request
+  const { mode, batchSize, microBatches, timeSteps, window, stretch, traces } = request
   const samples = microBatchSize(request)
   const training = mode === "training"
 
@@ -99,12 +104,19 @@ export const lower = (graph: Graph, request: Request): Program => {
 
   const buffers: Array<DraftBuffer> = []
   const indices = new Map<string, number>()
-  const buffer = (name: string, kind: BufferKind, shape: Shape, elements: Elements = "float32", slots = 1): Ref => {
+  const buffer = (
+    name: string,
+    kind: BufferKind,
+    shape: Shape,
+    elements: Elements = "float32",
+    slots = 1,
+    every = 1,
+  ): Ref => {
     let index = indices.get(name)
     if (index === undefined) {
       index = buffers.length
       indices.set(name, index)
-      buffers.push({ name, kind, shape, elements, slots })
+      buffers.push({ name, kind, shape, elements, slots, ...(every > 1 ? { every } : {}) })
     }
     return { buffer: index }
   }
@@ -144,9 +156,16 @@ export const lower = (graph: Graph, request: Request): Program => {
   const stateRef = (node: Node): Ref => {
     const { kept, keptBefore } = opOf(node).state!(node.attributes)
     const needed = training && wanted.has(node.name)
-    const slots = (needed && kept ? window : 1) + (needed && keptBefore ? 1 : 0)
+    const slots = (needed && kept ? stretch : 1) + (needed && keptBefore ? 1 : 0)
     return buffer(bufferNames.state(node.name), "state", fullShape(typeOf(node.name)), "float32", slots)
   }
+  /** What `save` keeps of the state, for each stretch of a window that runs again and, where more follows, for what is next. */
+  const checkpointRef = (node: Node): Ref => {
+    const whole = window === timeSteps && !request.partial
+    const slots = Math.ceil(window / stretch) + (whole ? -1 : 1)
+    return buffer(`checkpoint/${node.name}`, "state", fullShape(typeOf(node.name)), "float32", slots, stretch)
+  }
+  const traceRef = (value: string): Ref => buffer(`trace/${base(value)}`, "state", fullShape(typeOf(base(value))))
   const carryRef = (node: Node): Ref => buffer(`carry/${node.name}`, "accumulator", fullShape(typeOf(node.name)))
   const accumulatorRef = (value: string): Ref => buffer(`accumulator/${value}`, "accumulator", fullShape(typeOf(value)))
 
@@ -196,7 +215,7 @@ export const lower = (graph: Graph, request: Request): Program => {
   ): void =>
     opOf(node).forward({
       ...context(node, scope, emitter(segment, node.name, phase)),
-      hoisted: scope === "batch",
+      steps: scope === "batch" ? timeSteps : segment === "replay" ? 0 : 1,
       key: () => buffer(bufferNames.key(node.name), "input", [2], "words"),
       ...overrides,
     })
@@ -205,8 +224,25 @@ export const lower = (graph: Graph, request: Request): Program => {
   const terms = timeSteps * microBatches
   const lossAttributes = { ...request.loss, terms }
 
+  /** Moves the trace of a map's input by one step. */
+  const moveTrace = (node: Node, decay: Decay, scope: Scope, segment: SegmentName): void => {
+    const x = valueRef(node.inputs[0] as string, scope)
+    const trace = traceRef(node.inputs[0] as string)
+    const emit = emitter(segment, node.name, "backward")
+    if (typeof decay === "number") emit(updateTrace, { x, trace }, { decay })
+    else emit(updateTrace, { x, decay: valueRef(decay.value, scope), trace })
+  }
+
   const forwardStep = (scope: Scope, segment: SegmentName): void => {
-    for (const node of repeated) forward(node, scope, segment, "forward")
+    const traced = new Set<string>()
+    for (const node of repeated) {
+      const decay = traces.get(node.name)
+      const value = base(node.inputs[0] ?? "")
+      if (decay !== undefined && !traced.has(value)) moveTrace(node, decay, scope, segment)
+      if (decay !== undefined) traced.add(value)
+      forward(node, scope, segment, "forward")
+    }
+    if (segment === "replay") return
     const emit = emitter(segment, graph.output, "forward")
     const logits = valueRef(graph.output, scope)
     if (training) emit(lossForward, { logits, labels, metrics, outputs }, lossAttributes)
@@ -271,6 +307,10 @@ export const lower = (graph: Graph, request: Request): Program => {
       opOf(node).backward({
         ...context(node, scope, emitter(segment, node.name, "backward")),
         input: (i) => recall(node.inputs[i] as string),
+        presynaptic: () => {
+          const value = node.inputs[0] as string
+          return traces.has(node.name) ? traceRef(value) : recall(value)
+        },
         outputGradient,
         gradient: (i) => gradientRef(node.inputs[i] as string),
         carry: opOf(node).state !== undefined && separate ? carryRef(node) : undefined,
@@ -287,8 +327,10 @@ export const lower = (graph: Graph, request: Request): Program => {
   begin(zero, { target: outputs })
   for (const node of repeated)
     if (opOf(node).state) emitter("begin", node.name, "forward")(zero, { target: { ...stateRef(node), lag: 1 } })
+  for (const value of new Set(repeated.filter(({ name }) => traces.has(name)).map(({ inputs: [x = ""] }) => base(x))))
+    begin(zero, { target: traceRef(value) })
   for (const node of hoisted) forward(node, "batch", "begin", "forward")
-  if (!training || request.partial) forwardStep("forward", "forward")
+  if (!training || request.partial || stretch < window) forwardStep("forward", "forward")
 
   if (training && request.optimizer) {
     if (window === 1) {
@@ -296,6 +338,14 @@ export const lower = (graph: Graph, request: Request): Program => {
       backward(repeated, "train", "train", true)
     } else {
       forwardStep("keep", "keep")
+      if (stretch < window) {
+        for (const node of repeated.filter((node) => opOf(node).state)) {
+          const before: Ref = { ...stateRef(node), lag: 1 }
+          emitter("save", node.name, "forward")(copy, { source: before, target: checkpointRef(node) })
+          emitter("restore", node.name, "forward")(copy, { source: checkpointRef(node), target: before })
+        }
+        forwardStep("keep", "replay")
+      }
       backward(repeated, "keep", "backward", true)
       if (request.partial) backward(repeated, "keep", "backwardThrough", false)
       for (const node of repeated)
@@ -334,36 +384,12 @@ export const lower = (graph: Graph, request: Request): Program => {
     timeSteps,
     encoding: request.encoding,
     window,
+    stretch,
     trainedSteps: request.trainedSteps,
     loss: request.loss,
     optimizer: request.optimizer,
-    ...layOut(keepOverTime(buffers, segments, window, request.encoding), segments),
+    ...layOut(keepOverTime(buffers, segments, stretch, request.encoding), segments),
     segments,
     neurons: spiking.map(({ name }) => name),
   }
-}
-
-/** What backward steps read of the forward steps before them is kept for all steps of the window. */
-const keepOverTime = (
-  buffers: ReadonlyArray<DraftBuffer>,
-  segments: Program["segments"],
-  window: number,
-  encoding: Encoding,
-): ReadonlyArray<DraftBuffer> => {
-  const usedIn = (...names: ReadonlyArray<SegmentName>) =>
-    new Set(
-      names.flatMap((name) =>
-        segments[name].flatMap(({ operands }) => Object.values(operands).map((ref) => ref.buffer)),
-      ),
-    )
-  const before = usedIn("begin", "end")
-  const ahead = usedIn("keep")
-  const back = usedIn("backward", "backwardThrough")
-  return buffers.map((draft, i) => {
-    if (!ahead.has(i) || !back.has(i) || before.has(i)) return draft
-    if (draft.kind === "scratch") return { ...draft, kind: "residual", slots: window }
-    if (draft.kind === "metric" && draft.name.startsWith("value/")) return { ...draft, slots: window }
-    if (draft.name === bufferNames.input && encoding === "frames") return { ...draft, slots: window }
-    return draft
-  })
 }

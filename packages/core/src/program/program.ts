@@ -8,6 +8,10 @@
  *     SLTT     clear  begin  train₁ train₂ … train_T                       end  update
  *     SLTT-K   clear  begin  forward₁ train₂ forward₃ … train_T            end  update
  *
+ * With checkpoints, stretches of BPTT's steps but for the last run forward twice, here of two steps:
+ *
+ *     save₁ forward₁ forward₂  keep₃ keep₄  backward₄ backward₃  restore₁ replay₁ replay₂  backward₂ backward₁
+ *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
 import type { Loss } from "../loss.ts"
@@ -41,8 +45,9 @@ export interface Buffer {
   /** With the batch axis where each sample has its own. */
   readonly shape: Shape
   readonly elements: Elements
-  /** Time steps that are kept: step t lies in slot t mod `slots`. */
+  /** Time steps that are kept: step t lies in slot t mod `slots`, or with `every`, which is 1 at least, in ⌊t/every⌋ mod `slots`. */
   readonly slots: number
+  readonly every?: number
   /** Where the first slot begins in the arena, and the distance to the next, in bytes. */
   readonly offset: number
   readonly stride: number
@@ -67,6 +72,9 @@ export interface Instruction {
  * - `forward`: a step that is not trained.
  * - `train`: forward and backward of one step, where no gradient crosses time.
  * - `keep`: a forward step that keeps its residuals.
+ * - `save`: keeps the state that a step starts from.
+ * - `restore`: puts back the state that a step starts from.
+ * - `replay`: runs a forward step again, for its residuals: metrics and running statistics do not move.
  * - `beginBackward`: clears the gradients that travel back through time.
  * - `backwardThrough`: backward through a step without a loss of its own.
  * - `backward`: backward of a trained step.
@@ -79,6 +87,9 @@ export const segmentNames = [
   "forward",
   "train",
   "keep",
+  "save",
+  "restore",
+  "replay",
   "beginBackward",
   "backwardThrough",
   "backward",
@@ -87,6 +98,9 @@ export const segmentNames = [
 ] as const
 
 export type SegmentName = (typeof segmentNames)[number]
+
+/** Segments that take a step forward, and so begin with the input of their time step. */
+export const forwardSegments: ReadonlySet<SegmentName> = new Set(["forward", "train", "keep", "replay"])
 
 /** How the data come: one image for all steps, or a frame for each. */
 export type Encoding = "static" | "frames"
@@ -101,6 +115,8 @@ export interface Program {
   readonly encoding: Encoding
   /** Steps that gradient can cross; 1 where none crosses time. */
   readonly window: number
+  /** Steps whose residuals are kept at a time: those of a window, or from one checkpoint to the next. */
+  readonly stretch: number
   /** How many of the time steps are trained; 0 in inference. */
   readonly trainedSteps: number
   readonly loss: Loss | undefined
@@ -146,9 +162,9 @@ export const bufferNames = {
 /** Bytes of all slots of a buffer. */
 export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
 
-/** Where a reference points at time step `t`. */
-export const slotOf = (buffer: Buffer, ref: Ref, t: number): number =>
-  (t - (ref.lag ?? 0) + buffer.slots) % buffer.slots
+/** The slot of a buffer that a reference points at, at time step `t`. */
+export const slotOf = ({ slots, every = 1 }: Buffer, { lag }: Pick<Ref, "lag">, t: number): number =>
+  (Math.floor((t - (lag ?? 0)) / every) + slots) % slots
 
 /** Samples that go through the network at once. */
 export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batchSize" | "microBatches">): number =>
@@ -158,26 +174,47 @@ export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batch
  * The calls of a batch's `part`-th micro-batch, counted from 0, for trained steps counted from 0 and ascending.
  *
  * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one keep their residuals, and are gone
- * through backwards when the window is over; later ones run forward only.
+ * through backwards; later ones run forward only. Where residuals are kept for less than a window, the steps are gone through
+ * in stretches: only the last keeps its residuals at once, those before it run again from the state that was saved.
  */
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
-  const { timeSteps, window, mode } = program
+  const { timeSteps, window, stretch, mode } = program
   const isTrained = new Set(trained)
   const calls: Array<Call> = part === 0 ? [{ segment: "clear", t: 0 }] : []
   calls.push({ segment: "begin", t: 0 })
+  const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
   for (let start = 0; start < timeSteps; start += window) {
-    const steps = Array.from({ length: Math.min(window, timeSteps - start) }, (_, i) => start + i)
-    const last = steps.findLast((t) => isTrained.has(t)) ?? -1
+    const steps = range(start, Math.min(start + window, timeSteps))
     if (mode === "inference" || window === 1) {
       for (const t of steps) calls.push({ segment: isTrained.has(t) ? "train" : "forward", t })
       continue
     }
-    for (const t of steps) calls.push({ segment: t <= last ? "keep" : "forward", t })
-    if (last >= 0) calls.push({ segment: "beginBackward", t: last })
-    for (const t of steps.filter((t) => t <= last).reverse())
-      calls.push({ segment: isTrained.has(t) ? "backward" : "backwardThrough", t })
+    const resume = (steps.findLast((t) => isTrained.has(t)) ?? start - 1) + 1
+    const stretches: Array<ReadonlyArray<number>> = []
+    for (let t = start; t < resume; t += stretch) stretches.push(range(t, Math.min(t + stretch, resume)))
+    const earlier = stretches.slice(0, -1)
+    for (const each of earlier) {
+      push("save", each.slice(0, 1))
+      push("forward", each)
+    }
+    push("keep", stretches.at(-1) ?? [])
+    const rewound = earlier.length > 0 && resume < timeSteps ? [resume] : []
+    push("save", rewound)
+    if (resume > start) push("beginBackward", [resume - 1])
+    for (const each of stretches.toReversed()) {
+      if (each !== stretches.at(-1)) {
+        push("restore", each.slice(0, 1))
+        push("replay", each)
+      }
+      for (const t of each.toReversed()) calls.push({ segment: isTrained.has(t) ? "backward" : "backwardThrough", t })
+    }
+    push("restore", rewound)
+    push("forward", steps.slice(resume - start))
   }
   if (mode === "training") calls.push({ segment: "end", t: 0 })
   if (mode === "training" && part === program.microBatches - 1) calls.push({ segment: "update", t: 0 })
   return calls
 }
+
+const range = (from: number, to: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)

@@ -1,11 +1,15 @@
 /**
- * Golden files: what PyTorch computed in float64 for one batch of a small network under one policy.
+ * Golden files: what PyTorch computed in float64 for one batch of a network under one policy.
  *
  * A file holds, in PyTorch's layouts: `param.<name>`, `input` [T, N, …], `label` [N], `steps` (the trained steps, from 0), and
  * PyTorch's results `out` [T, N, classes], `spikes.<i>` [T, N, …] of the i-th layer of neurons, `grad.<name>` and, for running
  * statistics after the batch, `after.<name>`. Its metadata name the network, τ, the surrogate, the route and the loss.
+ *
+ * That of a model of the zoo is small: its metadata name the model, its width, the seed from which parameters and data are drawn
+ * (see drawn.ts), and what data they are. Of spikes it holds the number in each layer and step, `counts` [layers, T]; of larger
+ * gradients a sample, and of all `summary.<name>`.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { Backend } from "../backend/backend.ts"
 import {
   type BackendError,
@@ -15,104 +19,17 @@ import {
   type UnsupportedKernelError,
 } from "../errors.ts"
 import * as Graph from "../graph/index.ts"
-import { fromPyTorch, imagesFromPyTorch } from "../interop/pytorch.ts"
+import { fromPyTorch, imagesFromPyTorch, toPyTorch } from "../interop/pytorch.ts"
 import type { StoredTensor, TensorFile } from "../interop/safetensors.ts"
-import {
-  adaptiveAveragePool,
-  add,
-  averagePool,
-  batchNorm,
-  conv2d,
-  flatten,
-  gain,
-  type LifOptions,
-  lif,
-  linear,
-  scale,
-  scaledWeightStandardizedConv2d,
-} from "../layers.ts"
+import { type ModelName, modelNames, models } from "../models/index.ts"
 import * as Optimizer from "../optimizers/index.ts"
 import * as Policy from "../policies/policy.ts"
 import { custom } from "../policies/steps.ts"
-import { bufferNames, compile, schedule } from "../program/index.ts"
+import { bufferNames, compile, forwardSegments, schedule } from "../program/index.ts"
+import type { Shape } from "../shape.ts"
 import * as Surrogate from "../surrogates/index.ts"
-
-/** A pre-activation residual block; the identity shortcut carries the activated input. */
-const preActivation = (neuron: LifOptions, channels: number, stride: number): Graph.Layer =>
-  Graph.block((x) => {
-    const reshapes = stride !== 1 || x.shape.at(-1) !== channels
-    const a = x.pipe(Graph.named("bn1", batchNorm()), Graph.named("lif1", lif(neuron)))
-    const body = a.pipe(
-      Graph.named("conv1", conv2d({ channels, kernelSize: 3, stride, padding: 1 })),
-      Graph.named("bn2", batchNorm()),
-      Graph.named("lif2", lif(neuron)),
-      Graph.named("conv2", conv2d({ channels, kernelSize: 3, padding: 1 })),
-    )
-    return add(body, reshapes ? a.pipe(Graph.named("shortcut", conv2d({ channels, kernelSize: 1, stride }))) : a)
-  })
-
-/** A block of a normaliser-free ResNet. */
-const normalizerFree = (neuron: LifOptions, channels: number, stride: number, beta: number): Graph.Layer =>
-  Graph.block((x) => {
-    const reshapes = stride !== 1 || x.shape.at(-1) !== channels
-    const convolution = (kernelSize: number, step: number) =>
-      scaledWeightStandardizedConv2d({ channels, kernelSize, stride: step, padding: (kernelSize - 1) / 2 })
-    const a = x.pipe(scale(1 / beta), Graph.named("lif1", lif(neuron)), scale(2.74))
-    const body = a.pipe(
-      Graph.named("conv1", convolution(3, stride)),
-      Graph.named("lif2", lif(neuron)),
-      scale(2.74),
-      Graph.named("conv2", convolution(3, 1)),
-      gain({ parameter: "skipinit_gain" }),
-      scale(0.2),
-    )
-    return add(body, reshapes ? a.pipe(Graph.named("downsample", convolution(1, stride))) : x)
-  })
-
-/** The networks of the golden files. */
-const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Layer>> = {
-  mlp: (neuron) =>
-    Graph.sequential(
-      linear({ features: 16 }),
-      lif(neuron),
-      linear({ features: 16 }),
-      lif(neuron),
-      linear({ features: 4 }),
-    ),
-  conv: (neuron) =>
-    Graph.sequential(
-      conv2d({ channels: 8, kernelSize: 3, padding: 1 }),
-      batchNorm(),
-      lif(neuron),
-      averagePool({ kernelSize: 2 }),
-      conv2d({ channels: 12, kernelSize: 3, stride: 2, padding: 1 }),
-      batchNorm(),
-      lif(neuron),
-      flatten(),
-      linear({ features: 5 }),
-    ),
-  resnet: (neuron) =>
-    Graph.sequential(
-      conv2d({ channels: 6, kernelSize: 3, padding: 1, bias: false }),
-      preActivation(neuron, 6, 1),
-      preActivation(neuron, 9, 2),
-      batchNorm(),
-      lif(neuron),
-      averagePool({ kernelSize: 3 }),
-      flatten(),
-      linear({ features: 3 }),
-    ),
-  nf: (neuron) =>
-    Graph.sequential(
-      scaledWeightStandardizedConv2d({ channels: 6, kernelSize: 3, padding: 1 }),
-      averagePool({ kernelSize: 3, stride: 2, padding: 1 }),
-      normalizerFree(neuron, 6, 1, 1),
-      normalizerFree(neuron, 8, 2, Math.sqrt(1.04)),
-      adaptiveAveragePool({ outputSize: 1 }),
-      flatten(),
-      linear({ features: 3 }),
-    ),
-}
+import * as Drawn from "./drawn.ts"
+import { networks } from "./golden-networks.ts"
 
 /** How far a backend is from a golden file: the largest absolute difference over the largest absolute golden value, by kind. */
 export interface GoldenErrors {
@@ -144,9 +61,113 @@ class Deviation {
   }
 }
 
+/** A golden file with its name, for errors. */
+interface Golden extends TensorFile {
+  readonly file: string
+}
+
+const refuse = ({ file }: Golden, reason: string) => Effect.fail(new CheckpointError({ file, reason }))
+
+const tensor = (golden: Golden, name: string): Effect.Effect<StoredTensor, CheckpointError> => {
+  const found = golden.tensors.get(name)
+  return found ? Effect.succeed(found) : refuse(golden, `it has no tensor ${name}`)
+}
+
+/** The values of images that PyTorch has channels first; all else stays. */
+const fromChannelsFirst = (values: Float32Array, shape: Shape | undefined): Float32Array =>
+  shape?.length === 3 ? imagesFromPyTorch(values, shape as readonly [number, number, number]) : values
+
+/** A sample's shape here. */
+const channelsLast = (sample: Shape): Shape =>
+  sample.length === 3 ? [sample[1]!, sample[2]!, sample[0]!] : sample
+
+/** What a golden file is about. */
+interface Workload {
+  readonly graph: Graph.Graph
+  readonly timeSteps: number
+  readonly batchSize: number
+  /** [T, N, …] */
+  readonly frames: Float32Array
+  readonly labels: Float32Array
+  readonly valuesOf: (parameter: Graph.Parameter) => Effect.Effect<Float32Array, CheckpointError>
+}
+
+const neuronOf = (golden: Golden) => {
+  const { tau, surrogate } = golden.metadata
+  const options = Surrogate.defaults[surrogate as Surrogate.SurrogateName]
+  return options === undefined
+    ? refuse(golden, `its surrogate is ${surrogate}`)
+    : Effect.succeed({ tau: Number(tau), surrogate: options })
+}
+
+/** A small network, with all its values in the file. */
+const stored = (golden: Golden) =>
+  Effect.gen(function* () {
+    const { net = "" } = golden.metadata
+    const network = networks[net]
+    if (network === undefined) return yield* refuse(golden, `no golden file: its network is ${net || "not named"}`)
+    const neuron = yield* neuronOf(golden)
+    const input = yield* tensor(golden, "input")
+    const [timeSteps, batchSize, ...sample] = input.shape as [number, number, ...Array<number>]
+    const shape = channelsLast(sample)
+    const graph = Graph.makeUnsafe(shape, network(neuron))
+    return {
+      graph,
+      timeSteps,
+      batchSize,
+      frames: fromChannelsFirst(input.values, shape),
+      labels: (yield* tensor(golden, "label")).values,
+      valuesOf: (parameter) =>
+        Effect.map(tensor(golden, `param.${parameter.name}`), ({ values }) => fromPyTorch(graph, parameter, values)),
+    } satisfies Workload
+  })
+
+const Count = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThan(0))
+
+/** How a golden file says what is drawn. */
+const DrawnMetadata = Schema.Struct({
+  width: Schema.FiniteFromString,
+  seed: Schema.FiniteFromString,
+  classes: Count,
+  time_steps: Count,
+  batch: Count,
+  /** Channels, height and width. */
+  sample: Schema.fromJsonString(Schema.Tuple([Schema.Int, Schema.Int, Schema.Int])),
+  data: Schema.Literals(["images", "events"]),
+})
+
+/** A model of the zoo, with drawn values. */
+const drawn = (golden: Golden, model: ModelName) =>
+  Effect.gen(function* () {
+    const neuron = yield* neuronOf(golden)
+    const options = yield* Schema.decodeUnknownEffect(DrawnMetadata)(golden.metadata).pipe(
+      Effect.mapError(
+        ({ message }) =>
+          new CheckpointError({ file: golden.file, reason: `its metadata: ${message.replace(/\s*\n\s*/g, " ")}` }),
+      ),
+    )
+    const { seed, classes, time_steps: timeSteps, batch: batchSize, sample, width } = options
+    const shape = channelsLast(sample)
+    const graph = Graph.makeUnsafe(shape, models[model](classes, { width, neuron }))
+    const batch = { seed, update: 0, batchSize, classes, shape: sample }
+    const frames = Float32Array.from(
+      options.data === "events"
+        ? Drawn.events(batch, timeSteps)
+        : Array.from({ length: timeSteps }, () => [...Drawn.images(batch)]).flat(),
+    )
+    return {
+      graph,
+      timeSteps,
+      batchSize,
+      frames: fromChannelsFirst(frames, shape),
+      labels: Drawn.labels(batch),
+      valuesOf: (parameter) => Effect.succeed(Drawn.parameter(seed, graph, parameter)),
+    } satisfies Workload
+  })
+
 /** Runs the batch of a golden file on a backend and compares. */
 export const verify = (
-  golden: TensorFile,
+  { tensors, metadata }: TensorFile,
   file: string,
 ): Effect.Effect<
   GoldenErrors,
@@ -154,34 +175,20 @@ export const verify = (
   Backend | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { net = "", tau, surrogate, route, loss_lambda: mix } = golden.metadata
-    const fail = (reason: string) => new CheckpointError({ file, reason })
-    const tensor = (name: string): Effect.Effect<StoredTensor, CheckpointError> => {
-      const found = golden.tensors.get(name)
-      return found ? Effect.succeed(found) : Effect.fail(fail(`it has no tensor ${name}`))
-    }
-    const network = networks[net]
-    if (network === undefined) return yield* fail(`no golden file: its network is ${net || "not named"}`)
-    const surrogateOptions = Surrogate.defaults[surrogate as Surrogate.SurrogateName]
-    if (surrogateOptions === undefined) return yield* fail(`its surrogate is ${surrogate}`)
+    const golden: Golden = { tensors, metadata, file }
+    const { net, route, loss_lambda: mix } = metadata
+    const model = modelNames.find((name) => name === net && networks[name] === undefined)
+    const workload: Workload = yield* model === undefined ? stored(golden) : drawn(golden, model)
+    const { graph, timeSteps, batchSize } = workload
+    const { values: steps } = yield* tensor(golden, "steps")
+    const { values: out } = yield* tensor(golden, "out")
 
-    const input = yield* tensor("input")
-    const label = yield* tensor("label")
-    const { values: steps } = yield* tensor("steps")
-    const { values: out } = yield* tensor("out")
-    const [timeSteps, batchSize, ...sample] = input.shape as [number, number, ...Array<number>]
-    const [channels, height, width] = sample
-    const shape = sample.length === 3 ? [height!, width!, channels!] : sample
-    const graph = Graph.makeUnsafe(shape, network({ tau: Number(tau), surrogate: surrogateOptions }))
-    const images = (values: Float32Array, image: ReadonlyArray<number> | undefined) =>
-      image?.length === 3 ? imagesFromPyTorch(values, image as unknown as readonly [number, number, number]) : values
-
-    const drawn = custom(
+    const chosen = custom(
       "golden",
       () => steps.length,
       () => Effect.succeed([...steps]),
     )
-    const policy = (route === "bptt" ? Policy.bptt : Policy.sltt).pipe(Policy.trainOn(drawn))
+    const policy = (route === "bptt" ? Policy.bptt : Policy.sltt).pipe(Policy.trainOn(chosen))
     const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
     const program = yield* compile(graph, policy, {
       batchSize,
@@ -193,43 +200,53 @@ export const verify = (
     })
     const backend = yield* Backend
     const executable = yield* backend.prepare(program)
-    for (const parameter of graph.parameters) {
-      const { values } = yield* tensor(`param.${parameter.name}`)
-      yield* executable.write(bufferNames.parameter(parameter.name), fromPyTorch(graph, parameter, values))
-    }
-    yield* executable.write(bufferNames.labels, label.values)
-    const frames = images(input.values, shape)
+    for (const parameter of graph.parameters)
+      yield* executable.write(bufferNames.parameter(parameter.name), yield* workload.valuesOf(parameter))
+    yield* executable.write(bufferNames.labels, workload.labels)
+
+    /** Spikes of the i-th layer at step t that are not the golden ones: one by one, or in number. */
+    const mismatches = (i: number, name: string, t: number, spikes: Float32Array) =>
+      Effect.gen(function* () {
+        if (model !== undefined) {
+          const { values: counts } = yield* tensor(golden, "counts")
+          return Math.abs(spikes.reduce((sum, spike) => sum + spike, 0) - counts[i * timeSteps + t]!)
+        }
+        const { values } = yield* tensor(golden, `spikes.${i}`)
+        const at = values.subarray(t * spikes.length, (t + 1) * spikes.length)
+        const theirs = fromChannelsFirst(at, graph.types.get(name)?.shape)
+        return spikes.filter((spike, k) => spike !== theirs[k]).length
+      })
 
     const outDeviation = new Deviation()
     let spikesMismatched = 0
     for (const call of schedule(program, [...steps])) {
       if (call.segment === "update") continue
-      yield* executable.run([call], frames)
-      if (call.segment !== "train" && call.segment !== "keep" && call.segment !== "forward") continue
+      yield* executable.run([call], workload.frames)
+      if (!forwardSegments.has(call.segment)) continue
       const read = yield* executable.read(bufferNames.value(graph.output), call.t)
       outDeviation.add(out.subarray(call.t * read.length, (call.t + 1) * read.length), read)
       for (const [i, name] of neurons.entries()) {
         const spikes = yield* executable.read(bufferNames.value(name), call.t)
-        const stored = yield* tensor(`spikes.${i}`)
-        const theirs = images(
-          stored.values.subarray(call.t * spikes.length, (call.t + 1) * spikes.length),
-          graph.types.get(name)?.shape,
-        )
-        for (let k = 0; k < spikes.length; k++) if (spikes[k] !== theirs[k]) spikesMismatched++
+        spikesMismatched += yield* mismatches(i, name, call.t, spikes)
       }
     }
     const gradients = new Deviation()
+    const summaries = new Deviation()
     const statistics = new Deviation()
     for (const parameter of graph.parameters) {
       const { role, name } = parameter
-      const theirs = yield* tensor(`${role === "weight" ? "grad" : "after"}.${name}`)
+      const { values: theirs } = yield* tensor(golden, `${role === "weight" ? "grad" : "after"}.${name}`)
       const buffer = role === "weight" ? bufferNames.gradient(name) : bufferNames.parameter(name)
-      const ours = yield* executable.read(buffer)
-      ;(role === "weight" ? gradients : statistics).add(fromPyTorch(graph, parameter, theirs.values), ours)
+      const ours = toPyTorch(graph, parameter, yield* executable.read(buffer))
+      ;(role === "weight" ? gradients : statistics).add(theirs, Drawn.sample(ours, theirs.length))
+      if (model !== undefined && role === "weight") {
+        const { values: summary } = yield* tensor(golden, `summary.${name}`)
+        summaries.add(summary, Drawn.summary(Number(metadata.seed), name, ours))
+      }
     }
     return {
       out: outDeviation.relative,
-      gradients: gradients.relative,
+      gradients: Math.max(gradients.relative, summaries.relative),
       statistics: statistics.relative,
       spikesMismatched,
     }

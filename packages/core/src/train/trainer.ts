@@ -19,7 +19,7 @@ import type { StoredTensor } from "../interop/safetensors.ts"
 import { hyperparameters } from "../optimizers/index.ts"
 import { draw, type Policy } from "../policies/policy.ts"
 import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
-import { bufferNames, type Program, schedule } from "../program/program.ts"
+import { bufferNames, type Call, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
 import { equals, format } from "../shape.ts"
 import { initialize } from "./initialize.ts"
@@ -42,6 +42,9 @@ export interface BatchResult {
   readonly firingRates: ReadonlyArray<number>
 }
 
+/** Gradients of a batch, by parameter. */
+export type Gradients = ReadonlyMap<string, Float32Array>
+
 /** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
 export type Tensors = ReadonlyMap<string, StoredTensor>
 
@@ -54,6 +57,14 @@ export interface Trainer {
     batch: Batch,
     options: { readonly update: number; readonly learningRate: number },
   ) => Effect.Effect<BatchResult, BackendError | PolicyError | NonFiniteLossError>
+  /**
+   * What one batch gives before its update: the weights stay as they are, running statistics move. Random draws are those of
+   * `step` at the same update.
+   */
+  readonly differentiate: (
+    batch: Batch,
+    options: { readonly update: number },
+  ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, BackendError | PolicyError>
   /** A copy of all that training changes. */
   readonly save: Effect.Effect<Tensors, BackendError>
   /** Puts saved tensors back; all of them must be there, with the right shapes. */
@@ -78,20 +89,30 @@ export const make = (
     const optimizer = options.optimizer
     const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
 
-    const step: Trainer["step"] = (batch, { update, learningRate }) =>
+    /** Runs one batch, with or without its update. */
+    const runUpdate = (batch: Batch, update: number, whole: boolean) =>
       Effect.gen(function* () {
         const key = Key.fold(options.key, "update", update)
         const trained = yield* draw(policy, program.timeSteps).pipe(
           Effect.provideService(Random.Random, Key.generator(Key.fold(key, "steps"))),
         )
-        yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
         const writeKeys = Effect.fnUntraced(function* (part: number) {
           for (const name of keyed) {
             const { hi, lo } = Key.fold(key, name, part)
             yield* executable.write(name, Uint32Array.of(hi, lo))
           }
         })
-        const result = yield* runBatch(executable, batch, trained, writeKeys)
+        const callsOf = (part: number) => {
+          const calls = schedule(program, trained, part)
+          return whole ? calls : calls.filter(({ segment }) => segment !== "update")
+        }
+        return yield* runBatch(executable, batch, callsOf, writeKeys)
+      })
+
+    const step: Trainer["step"] = (batch, { update, learningRate }) =>
+      Effect.gen(function* () {
+        yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
+        const result = yield* runUpdate(batch, update, true)
         if (!Number.isFinite(result.loss))
           return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
         return result
@@ -102,6 +123,15 @@ export const make = (
       program,
       executable,
       step,
+      differentiate: (batch, { update }) =>
+        Effect.gen(function* () {
+          const result = yield* runUpdate(batch, update, false)
+          const gradients = new Map<string, Float32Array>()
+          for (const { name, role } of graph.parameters)
+            if (role === "weight" && program.buffers.some((buffer) => buffer.name === bufferNames.gradient(name)))
+              gradients.set(name, yield* executable.read(bufferNames.gradient(name)))
+          return { ...result, gradients }
+        }),
       save: Effect.gen(function* () {
         const tensors = new Map<string, StoredTensor>()
         for (const { name, shape } of kept) tensors.set(name, { shape, values: yield* executable.read(name) })
@@ -140,7 +170,7 @@ export const makePredictor = (
     return {
       program,
       executable,
-      predict: (inputs) => runBatch(executable, { inputs }, []),
+      predict: (inputs) => runBatch(executable, { inputs }, (part) => schedule(program, [], part)),
       load: (tensors) =>
         Effect.gen(function* () {
           for (const { name, shape } of graph.parameters) yield* checkShape(tensors, bufferNames.parameter(name), shape)
@@ -157,7 +187,7 @@ export const makePredictor = (
 const runBatch = (
   executable: Executable,
   batch: { readonly inputs: Float32Array; readonly labels?: Float32Array },
-  trained: ReadonlyArray<number>,
+  callsOf: (part: number) => ReadonlyArray<Call>,
   before: (part: number) => Effect.Effect<void, BackendError> = () => Effect.void,
 ): Effect.Effect<BatchResult, BackendError> =>
   Effect.gen(function* () {
@@ -171,7 +201,7 @@ const runBatch = (
       if (labels) yield* executable.write(bufferNames.labels, labels)
       const frames = program.encoding === "frames" ? inputs : undefined
       if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
-      yield* executable.run(schedule(program, trained, part), frames)
+      yield* executable.run(callsOf(part), frames)
       outputs.push(yield* executable.read(bufferNames.outputs))
       metrics = yield* executable.read(bufferNames.metrics)
       if (!Number.isFinite(metrics[0])) break

@@ -42,12 +42,18 @@ test("what slttK adds for each of its K steps is the same, and bptt's backward c
   expect(cheaper).toBeGreaterThan(60)
 }, 60_000)
 
-test("the forward cost is the same for every policy", () => {
+test("the forward cost is the same for every policy, and with checkpoints at most twice that", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
-      const policy = Arbitrary.policyOf(choice, workload.timeSteps)
-      const { forward } = costOf(workload, policy, workload.timeSteps)
-      expect(forward).toEqual(costOf(workload, Policy.bptt, workload.timeSteps).forward)
+      const { timeSteps } = workload
+      const forward = (policy: Policy.Policy) => costOf(workload, policy, timeSteps).forward
+      const once = forward(Policy.bptt)
+      expect(forward(Arbitrary.policyOf({ ...choice, checkpoint: 0 }, timeSteps))).toEqual(once)
+      const more = forward(Arbitrary.policyOf(choice, timeSteps))
+      for (const operations of ["multiplications", "additions", "spikeOperations"] as const) {
+        expect(more[operations]).toBeGreaterThanOrEqual(once[operations])
+        expect(more[operations]).toBeLessThanOrEqual(2 * once[operations])
+      }
     }),
     runs(100),
   )

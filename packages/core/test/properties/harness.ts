@@ -101,6 +101,7 @@ export const onTape = (workload: Arbitrary.Workload, policy: Policy.Policy, sett
     keyOf: (node) => Arbitrary.keyOf(node, workload),
     detached: policy.detached,
     window: policy.window,
+    trace: policy.trace,
     trained: settings.steps ?? drawn(policy, workload),
   })
 }

@@ -116,7 +116,7 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
     run: (calls, frames) =>
       attempt(() => {
         for (const { segment, t } of calls) {
-          if (frames && (segment === "forward" || segment === "train" || segment === "keep")) {
+          if (frames && Program.forwardSegments.has(segment)) {
             const { shape, store } = find(Program.bufferNames.input, t)
             store(frames.subarray(t * Shape.size(shape), (t + 1) * Shape.size(shape)))
           }

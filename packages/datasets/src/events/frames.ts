@@ -3,8 +3,9 @@
  *
  * A frame is [height, width, 2], channels last, float32: channel 0 counts the OFF events of a pixel, channel 1 its ON
  * events. `out[offset + step · stride + (y · width + x) · 2 + polarity]` holds one count, so that the frames of a
- * sample can be written straight into a batch of [T, N, height, width, 2] (stride = N · height · width · 2). The
- * functions add to what `out` holds: give them zeros.
+ * sample can be written straight into a batch of [T, N, height, width, 2] (stride = N · height · width · 2). Where
+ * events have no polarity to tell apart, a frame is [height, width, 1]. The functions add to what `out` holds: give
+ * them zeros.
  */
 import type { Events } from "./events.ts"
 
@@ -13,6 +14,8 @@ export interface FrameTarget {
   readonly out: Float32Array
   readonly offset: number
   readonly stride: number
+  /** 2 (default): OFF and ON; 1: all events alike. */
+  readonly channels?: 1 | 2
 }
 
 /** A target for the frames of one sample alone: [timeSteps, height, width, 2]. */
@@ -23,7 +26,8 @@ export const frameTarget = (events: Events, timeSteps: number): FrameTarget => {
 
 const add = (events: Events, index: number, step: number, target: FrameTarget): void => {
   const pixel = (events.y[index] as number) * events.width + (events.x[index] as number)
-  const at = target.offset + step * target.stride + pixel * 2 + (events.p[index] as number)
+  const place = target.channels === 1 ? pixel : pixel * 2 + (events.p[index] as number)
+  const at = target.offset + step * target.stride + place
   target.out[at] = (target.out[at] as number) + 1
 }
 

@@ -3,9 +3,11 @@ import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
 import type { Split } from "../dataset.ts"
 import { type DatasetError, InvalidOption } from "../errors.ts"
+import type { Image } from "../images/image.ts"
+import { resize } from "../images/resize.ts"
 import type { Transform } from "../transform.ts"
 import type { Events } from "./events.ts"
-import { framesByCount, framesByDuration, type Window } from "./frames.ts"
+import { type FrameTarget, framesByCount, framesByDuration, type Window } from "./frames.ts"
 
 /** How events are cut into frames: equal numbers of events, or equal durations. */
 export type Framing = "count" | "duration"
@@ -15,49 +17,93 @@ export interface EventSplitOptions {
   readonly size: number
   readonly label: (index: number) => number
   readonly load: (index: number) => Effect.Effect<Events, DatasetError>
-  /** Size of the frames; what `load` and `transform` give must have it. */
+  /** Size of the sensor; what `load` and `transform` give must have it. */
   readonly width: number
   readonly height: number
+  /** 2 (default): frames count OFF and ON events apart; 1: all alike. */
+  readonly channels?: 1 | 2
   readonly timeSteps: number
   readonly framing: Framing
   /** The time that equal durations divide; without it, from the first event of a recording to its last. */
   readonly window?: Window
-  /** Random changes, made only where a key is given. */
+  /** Brings the frames to so many pixels in height and width, by `resize`: the sensor's size unless told. */
+  readonly side?: number
+  /** Random changes of the events, made only where a key is given. */
   readonly transform?: Transform<Events> | undefined
+  /** Random changes of the frames, after `side`, all frames of a sample alike; made only where a key is given. */
+  readonly augment?: Transform<Image> | undefined
 }
+
+/** What is wrong where a batch has room for another number of time steps than the data set was opened for. */
+export const lengthProblem = (length: number, stride: number, timeSteps: number): InvalidOption | undefined =>
+  length === timeSteps * stride
+    ? undefined
+    : new InvalidOption({
+        option: "timeSteps",
+        value: length / stride,
+        problem: `the data set was opened for ${timeSteps} time steps`,
+      })
 
 /** How many recordings of a batch are loaded at once, where loading means reading a file. */
 const concurrency = 8
 
 /**
- * The recordings as a `Split` of frames [timeSteps, N, height, width, 2] of event counts, channel 0 OFF, channel 1 ON.
+ * The recordings as a `Split` of frames [timeSteps, N, height, width, channels] of event counts, channel 0 OFF,
+ * channel 1 ON.
  *
  * Writing fails with `InvalidOption` where the batch is for another number of time steps, or where a transform has
  * changed the size of the sensor.
  */
 export const eventSplit = (options: EventSplitOptions): Split => {
-  const { size, label, load, width, height, timeSteps, framing, window, transform } = options
-  const frame = width * height * 2
+  const {
+    size,
+    label,
+    load,
+    width,
+    height,
+    channels = 2,
+    timeSteps,
+    framing,
+    window,
+    side,
+    transform,
+    augment,
+  } = options
+  const sensor = width * height * channels
+  const resized = side !== undefined && (side !== width || side !== height)
+  const frame = resized ? side * side * channels : sensor
+
+  const count = (events: Events, target: FrameTarget) =>
+    framing === "count" ? framesByCount(events, timeSteps, target) : framesByDuration(events, timeSteps, target, window)
+
+  const write = (events: Events, key: Key.Key | undefined, target: FrameTarget) => {
+    if (!resized && (augment === undefined || key === undefined)) return count(events, target)
+    const out = new Float32Array(timeSteps * sensor)
+    count(events, { out, offset: 0, stride: sensor, channels })
+    for (let step = 0; step < timeSteps; step++) {
+      let image: Image = { height, width, channels, data: out.subarray(step * sensor, (step + 1) * sensor) }
+      if (resized) image = resize(image, side, side)
+      if (augment !== undefined && key !== undefined) image = augment(image, Key.fold(key, "frames"))
+      target.out.set(image.data, target.offset + step * target.stride)
+    }
+  }
+
   return {
     size,
     label,
-    write: (samples, key, out) => {
+    write: (samples, keys, out) => {
       const stride = samples.length * frame
-      if (out.length !== timeSteps * stride) {
-        const value = out.length / stride
-        const problem = `the data set was opened for ${timeSteps} time steps`
-        return Effect.fail(new InvalidOption({ option: "timeSteps", value, problem }))
-      }
+      const problem = lengthProblem(out.length, stride, timeSteps)
+      if (problem !== undefined) return Effect.fail(problem)
       const writeOne = (sample: number, i: number) =>
         Effect.flatMap(load(sample), (recorded) => {
-          const events = transform !== undefined && key !== undefined ? transform(recorded, Key.fold(key, i)) : recorded
+          const key = keys?.[i]
+          const events = transform !== undefined && key !== undefined ? transform(recorded, key) : recorded
           if (events.width !== width || events.height !== height) {
             const problem = `gives events of ${events.width}×${events.height} pixels for frames of ${width}×${height}`
             return Effect.fail(new InvalidOption({ option: "transform", value: `on sample ${sample}`, problem }))
           }
-          const target = { out, offset: i * frame, stride }
-          if (framing === "count") framesByCount(events, timeSteps, target)
-          else framesByDuration(events, timeSteps, target, window)
+          write(events, key, { out, offset: i * frame, stride, channels })
           return Effect.void
         })
       return Effect.forEach(Array.from(samples), writeOne, { concurrency, discard: true })

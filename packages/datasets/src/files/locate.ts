@@ -7,7 +7,7 @@
  */
 import { Config, Effect, FileSystem, Option, Path } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import { type DatasetError, FileFailed, MissingFile } from "../errors.ts"
+import { type DatasetError, FileFailed, MalformedFile, MissingFile } from "../errors.ts"
 import { type Checksum, download, type Progress } from "./download.ts"
 
 /** Where to look, and whether to fetch. */
@@ -103,4 +103,23 @@ export const listMatching = Effect.fnUntraced(function* (directory: string, patt
 export const readBytes = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   return yield* Effect.mapError(fs.readFile(file), FileFailed.at(file))
+})
+
+/** The bytes [from, to) of a file. */
+export const readPart = Effect.fnUntraced(function* (file: string, from: number, to: number) {
+  const fs = yield* FileSystem.FileSystem
+  const part = new Uint8Array(to - from)
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const handle = yield* fs.open(file)
+      yield* handle.seek(BigInt(from), "start")
+      for (let at = 0; at < part.length; ) {
+        const read = yield* handle.read(part.subarray(at))
+        // Cut off since its packets were found.
+        if (read === 0) return yield* new MalformedFile({ file, offset: from + at, problem: "it ends here by now" })
+        at += read
+      }
+    }),
+  ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(FileFailed.at(file)(error))))
+  return part
 })

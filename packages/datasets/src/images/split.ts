@@ -1,9 +1,9 @@
 /** A split of images held in memory as bytes and scaled when a batch asks for them. */
-import * as Key from "@spikeroute/core/random"
+import type * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
 import type { Split } from "../dataset.ts"
 import type { Transform } from "../transform.ts"
-import type { Image } from "./transforms.ts"
+import type { Image } from "./image.ts"
 
 /** Images of one size with their classes, as the image formats are read into. */
 export interface LabelledImages {
@@ -35,13 +35,13 @@ export interface ImageSplitOptions {
   /** The pixel byte that stands for 1: 255 for most, 16 for optdigits. */
   readonly white: number
   /** Random changes, made only where a key is given. */
-  readonly augment?: Transform<Image>
+  readonly augment?: Transform<Image> | undefined
   /** Made always, after `augment`. */
   readonly normalize?: Transform<Image>
 }
 
-// A transform that ignores its key still wants one.
-const unused: Key.Key = { hi: 0, lo: 0 }
+/** For a transform that ignores its key and still wants one. */
+export const unusedKey: Key.Key = { hi: 0, lo: 0 }
 
 /** The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`. */
 export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): Split => {
@@ -51,15 +51,16 @@ export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): 
   return {
     size: images.labels.length,
     label: (index) => images.labels[index] as number,
-    write: (samples, key, out) =>
+    write: (samples, keys, out) =>
       Effect.sync(() => {
         for (let i = 0; i < samples.length; i++) {
           const start = (samples[i] as number) * length
           const data = out.subarray(i * length, (i + 1) * length)
           for (let k = 0; k < length; k++) data[k] = (images.pixels[start + k] as number) / white
           let image: Image = { height, width, channels, data }
-          if (augment !== undefined && key !== undefined) image = augment(image, Key.fold(key, i))
-          if (normalize !== undefined) image = normalize(image, unused)
+          const key = keys?.[i]
+          if (augment !== undefined && key !== undefined) image = augment(image, key)
+          if (normalize !== undefined) image = normalize(image, unusedKey)
           if (image.data !== data) data.set(image.data)
         }
       }),

@@ -5,14 +5,10 @@
  */
 import * as Key from "@spikeroute/core/random"
 import type { Transform } from "../transform.ts"
+import type { Image } from "./image.ts"
+import { type Box, resize } from "./resize.ts"
 
-/** An image, [height, width, channels], channels last. */
-export interface Image {
-  readonly height: number
-  readonly width: number
-  readonly channels: number
-  readonly data: Float32Array
-}
+export type { Image }
 
 /** torchvision's `RandomCrop(size, padding)` with the image's own size: pads with zeros, then cuts at random. */
 export const randomCrop =
@@ -99,6 +95,97 @@ export const normalize =
     for (let i = 0; i < data.length; i++) {
       const c = i % channels
       data[i] = ((image.data[i] as number) - (mean[c] as number)) / (std[c] as number)
+    }
+    return { ...image, data }
+  }
+
+const crop = ({ width: columns, channels, data }: Image, { top, left, height, width }: Box): Image => {
+  const cut = new Float32Array(height * width * channels)
+  for (let y = 0; y < height; y++) {
+    const source = ((top + y) * columns + left) * channels
+    cut.set(data.subarray(source, source + width * channels), y * width * channels)
+  }
+  return { height, width, channels, data: cut }
+}
+
+/** What `randomResizedCrop` draws from. */
+export interface ResizedCropOptions {
+  /** Least and greatest part of the area. */
+  readonly scale?: readonly [number, number]
+  /** Least and greatest width ⁄ height. */
+  readonly ratio?: readonly [number, number]
+}
+
+/**
+ * torchvision's `RandomResizedCrop(size)`: a part of random area and shape, brought to `size` × `size` pixels. A part
+ * that does not fit is drawn anew, ten times at most; then it is the middle, cut to the nearest shape allowed.
+ */
+export const randomResizedCrop =
+  (size: number, { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: ResizedCropOptions = {}): Transform<Image> =>
+  (image, key) => {
+    const { height, width } = image
+    const random = Key.generator(key)
+    const between = (low: number, high: number) => low + (high - low) * random.nextDoubleUnsafe()
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const area = between(...scale) * height * width
+      const aspect = Math.exp(between(Math.log(ratio[0]), Math.log(ratio[1])))
+      const columns = Math.round(Math.sqrt(area * aspect))
+      const rows = Math.round(Math.sqrt(area / aspect))
+      if (columns < 1 || rows < 1 || columns > width || rows > height) continue
+      const top = Math.floor(between(0, height - rows + 1))
+      const left = Math.floor(between(0, width - columns + 1))
+      return resize(crop(image, { top, left, height: rows, width: columns }), size, size)
+    }
+    const columns = Math.min(width, Math.round(height * ratio[1]))
+    const rows = Math.min(height, Math.round(width / ratio[0]))
+    const top = Math.floor((height - rows) / 2)
+    const left = Math.floor((width - columns) / 2)
+    return resize(crop(image, { top, left, height: rows, width: columns }), size, size)
+  }
+
+/**
+ * torchvision's `Resize(⌊size·256 ⁄ 224⌋)` and `CenterCrop(size)`: the shorter side is brought to 8 ⁄ 7 of `size`, and the
+ * middle `size` × `size` pixels are cut out. An image of that size is left as it is.
+ */
+export const centerResizedCrop =
+  (size: number): Transform<Image> =>
+  (image) => {
+    const { height, width } = image
+    if (height === size && width === size) return image
+    const shorter = Math.floor((size * 256) / 224)
+    const scale = shorter / Math.min(height, width)
+    const rows = height <= width ? shorter : Math.floor(height * scale)
+    const columns = width <= height ? shorter : Math.floor(width * scale)
+    // The middle of the whole resized image, of which only that part is computed.
+    const top = Math.round((rows - size) / 2)
+    const left = Math.round((columns - size) / 2)
+    const perRow = height / rows
+    const perColumn = width / columns
+    return resize(image, size, size, {
+      top: top * perRow,
+      left: left * perColumn,
+      height: size * perRow,
+      width: size * perColumn,
+    })
+  }
+
+/** Moves the image by up to `shift` pixels each way; what leaves on one side comes in on the other. */
+export const randomRoll =
+  (shift: number): Transform<Image> =>
+  (image, key) => {
+    const { height, width, channels } = image
+    const random = Key.generator(key)
+    const draw = () => Math.floor(random.nextDoubleUnsafe() * (2 * shift + 1)) - shift
+    const down = draw()
+    const right = draw()
+    const data = new Float32Array(image.data.length)
+    const line = width * channels
+    const cut = ((((width - right) % width) + width) % width) * channels
+    for (let y = 0; y < height; y++) {
+      const source = image.data.subarray(y * line, (y + 1) * line)
+      const target = ((((y + down) % height) + height) % height) * line
+      data.set(source.subarray(cut), target)
+      data.set(source.subarray(0, cut), target + line - cut)
     }
     return { ...image, data }
   }

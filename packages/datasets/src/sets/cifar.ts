@@ -1,12 +1,12 @@
 /** CIFAR-10 and CIFAR-100 share everything but names and figures. */
 import { Array as Arr, Effect, Path } from "effect"
+import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
 import { advice, listMatching, obtain, type RemoteFile, readBytes, searched } from "../files/locate.ts"
-import { untar } from "../files/untar.ts"
+import { untar } from "../files/unpack.ts"
 import { type CifarLayout, parseCifar } from "../formats/cifar.ts"
 import { concatenate, imageSplit } from "../images/split.ts"
-import { cutout, normalize, randomCrop, randomHorizontalFlip } from "../images/transforms.ts"
-import { compose } from "../transform.ts"
+import { normalize } from "../images/transforms.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
 /** What tells the two apart. */
@@ -33,9 +33,14 @@ const withoutParts = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
   return files.filter((file, i) => files.findIndex((other) => whole(other) === whole(file)) === i)
 }
 
+const side = 32
+
+/** As in SLTT's CIFAR experiments. */
+const usualAugment = ["crop", "cutout", "flip"] as const
+
 /**
- * The data set: static images [32, 32, 3], normalised for each channel. Training images are augmented as in SLTT's
- * CIFAR experiments: random crop with padding 4, cutout, horizontal flip.
+ * The data set: static images [32, 32, 3], normalised for each channel. Training images are augmented by "crop",
+ * "cutout" and "flip", unless told otherwise.
  */
 export const cifarSource = (source: CifarSource): Source => {
   const { name, description, classNames, labelBytes, folder, stems, archive } = source
@@ -70,16 +75,17 @@ export const cifarSource = (source: CifarSource): Source => {
     return concatenate(parts)
   })
 
-  const sample = { shape: [32, 32, 3], classes: classNames.length, classNames, encoding: "static" } as const
+  const sample = { shape: [side, side, 3], classes: classNames.length, classNames, encoding: "static" } as const
 
   return {
     description,
     sample,
+    augment: usualAugment,
     open: Effect.fnUntraced(function* (options: OpenOptions) {
       const train = yield* read(stems.train, options)
       const test = yield* read(stems.test, options)
       const normalised = { white: 255, normalize: normalize(source.mean, source.std) }
-      const augment = compose(randomCrop(4), cutout(), randomHorizontalFlip())
+      const augment = augmentation(options.augment ?? usualAugment, side)
       return {
         name,
         ...sample,

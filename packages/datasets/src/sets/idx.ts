@@ -1,5 +1,6 @@
 /** Data sets of four gzipped IDX files: MNIST and those made after its pattern. */
 import { Effect } from "effect"
+import { augmentation } from "../augmentations.ts"
 import { MalformedFile } from "../errors.ts"
 import { obtain, readBytes } from "../files/locate.ts"
 import { gunzip, isGzip } from "../formats/bytes.ts"
@@ -22,10 +23,12 @@ export interface IdxSource {
   }
 }
 
-/** The data set: static images [28, 28, 1] in [0, 1], not normalised, not augmented. */
+const side = 28
+
+/** The data set: static images [28, 28, 1] in [0, 1], not normalised; not augmented unless told. */
 export const idxSource = (source: IdxSource): Source => {
   const { name, description, classNames, base, md5 } = source
-  const sample = { shape: [28, 28, 1], classes: classNames.length, classNames, encoding: "static" } as const
+  const sample = { shape: [side, side, 1], classes: classNames.length, classNames, encoding: "static" } as const
 
   const read = Effect.fnUntraced(function* (stem: keyof IdxSource["md5"], options: OpenOptions) {
     const checksum = { algorithm: "md5", hex: md5[stem] } as const
@@ -51,13 +54,14 @@ export const idxSource = (source: IdxSource): Source => {
   return {
     description,
     sample,
+    augment: [],
     open: Effect.fnUntraced(function* (options: OpenOptions) {
       const train = yield* split("train", options)
       const test = yield* split("t10k", options)
       return {
         name,
         ...sample,
-        train: imageSplit(train, { white: 255 }),
+        train: imageSplit(train, { white: 255, augment: augmentation(options.augment ?? [], side) }),
         test: imageSplit(test, { white: 255 }),
       }
     }),

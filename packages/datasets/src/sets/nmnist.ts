@@ -6,6 +6,7 @@
  * page, so that it is not downloaded here.
  */
 import { Effect, FileSystem, Path } from "effect"
+import { augmentation } from "../augmentations.ts"
 import { FileFailed, MissingFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
 import { listMatching, searched } from "../files/locate.ts"
@@ -53,7 +54,10 @@ const openSplit = Effect.fnUntraced(function* (split: "Train" | "Test", options:
     height: side,
     timeSteps: options.timeSteps,
     framing: options.framing ?? "count",
-    transform: split === "Train" ? options.eventTransform : undefined,
+    ...(split === "Train" && {
+      transform: options.eventTransform,
+      augment: augmentation(options.augment ?? [], side),
+    }),
   })
 })
 
@@ -68,6 +72,7 @@ const sample = {
 export const nmnist: Source = {
   description: "handwritten digits seen by an event camera, 34×34, 60,000 + 10,000",
   sample,
+  augment: [],
   open: Effect.fnUntraced(function* (options: OpenOptions) {
     const train = yield* openSplit("Train", options)
     const test = yield* openSplit("Test", options)

@@ -5,6 +5,7 @@
  * that file lies beside, its digits follow those of the .tra.
  */
 import { Effect, Path } from "effect"
+import { augmentation } from "../augmentations.ts"
 import { find, obtain, readBytes } from "../files/locate.ts"
 import { parseOptdigits } from "../formats/optdigits.ts"
 import { concatenate, imageSplit } from "../images/split.ts"
@@ -21,8 +22,10 @@ const read = Effect.fnUntraced(function* (file: string) {
   return yield* Effect.fromResult(parseOptdigits(file, text))
 })
 
+const side = 8
+
 const sample = {
-  shape: [8, 8, 1],
+  shape: [side, side, 1],
   classes: 10,
   classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
   encoding: "static",
@@ -32,6 +35,7 @@ const sample = {
 export const optdigits: Source = {
   description: "handwritten digits, 8×8, 3,823 + 1,797",
   sample,
+  augment: [],
   open: Effect.fnUntraced(function* (options: OpenOptions) {
     const path = yield* Path.Path
     const tra = yield* locate("optdigits.tra", options)
@@ -41,7 +45,7 @@ export const optdigits: Source = {
     return {
       name,
       ...sample,
-      train: imageSplit(concatenate(train), { white: 16 }),
+      train: imageSplit(concatenate(train), { white: 16, augment: augmentation(options.augment ?? [], side) }),
       test: imageSplit(test, { white: 16 }),
     }
   }),

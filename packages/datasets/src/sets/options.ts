@@ -1,5 +1,6 @@
 /** What every data set is opened with. */
 import type { Effect } from "effect"
+import type { AugmentationName } from "../augmentations.ts"
 import type { Dataset, Sample } from "../dataset.ts"
 import type { DatasetError } from "../errors.ts"
 import type { Events } from "../events/events.ts"
@@ -17,13 +18,23 @@ export interface OpenOptions extends LocateOptions {
   readonly framing?: Framing | undefined
   /** Augmentation of the training events, where a batch has a key. */
   readonly eventTransform?: Transform<Events> | undefined
+  /** Augmentation of the training images or frames, in this order, where a batch has a key. The data set decides unless told. */
+  readonly augment?: ReadonlyArray<AugmentationName> | undefined
+  /** Width and height that samples are brought to, for data sets that have a `size`. The data set decides unless told. */
+  readonly size?: number | undefined
 }
 
 /** A data set that can be opened. */
 export interface Source {
   /** One line for a list of data sets. */
   readonly description: string
-  /** What a sample is, known before any file is read. */
+  /** What a sample is, known before any file is read, at the usual size. */
   readonly sample: Sample
+  /** Where people may choose another width and height: the greatest, if there is one. */
+  readonly size?: { readonly greatest: number }
+  /** The augmentations of training samples, unless told otherwise; "never" where a sample is no image. */
+  readonly augment: ReadonlyArray<AugmentationName> | "never"
+  /** Making a sample costs so much that workers pay: see `openInWorkers`. */
+  readonly costly?: boolean
   readonly open: (options: OpenOptions) => Effect.Effect<Dataset, DatasetError, FileServices>
 }

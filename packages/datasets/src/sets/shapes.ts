@@ -18,6 +18,7 @@
  */
 import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
+import { type AugmentationName, augmentation } from "../augmentations.ts"
 import { record } from "../camera/camera.ts"
 import * as Scene from "../camera/scene.ts"
 import type { Dataset, Sample } from "../dataset.ts"
@@ -59,6 +60,7 @@ export interface ShapesOptions {
   readonly test?: number
   readonly framing?: Framing | undefined
   readonly eventTransform?: Transform<Events> | undefined
+  readonly augment?: ReadonlyArray<AugmentationName> | undefined
 }
 
 /**
@@ -110,6 +112,7 @@ export const makeShapes = (options: ShapesOptions): Dataset => {
     test = 500,
     framing = "duration",
     eventTransform,
+    augment = [],
   } = options
   const split = (name: "train" | "test", size: number) => {
     const kept = new Array<Events | undefined>(size).fill(undefined)
@@ -128,7 +131,7 @@ export const makeShapes = (options: ShapesOptions): Dataset => {
       timeSteps,
       framing,
       window: { start: 0, duration },
-      transform: name === "train" ? eventTransform : undefined,
+      ...(name === "train" && { transform: eventTransform, augment: augmentation(augment, side) }),
     })
   }
   return {
@@ -143,6 +146,7 @@ export const makeShapes = (options: ShapesOptions): Dataset => {
 export const shapes: Source = {
   description: "moving shapes seen by a simulated event camera, 16×16, 2,000 + 500, built in",
   sample: sampleOf(usualSide),
-  open: ({ timeSteps, seed, framing, eventTransform }: OpenOptions) =>
-    Effect.sync(() => makeShapes({ timeSteps, seed, framing, eventTransform })),
+  augment: [],
+  open: ({ timeSteps, seed, framing, eventTransform, augment }: OpenOptions) =>
+    Effect.sync(() => makeShapes({ timeSteps, seed, framing, eventTransform, augment })),
 }

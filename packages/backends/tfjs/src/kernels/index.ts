@@ -5,6 +5,7 @@ import { convForward, convInputGradient, convWeightGradient } from "./convolutio
 import {
   addBackward,
   addForward,
+  copy,
   dropoutBackward,
   dropoutForward,
   firingRate,
@@ -12,6 +13,7 @@ import {
   gainForward,
   scaleBackward,
   scaleForward,
+  updateTrace,
   zero,
 } from "./elementwise.ts"
 import { biasGradient, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts"
@@ -79,6 +81,8 @@ export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, 
   "outputs.accumulate": accumulateOutputs,
   "spikes.rate": firingRate,
   zero,
+  copy,
+  "trace.update": updateTrace,
   "optimizer.sgd": sgdUpdate,
   "optimizer.adam": adamUpdate,
 }

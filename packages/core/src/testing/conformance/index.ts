@@ -7,6 +7,7 @@
  */
 import type { Effect } from "effect"
 import type { Backend } from "../../backend/backend.ts"
+import { checkpointCases } from "./checkpoints.ts"
 import { kernelCases } from "./kernel.ts"
 import { type Failure, type Lifecycle, lifecycleCases } from "./lifecycle.ts"
 import { programCases } from "./programs.ts"
@@ -29,6 +30,7 @@ export interface Case {
 export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
   ...kernelCases,
   ...programCases,
+  ...checkpointCases,
   ...randomCases,
   ...lifecycleCases(options),
 ]

@@ -55,6 +55,7 @@ const programOf = (
     timeSteps: 1,
     encoding: "static",
     window: 1,
+    stretch: 1,
     trainedSteps: 0,
     loss: undefined,
     optimizer: undefined,

@@ -42,7 +42,7 @@ const residualNetwork: Layer = sequential(
   averagePool({ kernelSize: 2 }),
   residual(sequential(conv2d({ channels: 5, kernelSize: 3, padding: 1 }), batchNorm(), lif({ surrogate: rectangle }))),
   residual(
-    sequential(conv2d({ channels: 7, kernelSize: 3, stride: 2, padding: 1 }), lif({ tau: 1.5, threshold: 0.7 })),
+    sequential(conv2d({ channels: 7, kernelSize: 3, stride: 2, padding: 1 }), lif({ threshold: 0.7 })),
     conv2d({ channels: 7, kernelSize: 1, stride: 2 }),
   ),
   maxPool({ kernelSize: 2, padding: 1 }),

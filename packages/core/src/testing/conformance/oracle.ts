@@ -11,7 +11,14 @@ import { BackendError, UnsupportedKernelError } from "../../errors.ts"
 import type { AnyKernel, Operand } from "../../kernel.ts"
 import { kernels } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
-import { type Buffer, type BufferKind, bufferNames, type Program, slotOf } from "../../program/program.ts"
+import {
+  type Buffer,
+  type BufferKind,
+  bufferNames,
+  forwardSegments,
+  type Program,
+  slotOf,
+} from "../../program/program.ts"
 import { size } from "../../shape.ts"
 
 const name = "oracle"
@@ -71,7 +78,7 @@ export const make = (program: Program, table: Kernels = kernels): Executable => 
     run: (calls, frames) =>
       attempt(() => {
         for (const { segment, t } of calls) {
-          if (frames && (segment === "forward" || segment === "train" || segment === "keep")) {
+          if (frames && forwardSegments.has(segment)) {
             const input = find(bufferNames.input, t)
             if (frames.length !== program.timeSteps * input.length)
               throw fail(`the frames are ${frames.length} values, not ${program.timeSteps * input.length}`)

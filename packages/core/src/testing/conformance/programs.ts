@@ -35,12 +35,16 @@ const leastMargin = 1e-4
 
 const timeSteps = 4
 
-/** Whole and uneven windows, steps without a loss inside a window, windows without any. */
+/** Whole and uneven windows, steps without a loss inside a window, windows without any; checkpoints and traces with and without. */
 const policies: ReadonlyArray<Policy.Policy> = [
   Policy.bptt,
   Policy.tbptt(3),
   Policy.sltt,
   Policy.slttK(2),
+  Policy.ottt,
+  Policy.slttK(2).pipe(Policy.trace(0.8)),
+  Policy.checkpointedBptt,
+  Policy.tbptt(3).pipe(Policy.checkpoint(2), Policy.trainOn(Steps.last(2))),
   Policy.bptt.pipe(Policy.detach("reset"), Policy.trainOn(Steps.every(2))),
   Policy.tbptt(3).pipe(
     Policy.trainOn(

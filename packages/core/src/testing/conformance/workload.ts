@@ -5,7 +5,14 @@ import type { BackendError, PolicyError } from "../../errors.ts"
 import type { Graph } from "../../graph/graph.ts"
 import { hyperparameters } from "../../optimizers/index.ts"
 import { draw, type Policy } from "../../policies/policy.ts"
-import { type BufferKind, bufferNames, type Call, type Program, schedule } from "../../program/program.ts"
+import {
+  type BufferKind,
+  bufferNames,
+  type Call,
+  forwardSegments,
+  type Program,
+  schedule,
+} from "../../program/program.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
 import { initialize } from "../../train/initialize.ts"
@@ -101,8 +108,7 @@ export const run = (
   executable.run(calls, executable.program.encoding === "frames" ? inputs : undefined)
 
 /** Whether a call takes a step forward. */
-export const stepsForward = ({ segment }: Call): boolean =>
-  segment === "forward" || segment === "train" || segment === "keep"
+export const stepsForward = ({ segment }: Call): boolean => forwardSegments.has(segment)
 
 /**
  * Runs a batch call by call. Gives how close any membrane comes to a jump of its layer (the threshold, a rectangle's ends): where

@@ -1,0 +1,185 @@
+/** `compare`: how near the gradients of policies are to those of BPTT, on the same weights and batches. */
+import { Graph, Policy, Train } from "@spikeroute/core"
+import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
+import { Effect, Stream } from "effect"
+import { backendLayer, defaultBackend } from "../backends.ts"
+import * as Config from "../config.ts"
+import { UsageError } from "../errors.ts"
+import { openDataset, openRun } from "../run.ts"
+import { type CheckpointName, restore } from "../run-directory.ts"
+import { print, showBar, table } from "../terminal.ts"
+import { dataKey, runKey } from "../training.ts"
+
+export interface CompareFlags {
+  readonly run: string | undefined
+  readonly checkpoint: CheckpointName
+  readonly policies: string
+  /** Batches that the figures are averaged over. */
+  readonly batches: number
+  /** Updates of BPTT before the comparison. */
+  readonly train: number
+  readonly json: boolean
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** Settings that may stand beside a run: its network and data are given. */
+const changeable = ["backend", "dataDir", "limit", "k", "timeSteps", "batchSize", "lr", "optimizer", "seed"]
+
+const ofRun = (directory: string, { checkpoint: name, settings }: CompareFlags) =>
+  Effect.gen(function* () {
+    const changes = yield* Config.fromFlags(settings)
+    const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
+    if (fixed !== undefined)
+      return yield* new UsageError({ reason: `${fixed} is that of the run ${directory}: leave it out` })
+    return yield* openRun(directory, name, changes)
+  })
+
+const ofSettings = ({ settings }: CompareFlags) =>
+  Effect.gen(function* () {
+    const chosen = yield* Config.fromFlags(settings)
+    const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
+    const dataset = yield* openDataset(config)
+    const graph = yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes))
+    return { config, graph, dataset, checkpoint: undefined }
+  })
+
+/** The policies of a list of names; those that take a number of steps take `k`, 1 if there is none. */
+const policiesOf = (list: string, k = 1) =>
+  Effect.forEach(list.split(","), (name) =>
+    Effect.gen(function* () {
+      const { policy } = yield* Config.fromFlags({ policy: name.trim() })
+      const takesK = typeof Policy.policies[policy as Policy.PolicyName] === "function"
+      return yield* Config.policyOf({ policy: policy as string, ...(takesK ? { k } : {}) })
+    }),
+  )
+
+/** Batches in the order of a run's first epoch, from `from` on. */
+const take = (dataset: Dataset, config: Config.RunConfig, from: number, count: number) => {
+  const { batchSize, timeSteps, limit } = config
+  return batches(dataset, "train", {
+    ...{ batchSize, timeSteps, limit, remainder: "drop" as const, from },
+    key: dataKey(config, 0),
+  }).pipe(Stream.take(count))
+}
+
+/** Means over batches, of those for which a figure is defined. */
+interface Means {
+  readonly cosine: number | null
+  readonly normRatio: number | null
+  readonly distance: number | null
+}
+
+const means = (all: ReadonlyArray<Train.Similarity>): Means => {
+  const mean = (figure: keyof Train.Similarity) => {
+    const values = all.map((each) => each[figure]).filter((value) => value !== undefined)
+    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
+  }
+  return { cosine: mean("cosine"), normRatio: mean("normRatio"), distance: mean("distance") }
+}
+
+/** The figures of a policy's gradient beside BPTT's: of every parameter, and of all of them as one vector. */
+const beside = (gradients: Train.Gradients, reference: Train.Gradients): ReadonlyMap<string, Train.Similarity> => {
+  const pairs = new Map<string, Train.Products>()
+  for (const [name, values] of reference)
+    pairs.set(name, Train.products(gradients.get(name) ?? new Float32Array(values.length), values))
+  const whole = [...pairs.values()].reduce(Train.addProducts, Train.noProducts)
+  return new Map([...pairs, ["all", whole] as const].map(([name, pair]) => [name, Train.similarity(pair)]))
+}
+
+export const compare = (flags: CompareFlags) =>
+  Effect.gen(function* () {
+    const { batches: count, train: updates, json, run } = flags
+    if (count < 1) return yield* new UsageError({ reason: `--batches is ${count}; at least 1 is compared` })
+    if (updates < 0) return yield* new UsageError({ reason: `--train is ${updates}; it must be at least 0` })
+    const { config, graph, dataset, checkpoint } = yield* run === undefined ? ofSettings(flags) : ofRun(run, flags)
+    const others = (yield* policiesOf(flags.policies, config.k)).filter(({ name }) => name !== Policy.bptt.name)
+    // SLTT's gradient is BPTT's spatial part: what is missing came through time.
+    const policies = [Policy.bptt, Policy.sltt, ...others.filter(({ name }) => name !== Policy.sltt.name)]
+    for (const policy of policies) yield* Policy.check(policy, config.timeSteps)
+    const there = batchCount(Math.min(config.limit ?? dataset.train.size, dataset.train.size), config.batchSize, "drop")
+    if (updates + count > there)
+      return yield* new UsageError({
+        reason: `an epoch has ${there} batches of ${config.batchSize}, but --train and --batches want ${updates + count}`,
+      })
+
+    yield* Effect.gen(function* () {
+      const options = {
+        batchSize: config.batchSize,
+        timeSteps: config.timeSteps,
+        encoding: dataset.encoding,
+        loss: { mix: config.lossMix, target: config.lossTarget },
+        optimizer: Config.optimizerOf(config),
+        key: runKey(config),
+      }
+      const trainers = yield* Effect.forEach(policies, (policy) => Train.make(graph, policy, options))
+      const [reference] = trainers as [Train.Trainer]
+      if (checkpoint) yield* restore(checkpoint, reference)
+      const first = checkpoint?.position.update ?? 0
+      const progress = (label: string, done: number, total: number) => showBar({ label, done, total, detail: "" })
+      yield* Stream.runForEach(take(dataset, config, 0, updates), (batch) =>
+        reference
+          .step(batch, { update: first + batch.index + 1, learningRate: config.lr })
+          .pipe(Effect.andThen(progress("training", batch.index + 1, updates)), Effect.andThen(Effect.yieldNow)),
+      )
+      const weights = yield* reference.save
+      for (const trainer of trainers.slice(1)) yield* trainer.load(weights)
+
+      const found = policies.slice(1).map(() => new Map<string, Array<Train.Similarity>>())
+      yield* Stream.runForEach(take(dataset, config, updates, count), (batch) =>
+        Effect.gen(function* () {
+          const update = first + batch.index + 1
+          const { gradients: whole } = yield* reference.differentiate(batch, { update })
+          for (const [i, trainer] of trainers.slice(1).entries()) {
+            const { gradients } = yield* trainer.differentiate(batch, { update })
+            for (const [name, similarity] of beside(gradients, whole)) {
+              const all = found[i]!.get(name) ?? []
+              found[i]!.set(name, [...all, similarity])
+            }
+          }
+          yield* progress("comparing", batch.index - updates + 1, count)
+          yield* Effect.yieldNow
+        }),
+      )
+
+      const rows = [...found[0]!.keys()].map((parameter) => {
+        const figures = found.map((each) => means(each.get(parameter) ?? []))
+        const shown = policies.slice(1).flatMap(({ name }, i) => {
+          const { cosine, normRatio } = figures[i] as Means
+          return others.some((other) => other.name === name) ? [[name, { cosine, normRatio }] as const] : []
+        })
+        return { parameter, temporalShare: (figures[0] as Means).distance, policies: Object.fromEntries(shown) }
+      })
+      const trained = first + updates
+      const { dataset: data, model, tau, timeSteps, batchSize, backend, seed } = config
+      if (json) {
+        const header = {
+          dataset: data,
+          model,
+          tau,
+          timeSteps,
+          batchSize,
+          backend,
+          seed,
+          updates: trained,
+          batches: count,
+        }
+        return yield* print(JSON.stringify({ ...header, parameters: rows }, undefined, 2))
+      }
+      const figure = (value: number | null) => (value === null ? "–" : value.toFixed(3))
+      const names = others.map(({ name }) => name)
+      yield* print(
+        [
+          `${model} on ${data}, T = ${timeSteps}, τ = ${tau}, after ${trained} updates, ${count} batches of ${batchSize}: beside the gradient of bptt`,
+          table(
+            ["parameter", "temporal share", ...names.flatMap((name) => [`${name}: cosine`, "norm ratio"])],
+            rows.map(({ parameter, temporalShare, policies: own }) => [
+              parameter,
+              figure(temporalShare),
+              ...names.flatMap((name) => [figure(own[name]!.cosine), figure(own[name]!.normRatio)]),
+            ]),
+          ),
+          "Temporal share: the part of bptt's gradient that came through time, ‖bptt − sltt‖ / ‖bptt‖. Means over the batches.",
+        ].join("\n"),
+      )
+    }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
+  })

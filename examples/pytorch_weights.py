@@ -1,0 +1,55 @@
+"""A PyTorch checkpoint as a safetensors file for `bun run import`, and back; needs torch alone.
+
+    python pytorch_weights.py checkpoint.pth weights.safetensors
+
+In a program: `save("weights.safetensors", model.state_dict())`, and `model.load_state_dict(load("weights.safetensors"))`
+for a file that `bun run export` wrote.
+"""
+import json
+import struct
+import sys
+
+import torch
+
+
+def save(path, tensors, metadata=None):
+    """Writes named tensors as float32; counters of batch norm are left out."""
+    header, blobs, at = {}, [], 0
+    if metadata:
+        header["__metadata__"] = {key: str(value) for key, value in metadata.items()}
+    for name, tensor in tensors.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        blob = tensor.detach().cpu().float().contiguous().numpy().tobytes()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + len(blob)]}
+        blobs.append(blob)
+        at += len(blob)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def load(path):
+    """Reads named float32 tensors."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header, data = json.loads(file.read(length)), bytearray(file.read())
+    header.pop("__metadata__", None)
+    return {
+        name: torch.frombuffer(data[slice(*entry["data_offsets"])], dtype=torch.float32).reshape(entry["shape"])
+        for name, entry in header.items()
+    }
+
+
+def state_dict(checkpoint):
+    """The state dict of a checkpoint, which may lie below one of the usual names, or come from DataParallel."""
+    for key in ("state_dict", "model", "net"):
+        if isinstance(checkpoint.get(key), dict):
+            checkpoint = checkpoint[key]
+    return {name.removeprefix("module."): tensor for name, tensor in checkpoint.items()}
+
+
+if __name__ == "__main__":
+    source, target = sys.argv[1:]
+    save(target, state_dict(torch.load(source, map_location="cpu", weights_only=True)))

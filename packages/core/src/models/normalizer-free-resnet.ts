@@ -1,0 +1,135 @@
+/**
+ * Normaliser-free ResNets (Brock et al., "Characterizing signal propagation to close the performance gap in unnormalized
+ * ResNets", ICLR 2021) of spiking neurons, as the SLTT paper trains them on ImageNet (Meng et al., ICCV 2023). Parameters are
+ * named as in the authors' PyTorch code.
+ *
+ * Scaled weight standardisation takes the place of batch norm. A neuron's spikes count 2.74 in what follows, which keeps the
+ * variance; the factor is taken into the standardised weights, so that what convolutions read stays spikes.
+ */
+import { block, type Layer, named, sequential } from "../graph/builder.ts"
+import { kaimingNormal, zeros } from "../initializers.ts"
+import {
+  adaptiveAveragePool,
+  add,
+  averagePool,
+  dropout as drop,
+  flatten,
+  gain,
+  lif,
+  linear,
+  type ScaledWeightStandardizedConv2dOptions,
+  scale,
+  scaledWeightStandardizedConv2d,
+} from "../layers.ts"
+import { type Model, type ModelOptions, widened } from "./model.ts"
+
+/** What a spike counts. */
+const spikeFactor = 2.74
+
+/** α, the share of a block's body in its output. */
+const alpha = 0.2
+
+const convolution = (options: Omit<ScaledWeightStandardizedConv2dOptions, "padding" | "initial">): Layer =>
+  scaledWeightStandardizedConv2d({
+    ...options,
+    padding: (options.kernelSize - 1) / 2,
+    initial: { weight: kaimingNormal(options) },
+  })
+
+export interface NormalizerFreeBlockOptions extends Pick<ModelOptions, "neuron"> {
+  /** Channels within the block. */
+  readonly channels: number
+  /** Default 1. */
+  readonly stride?: number
+  /** β, the expected standard deviation of the block's input. */
+  readonly beta: number
+  /** 1×1, 3×3 and 1×1 convolutions, the last to four times the channels, rather than two of 3×3. Default false. */
+  readonly bottleneck?: boolean
+}
+
+/** How many times its inner channels a block puts out. */
+const expansion = (bottleneck: boolean): number => (bottleneck ? 4 : 1)
+
+/**
+ * a = 2.74·LIF(x/β), y = α·gain·body(a) + shortcut: the body convolves a, and 2.74·LIF of that, and so on; the shortcut is a
+ * 1×1 convolution of a where the shape changes, else x itself. The gain is learnt from 0 ("SkipInit").
+ */
+export const normalizerFreeBlock = ({
+  channels,
+  stride = 1,
+  beta,
+  bottleneck = false,
+  neuron,
+}: NormalizerFreeBlockOptions): Layer =>
+  block((x) => {
+    const outputs = channels * expansion(bottleneck)
+    const spikes = (beta === 1 ? x : scale(1 / beta)(x)).pipe(named("lif1", lif(neuron)))
+    const on = (options: Pick<ScaledWeightStandardizedConv2dOptions, "channels" | "kernelSize" | "stride">) =>
+      convolution({ ...options, inputFactor: spikeFactor })
+    const body = bottleneck
+      ? spikes.pipe(
+          named("conv1", on({ channels, kernelSize: 1 })),
+          named("lif2", lif(neuron)),
+          named("conv2", on({ channels, kernelSize: 3, stride })),
+          named("lif3", lif(neuron)),
+          named("conv3", on({ channels: outputs, kernelSize: 1 })),
+        )
+      : spikes.pipe(
+          named("conv1", on({ channels, kernelSize: 3, stride })),
+          named("lif2", lif(neuron)),
+          named("conv2", on({ channels, kernelSize: 3 })),
+        )
+    const reshapes = stride !== 1 || x.shape.at(-1) !== outputs
+    return add(
+      body.pipe(gain({ parameter: "skipinit_gain", initial: 0 }), scale(alpha)),
+      reshapes ? spikes.pipe(named("downsample", on({ channels: outputs, kernelSize: 1, stride }))) : x,
+    )
+  })
+
+interface Blocks {
+  readonly blocks: readonly [number, number, number, number]
+  readonly bottleneck: boolean
+}
+
+/** β behind so many blocks of a stage: a stage's first block makes the signal anew, with variance 1, and every block adds α². */
+const betaAfter = (blocks: number): number => Math.sqrt(1 + blocks * alpha ** 2)
+
+const normalizerFreeResNet =
+  ({ blocks, bottleneck }: Blocks): Model =>
+  (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+    const stage = (channels: number, stride: number, length: number, before: number): Layer =>
+      sequential(
+        ...Array.from({ length }, (_, i) =>
+          normalizerFreeBlock({
+            channels: widened(channels, width),
+            stride: i === 0 ? stride : 1,
+            beta: betaAfter(i === 0 ? before : i),
+            bottleneck,
+            neuron,
+          }),
+        ),
+      )
+    return block((x) =>
+      x.pipe(
+        named("conv1", convolution({ channels: widened(64, width), kernelSize: 7, stride: 2 })),
+        named("pool", averagePool({ kernelSize: 3, stride: 2, padding: 1 })),
+        named("layer1", stage(64, 1, blocks[0], 0)),
+        named("layer2", stage(128, 2, blocks[1], blocks[0])),
+        named("layer3", stage(256, 2, blocks[2], blocks[1])),
+        named("layer4", stage(512, 2, blocks[3], blocks[2])),
+        named("avgpool", adaptiveAveragePool({ outputSize: 1 })),
+        named("flatten", flatten()),
+        named("drop", drop(dropout)),
+        named("fc", linear({ features: classes, initial: { weight: zeros, bias: zeros } })),
+      ),
+    )
+  }
+
+/** Normaliser-free ResNet-34 for ImageNet's images. */
+export const nfresnet34 = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: false })
+
+/** Normaliser-free ResNet-50 for ImageNet's images. */
+export const nfresnet50 = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: true })
+
+/** Normaliser-free ResNet-101 for ImageNet's images. */
+export const nfresnet101 = normalizerFreeResNet({ blocks: [3, 4, 23, 3], bottleneck: true })

@@ -1,0 +1,78 @@
+/**
+ * Pre-activation ResNets (He et al., "Identity mappings in deep residual networks", ECCV 2016) of spiking neurons, as the SLTT
+ * paper trains them on CIFAR (Meng et al., ICCV 2023). Parameters are named as in the authors' PyTorch code.
+ */
+import { block, type Layer, named, sequential } from "../graph/builder.ts"
+import { kaimingNormal, zeros } from "../initializers.ts"
+import {
+  adaptiveAveragePool,
+  add,
+  batchNorm,
+  type Conv2dOptions,
+  conv2d,
+  dropout as drop,
+  flatten,
+  lif,
+  linear,
+} from "../layers.ts"
+import { type Model, type ModelOptions, widened } from "./model.ts"
+
+/** Weights start by Kaiming's rule, biases as PyTorch's. */
+const convolution = (options: Conv2dOptions): Layer => conv2d({ ...options, initial: { weight: kaimingNormal(options) } })
+
+export interface PreActivationBlockOptions extends Pick<ModelOptions, "dropout" | "neuron"> {
+  readonly channels: number
+  /** Default 1. */
+  readonly stride?: number
+}
+
+/**
+ * a = LIF(BN(x)), y = conv(dropout(LIF(BN(conv(a))))) + shortcut(a): the shortcut is a 1×1 convolution where the shape changes,
+ * else a itself, the activated input rather than x.
+ */
+export const preActivationBlock = ({ channels, stride = 1, dropout = 0, neuron }: PreActivationBlockOptions): Layer =>
+  block((x) => {
+    const a = x.pipe(named("bn1", batchNorm()), named("lif1", lif(neuron)))
+    const body = a.pipe(
+      named("conv1", convolution({ channels, kernelSize: 3, stride, padding: 1 })),
+      named("bn2", batchNorm()),
+      named("lif2", lif(neuron)),
+      named("dropout", drop(dropout)),
+      named("conv2", convolution({ channels, kernelSize: 3, padding: 1 })),
+    )
+    const reshapes = stride !== 1 || x.shape.at(-1) !== channels
+    return add(body, reshapes ? a.pipe(named("shortcut", convolution({ channels, kernelSize: 1, stride }))) : a)
+  })
+
+/** Four stages of so many blocks; the global average pool is one of 4×4 pixels for CIFAR's images. */
+const preActivationResNet =
+  (blocks: readonly [number, number, number, number]): Model =>
+  (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+    const stage = (channels: number, stride: number, length: number): Layer =>
+      sequential(
+        ...Array.from({ length }, (_, i) =>
+          preActivationBlock({ channels: widened(channels, width), stride: i === 0 ? stride : 1, dropout, neuron }),
+        ),
+      )
+    return block((x) =>
+      x.pipe(
+        named("conv1", convolution({ channels: widened(64, width), kernelSize: 3, padding: 1, bias: false })),
+        named("layer1", stage(64, 1, blocks[0])),
+        named("layer2", stage(128, 2, blocks[1])),
+        named("layer3", stage(256, 2, blocks[2])),
+        named("layer4", stage(512, 2, blocks[3])),
+        named("bn1", batchNorm()),
+        named("lif1", lif(neuron)),
+        named("pool", adaptiveAveragePool({ outputSize: 1 })),
+        named("flat", flatten()),
+        named("drop", drop(dropout)),
+        named("linear", linear({ features: classes, initial: { bias: zeros } })),
+      ),
+    )
+  }
+
+/** Pre-activation ResNet-18 for CIFAR's images. */
+export const resnet18 = preActivationResNet([2, 2, 2, 2])
+
+/** Pre-activation ResNet-34 for CIFAR's images. */
+export const resnet34 = preActivationResNet([3, 4, 6, 3])

@@ -1,0 +1,47 @@
+/**
+ * VGG networks (Simonyan & Zisserman, ICLR 2015) of spiking neurons with batch normalisation, as the SLTT paper trains them on
+ * event data (Meng et al., ICCV 2023). Parameters are named as in the authors' PyTorch code.
+ */
+import { block, named, sequential } from "../graph/builder.ts"
+import { kaimingNormal, normal, zeros } from "../initializers.ts"
+import { adaptiveAveragePool, averagePool, batchNorm, conv2d, dropout as drop, flatten, lif, linear } from "../layers.ts"
+import { type Model, widened } from "./model.ts"
+
+/** Five stages of so many convolutions: (conv 3×3 – BN – LIF – dropout) × n – average pool 2; then 7×7 pixels and one linear layer. */
+const vgg =
+  (convolutions: readonly [number, number, number, number, number]): Model =>
+  (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+    const stage = (channels: number, length: number) => {
+      const size = { channels: widened(channels, width), kernelSize: 3 }
+      const convolution = [
+        conv2d({ ...size, padding: 1, initial: { weight: kaimingNormal(size), bias: zeros } }),
+        batchNorm(),
+        lif(neuron),
+        drop(dropout),
+      ]
+      return sequential(...Array.from({ length }, () => convolution).flat(), averagePool({ kernelSize: 2 }))
+    }
+    return block((x) =>
+      x.pipe(
+        named("layer1", stage(64, convolutions[0])),
+        named("layer2", stage(128, convolutions[1])),
+        named("layer3", stage(256, convolutions[2])),
+        named("layer4", stage(512, convolutions[3])),
+        named("layer5", stage(512, convolutions[4])),
+        named("avgpool", adaptiveAveragePool({ outputSize: 7 })),
+        named(
+          "classifier",
+          sequential(flatten(), linear({ features: classes, initial: { weight: normal(0.01), bias: zeros } })),
+        ),
+      ),
+    )
+  }
+
+/** VGG-11 for event frames of two polarities. */
+export const vgg11 = vgg([1, 1, 2, 2, 2])
+
+/** VGG-13 for event frames of two polarities. */
+export const vgg13 = vgg([2, 2, 2, 2, 2])
+
+/** VGG-16 for event frames of two polarities. */
+export const vgg16 = vgg([2, 2, 3, 3, 3])

@@ -1,0 +1,54 @@
+/** Which maps have a presynaptic trace, and how it decays. */
+import { Effect } from "effect"
+import { PolicyError } from "../errors.ts"
+import type { Graph, Node } from "../graph/graph.ts"
+import type { AnyOp } from "../op.ts"
+import { ops } from "../ops/index.ts"
+import type { Policy } from "../policies/policy.ts"
+
+/** The factor λ of a trace's leak: a number, or the value of the graph that holds it where neurons learn it. */
+export type Decay = number | { readonly value: string }
+
+const opOf = (node: Node): AnyOp => ops.get(node.op) as AnyOp
+
+/** The decay of a node with state. */
+const decayOf = (node: Node): Decay => opOf(node).state?.(node.attributes).decay ?? { value: node.inputs[1] as string }
+
+/**
+ * By name, the maps by weights whose input comes from neurons, with the decay of its trace; none if the policy keeps no traces.
+ * Fails where the neurons that an input comes from have different decays and the policy names none.
+ */
+export const tracesOf = (
+  graph: Graph,
+  policy: Pick<Policy, "name" | "trace">,
+): Effect.Effect<ReadonlyMap<string, Decay>, PolicyError> =>
+  Effect.gen(function* () {
+    const traces = new Map<string, Decay>()
+    if (policy.trace === undefined) return traces
+    const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
+    const known = new Map<string, ReadonlySet<Node>>()
+    /** The nearest nodes with state that a value comes from. */
+    const sources = (value: string): ReadonlySet<Node> => {
+      const node = nodes.get(value)
+      if (node === undefined) return new Set()
+      if (opOf(node).state) return new Set([node])
+      const found = known.get(value) ?? new Set(node.inputs.flatMap((input) => [...sources(input)]))
+      known.set(value, found)
+      return found
+    }
+    for (const node of graph.nodes) {
+      if (!opOf(node).synapse) continue
+      const [first, ...others] = [...sources(node.inputs[0] as string)].map(decayOf)
+      if (first === undefined) continue
+      if (policy.trace === "presynaptic" && others.some((other) => !same(other, first)))
+        return yield* new PolicyError({
+          policy: policy.name,
+          reason: `the input of ${node.name} comes from neurons with different decays, so its trace needs one: Policy.trace(0.5)`,
+        })
+      traces.set(node.name, policy.trace === "presynaptic" ? first : policy.trace)
+    }
+    return traces
+  })
+
+const same = (a: Decay, b: Decay): boolean =>
+  typeof a === "number" || typeof b === "number" ? a === b : a.value === b.value

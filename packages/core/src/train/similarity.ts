@@ -1,0 +1,49 @@
+/** How near one gradient is to another. */
+
+/** Sums over two tensors a and b of one shape, or over several pairs of them: they add up. */
+export interface Products {
+  /** Σ a·b, Σ a², Σ b² and Σ (a − b)². */
+  readonly ab: number
+  readonly aa: number
+  readonly bb: number
+  readonly difference: number
+}
+
+export const noProducts: Products = { ab: 0, aa: 0, bb: 0, difference: 0 }
+
+/** The sums of one pair, in float64. */
+export const products = (a: Float32Array, b: Float32Array): Products => {
+  let [ab, aa, bb, difference] = [0, 0, 0, 0]
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i]!, b[i]!]
+    ab += x * y
+    aa += x * x
+    bb += y * y
+    difference += (x - y) ** 2
+  }
+  return { ab, aa, bb, difference }
+}
+
+export const addProducts = (one: Products, other: Products): Products => ({
+  ab: one.ab + other.ab,
+  aa: one.aa + other.aa,
+  bb: one.bb + other.bb,
+  difference: one.difference + other.difference,
+})
+
+/** What a gradient a is beside the gradient b that it stands for. None of it is defined where b is 0, the cosine neither where a is. */
+export interface Similarity {
+  /** a·b / (‖a‖·‖b‖) */
+  readonly cosine: number | undefined
+  /** ‖a‖ / ‖b‖ */
+  readonly normRatio: number | undefined
+  /** ‖a − b‖ / ‖b‖: of SLTT's gradient beside BPTT's, the share of BPTT's that came through time. */
+  readonly distance: number | undefined
+}
+
+/** @example similarity(products(Float32Array.of(0, 3), Float32Array.of(4, 3))) // cosine 0.6, norm ratio 0.6, distance 0.8 */
+export const similarity = ({ ab, aa, bb, difference }: Products): Similarity => ({
+  cosine: aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : undefined,
+  normRatio: bb > 0 ? Math.sqrt(aa / bb) : undefined,
+  distance: bb > 0 ? Math.sqrt(difference / bb) : undefined,
+})

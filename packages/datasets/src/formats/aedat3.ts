@@ -1,0 +1,130 @@
+/**
+ * AEDAT 3.1, as DVS-Gesture is given (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-3.1.html):
+ * a header of text that ends with "#!END-HEADER", then packets, low bytes first.
+ *
+ * | byte of a packet's header (28 bytes) | meaning                                               |
+ * |--------------------------------------|-------------------------------------------------------|
+ * | 0, 2                                 | type of its events (1: polarity), source               |
+ * | 4, 8                                 | bytes an event, offset of the time in an event         |
+ * | 12                                   | how often the time, of 31 bits, has run over           |
+ * | 16, 20, 24                           | events there is room for, events, valid events         |
+ *
+ * A polarity event is 8 bytes: 32 bits of data (0: valid, 1: ON, 2 … 16: y, 17 … 31: x) and the time in microseconds.
+ * Packets of other types are passed over.
+ */
+import { Result } from "effect"
+import { MalformedFile } from "../errors.ts"
+import { type Events, select, sortByTime } from "../events/events.ts"
+import { skipHeader } from "./aedat.ts"
+
+const packetHeader = 28
+const polarity = 1
+const eventBytes = 8
+
+/** A packet of polarity events within its file: where its events are, and the times between which they lie. */
+export interface Packet {
+  readonly offset: number
+  readonly events: number
+  /** What the packet's header adds to the time of each event, in microseconds. */
+  readonly overflow: number
+  readonly first: number
+  readonly last: number
+}
+
+/** Finds the packets of polarity events in a whole file. `file` is its name, for errors. */
+export const indexAedat3 = (file: string, bytes: Uint8Array): Result.Result<ReadonlyArray<Packet>, MalformedFile> => {
+  const header = skipHeader(file, bytes, "#!AER-DAT3.1", "#!END-HEADER")
+  if (Result.isFailure(header)) return Result.fail(header.failure)
+  const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const packets: Array<Packet> = []
+  let at = header.success
+  for (let index = 0; at < bytes.length; index++) {
+    const left = bytes.length - at
+    if (left < packetHeader)
+      return fail(at, `packet ${index} is cut off after ${left} of the ${packetHeader} bytes of its header`)
+    const type = view.getUint16(at, true)
+    const size = view.getUint32(at + 4, true)
+    const timeOffset = view.getUint32(at + 8, true)
+    const room = view.getUint32(at + 16, true)
+    const events = view.getUint32(at + 20, true)
+    const offset = at + packetHeader
+    // A packet in memory may have room for more; in a file it has none.
+    if (room !== events) return fail(at + 16, `packet ${index} has ${events} events in a room for ${room}`)
+    if (type === polarity && (size !== eventBytes || timeOffset !== 4))
+      return fail(
+        at + 4,
+        `packet ${index} has polarity events of ${size} bytes with the time at ${timeOffset}, not 8 and 4`,
+      )
+    if (events * size > left - packetHeader)
+      return fail(offset, `packet ${index} is cut off after ${left - packetHeader} of ${events * size} bytes of events`)
+    if (type === polarity && events > 0) {
+      const overflow = view.getUint32(at + 12, true) * 2 ** 31
+      let first = Number.POSITIVE_INFINITY
+      let last = Number.NEGATIVE_INFINITY
+      for (let i = 0; i < events; i++) {
+        const time = view.getUint32(offset + i * eventBytes + 4, true) + overflow
+        if (time < first) first = time
+        if (time > last) last = time
+      }
+      packets.push({ offset, events, overflow, first, last })
+    }
+    at = offset + events * size
+  }
+  return Result.succeed(packets)
+}
+
+/** The bytes of the file in which all events of [start, end) lie, with their packets. */
+export const extentOf = (packets: ReadonlyArray<Packet>, start: number, end: number) => {
+  const inside = packets.filter(({ first, last }) => last >= start && first < end)
+  const from = inside[0]?.offset ?? 0
+  const lastPacket = inside.at(-1)
+  const to = lastPacket === undefined ? from : lastPacket.offset + lastPacket.events * eventBytes
+  return { packets: inside, from, to }
+}
+
+/**
+ * The valid events of [start, end) among those of the packets, times counted from `start`.
+ *
+ * @param bytes the file from byte `from` on
+ */
+export const readAedat3 = (
+  file: string,
+  { packets, from }: { readonly packets: ReadonlyArray<Packet>; readonly from: number },
+  bytes: Uint8Array,
+  sensor: { readonly width: number; readonly height: number },
+  { start, end }: { readonly start: number; readonly end: number },
+): Result.Result<Events, MalformedFile> => {
+  const { width, height } = sensor
+  const room = packets.reduce((sum, { events }) => sum + events, 0)
+  const x = new Uint16Array(room)
+  const y = new Uint16Array(room)
+  const t = new Float64Array(room)
+  const p = new Uint8Array(room)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let count = 0
+  let ordered = true
+  for (const { offset, events, overflow } of packets) {
+    for (let i = 0; i < events; i++) {
+      const at = offset - from + i * eventBytes
+      const data = view.getUint32(at, true)
+      const time = view.getUint32(at + 4, true) + overflow
+      if ((data & 1) === 0 || time < start || time >= end) continue
+      const column = data >>> 17
+      const row = (data >>> 2) & 0x7fff
+      if (column >= width || row >= height) {
+        const problem = `an event is at (${column}, ${row}), outside the ${width}×${height} sensor`
+        return Result.fail(new MalformedFile({ file, offset: offset + i * eventBytes, problem }))
+      }
+      x[count] = column
+      y[count] = row
+      t[count] = time - start
+      p[count] = (data >>> 1) & 1
+      if (count > 0 && (t[count] as number) < (t[count - 1] as number)) ordered = false
+      count++
+    }
+  }
+  const all = Uint32Array.from({ length: count }, (_, i) => i)
+  const events = select({ width, height, x, y, t, p }, all)
+  return Result.succeed(ordered ? events : sortByTime(events))
+}

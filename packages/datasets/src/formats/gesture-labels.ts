@@ -1,0 +1,37 @@
+/**
+ * The label files of DVS-Gesture: comma-separated, a head line `class,startTime_usec,endTime_usec`, then a line for
+ * each gesture of a recording, classes from 1.
+ */
+import { Result } from "effect"
+import { MalformedFile } from "../errors.ts"
+
+/** One gesture of a recording: its class, from 0, and when it was made, [start, end) in microseconds. */
+export interface Gesture {
+  readonly label: number
+  readonly start: number
+  readonly end: number
+}
+
+/** Reads the gestures of one recording. `file` is the label file's name, for errors. */
+export const parseGestureLabels = (
+  file: string,
+  text: string,
+  classes: number,
+): Result.Result<ReadonlyArray<Gesture>, MalformedFile> => {
+  const fail = (textLine: number, problem: string) => Result.fail(new MalformedFile({ file, textLine, problem }))
+  const [head = "", ...lines] = text.split(/\r?\n/)
+  if (head.trim() !== "class,startTime_usec,endTime_usec")
+    return fail(1, `it begins "${head.slice(0, 40)}", not "class,startTime_usec,endTime_usec"`)
+  const gestures: Array<Gesture> = []
+  for (const [i, line] of lines.entries()) {
+    if (line.trim() === "") continue
+    const values = /^\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*$/.exec(line)?.slice(1).map(Number)
+    const [label, start, end] = values ?? []
+    if (label === undefined || start === undefined || end === undefined)
+      return fail(i + 2, `"${line.slice(0, 40)}" is not a class, a start and an end`)
+    if (label < 1 || label > classes) return fail(i + 2, `class ${label} is not in 1 … ${classes}`)
+    if (end <= start) return fail(i + 2, `the gesture ends at ${end} µs, not after its start at ${start} µs`)
+    gestures.push({ label: label - 1, start, end })
+  }
+  return gestures.length === 0 ? fail(2, "it holds no gesture") : Result.succeed(gestures)
+}

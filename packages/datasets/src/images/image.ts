@@ -1,0 +1,7 @@
+/** An image, [height, width, channels], channels last. */
+export interface Image {
+  readonly height: number
+  readonly width: number
+  readonly channels: number
+  readonly data: Float32Array
+}

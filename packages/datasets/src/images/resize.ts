@@ -1,0 +1,69 @@
+/**
+ * Resampling with the triangle ("bilinear") filter, widened where the image shrinks so that every source pixel
+ * counts: what Pillow's `resize(…, BILINEAR)` and `torch.nn.functional.interpolate(…, mode="bilinear",
+ * antialias=True)` do, in floats. Works on channels one by one: on the counts of event frames as on colours.
+ */
+import type { Image } from "./image.ts"
+
+/** A part of an image: pixels, edges may lie between them. */
+export interface Box {
+  readonly top: number
+  readonly left: number
+  readonly height: number
+  readonly width: number
+}
+
+/** For each target position: the first source position that counts, and the weights from there on. */
+const weigh = (start: number, length: number, from: number, to: number) => {
+  const scale = length / to
+  const support = Math.max(scale, 1)
+  return Array.from({ length: to }, (_, i) => {
+    const center = start + (i + 0.5) * scale
+    const first = Math.max(Math.floor(center - support + 0.5), 0)
+    const end = Math.min(Math.floor(center + support + 0.5), from)
+    const weights = Float64Array.from({ length: end - first }, (_, k) =>
+      Math.max(0, 1 - Math.abs((first + k + 0.5 - center) / support)),
+    )
+    const sum = weights.reduce((total, weight) => total + weight, 0)
+    return { first, weights: weights.map((weight) => weight / sum) }
+  })
+}
+
+/** The part `box` of the image, brought to `height` × `width` pixels. Without a box, all of it. */
+export const resize = (
+  { height: rows, width: columns, channels, data }: Image,
+  height: number,
+  width: number,
+  box: Box = { top: 0, left: 0, height: rows, width: columns },
+): Image => {
+  const across = weigh(box.left, box.width, columns, width)
+  const down = weigh(box.top, box.height, rows, height)
+  const firstRow = down[0]?.first ?? 0
+  const endRow = (down.at(-1)?.first ?? 0) + (down.at(-1)?.weights.length ?? 0)
+  const line = width * channels
+  // First across, only the rows that count; then down.
+  const narrowed = new Float32Array((endRow - firstRow) * line)
+  for (let x = 0; x < width; x++) {
+    const { first, weights } = across[x] as (typeof across)[number]
+    for (let y = firstRow; y < endRow; y++) {
+      const source = (y * columns + first) * channels
+      const target = (y - firstRow) * line + x * channels
+      for (let c = 0; c < channels; c++) {
+        let sum = 0
+        for (let k = 0; k < weights.length; k++)
+          sum += (weights[k] as number) * (data[source + k * channels + c] as number)
+        narrowed[target + c] = sum
+      }
+    }
+  }
+  const out = new Float32Array(height * line)
+  for (let y = 0; y < height; y++) {
+    const { first, weights } = down[y] as (typeof down)[number]
+    for (let k = 0; k < weights.length; k++) {
+      const weight = weights[k] as number
+      const source = (first + k - firstRow) * line
+      for (let i = 0; i < line; i++) out[y * line + i]! += weight * (narrowed[source + i] as number)
+    }
+  }
+  return { height, width, channels, data: out }
+}

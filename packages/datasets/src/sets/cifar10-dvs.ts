@@ -1,0 +1,127 @@
+/**
+ * CIFAR10-DVS: 10,000 pictures of CIFAR-10, moved on a screen before an event camera (Li, Liu, Ji, Li, Shi,
+ * "CIFAR10-DVS: an event-stream dataset for object classification", Frontiers in Neuroscience, 2017).
+ *
+ * 1,000 recordings of each class. The split is that of SLTT and those it compares with, 9:1: of each class the
+ * recordings 0 … 899 are to train on, 900 … 999 to test on.
+ *
+ * **Size.** SLTT's network takes 48 × 48. Each polarity's counts are brought there on their own, as floats, by the
+ * filter that Pillow's `resize` has. The published code made an 8-bit image of the counts on the way, which wraps
+ * them modulo 256 and takes the two polarities for colours.
+ *
+ * **Augmentation.** The published training uses none. Their code also has flips and rolls of up to 5 pixels of the
+ * 48 × 48 frames, for data in another form: that is `augment: ["flip", "roll"]`.
+ */
+import { Effect, FileSystem, Path } from "effect"
+import { augmentation } from "../augmentations.ts"
+import { FileFailed, MalformedFile, MissingFile } from "../errors.ts"
+import { eventSplit } from "../events/split.ts"
+import { listMatching, obtain, searched } from "../files/locate.ts"
+import { unzip } from "../files/unpack.ts"
+import { parseAedat2, side } from "../formats/aedat2.ts"
+import type { OpenOptions, Source } from "./options.ts"
+
+const name = "cifar10-dvs"
+
+/** Each class in an archive of its own on figshare (https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671). */
+const archives = {
+  airplane: { id: 7712788, md5: "0afd5c4bf9ae06af762a77b180354fdd" },
+  automobile: { id: 7712791, md5: "8438dfeba3bc970c94962d995b1b9bdd" },
+  bird: { id: 7712794, md5: "a9c207c91c55b9dc2002dc21c684d785" },
+  cat: { id: 7712812, md5: "52c63c677c2b15fa5146a8daf4d56687" },
+  deer: { id: 7712815, md5: "b6bf21f6c04d21ba4e23fc3e36c8a4a3" },
+  dog: { id: 7712818, md5: "f379ebdf6703d16e0a690782e62639c3" },
+  frog: { id: 7712842, md5: "cad6ed91214b1c7388a5f6ee56d08803" },
+  horse: { id: 7712851, md5: "e7cbbf77bec584ffbf913f00e682782a" },
+  ship: { id: 7712836, md5: "41c7bd7d6b251be82557c6cce9a7d5c9" },
+  truck: { id: 7712839, md5: "89f3922fd147d9aeff89e76a2b0b70a7" },
+} as const
+
+type ClassName = keyof typeof archives
+
+const classNames = Object.keys(archives) as ReadonlyArray<ClassName>
+
+/** The first recording of each class that is to test on. */
+const firstOfTest = 900
+
+const numberOf = (file: string): number => Number(/_(\d+)\.aedat$/.exec(file)?.[1])
+
+/** The recordings of a class in order of their numbers. */
+const recordings = Effect.fnUntraced(function* (className: ClassName, options: OpenOptions) {
+  const path = yield* Path.Path
+  const pattern = new RegExp(`^cifar10_${className}_\\d+\\.aedat$`)
+  const directories = (yield* searched(name, options)).map((each) => path.join(each, className))
+  const list = Effect.fnUntraced(function* () {
+    for (const directory of directories) {
+      const files = yield* listMatching(directory, pattern)
+      if (files.length > 0) return [...files].sort((a, b) => numberOf(a) - numberOf(b))
+    }
+    return []
+  })
+  const there = yield* list()
+  if (there.length > 0) return there
+  const { id, md5 } = archives[className]
+  const url = `https://ndownloader.figshare.com/files/${id}`
+  if (options.dataDir !== undefined) {
+    const advice = `unpack ${url} there, or name no data directory to have it downloaded`
+    const wanted = [`cifar10_${className}_<number>.aedat`]
+    return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice })
+  }
+  const checksum = { algorithm: "md5", hex: md5 } as const
+  const archive = yield* obtain(name, { names: [`${className}.zip`], url, checksum }, options)
+  yield* unzip(archive, pattern, path.join(path.dirname(archive), className))
+  const files = yield* list()
+  if (files.length > 0) return files
+  return yield* new MalformedFile({ file: archive, problem: `it holds no cifar10_${className}_<number>.aedat` })
+})
+
+const usualSide = 48
+
+const sample = {
+  shape: [usualSide, usualSide, 2],
+  classes: classNames.length,
+  classNames,
+  encoding: "frames",
+} as const
+
+/** The data set: frames [48, 48, 2] of equal numbers of events, unless told otherwise. */
+export const cifar10Dvs: Source = {
+  description: "CIFAR-10 seen by an event camera, 48×48 of 128×128, 9,000 + 1,000",
+  sample,
+  size: { greatest: side },
+  augment: [],
+  costly: true,
+  open: Effect.fnUntraced(function* (options: OpenOptions) {
+    const fs = yield* FileSystem.FileSystem
+    const { size = usualSide } = options
+    const all = (yield* Effect.forEach(classNames, (className, label) =>
+      Effect.map(recordings(className, options), (files) => files.map((file) => ({ file, label }))),
+    )).flat()
+
+    const split = (part: "train" | "test") => {
+      const own = all.filter(({ file }) => numberOf(file) < firstOfTest === (part === "train"))
+      const load = (index: number) => {
+        const { file } = own[index] as (typeof own)[number]
+        return fs.readFile(file).pipe(
+          Effect.mapError(FileFailed.at(file)),
+          Effect.flatMap((bytes) => Effect.fromResult(parseAedat2(file, bytes))),
+        )
+      }
+      return eventSplit({
+        size: own.length,
+        label: (index) => (own[index] as (typeof own)[number]).label,
+        load,
+        width: side,
+        height: side,
+        timeSteps: options.timeSteps,
+        framing: options.framing ?? "count",
+        side: size,
+        ...(part === "train" && {
+          transform: options.eventTransform,
+          augment: augmentation(options.augment ?? [], size),
+        }),
+      })
+    }
+    return { name, ...sample, shape: [size, size, 2], train: split("train"), test: split("test") }
+  }),
+}

@@ -1,0 +1,139 @@
+/**
+ * DVS-Gesture: eleven gestures of hands and arms, made by 29 people before an event camera under three kinds of light
+ * (Amir et al., "A low power, fully event-based gesture recognition system", CVPR 2017).
+ *
+ * A file holds one person's gestures under one light; its labels say when each was made. `trials_to_train.txt` and
+ * `trials_to_test.txt` name the files, 98 and 24. Cut at the labels, they are 1,176 + 288 samples (SpikingJelly and
+ * snnTorch have the same). A sample is read from its part of the file when a batch wants it.
+ */
+import { Effect, FileSystem, Path } from "effect"
+import { augmentation } from "../augmentations.ts"
+import { MalformedFile, MissingFile } from "../errors.ts"
+import type { Events } from "../events/events.ts"
+import { eventSplit } from "../events/split.ts"
+import { find, readBytes, readPart, searched } from "../files/locate.ts"
+import { extentOf, indexAedat3, type Packet, readAedat3 } from "../formats/aedat3.ts"
+import { type Gesture, parseGestureLabels } from "../formats/gesture-labels.ts"
+import type { OpenOptions, Source } from "./options.ts"
+
+const name = "dvs-gesture"
+const side = 128
+
+const classNames = [
+  "hand clapping",
+  "right hand wave",
+  "left hand wave",
+  "right arm clockwise",
+  "right arm counter-clockwise",
+  "left arm clockwise",
+  "left arm counter-clockwise",
+  "arm roll",
+  "air drums",
+  "air guitar",
+  "other gestures",
+]
+
+/** Where one sample is: a file and the gesture of it. */
+interface Trial {
+  readonly file: string
+  readonly gesture: Gesture
+}
+
+/** The samples of the files that a list names, in order. */
+const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
+  const path = yield* Path.Path
+  const list = `trials_to_${split}.txt`
+  const directories = (yield* searched(name, options)).flatMap((each) => [path.join(each, "DvsGesture"), each])
+  const advice =
+    "unpack DvsGesture.tar.gz (MD5 8a5c71fb11e24e5ca5b11866ca6c00a1) from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 there"
+  const missing = (wanted: string, where: ReadonlyArray<string>) =>
+    new MissingFile({ dataset: name, wanted: [wanted], searched: where, advice })
+  const found = yield* find(directories, [list])
+  if (found === undefined) return yield* missing(list, directories)
+  const directory = path.dirname(found)
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+  const files = decode(yield* readBytes(found))
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+  const foreign = files.findIndex((each) => !/^[\w-]+\.aedat$/.test(each))
+  if (foreign >= 0 || files.length === 0) {
+    const problem =
+      files.length === 0 ? "it names no file" : `"${files[foreign]?.slice(0, 40)}" is no name of an .aedat file`
+    return yield* new MalformedFile({ file: found, problem })
+  }
+  const trials: Array<Trial> = []
+  for (const each of files) {
+    const labels = each.replace(/\.aedat$/, "_labels.csv")
+    for (const wanted of [each, labels])
+      if ((yield* find([directory], [wanted])) === undefined) return yield* missing(wanted, [directory])
+    const csv = path.join(directory, labels)
+    const gestures = yield* Effect.fromResult(parseGestureLabels(csv, decode(yield* readBytes(csv)), classNames.length))
+    const file = path.join(directory, each)
+    trials.push(...gestures.map((gesture) => ({ file, gesture })))
+  }
+  return trials
+})
+
+const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
+  const fs = yield* FileSystem.FileSystem
+  const trials = yield* trialsOf(split, options)
+  /** Where the packets of a file are, found when the first of its samples is wanted. */
+  const indices = new Map<string, ReadonlyArray<Packet>>()
+  const index = Effect.fnUntraced(
+    function* (file: string) {
+      const known = indices.get(file)
+      if (known !== undefined) return known
+      const packets = yield* Effect.fromResult(indexAedat3(file, yield* readBytes(file)))
+      indices.set(file, packets)
+      return packets
+    },
+    Effect.provideService(FileSystem.FileSystem, fs),
+  )
+
+  const load = Effect.fnUntraced(
+    function* (sample: number) {
+      const { file, gesture } = trials[sample] as Trial
+      const extent = extentOf(yield* index(file), gesture.start, gesture.end)
+      const bytes = yield* readPart(file, extent.from, extent.to)
+      const sensor = { width: side, height: side }
+      const events: Events = yield* Effect.fromResult(readAedat3(file, extent, bytes, sensor, gesture))
+      if (events.t.length > 0) return events
+      const problem = `there is no event from ${gesture.start} to ${gesture.end} µs, where its labels have a gesture`
+      return yield* new MalformedFile({ file, problem })
+    },
+    Effect.provideService(FileSystem.FileSystem, fs),
+  )
+
+  return eventSplit({
+    size: trials.length,
+    label: (sample) => (trials[sample] as Trial).gesture.label,
+    load,
+    width: side,
+    height: side,
+    timeSteps: options.timeSteps,
+    framing: options.framing ?? "count",
+    side: options.size ?? side,
+    ...(split === "train" && {
+      transform: options.eventTransform,
+      augment: augmentation(options.augment ?? [], options.size ?? side),
+    }),
+  })
+})
+
+const sample = { shape: [side, side, 2], classes: classNames.length, classNames, encoding: "frames" } as const
+
+/** The data set: frames [128, 128, 2] of equal numbers of events, unless told otherwise; smaller ones by `resize`. */
+export const dvsGesture: Source = {
+  description: "gestures seen by an event camera, 128×128, 1,176 + 288",
+  sample,
+  size: { greatest: side },
+  augment: [],
+  costly: true,
+  open: Effect.fnUntraced(function* (options: OpenOptions) {
+    const { size = side } = options
+    const train = yield* openSplit("train", options)
+    const test = yield* openSplit("test", options)
+    return { name, ...sample, shape: [size, size, 2], train, test }
+  }),
+}

@@ -1,0 +1,79 @@
+/**
+ * A folder of images in ImageNet's layout (Russakovsky et al., "ImageNet large scale visual recognition challenge",
+ * 2015): `train/<class>/*` and `val/<class>/*`, JPEG or PNG. The classes are the folders of `train` in order of name,
+ * as in torchvision's `ImageFolder`.
+ *
+ * ImageNet itself is given to those who ask, at https://image-net.org/download-images. Nothing is downloaded here.
+ */
+import { Effect, Path } from "effect"
+import { augmentation } from "../augmentations.ts"
+import { MissingFile } from "../errors.ts"
+import { listMatching, searched } from "../files/locate.ts"
+import { imageFiles } from "../images/files.ts"
+import { normalize } from "../images/transforms.ts"
+import type { OpenOptions, Source } from "./options.ts"
+
+const name = "image-folder"
+
+/** ImageNet's mean and deviation of each channel, as torchvision has them. */
+const normalized = normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+const filePattern = /\.(jpe?g|png)$/i
+const usualSide = 224
+const usualAugment = ["resized-crop", "flip"] as const
+
+const sample = { shape: [usualSide, usualSide, 3], classes: 1000, encoding: "static" } as const
+
+/**
+ * The data set: static images [224, 224, 3], unless told otherwise, normalised for each channel; classes as many as
+ * there are folders (`sample` has ImageNet's 1,000). Training images are augmented by "resized-crop" and "flip" unless
+ * told otherwise; test images get `centerResizedCrop`.
+ */
+export const imageFolder: Source = {
+  description: "a folder of JPEG and PNG images by class, as ImageNet is laid out",
+  sample,
+  size: { greatest: 1024 },
+  augment: usualAugment,
+  costly: true,
+  open: Effect.fnUntraced(function* (options: OpenOptions) {
+    const path = yield* Path.Path
+    const { size = usualSide, augment = usualAugment } = options
+    const directories = yield* searched(name, options)
+    const advice = "name the directory that holds train/<class> and val/<class> with images"
+    const missing = (wanted: string, where: ReadonlyArray<string>) =>
+      new MissingFile({ dataset: name, wanted: [wanted], searched: where, advice })
+
+    let root: string | undefined
+    let classNames: ReadonlyArray<string> = []
+    for (const directory of directories) {
+      if (classNames.length > 0) break
+      root = directory
+      classNames = (yield* listMatching(path.join(directory, "train"), /^[^.]/)).map((each) => path.basename(each))
+    }
+    if (root === undefined || classNames.length === 0) return yield* missing("train/<class>", directories)
+
+    const split = Effect.fnUntraced(function* (part: "train" | "val") {
+      const files: Array<string> = []
+      const labels: Array<number> = []
+      for (const [label, className] of classNames.entries()) {
+        const folder = path.join(root, part, className)
+        const found = yield* listMatching(folder, filePattern)
+        if (found.length === 0) return yield* missing(`${part}/${className}/*.jpg`, [root])
+        for (const file of found) {
+          files.push(file)
+          labels.push(label)
+        }
+      }
+      return yield* imageFiles({
+        files,
+        labels: Uint16Array.from(labels),
+        size,
+        augment: part === "train" ? augmentation(augment, size) : undefined,
+        normalize: normalized,
+      })
+    })
+    const train = yield* split("train")
+    const test = yield* split("val")
+    return { name, ...sample, shape: [size, size, 3], classes: classNames.length, classNames, train, test }
+  }),
+}
