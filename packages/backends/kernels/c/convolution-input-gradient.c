@@ -5,6 +5,7 @@
  * windows of ∂y, with the phase's taps turned around and W transposed.
  */
 #include "convolution.h"
+#include "dense-windows.h"
 #include "nine.h"
 
 enum { DY, WEIGHT, DX };
@@ -24,7 +25,9 @@ typedef struct {
   const Call *call;
   Convolution convolution;
   Axis rows, columns;
+  /* [taps, outputs, inputs]; or packed in blocks of inputs, as dense-windows.h says. */
   float *turned;
+  int packed;
 } Turn;
 
 /* One tap of the phase: [outputs, inputs] of [inputs, outputs]. */
@@ -36,12 +39,20 @@ static void turn_piece(void *work, int32_t piece, int32_t thread) {
   const int32_t b = t->columns.first + c->stride * (t->columns.taps - 1 - piece % t->columns.taps);
   const size_t tap = (size_t)c->inputs * c->outputs;
   const float *restrict from = floats(t->call, WEIGHT) + (size_t)(a * c->size + b) * tap;
-  float *restrict to = t->turned + (size_t)piece * tap;
-  enum { TILE = 16 };
-  for (int32_t k0 = 0; k0 < c->inputs; k0 += TILE)
+  enum { TILE = BLOCK_OUTPUTS < 16 ? BLOCK_OUTPUTS : 16 };
+  for (int32_t k0 = 0; k0 < c->inputs; k0 += TILE) {
+    /* Rows of `width` inputs, of which k0 is one. */
+    const int32_t width = t->packed ? BLOCK_OUTPUTS : c->inputs, block = k0 / width;
+    float *restrict to = t->turned + ((size_t)block * t->rows.taps * t->columns.taps + (size_t)piece) * c->outputs * width;
+    const int32_t last = smaller(c->inputs, k0 + TILE);
     for (int32_t o0 = 0; o0 < c->outputs; o0 += TILE)
-      for (int32_t o = o0; o < smaller(c->outputs, o0 + TILE); o++)
-        for (int32_t k = k0; k < smaller(c->inputs, k0 + TILE); k++) to[(size_t)o * c->inputs + k] = from[(size_t)k * c->outputs + o];
+      for (int32_t o = o0; o < smaller(c->outputs, o0 + TILE); o++) {
+        float *restrict row = to + (size_t)o * width - (size_t)block * width;
+        for (int32_t k = k0; k < last; k++) row[k] = from[(size_t)k * c->outputs + o];
+        if (t->packed && last == c->inputs)
+          for (int32_t k = last; k < (block + 1) * width; k++) row[k] = 0;
+      }
+  }
 }
 
 static Windows windows_of(const Call *call, const Convolution *c, int32_t row_phase, int32_t column_phase) {
@@ -56,8 +67,8 @@ static Windows windows_of(const Call *call, const Convolution *c, int32_t row_ph
 
 /* Bytes of the weights of one phase, turned around. */
 static size_t turned_bytes(const Convolution *c) {
-  const size_t taps = (size_t)ceiling(c->size, c->stride);
-  return align64(4 * taps * taps * (size_t)c->inputs * (size_t)c->outputs);
+  const size_t taps = (size_t)ceiling(c->size, c->stride), inputs = (size_t)ceiling(c->inputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS;
+  return align64(4 * taps * taps * inputs * (size_t)c->outputs);
 }
 
 CHECK(conv_input_gradient) { return convolution_fits(call, DX, WEIGHT, DY); }
@@ -68,7 +79,9 @@ SCRATCH(conv_input_gradient) {
     for (int32_t s = 0; s < smaller(c.stride, c.width); s++) {
       const Windows w = windows_of(call, &c, r, s);
       const size_t bytes = are_nine(&w) ? nine_scratch(&w, call->run->threads) : windows_scratch(&w, call->run->threads);
+      const size_t dense = dense_windows_scratch(&w, call->run->threads);
       if (bytes > most) most = bytes;
+      if (dense > most) most = dense;
     }
   return turned_bytes(&c) + most;
 }
@@ -77,12 +90,14 @@ KERNEL(conv_input_gradient) {
   float *turned = (float *)call->run->scratch;
   for (int32_t r = 0; r < smaller(c.stride, c.height); r++)
     for (int32_t s = 0; s < smaller(c.stride, c.width); s++) {
-      Turn t = {call, c, axis_of(&c, r, c.height), axis_of(&c, s, c.width), turned};
-      parallel(call->run, t.rows.taps * t.columns.taps, turn_piece, &t);
       Windows w = windows_of(call, &c, r, s);
       w.weight = turned;
+      const int dense = are_dense(&w);
+      Turn t = {call, c, axis_of(&c, r, c.height), axis_of(&c, s, c.width), turned, dense};
+      parallel(call->run, t.rows.taps * t.columns.taps, turn_piece, &t);
       uint8_t *scratch = call->run->scratch + turned_bytes(&c);
-      if (are_nine(&w)) sum_nine(&w, scratch, 0);
+      if (dense) sum_dense_windows(&w, scratch);
+      else if (are_nine(&w)) sum_nine(&w, scratch, 0);
       else sum_windows(&w, scratch, 0);
     }
 }

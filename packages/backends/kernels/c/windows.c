@@ -36,11 +36,6 @@ typedef struct {
   int finishes;
 } Work;
 
-/* The pixel of y that window (i, j) of image n belongs to. */
-INLINE size_t pixel(const Windows *w, int32_t n, int32_t i, int32_t j) {
-  return ((size_t)n * w->y_height + i * w->step + w->y_top) * w->y_width + j * w->step + w->y_left;
-}
-
 static void band_piece(void *work, int32_t piece, int32_t thread) {
   const Work *k = work;
   const Windows *w = k->windows;
@@ -66,8 +61,8 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
   for (int32_t i = first; i < last; i++) {
     if (!w->accumulate)
       for (int32_t j = 0; j < w->out_width; j++)
-        if (w->start) __builtin_memcpy(w->y + pixel(w, n, i, j) * width, w->start, 4 * width);
-        else __builtin_memset(w->y + pixel(w, n, i, j) * width, 0, 4 * width);
+        if (w->start) __builtin_memcpy(w->y + window_pixel(w, n, i, j) * width, w->start, 4 * width);
+        else __builtin_memset(w->y + window_pixel(w, n, i, j) * width, 0, 4 * width);
     /* A row of weights after the other, so that it stays in the cache for all windows of the row. */
     for (int32_t a = 0; a < w->rows; a++) {
       const int32_t r = i * w->stride + a - w->top;
@@ -77,11 +72,11 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
       for (int32_t j = 0; j < w->out_width; j++) {
         const int32_t left = j * w->stride - w->left, begin = larger(0, left), end = smaller(w->width, left + w->columns);
         if (begin >= end) continue;
-        add_rows(w->rounding, w->y + pixel(w, n, i, j) * width, w->outputs, weight, width, (uint32_t)(left * w->channels),
+        add_rows(w->rounding, w->y + window_pixel(w, n, i, j) * width, w->outputs, weight, width, (uint32_t)(left * w->channels),
                  from_event(events, row[begin]), row[end] - row[begin]);
       }
     }
-    if (k->finishes) finish(w->call, (int32_t)pixel(w, n, i, 0), w->out_width);
+    if (k->finishes) finish(w->call, (int32_t)window_pixel(w, n, i, 0), w->out_width);
   }
 }
 

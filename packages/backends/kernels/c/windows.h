@@ -30,6 +30,11 @@ typedef struct {
   int rounding;
 } Windows;
 
+/* The pixel of y that window (i, j) of image n belongs to. */
+INLINE size_t window_pixel(const Windows *w, int32_t n, int32_t i, int32_t j) {
+  return ((size_t)n * w->y_height + i * w->step + w->y_top) * w->y_width + j * w->step + w->y_left;
+}
+
 /* Bytes of scratch memory. */
 size_t NAME(windows_scratch)(const Windows *windows, int32_t threads);
 #define windows_scratch NAME(windows_scratch)

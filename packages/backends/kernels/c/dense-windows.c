@@ -1,0 +1,131 @@
+/*
+ * Pieces of work are bands of an image, or several small images: their pixels are copied amid the zeros around them, so that no
+ * window needs to know of edges.
+ */
+#include "dense-windows.h"
+
+/* Pixels of a tile: as many as leave registers for a row of weights. */
+enum { TILE = VECTOR_BYTES == 64 ? 6 : 4 };
+/* Bytes of a copied band at most, unless one row takes more; pixels that a piece has at least, where there are as many. */
+enum { BAND_BYTES = 1 << 18, ENOUGH_PIXELS = 256 };
+
+typedef struct {
+  const Windows *windows;
+  /* Rows of windows in a band, bands of an image; images of a piece, where they are not cut into bands. */
+  int32_t height, bands, images;
+  /* The copy's extents in pixels. */
+  int32_t copy_height, copy_width;
+  size_t image_bytes;
+  uint8_t *scratch;
+} Plan;
+
+static Plan plan_of(const Windows *w, int32_t threads) {
+  Plan p = {.windows = w, .copy_width = larger(1, w->out_width + w->columns - 1)};
+  const int64_t line = 4 * (int64_t)p.copy_width * larger(1, w->channels);
+  const int64_t fit = BAND_BYTES / line - w->rows + 1;
+  p.height = larger(1, fit < w->out_height ? (int32_t)fit : w->out_height);
+  p.bands = larger(1, ceiling(w->out_height, p.height));
+  p.height = larger(1, ceiling(w->out_height, p.bands));
+  p.copy_height = larger(1, p.height + w->rows - 1);
+  p.image_bytes = (size_t)line * (size_t)p.copy_height;
+  /* Shapes alone decide, so that results do not depend on threads: each pixel's sum is its own. */
+  const int64_t pixels = larger(1, w->out_height * w->out_width);
+  const int32_t few = p.bands > 1 ? 1 : larger(1, (int32_t)(ENOUGH_PIXELS / pixels));
+  p.images = larger(1, smaller(few, ceiling(w->batch, threads)));
+  return p;
+}
+
+static size_t thread_bytes(const Plan *p) { return align64((size_t)p->images * p->image_bytes + 64); }
+
+size_t dense_windows_scratch(const Windows *w, int32_t threads) {
+  const Plan p = plan_of(w, threads);
+  return (size_t)threads * thread_bytes(&p);
+}
+
+/* Every so many elements one is looked at. */
+enum { SAMPLED = 61 };
+
+int are_dense(const Windows *w) {
+  if (w->spikes || w->stride != 1) return 0;
+  const float *x = floats(w->call, w->operand);
+  const int32_t size = shape(w->call, w->operand)->size;
+  int32_t nonzero = 0, looks = 0;
+  for (int32_t i = 0; i < size; i += SAMPLED, looks++) nonzero += x[i] != 0;
+  return 2 * nonzero > looks;
+}
+
+/* Rows first … of image n, with the zeros around them. */
+static void copy_band(const Plan *p, int32_t n, int32_t first, float *to) {
+  const Windows *w = p->windows;
+  const size_t row = (size_t)p->copy_width * w->channels;
+  const int32_t left = larger(0, w->left), from = larger(0, -w->left);
+  const int32_t count = larger(0, smaller(w->width - from, p->copy_width - left));
+  for (int32_t i = 0; i < p->copy_height; i++, to += row) {
+    const int32_t r = first + i - w->top;
+    __builtin_memset(to, 0, 4 * row);
+    if (r < 0 || r >= w->height) continue;
+    const float *x = floats(w->call, w->operand) + ((size_t)(n * w->height + r) * w->width + from) * w->channels;
+    __builtin_memcpy(to + (size_t)left * w->channels, x, 4 * (size_t)count * w->channels);
+  }
+}
+
+#define EACH_PIXEL _Pragma("GCC unroll 6") for (int q = 0; q < TILE; q++)
+#define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < BLOCK_VECTORS; v++)
+
+/* The sums of one tile: windows that begin at the pixels `x`. */
+INLINE void sum_tile(const Windows *w, size_t line, const float *const x[TILE], const float *weight, vf sum[TILE][BLOCK_VECTORS]) {
+  EACH_PIXEL EACH_VECTOR sum[q][v] = splat(0);
+  const int32_t length = w->columns * w->channels;
+  for (int32_t a = 0; a < w->rows; a++) {
+    const float *at[TILE];
+    EACH_PIXEL at[q] = x[q] + (size_t)a * line;
+    for (int32_t k = 0; k < length; k++, weight += BLOCK_OUTPUTS) {
+      vf row[BLOCK_VECTORS];
+      EACH_VECTOR row[v] = load(weight + v * LANES);
+      EACH_PIXEL {
+        const vf value = splat(at[q][k]);
+        EACH_VECTOR sum[q][v] = multiply_add(value, row[v], sum[q][v]);
+      }
+    }
+  }
+}
+
+static void piece_of_windows(void *work, int32_t piece, int32_t thread) {
+  const Plan *p = work;
+  const Windows *w = p->windows;
+  const int32_t image = piece / p->bands * p->images, images = smaller(p->images, w->batch - image);
+  const int32_t first = piece % p->bands * p->height, height = smaller(p->height, w->out_height - first);
+  if (height * w->out_width < 1) return;
+  float *copy = (float *)(p->scratch + (size_t)thread * thread_bytes(p));
+  for (int32_t i = 0; i < images; i++) copy_band(p, image + i, first, copy + (size_t)i * (p->image_bytes / 4));
+
+  const size_t line = (size_t)p->copy_width * w->channels, taps = (size_t)w->rows * w->columns;
+  const int32_t band = height * w->out_width, pixels = images * band;
+  for (int32_t o = 0; o < w->outputs; o += BLOCK_OUTPUTS) {
+    const float *weight = w->weight + (size_t)o * taps * w->channels;
+    for (int32_t tile = 0; tile < pixels; tile += TILE) {
+      const float *x[TILE];
+      float *y[TILE];
+      /* Behind the last pixel it is computed again, and not written. */
+      EACH_PIXEL {
+        const int32_t at = smaller(tile + q, pixels - 1), i = at % band / w->out_width, j = at % w->out_width, n = at / band;
+        x[q] = copy + (size_t)n * (p->image_bytes / 4) + (size_t)i * line + (size_t)j * w->channels;
+        y[q] = w->y + window_pixel(w, image + n, first + i, j) * (size_t)w->outputs + o;
+      }
+      vf sum[TILE][BLOCK_VECTORS];
+      sum_tile(w, line, x, weight, sum);
+      EACH_PIXEL if (tile + q < pixels) EACH_VECTOR {
+        const int32_t left = w->outputs - o - v * LANES;
+        float *to = y[q] + v * LANES;
+        const vf before = w->accumulate ? load_up_to(to, left) : splat(0);
+        store_up_to(to, left, before + sum[q][v]);
+      }
+    }
+  }
+}
+
+void sum_dense_windows(const Windows *w, uint8_t *scratch) {
+  Plan p = plan_of(w, w->call->run->threads);
+  p.scratch = scratch;
+  parallel(w->call->run, ceiling(w->batch, p.images) * p.bands, piece_of_windows, &p);
+}
