@@ -1,5 +1,5 @@
 /** `compare`: how near the gradients of policies are to those of BPTT, on the same weights and batches. */
-import { Graph, Models, Policy, Train } from "@spikeroute/core"
+import { Graph, Policy, Train } from "@spikeroute/core"
 import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
 import { backendLayer, defaultBackend } from "../backends.ts"
@@ -39,8 +39,7 @@ const ofSettings = ({ settings }: CompareFlags) =>
     const chosen = yield* Config.fromFlags(settings)
     const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
     const dataset = yield* openDataset(config)
-    const model = Models.models[config.model as Models.ModelName]
-    const graph = yield* Graph.make(dataset.shape, model(dataset.classes, Config.neuronOf(config)))
+    const graph = yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes))
     return { config, graph, dataset, checkpoint: undefined }
   })
 

@@ -221,13 +221,8 @@ export const verify = (
     let spikesMismatched = 0
     for (const call of schedule(program, [...steps])) {
       if (call.segment === "update") continue
-<<<<<<< HEAD
-      yield* executable.run([call], frames)
-      if (!forwardSegments.has(call.segment)) continue
-=======
       yield* executable.run([call], workload.frames)
-      if (call.segment !== "train" && call.segment !== "keep" && call.segment !== "forward") continue
->>>>>>> zoo
+      if (!forwardSegments.has(call.segment)) continue
       const read = yield* executable.read(bufferNames.value(graph.output), call.t)
       outDeviation.add(out.subarray(call.t * read.length, (call.t + 1) * read.length), read)
       for (const [i, name] of neurons.entries()) {
