@@ -13,7 +13,16 @@ const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescrip
 
 const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
 const dataset = text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits")
-const model = text("model", "mlp or conv (default)")
+const model = text(
+  "model",
+  "mlp, conv (default), resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
+)
+const width = number("width", "a factor of the model's channels; default 1")
+const dropout = number("dropout", "share of the model's activations that dropout drops in training; default 0")
+const tau = number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ")
+const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
+const config = text("config", "a JSON file of settings; flags win over it")
+const out = text("out", "the run's directory; default runs/…")
 const policy = text("policy", "bptt, tbptt, sltt (default) or slttk")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const timeSteps = whole("time-steps", "time steps T")
@@ -26,8 +35,8 @@ const limit = whole("limit", "use only the first so many training and test sampl
 const train = Command.make(
   "train",
   {
-    config: text("config", "a JSON file of settings; flags win over it"),
-    out: text("out", "the run's directory; default runs/…"),
+    config,
+    out,
     resume: text("resume", "the directory of a run to go on with"),
     json,
     settings: {
@@ -35,12 +44,15 @@ const train = Command.make(
       dataDir,
       limit,
       model,
+      width,
+      dropout,
+      init: text("init", "the directory of a run whose parameters training starts from"),
       policy,
       k,
       backend,
       timeSteps,
-      tau: number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ"),
-      surrogate: text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid"),
+      tau,
+      surrogate,
       batchSize,
       epochs: whole("epochs", "passes through the training samples"),
       lr: number("lr", "learning rate"),
@@ -72,7 +84,7 @@ const plan = Command.make(
       Flag.withDescription("print the program too: its segments, instructions and buffers"),
     ),
     json,
-    settings: { dataset, model, policy, k, timeSteps, batchSize, optimizer },
+    settings: { dataset, model, width, dropout, policy, k, timeSteps, batchSize, optimizer },
   },
   (flags) =>
     Effect.flatMap(
@@ -117,6 +129,41 @@ const verify = Command.make(
     ),
 ).pipe(Command.withDescription("Hold a backend against gradients that PyTorch computed"))
 
+const importWeights = Command.make(
+  "import",
+  {
+    file: Argument.String("file").pipe(
+      Argument.withDescription("a state dict as safetensors: see examples/pytorch_weights.py"),
+    ),
+    config,
+    out,
+    settings: { dataset, model, width, dropout, policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/import.ts")),
+      (_) => _.importWeights(flags),
+    ),
+).pipe(Command.withDescription("Make a run of weights that PyTorch trained, for eval, train --resume and train --init"))
+
+const exportWeights = Command.make(
+  "export",
+  {
+    directory: runArgument,
+    checkpoint,
+    format: Flag.Literals("format", ["safetensors"]).pipe(
+      Flag.withDescription("the file's format"),
+      Flag.withDefault("safetensors" as const),
+    ),
+    out: text("out", "the file; default weights.safetensors in the run's directory"),
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/export.ts")),
+      (_) => _.exportWeights(flags),
+    ),
+).pipe(Command.withDescription("Write the weights of a run for PyTorch"))
+
 const doctor = Command.make("doctor", { json }, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("./commands/doctor.ts")),
@@ -126,7 +173,7 @@ const doctor = Command.make("doctor", { json }, (flags) =>
 
 const root = Command.make("bun run").pipe(
   Command.withDescription("Spiking neural networks: training, plans, checks"),
-  Command.withSubcommands([train, plan, evaluate, inspect, verify, doctor]),
+  Command.withSubcommands([train, plan, evaluate, inspect, verify, importWeights, exportWeights, doctor]),
 )
 
 runMain(root)

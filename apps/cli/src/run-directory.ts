@@ -11,7 +11,7 @@
  *
  * A checkpoint is one file, so it is whole or not there. metrics.jsonl may run ahead of it; resuming cuts it back.
  */
-import { type BackendError, CheckpointError, Graph, Safetensors, type Train } from "@spikeroute/core"
+import { type BackendError, Graph, type MismatchError, Safetensors, type Train } from "@spikeroute/core"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { RunConfig } from "./config.ts"
 import { UsageError } from "./errors.ts"
@@ -150,10 +150,8 @@ export const load = (directory: string, name: CheckpointName) =>
 export const restore = (
   { file, tensors }: { readonly file: string; readonly tensors: Train.Tensors },
   target: Pick<Train.Predictor, "load">,
-): Effect.Effect<void, BackendError | CheckpointError> =>
-  target
-    .load(tensors)
-    .pipe(Effect.catchTag("CheckpointError", ({ reason }) => Effect.fail(new CheckpointError({ file, reason }))))
+): Effect.Effect<void, BackendError | MismatchError> =>
+  Effect.catchTag(target.load(tensors), "MismatchError", (error) => Effect.fail(error.in(file)))
 
 /** Appends lines to metrics.jsonl, after cutting it back to `bytes`. */
 export const openMetrics = (directory: string, bytes: number) =>

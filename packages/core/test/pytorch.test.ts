@@ -29,7 +29,7 @@ test("images: [channels, height, width] becomes [height, width, channels], one i
 test("convolutions: [out, in, height, width] becomes [height, width, in, out]", () => {
   const own = Graph.makeUnsafe([4, 4, 3], Graph.sequential(conv2d({ channels: 5, kernelSize: 2 }), flatten()))
   const weight = own.parameters.find(({ name }) => name === "0.weight")!
-  expect(PyTorch.pyTorchShape(weight)).toEqual([5, 3, 2, 2])
+  expect(PyTorch.pyTorchShape(own, weight)).toEqual([5, 3, 2, 2])
   const ours = PyTorch.fromPyTorch(own, weight, iota(60))
   for (let y = 0; y < 2; y++)
     for (let x = 0; x < 2; x++)
@@ -38,7 +38,7 @@ test("convolutions: [out, in, height, width] becomes [height, width, in, out]", 
 })
 
 test("linear layers: [out, in] becomes [in, out]", () => {
-  expect(PyTorch.pyTorchShape(parameter("7.weight"))).toEqual([3, 2])
+  expect(PyTorch.pyTorchShape(graph, parameter("7.weight"))).toEqual([3, 2])
   expect([...PyTorch.fromPyTorch(graph, parameter("7.weight"), Float32Array.of(1, 2, 3, 4, 5, 6))]).toEqual([
     1, 3, 5, 2, 4, 6,
   ])
@@ -62,7 +62,7 @@ describe("there and back is the same", () => {
 })
 
 test("vectors and single numbers stay as they are", () => {
-  expect(PyTorch.pyTorchShape(parameter("0.bias"))).toEqual([3])
+  expect(PyTorch.pyTorchShape(graph, parameter("0.bias"))).toEqual([3])
   expect([...PyTorch.fromPyTorch(graph, parameter("0.bias"), Float32Array.of(3, 1, 2))]).toEqual([3, 1, 2])
-  expect(PyTorch.pyTorchShape(parameter("4.gain"))).toEqual([])
+  expect(PyTorch.pyTorchShape(graph, parameter("4.gain"))).toEqual([])
 })
