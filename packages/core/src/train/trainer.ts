@@ -8,20 +8,20 @@ import { Effect, Random, type Scope } from "effect"
 import { Backend, type Executable } from "../backend/backend.ts"
 import {
   type BackendError,
-  CheckpointError,
+  type MismatchError,
   NonFiniteLossError,
   type PolicyError,
   type ProgramError,
   type UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
+import { fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { hyperparameters } from "../optimizers/index.ts"
 import { draw, type Policy } from "../policies/policy.ts"
 import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
 import { bufferNames, type Call, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
-import { equals, format } from "../shape.ts"
 import { initialize } from "./initialize.ts"
 
 /** Data of one batch. */
@@ -67,8 +67,10 @@ export interface Trainer {
   ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, BackendError | PolicyError>
   /** A copy of all that training changes. */
   readonly save: Effect.Effect<Tensors, BackendError>
-  /** Puts saved tensors back; all of them must be there, with the right shapes. */
-  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | CheckpointError>
+  /** Puts saved tensors back: these and no others. */
+  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
+  /** Takes over the parameters and statistics among the tensors. */
+  readonly loadParameters: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
 }
 
 const keptKinds: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer"])
@@ -134,13 +136,10 @@ export const make = (
       }),
       load: (tensors) =>
         Effect.gen(function* () {
-          for (const { name, shape } of kept) yield* checkShape(tensors, name, shape)
-          const expected = new Set(kept.map(({ name }) => name))
-          for (const name of tensors.keys())
-            if (!expected.has(name))
-              return yield* new CheckpointError({ reason: `${name} does not belong to this network` })
+          yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
           for (const { name } of kept) yield* executable.write(name, (tensors.get(name) as StoredTensor).values)
         }),
+      loadParameters: parameterLoader(graph, executable),
     }
   })
 
@@ -151,7 +150,7 @@ export interface Predictor {
   /** Outputs and firing rates of one batch; no loss is computed. */
   readonly predict: (inputs: Float32Array) => Effect.Effect<Omit<BatchResult, "loss">, BackendError>
   /** Takes over the parameters and statistics among the tensors. */
-  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | CheckpointError>
+  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
 }
 
 /** Prepares a predictor. Its memory belongs to the scope. */
@@ -166,17 +165,26 @@ export const makePredictor = (
       program,
       executable,
       predict: (inputs) => runBatch(executable, { inputs }, schedule(program, [])),
-      load: (tensors) =>
-        Effect.gen(function* () {
-          for (const { name, shape } of graph.parameters) yield* checkShape(tensors, bufferNames.parameter(name), shape)
-          for (const { name } of graph.parameters) {
-            const buffer = bufferNames.parameter(name)
-            if (program.buffers.some((known) => known.name === buffer))
-              yield* executable.write(buffer, (tensors.get(buffer) as StoredTensor).values)
-          }
-        }),
+      load: parameterLoader(graph, executable),
     }
   })
+
+const parameterPrefix = bufferNames.parameter("")
+
+/** Writes all parameters and statistics of a graph; other tensors are left alone. */
+const parameterLoader =
+  (graph: Graph, executable: Executable) =>
+  (tensors: Tensors): Effect.Effect<void, BackendError | MismatchError> =>
+    Effect.gen(function* () {
+      yield* fit(
+        new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])),
+        new Map([...tensors].filter(([name]) => name.startsWith(parameterPrefix))),
+      )
+      // A program has no place for a parameter that nothing reads.
+      const known = new Set(executable.program.buffers.map(({ name }) => name))
+      for (const [name, { values }] of tensors)
+        if (name.startsWith(parameterPrefix) && known.has(name)) yield* executable.write(name, values)
+    })
 
 const runBatch = (
   executable: Executable,
@@ -192,23 +200,6 @@ const runBatch = (
     const [loss = Number.NaN, ...firingRates] = yield* executable.read(bufferNames.metrics)
     return { loss, firingRates, outputs: yield* executable.read(bufferNames.outputs) }
   })
-
-const checkShape = (
-  tensors: Tensors,
-  name: string,
-  shape: ReadonlyArray<number>,
-): Effect.Effect<void, CheckpointError> => {
-  const found = tensors.get(name)
-  if (found === undefined)
-    return Effect.fail(new CheckpointError({ reason: `${name} is missing; this network has it as ${format(shape)}` }))
-  return equals(found.shape, shape)
-    ? Effect.void
-    : Effect.fail(
-        new CheckpointError({
-          reason: `${name} is ${format(found.shape)}, but this network has it as ${format(shape)}`,
-        }),
-      )
-}
 
 /** The first layer of neurons whose membrane is not finite; else the read-out. */
 const firstNonFinite = (executable: Executable): Effect.Effect<string, BackendError> =>
