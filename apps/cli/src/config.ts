@@ -1,6 +1,6 @@
 /** What a run is: flags over the config file over what suits the data set. */
-import { type Graph, LossSchema, Models, Optimizer, Policy, Surrogate, Train } from "@spikeroute/core"
-import { datasets, nearest } from "@spikeroute/datasets"
+import { type Graph, LossSchema, Models, Optimizer, Policy, type Program, Surrogate, Train } from "@spikeroute/core"
+import { augmentationNames, datasets, nearest } from "@spikeroute/datasets"
 import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
@@ -27,6 +27,10 @@ export const RunConfig = Schema.Struct({
   dataDir: Schema.optionalKey(Schema.String),
   /** Only the first so many training and test samples. */
   limit: Schema.optionalKey(atLeast(1)),
+  /** Width and height that samples are brought to; what the data set has otherwise. */
+  size: Schema.optionalKey(atLeast(1)),
+  /** Augmentations of training samples, in order; what suits the data set otherwise, none of an empty list. */
+  augment: Schema.optionalKey(Schema.Array(Schema.Literals(augmentationNames))),
   model: NameOf("model", Models.modelNames),
   /** A factor of the model's channels. */
   width: Positive,
@@ -56,6 +60,8 @@ export const RunConfig = Schema.Struct({
   /** β and the target of the squared error in the loss. */
   lossMix: LossSchema.fields.mix,
   lossTarget: LossSchema.fields.target,
+  /** Where the parameters are that training starts from: a run, whose last checkpoint is taken, or a file of tensors. */
+  init: Schema.optionalKey(Schema.String),
   seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
 })
 
@@ -125,6 +131,13 @@ const decode = (
   return Effect.fail(new UsageError({ reason: `${source}${name(setting)}${message}` }))
 }
 
+/** Settings whose paths no longer depend on where they were said. */
+const withPaths = (config: PartialConfig, resolved: (path: string) => string): PartialConfig => ({
+  ...config,
+  ...(config.dataDir === undefined ? {} : { dataDir: resolved(config.dataDir) }),
+  ...(config.init === undefined ? {} : { init: resolved(config.init) }),
+})
+
 /** Settings of a config file. */
 export const readConfigFile = (
   file: string,
@@ -139,9 +152,7 @@ export const readConfigFile = (
       catch: (error) => new UsageError({ reason: `${file}: is not JSON (${(error as Error).message})` }),
     })
     const config = yield* decode(json, `${file}: `, (setting) => setting)
-    return config.dataDir === undefined
-      ? config
-      : { ...config, dataDir: path.resolve(path.dirname(path.resolve(file)), config.dataDir) }
+    return withPaths(config, (place) => path.resolve(path.dirname(path.resolve(file)), place))
   })
 
 const flagName = (setting: string) => `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
@@ -154,7 +165,7 @@ export const fromFlags = (
     const path = yield* Path.Path
     const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
     const config = yield* decode(given, "", flagName)
-    return config.dataDir === undefined ? config : { ...config, dataDir: path.resolve(config.dataDir) }
+    return withPaths(config, (place) => path.resolve(place))
   })
 
 /** All that a network and its training are; only the backend is not decided. */
@@ -199,6 +210,16 @@ export const optimizerOf = ({ optimizer, momentum, weightDecay }: Settings): Opt
 export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate">) => ({
   tau,
   surrogate: Surrogate.defaults[surrogate as Surrogate.SurrogateName],
+})
+
+/** What a trainer is for, by the settings and the data set's encoding. */
+export const trainingOptions = (config: Settings, encoding: Program.Encoding): Program.TrainingOptions => ({
+  batchSize: config.batchSize,
+  timeSteps: config.timeSteps,
+  encoding,
+  loss: { mix: config.lossMix, target: config.lossTarget },
+  optimizer: optimizerOf(config),
+  ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
 })
 
 /** The network that the settings describe. */

@@ -12,8 +12,20 @@ const optional = <A>(flag: Flag.Flag<A>, description: string) =>
 const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the result as JSON"))
 
 const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
-const dataset = text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits")
-const model = text("model", "mlp or conv (default)")
+const dataset = text(
+  "dataset",
+  "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, image-folder or optdigits",
+)
+const model = text(
+  "model",
+  "mlp, conv (default), resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
+)
+const width = number("width", "a factor of the model's channels; default 1")
+const dropout = number("dropout", "share of the model's activations that dropout drops in training; default 0")
+const tau = number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ")
+const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
+const config = text("config", "a JSON file of settings; flags win over it")
+const out = text("out", "the run's directory; default runs/…")
 const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk or ottt")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const timeSteps = whole("time-steps", "time steps T")
@@ -22,27 +34,30 @@ const microBatches = whole(
   "micro-batches",
   "parts of a batch that go through the network one after the other: less memory",
 )
-const tau = number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ")
-const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
 const lr = number("lr", "learning rate")
 const seed = whole("seed", "seed of everything random")
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
 const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
+const size = whole("size", "width and height that samples are brought to")
 const limit = whole("limit", "use only the first so many training and test samples")
 
 const train = Command.make(
   "train",
   {
-    config: text("config", "a JSON file of settings; flags win over it"),
-    out: text("out", "the run's directory; default runs/…"),
+    config,
+    out,
     resume: text("resume", "the directory of a run to go on with"),
     json,
     settings: {
       dataset,
       dataDir,
       limit,
+      size,
       model,
+      width,
+      dropout,
+      init: text("init", "a run, or a .safetensors file, whose parameters training starts from"),
       policy,
       k,
       backend,
@@ -80,8 +95,9 @@ const plan = Command.make(
       Flag.withDefault(false),
       Flag.withDescription("print the program too: its segments, instructions and buffers"),
     ),
+    config,
     json,
-    settings: { dataset, model, policy, k, timeSteps, batchSize, microBatches, optimizer },
+    settings: { dataset, size, model, width, dropout, policy, k, timeSteps, batchSize, microBatches, optimizer },
   },
   (flags) =>
     Effect.flatMap(
@@ -99,6 +115,7 @@ const compare = Command.make(
       Argument.map(Option.getOrUndefined),
     ),
     checkpoint,
+    config,
     policies: Flag.String("policies").pipe(
       Flag.withDefault("bptt,sltt,slttk"),
       Flag.withDescription("names with commas between them"),
@@ -106,7 +123,24 @@ const compare = Command.make(
     batches: Flag.Int("batches").pipe(Flag.withDefault(5), Flag.withDescription("batches to average over")),
     train: Flag.Int("train").pipe(Flag.withDefault(0), Flag.withDescription("updates of bptt before the comparison")),
     json,
-    settings: { dataset, dataDir, limit, model, k, backend, timeSteps, tau, surrogate, batchSize, lr, optimizer, seed },
+    settings: {
+      dataset,
+      dataDir,
+      limit,
+      size,
+      model,
+      width,
+      dropout,
+      k,
+      backend,
+      timeSteps,
+      tau,
+      surrogate,
+      batchSize,
+      lr,
+      optimizer,
+      seed,
+    },
   },
   (flags) =>
     Effect.flatMap(
@@ -151,6 +185,41 @@ const verify = Command.make(
     ),
 ).pipe(Command.withDescription("Hold a backend against gradients that PyTorch computed"))
 
+const importWeights = Command.make(
+  "import",
+  {
+    file: Argument.String("file").pipe(
+      Argument.withDescription("a state dict as safetensors: see examples/pytorch_weights.py"),
+    ),
+    config,
+    out,
+    settings: { dataset, model, width, dropout, policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/import.ts")),
+      (_) => _.importWeights(flags),
+    ),
+).pipe(Command.withDescription("Make a run of weights that PyTorch trained, for eval, train --resume and train --init"))
+
+const exportWeights = Command.make(
+  "export",
+  {
+    directory: runArgument,
+    checkpoint,
+    format: Flag.Literals("format", ["safetensors"]).pipe(
+      Flag.withDescription("the file's format"),
+      Flag.withDefault("safetensors" as const),
+    ),
+    out: text("out", "the file; default weights.safetensors in the run's directory"),
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./commands/export.ts")),
+      (_) => _.exportWeights(flags),
+    ),
+).pipe(Command.withDescription("Write the weights of a run for PyTorch"))
+
 const doctor = Command.make("doctor", { json }, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("./commands/doctor.ts")),
@@ -160,7 +229,7 @@ const doctor = Command.make("doctor", { json }, (flags) =>
 
 const root = Command.make("bun run").pipe(
   Command.withDescription("Spiking neural networks: training, plans, checks"),
-  Command.withSubcommands([train, plan, compare, evaluate, inspect, verify, doctor]),
+  Command.withSubcommands([train, plan, compare, evaluate, inspect, verify, importWeights, exportWeights, doctor]),
 )
 
 runMain(root)

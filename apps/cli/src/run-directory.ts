@@ -11,7 +11,15 @@
  *
  * A checkpoint is one file, so it is whole or not there. metrics.jsonl may run ahead of it; resuming cuts it back.
  */
-import { type BackendError, CheckpointError, Graph, Safetensors, type Train } from "@spikeroute/core"
+import {
+  type BackendError,
+  Graph,
+  type MismatchError,
+  Program,
+  PyTorch,
+  Safetensors,
+  type Train,
+} from "@spikeroute/core"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { RunConfig } from "./config.ts"
 import { UsageError } from "./errors.ts"
@@ -146,14 +154,31 @@ export const load = (directory: string, name: CheckpointName) =>
     return { file, position, tensors }
   })
 
+/**
+ * Weights to start from: those of a run's last checkpoint, or of a .safetensors file, which is a checkpoint of a run or a state
+ * dict of PyTorch's.
+ */
+export const loadWeights = (from: string, graph: Graph.Graph) =>
+  Effect.gen(function* () {
+    if (!from.endsWith(".safetensors")) return yield* load(from, "last")
+    const fs = yield* FileSystem.FileSystem
+    const bytes = yield* fs.readFile(from).pipe(Effect.mapError(refused(from, "read")))
+    const { tensors } = yield* Safetensors.decode(bytes, from)
+    const ofRun = [...tensors.keys()].some((name) => name.startsWith(Program.bufferNames.parameter("")))
+    if (ofRun) return { file: from, tensors }
+    const parameters = yield* PyTorch.fromStateDict(graph, tensors).pipe(Effect.mapError((error) => error.in(from)))
+    return {
+      file: from,
+      tensors: new Map([...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor])),
+    }
+  })
+
 /** Puts a checkpoint's tensors into a network. Where they do not fit, the error names the file. */
 export const restore = (
   { file, tensors }: { readonly file: string; readonly tensors: Train.Tensors },
   target: Pick<Train.Predictor, "load">,
-): Effect.Effect<void, BackendError | CheckpointError> =>
-  target
-    .load(tensors)
-    .pipe(Effect.catchTag("CheckpointError", ({ reason }) => Effect.fail(new CheckpointError({ file, reason }))))
+): Effect.Effect<void, BackendError | MismatchError> =>
+  Effect.catchTag(target.load(tensors), "MismatchError", (error) => Effect.fail(error.in(file)))
 
 /** Appends lines to metrics.jsonl, after cutting it back to `bytes`. */
 export const openMetrics = (directory: string, bytes: number) =>

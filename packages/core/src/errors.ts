@@ -1,5 +1,6 @@
 /** Errors of the core: tagged for programs, one clear line for people. */
 import { Data } from "effect"
+import { format, type Shape } from "./shape.ts"
 
 /** The graph cannot be built: shapes that do not fit, a name used twice, an attribute out of range. */
 export class GraphError extends Data.TaggedError("GraphError")<{
@@ -59,7 +60,7 @@ export class BackendError extends Data.TaggedError("BackendError")<{
   }
 }
 
-/** A file of tensors cannot be read, or does not belong to this graph. */
+/** A file of tensors cannot be read. */
 export class CheckpointError extends Data.TaggedError("CheckpointError")<{
   /** The file, where there is one. */
   readonly file?: string
@@ -67,6 +68,36 @@ export class CheckpointError extends Data.TaggedError("CheckpointError")<{
 }> {
   override get message(): string {
     return this.file === undefined ? this.reason : `${this.file}: ${this.reason}`
+  }
+}
+
+/** Tensors that do not belong to this network. Every one at fault is named, with its shape. */
+export class MismatchError extends Data.TaggedError("MismatchError")<{
+  /** The file, where there is one. */
+  readonly file?: string
+  readonly missing: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
+  readonly unexpected: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
+  readonly misshapen: ReadonlyArray<{ readonly name: string; readonly shape: Shape; readonly expected: Shape }>
+}> {
+  /** The same, said of a file. */
+  in(file: string): MismatchError {
+    const { missing, unexpected, misshapen } = this
+    return new MismatchError({ file, missing, unexpected, misshapen })
+  }
+
+  override get message(): string {
+    const list = (what: string, tensors: ReadonlyArray<string>) =>
+      tensors.length > 0 ? [`${what} ${tensors.join(", ")}`] : []
+    const named = ({ name, shape }: { readonly name: string; readonly shape: Shape }) => `${name} (${format(shape)})`
+    const faults = [
+      ...list("missing", this.missing.map(named)),
+      ...list("unexpected", this.unexpected.map(named)),
+      ...list(
+        "misshapen",
+        this.misshapen.map(({ name, shape, expected }) => `${name} (${format(shape)}, here ${format(expected)})`),
+      ),
+    ]
+    return `${this.file === undefined ? "" : `${this.file}: `}the tensors do not fit this network: ${faults.join("; ")}`
   }
 }
 

@@ -16,4 +16,7 @@ export { type GainOptions, gain } from "./ops/gain.ts"
 export { type LinearOptions, linear } from "./ops/linear.ts"
 export { maxPool } from "./ops/max-pool.ts"
 export { scale } from "./ops/scale.ts"
-export { type ScaledWeightStandardizedConv2dOptions, scaledWeightStandardizedConv2d } from "./ops/weight-standardization.ts"
+export {
+  type ScaledWeightStandardizedConv2dOptions,
+  scaledWeightStandardizedConv2d,
+} from "./ops/weight-standardization.ts"

@@ -73,6 +73,43 @@ describe("a file that was written", () => {
   })
 })
 
+describe("numbers of other types become float32", () => {
+  const read = (dtype: string, bytesPerNumber: number, count: number, set: (data: DataView) => void) => {
+    const bytes = bytesOf({ w: entry([count], 0, count * bytesPerNumber, dtype) }, count * bytesPerNumber)
+    set(new DataView(bytes.buffer, bytes.length - count * bytesPerNumber))
+    return [...Effect.runSync(Safetensors.decode(bytes, "file")).tensors.get("w")!.values]
+  }
+  const words =
+    (...values: ReadonlyArray<number>) =>
+    (data: DataView) =>
+      values.forEach((value, i) => {
+        data.setUint16(2 * i, value, true)
+      })
+  test("float64 and int64", () => {
+    const doubles = (data: DataView) =>
+      [0.1, -3].forEach((value, i) => {
+        data.setFloat64(8 * i, value, true)
+      })
+    expect(read("F64", 8, 2, doubles)).toEqual([Math.fround(0.1), -3])
+    expect(read("I64", 8, 1, (data) => data.setBigInt64(0, -7n, true))).toEqual([-7])
+  })
+  test("float16: 1, −2, the largest, the least normal, the least of all, −0, infinities, none", () => {
+    const halves = words(0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x7e00)
+    expect(read("F16", 2, 9, halves)).toEqual([
+      ...[1, -2, 65504, 2 ** -14, 2 ** -24, -0],
+      ...[Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN],
+    ])
+  })
+  test("bfloat16: 1, −2, 3.140625, infinity", () => {
+    expect(read("BF16", 2, 4, words(0x3f80, 0xc000, 0x4049, 0x7f80))).toEqual([
+      1,
+      -2,
+      3.140625,
+      Number.POSITIVE_INFINITY,
+    ])
+  })
+})
+
 describe("a file that is cut short", () => {
   const encoded = Safetensors.encode(file)
   test("at any byte", () => {
@@ -114,7 +151,10 @@ describe("a file that is none", () => {
 
 describe("a tensor that makes no sense is named", () => {
   test("of another type", () => {
-    expect(refusal(bytesOf({ w: entry([2], 0, 4, "F16") }, 4))).toBe("file: tensor w is F16; convert it to F32")
+    expect(refusal(bytesOf({ w: entry([2], 0, 2, "U8") }, 2))).toBe(
+      "file: tensor w is U8; convert it to F32 (F32, F64, F16, BF16, I64 are read)",
+    )
+    expect(refusal(bytesOf({ w: entry([2], 0, 8, "F16") }, 8))).toBe("file: tensor w is 2 but its offsets span 8 bytes")
   })
   test("with an entry that lacks a part or has a wrong one", () => {
     for (const wrong of [

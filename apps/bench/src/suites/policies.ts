@@ -1,6 +1,6 @@
-/** `policies`: one training iteration of every model under BPTT, SLTT and SLTT-1, side by side on one backend. */
+/** `policies`: one training iteration of the small models under BPTT, SLTT and SLTT-1, side by side on one backend. */
 import { print, table } from "@spikeroute/cli/terminal"
-import { Models, Policy, Program } from "@spikeroute/core"
+import { Policy, Program } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../backends.ts"
 import { inTurn, milliseconds, spread } from "../timing.ts"
@@ -18,7 +18,7 @@ export const policies = ({ backend, threads, timeSteps, batchSize, rounds }: Pol
   Effect.gen(function* () {
     // Bright enough that both layers of the models fire from the start.
     const batch = noise(batchSize, 3)
-    const all = Models.modelNames.flatMap((model) =>
+    const all = (["mlp", "conv"] as const).flatMap((model) =>
       [Policy.bptt, Policy.sltt, Policy.slttK(1)].map((policy) => ({ model, policy, timeSteps, batchSize })),
     )
     const runs = yield* Effect.forEach(all, prepare)

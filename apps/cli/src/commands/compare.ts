@@ -14,6 +14,8 @@ export interface CompareFlags {
   readonly run: string | undefined
   readonly checkpoint: CheckpointName
   readonly policies: string
+  /** A file of settings. */
+  readonly config: string | undefined
   /** Batches that the figures are averaged over. */
   readonly batches: number
   /** Updates of BPTT before the comparison. */
@@ -25,8 +27,10 @@ export interface CompareFlags {
 /** Settings that may stand beside a run: its network and data are given. */
 const changeable = ["backend", "dataDir", "limit", "k", "timeSteps", "batchSize", "lr", "optimizer", "seed"]
 
-const ofRun = (directory: string, { checkpoint: name, settings }: CompareFlags) =>
+const ofRun = (directory: string, { checkpoint: name, config, settings }: CompareFlags) =>
   Effect.gen(function* () {
+    if (config !== undefined)
+      return yield* new UsageError({ reason: `the settings are those of the run ${directory}: leave --config out` })
     const changes = yield* Config.fromFlags(settings)
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
     if (fixed !== undefined)
@@ -34,9 +38,10 @@ const ofRun = (directory: string, { checkpoint: name, settings }: CompareFlags) 
     return yield* openRun(directory, name, changes)
   })
 
-const ofSettings = ({ settings }: CompareFlags) =>
+const ofSettings = ({ config: file, settings }: CompareFlags) =>
   Effect.gen(function* () {
-    const chosen = yield* Config.fromFlags(settings)
+    const given = file === undefined ? {} : yield* Config.readConfigFile(file)
+    const chosen = { ...given, ...(yield* Config.fromFlags(settings)) }
     const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
     const dataset = yield* openDataset(config)
     const graph = yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes))
@@ -103,14 +108,7 @@ export const compare = (flags: CompareFlags) =>
       })
 
     yield* Effect.gen(function* () {
-      const options = {
-        batchSize: config.batchSize,
-        timeSteps: config.timeSteps,
-        encoding: dataset.encoding,
-        loss: { mix: config.lossMix, target: config.lossTarget },
-        optimizer: Config.optimizerOf(config),
-        key: runKey(config),
-      }
+      const options = { ...Config.trainingOptions(config, dataset.encoding), key: runKey(config) }
       const trainers = yield* Effect.forEach(policies, (policy) => Train.make(graph, policy, options))
       const [reference] = trainers as [Train.Trainer]
       if (checkpoint) yield* restore(checkpoint, reference)

@@ -1,30 +1,25 @@
 /** `plan`: what a program costs, known before it runs. */
-import { defaultLoss, Graph, Optimizer, Policy, Program } from "@spikeroute/core"
-import { datasets } from "@spikeroute/datasets"
+import { Graph, Policy, Program } from "@spikeroute/core"
+import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
-import { fromFlags, networkOf, policyOf, resolve, type Settings } from "../config.ts"
+import { fromFlags, networkOf, policyOf, readConfigFile, resolve, type Settings, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { bold, print, table } from "../terminal.ts"
 
 export interface PlanFlags {
   readonly compare: boolean
   readonly program: boolean
+  /** A file of settings. */
+  readonly config: string | undefined
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
 
 const planOf = (config: Settings, policy: Policy.Policy) =>
   Effect.gen(function* () {
-    const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
+    const { shape, classes, encoding } = sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
     const graph = yield* Graph.make(shape, networkOf(config, classes))
-    const program = yield* Program.compile(graph, policy, {
-      batchSize: config.batchSize,
-      timeSteps: config.timeSteps,
-      encoding,
-      loss: defaultLoss,
-      optimizer: Optimizer.options(config.optimizer as Optimizer.OptimizerOptions["name"]),
-      ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
-    })
+    const program = yield* Program.compile(graph, policy, trainingOptions(config, encoding))
     return { policy: policy.name, program, ...Program.cost(program) }
   })
 
@@ -61,9 +56,10 @@ const forPeople = (plans: ReadonlyArray<Plan>): string => {
   )
 }
 
-export const plan = ({ compare, program: whole, json, settings }: PlanFlags) =>
+export const plan = ({ compare, program: whole, config: file, json, settings }: PlanFlags) =>
   Effect.gen(function* () {
-    const config = resolve({ dataset: "mnist" }, yield* fromFlags(settings))
+    const given = file === undefined ? { dataset: "mnist" } : yield* readConfigFile(file)
+    const config = resolve(given, yield* fromFlags(settings))
     if (compare && settings.policy !== undefined)
       return yield* new UsageError({ reason: "--compare shows bptt, sltt and slttk: leave --policy out" })
     const policies = compare ? [Policy.bptt, Policy.sltt, Policy.slttK(config.k ?? 1)] : [yield* policyOf(config)]

@@ -49,19 +49,17 @@ export const train = (flags: TrainFlags) =>
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
     const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
-    const extents = { batchSize: config.batchSize, timeSteps: config.timeSteps, encoding: dataset.encoding }
+    const options = Config.trainingOptions(config, dataset.encoding)
 
     yield* Effect.gen(function* () {
-      const trainer = yield* Train.make(graph, policy, {
-        ...extents,
-        loss: { mix: config.lossMix, target: config.lossTarget },
-        optimizer: Config.optimizerOf(config),
-        key: runKey(config),
-        ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
-      })
-      const predictor = yield* Train.makePredictor(graph, extents)
+      const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
+      const predictor = yield* Train.makePredictor(graph, options)
       if (earlier) yield* RunDirectory.restore(earlier.checkpoint, trainer)
       else {
+        if (config.init !== undefined)
+          yield* RunDirectory.restore(yield* RunDirectory.loadWeights(config.init, graph), {
+            load: trainer.loadParameters,
+          })
         yield* RunDirectory.create(path)
         yield* RunDirectory.describe({ path, config, graph })
       }

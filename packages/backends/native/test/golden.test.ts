@@ -5,19 +5,23 @@ import { Golden } from "@spikeroute/core/testing"
 import { Effect } from "effect"
 import { configurations } from "./configurations.ts"
 
-const folder = new URL("../../../../../shared/golden/data/", import.meta.url)
-const files = existsSync(folder) ? readdirSync(folder).sort() : []
+// The models', and what golden files lie beside the repository.
+const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/"]
+  .map((path) => new URL(path, import.meta.url))
+  .filter((folder) => existsSync(folder))
+  .flatMap((folder) => readdirSync(folder).map((name) => ({ name, url: new URL(name, folder) })))
+  .filter(({ name }) => name.endsWith(".safetensors"))
 
-for (const { name, run } of files.length > 0 ? configurations() : [])
+for (const { name, run } of configurations())
   describe(`${name} computes PyTorch's gradients`, () => {
-    for (const file of files)
+    for (const { name: file, url } of files)
       test(file, async () => {
         const errors = await run(
-          Safetensors.decode(readFileSync(new URL(file, folder)), file).pipe(
+          Safetensors.decode(readFileSync(url), file).pipe(
             Effect.flatMap((golden) => Golden.verify(golden, file)),
             Effect.scoped,
           ),
         )
         expect({ errors, passes: Golden.passes(errors) }).toEqual({ errors, passes: true })
-      })
+      }, 30_000)
   })

@@ -14,6 +14,43 @@ const read = (file: string) => Safetensors.decode(readFileSync(join(directory, f
 const verify = (file: Safetensors.TensorFile, name: string) =>
   Effect.scoped(Golden.verify(file, name)).pipe(Effect.provide(layer))
 
+describe("the models' golden files", () => {
+  const models = join(import.meta.dirname, "../../../core/test/golden")
+  const verified = (
+    file: string,
+    change: (golden: Safetensors.TensorFile) => Safetensors.TensorFile = (golden) => golden,
+  ) =>
+    Effect.runPromise(
+      Safetensors.decode(readFileSync(join(models, file)), file).pipe(
+        Effect.flatMap((golden) => verify(change(golden), file)),
+      ),
+    )
+  for (const file of readdirSync(models).filter((file) => file.endsWith(".safetensors")))
+    test(file, async () => {
+      const errors = await verified(file)
+      expect(errors.spikesMismatched).toBe(0)
+      expect(Math.max(errors.out, errors.gradients, errors.statistics)).toBeLessThan(1e-5)
+    }, 30_000)
+  test("do not pass under another route, from another seed, or with one number of a summary changed", async () => {
+    const file = "vgg11-bptt.safetensors"
+    const route = await verified(file, (golden) => ({ ...golden, metadata: { ...golden.metadata, route: "sltt" } }))
+    expect(route.out).toBeLessThan(1e-5)
+    expect(route.gradients).toBeGreaterThan(1e-2)
+    const seed = await verified(file, (golden) => ({ ...golden, metadata: { ...golden.metadata, seed: "1" } }))
+    expect(seed.out).toBeGreaterThan(1e-2)
+    expect(seed.spikesMismatched).toBeGreaterThan(0)
+    const summary = await verified(file, (golden) => {
+      const name = "summary.classifier.1.weight"
+      const { shape, values } = golden.tensors.get(name)!
+      return {
+        ...golden,
+        tensors: new Map([...golden.tensors, [name, { shape, values: values.with(2, values[2]! + 1) }]]),
+      }
+    })
+    expect(Golden.passes(summary)).toBe(false)
+  }, 30_000)
+})
+
 if (existsSync(directory)) {
   const files = readdirSync(directory).filter((file) => file.endsWith(".safetensors"))
 

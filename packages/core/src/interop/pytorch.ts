@@ -2,8 +2,12 @@
  * PyTorch's layouts. Images are channels first there, convolution weights [out, in, height, width], linear weights [out, in], and
  * a linear layer behind a flatten counts its inputs channels first.
  */
+import { Effect } from "effect"
+import type { MismatchError } from "../errors.ts"
 import type { Graph, Parameter } from "../graph/graph.ts"
 import { type Shape, size } from "../shape.ts"
+import { fit } from "./fit.ts"
+import type { StoredTensor } from "./safetensors.ts"
 
 /** Images of `shape` = [height, width, channels], one after the other, from PyTorch's [channels, height, width]. */
 export const imagesFromPyTorch = (
@@ -18,10 +22,12 @@ export const imagesFromPyTorch = (
   return out
 }
 
-/** A parameter's shape in PyTorch. Axes of extent 1 that PyTorch adds (a gain of [out, 1, 1, 1]) are not counted. */
-export const pyTorchShape = ({ shape }: Parameter): Shape => {
+/** A parameter's shape in PyTorch. The gains of standardised weights are [out, 1, 1, 1] there. */
+export const pyTorchShape = (graph: Graph, { name, shape }: Parameter): Shape => {
   if (shape.length === 4) return [shape[3]!, shape[2]!, shape[0]!, shape[1]!]
-  return shape.length === 2 ? [shape[1]!, shape[0]!] : shape
+  if (shape.length === 2) return [shape[1]!, shape[0]!]
+  const isGain = graph.nodes.some(({ op, inputs }) => op === "weightStandardization" && inputs[1] === name)
+  return isGain ? [...shape, 1, 1, 1] : shape
 }
 
 /** The image that a linear layer's input was before it was flattened, as [height, width, channels]. */
@@ -75,3 +81,45 @@ export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Arr
   })
   return out
 }
+
+/**
+ * A graph's parameters and statistics from a state dict's tensors, by name. Batch norm's `num_batches_tracked` is passed over: it
+ * counts, and decides nothing where there is a momentum. Fails with every tensor that is missing, unexpected or misshapen.
+ *
+ * @example
+ * const { tensors } = yield* Safetensors.decode(bytes, "weights.safetensors")
+ * const values = yield* PyTorch.fromStateDict(graph, tensors)
+ */
+export const fromStateDict = (
+  graph: Graph,
+  tensors: ReadonlyMap<string, StoredTensor>,
+): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError> =>
+  Effect.gen(function* () {
+    const statistics = new Set(graph.parameters.filter(({ role }) => role === "statistic").map(({ name }) => name))
+    const counter = /\.num_batches_tracked$/
+    const theirs = new Map(
+      [...tensors].filter(([name]) => !(counter.test(name) && statistics.has(name.replace(counter, ".running_mean")))),
+    )
+    yield* fit(new Map(graph.parameters.map((each) => [each.name, pyTorchShape(graph, each)])), theirs)
+    return new Map(
+      graph.parameters.map((parameter) => {
+        const { values } = theirs.get(parameter.name) as StoredTensor
+        return [parameter.name, { shape: parameter.shape, values: fromPyTorch(graph, parameter, values) }]
+      }),
+    )
+  })
+
+/** What `model.load_state_dict` takes, from a graph's parameters and statistics by name, which must all be there. */
+export const toStateDict = (
+  graph: Graph,
+  tensors: ReadonlyMap<string, StoredTensor>,
+): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError> =>
+  Effect.gen(function* () {
+    yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), tensors)
+    return new Map(
+      graph.parameters.map((parameter) => {
+        const { values } = tensors.get(parameter.name) as StoredTensor
+        return [parameter.name, { shape: pyTorchShape(graph, parameter), values: toPyTorch(graph, parameter, values) }]
+      }),
+    )
+  })

@@ -1,7 +1,7 @@
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header, then the tensors' bytes. The header maps a
  * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. The tensors' bytes follow each other
- * without a gap up to the end of the file. Float32 alone is read and written.
+ * without a gap up to the end of the file. Float32 is written; what PyTorch's state dicts hold besides is read as float32.
  */
 import { Effect, Schema } from "effect"
 import { CheckpointError } from "../errors.ts"
@@ -38,6 +38,34 @@ export const encode = ({ tensors, metadata }: TensorFile): Uint8Array<ArrayBuffe
   return bytes
 }
 
+/** float16: 5 bits of exponent, 10 of fraction. */
+const half = (bits: number): number => {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
+}
+
+/** bfloat16: the upper half of a float32. */
+const brain = (data: DataView, at: number): number => {
+  const word = new DataView(new ArrayBuffer(4))
+  word.setUint16(0, data.getUint16(at, true))
+  return word.getFloat32(0)
+}
+
+interface NumberType {
+  readonly bytes: number
+  readonly read?: (data: DataView, at: number) => number
+}
+
+/** The types of numbers that are read; float32 is copied, bit for bit. */
+const numberTypes: ReadonlyMap<string, NumberType> = new Map<string, NumberType>([
+  ["F32", { bytes: 4 }],
+  ["F64", { bytes: 8, read: (data, at) => data.getFloat64(at, true) }],
+  ["F16", { bytes: 2, read: (data, at) => half(data.getUint16(at, true)) }],
+  ["BF16", { bytes: 2, read: brain }],
+  ["I64", { bytes: 8, read: (data, at) => Number(data.getBigInt64(at, true)) }],
+])
+
 const Entry = Schema.Struct({
   dtype: Schema.String,
   shape: Schema.Array(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
@@ -73,16 +101,22 @@ export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFil
     const spans: Array<readonly [from: number, to: number, name: string]> = []
     for (const [name, entry] of Object.entries(entries)) {
       if (!isEntry(entry)) return fail(`the header's entry for tensor ${name} is malformed`)
-      if (entry.dtype !== "F32") return fail(`tensor ${name} is ${entry.dtype}; convert it to F32`)
+      const type = numberTypes.get(entry.dtype)
+      if (type === undefined)
+        return fail(
+          `tensor ${name} is ${entry.dtype}; convert it to F32 (${[...numberTypes.keys()].join(", ")} are read)`,
+        )
       const [from, to] = entry.data_offsets
-      if (from < 0 || to - from !== 4 * size(entry.shape))
+      if (from < 0 || to - from !== type.bytes * size(entry.shape))
         return fail(`tensor ${name} is ${format(entry.shape)} but its offsets span ${to - from} bytes`)
       const start = 8 + length + from
       if (8 + length + to > bytes.length)
         return fail(`truncated at byte ${bytes.length}: tensor ${name} ends at byte ${8 + length + to}`)
       spans.push([from, to, name])
       const values = new Float32Array(size(entry.shape))
-      new Uint8Array(values.buffer).set(bytes.subarray(start, start + to - from))
+      const { read } = type
+      if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(start, start + to - from))
+      else for (let i = 0; i < values.length; i++) values[i] = read(data, start + i * type.bytes)
       tensors.set(name, { shape: entry.shape, values })
     }
     let end = 0

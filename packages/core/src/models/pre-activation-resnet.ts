@@ -18,7 +18,8 @@ import {
 import { type Model, type ModelOptions, widened } from "./model.ts"
 
 /** Weights start by Kaiming's rule, biases as PyTorch's. */
-const convolution = (options: Conv2dOptions): Layer => conv2d({ ...options, initial: { weight: kaimingNormal(options) } })
+const convolution = (options: Conv2dOptions): Layer =>
+  conv2d({ ...options, initial: { weight: kaimingNormal(options) } })
 
 export interface PreActivationBlockOptions extends Pick<ModelOptions, "dropout" | "neuron"> {
   readonly channels: number

@@ -4,7 +4,16 @@
  */
 import { block, named, sequential } from "../graph/builder.ts"
 import { kaimingNormal, normal, zeros } from "../initializers.ts"
-import { adaptiveAveragePool, averagePool, batchNorm, conv2d, dropout as drop, flatten, lif, linear } from "../layers.ts"
+import {
+  adaptiveAveragePool,
+  averagePool,
+  batchNorm,
+  conv2d,
+  dropout as drop,
+  flatten,
+  lif,
+  linear,
+} from "../layers.ts"
 import { type Model, widened } from "./model.ts"
 
 /** Five stages of so many convolutions: (conv 3×3 – BN – LIF – dropout) × n – average pool 2; then 7×7 pixels and one linear layer. */

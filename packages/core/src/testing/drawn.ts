@@ -57,7 +57,7 @@ export const images = (options: BatchOptions): Float32Array => {
     return (channel * rows + (y >> 3)) * columns + (x >> 3)
   }
   return centred(seed, ["noise", update], batchSize * size(shape)).map(
-    (c, i) => c + patterns[own[Math.floor(i / size(shape))]!]![square(i)]!,
+    (c, i) => c / 2 + 2 * patterns[own[Math.floor(i / size(shape))]!]![square(i)]!,
   )
 }
 

@@ -78,8 +78,7 @@ const fromChannelsFirst = (values: Float32Array, shape: Shape | undefined): Floa
   shape?.length === 3 ? imagesFromPyTorch(values, shape as readonly [number, number, number]) : values
 
 /** A sample's shape here. */
-const channelsLast = (sample: Shape): Shape =>
-  sample.length === 3 ? [sample[1]!, sample[2]!, sample[0]!] : sample
+const channelsLast = (sample: Shape): Shape => (sample.length === 3 ? [sample[1]!, sample[2]!, sample[0]!] : sample)
 
 /** What a golden file is about. */
 interface Workload {

@@ -1,4 +1,5 @@
 /** What other packages test themselves with: the conformance suite of backends, golden files. */
 export * as Arbitrary from "./arbitrary/index.ts"
 export * as Conformance from "./conformance/index.ts"
+export * as Drawn from "./drawn.ts"
 export * as Golden from "./golden.ts"

@@ -8,21 +8,22 @@ import { Effect, Random, type Scope } from "effect"
 import { Backend, type Executable } from "../backend/backend.ts"
 import {
   type BackendError,
-  CheckpointError,
+  type MismatchError,
   NonFiniteLossError,
   type PolicyError,
   type ProgramError,
   type UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
+import { fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { hyperparameters } from "../optimizers/index.ts"
 import { draw, type Policy } from "../policies/policy.ts"
 import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
 import { bufferNames, type Call, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
-import { equals, format } from "../shape.ts"
 import { initialize } from "./initialize.ts"
+import { joined, partOf } from "./micro-batch.ts"
 
 /** Data of one batch. */
 export interface Batch {
@@ -67,8 +68,10 @@ export interface Trainer {
   ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, BackendError | PolicyError>
   /** A copy of all that training changes. */
   readonly save: Effect.Effect<Tensors, BackendError>
-  /** Puts saved tensors back; all of them must be there, with the right shapes. */
-  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | CheckpointError>
+  /** Puts saved tensors back: these and no others. */
+  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
+  /** Takes over the parameters and statistics among the tensors. */
+  readonly loadParameters: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
 }
 
 const keptKinds: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer"])
@@ -139,13 +142,10 @@ export const make = (
       }),
       load: (tensors) =>
         Effect.gen(function* () {
-          for (const { name, shape } of kept) yield* checkShape(tensors, name, shape)
-          const expected = new Set(kept.map(({ name }) => name))
-          for (const name of tensors.keys())
-            if (!expected.has(name))
-              return yield* new CheckpointError({ reason: `${name} does not belong to this network` })
+          yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
           for (const { name } of kept) yield* executable.write(name, (tensors.get(name) as StoredTensor).values)
         }),
+      loadParameters: parameterLoader(graph, executable),
     }
   })
 
@@ -156,7 +156,7 @@ export interface Predictor {
   /** Outputs and firing rates of one batch; no loss is computed. */
   readonly predict: (inputs: Float32Array) => Effect.Effect<Omit<BatchResult, "loss">, BackendError>
   /** Takes over the parameters and statistics among the tensors. */
-  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | CheckpointError>
+  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
 }
 
 /** Prepares a predictor. Its memory belongs to the scope. */
@@ -171,17 +171,26 @@ export const makePredictor = (
       program,
       executable,
       predict: (inputs) => runBatch(executable, { inputs }, (part) => schedule(program, [], part)),
-      load: (tensors) =>
-        Effect.gen(function* () {
-          for (const { name, shape } of graph.parameters) yield* checkShape(tensors, bufferNames.parameter(name), shape)
-          for (const { name } of graph.parameters) {
-            const buffer = bufferNames.parameter(name)
-            if (program.buffers.some((known) => known.name === buffer))
-              yield* executable.write(buffer, (tensors.get(buffer) as StoredTensor).values)
-          }
-        }),
+      load: parameterLoader(graph, executable),
     }
   })
+
+const parameterPrefix = bufferNames.parameter("")
+
+/** Writes all parameters and statistics of a graph; other tensors are left alone. */
+const parameterLoader =
+  (graph: Graph, executable: Executable) =>
+  (tensors: Tensors): Effect.Effect<void, BackendError | MismatchError> =>
+    Effect.gen(function* () {
+      yield* fit(
+        new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])),
+        new Map([...tensors].filter(([name]) => name.startsWith(parameterPrefix))),
+      )
+      // A program has no place for a parameter that nothing reads.
+      const known = new Set(executable.program.buffers.map(({ name }) => name))
+      for (const [name, { values }] of tensors)
+        if (name.startsWith(parameterPrefix) && known.has(name)) yield* executable.write(name, values)
+    })
 
 /** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
 const runBatch = (
@@ -209,53 +218,6 @@ const runBatch = (
     const [loss = Number.NaN, ...firingRates] = metrics
     return { loss, firingRates, outputs: joined(outputs) }
   })
-
-const joined = (parts: ReadonlyArray<Float32Array>): Float32Array => {
-  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
-
-/** The samples of a batch's `part`-th micro-batch. */
-const partOf = <A extends { readonly inputs: Float32Array; readonly labels?: Float32Array }>(
-  { microBatches, encoding, timeSteps }: Program,
-  batch: A,
-  part: number,
-): A => {
-  if (microBatches === 1) return batch
-  const share = (values: Float32Array): Float32Array => {
-    const length = values.length / microBatches
-    return values.subarray(part * length, (part + 1) * length)
-  }
-  // [T, N, …]: every step has its share.
-  const stride = batch.inputs.length / timeSteps
-  const inputs =
-    encoding === "static"
-      ? share(batch.inputs)
-      : joined(Array.from({ length: timeSteps }, (_, t) => share(batch.inputs.subarray(t * stride, (t + 1) * stride))))
-  return { ...batch, inputs, ...(batch.labels ? { labels: share(batch.labels) } : {}) }
-}
-
-const checkShape = (
-  tensors: Tensors,
-  name: string,
-  shape: ReadonlyArray<number>,
-): Effect.Effect<void, CheckpointError> => {
-  const found = tensors.get(name)
-  if (found === undefined)
-    return Effect.fail(new CheckpointError({ reason: `${name} is missing; this network has it as ${format(shape)}` }))
-  return equals(found.shape, shape)
-    ? Effect.void
-    : Effect.fail(
-        new CheckpointError({
-          reason: `${name} is ${format(found.shape)}, but this network has it as ${format(shape)}`,
-        }),
-      )
-}
 
 /** The first layer of neurons whose membrane is not finite; else the read-out. */
 const firstNonFinite = (executable: Executable): Effect.Effect<string, BackendError> =>

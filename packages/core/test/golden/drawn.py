@@ -68,7 +68,7 @@ def images(seed, update, batch, classes, shape):
     patterns = np.stack([centred(seed, ["pattern", label], np.prod(squares)).reshape(squares) for label in range(classes)])
     patterns = patterns.repeat(8, 2).repeat(8, 3)[:, :, :height, :width]
     noise = centred(seed, ["noise", update], batch * channels * height * width).reshape(batch, *shape)
-    values = noise + patterns[labels(seed, update, batch, classes).numpy()]
+    values = noise / 2 + 2 * patterns[labels(seed, update, batch, classes).numpy()]
     return torch.from_numpy(values.astype(np.float32))
 
 

@@ -96,7 +96,7 @@ def gradients():
 
 def curve(dtype, nudge=0.0):
     """Losses of SGD with momentum, from the drawn weights; `nudge` changes each weight by that share of itself."""
-    seed, steps, batch, classes, sample = 1, 2, 8, 4, [3, 32, 32]
+    seed, steps, batch, classes, sample = 4, 2, 8, 4, [3, 32, 32]
     neurons = Neurons(2.0, "sltt")
     network = models["resnet18"](neurons, 0.25, classes, sample[0])
     drawn.fill(seed, network)

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import {
   BackendError,
-  type CheckpointError,
+  type MismatchError,
   NonFiniteLossError,
   type PolicyError,
   type ProgramError,
@@ -356,7 +356,7 @@ export type Failure =
   | ProgramError
   | UnsupportedKernelError
   | BackendError
-  | CheckpointError
+  | MismatchError
   | NonFiniteLossError
 
 export const lifecycleCases = (own: Lifecycle) =>

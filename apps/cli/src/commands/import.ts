@@ -1,0 +1,53 @@
+/** `import`: a run that stands before its first batch, with the weights that PyTorch trained. */
+import { Graph, Program, PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
+import { datasets } from "@spikeroute/datasets"
+import { Effect, FileSystem } from "effect"
+import { defaultBackend } from "../backends.ts"
+import * as Config from "../config.ts"
+import { refused } from "../files.ts"
+import * as RunDirectory from "../run-directory.ts"
+import { dim, print } from "../terminal.ts"
+import { beginning } from "../training.ts"
+
+export interface ImportFlags {
+  readonly file: string
+  readonly config: string | undefined
+  readonly out: string | undefined
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+export const importWeights = ({ file, config: configFile, out, settings }: ImportFlags) =>
+  Effect.gen(function* () {
+    const given = configFile === undefined ? {} : yield* Config.readConfigFile(configFile)
+    const chosen = { ...given, ...(yield* Config.fromFlags(settings)) }
+    const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
+    const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
+    const graph = yield* Graph.make(shape, Config.networkOf(config, classes))
+    const policy = yield* Config.policyOf(config)
+    const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, encoding))
+
+    const bytes = yield* (yield* FileSystem.FileSystem).readFile(file).pipe(Effect.mapError(refused(file, "read")))
+    const stored = yield* Safetensors.decode(bytes, file)
+    const parameters = yield* PyTorch.fromStateDict(graph, stored.tensors).pipe(
+      Effect.mapError((error) => error.in(file)),
+    )
+    const tensors: Train.Tensors = new Map([
+      ...[...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor] as const),
+      // The optimiser has seen nothing yet.
+      ...program.buffers
+        .filter(({ kind }) => kind === "optimizer")
+        .map(({ name, shape }) => [name, { shape, values: new Float32Array(Shape.size(shape)) }] as const),
+    ])
+
+    const path = out ?? RunDirectory.defaultDirectory(config, new Date())
+    yield* RunDirectory.create(path)
+    yield* RunDirectory.describe({ path, config, graph })
+    yield* Effect.scoped(RunDirectory.openMetrics(path, 0))
+    yield* RunDirectory.save(path, "last", { position: beginning, tensors })
+    yield* print(
+      [
+        `${config.model} for ${config.dataset}: ${parameters.size} tensors, ${Graph.parameterCount(graph).toLocaleString("en")} parameters`,
+        dim(path),
+      ].join("\n"),
+    )
+  })

@@ -1,0 +1,97 @@
+/** Weights in and out of runs: `import`, `export`, `train --init`. */
+import { beforeAll, expect, test } from "bun:test"
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Graph, Key, Models, PyTorch, Safetensors, Shape } from "@spikeroute/core"
+import { Effect } from "effect"
+import { readJson, run, small, temporaryDirectory } from "./support.ts"
+
+const directory = temporaryDirectory()
+const path = (name: string) => join(directory, name)
+const network = ["--model", "conv", "--width", "0.25"]
+
+const read = async (file: string) => Effect.runPromise(Safetensors.decode(readFileSync(file), file))
+
+/** A state dict of the network above for the built-in data set, as PyTorch might have it. */
+const stateDict = () => {
+  const graph = Graph.makeUnsafe([16, 16, 2], Models.conv(10, { width: 0.25 }))
+  return new Map(
+    graph.parameters.map((parameter) => {
+      const shape = PyTorch.pyTorchShape(graph, parameter)
+      const values = Key.uniform(Key.fold(Key.make(1), parameter.name), new Float32Array(Shape.size(shape)))
+      return [parameter.name, { shape, values: values.map((u) => u - 0.5) }]
+    }),
+  )
+}
+
+const write = (name: string, tensors: Safetensors.TensorFile["tensors"]): string => {
+  writeFileSync(path(name), Safetensors.encode({ tensors, metadata: {} }))
+  return path(name)
+}
+
+beforeAll(async () => {
+  const file = write("theirs.safetensors", stateDict())
+  const config = path("settings.json")
+  writeFileSync(config, JSON.stringify({ backend: "reference", limit: 64, batchSize: 8, timeSteps: 3, epochs: 1 }))
+  const { code, stderr } = await run("import", file, ...network, "--config", config, "--out", path("imported"))
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+})
+
+test("what was imported is exported again, number for number", async () => {
+  expect(
+    (await run("export", path("imported"), "--format", "safetensors", "--out", path("ours.safetensors"))).code,
+  ).toBe(0)
+  const { tensors, metadata } = await read(path("ours.safetensors"))
+  expect(Object.fromEntries(tensors)).toEqual(Object.fromEntries(stateDict()))
+  expect(metadata).toMatchObject({ model: "conv", dataset: "shapes" })
+  expect((await run("export", path("imported"))).stdout.trim()).toBe(path("imported/weights.safetensors"))
+  expect(readFileSync(path("imported/weights.safetensors"))).toEqual(readFileSync(path("ours.safetensors")))
+})
+
+test("an imported run is tested, shown and gone on with", async () => {
+  const tested = JSON.parse((await run("eval", path("imported"), "--json", "--limit", "32")).stdout)
+  expect(tested).toMatchObject({ samples: 32, epoch: 0, backend: "reference" })
+  expect((await run("inspect", path("imported"))).code).toBe(0)
+  cpSync(path("imported"), path("resumed"), { recursive: true })
+  expect((await run("train", "--resume", path("resumed"))).code).toBe(0)
+  expect(readJson(path("resumed"), "summary.json")).toMatchObject({ updates: 8, epochs: 1 })
+})
+
+test("train --init starts from another run's parameters, under other settings", async () => {
+  const flags =
+    "--backend reference --limit 8 --batch-size 8 --time-steps 2 --epochs 1 --lr 1e-30 --optimizer sgd".split(" ")
+  const { code } = await run("train", ...flags, ...network, "--init", path("imported"), "--out", path("tuned"))
+  expect(code).toBe(0)
+  expect(readJson(path("tuned"), "config.json").init).toBe(path("imported"))
+  await run("export", path("tuned"), "--out", path("tuned.safetensors"))
+  expect(Object.fromEntries((await read(path("tuned.safetensors"))).tensors)).toEqual(Object.fromEntries(stateDict()))
+})
+
+test("tensors that do not fit are all named, and no run is left", async () => {
+  const tensors = stateDict()
+  tensors.delete("0.bias")
+  tensors.set("7.weight", { shape: [3, 2], values: new Float32Array(6) })
+  tensors.set("9.extra", { shape: [1], values: new Float32Array(1) })
+  const file = write("wrong.safetensors", tensors)
+  const { code, stdout, stderr } = await run("import", file, ...network, "--out", path("none"))
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+  expect(stderr).toBe(
+    `error: ${file}: the tensors do not fit this network: missing 0.bias (8); unexpected 9.extra (1); misshapen 7.weight (3×2, here 10×256)\n`,
+  )
+  expect(existsSync(path("none"))).toBe(false)
+})
+
+test("a run of another network is no start, and no run is left", async () => {
+  const { code, stderr } = await run("train", ...small(1), "--init", path("imported"), "--out", path("other"))
+  expect(code).toBe(2)
+  expect(stderr.trim().split("\n")).toHaveLength(1)
+  expect(stderr).toContain("parameter/0.weight (3×3×2×8, here 3×3×2×32)")
+  expect(existsSync(path("other"))).toBe(false)
+})
+
+test("help names every model", async () => {
+  for (const command of ["train", "plan", "import"]) {
+    const { stdout } = await run(command, "--help")
+    for (const model of Models.modelNames) expect(stdout).toContain(model)
+  }
+})
