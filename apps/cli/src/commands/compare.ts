@@ -82,13 +82,18 @@ const means = (all: ReadonlyArray<Train.Similarity>): Means => {
   return { cosine: mean("cosine"), normRatio: mean("normRatio"), distance: mean("distance") }
 }
 
+/** A gradient that is so small a share of the whole one is 0 but for rounding: that of a bias before batch norm. */
+const rounding = 1e-6
+
 /** The figures of a policy's gradient beside BPTT's: of every parameter, and of all of them as one vector. */
 const beside = (gradients: Train.Gradients, reference: Train.Gradients): ReadonlyMap<string, Train.Similarity> => {
   const pairs = new Map<string, Train.Products>()
   for (const [name, values] of reference)
     pairs.set(name, Train.products(gradients.get(name) ?? new Float32Array(values.length), values))
   const whole = [...pairs.values()].reduce(Train.addProducts, Train.noProducts)
-  return new Map([...pairs, ["all", whole] as const].map(([name, pair]) => [name, Train.similarity(pair)]))
+  const figures = (pair: Train.Products) =>
+    Train.similarity(pair.bb > rounding ** 2 * whole.bb ? pair : Train.noProducts)
+  return new Map([...pairs, ["all", whole] as const].map(([name, pair]) => [name, figures(pair)]))
 }
 
 export const compare = (flags: CompareFlags) =>
@@ -176,7 +181,8 @@ export const compare = (flags: CompareFlags) =>
               ...names.flatMap((name) => [figure(own[name]!.cosine), figure(own[name]!.normRatio)]),
             ]),
           ),
-          "Temporal share: the part of bptt's gradient that came through time, ‖bptt − sltt‖ / ‖bptt‖. Means over the batches.",
+          "Temporal share: the part of bptt's gradient that came through time, ‖bptt − sltt‖ / ‖bptt‖. Means over the batches;",
+          "–: the gradient is 0, or nothing but rounding.",
         ].join("\n"),
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
