@@ -123,5 +123,9 @@ describe("a file that is no golden file is refused, and says why", () => {
       "x.safetensors: its surrogate is step",
     )
     expect(await refusal({ tensors, metadata })).toBe("x.safetensors: it has no tensor input")
+    const model = { ...metadata, net: "resnet18", width: "1", seed: "1", classes: "10", time_steps: "2", batch: "1" }
+    expect(await refusal({ tensors, metadata: { ...model, sample: "[3,32]", data: "images" } })).toMatch(
+      /^x\.safetensors: its metadata: .*sample/,
+    )
   })
 })
