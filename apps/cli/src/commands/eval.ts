@@ -2,7 +2,7 @@
 import { Backend, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../backends.ts"
-import { fromFlags } from "../config.ts"
+import { fromFlags, trainingOptions } from "../config.ts"
 import { evaluate } from "../evaluation.ts"
 import { openRun } from "../run.ts"
 import { type CheckpointName, restore } from "../run-directory.ts"
@@ -18,9 +18,8 @@ export interface EvalFlags {
 export const evaluateRun = ({ directory, checkpoint: name, json, settings }: EvalFlags) =>
   Effect.gen(function* () {
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
-    const { batchSize, timeSteps } = config
     yield* Effect.gen(function* () {
-      const predictor = yield* Train.makePredictor(graph, { batchSize, timeSteps, encoding: dataset.encoding })
+      const predictor = yield* Train.makePredictor(graph, trainingOptions(config, dataset.encoding))
       yield* restore(checkpoint, predictor)
       const { samples, top1, top5, firingRates } = yield* evaluate(predictor, dataset, config)
       const result = {

@@ -66,6 +66,7 @@ INLINE int disjoint(Pool p) { return p.size > 0 && p.stride == p.size && p.paddi
 
 /* `count` elements of the gradient from `first` on, of windows that do not overlap. */
 static void disjoint_elements(const Call *call, Pool p, int32_t first, int32_t count, float *restrict to) {
+  if (count < 1) return;
   const float share = 1 / (float)(p.size * p.size);
   int32_t c = first % p.channels, x = first / p.channels % p.width;
   for (int32_t row = first / p.channels / p.width; count > 0; row++, x = 0) {
@@ -97,7 +98,7 @@ static void backward_row(const Call *call, Pool p, int32_t row) {
 void average_pool_elements(const void *context, int32_t first, int32_t count, float *to) {
   const Call *call = context;
   const Pool p = pool_of(call, DX, DY, 0);
-  if (disjoint(p)) return disjoint_elements(call, p, first, count, to);
+  if (count < 1 || disjoint(p)) return disjoint_elements(call, p, first, count, to);
   int32_t c = first % p.channels, x = first / p.channels % p.width, row = first / p.channels / p.width;
   Range rows = looked_at_by(p, row % p.height, p.height, p.out_height);
   while (count > 0) {

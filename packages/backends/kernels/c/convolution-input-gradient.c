@@ -39,20 +39,21 @@ static void turn_piece(void *work, int32_t piece, int32_t thread) {
   const int32_t b = t->columns.first + c->stride * (t->columns.taps - 1 - piece % t->columns.taps);
   const size_t tap = (size_t)c->inputs * c->outputs;
   const float *restrict from = floats(t->call, WEIGHT) + (size_t)(a * c->size + b) * tap;
-  enum { TILE = BLOCK_OUTPUTS < 16 ? BLOCK_OUTPUTS : 16 };
-  for (int32_t k0 = 0; k0 < c->inputs; k0 += TILE) {
-    /* Rows of `width` inputs, of which k0 is one. */
-    const int32_t width = t->packed ? BLOCK_OUTPUTS : c->inputs, block = k0 / width;
-    float *restrict to = t->turned + ((size_t)block * t->rows.taps * t->columns.taps + (size_t)piece) * c->outputs * width;
-    const int32_t last = smaller(c->inputs, k0 + TILE);
-    for (int32_t o0 = 0; o0 < c->outputs; o0 += TILE)
-      for (int32_t o = o0; o < smaller(c->outputs, o0 + TILE); o++) {
-        float *restrict row = to + (size_t)o * width - (size_t)block * width;
-        for (int32_t k = k0; k < last; k++) row[k] = from[(size_t)k * c->outputs + o];
-        if (t->packed && last == c->inputs)
-          for (int32_t k = last; k < (block + 1) * width; k++) row[k] = 0;
+  /* Inputs that lie together, and how far blocks of them are apart. */
+  const int32_t width = t->packed ? BLOCK_OUTPUTS : c->inputs;
+  const size_t block = (size_t)t->rows.taps * t->columns.taps * c->outputs * width;
+  float *const to = t->turned + (size_t)piece * c->outputs * width;
+  /* In squares, so that both sides stay in the cache. */
+  enum { SQUARE = BLOCK_OUTPUTS < 16 ? BLOCK_OUTPUTS : 16 };
+  for (int32_t k0 = 0; k0 < c->inputs; k0 += SQUARE)
+    for (int32_t o0 = 0; o0 < c->outputs; o0 += SQUARE)
+      for (int32_t o = o0; o < smaller(c->outputs, o0 + SQUARE); o++) {
+        float *restrict row = to + k0 / width * block + (size_t)o * width + k0 % width;
+        const int32_t count = smaller(SQUARE, c->inputs - k0);
+        for (int32_t k = 0; k < count; k++) row[k] = from[(size_t)(k0 + k) * c->outputs + o];
+        if (t->packed && k0 + count == c->inputs)
+          for (int32_t k = count; k < width - k0 % width; k++) row[k] = 0;
       }
-  }
 }
 
 static Windows windows_of(const Call *call, const Convolution *c, int32_t row_phase, int32_t column_phase) {

@@ -4,8 +4,8 @@
  */
 #include "dense-windows.h"
 
-/* Pixels of a tile: as many as leave registers for a row of weights. */
-enum { TILE = VECTOR_BYTES == 64 ? 6 : 4 };
+/* Pixels that are summed at a time: as many as leave registers for a row of weights. */
+enum { PIXELS = VECTOR_BYTES == 64 ? 6 : 4 };
 /* Bytes of a copied band at most, unless one row takes more; pixels that a piece has at least, where there are as many. */
 enum { BAND_BYTES = 1 << 18, ENOUGH_PIXELS = 256 };
 
@@ -28,9 +28,9 @@ static Plan plan_of(const Windows *w, int32_t threads) {
   p.height = larger(1, ceiling(w->out_height, p.bands));
   p.copy_height = larger(1, p.height + w->rows - 1);
   p.image_bytes = (size_t)line * (size_t)p.copy_height;
-  /* Shapes alone decide, so that results do not depend on threads: each pixel's sum is its own. */
-  const int64_t pixels = larger(1, w->out_height * w->out_width);
+  const int64_t pixels = (int64_t)larger(1, w->out_height) * larger(1, w->out_width);
   const int32_t few = p.bands > 1 ? 1 : larger(1, (int32_t)(ENOUGH_PIXELS / pixels));
+  /* Each pixel's sum is its own, however many images are a piece: no result depends on the number of threads. */
   p.images = larger(1, smaller(few, ceiling(w->batch, threads)));
   return p;
 }
@@ -46,11 +46,11 @@ size_t dense_windows_scratch(const Windows *w, int32_t threads) {
 enum { SAMPLED = 61 };
 
 int are_dense(const Windows *w) {
-  if (w->spikes || w->stride != 1) return 0;
+  if (w->spikes || w->stride != 1 || 4 * w->outputs < 3 * ceiling(w->outputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS) return 0;
   const float *x = floats(w->call, w->operand);
   const int32_t size = shape(w->call, w->operand)->size;
   int32_t nonzero = 0, looks = 0;
-  for (int32_t i = 0; i < size; i += SAMPLED, looks++) nonzero += x[i] != 0;
+  for (int64_t i = 0; i < size; i += SAMPLED, looks++) nonzero += x[i] != 0;
   return 2 * nonzero > looks;
 }
 
@@ -69,15 +69,15 @@ static void copy_band(const Plan *p, int32_t n, int32_t first, float *to) {
   }
 }
 
-#define EACH_PIXEL _Pragma("GCC unroll 6") for (int q = 0; q < TILE; q++)
+#define EACH_PIXEL _Pragma("GCC unroll 6") for (int q = 0; q < PIXELS; q++)
 #define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < BLOCK_VECTORS; v++)
 
 /* The sums of one tile: windows that begin at the pixels `x`. */
-INLINE void sum_tile(const Windows *w, size_t line, const float *const x[TILE], const float *weight, vf sum[TILE][BLOCK_VECTORS]) {
+INLINE void sum_tile(const Windows *w, size_t line, const float *const x[PIXELS], const float *weight, vf sum[PIXELS][BLOCK_VECTORS]) {
   EACH_PIXEL EACH_VECTOR sum[q][v] = splat(0);
   const int32_t length = w->columns * w->channels;
   for (int32_t a = 0; a < w->rows; a++) {
-    const float *at[TILE];
+    const float *at[PIXELS];
     EACH_PIXEL at[q] = x[q] + (size_t)a * line;
     for (int32_t k = 0; k < length; k++, weight += BLOCK_OUTPUTS) {
       vf row[BLOCK_VECTORS];
@@ -95,7 +95,7 @@ static void piece_of_windows(void *work, int32_t piece, int32_t thread) {
   const Windows *w = p->windows;
   const int32_t image = piece / p->bands * p->images, images = smaller(p->images, w->batch - image);
   const int32_t first = piece % p->bands * p->height, height = smaller(p->height, w->out_height - first);
-  if (height * w->out_width < 1) return;
+  if (height < 1 || w->out_width < 1) return;
   float *copy = (float *)(p->scratch + (size_t)thread * thread_bytes(p));
   for (int32_t i = 0; i < images; i++) copy_band(p, image + i, first, copy + (size_t)i * (p->image_bytes / 4));
 
@@ -103,16 +103,16 @@ static void piece_of_windows(void *work, int32_t piece, int32_t thread) {
   const int32_t band = height * w->out_width, pixels = images * band;
   for (int32_t o = 0; o < w->outputs; o += BLOCK_OUTPUTS) {
     const float *weight = w->weight + (size_t)o * taps * w->channels;
-    for (int32_t tile = 0; tile < pixels; tile += TILE) {
-      const float *x[TILE];
-      float *y[TILE];
+    for (int32_t tile = 0; tile < pixels; tile += PIXELS) {
+      const float *x[PIXELS];
+      float *y[PIXELS];
       /* Behind the last pixel it is computed again, and not written. */
       EACH_PIXEL {
         const int32_t at = smaller(tile + q, pixels - 1), i = at % band / w->out_width, j = at % w->out_width, n = at / band;
         x[q] = copy + (size_t)n * (p->image_bytes / 4) + (size_t)i * line + (size_t)j * w->channels;
         y[q] = w->y + window_pixel(w, image + n, first + i, j) * (size_t)w->outputs + o;
       }
-      vf sum[TILE][BLOCK_VECTORS];
+      vf sum[PIXELS][BLOCK_VECTORS];
       sum_tile(w, line, x, weight, sum);
       EACH_PIXEL if (tile + q < pixels) EACH_VECTOR {
         const int32_t left = w->outputs - o - v * LANES;

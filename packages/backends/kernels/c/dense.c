@@ -13,12 +13,13 @@ typedef struct {
   int accumulate;
 } Matrices;
 
+#define EACH_ROW _Pragma("GCC unroll 4") for (int i = 0; i < TILE_ROWS; i++)
+#define EACH_COLUMN _Pragma("GCC unroll 6") for (int j = 0; j < TILE_COLUMNS; j++)
+
 /* At the edges the last row and column are computed again rather than others beyond them. */
 INLINE void tile(const Matrices *m, int32_t row, int32_t column) {
   const float *a[TILE_ROWS], *b[TILE_COLUMNS];
   vf sum[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
-#define EACH_ROW _Pragma("GCC unroll 4") for (int i = 0; i < TILE_ROWS; i++)
-#define EACH_COLUMN _Pragma("GCC unroll 6") for (int j = 0; j < TILE_COLUMNS; j++)
   EACH_ROW a[i] = m->a + (size_t)smaller(row + i, m->rows - 1) * m->depth;
   EACH_COLUMN b[j] = m->b + (size_t)smaller(column + j, m->columns - 1) * m->depth;
   int32_t k = 0;

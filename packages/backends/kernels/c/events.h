@@ -5,8 +5,8 @@
  *
  * so a spike costs the additions of its row, and a silent neuron costs nothing. It holds of linear maps and convolutions (rows of
  * weights, events of the input), of their input gradients (rows of transposed weights, events of ∂y) and of their weight gradients
- * (rows of ∂y, events of one input over samples or pixels). Where every element is an event this costs about what a dense product
- * costs: one load of a row a vector, as against one load shared by a few.
+ * (rows of ∂y, events of one input over samples or pixels). Where every element is an event this costs two to three times what a
+ * dense product costs, which shares the load of a row among several sums: input gradients have one (dense.h, dense-windows.h).
  */
 #pragma once
 #include "kernel.h"

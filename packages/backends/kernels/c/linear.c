@@ -33,6 +33,7 @@ KERNEL(linear_forward) {
 enum { DY, BACK_WEIGHT, DX };
 CHECK(linear_input_gradient) { return fits(call, DX, BACK_WEIGHT, DY); }
 SCRATCH(linear_input_gradient) {
+  if (extent(call, BACK_WEIGHT, 1) >= DENSE_VECTORS * LANES) return 0;
   return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
 }
 KERNEL(linear_input_gradient) {

@@ -166,11 +166,10 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * STRIP, from + (size_t)k * p->stride, 4 * (size_t)width);
     const Panel b = copied ? (Panel){block, STRIP} : (Panel){from, p->stride};
     if (width == STRIP && copied) {
-      const Panel whole = {block, STRIP};
       const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), STRIP};
-      if (kind == SPIKE) whole_rows(g, SPIKE, panel, first, last, y, whole, ahead);
-      else if (kind == PRODUCT) whole_rows(g, PRODUCT, panel, first, last, y, whole, ahead);
-      else whole_rows(g, FUSED_PRODUCT, panel, first, last, y, whole, ahead);
+      if (kind == SPIKE) whole_rows(g, SPIKE, panel, first, last, y, (Panel){block, STRIP}, ahead);
+      else if (kind == PRODUCT) whole_rows(g, PRODUCT, panel, first, last, y, (Panel){block, STRIP}, ahead);
+      else whole_rows(g, FUSED_PRODUCT, panel, first, last, y, (Panel){block, STRIP}, ahead);
       continue;
     }
     for (int32_t m = first; m < last; m++) {

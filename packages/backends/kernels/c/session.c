@@ -151,7 +151,7 @@ static Call locate(const Session *session, const int32_t *at, int32_t t) {
     const Buffer *b = call.operands[i].buffer;
     if (!b) continue;
     /* `every` is added lest the quotient of a negative number round up. */
-    const int32_t slot = ((t - (at[1 + i] & 1) + b->every) / b->every - 1 + b->slots) % b->slots;
+    const int64_t step = (int64_t)t - (at[1 + i] & 1), slot = ((step + b->every) / b->every - 1 + b->slots) % b->slots;
     call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
   }
   return call;
@@ -201,10 +201,10 @@ static int32_t uses_of(const Session *session, int32_t buffer) {
  * Whether `next` can take what `call` makes block by block, so that it need not be written: a pool's gradient that only the neurons
  * below it read. What the neurons write must not be what the pool still reads.
  */
-static int feeds(const Session *session, const int32_t *at, const Call *call, const int32_t *next_at, const Call *next) {
+static int feeds(const Session *session, const int32_t *at, const Call *call, int32_t next_opcode, const Call *next) {
   enum { POOL_DY, POOL_DX, NEURON_DY = 1, NEURON_CARRY, NEURON_DX = 5 };
-  if (at[0] != average_pool_backward_opcode || next_at[0] != neuron_backward_opcode) return 0;
-  if (call->operands[POOL_DX].accumulate || next_at[1 + NEURON_DY] < 0 || at[1 + POOL_DX] >> 2 != next_at[1 + NEURON_DY] >> 2) return 0;
+  if (at[0] != average_pool_backward_opcode || next_opcode != neuron_backward_opcode) return 0;
+  if (call->operands[POOL_DX].accumulate || call->operands[POOL_DX].data != next->operands[NEURON_DY].data) return 0;
   return uses_of(session, at[1 + POOL_DX] >> 2) == 2 && !overlap(&call->operands[POOL_DY], &next->operands[NEURON_DX]) &&
          !overlap(&call->operands[POOL_DY], &next->operands[NEURON_CARRY]);
 }
@@ -221,7 +221,7 @@ static void run_segment(const Session *session, Segment segment, int32_t t) {
     if (i + 1 < segment.count) {
       Call next = locate(session, at, t);
       const Prologue from = {session->use->average_pool_elements, &call};
-      if (feeds(session, here, &call, at, &next)) {
+      if (feeds(session, here, &call, at[0], &next)) {
         next.from = &from;
         kernels[at[0]].run(&next);
         at += words_of_instruction(&kernels[at[0]]);

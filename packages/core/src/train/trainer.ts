@@ -65,7 +65,7 @@ export interface Trainer {
   readonly differentiate: (
     batch: Batch,
     options: { readonly update: number },
-  ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, BackendError | PolicyError>
+  ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, BackendError | PolicyError | NonFiniteLossError>
   /** A copy of all that training changes. */
   readonly save: Effect.Effect<Tensors, BackendError>
   /** Puts saved tensors back: these and no others. */
@@ -92,8 +92,8 @@ export const make = (
     const optimizer = options.optimizer
     const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
 
-    /** Runs one batch, with or without its update. */
-    const runUpdate = (batch: Batch, update: number, whole: boolean) =>
+    /** Runs one batch, with or without its update. A loss that is not finite is an error, whatever it has done to the weights. */
+    const runUpdate = (batch: Batch, update: number, withUpdate: boolean) =>
       Effect.gen(function* () {
         const key = Key.fold(options.key, "update", update)
         const trained = yield* draw(policy, program.timeSteps).pipe(
@@ -107,18 +107,18 @@ export const make = (
         })
         const callsOf = (part: number) => {
           const calls = schedule(program, trained, part)
-          return whole ? calls : calls.filter(({ segment }) => segment !== "update")
+          return withUpdate ? calls : calls.filter(({ segment }) => segment !== "update")
         }
-        return yield* runBatch(executable, batch, callsOf, writeKeys)
+        const result = yield* runBatch(executable, batch, callsOf, writeKeys)
+        if (!Number.isFinite(result.loss))
+          return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
+        return result
       })
 
     const step: Trainer["step"] = (batch, { update, learningRate }) =>
       Effect.gen(function* () {
         yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
-        const result = yield* runUpdate(batch, update, true)
-        if (!Number.isFinite(result.loss))
-          return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
-        return result
+        return yield* runUpdate(batch, update, true)
       })
 
     return {
