@@ -1,32 +1,19 @@
 /** `memory`: how much a process grows by training, beside what was planned. Each case has a process of its own. */
 import { print, table } from "@spikeroute/cli/terminal"
-import { Policy, Program } from "@spikeroute/core"
+import { Program } from "@spikeroute/core"
 import { Effect } from "effect"
-import type { Workload } from "../workloads.ts"
-import type { Growth } from "./memory-process.ts"
+import type { Case, Growth } from "./memory-process.ts"
 
-const conv = (policy: Policy.Policy, timeSteps: number): Workload => ({
-  model: "conv",
-  policy,
-  timeSteps,
-  batchSize: 64,
-})
+const conv = (policy: Case["policy"], timeSteps: number) =>
+  ({ model: "conv", policy, timeSteps, batchSize: 64 }) as const
 
-const cases: ReadonlyArray<Workload> = [
-  conv(Policy.sltt, 4),
-  conv(Policy.sltt, 32),
-  conv(Policy.sltt, 64),
-  conv(Policy.bptt, 32),
-]
+const cases = [conv("sltt", 4), conv("sltt", 32), conv("sltt", 64), conv("bptt", 32)]
 
-const measure = (backend: string, threads: number, { model, policy, timeSteps, batchSize }: Workload) =>
-  Effect.promise(async (): Promise<Growth> => {
+/** The growth of a process that runs a case. */
+export const growthOf = (each: Case): Effect.Effect<Growth> =>
+  Effect.promise(async () => {
     const child = Bun.spawn(
-      [
-        process.execPath,
-        new URL("./memory-process.ts", import.meta.url).pathname,
-        ...[backend, threads, model, policy.name, timeSteps, batchSize].map(String),
-      ],
+      [process.execPath, new URL("./memory-process.ts", import.meta.url).pathname, JSON.stringify(each)],
       { stderr: "inherit" },
     )
     return JSON.parse(await child.stdout.text())
@@ -37,9 +24,9 @@ export const memory = (backends: ReadonlyArray<string>, threads: number) =>
     const rows: Array<ReadonlyArray<string>> = []
     for (const backend of backends)
       for (const workload of cases) {
-        const { planned, allocated, growth, loss } = yield* measure(backend, threads, workload)
+        const { planned, allocated, growth, loss } = yield* growthOf({ backend, threads, ...workload })
         rows.push([
-          `${backend} ${workload.model} ${workload.policy.name} T = ${workload.timeSteps}`,
+          `${backend} ${workload.model} ${workload.policy} T = ${workload.timeSteps}`,
           ...[planned, allocated, growth].map(Program.formatBytes),
           (growth / planned).toFixed(2),
           loss.toFixed(3),
