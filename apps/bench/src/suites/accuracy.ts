@@ -46,7 +46,7 @@ export const accuracy = ({ k, seeds, out, settings }: AccuracyOptions) =>
     const { dataset, model, timeSteps, batchSize, epochs } = runs[0]![0]!
     yield* print(
       [
-        `\ntest accuracy of ${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}, ${epochs} epochs, seeds 0 – ${seeds - 1}`,
+        `\ntest accuracy of ${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"}, seeds 0 – ${seeds - 1}`,
         table(
           ["", "mean", "deviation", "least – most", "s a run", ...runs.map((_, seed) => `seed ${seed}`)],
           policies.map(({ name }, i) => {

@@ -1,7 +1,7 @@
 /** `memory`: how much a process grows by training, beside what was planned. Each case has a process of its own. */
 import { print, table } from "@spikeroute/cli/terminal"
 import { Program } from "@spikeroute/core"
-import { Effect } from "effect"
+import { Data, Effect } from "effect"
 import type { Case, Growth } from "./memory-process.ts"
 
 const conv = (policy: Case["policy"], timeSteps: number) =>
@@ -9,14 +9,24 @@ const conv = (policy: Case["policy"], timeSteps: number) =>
 
 const cases = [conv("sltt", 4), conv("sltt", 32), conv("sltt", 64), conv("bptt", 32)]
 
+export class MeasurementError extends Data.TaggedError("MeasurementError")<{
+  readonly model: string
+  readonly policy: string
+}> {
+  override get message(): string {
+    return `the memory of ${this.model} under ${this.policy} could not be measured: its process failed (it needs Linux, and the memory)`
+  }
+}
+
 /** The growth of a process that runs a case. */
-export const growthOf = (each: Case): Effect.Effect<Growth> =>
-  Effect.promise(async () => {
+export const growthOf = (each: Case): Effect.Effect<Growth, MeasurementError> =>
+  Effect.gen(function* () {
     const child = Bun.spawn(
       [process.execPath, new URL("./memory-process.ts", import.meta.url).pathname, JSON.stringify(each)],
       { stderr: "inherit" },
     )
-    return JSON.parse(await child.stdout.text())
+    const out = yield* Effect.promise(() => child.stdout.text())
+    return yield* Effect.try({ try: () => JSON.parse(out) as Growth, catch: () => new MeasurementError(each) })
   })
 
 export const memory = (backends: ReadonlyArray<string>, threads: number) =>
