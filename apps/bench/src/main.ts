@@ -4,10 +4,12 @@ import { runMain } from "@spikeroute/cli/run-main"
 import { Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { backendNames } from "./backends.ts"
+import { accuracy } from "./suites/accuracy.ts"
 import { kernels } from "./suites/kernels.ts"
 import { memory } from "./suites/memory.ts"
 import { peers } from "./suites/peers.ts"
 import { policies } from "./suites/policies.ts"
+import { networkNames, reproduce } from "./suites/reproduce.ts"
 import { step } from "./suites/step.ts"
 import { workloads } from "./workloads.ts"
 
@@ -35,6 +37,11 @@ const backends = (usual: string) =>
       (names) => `--backends ${names.join(",")}: there are ${backendNames.join(", ")}`,
     ),
   )
+
+const backend = Flag.Literals("backend", backendNames).pipe(
+  Flag.withDefault("native"),
+  Flag.withDescription("the backend that is timed"),
+)
 
 const machine = availableParallelism()
 const threads = atLeastOne("threads", machine, "threads")
@@ -64,10 +71,7 @@ const stepCommand = Command.make(
 const policiesCommand = Command.make(
   "policies",
   {
-    backend: Flag.Literals("backend", backendNames).pipe(
-      Flag.withDefault("native"),
-      Flag.withDescription("the backend that is timed"),
-    ),
+    backend,
     threads,
     timeSteps: atLeastOne("time-steps", 4, "time steps T"),
     batchSize: atLeastOne("batch-size", 64, "samples per batch"),
@@ -98,9 +102,70 @@ const peersCommand = Command.make(
   peers,
 ).pipe(Command.withDescription("Time the same iterations in PyTorch and here"))
 
+const reproduceCommand = Command.make(
+  "reproduce",
+  {
+    backend,
+    threads,
+    models: list("models", networkNames.join(","), "which networks, with commas between them").pipe(
+      Flag.filter(
+        (names) => names.every((name) => networkNames.includes(name)),
+        (names) => `--models ${names.join(",")}: there are ${networkNames.join(", ")}`,
+      ),
+    ),
+    batchSize: atLeastOne("batch-size", 8, "samples per batch"),
+    width: Flag.Finite("width").pipe(
+      Flag.filter(
+        (width) => width > 0,
+        (width) => `--width is ${width}; it must be above 0`,
+      ),
+      Flag.withDefault(1),
+      Flag.withDescription("a factor of all channels, besides the 1/4 of nfresnet34"),
+    ),
+    rounds: atLeastOne("rounds", 5, "timed rounds through the policies in turn"),
+  },
+  reproduce,
+).pipe(Command.withDescription("The SLTT paper's table of time and memory on this machine"))
+
+/** A setting of `bun run train` that may be left out. */
+const setting = <A>(flag: Flag.Flag<A>, description: string) =>
+  flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined), Flag.withDescription(description))
+
+const accuracyCommand = Command.make(
+  "accuracy",
+  {
+    k: atLeastOne("k", 1, "the time steps that SLTT-K trains"),
+    seeds: atLeastOne("seeds", 3, "how many seeds, from 0 on"),
+    out: setting(Flag.String("out"), "the folder of the runs; default runs/accuracy-…"),
+    settings: {
+      dataset: setting(Flag.String("dataset"), "as for bun run train, and so are the flags below"),
+      dataDir: setting(Flag.String("data-dir"), "where the data set's files are; nothing is downloaded then"),
+      limit: setting(Flag.Int("limit"), "only the first so many training and test samples"),
+      model: setting(Flag.String("model"), "the network"),
+      width: setting(Flag.Finite("width"), "a factor of the model's channels"),
+      timeSteps: setting(Flag.Int("time-steps"), "time steps T"),
+      tau: setting(Flag.Finite("tau"), "membrane time constant"),
+      batchSize: setting(Flag.Int("batch-size"), "samples per batch"),
+      epochs: setting(Flag.Int("epochs"), "passes through the training samples"),
+      lr: setting(Flag.Finite("lr"), "learning rate"),
+      optimizer: setting(Flag.String("optimizer"), "sgd, adam or adamw"),
+      backend: setting(Flag.String("backend"), "the backend"),
+    },
+  },
+  accuracy,
+).pipe(Command.withDescription("The test accuracy of BPTT, SLTT and SLTT-K on the same data and seeds"))
+
 runMain(
   Command.make("bun run bench").pipe(
     Command.withDescription("What training costs on this machine"),
-    Command.withSubcommands([stepCommand, policiesCommand, kernelsCommand, memoryCommand, peersCommand]),
+    Command.withSubcommands([
+      stepCommand,
+      policiesCommand,
+      kernelsCommand,
+      memoryCommand,
+      peersCommand,
+      reproduceCommand,
+      accuracyCommand,
+    ]),
   ),
 )

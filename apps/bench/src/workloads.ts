@@ -1,5 +1,5 @@
-/** Training iterations that are timed: a network, a policy, a batch of 28×28 images. */
-import { Graph, Key, Models, Optimizer, Policy, Train } from "@spikeroute/core"
+/** Training iterations that are timed: a network, a policy, a batch of images or frames. */
+import { Graph, Key, Models, Optimizer, Policy, type Program, Shape, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 
 export interface Workload {
@@ -7,7 +7,19 @@ export interface Workload {
   readonly policy: Policy.Policy
   readonly timeSteps: number
   readonly batchSize: number
+  /** Of one sample, or of one of its frames; default an image of 28×28 pixels. */
+  readonly shape?: Shape.Shape
+  /** Default static. */
+  readonly encoding?: Program.Encoding
+  /** A factor of the model's channels; default 1. */
+  readonly width?: number
+  /** Default 2. */
+  readonly tau?: number
+  /** Default Adam. */
+  readonly optimizer?: Optimizer.OptimizerOptions["name"]
 }
+
+const imageShape: Shape.Shape = [28, 28, 1]
 
 export const describe = ({ model, policy, timeSteps, batchSize }: Workload): string =>
   `${model} ${policy.name}, T = ${timeSteps}, batch ${batchSize}`
@@ -23,12 +35,26 @@ export const workloads: ReadonlyArray<Workload> = [
 const classes = 10
 
 /** A batch of images of noise, brighter with `scale`, and random labels. */
-export const noise = (batchSize: number, scale = 1): Train.Batch => ({
-  inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * 784)).map((u) => scale * u),
+export const noise = (batchSize: number, scale = 1, shape = imageShape): Train.Batch => ({
+  inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * Shape.size(shape))).map(
+    (u) => scale * u,
+  ),
   labels: Key.uniform(Key.fold(Key.make(0), "labels"), new Float32Array(batchSize)).map((u) => Math.floor(u * classes)),
 })
 
-/** Trains a workload's network on the backend at hand: λ = 1/2, cross-entropy, Adam with a learning rate of 10⁻³. */
+/** A batch for a workload: images of noise with variance 1, or frames with an event in 15 % of the places. */
+export const batchOf = ({
+  batchSize,
+  timeSteps,
+  shape = imageShape,
+  encoding = "static",
+}: Omit<Workload, "policy">): Train.Batch => {
+  if (encoding === "static") return noise(batchSize, Math.sqrt(12), shape)
+  const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...shape])
+  return { inputs: inputs.map((u) => (u < 0.15 ? 1 : 0)), labels }
+}
+
+/** Trains a workload's network on the backend at hand: cross-entropy, a learning rate of 10⁻³. */
 export interface Run {
   readonly trainer: Train.Trainer
   readonly step: (batch: Train.Batch) => ReturnType<Train.Trainer["step"]>
@@ -36,14 +62,16 @@ export interface Run {
   readonly last: () => Train.BatchResult
 }
 
-export const prepare = ({ model, policy, timeSteps, batchSize }: Workload) =>
+export const prepare = ({ model, policy, timeSteps, batchSize, ...rest }: Workload) =>
   Effect.gen(function* () {
-    const graph = yield* Graph.make([28, 28, 1], Models.models[model](classes, { neuron: { tau: 2 } }))
+    const { shape = imageShape, encoding = "static", width = 1, tau = 2, optimizer = "adam" } = rest
+    const graph = yield* Graph.make(shape, Models.models[model](classes, { width, neuron: { tau } }))
     const trainer = yield* Train.make(graph, policy, {
       batchSize,
       timeSteps,
+      encoding,
       loss: { mix: 0, target: "ones" },
-      optimizer: Optimizer.options("adam"),
+      optimizer: Optimizer.options(optimizer),
       key: Key.make(0),
     })
     let update = 0

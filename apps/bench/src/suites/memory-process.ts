@@ -1,9 +1,18 @@
 /** One case of `memory`: prints as JSON how much this process has grown. Linux only, for its peak can be set back there. */
 import { readFileSync, writeFileSync } from "node:fs"
-import { Backend, type Models, Policy } from "@spikeroute/core"
+import { Backend, Policy } from "@spikeroute/core"
 import { Context, Effect, Layer } from "effect"
 import { backendLayer } from "../backends.ts"
-import { noise, prepare } from "../workloads.ts"
+import { batchOf, prepare, type Workload } from "../workloads.ts"
+
+/** A case, as the process is told it. */
+export interface Case extends Omit<Workload, "policy"> {
+  readonly backend: string
+  readonly threads: number
+  readonly policy: Policy.PolicyName
+  /** slttk: the trained steps. */
+  readonly k?: number
+}
 
 export interface Growth {
   readonly planned: number
@@ -19,29 +28,23 @@ const iterations = 5
 const status = (key: string): number =>
   1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
 
-const [backend = "", threads = "", model = "", policyName = "", timeSteps = "", batchSize = ""] = process.argv.slice(2)
-const policy = policyName === "bptt" ? Policy.bptt : Policy.sltt
-
 const measure = Effect.gen(function* () {
-  const backendService = Context.get(yield* Layer.build(backendLayer(backend, Number(threads))), Backend)
-  const batch = noise(Number(batchSize))
+  const { backend, threads, policy: name, k = 1, ...rest } = JSON.parse(process.argv[2] ?? "") as Case
+  const named = Policy.policies[name]
+  const workload: Workload = { ...rest, policy: typeof named === "function" ? named(k) : named }
+  const backendService = Context.get(yield* Layer.build(backendLayer(backend, threads)), Backend)
+  const batch = batchOf(workload)
   // A small network of the same kind first: what a runtime takes to compile code is not what a network takes.
-  const kind = { model: model as Models.ModelName, policy, timeSteps: 4 }
+  const kind = { ...workload, timeSteps: Math.min(4, workload.timeSteps), batchSize: 2, width: 1 / 16 }
   yield* Effect.scoped(
     Effect.gen(function* () {
-      const small = yield* prepare({ ...kind, batchSize: 2 })
-      for (let i = 0; i < 30; i++) yield* small.step(noise(2))
+      const small = yield* prepare(kind)
+      for (let i = 0; i < 30; i++) yield* small.step(batchOf(kind))
     }),
   ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)
   const before = status("VmRSS")
   writeFileSync("/proc/self/clear_refs", "5")
-  const workload = {
-    model: model as Models.ModelName,
-    policy,
-    timeSteps: Number(timeSteps),
-    batchSize: Number(batchSize),
-  }
   const { trainer, step, last } = yield* prepare(workload).pipe(Effect.provideService(Backend, backendService))
   for (let i = 0; i < iterations; i++) yield* step(batch)
   return {

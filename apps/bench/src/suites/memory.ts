@@ -1,35 +1,32 @@
 /** `memory`: how much a process grows by training, beside what was planned. Each case has a process of its own. */
 import { print, table } from "@spikeroute/cli/terminal"
-import { Policy, Program } from "@spikeroute/core"
-import { Effect } from "effect"
-import type { Workload } from "../workloads.ts"
-import type { Growth } from "./memory-process.ts"
+import { Program } from "@spikeroute/core"
+import { Data, Effect } from "effect"
+import type { Case, Growth } from "./memory-process.ts"
 
-const conv = (policy: Policy.Policy, timeSteps: number): Workload => ({
-  model: "conv",
-  policy,
-  timeSteps,
-  batchSize: 64,
-})
+const conv = (policy: Case["policy"], timeSteps: number) =>
+  ({ model: "conv", policy, timeSteps, batchSize: 64 }) as const
 
-const cases: ReadonlyArray<Workload> = [
-  conv(Policy.sltt, 4),
-  conv(Policy.sltt, 32),
-  conv(Policy.sltt, 64),
-  conv(Policy.bptt, 32),
-]
+const cases = [conv("sltt", 4), conv("sltt", 32), conv("sltt", 64), conv("bptt", 32)]
 
-const measure = (backend: string, threads: number, { model, policy, timeSteps, batchSize }: Workload) =>
-  Effect.promise(async (): Promise<Growth> => {
+export class MeasurementError extends Data.TaggedError("MeasurementError")<{
+  readonly model: string
+  readonly policy: string
+}> {
+  override get message(): string {
+    return `the memory of ${this.model} under ${this.policy} could not be measured: its process failed (it needs Linux, and the memory)`
+  }
+}
+
+/** The growth of a process that runs a case. */
+export const growthOf = (each: Case): Effect.Effect<Growth, MeasurementError> =>
+  Effect.gen(function* () {
     const child = Bun.spawn(
-      [
-        process.execPath,
-        new URL("./memory-process.ts", import.meta.url).pathname,
-        ...[backend, threads, model, policy.name, timeSteps, batchSize].map(String),
-      ],
+      [process.execPath, new URL("./memory-process.ts", import.meta.url).pathname, JSON.stringify(each)],
       { stderr: "inherit" },
     )
-    return JSON.parse(await child.stdout.text())
+    const out = yield* Effect.promise(() => child.stdout.text())
+    return yield* Effect.try({ try: () => JSON.parse(out) as Growth, catch: () => new MeasurementError(each) })
   })
 
 export const memory = (backends: ReadonlyArray<string>, threads: number) =>
@@ -37,9 +34,9 @@ export const memory = (backends: ReadonlyArray<string>, threads: number) =>
     const rows: Array<ReadonlyArray<string>> = []
     for (const backend of backends)
       for (const workload of cases) {
-        const { planned, allocated, growth, loss } = yield* measure(backend, threads, workload)
+        const { planned, allocated, growth, loss } = yield* growthOf({ backend, threads, ...workload })
         rows.push([
-          `${backend} ${workload.model} ${workload.policy.name} T = ${workload.timeSteps}`,
+          `${backend} ${workload.model} ${workload.policy} T = ${workload.timeSteps}`,
           ...[planned, allocated, growth].map(Program.formatBytes),
           (growth / planned).toFixed(2),
           loss.toFixed(3),

@@ -20,7 +20,7 @@ export interface TrainFlags {
 /** Settings that may change when a run goes on: they change where and how long it runs, not what it computes. */
 const changeable = ["backend", "dataDir", "epochs"]
 
-const resumed = ({ resume = "", config, out, settings }: TrainFlags) =>
+const resumed = ({ resume = "", config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const changes = yield* Config.fromFlags(settings)
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
@@ -33,7 +33,7 @@ const resumed = ({ resume = "", config, out, settings }: TrainFlags) =>
     return { run: { ...run, config: { ...run.config, ...changes } }, checkpoint }
   })
 
-const configured = ({ config, out, settings }: TrainFlags) =>
+const configured = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const file = config === undefined ? {} : yield* Config.readConfigFile(config)
     const chosen = { ...file, ...(yield* Config.fromFlags(settings)) }
@@ -41,7 +41,8 @@ const configured = ({ config, out, settings }: TrainFlags) =>
     return { path: out ?? RunDirectory.defaultDirectory(resolved, new Date()), config: resolved }
   })
 
-export const train = (flags: TrainFlags) =>
+/** Trains a run to its end, and gives its directory and what its summary.json holds. */
+export const runTraining = (flags: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const earlier = flags.resume === undefined ? undefined : yield* resumed(flags)
     const { path, config } = earlier?.run ?? (yield* configured(flags))
@@ -51,7 +52,7 @@ export const train = (flags: TrainFlags) =>
     const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
     const options = Config.trainingOptions(config, dataset.encoding)
 
-    yield* Effect.gen(function* () {
+    return yield* Effect.gen(function* () {
       const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
       const predictor = yield* Train.makePredictor(graph, options)
       if (earlier) yield* RunDirectory.restore(earlier.checkpoint, trainer)
@@ -97,13 +98,20 @@ export const train = (flags: TrainFlags) =>
         seed: config.seed,
       }
       yield* RunDirectory.summarize(path, summary)
-      if (flags.json) return yield* print(JSON.stringify({ directory: path, ...summary }, undefined, 2))
-      yield* print(
-        [
-          `${bold(`test accuracy ${percent(end.testAccuracy ?? 0)}`)}  best ${percent(end.best?.testAccuracy ?? 0)} after epoch ${end.best?.epoch}`,
-          `${Math.round(seconds)} s  ${samplesPerSecond} samples/s  ${Program.formatBytes(summary.peakBytes)} of memory at the peak`,
-          dim(path),
-        ].join("\n"),
-      )
+      return { directory: path, ...summary }
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
+  })
+
+export const train = ({ json, ...flags }: TrainFlags) =>
+  Effect.gen(function* () {
+    const run = yield* runTraining(flags)
+    if (json) return yield* print(JSON.stringify(run, undefined, 2))
+    const { testAccuracy, bestTestAccuracy, bestEpoch, seconds, samplesPerSecond, peakBytes, directory } = run
+    yield* print(
+      [
+        `${bold(`test accuracy ${percent(testAccuracy ?? 0)}`)}  best ${percent(bestTestAccuracy ?? 0)} after epoch ${bestEpoch}`,
+        `${Math.round(seconds)} s  ${samplesPerSecond} samples/s  ${Program.formatBytes(peakBytes)} of memory at the peak`,
+        dim(directory),
+      ].join("\n"),
+    )
   })

@@ -1,0 +1,66 @@
+/** `accuracy`: how well BPTT, SLTT and SLTT-K train on the same data, settings and seeds. Every run is one of `bun run train`. */
+import { percent, print, say, table } from "@spikeroute/cli/terminal"
+import { runTraining } from "@spikeroute/cli/train"
+import { Effect } from "effect"
+
+export interface AccuracyOptions {
+  /** The steps that SLTT-K trains. */
+  readonly k: number
+  readonly seeds: number
+  /** The folder of the runs. */
+  readonly out: string | undefined
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** The standard deviation of what the values are drawn from, as estimated from them. */
+const deviation = (values: ReadonlyArray<number>) => {
+  const middle = mean(values)
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1))
+}
+
+export const accuracy = ({ k, seeds, out, settings }: AccuracyOptions) =>
+  Effect.gen(function* () {
+    const folder = out ?? `runs/accuracy-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`
+    const policies = [
+      { name: "bptt", policy: { policy: "bptt" } },
+      { name: "sltt", policy: { policy: "sltt" } },
+      { name: `slttk(${k})`, policy: { policy: "slttk", k } },
+    ]
+    const trainWith = (name: string, policy: object, seed: number) =>
+      Effect.gen(function* () {
+        yield* say(`\n${name}, seed ${seed}`)
+        return yield* runTraining({
+          config: undefined,
+          resume: undefined,
+          out: `${folder}/${name}-seed${seed}`,
+          settings: { ...settings, ...policy, seed },
+        })
+      })
+    // Seed by seed, so that whatever else the machine does falls on all policies alike.
+    const runs: Array<ReadonlyArray<Effect.Success<ReturnType<typeof trainWith>>>> = []
+    for (let seed = 0; seed < seeds; seed++)
+      runs.push(yield* Effect.forEach(policies, ({ name, policy }) => trainWith(name, policy, seed)))
+
+    const { dataset, model, timeSteps, batchSize, epochs } = runs[0]![0]!
+    yield* print(
+      [
+        `\ntest accuracy of ${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"}, seeds 0 – ${seeds - 1}`,
+        table(
+          ["", "mean", "deviation", "least – most", "s a run", ...runs.map((_, seed) => `seed ${seed}`)],
+          policies.map(({ name }, i) => {
+            const own = runs.map((bySeed) => bySeed[i]!)
+            const shares = own.map(({ testAccuracy }) => testAccuracy ?? Number.NaN)
+            return [
+              ...[name, percent(mean(shares)), seeds > 1 ? percent(deviation(shares)) : "–"],
+              `${percent(Math.min(...shares))} – ${percent(Math.max(...shares))}`,
+              mean(own.map(({ seconds }) => seconds)).toFixed(1),
+              ...shares.map(percent),
+            ]
+          }),
+        ),
+        folder,
+      ].join("\n"),
+    )
+  })
