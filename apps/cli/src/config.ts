@@ -1,6 +1,6 @@
 /** What a run is: flags over the config file over what suits the data set. */
 import { LossSchema, Models, Optimizer, Policy, Surrogate, Train } from "@spikeroute/core"
-import { datasets, nearest } from "@spikeroute/datasets"
+import { augmentationNames, datasets, nearest } from "@spikeroute/datasets"
 import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
@@ -27,6 +27,12 @@ export const RunConfig = Schema.Struct({
   dataDir: Schema.optionalKey(Schema.String),
   /** Only the first so many training and test samples. */
   limit: Schema.optionalKey(atLeast(1)),
+  /** Width and height that samples are brought to, where the data set has others than its usual ones. */
+  size: Schema.optionalKey(atLeast(1)),
+  /** Augmentation of the training samples, in this order. */
+  augment: Schema.Array(NameOf("augmentation", augmentationNames)),
+  /** Threads that make samples beside the training thread. They change no bit of what is trained. */
+  workers: Schema.optionalKey(atLeast(0)),
   model: NameOf("model", Models.modelNames),
   policy: NameOf("policy", Policy.policyNames),
   /** slttk: how many time steps are trained; tbptt: the window. */
@@ -91,6 +97,10 @@ const suited: Readonly<Record<string, PartialConfig>> = {
   cifar10: { epochs: 20 },
   cifar100: { epochs: 20 },
   nmnist: { timeSteps: 8, batchSize: 32, epochs: 15 },
+  "dvs-gesture": { timeSteps: 20, batchSize: 16, epochs: 30 },
+  "cifar10-dvs": { timeSteps: 10, batchSize: 32, epochs: 30 },
+  shd: { model: "mlp", timeSteps: 50, batchSize: 64, epochs: 20 },
+  "image-folder": { batchSize: 32, epochs: 20 },
   optdigits: { epochs: 20 },
 }
 
@@ -156,7 +166,9 @@ export type Settings = Omit<RunConfig, "backend">
 export const resolve = (...layers: ReadonlyArray<PartialConfig>): Settings => {
   const chosen: PartialConfig = Object.assign({}, ...layers)
   const merged = { ...general, ...suited[chosen.dataset ?? general.dataset], ...chosen }
+  const augment = datasets[merged.dataset]?.augment ?? []
   return {
+    augment: augment === "never" ? [] : augment,
     weightDecay: Optimizer.options(merged.optimizer as Optimizer.OptimizerOptions["name"]).weightDecay,
     ...merged,
   }

@@ -12,7 +12,10 @@ const optional = <A>(flag: Flag.Flag<A>, description: string) =>
 const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the result as JSON"))
 
 const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
-const dataset = text("dataset", "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, optdigits")
+const dataset = text(
+  "dataset",
+  "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, image-folder, optdigits",
+)
 const model = text("model", "mlp or conv (default)")
 const policy = text("policy", "bptt, tbptt, sltt (default) or slttk")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
@@ -21,6 +24,8 @@ const batchSize = whole("batch-size", "samples per batch")
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
 const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
+const size = whole("size", "width and height of samples: dvs-gesture, cifar10-dvs, image-folder")
+const workers = whole("workers", "threads that make samples; default by data set; no bit depends on them")
 const limit = whole("limit", "use only the first so many training and test samples")
 
 const train = Command.make(
@@ -34,6 +39,12 @@ const train = Command.make(
       dataset,
       dataDir,
       limit,
+      size,
+      augment: text(
+        "augment",
+        "augmentations in order, commas between them: crop, cutout, flip, roll, resized-crop; or none; default by data set",
+      ).pipe(Flag.map((names) => (names === "none" ? [] : names?.split(",")))),
+      workers,
       model,
       policy,
       k,
@@ -72,7 +83,7 @@ const plan = Command.make(
       Flag.withDescription("print the program too: its segments, instructions and buffers"),
     ),
     json,
-    settings: { dataset, model, policy, k, timeSteps, batchSize, optimizer },
+    settings: { dataset, size, model, policy, k, timeSteps, batchSize, optimizer },
   },
   (flags) =>
     Effect.flatMap(
@@ -83,7 +94,7 @@ const plan = Command.make(
 
 const evaluate = Command.make(
   "eval",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit } },
+  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit, workers } },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/eval.ts")),
@@ -93,7 +104,7 @@ const evaluate = Command.make(
 
 const inspect = Command.make(
   "inspect",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir } },
+  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, workers } },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/inspect.ts")),

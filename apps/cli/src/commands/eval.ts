@@ -42,4 +42,4 @@ export const evaluateRun = ({ directory, checkpoint: name, json, settings }: Eva
         ].join("\n"),
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  })
+  }).pipe(Effect.scoped)

@@ -1,6 +1,6 @@
 /** `plan`: what a program costs, known before it runs. */
 import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "@spikeroute/core"
-import { datasets } from "@spikeroute/datasets"
+import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import { fromFlags, neuronOf, policyOf, resolve, type Settings } from "../config.ts"
 import { UsageError } from "../errors.ts"
@@ -15,7 +15,8 @@ export interface PlanFlags {
 
 const planOf = (config: Settings, policy: Policy.Policy) =>
   Effect.gen(function* () {
-    const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
+    const source = datasets[config.dataset] as (typeof datasets)[string]
+    const { shape, classes, encoding } = sampleOf(source, config.size)
     const model = Models.models[config.model as Models.ModelName]
     const graph = yield* Graph.make(shape, model(classes, neuronOf(config)))
     const program = yield* Program.compile(graph, policy, {
