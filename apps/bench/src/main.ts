@@ -5,6 +5,7 @@ import { Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { backendNames } from "./backends.ts"
 import { accuracy } from "./suites/accuracy.ts"
+import { data } from "./suites/data.ts"
 import { kernels } from "./suites/kernels.ts"
 import { memory } from "./suites/memory.ts"
 import { peers } from "./suites/peers.ts"
@@ -90,6 +91,28 @@ const memoryCommand = Command.make("memory", { backends: backends("native,wasm")
   memory(backends, threads),
 ).pipe(Command.withDescription("Measure how much a process grows by training"))
 
+const optionalText = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.optional, Flag.map(Option.getOrUndefined), Flag.withDescription(description))
+
+const dataCommand = Command.make(
+  "data",
+  {
+    dataset: Flag.String("dataset").pipe(Flag.withDefault("shapes"), Flag.withDescription("the data set that is read")),
+    dataDir: optionalText("data-dir", "where its files are"),
+    workers: list("workers", "0,1,2", "numbers of workers, with commas between them").pipe(
+      Flag.map((counts) => counts.map(Number)),
+      Flag.filter(
+        (counts) => counts.every((count) => Number.isInteger(count) && count >= 0),
+        () => "--workers takes whole numbers with commas between them",
+      ),
+    ),
+    batchSize: atLeastOne("batch-size", 32, "samples per batch"),
+    batches: atLeastOne("batches", 20, "batches that are read; an epoch at most"),
+    busy: atLeastOne("busy", 500, "milliseconds for which the training thread is busy with a batch"),
+  },
+  data,
+).pipe(Command.withDescription("Time the making of samples, with workers and without"))
+
 const peersCommand = Command.make(
   "peers",
   {
@@ -166,6 +189,7 @@ runMain(
       peersCommand,
       reproduceCommand,
       accuracyCommand,
+      dataCommand,
     ]),
   ),
 )

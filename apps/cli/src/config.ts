@@ -27,10 +27,12 @@ export const RunConfig = Schema.Struct({
   dataDir: Schema.optionalKey(Schema.String),
   /** Only the first so many training and test samples. */
   limit: Schema.optionalKey(atLeast(1)),
-  /** Width and height that samples are brought to; what the data set has otherwise. */
+  /** Width and height that samples are brought to, where the data set has others than its usual ones. */
   size: Schema.optionalKey(atLeast(1)),
-  /** Augmentations of training samples, in order; what suits the data set otherwise, none of an empty list. */
-  augment: Schema.optionalKey(Schema.Array(Schema.Literals(augmentationNames))),
+  /** Augmentation of the training samples, in this order. */
+  augment: Schema.Array(NameOf("augmentation", augmentationNames)),
+  /** Threads that make samples beside the training thread. They change no bit of what is trained. */
+  workers: Schema.optionalKey(atLeast(0)),
   model: NameOf("model", Models.modelNames),
   /** A factor of the model's channels. */
   width: Positive,
@@ -105,6 +107,10 @@ const suited: Readonly<Record<string, PartialConfig>> = {
   cifar10: { epochs: 20 },
   cifar100: { epochs: 20 },
   nmnist: { timeSteps: 8, batchSize: 32, epochs: 15 },
+  "dvs-gesture": { timeSteps: 20, batchSize: 16, epochs: 30 },
+  "cifar10-dvs": { timeSteps: 10, batchSize: 32, epochs: 30 },
+  shd: { model: "mlp", timeSteps: 50, batchSize: 64, epochs: 20 },
+  "image-folder": { batchSize: 32, epochs: 20 },
   optdigits: { epochs: 20 },
 }
 
@@ -175,7 +181,9 @@ export type Settings = Omit<RunConfig, "backend">
 export const resolve = (...layers: ReadonlyArray<PartialConfig>): Settings => {
   const chosen: PartialConfig = Object.assign({}, ...layers)
   const merged = { ...general, ...suited[chosen.dataset ?? general.dataset], ...chosen }
+  const augment = datasets[merged.dataset]?.augment ?? []
   return {
+    augment: augment === "never" ? [] : augment,
     weightDecay: Optimizer.options(merged.optimizer as Optimizer.OptimizerOptions["name"]).weightDecay,
     ...merged,
   }

@@ -39,7 +39,8 @@ const seed = whole("seed", "seed of everything random")
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
 const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
-const size = whole("size", "width and height that samples are brought to")
+const size = whole("size", "width and height of samples: dvs-gesture, cifar10-dvs, image-folder")
+const workers = whole("workers", "threads that make samples; default by data set; no bit depends on them")
 const limit = whole("limit", "use only the first so many training and test samples")
 
 const train = Command.make(
@@ -54,6 +55,11 @@ const train = Command.make(
       dataDir,
       limit,
       size,
+      augment: text(
+        "augment",
+        "augmentations in order, commas between them: crop, cutout, flip, roll, resized-crop; or none; default by data set",
+      ).pipe(Flag.map((names) => (names === "none" ? [] : names?.split(",")))),
+      workers,
       model,
       width,
       dropout,
@@ -151,7 +157,7 @@ const compare = Command.make(
 
 const evaluate = Command.make(
   "eval",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit } },
+  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit, workers } },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/eval.ts")),
@@ -161,7 +167,7 @@ const evaluate = Command.make(
 
 const inspect = Command.make(
   "inspect",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir } },
+  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, workers } },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/inspect.ts")),

@@ -1,26 +1,39 @@
 /** What commands need of a run: its data, and a run that is over or was stopped. */
+import { availableParallelism } from "node:os"
+import { Worker } from "node:worker_threads"
+import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Program } from "@spikeroute/core"
-import { type Dataset, type DatasetError, open } from "@spikeroute/datasets"
-import { Effect, type FileSystem, type Path } from "effect"
+import { type AugmentationName, type Dataset, type DatasetError, datasets, openInWorkers } from "@spikeroute/datasets"
+import { Effect, type FileSystem, type Path, type Scope } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { PartialConfig, RunConfig } from "./config.ts"
 import { type CheckpointName, load, open as openDirectory } from "./run-directory.ts"
 import { showBar } from "./terminal.ts"
 
-/** Opens the data set of a run. A download shows how far it is. */
+const workerLayer = NodeWorker.layer(() => new Worker(new URL("./data-worker.ts", import.meta.url)))
+
+/** Workers where a sample costs much, half as many as there are processors: training wants them all. */
+const usualWorkers = (dataset: string): number =>
+  datasets[dataset]?.costly ? Math.max(1, Math.floor(availableParallelism() / 2)) : 0
+
+/** Opens the data set of a run until the scope ends. A download shows how far it is. */
 export const openDataset = (
   config: RunConfig,
-): Effect.Effect<Dataset, DatasetError, FileSystem.FileSystem | Path.Path> =>
-  open(config.dataset, {
-    ...config,
-    onProgress: ({ url, received, total }) =>
+): Effect.Effect<Dataset, DatasetError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
+  const { dataset, dataDir, timeSteps, seed, size, augment, workers = usualWorkers(dataset) } = config
+  const options = {
+    ...{ dataDir, timeSteps, seed, size },
+    augment: augment as ReadonlyArray<AugmentationName>,
+    onProgress: ({ url, received, total }: { url: string; received: number; total: number | undefined }) =>
       showBar({
         label: url.replace(/.*\//, ""),
         done: received,
         total: total ?? received,
         detail: Program.formatBytes(received),
       }),
-  }).pipe(Effect.provide(FetchHttpClient.layer))
+  }
+  return openInWorkers(dataset, options, workers).pipe(Effect.provide([FetchHttpClient.layer, workerLayer]))
+}
 
 /** Opens an earlier run at one of its checkpoints, with some settings changed. */
 export const openRun = (directory: string, name: CheckpointName, changes: PartialConfig) =>

@@ -186,4 +186,4 @@ export const compare = (flags: CompareFlags) =>
         ].join("\n"),
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  })
+  }).pipe(Effect.scoped)

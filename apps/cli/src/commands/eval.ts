@@ -41,4 +41,4 @@ export const evaluateRun = ({ directory, checkpoint: name, json, settings }: Eva
         ].join("\n"),
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  })
+  }).pipe(Effect.scoped)

@@ -123,4 +123,4 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
         ...files,
       ].join("\n"),
     )
-  })
+  }).pipe(Effect.scoped)

@@ -18,7 +18,7 @@ export interface TrainFlags {
 }
 
 /** Settings that may change when a run goes on: they change where and how long it runs, not what it computes. */
-const changeable = ["backend", "dataDir", "epochs"]
+const changeable = ["backend", "dataDir", "epochs", "workers"]
 
 const resumed = ({ resume = "", config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
@@ -26,7 +26,7 @@ const resumed = ({ resume = "", config, out, settings }: Omit<TrainFlags, "json"
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
     if (config !== undefined || out !== undefined || fixed !== undefined)
       return yield* new UsageError({
-        reason: `--resume goes on with the settings of ${resume}: only --backend, --data-dir and --epochs may stand beside it`,
+        reason: `--resume goes on with the settings of ${resume}: only --backend, --data-dir, --epochs and --workers may stand beside it`,
       })
     const run = yield* RunDirectory.open(resume)
     const checkpoint = yield* RunDirectory.load(resume, "last")
@@ -100,7 +100,7 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
       yield* RunDirectory.summarize(path, summary)
       return { directory: path, ...summary }
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  })
+  }).pipe(Effect.scoped)
 
 export const train = ({ json, ...flags }: TrainFlags) =>
   Effect.gen(function* () {

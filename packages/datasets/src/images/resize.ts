@@ -43,15 +43,15 @@ export const resize = (
   const line = width * channels
   // First across, only the rows that count; then down.
   const narrowed = new Float32Array((endRow - firstRow) * line)
-  for (let x = 0; x < width; x++) {
-    const { first, weights } = across[x] as (typeof across)[number]
-    for (let y = firstRow; y < endRow; y++) {
+  for (let y = firstRow; y < endRow; y++) {
+    for (let x = 0; x < width; x++) {
+      const { first, weights } = across[x] as (typeof across)[number]
       const source = (y * columns + first) * channels
       const target = (y - firstRow) * line + x * channels
       for (let c = 0; c < channels; c++) {
         let sum = 0
-        for (let k = 0; k < weights.length; k++)
-          sum += (weights[k] as number) * (data[source + k * channels + c] as number)
+        for (let k = 0, from = source + c; k < weights.length; k++, from += channels)
+          sum += (weights[k] as number) * (data[from] as number)
         narrowed[target + c] = sum
       }
     }

@@ -1,11 +1,12 @@
 /**
  * Samples made by workers: threads that read, decode and augment while the training thread trains.
  *
- * A batch is cut into pieces, which idle workers take one after the other. What a sample is depends on the data set
- * and the sample's own key alone: the bytes are the same for any number of workers, and without any. How far workers
- * run ahead is decided where it always is, by the batches that `batches` makes ahead.
+ * Each worker gets its part of a batch at once: a step of training leaves the training thread no time to hand out more
+ * while it lasts. What a sample is depends on the data set and the sample's own key alone: the bytes are the same for
+ * any number of workers, and without any. How far workers run ahead is decided where it always is, by the batches that
+ * `batches` makes ahead.
  */
-import { Deferred, Effect, Fiber, Queue, type Scope } from "effect"
+import { Deferred, Effect, Fiber, type Scope } from "effect"
 import { type Spawner, WorkerPlatform } from "effect/workers/Worker"
 import type { WorkerError } from "effect/workers/WorkerError"
 import type { Dataset, Split } from "../dataset.ts"
@@ -15,9 +16,6 @@ import type { FileServices } from "../files/locate.ts"
 import { open } from "../open.ts"
 import type { OpenOptions } from "../sets/options.ts"
 import { type Answer, type Request, receiveError, type SentOptions, type WriteMessage } from "./protocol.ts"
-
-/** Pieces of a batch for each worker: more than one, so that none waits long for the last one. */
-const piecesPerWorker = 2
 
 const failed = (problem: string) => new WorkerFailed({ problem: problem.replaceAll(/\s*\n\s*/g, "; ") })
 const reasonOf = ({ reason }: WorkerError) =>
@@ -69,14 +67,13 @@ const start = Effect.fnUntraced(function* (id: number, dataset: string, options:
   } satisfies Ready
 })
 
-/** The split, written by whichever worker is idle. */
+/** The split, written by all workers together. */
 const inWorkers = (
   { shape, encoding }: Dataset,
   split: "train" | "test",
   { size, label }: Split,
   timeSteps: number,
-  workers: number,
-  idle: Queue.Queue<Ready>,
+  workers: ReadonlyArray<Ready>,
 ): Split => {
   const sampleSize = shape.reduce((product, side) => product * side, 1)
   const steps = encoding === "frames" ? timeSteps : 1
@@ -87,26 +84,19 @@ const inWorkers = (
       const count = samples.length
       const problem = lengthProblem(out.length, count * sampleSize, steps)
       if (problem !== undefined) return Effect.fail(problem)
-      const piece = Math.ceil(count / (workers * piecesPerWorker))
-      const starts = Array.from({ length: Math.ceil(count / piece) }, (_, i) => i * piece)
-      const writePiece = (start: number) => {
-        const end = Math.min(start + piece, count)
-        const own = Array.from({ length: end - start }, (_, i) => samples[start + i] as number)
+      const part = Math.ceil(count / workers.length)
+      const writePart = (worker: Ready, index: number) => {
+        const start = index * part
+        const own = Array.from(samples).slice(start, start + part)
+        if (own.length === 0) return Effect.void
         const stride = own.length * sampleSize
-        const message = { split, samples: own, keys: keys?.slice(start, end), length: steps * stride }
-        return Effect.acquireUseRelease(
-          Queue.take(idle),
-          (worker) => worker.write(message),
-          (worker) => Queue.offer(idle, worker),
-        ).pipe(
-          Effect.tap((values) => {
-            for (let step = 0; step < steps; step++)
-              out.set(values.subarray(step * stride, (step + 1) * stride), (step * count + start) * sampleSize)
-            return Effect.void
-          }),
-        )
+        const message = { split, samples: own, keys: keys?.slice(start, start + part), length: steps * stride }
+        return Effect.map(worker.write(message), (values) => {
+          for (let step = 0; step < steps; step++)
+            out.set(values.subarray(step * stride, (step + 1) * stride), (step * count + start) * sampleSize)
+        })
       }
-      return Effect.forEach(starts, writePiece, { concurrency: "unbounded", discard: true })
+      return Effect.forEach(workers, writePart, { concurrency: "unbounded", discard: true })
     },
   }
 }
@@ -146,9 +136,7 @@ export const openInWorkers: (
       ),
     )
     if (started === undefined) return dataset
-    const idle = yield* Queue.unbounded<Ready>()
-    yield* Queue.offerAll(idle, started)
-    const split = (part: "train" | "test") => inWorkers(dataset, part, dataset[part], options.timeSteps, workers, idle)
+    const split = (part: "train" | "test") => inWorkers(dataset, part, dataset[part], options.timeSteps, started)
     return { ...dataset, train: split("train"), test: split("test") }
   },
 )
