@@ -10,7 +10,7 @@ const own = {
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
   check: ["scripts/check.ts"],
-  test: ["test"],
+  test: ["test", "--timeout=30000"],
 }
 const cli = "apps/cli/src/main.ts"
 
