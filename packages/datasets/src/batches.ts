@@ -35,8 +35,8 @@ export const batchCount = (samples: number, batchSize: number, remainder: "drop"
  *
  * What a batch holds depends on the data set, the key and the batch's index alone: the order is a permutation drawn
  * from the key, and sample i of batch b augments from `Key.fold(key, "augment", b, i)`. Up to two batches are made while an earlier
- * one is in use, as far as its user leaves the thread: reading files overlaps with training, arithmetic cannot. Each
- * batch has buffers of its own.
+ * one is in use, as far as its user leaves the thread: reading files overlaps with training, arithmetic cannot, unless
+ * workers do it (`openInWorkers`). Each batch has buffers of its own.
  *
  * Fails with `InvalidOption` where an option cannot be meant (a batch size above the number of samples with
  * `remainder: "drop"`, which would be an epoch without a step), and with whatever reading a sample fails with.

@@ -12,7 +12,7 @@ for height, width, channels, to in [(8, 8, 2, 3), (5, 7, 1, 4), (3, 2, 1, 5), (1
     print(height, width, channels, to, [round(v, 4) for v in values[:10].tolist()], round(values.sum().item(), 4))
 
 # torchvision's Resize(⌊size·256/224⌋) and CenterCrop(size) at size 14.
-for height, width in [(20, 31), (40, 24)]:
+for height, width in [(20, 31), (40, 24), (20, 34)]:
     shorter = 14 * 256 // 224
     size = (shorter, shorter * width // height) if height <= width else (shorter * height // width, shorter)
     out = F.interpolate(image(height, width, 1), size=size, mode="bilinear", antialias=True)

@@ -54,6 +54,7 @@ describe("centerResizedCrop", () => {
   const cases = [
     { from: [20, 31, 1], first: [25.9704, 55.4382, 49.3817, 38.7774, 30.3998, 60.8151], sum: 9588.6053 },
     { from: [40, 24, 1], first: [45.5238, 53.244, 44.879, 47.3889, 59.8651, 41.5337], sum: 9826.3107 },
+    { from: [20, 34, 1], first: [45.5234, 42.7142, 59.5725, 38.1667, 48.0864, 46.4482], sum: 10159.8386 },
   ] as const
   for (const { from, first, sum: total } of cases) {
     test(`of ${from.join("×")} is the middle of the resized image`, () => {

@@ -176,7 +176,7 @@ export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Arra
   const body: Array<number> = []
   const put = (bytes: ReadonlyArray<number>) => {
     const address = superblock + body.length
-    body.push(...aligned(bytes))
+    for (const byte of aligned(bytes)) body.push(byte)
     return address
   }
 

@@ -143,6 +143,12 @@ export const randomResizedCrop =
     return resize(crop(image, { top, left, height: rows, width: columns }), size, size)
   }
 
+/** Where `part` begins in the middle of `whole`; halves go to the even number, as Python's `round` has it. */
+const middle = (whole: number, part: number): number => {
+  const start = (whole - part) / 2
+  return Number.isInteger(start) ? start : 2 * Math.round(start / 2)
+}
+
 /**
  * torchvision's `Resize(⌊size·256 ⁄ 224⌋)` and `CenterCrop(size)`: the shorter side is brought to 8 ⁄ 7 of `size`, and the
  * middle `size` × `size` pixels are cut out. An image of that size is left as it is.
@@ -157,8 +163,8 @@ export const centerResizedCrop =
     const rows = height <= width ? shorter : Math.floor(height * scale)
     const columns = width <= height ? shorter : Math.floor(width * scale)
     // The middle of the whole resized image, of which only that part is computed.
-    const top = Math.round((rows - size) / 2)
-    const left = Math.round((columns - size) / 2)
+    const top = middle(rows, size)
+    const left = middle(columns, size)
     const perRow = height / rows
     const perColumn = width / columns
     return resize(image, size, size, {
