@@ -86,32 +86,11 @@ const instruction = (map: Map, direction: Direction, density: number) => {
     },
   )
   const refs = Object.fromEntries(Object.keys(operands).map((name, i) => [name, { buffer: i + 1 }]))
-  const program: Program.Program = {
-    ...{
-      mode: "training",
-      policy: "bench",
-      batchSize: 1,
-      microBatches: 1,
-      timeSteps: 1,
-      encoding: "static",
-      window: 1,
-      stretch: 1,
-      trainedSteps: 0,
-    },
-    ...{ loss: undefined, optimizer: undefined, buffers, neurons: [], arenaBytes: top },
-    segments: {
-      ...(Object.fromEntries(Program.segmentNames.map((name) => [name, []])) as unknown as Program.Program["segments"]),
-      begin: [
-        {
-          kernel: `${map.kernels}.${direction}`,
-          operands: refs,
-          attributes: map.attributes,
-          node: map.name,
-          phase: "forward",
-        },
-      ],
-    },
-  }
+  const kernel = `${map.kernels}.${direction}`
+  const program = Program.singleInstruction(
+    { kernel, operands: refs, attributes: map.attributes },
+    { buffers, arenaBytes: top },
+  )
   return { program, operands }
 }
 

@@ -1,5 +1,4 @@
 #include "dense.h"
-#include "events.h"
 
 /* The tile: as many sums as leave registers for what is multiplied. */
 enum { TILE_ROWS = 4, TILE_COLUMNS = VECTOR_BYTES == 64 ? 6 : 2 };

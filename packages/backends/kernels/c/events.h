@@ -35,17 +35,10 @@ INLINE Events events_in(uint8_t *memory, int64_t count, int spikes) {
 
 INLINE Events from_event(Events e, int64_t first) { return (Events){e.index + first, e.value ? e.value + first : 0}; }
 
-#if defined(__FMA__) && VECTOR_BYTES == 64
-INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
-#elif defined(__FMA__) && VECTOR_BYTES == 32
-INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
-#elif defined(__aarch64__)
-INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
-#else
-INLINE vf multiply_add(vf a, vf b, vf c) { return a * b + c; }
-#endif
-
 enum { SPIKE, PRODUCT, FUSED_PRODUCT };
+
+/* What is added for an event. */
+INLINE int kind_of(int spikes, int rounding) { return spikes ? SPIKE : rounding == FUSED ? FUSED_PRODUCT : PRODUCT; }
 
 /* sum + value·x */
 INLINE vf plus(int kind, vf sum, vf value, vf x) {

@@ -1,4 +1,4 @@
-/* What vector.h leaves out: choosing among lanes, lanes as bits and back, square roots. */
+/* What vector.h leaves out: choosing among lanes, fused products, lanes as bits and back. */
 #pragma once
 #include "vector.h"
 
@@ -17,6 +17,17 @@ INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (v
 /* x where the mask's lane is all ones, else 0. */
 INLINE vf only(vi mask, vf x) { return (vf)(mask & (vi)x); }
 INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
+
+/* a·b + c, fused where there is FMA: rounded once there, and twice elsewhere. */
+#if defined(__FMA__) && VECTOR_BYTES == 64
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+#elif defined(__FMA__) && VECTOR_BYTES == 32
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#elif defined(__aarch64__)
+INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
+INLINE vf multiply_add(vf a, vf b, vf c) { return a * b + c; }
+#endif
 
 /* Bit i of the result is lane i of the mask. */
 INLINE uint32_t bits_of(vi mask) {

@@ -120,7 +120,7 @@ INLINE void slide(int kind, int vectors, const Windows *w, const int32_t *starts
 
 /* With what is constant known to the compiler. */
 static void slide_row(int vectors, const Windows *w, const int32_t *starts, Events e, const float *weight, float *const rows[3]) {
-  const int kind = w->spikes ? SPIKE : w->rounding == FUSED ? FUSED_PRODUCT : PRODUCT;
+  const int kind = kind_of(w->spikes, w->rounding);
 #define KNOWN(KIND, VECTORS) \
   if (kind == KIND && vectors == VECTORS) return slide(KIND, VECTORS, w, starts, e, weight, rows);
   KNOWN(SPIKE, 1) KNOWN(PRODUCT, 1) KNOWN(FUSED_PRODUCT, 1)

@@ -156,7 +156,7 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
     for (int32_t m = first; m < last; m++)
       if (p->start) __builtin_memcpy(y + (size_t)m * p->columns, p->start + column, 4 * (size_t)width);
       else __builtin_memset(y + (size_t)m * p->columns, 0, 4 * (size_t)width);
-  const int kind = p->spikes ? SPIKE : p->rounding == FUSED ? FUSED_PRODUCT : PRODUCT;
+  const int kind = kind_of(p->spikes, p->rounding);
   for (int32_t panel = 0; panel < g->room.panels; panel++) {
     const int32_t begin = panel * PANEL;
     const int32_t depth = smaller(PANEL, p->depth - begin), copied = p->transposed_b || last - first >= WORTH_COPYING;

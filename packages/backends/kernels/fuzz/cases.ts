@@ -383,22 +383,5 @@ export const programOf = (
       { buffer: i, ...(accumulate && gradients.has(name) ? { accumulate: true as const } : {}) },
     ]),
   )
-  const none = Object.fromEntries(
-    Program.segmentNames.map((name) => [name, []]),
-  ) as unknown as Program.Program["segments"]
-  return {
-    ...{
-      mode: "training",
-      policy: "fuzz",
-      batchSize: 1,
-      microBatches: 1,
-      timeSteps: 1,
-      encoding: "static",
-      window: 1,
-      stretch: 1,
-      trainedSteps: 0,
-    },
-    ...{ loss: undefined, optimizer: undefined, neurons: [], buffers, arenaBytes: top },
-    segments: { ...none, begin: [{ kernel, operands: refs, attributes, node: "fuzz", phase: "forward" }] },
-  }
+  return Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
 }

@@ -3,3 +3,4 @@ export { compile, compileInference, type InferenceOptions, type TrainingOptions 
 export * from "./cost.ts"
 export * from "./print.ts"
 export * from "./program.ts"
+export { singleInstruction } from "./single-instruction.ts"

@@ -7,7 +7,8 @@ import { kernels } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
 import { check } from "../../program/check.ts"
 import { type DraftBuffer, layOut } from "../../program/layout.ts"
-import { type BufferKind, bufferNames, type Program, segmentNames } from "../../program/program.ts"
+import { type BufferKind, bufferNames, type Program } from "../../program/program.ts"
+import { segmentsOf, singleInstruction } from "../../program/single-instruction.ts"
 import * as Key from "../../random.ts"
 import { type ConformanceError, expectClose, expectEqual, expectNotFinite, fail } from "./compare.ts"
 import type { Drawn, Example } from "./example.ts"
@@ -43,26 +44,8 @@ const programOf = (
     drafts.push({ name: `operand/${name}`, kind, shape, elements, slots: 1 })
   }
   if (shared) refs[shared[0]] = { ...(refs[shared[1]] as Ref), lag: 1 }
-  const segments = {
-    ...(Object.fromEntries(segmentNames.map((segment) => [segment, []])) as unknown as Program["segments"]),
-    begin: [{ kernel: kernel.name, operands: refs, attributes, node: "example", phase: "forward" as const }],
-  }
-  return {
-    mode: "training",
-    policy: "conformance",
-    batchSize: 1,
-    microBatches: 1,
-    timeSteps: 1,
-    encoding: "static",
-    window: 1,
-    stretch: 1,
-    trainedSteps: 0,
-    loss: undefined,
-    optimizer: undefined,
-    ...layOut(drafts, segments),
-    segments,
-    neurons: [],
-  }
+  const instruction = { kernel: kernel.name, operands: refs, attributes }
+  return singleInstruction(instruction, layOut(drafts, segmentsOf(instruction)))
 }
 
 /** Whether the kernel has gradients, which are set by one instruction and added to by another. */
