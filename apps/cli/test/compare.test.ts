@@ -65,27 +65,10 @@ test("at one time step nothing comes through time", async () => {
 })
 
 test("on the weights of a run, with its settings, or other time steps", async () => {
-  const { updates, timeSteps, parameters } = await compare(
-    trained,
-    "--backend",
-    "wasm",
-    "--batches",
-    "1",
-    "--policies",
-    "sltt",
-  )
+  const onRun = [trained, "--backend", "wasm", "--batches", "1", "--policies", "sltt"]
+  const { updates, timeSteps, parameters } = await compare(...onRun)
   expect([updates, timeSteps]).toEqual([8, 3])
-  const longer = await compare(
-    trained,
-    "--backend",
-    "wasm",
-    "--batches",
-    "1",
-    "--policies",
-    "sltt",
-    "--time-steps",
-    "5",
-  )
+  const longer = await compare(...onRun, "--time-steps", "5")
   expect(longer.timeSteps).toBe(5)
   expect(longer.parameters).not.toEqual(parameters)
 })
