@@ -1,7 +1,7 @@
 /*
- * Images are gone through in bands of rows, whose part of ∂y is copied strip by strip into the caches, with zeros around it. For each
- * input channel the pixels of a band where it is not 0 are listed; its nine sums stay in registers while an event after the other adds
- * the 3 × 3 pixels of ∂y about it to them:
+ * Images are gone through in bands of rows, or some small ones at a time, whose part of ∂y is copied strip by strip into the caches,
+ * with zeros around it. For each input channel the pixels of a band where it is not 0 are listed; its nine sums stay in registers while
+ * an event after the other adds the 3 × 3 pixels of ∂y about it to them:
  *
  *     ∂W[a, b, k, :] += x[r, s, k] · ∂y[r + padding − a, s + padding − b, :]
  *
@@ -20,11 +20,13 @@ typedef struct {
   const Call *call;
   Convolution c;
   int spikes;
-  /* Rows of x in a band; pixels of a row of the copy of ∂y; strips of outputs, and the numbers that the copy of one takes. */
-  int32_t band, line, strips;
-  size_t strip;
   /* Images of a group, groups; channels of a piece, pieces to all channels. */
   int32_t images, groups, channels, chunks;
+  /* Rows of x in a band, and images, one where there are several bands; strips of outputs. */
+  int32_t band, together, strips;
+  /* Pixels of a row and of an image of the copy of ∂y, and the numbers that the copy of a strip takes. */
+  int32_t line, plane;
+  size_t strip;
   /* Events that the list of a channel has room for. */
   int64_t list;
   size_t sum_bytes, copy_bytes, list_bytes;
@@ -33,19 +35,21 @@ typedef struct {
 static Plan plan_of(const Call *call) {
   Plan p = {.call = call, .c = convolution_of(call, X, DWEIGHT, DY), .spikes = is_spikes(call, X)};
   const Convolution *c = &p.c;
-  p.line = c->width + 2;
   p.strips = ceiling(c->outputs, LANES);
-  p.band = larger(1, smaller(c->height, BAND_BYTES / (4 * LANES) / p.line - 2));
-  p.strip = (size_t)(p.band + 2) * p.line * LANES;
-  p.copy_bytes = align64(4 * p.strip * p.strips);
-
   p.sum_bytes = 4 * (size_t)p.strips * LANES * TAPS * c->inputs;
   p.groups = larger(1, smaller(smaller(GROUPS, c->batch), (int32_t)(SUM_BYTES / (p.sum_bytes + 1))));
   p.images = larger(1, ceiling(c->batch, p.groups));
   p.groups = larger(1, ceiling(c->batch, p.images));
   p.chunks = larger(1, smaller(ceiling(PIECES, larger(1, p.groups)), c->inputs / SOME_CHANNELS));
   p.channels = ceiling(c->inputs, p.chunks);
-  p.list = (int64_t)p.band * c->width;
+
+  p.line = c->width + 2;
+  p.band = larger(1, smaller(c->height, BAND_BYTES / (4 * LANES) / p.line - 2));
+  p.plane = (p.band + 2) * p.line;
+  p.together = p.band < c->height ? 1 : larger(1, smaller(p.images, BAND_BYTES / (4 * LANES) / p.plane));
+  p.strip = (size_t)p.together * p.plane * LANES;
+  p.copy_bytes = align64(4 * p.strip * p.strips);
+  p.list = (int64_t)p.together * p.band * c->width;
   p.list_bytes = event_bytes(p.channels * p.list, p.spikes) + align64(4 * (size_t)p.channels);
   return p;
 }
@@ -74,14 +78,13 @@ typedef struct {
   int32_t *counts;
 } Lists;
 
-/* Rows from … to − 1 of an image: positions are those in the copy of ∂y. */
-static void fill_lists(const Plan *p, int32_t image, int32_t from, int32_t to, int32_t first, int32_t count, Lists l) {
+/* Rows from … to − 1 of the i-th image that is in the copy of ∂y: positions are those there. */
+static void fill_lists(const Plan *p, int32_t image, int32_t i, int32_t from, int32_t to, int32_t first, int32_t count, Lists l) {
   const Convolution *c = &p->c;
-  __builtin_memset(l.counts, 0, 4 * (size_t)count);
   for (int32_t r = from; r < to; r++)
     for (int32_t s = 0; s < c->width; s++) {
       const size_t pixel = ((size_t)image * c->height + r) * c->width + s;
-      const uint32_t position = (uint32_t)((r - from) * p->line + s);
+      const uint32_t position = (uint32_t)(i * p->plane + (r - from) * p->line + s);
       const float *x = p->spikes ? 0 : floats(p->call, X) + pixel * c->inputs + first;
       for (int32_t k = 0; k < count; k += 64)
         for (uint64_t bits = event_bits(p->call, X, pixel, first + k, smaller(64, count - k)); bits; bits &= bits - 1) {
@@ -155,11 +158,14 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
   __builtin_memset(copy, 0, p->copy_bytes);
 
   const int32_t last = smaller(c->batch, (group + 1) * p->images);
-  for (int32_t image = group * p->images; image < last; image++)
+  for (int32_t image = group * p->images; image < last; image += p->together)
     for (int32_t from = 0; from < c->height; from += p->band) {
-      const int32_t to = smaller(c->height, from + p->band);
-      fill_lists(p, image, from, to, first, count, l);
-      copy_band(p, image, from, to, copy);
+      __builtin_memset(l.counts, 0, 4 * (size_t)count);
+      for (int32_t i = 0; i < smaller(p->together, last - image); i++) {
+        const int32_t to = smaller(c->height, from + p->band);
+        fill_lists(p, image + i, i, from, to, first, count, l);
+        copy_band(p, image + i, from, to, copy + (size_t)i * p->plane * LANES);
+      }
       for (int32_t s = 0; s < p->strips; s++)
         for (int32_t k = 0; k < count; k++) {
           float *const to = sums.begin + s * sums.strip + (first + k) * sums.channel;
