@@ -6,26 +6,30 @@
  *
  * Weights are packed as [lanes of outputs][channel][tap], so that what an event adds lies together and a block of 64 channels stays
  * in the first-level cache. Which channels of a pixel are events is a word of bits: that of the spikes, or made before.
+ *
+ * A piece of work is a band of an image with all outputs; or, where all weights together would pass through the cache again for every
+ * image, one strip of outputs for many images.
  */
 #include "nine.h"
 
 enum { CHANNELS = 64, TAPS = 9 };
 /* Vectors of outputs whose sums fit the registers, where their weights fit the first-level cache too: of so many channels. */
 enum { WIDE = VECTOR_BYTES == 64 ? 2 : 1, WIDE_CHANNELS = 32 };
-/* Bytes of x or y that a band of an image has; pieces of work that there should be. */
-enum { BAND_BYTES = 1 << 18, PIECES = 16 };
+/* Bytes of x or y that a band of an image has; of packed weights that stay in the cache; pieces of work that there should be. */
+enum { BAND_BYTES = 1 << 18, WEIGHT_BYTES = 1 << 20, PIECES = 16 };
 
 typedef struct {
   const Windows *windows;
   /* Blocks of channels; vectors to a block of outputs, blocks of outputs. */
   int32_t blocks, vectors, strips;
-  /* Rows of y in a band, bands in an image; rows of x of a band. */
-  int32_t height, bands, rows;
+  /* Rows of y in a band, bands in an image; bands and strips of a piece. */
+  int32_t height, bands, some_bands, some_strips;
   int finishes;
   float *packed;
+  /* Where x is no spikes, the bits of a block of channels, pixel by pixel, then those of the next. */
+  uint64_t *bits;
   uint8_t *own;
-  /* Of all threads; of each: the bits of x's blocks where x is no spikes, two rows of sums. */
-  size_t packed_bytes, bits, sums;
+  size_t packed_bytes, bits_bytes, sums_bytes;
 } Plan;
 
 static Plan plan_of(const Windows *w) {
@@ -35,16 +39,18 @@ static Plan plan_of(const Windows *w) {
   const int32_t most = row > BAND_BYTES ? 1 : (int32_t)(BAND_BYTES / larger(1, (int32_t)row));
   p.height = larger(1, smaller(most, ceiling(w->out_height, ceiling(PIECES, larger(1, w->batch)))));
   p.bands = ceiling(w->out_height, p.height);
-  p.rows = smaller(w->height, p.height + 2);
   p.packed_bytes = align64((size_t)p.strips * p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
-  p.bits = w->spikes ? 0 : align64(8 * (size_t)p.blocks * p.rows * w->width);
-  p.sums = align64(2 * ((size_t)w->width + 2) * p.vectors * LANES * 4);
+  const int split = p.packed_bytes > WEIGHT_BYTES;
+  p.some_strips = split ? 1 : larger(1, p.strips);
+  p.some_bands = split ? larger(1, ceiling(w->batch * p.bands, ceiling(PIECES, p.strips))) : 1;
+  p.bits_bytes = w->spikes ? 0 : align64(8 * (size_t)p.blocks * w->batch * w->height * w->width);
+  p.sums_bytes = align64(2 * ((size_t)w->width + 2) * p.vectors * LANES * 4);
   return p;
 }
 
 size_t nine_scratch(const Windows *w, int32_t threads) {
   const Plan p = plan_of(w);
-  return p.packed_bytes + (size_t)threads * (p.bits + p.sums);
+  return p.packed_bytes + p.bits_bytes + (size_t)threads * p.sums_bytes;
 }
 
 /* The weights of one strip of outputs. */
@@ -156,58 +162,96 @@ static void slide_row(int vectors, const Windows *w, Row row, const float *weigh
 #endif
 }
 
-static void band_piece(void *work, int32_t piece, int32_t thread) {
+/* The bits of one image. */
+static void bits_piece(void *work, int32_t n, int32_t thread) {
+  (void)thread;
   const Plan *p = work;
   const Windows *w = p->windows;
-  const int32_t n = piece / p->bands, first = piece % p->bands * p->height, last = smaller(w->out_height, first + p->height);
-  uint8_t *own = p->own + (size_t)thread * (p->bits + p->sums);
-  uint64_t *bits = (uint64_t *)own;
-  const int32_t width = p->vectors * LANES;
-  Sums sums = {.first = (float *)(own + p->bits)};
-  sums.second = sums.first + ((size_t)w->width + 2) * width;
+  const size_t pixels = (size_t)w->height * w->width, all = w->batch * pixels;
+  for (size_t i = n * pixels; i < (n + 1) * pixels; i++)
+    for (int32_t c = 0; c < w->channels; c += CHANNELS)
+      p->bits[c / CHANNELS * all + i] = nonzero_bits(floats(w->call, w->operand) + i * w->channels + c, smaller(CHANNELS, w->channels - c));
+}
 
-  /* Rows from … to − 1 of x; bits of a block of channels, pixel by pixel, then those of the next. */
-  const int32_t from = larger(0, first - w->top), to = larger(from, smaller(w->height, last - w->top + 2)), pixels = (to - from) * w->width;
-  const size_t pixel = ((size_t)n * w->height + from) * w->width;
-  const int32_t per_pixel = words_of(w->channels);
-  const float *x = w->spikes ? 0 : floats(w->call, w->operand) + pixel * w->channels;
-  if (x)
-    for (int32_t i = 0; i < pixels; i++)
-      for (int32_t block = 0; block < p->blocks; block++)
-        bits[block * pixels + i] = nonzero_bits(x + (size_t)i * w->channels + block * CHANNELS, smaller(CHANNELS, w->channels - block * CHANNELS));
+/* A block of channels of a row of x. */
+static Row row_of(const Plan *p, int32_t n, int32_t r, int32_t block) {
+  const Windows *w = p->windows;
+  if (r < 0 || r >= w->height || p->blocks == 0) return (Row){0};
+  const size_t pixel = ((size_t)n * w->height + r) * w->width;
+  if (w->spikes) {
+    const int32_t per_pixel = words_of(w->channels);
+    return (Row){words(w->call, w->operand) + pixel * per_pixel + 2 * block, (size_t)per_pixel, per_pixel - 2 * block > 1, 0};
+  }
+  const size_t all = (size_t)w->batch * w->height * w->width;
+  return (Row){(const uint32_t *)(p->bits + block * all + pixel), 2, 1, floats(w->call, w->operand) + pixel * w->channels + block * CHANNELS};
+}
 
-  for (int32_t strip = 0; strip < p->strips; strip++)
-    for (int32_t block = 0; block < larger(1, p->blocks); block++) {
-      const float *weight = p->packed + ((size_t)strip * w->channels + block * CHANNELS) * TAPS * width;
-      const int32_t o = strip * width;
-      float *const y = w->y + (size_t)n * w->out_height * w->out_width * w->outputs + o;
-      const size_t y_row = (size_t)w->out_width * w->outputs;
-      sums.count = w->outputs - o;
-      for (int32_t v = 0; v < p->vectors; v++)
-        sums.start[v] = w->start ? load_up_to(w->start + o + v * LANES, sums.count - v * LANES) : splat(0);
-      __builtin_memset(sums.first, 0, p->sums);
-      /* Rows of x that would begin before `first` or lie outside of x still move the rows of sums on. */
-      for (int32_t r = first - w->top; r < last - w->top + 2; r++) {
-        const int32_t begins = r + w->top, ends = begins - 2;
-        sums.begins = begins < last && (w->accumulate || block > 0) ? y + begins * y_row : 0;
-        sums.ends = ends >= first ? y + ends * y_row : 0;
-        const size_t at = (size_t)(r - from) * w->width;
-        Row row = {0};
-        if (r >= from && r < to && p->blocks) {
-          if (x) row = (Row){(const uint32_t *)(bits + block * pixels + at), 2, 1, x + at * w->channels + block * CHANNELS};
-          else row = (Row){words(w->call, w->operand) + (pixel + at) * per_pixel + 2 * block, (size_t)per_pixel, per_pixel - 2 * block > 1, 0};
-        }
-        slide_row(p->vectors, w, row, weight, &sums);
+/* What a block of channels adds to a strip of rows first … last − 1 of y. */
+static void slide_band(const Plan *p, int32_t strip, int32_t block, int32_t n, int32_t first, int32_t last, float *memory) {
+  const Windows *w = p->windows;
+  const int32_t width = p->vectors * LANES, o = strip * width;
+  const float *weight = p->packed + ((size_t)strip * w->channels + block * CHANNELS) * TAPS * width;
+  const size_t y_row = (size_t)w->out_width * w->outputs;
+  float *const y = w->y + (size_t)n * w->out_height * y_row + o;
+  Sums sums = {.count = w->outputs - o, .first = memory, .second = memory + ((size_t)w->width + 2) * width};
+  for (int32_t v = 0; v < p->vectors; v++)
+    sums.start[v] = w->start ? load_up_to(w->start + o + v * LANES, sums.count - v * LANES) : splat(0);
+  __builtin_memset(memory, 0, p->sums_bytes);
+  /* Rows of x that would begin before `first` or lie outside of x still move the rows of sums on. */
+  for (int32_t r = first - w->top; r < last - w->top + 2; r++) {
+    const int32_t begins = r + w->top, ends = begins - 2;
+    sums.begins = begins < last && (w->accumulate || block > 0) ? y + begins * y_row : 0;
+    sums.ends = ends >= first ? y + ends * y_row : 0;
+    slide_row(p->vectors, w, row_of(p, n, r, block), weight, &sums);
+  }
+}
+
+static void piece_of_bands(void *work, int32_t piece, int32_t thread) {
+  const Plan *p = work;
+  const Windows *w = p->windows;
+  float *memory = (float *)(p->own + (size_t)thread * p->sums_bytes);
+  const int32_t parts = ceiling(w->batch * p->bands, p->some_bands);
+  const int32_t band = piece % parts * p->some_bands, last_band = smaller(w->batch * p->bands, band + p->some_bands);
+  const int32_t strip = piece / parts * p->some_strips, last_strip = smaller(p->strips, strip + p->some_strips);
+  for (int32_t s = strip; s < last_strip; s++)
+    for (int32_t block = 0; block < larger(1, p->blocks); block++)
+      for (int32_t b = band; b < last_band; b++) {
+        const int32_t first = b % p->bands * p->height;
+        slide_band(p, s, block, b / p->bands, first, smaller(w->out_height, first + p->height), memory);
       }
-    }
-  if (p->finishes) finish(w->call, (n * w->out_height + first) * w->out_width, (last - first) * w->out_width);
+}
+
+/* A band with all outputs, which is done. */
+static void finish_band(const Plan *p, int32_t band) {
+  const Windows *w = p->windows;
+  const int32_t first = band % p->bands * p->height, last = smaller(w->out_height, first + p->height);
+  finish(w->call, (band / p->bands * w->out_height + first) * w->out_width, (last - first) * w->out_width);
+}
+
+static void whole_band_piece(void *work, int32_t band, int32_t thread) {
+  piece_of_bands(work, band, thread);
+  if (((const Plan *)work)->finishes) finish_band(work, band);
+}
+
+static void finish_piece(void *work, int32_t band, int32_t thread) {
+  (void)thread;
+  finish_band(work, band);
 }
 
 void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
   Plan p = plan_of(w);
   p.finishes = finishes;
   p.packed = (float *)scratch;
-  p.own = scratch + p.packed_bytes;
-  parallel(w->call->run, p.strips, pack_piece, &p);
-  parallel(w->call->run, w->batch * p.bands, band_piece, &p);
+  p.bits = (uint64_t *)(scratch + p.packed_bytes);
+  p.own = scratch + p.packed_bytes + p.bits_bytes;
+  const Run *run = w->call->run;
+  const int32_t bands = w->batch * p.bands;
+  parallel(run, p.strips, pack_piece, &p);
+  if (!w->spikes) parallel(run, w->batch, bits_piece, &p);
+  if (p.some_strips >= p.strips) {
+    parallel(run, bands, whole_band_piece, &p);
+    return;
+  }
+  parallel(run, p.strips * ceiling(bands, p.some_bands), piece_of_bands, &p);
+  if (finishes) parallel(run, bands, finish_piece, &p);
 }
