@@ -9,6 +9,8 @@ export interface ImportRule {
   readonly folder: string
   /** Modules of the workspace that may be imported; `…/*` stands for every subpath. */
   readonly workspace: ReadonlyArray<string>
+  /** Those that its tests and scripts may import besides. */
+  readonly workspaceForTests?: ReadonlyArray<string>
   /** Packages from elsewhere that may be imported; without it, every declared one. */
   readonly external?: ReadonlyArray<string>
   /** Sources (not tests or scripts) that run on every platform: they import no `node:` or `bun` module and use no such global. */
@@ -28,6 +30,7 @@ export const rules: ReadonlyArray<ImportRule> = [
   {
     folder: "packages/backends/*",
     workspace: ["@spikeroute/core", "@spikeroute/core/*", "@spikeroute/backend-kernels"],
+    workspaceForTests: ["@spikeroute/web-tools/*"],
     instead: "a backend knows only core and the CPU kernels: move what backends share into core, and compose in an app",
   },
   {
@@ -36,6 +39,7 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead: "datasets know of core only its random keys: compose the rest in an app",
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
+  { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
@@ -119,6 +123,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
 
   const shipped = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies }
   const declared = isForDevelopment(path) || folder === "." ? { ...shipped, ...manifest.devDependencies } : shipped
+  const allowed = [...rule.workspace, ...((isForDevelopment(path) && rule.workspaceForTests) || [])]
   const withoutGlobals = isForDevelopment(path) ? undefined : rule.withoutGlobals
 
   const wrong = (imported: string): string | undefined => {
@@ -131,7 +136,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
     if (name === manifest.name) return undefined
     if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"
     if (all.some((each) => each.manifest.name === name)) {
-      if (!rule.workspace.some((allowed) => allows(allowed, imported))) return rule.instead
+      if (!allowed.some((each) => allows(each, imported))) return rule.instead
     } else if (rule.external && !rule.external.includes(name)) return rule.instead
     return name in declared ? undefined : `declare ${name} in ${join(folder, "package.json")}`
   }
@@ -154,7 +159,9 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
 /** What is wrong with the imports of the whole repository. */
 export const check = (repository: string): { readonly files: number; readonly found: ReadonlyArray<string> } => {
   const all = packages(repository)
-  const files = [...new Bun.Glob("{packages,apps,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository })]
+  const files = [
+    ...new Bun.Glob("{packages,apps,tools,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository }),
+  ]
     .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path))
     .sort()
   return {
