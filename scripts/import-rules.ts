@@ -9,8 +9,6 @@ export interface ImportRule {
   readonly folder: string
   /** Modules of the workspace that may be imported; `…/*` stands for every subpath. */
   readonly workspace: ReadonlyArray<string>
-  /** Those that its tests and scripts may import besides. */
-  readonly workspaceForTests?: ReadonlyArray<string>
   /** Packages from elsewhere that may be imported; without it, every declared one. */
   readonly external?: ReadonlyArray<string>
   /** Sources (not tests or scripts) that run on every platform: they import no `node:` or `bun` module and use no such global. */
@@ -29,9 +27,14 @@ export const rules: ReadonlyArray<ImportRule> = [
   },
   {
     folder: "packages/backends/*",
-    workspace: ["@spikeroute/core", "@spikeroute/core/*", "@spikeroute/backend-kernels"],
-    workspaceForTests: ["@spikeroute/web-tools/*"],
-    instead: "a backend knows only core and the CPU kernels: move what backends share into core, and compose in an app",
+    workspace: [
+      "@spikeroute/core",
+      "@spikeroute/core/*",
+      "@spikeroute/backend-kernels",
+      "@spikeroute/backend-webgpu/gpu",
+    ],
+    instead:
+      "a backend knows only core, the CPU kernels and how a GPU is found: move what backends share into core, and compose in an app",
   },
   {
     folder: "packages/datasets",
@@ -39,10 +42,18 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead: "datasets know of core only its random keys: compose the rest in an app",
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
+  {
+    folder: "test/support",
+    workspace: ["@spikeroute/backend-webgpu", "@spikeroute/web-tools"],
+    instead: "it finds a browser and a GPU, no more",
+  },
   { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
+
+/** What tests of every package may import besides. */
+const forTests = "@spikeroute/test-support"
 
 /** Packages whose barrel costs too much at start: imported by subpath only. */
 export const subpathOnly: ReadonlyArray<string> = ["@effect/platform-node"]
@@ -123,7 +134,6 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
 
   const shipped = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies }
   const declared = isForDevelopment(path) || folder === "." ? { ...shipped, ...manifest.devDependencies } : shipped
-  const allowed = [...rule.workspace, ...((isForDevelopment(path) && rule.workspaceForTests) || [])]
   const withoutGlobals = isForDevelopment(path) ? undefined : rule.withoutGlobals
 
   const wrong = (imported: string): string | undefined => {
@@ -136,7 +146,8 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
     if (name === manifest.name) return undefined
     if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"
     if (all.some((each) => each.manifest.name === name)) {
-      if (!allowed.some((each) => allows(each, imported))) return rule.instead
+      if (name === forTests ? !isForDevelopment(path) : !rule.workspace.some((allowed) => allows(allowed, imported)))
+        return rule.instead
     } else if (rule.external && !rule.external.includes(name)) return rule.instead
     return name in declared ? undefined : `declare ${name} in ${join(folder, "package.json")}`
   }

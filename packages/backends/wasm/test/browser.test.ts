@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Conformance } from "@spikeroute/core/testing"
-import { hasChromium, type ModulePage, openModule } from "@spikeroute/web-tools/chromium"
+import { type ModulePage, missingChromium, openModule } from "@spikeroute/test-support"
 
-describe.skipIf(!hasChromium)("in Chromium", () => {
+describe.skipIf(missingChromium !== "")(`in Chromium${missingChromium}`, () => {
   let page: ModulePage
   beforeAll(async () => {
     page = await openModule(`${import.meta.dir}/in-page.ts`)

@@ -1,5 +1,5 @@
 /**
- * Tests in a headless Chromium: a module is bundled and served isolated, so that threads can share memory, and its exports are called
+ * Tests in Chromium: a module is bundled and served isolated, so that threads can share memory, and its exports are called
  * from the test.
  *
  * @example
@@ -7,22 +7,9 @@
  * expect(await page.call("add", 1, 2)).toBe(3)
  * await page.close() // fails if the page has said an error
  */
-import { type Browser, chromium, type Page } from "playwright-core"
-import { bundle } from "./bundle.ts"
-import { type Served, serve } from "./serve.ts"
-
-/** Where Chromium is, if there is one. */
-export const chromiumPath = Bun.which("chromium") ?? Bun.which("chromium-browser") ?? Bun.which("google-chrome")
-
-/** Whether tests can run in a browser; the first to ask says so where they cannot. */
-export const hasChromium = chromiumPath !== null
-if (!hasChromium) console.warn("There is no Chromium on the PATH: tests in the browser are skipped.")
-
-/** Starts a headless Chromium: WebGPU on, by software where there is no GPU. */
-export const launch = (): Promise<Browser> => {
-  if (chromiumPath === null) throw new Error("there is no Chromium on the PATH: install the package chromium")
-  return chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox", "--enable-unsafe-webgpu"] })
-}
+import { bundle, type Served, serve } from "@spikeroute/web-tools"
+import type { Browser, Page } from "playwright-core"
+import { launchChromium } from "./chromium.ts"
 
 /** Gathers what a page complains of: errors of its console (its workers' too), what nobody caught, what does not load. */
 export const complaints = (page: Page): ReadonlyArray<string> => {
@@ -50,7 +37,7 @@ const html = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,
 export const openModule = async (entry: string): Promise<ModulePage> => {
   const files = new Map([...(await bundle(entry)), ["index.html", new Blob([html], { type: "text/html" })]])
   const served = serve(files)
-  const browser = await launch()
+  const browser = await launchChromium()
   const page = await browser.newPage()
   const said = complaints(page)
   await page.goto(served.address)

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test"
-import { hasChromium, openModule } from "../src/chromium.ts"
+import { missingChromium, openModule } from "../src/index.ts"
 
 const open = () => openModule(`${import.meta.dir}/in-page.ts`)
 
-describe.skipIf(!hasChromium)("a module in Chromium", () => {
+describe.skipIf(missingChromium !== "")(`a module in Chromium${missingChromium}`, () => {
   test("is called, is isolated, and finds its worker and its file", async () => {
     const page = await open()
     expect(await page.call("add", 1, 2)).toBe(3)
