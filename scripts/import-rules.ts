@@ -44,9 +44,10 @@ export const rules: ReadonlyArray<ImportRule> = [
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   {
     folder: "test/support",
-    workspace: ["@spikeroute/backend-webgpu"],
+    workspace: ["@spikeroute/backend-webgpu", "@spikeroute/web-tools"],
     instead: "it finds a browser and a GPU, no more",
   },
+  { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
@@ -169,7 +170,9 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
 /** What is wrong with the imports of the whole repository. */
 export const check = (repository: string): { readonly files: number; readonly found: ReadonlyArray<string> } => {
   const all = packages(repository)
-  const files = [...new Bun.Glob("{packages,apps,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository })]
+  const files = [
+    ...new Bun.Glob("{packages,apps,tools,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository }),
+  ]
     .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path))
     .sort()
   return {

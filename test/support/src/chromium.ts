@@ -40,6 +40,9 @@ const inCache: Chromium = {
 export const findChromium = (): Chromium | undefined =>
   [...onSystem, inCache].find(({ executable, swiftShader }) => existsSync(executable) && existsSync(swiftShader))
 
+/** Why tests in a browser are skipped, for their name; empty where there is a browser. */
+export const missingChromium = findChromium() ? "" : ", which is missing: bun run install:chromium"
+
 /** Starts Chromium without a window, with WebGPU on whatever adapter there is. Whoever calls closes it. */
 export const launchChromium = async (): Promise<Browser> => {
   const found = findChromium()
