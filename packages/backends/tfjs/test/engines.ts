@@ -23,8 +23,9 @@ const onSoftware = adapter !== undefined && info(adapter).software
  * kernel's, and of whole networks those whose policies have all kinds of segments between them.
  */
 export const runs = (engine: Engine, name: string): boolean =>
-  engine.name !== "tfjs-webgpu" ||
-  !onSoftware ||
+  engine.name !== "tfjs-webgpu" || !onSoftware || isQuick(name)
+
+export const isQuick = (name: string): boolean =>
   !/, (static|frames), /.test(name) ||
   /static, (bptt|inference)$|frames, (sltt|the same bits with checkpoints)$/.test(name)
 
