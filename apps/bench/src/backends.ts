@@ -17,6 +17,7 @@ const backends: Readonly<Record<string, Entry>> = {
     peer: "TensorFlow.js",
   },
   "tfjs-cpu": { load: async () => (await import("@spikeroute/backend-tfjs")).cpu, peer: "TensorFlow.js" },
+  "tfjs-webgpu": { load: async () => (await import("@spikeroute/backend-tfjs")).webgpu, peer: "TensorFlow.js" },
   reference: { load: async () => (await import("@spikeroute/backend-reference")).layer },
 }
 

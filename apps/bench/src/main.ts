@@ -11,6 +11,7 @@ import { report } from "./commands/report.ts"
 import { run } from "./commands/run.ts"
 import { accuracy } from "./suites/accuracy.ts"
 import { data } from "./suites/data.ts"
+import { gpu, gpuModels } from "./suites/gpu.ts"
 import { suites } from "./suites/index.ts"
 import { networkNames, reproduce } from "./suites/reproduce.ts"
 import { stepOf } from "./suites/step.ts"
@@ -218,6 +219,20 @@ const accuracyCommand = Command.make(
   accuracy,
 ).pipe(Command.withDescription("The test accuracy of BPTT, SLTT and SLTT-K on the same data and seeds"))
 
+const gpuCommand = Command.make(
+  "gpu",
+  {
+    models: list("models", gpuModels.join(","), "which networks, with commas between them").pipe(
+      Flag.filter(
+        (chosen) => chosen.every((name) => gpuModels.includes(name)),
+        (chosen) => `--models ${chosen.join(",")}: there are ${gpuModels.join(", ")}`,
+      ),
+    ),
+    rounds: atLeastOne("rounds", 9, "timed rounds through the backends in turn"),
+  },
+  gpu,
+).pipe(Command.withDescription("A training iteration on WebGPU beside TensorFlow.js's, and beside the adapter's peak"))
+
 const all = {
   ...settings,
   suites: names(
@@ -253,6 +268,7 @@ runMain(
       gateCommand,
       reportCommand,
       reproduceCommand,
+      gpuCommand,
       accuracyCommand,
       dataCommand,
     ]),

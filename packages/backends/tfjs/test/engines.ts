@@ -27,7 +27,9 @@ export const runs = (engine: Engine, name: string): boolean =>
 
 export const isQuick = (name: string): boolean =>
   !/, (static|frames), /.test(name) ||
-  /static, (bptt|inference)$|frames, (sltt|the same bits with checkpoints)$/.test(name)
+  /^(perceptron, (static, bptt|frames, sltt)|normaliser-free, static, inference|spike to spike, frames, sltt)$/.test(
+    name,
+  )
 
 /** Whether an engine is held to this golden file: a GPU made of software to one network, as each takes it half a minute. */
 export const verifies = (engine: Engine, file: string): boolean =>
