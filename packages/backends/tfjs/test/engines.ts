@@ -26,7 +26,7 @@ export const runs = (engine: Engine, name: string): boolean =>
   engine.name !== "tfjs-webgpu" || !onSoftware || isQuick(name)
 
 export const isQuick = (name: string): boolean =>
-  !/, (static|frames), /.test(name) ||
+  !/, (static|frames), |^random networks [2-9]/.test(name) ||
   /^(perceptron, (static, bptt|frames, sltt)|normaliser-free, static, inference|spike to spike, frames, sltt)$/.test(
     name,
   )
