@@ -18,6 +18,7 @@ const backends: Readonly<Record<string, Entry>> = {
   },
   "tfjs-cpu": { load: async () => (await import("@spikeroute/backend-tfjs")).cpu, peer: "TensorFlow.js" },
   "tfjs-webgpu": { load: async () => (await import("@spikeroute/backend-tfjs")).webgpu, peer: "TensorFlow.js" },
+  webgpu: { load: async () => (await import("@spikeroute/backend-webgpu")).layer },
   reference: { load: async () => (await import("@spikeroute/backend-reference")).layer },
 }
 

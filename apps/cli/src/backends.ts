@@ -12,6 +12,7 @@ const backends: Readonly<Record<string, Load>> = {
   "tfjs-cpu": async () => (await import("@spikeroute/backend-tfjs")).cpu,
   "tfjs-wasm": async () => (await import("@spikeroute/backend-tfjs")).wasm,
   "tfjs-webgpu": async () => (await import("@spikeroute/backend-tfjs")).webgpu,
+  webgpu: async () => (await import("@spikeroute/backend-webgpu")).layer,
   wasm: async () => (await import("@spikeroute/backend-wasm")).layer(),
   native: async () => (await import("@spikeroute/backend-native")).layer({ onBuild }),
 }
