@@ -1,16 +1,15 @@
 /** The GPU that tests run on, opened once for a file of tests; where there is none, the tests say why and are skipped. */
 import { afterAll, test } from "bun:test"
 import { Backend } from "@spikeroute/core"
-import { Effect, Layer, Result } from "effect"
+import { findTestAdapter } from "@spikeroute/test-support"
+import { Effect, Layer } from "effect"
 import { type Device, openDevice } from "../src/device.ts"
 import { fromDevice, Gpu } from "../src/index.ts"
 
-const found = await Effect.runPromise(Effect.result(Gpu.findAdapter))
+/** The adapter, where there is one, or why there is none. */
+export const { adapter, missing } = await findTestAdapter()
 
-if (Result.isFailure(found)) console.warn(`no GPU, tests of the WebGPU backend are skipped: ${found.failure.message}`)
-
-/** The adapter, where there is one. */
-export const adapter = Result.getOrUndefined(found)
+if (missing !== undefined) console.warn(`no GPU, tests of the WebGPU backend are skipped: ${missing}`)
 
 /** A test that needs a GPU. */
 export const gpuTest = test.skipIf(adapter === undefined)
