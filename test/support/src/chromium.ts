@@ -52,7 +52,12 @@ export const launchChromium = async (): Promise<Browser> => {
   const libraries = [...found.libraries, ...LD_LIBRARY_PATH.split(":")].filter(Boolean).join(":")
   return chromium.launch({
     executablePath: found.executable,
-    args: ["--no-sandbox", "--enable-unsafe-webgpu"],
+    args: [
+      "--no-sandbox",
+      "--enable-unsafe-webgpu",
+      // SwiftShader takes seconds for a pipeline with it: see backend-webgpu's gpu.ts.
+      "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
+    ],
     env: { ...env, ...(libraries && { LD_LIBRARY_PATH: libraries }) } as Record<string, string>,
   })
 }

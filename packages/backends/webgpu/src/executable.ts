@@ -10,17 +10,6 @@ import type { Device } from "./device.ts"
 import { wgslKernels } from "./kernels/index.ts"
 import { fail, memoryOf, name } from "./memory.ts"
 
-/** What a program has made the GPU do so far. */
-export interface GpuWork {
-  readonly dispatches: number
-  readonly submissions: number
-  readonly readbacks: number
-}
-
-export interface GpuExecutable extends Executable {
-  readonly work: () => GpuWork
-}
-
 /** Workgroups that keep an adapter busy: a software one has a few cores. */
 const parallelismOf = ({ info }: Device): number => (info.software ? 8 : 512)
 
@@ -52,7 +41,7 @@ const checkSize = ({ gpu }: Device, { arenaBytes }: Program.Program): void => {
 export const prepare = (
   device: Device,
   program: Program.Program,
-): Effect.Effect<GpuExecutable, UnsupportedKernelError | BackendError, Scope.Scope> =>
+): Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope> =>
   Effect.gen(function* () {
     const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
     const missing = [...new Set(used)].filter((kernel) => !wgslKernels.has(kernel))
@@ -68,7 +57,7 @@ export const prepare = (
         (buffer) => Effect.sync(() => device.free(buffer)),
       )
     const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage
-    const { results } = resultsOf(program)
+    const results = resultsOf(program)
     const input = program.buffers.find(({ name }) => name === Program.bufferNames.input)
     const inputBytes = input ? 4 * Shape.size(input.shape) : 0
     const buffers: Buffers = {
@@ -90,10 +79,10 @@ const resultsOf = (program: Program.Program) => {
   const found = program.buffers.filter(({ name }) => wanted.includes(name))
   const from = Math.min(...found.map(({ offset }) => offset))
   const to = Math.max(...found.map((buffer) => buffer.offset + Program.bufferBytes(buffer)))
-  return { results: found.length === 0 ? { from: 0, bytes: 0 } : { from, bytes: to - from } }
+  return found.length === 0 ? { from: 0, bytes: 0 } : { from, bytes: to - from }
 }
 
-const make = (device: Device, program: Program.Program, commands: Commands, buffers: Buffers): GpuExecutable => {
+const make = (device: Device, program: Program.Program, commands: Commands, buffers: Buffers): Executable => {
   const { gpu } = device
   const { arena } = buffers
   const memory = memoryOf(program)
@@ -109,8 +98,7 @@ const make = (device: Device, program: Program.Program, commands: Commands, buff
       { binding: 2, resource: { buffer: buffers.scratch } },
     ],
   })
-  const work = { dispatches: 0, submissions: 0, readbacks: 0 }
-  const { results } = resultsOf(program)
+  const results = resultsOf(program)
   /** What the results buffer holds: nothing of worth, a copy on the GPU, or that copy read. */
   let held: "stale" | "copied" | ArrayBuffer = "stale"
   const reading = Semaphore.makeUnsafe(1)
@@ -138,13 +126,11 @@ const make = (device: Device, program: Program.Program, commands: Commands, buff
         pass.setPipeline(pipeline)
         pass.setBindGroup(0, group, [records[t] as number])
         pass.dispatchWorkgroups(...workgroups)
-        work.dispatches++
       }
     }
     pass?.end()
     if (results.bytes > 0) encoder.copyBufferToBuffer(arena, results.from, buffers.results, 0, results.bytes)
     gpu.queue.submit([encoder.finish()])
-    work.submissions++
     held = "copied"
   }
 
@@ -158,7 +144,6 @@ const make = (device: Device, program: Program.Program, commands: Commands, buff
     }
     const copy = buffer.getMappedRange(0, bytes).slice(0)
     buffer.unmap()
-    work.readbacks++
     device.check()
     return copy
   }
@@ -177,7 +162,6 @@ const make = (device: Device, program: Program.Program, commands: Commands, buff
       const encoder = gpu.createCommandEncoder()
       encoder.copyBufferToBuffer(arena, offset, staging, 0, bytes)
       gpu.queue.submit([encoder.finish()])
-      work.submissions++
       return await fetch(staging, bytes)
     } finally {
       device.free(staging)
@@ -198,7 +182,6 @@ const make = (device: Device, program: Program.Program, commands: Commands, buff
     program,
     allocatedBytes: () =>
       Object.values(buffers).reduce((sum, buffer) => sum + ((buffer as GPUBuffer | undefined)?.size ?? 0), 0),
-    work: () => ({ ...work }),
     write: (bufferName, values) =>
       attempt(() => {
         const words = memory.pack(bufferName, values)

@@ -11,8 +11,7 @@ import * as Gpu from "./gpu.ts"
 import { name } from "./memory.ts"
 
 export type { Device } from "./device.ts"
-export { makeDevice } from "./device.ts"
-export type { GpuExecutable, GpuWork } from "./executable.ts"
+export { openDevice } from "./device.ts"
 /** WebGPU: finding a GPU, see {@link Gpu}. */
 export * as Gpu from "./gpu.ts"
 

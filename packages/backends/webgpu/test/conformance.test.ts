@@ -1,11 +1,10 @@
-import { describe } from "bun:test"
-import { Conformance } from "@spikeroute/core/testing"
+import { describe, test } from "bun:test"
 import { Effect } from "effect"
-import { gpuTest, opened } from "./device.ts"
+import { cases } from "./cases.ts"
+import { onSoftware, shared, withoutGpu } from "./device.ts"
 
-const { layer, resources } = await opened()
-
-describe("webgpu", () => {
-  for (const { name, run } of Conformance.cases({ memory: "own", resources }))
-    gpuTest(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
+describe.skipIf(withoutGpu !== undefined)(`webgpu ${withoutGpu ?? ""}`, () => {
+  const { layer, resources } = shared()
+  for (const { name, run } of cases({ memory: "own", resources }, onSoftware))
+    test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })

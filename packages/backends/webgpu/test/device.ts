@@ -1,30 +1,33 @@
-/** The GPU that tests run on, opened once for a file of tests; where there is none, the tests say why and are skipped. */
-import { afterAll, test } from "bun:test"
+/** The GPU that tests run on; where there is none, they say why and are skipped. */
+import { afterAll } from "bun:test"
 import { Backend } from "@spikeroute/core"
 import { findTestAdapter } from "@spikeroute/test-support"
 import { Effect, Layer } from "effect"
-import { type Device, openDevice } from "../src/device.ts"
-import { fromDevice, Gpu } from "../src/index.ts"
+import { type Device, fromDevice, Gpu, openDevice } from "../src/index.ts"
 
-/** The adapter, where there is one, or why there is none. */
-export const { adapter, missing } = await findTestAdapter()
+const { adapter, missing } = await findTestAdapter()
 
-if (missing !== undefined) console.warn(`no GPU, tests of the WebGPU backend are skipped: ${missing}`)
+/** Why there is no GPU, where there is none. */
+export const withoutGpu = missing
 
-/** A test that needs a GPU. */
-export const gpuTest = test.skipIf(adapter === undefined)
+/** Whether the GPU is a program on the processor, on which whole networks take their time. */
+export const onSoftware = adapter !== undefined && Gpu.info(adapter).software
 
-/** A device of the adapter. */
-export const open = (): Promise<Device> => openDevice(adapter as GPUAdapter, Gpu.info(adapter as GPUAdapter))
+/** A device of its own: an adapter gives one. */
+export const open = async (): Promise<Device> => {
+  const own = await Effect.runPromise(Gpu.findAdapter)
+  return openDevice(own, Gpu.info(own))
+}
 
-/** A device, the backend on it as a layer, and what it holds in bytes. */
-export const opened = async () => {
-  if (adapter === undefined)
-    return { layer: Layer.empty as Layer.Layer<never> as Layer.Layer<Backend>, resources: Effect.succeed(0) }
-  const device = await open()
-  afterAll(() => device.close())
+/** A device that is shared by a file of tests, opened when it is first used. */
+export const shared = () => {
+  let opened: Promise<Device> | undefined
+  const device = () => (opened ??= open())
+  afterAll(async () => (await opened)?.close())
   return {
-    layer: Layer.succeed(Backend, fromDevice(device)),
-    resources: Effect.sync(() => device.allocatedBytes()),
+    device,
+    layer: Layer.effect(Backend, Effect.promise(device).pipe(Effect.map((device) => fromDevice(device)))),
+    /** Bytes that the backend holds. */
+    resources: Effect.promise(device).pipe(Effect.map((device) => device.allocatedBytes())),
   }
 }
