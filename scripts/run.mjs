@@ -6,9 +6,11 @@ import { fileURLToPath } from "node:url"
 
 const own = {
   bench: ["apps/bench/src/main.ts"],
+  playground: ["apps/playground/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
+  "install:chromium": ["test/support/src/install-main.ts"],
   check: ["scripts/check.ts"],
   test: ["test", "--timeout=30000"],
 }

@@ -1,0 +1,122 @@
+import { describe, expect, spyOn, test } from "bun:test"
+import {
+  Backend,
+  BackendError,
+  conv2d,
+  defaultLoss,
+  flatten,
+  Graph,
+  Key,
+  lif,
+  linear,
+  Optimizer,
+  Policy,
+  Program,
+  Train,
+} from "@spikeroute/core"
+import { Effect } from "effect"
+import { fromDevice } from "../src/index.ts"
+import { open, shared, withoutGpu } from "./device.ts"
+
+const graph = Graph.makeUnsafe(
+  [6, 5, 2],
+  Graph.sequential(conv2d({ channels: 4, kernelSize: 3 }), lif(), flatten(), linear({ features: 3 })),
+)
+const options = { batchSize: 2, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.options("adam") } as const
+const batch = { inputs: Key.uniform(Key.make(1), new Float32Array(120)), labels: Float32Array.of(0, 2) }
+
+const trainer = (policy = Policy.sltt, encoding: Program.Encoding = "static") =>
+  Train.make(graph, policy, { ...options, encoding, key: Key.make(0) })
+
+describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""}`, () => {
+  const { layer, device } = shared()
+
+  test.each(["static", "frames"] as const)("%s: a batch is one submission and one read-back", async (encoding) => {
+    const { gpu } = await device()
+    const inputs = encoding === "frames" ? Key.uniform(Key.make(1), new Float32Array(360)) : batch.inputs
+    const submit = spyOn(gpu.queue, "submit")
+    const map = spyOn(GPUBuffer.prototype, "mapAsync")
+    const counts = await Effect.runPromise(
+      Effect.gen(function* () {
+        const made = yield* trainer(Policy.bptt, encoding)
+        const before = [submit.mock.calls.length, map.mock.calls.length] as const
+        for (let update = 1; update <= 3; update++)
+          yield* made.step({ ...batch, inputs }, { update, learningRate: 0.01 })
+        return [submit.mock.calls.length - before[0], map.mock.calls.length - before[1]]
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    )
+    submit.mockRestore()
+    map.mockRestore()
+    expect(counts).toEqual([3, 3])
+  })
+
+  test("a read waits for the run before it, whatever was read before", async () => {
+    const seen = await Effect.runPromise(
+      Effect.gen(function* () {
+        const { executable, step } = yield* trainer()
+        const losses: Array<number> = []
+        for (let update = 1; update <= 3; update++) {
+          const { loss } = yield* step(batch, { update, learningRate: 0.1 })
+          const [again] = yield* executable.read(Program.bufferNames.metrics)
+          losses.push(loss)
+          expect(again).toBe(loss)
+        }
+        return losses
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    )
+    expect(new Set(seen).size).toBe(3)
+  })
+
+  test("a program that is too large is refused with the figure and the limit", async () => {
+    const { gpu } = await device()
+    const limit = gpu.limits.maxStorageBufferBindingSize
+    const error = await Effect.runPromise(
+      Effect.gen(function* () {
+        const program = yield* Program.compile(graph, Policy.sltt, options)
+        return yield* Effect.flip((yield* Backend).prepare({ ...program, arenaBytes: limit + 4 }))
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    )
+    expect(error).toBeInstanceOf(BackendError)
+    expect(error.message).toStartWith(
+      `backend webgpu: the program needs ${(limit + 4).toLocaleString("en")} bytes, and this GPU gives ${limit.toLocaleString("en")} at once (maxStorageBufferBindingSize)`,
+    )
+  })
+
+  test("a shader that is not valid is an error of prepare that names the kernel and its shapes", async () => {
+    const error = await Effect.runPromise(
+      Effect.gen(function* () {
+        const program = yield* Program.compile(graph, Policy.sltt, options)
+        const train = program.segments.train.map((each) =>
+          each.kernel === "neuron.forward" ? { ...each, attributes: { ...each.attributes, decay: Number.NaN } } : each,
+        )
+        const broken = { ...program, segments: { ...program.segments, train } }
+        return yield* Effect.flip((yield* Backend).prepare(broken))
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    )
+    expect(error).toBeInstanceOf(BackendError)
+    expect(error.message).toContain(
+      "neuron.forward of 1 (x 2×4×3×4, before 2×4×3×4, membrane 2×4×3×4, spikes 2×4×3×4): Error while parsing WGSL",
+    )
+  })
+
+  test("a lost device is an error of run and read, and what was saved goes on elsewhere with the same bits", async () => {
+    const lost = await open()
+    const program = Effect.gen(function* () {
+      const first = yield* trainer().pipe(Effect.provideService(Backend, fromDevice(lost)))
+      yield* first.step(batch, { update: 1, learningRate: 0.01 })
+      const saved = yield* first.save
+      const expected = yield* first.step(batch, { update: 2, learningRate: 0.01 })
+      lost.gpu.destroy()
+      yield* Effect.promise(() => lost.gpu.lost)
+      const step = first.step(batch, { update: 3, learningRate: 0.01 })
+      for (const error of [yield* Effect.flip(step), yield* Effect.flip(first.save)]) {
+        expect(error).toBeInstanceOf(BackendError)
+        expect(error.message).toStartWith("backend webgpu: the GPU was lost")
+      }
+      const second = yield* trainer()
+      yield* second.load(saved)
+      expect(yield* second.step(batch, { update: 2, learningRate: 0.01 })).toEqual(expected)
+    })
+    await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(layer)))
+  })
+})
