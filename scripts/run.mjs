@@ -9,6 +9,7 @@ const own = {
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
+  build: ["scripts/build.ts"],
   check: ["scripts/check.ts"],
   test: ["test", "--timeout=30000"],
 }
