@@ -33,8 +33,7 @@ const compatible = (dependencies: Dependencies): Dependencies =>
   dependencies && Object.fromEntries(Object.entries(dependencies).map(([name, version]) => [name, `^${version}`]))
 
 /** Where a source is built to. */
-const built = (source: string, extension: string) =>
-  source.replace(/^\.\/src\//, "./lib/").replace(/\.ts$/, extension)
+const built = (source: string, extension: string) => source.replace(/^\.\/src\//, "./lib/").replace(/\.ts$/, extension)
 
 /**
  * The manifest that is published. Effect becomes a peer: programs hand Effect's values to the library and take them from it, so

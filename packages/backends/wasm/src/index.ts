@@ -50,7 +50,12 @@ const openThreads = async (threads: number): Promise<Open> => {
   return { close: await startThreads(instance, module, threads), backend: fromEngine(engineOf(instance, threads)) }
 }
 
-const open = async ({ threads = navigator.hardwareConcurrency }: WasmOptions): Promise<Open> => {
+/** As many threads as the machine runs at once. Node has a `navigator` since version 21. */
+const processors = async (): Promise<number> =>
+  globalThis.navigator?.hardwareConcurrency ?? (await import("node:os")).availableParallelism()
+
+const open = async ({ threads: wanted }: WasmOptions): Promise<Open> => {
+  const threads = wanted ?? (await processors())
   if (threads > 1 && typeof SharedArrayBuffer === "function") {
     try {
       return await openThreads(threads)
