@@ -157,7 +157,16 @@ const compare = Command.make(
 
 const evaluate = Command.make(
   "eval",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit, workers } },
+  {
+    directory: runArgument,
+    checkpoint,
+    margins: text(
+      "margins",
+      "stop each sample where its first class leads its second by so much, as wasm runs it alone; numbers, commas between them",
+    ),
+    json,
+    settings: { backend, dataDir, limit, workers },
+  },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/eval.ts")),

@@ -60,6 +60,24 @@ test("an imported run is tested, shown and gone on with", async () => {
   expect(readJson(path("resumed"), "summary.json")).toMatchObject({ updates: 8, epochs: 1 })
 })
 
+test("eval --margins says what stopping early costs and saves", async () => {
+  const evaluate = (margins: string, ...flags: ReadonlyArray<string>) =>
+    run("eval", path("imported"), "--margins", margins, "--limit", "32", ...flags)
+  const { testAccuracy, anytime } = JSON.parse((await evaluate("0,0.05,1e9", "--json")).stdout)
+  expect(anytime).toMatchObject([
+    { margin: null, top1: testAccuracy, meanSteps: 3 },
+    { margin: 0, meanSteps: 1 },
+    { margin: 0.05 },
+    { margin: 1e9, top1: testAccuracy, meanSteps: 3 },
+  ])
+  expect(anytime[2].meanSteps).toBeGreaterThan(1)
+  expect(anytime[2].meanSteps).toBeLessThan(3)
+  expect((await evaluate("2")).stdout).toMatch(/^none .* 3\.00 .*\n2 /m)
+  expect((await evaluate("2,many")).stderr).toBe(
+    "error: --margins 2,many: they have to be numbers of at least 0, as in 1,2,4\n",
+  )
+})
+
 test("train --init starts from another run's parameters, under other settings", async () => {
   const flags =
     "--backend reference --limit 8 --batch-size 8 --time-steps 2 --epochs 1 --lr 1e-30 --optimizer sgd".split(" ")
