@@ -27,7 +27,12 @@ export const rules: ReadonlyArray<ImportRule> = [
   },
   {
     folder: "packages/backends/*",
-    workspace: ["@spikeroute/core", "@spikeroute/core/*", "@spikeroute/backend-kernels"],
+    workspace: [
+      "@spikeroute/core",
+      "@spikeroute/core/*",
+      "@spikeroute/backend-kernels",
+      "@spikeroute/backend-kernels/*",
+    ],
     instead: "a backend knows only core and the CPU kernels: move what backends share into core, and compose in an app",
   },
   {
@@ -37,6 +42,7 @@ export const rules: ReadonlyArray<ImportRule> = [
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
+  { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
 
