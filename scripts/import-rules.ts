@@ -32,8 +32,10 @@ export const rules: ReadonlyArray<ImportRule> = [
       "@spikeroute/core/*",
       "@spikeroute/backend-kernels",
       "@spikeroute/backend-kernels/*",
+      "@spikeroute/backend-webgpu/gpu",
     ],
-    instead: "a backend knows only core and the CPU kernels: move what backends share into core, and compose in an app",
+    instead:
+      "a backend knows only core, the CPU kernels and how a GPU is found: move what backends share into core, and compose in an app",
   },
   {
     folder: "packages/datasets",
@@ -41,10 +43,19 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead: "datasets know of core only its random keys: compose the rest in an app",
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
+  {
+    folder: "test/support",
+    workspace: ["@spikeroute/backend-webgpu", "@spikeroute/web-tools"],
+    instead: "it finds a browser and a GPU, no more",
+  },
+  { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
+
+/** What tests of every package may import besides. */
+const forTests = "@spikeroute/test-support"
 
 /** Packages whose barrel costs too much at start: imported by subpath only. */
 export const subpathOnly: ReadonlyArray<string> = ["@effect/platform-node"]
@@ -137,7 +148,8 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
     if (name === manifest.name) return undefined
     if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"
     if (all.some((each) => each.manifest.name === name)) {
-      if (!rule.workspace.some((allowed) => allows(allowed, imported))) return rule.instead
+      if (name === forTests ? !isForDevelopment(path) : !rule.workspace.some((allowed) => allows(allowed, imported)))
+        return rule.instead
     } else if (rule.external && !rule.external.includes(name)) return rule.instead
     return name in declared ? undefined : `declare ${name} in ${join(folder, "package.json")}`
   }
@@ -160,7 +172,9 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
 /** What is wrong with the imports of the whole repository. */
 export const check = (repository: string): { readonly files: number; readonly found: ReadonlyArray<string> } => {
   const all = packages(repository)
-  const files = [...new Bun.Glob("{packages,apps,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository })]
+  const files = [
+    ...new Bun.Glob("{packages,apps,tools,examples,scripts,test}/**/*.{ts,tsx}").scanSync({ cwd: repository }),
+  ]
     .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path))
     .sort()
   return {

@@ -10,6 +10,7 @@ const own = {
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
   build: ["scripts/build.ts"],
+  "install:chromium": ["test/support/src/install-main.ts"],
   check: ["scripts/check.ts"],
   test: ["test", "--timeout=30000"],
 }

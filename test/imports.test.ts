@@ -49,7 +49,11 @@ describe("a violation is found", () => {
     { folder: "packages/core", manifest: manifest(core, ["effect", "jsdom"], ["pngjs"]) },
     { folder: "packages/datasets", manifest: manifest("@spikeroute/datasets", [core, "effect"], ["fast-check"]) },
     { folder: "packages/backends/a", manifest: manifest("@spikeroute/backend-a", [core, "effect", "@spikeroute/cli"]) },
-    { folder: "packages/backends/b", manifest: manifest("@spikeroute/backend-b", [core]) },
+    {
+      folder: "packages/backends/b",
+      manifest: manifest("@spikeroute/backend-b", [core], ["@spikeroute/test-support"]),
+    },
+    { folder: "test/support", manifest: manifest("@spikeroute/test-support", []) },
     { folder: "packages/other", manifest: manifest("@spikeroute/other", []) },
     {
       folder: "apps/cli",
@@ -76,6 +80,7 @@ describe("a violation is found", () => {
     ["core uses document in dead code", "packages/core/src/x.ts", "if (false) document.title"],
     ["a backend imports another", "packages/backends/a/src/x.ts", from("@spikeroute/backend-b")],
     ["a backend imports a dataset", "packages/backends/a/src/x.ts", from("@spikeroute/datasets")],
+    ["a source imports what tests share", "packages/backends/b/src/x.ts", from("@spikeroute/test-support")],
     ["a package imports an app", "packages/backends/a/src/x.ts", from("@spikeroute/cli")],
     ["a dataset imports all of core", "packages/datasets/src/x.ts", from(core)],
     ["a dataset imports another part of core", "packages/datasets/src/x.ts", from(`${core}/testing`)],
@@ -102,6 +107,7 @@ describe("a violation is found", () => {
     ["a backend imports core", "packages/backends/a/src/x.ts", from(core)],
     ["a dataset draws random numbers", "packages/datasets/src/x.ts", from(`${core}/random`)],
     ["a test needs a devDependency", "packages/datasets/test/x.test.ts", from("fast-check")],
+    ["a test finds a GPU", "packages/backends/b/test/x.test.ts", from("@spikeroute/test-support")],
     ["an app composes", "apps/cli/src/x.ts", from("@spikeroute/backend-a")],
     ["platform-node by subpath", "apps/cli/src/x.ts", from("@effect/platform-node/NodeRuntime")],
   ])("and none where %s", (_, path, source) => {

@@ -18,15 +18,24 @@ export interface WasmOptions {
   readonly threads?: number
 }
 
-const read = async (file: string): Promise<Uint8Array<ArrayBuffer>> => {
-  const url = new URL(`../built/${file}`, import.meta.url)
-  if (url.protocol !== "file:") return new Uint8Array(await (await fetch(url)).arrayBuffer())
-  const { readFile } = await import("node:fs/promises")
-  return new Uint8Array(await readFile(url))
+/** The modules. Their addresses are written out, so that bundlers see the files and lay them beside the code. */
+const urls = {
+  single: () => new URL("../built/spikeroute.wasm", import.meta.url),
+  threads: () => new URL("../built/spikeroute-threads.wasm", import.meta.url),
+} as const
+
+const read = async (url: URL): Promise<Uint8Array<ArrayBuffer>> => {
+  if (url.protocol === "file:") {
+    const { readFile } = await import("node:fs/promises")
+    return new Uint8Array(await readFile(url))
+  }
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url} cannot be loaded: ${response.status} ${response.statusText}`)
+  return new Uint8Array(await response.arrayBuffer())
 }
 
-const compile = async (file: string): Promise<WebAssembly.Module> => {
-  const bytes = await read(file)
+const compile = async (url: URL): Promise<WebAssembly.Module> => {
+  const bytes = await read(url)
   if (!WebAssembly.validate(bytes)) throw new Error("this runtime's WebAssembly has no SIMD")
   return WebAssembly.compile(bytes)
 }
@@ -38,7 +47,7 @@ interface Open {
 }
 
 const openThreads = async (threads: number): Promise<Open> => {
-  const module = await compile("spikeroute-threads.wasm")
+  const module = await compile(urls.threads())
   const instance = instantiate(module, memoryOf({}, true))
   return { close: await startThreads(instance, module, threads), backend: fromEngine(engineOf(instance, threads)) }
 }
@@ -56,7 +65,7 @@ const open = async ({ threads: wanted }: WasmOptions): Promise<Open> => {
       // Memory cannot be shared or workers cannot be started here: one thread gives the same results.
     }
   }
-  return { backend: single(await compile("spikeroute.wasm")), close: () => {} }
+  return { backend: single(await compile(urls.single())), close: () => {} }
 }
 
 /** The backend as a layer. Its threads end with the layer. */

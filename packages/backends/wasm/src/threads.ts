@@ -24,9 +24,9 @@ const leave = (worker: object): void => {
 
 /** Starts a worker: those of the web where there are any, else Node's. */
 const startWorker = async (assignment: Assignment): Promise<Thread> => {
-  const url = new URL("./worker.ts", import.meta.url)
   if (typeof Worker === "function") {
-    const worker = new Worker(url, { type: "module" })
+    // The address is written out where it is used: bundlers know a worker by that.
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" })
     const ready = new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve()
       worker.onerror = (event) => reject(new Error(event.message))
@@ -35,7 +35,7 @@ const startWorker = async (assignment: Assignment): Promise<Thread> => {
     return { ready: ready.then(() => leave(worker)), end: () => worker.terminate() }
   }
   const threads = await import("node:worker_threads")
-  const worker = new threads.Worker(url)
+  const worker = new threads.Worker(new URL("./worker.ts", import.meta.url))
   const ready = new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve())
     worker.once("error", reject)

@@ -1,0 +1,190 @@
+/// <reference types="@webgpu/types" />
+/**
+ * Finds a GPU: the runtime's own `navigator.gpu` (browsers, Deno), else Dawn, Chromium's WebGPU, through the npm package `webgpu`
+ * (Bun, Node).
+ *
+ * Dawn runs on Vulkan under Linux, on Metal under macOS and on Direct3D 12 under Windows; what is missing there is told apart, and
+ * said in one line with what to install.
+ */
+import { Data, Effect } from "effect"
+
+/** What a GPU was looked for in vain because of. */
+export type MissingPart =
+  /** The runtime has no WebGPU, and Dawn does not run in it. */
+  | "runtime"
+  /** The npm package `webgpu`. */
+  | "package"
+  /** Vulkan's loader, `libvulkan.so.1`. */
+  | "loader"
+  /** A driver, or one that is new enough. */
+  | "driver"
+
+/** There is no GPU that WebGPU can use. */
+export class GpuUnavailableError extends Data.TaggedError("GpuUnavailableError")<{
+  readonly missing: MissingPart
+  /** What is missing and what to install, in one line. */
+  readonly reason: string
+}> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/** What an adapter says of itself. */
+export interface AdapterInfo {
+  /** For instance `nvidia`, `amd`, `intel`, `apple`; `google` is SwiftShader, the software driver. */
+  readonly vendor: string
+  /** The family of processors, for instance `hopper`. */
+  readonly architecture: string
+  readonly description: string
+  /** The system's interface below WebGPU where it can be known: Vulkan, Metal or Direct3D 12 of Dawn; else the runtime's WebGPU. */
+  readonly backend: string
+  /** Whether it is a program that runs on the processor. */
+  readonly software: boolean
+  /** Optional features, sorted: `shader-f16`, `subgroups`, `timestamp-query` and more. */
+  readonly features: ReadonlyArray<string>
+  /** Threads of a subgroup, least and most, where the adapter has subgroups. */
+  readonly subgroupSizes?: readonly [number, number]
+  readonly limits: Readonly<Record<(typeof limitNames)[number], number>>
+}
+
+/** The limits that decide what fits, and how kernels are tiled. Sizes are in bytes. */
+export const limitNames = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupsPerDimension",
+] as const satisfies ReadonlyArray<keyof GPUSupportedLimits>
+
+/** The parts of runtimes that may or may not be there. */
+const runtime: {
+  readonly navigator?: { readonly gpu?: GPU }
+  readonly isSecureContext?: boolean
+  readonly Bun?: { readonly isMainThread: boolean }
+} = globalThis
+
+const isNode = typeof process === "object" && typeof process.versions?.node === "string"
+
+/** Dawn ends the process when its objects are collected while it works: it is made once and kept. */
+let dawn: Promise<GPU> | undefined
+
+/**
+ * WebGPU's entry point. Where the runtime has none, the constants of the standard (`GPUBufferUsage`, …) become globals with Dawn, as
+ * they are in browsers.
+ */
+export const entry: Effect.Effect<GPU, GpuUnavailableError> = Effect.suspend(() => {
+  const own = runtime.navigator?.gpu
+  if (own !== undefined) return Effect.succeed(own)
+  if (!isNode)
+    return Effect.fail(
+      new GpuUnavailableError({
+        missing: "runtime",
+        reason:
+          runtime.isSecureContext === false
+            ? "browsers have WebGPU on pages from https or localhost only"
+            : "this runtime has no WebGPU: use a browser that has it, Deno, or Bun or Node with the npm package webgpu",
+      }),
+    )
+  return Effect.tryPromise({
+    try: () => (dawn ??= startDawn()),
+    catch: (error) => error as GpuUnavailableError,
+  })
+})
+
+const startDawn = async (): Promise<GPU> => {
+  if (runtime.Bun?.isMainThread === false)
+    throw new GpuUnavailableError({
+      missing: "runtime",
+      reason: "Dawn, the WebGPU of Bun, does not run in its workers: use the main thread",
+    })
+  const { create, globals } = await import("webgpu").catch((error: unknown) => {
+    const text = error instanceof Error ? error.message : String(error)
+    const absent = /cannot find (package|module) ['"]?webgpu\b/i.test(text)
+    throw new GpuUnavailableError({
+      missing: "package",
+      reason: absent
+        ? "the npm package webgpu (Dawn) is not installed: bun add webgpu@0.6.2"
+        : `the npm package webgpu (Dawn) cannot be loaded on ${process.platform} ${process.arch}: ${text.split("\n")[0]}`,
+    })
+  })
+  for (const [name, value] of Object.entries(globals))
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
+  return create([])
+}
+
+/**
+ * The adapter of a machine's GPU, the faster one where there are two.
+ *
+ * @example
+ * const adapter = yield* Gpu.findAdapter
+ * console.log(Gpu.format(Gpu.info(adapter)))
+ */
+export const findAdapter: Effect.Effect<GPUAdapter, GpuUnavailableError> = Effect.gen(function* () {
+  const gpu = yield* entry
+  const adapter = yield* Effect.promise(async () => {
+    // Linux: the answer of a loader without any driver is a rejection, of a driver that is too old null.
+    try {
+      return await gpu.requestAdapter({ powerPreference: "high-performance" })
+    } catch {
+      return null
+    }
+  })
+  return adapter ?? (yield* Effect.promise(diagnose).pipe(Effect.flatMap(Effect.fail)))
+})
+
+/** Why Dawn, or the runtime, has no adapter. */
+const diagnose = async (): Promise<GpuUnavailableError> => {
+  const missing = (part: MissingPart, reason: string) => new GpuUnavailableError({ missing: part, reason })
+  if (!isNode || dawn === undefined)
+    return missing("driver", "this runtime has WebGPU but no adapter: no GPU is there, or its driver is blocked")
+  if (process.platform !== "linux")
+    return missing("driver", "no GPU adapter: the graphics driver of this machine is missing or too old")
+  const { findLoader, findDrivers } = await import("./vulkan.ts")
+  if (!findLoader())
+    return missing(
+      "loader",
+      "no GPU adapter: Vulkan's loader libvulkan.so.1 is missing: apt-get install libvulkan1 (Fedora: vulkan-loader), and the GPU's driver",
+    )
+  const software = "apt-get install chromium and VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json"
+  const drivers = findDrivers()
+  return drivers.length === 0
+    ? missing(
+        "driver",
+        `no GPU adapter: no Vulkan driver is installed: install the GPU's (NVIDIA's own, or mesa-vulkan-drivers), or a software one: ${software}`,
+      )
+    : missing(
+        "driver",
+        `no GPU adapter: WebGPU can use none of the Vulkan drivers ${drivers.join(", ")}: install a newer one of the GPU's, or a software one: ${software}`,
+      )
+}
+
+/** What an adapter says of itself. */
+export const info = (adapter: GPUAdapter): AdapterInfo => {
+  const { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize } =
+    adapter.info
+  return {
+    vendor,
+    architecture,
+    description: description || device,
+    backend: backendOf(),
+    software: isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${architecture} ${description}`),
+    features: [...adapter.features].sort(),
+    ...(adapter.features.has("subgroups") && subgroupMinSize && subgroupMaxSize
+      ? { subgroupSizes: [subgroupMinSize, subgroupMaxSize] as const }
+      : {}),
+    limits: Object.fromEntries(limitNames.map((name) => [name, adapter.limits[name]])) as AdapterInfo["limits"],
+  }
+}
+
+const systems: Readonly<Record<string, string>> = { linux: "Vulkan", darwin: "Metal", win32: "Direct3D 12" }
+
+const backendOf = (): string =>
+  dawn === undefined ? "the runtime's WebGPU" : `Dawn on ${systems[process.platform] ?? process.platform}`
+
+/** One line for people: vendor, architecture, description, what it runs on, and whether it is software. */
+export const format = ({ vendor, architecture, description, backend, software }: AdapterInfo): string => {
+  const name = [vendor, architecture].filter((part) => part !== "").join(" ") || "unnamed adapter"
+  return `${name}${description ? ` (${description})` : ""}, ${backend}${software ? ", software" : ""}`
+}

@@ -1,0 +1,2 @@
+/** WebGPU: finding a GPU, see {@link Gpu}. */
+export * as Gpu from "./gpu.ts"
