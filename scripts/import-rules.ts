@@ -48,6 +48,11 @@ export const rules: ReadonlyArray<ImportRule> = [
     workspace: ["@spikeroute/backend-webgpu", "@spikeroute/web-tools"],
     instead: "it finds a browser and a GPU, no more",
   },
+  {
+    folder: "test/portable",
+    workspace: ["@spikeroute/*"],
+    instead: "it does what a person does, with the packages and the tools",
+  },
   { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },

@@ -9,9 +9,10 @@ const own = {
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
-  build: ["scripts/build.ts"],
+  build: ["tools/publish/src/build-main.ts"],
   "install:chromium": ["test/support/src/install-main.ts"],
   check: ["scripts/check.ts"],
+  portable: ["test/portable/src/main.ts"],
   test: ["test", "--timeout=30000"],
 }
 const cli = "apps/cli/src/main.ts"

@@ -2,9 +2,9 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type PublicPackage, publicPackages } from "../../scripts/publishing.ts"
+import { build, type PublicPackage } from "@spikeroute/publish-tools"
 
-export const repository = join(import.meta.dir, "../..")
+export const repository = join(import.meta.dir, "../../..")
 
 export interface Run {
   readonly exitCode: number
@@ -39,6 +39,7 @@ const othersOf = async (packages: ReadonlyArray<PublicPackage>): Promise<Readonl
 }
 
 export interface Project {
+  readonly packages: ReadonlyArray<PublicPackage>
   readonly folder: string
   /** Paths of the files in each tarball, by package. */
   readonly contents: ReadonlyMap<string, ReadonlyArray<string>>
@@ -47,8 +48,7 @@ export interface Project {
 
 /** Builds, packs and installs all packages. */
 export const makeProject = async (): Promise<Project> => {
-  await output([process.execPath, "scripts/build.ts"], repository)
-  const packages = publicPackages(repository)
+  const packages = await build(repository)
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-project-"))
   const tarballs = join(folder, "tarballs")
   await mkdir(tarballs)
@@ -65,6 +65,7 @@ export const makeProject = async (): Promise<Project> => {
   await writeFile(join(folder, "package.json"), JSON.stringify(manifest))
   await output(["npm", "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
   return {
+    packages,
     folder,
     contents: new Map(packed.map(({ name, files }) => [name, files.map(({ path }) => path)])),
     remove: () => rm(folder, { recursive: true, force: true }),

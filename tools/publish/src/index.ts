@@ -1,26 +1,45 @@
 /** What is published of a package: its built modules under `lib/`, what its manifest lists as files, and a manifest that says so. */
 import { existsSync } from "node:fs"
-import { cp, readFile, rm, writeFile } from "node:fs/promises"
-import { join } from "node:path"
-import { type Manifest, type Package, packages } from "./import-rules.ts"
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+
+type Dependencies = Readonly<Record<string, string>> | undefined
 
 /** A manifest as it stands in the repository: its `exports` are the sources. */
-export interface SourceManifest extends Manifest {
+export interface SourceManifest {
+  readonly name: string
   readonly version: string
   readonly private?: true
   readonly files?: ReadonlyArray<string>
   readonly exports: Readonly<Record<string, string>>
+  readonly dependencies?: Dependencies
+  readonly optionalDependencies?: Dependencies
+  readonly peerDependencies?: Dependencies
+  readonly devDependencies?: Dependencies
 }
 
-export interface PublicPackage extends Package {
+export interface PublicPackage {
+  /** Relative to the repository. */
+  readonly folder: string
   readonly manifest: SourceManifest
 }
 
-/** The packages that are published. */
-export const publicPackages = (repository: string): ReadonlyArray<PublicPackage> =>
-  packages(repository).filter((each): each is PublicPackage => !("private" in each.manifest))
+const readJson = async (path: string) => JSON.parse(await readFile(path, "utf8"))
 
-type Dependencies = Readonly<Record<string, string>> | undefined
+/** The packages that are published: those of the workspace that are not private. */
+export const publicPackages = async (repository: string): Promise<ReadonlyArray<PublicPackage>> => {
+  const { workspaces }: { readonly workspaces: ReadonlyArray<string> } = await readJson(
+    join(repository, "package.json"),
+  )
+  const paths = workspaces.flatMap((pattern) => [
+    ...new Bun.Glob(`${pattern}/package.json`).scanSync({ cwd: repository }),
+  ])
+  const all = await Promise.all(
+    paths.sort().map(async (path) => ({ folder: dirname(path), manifest: await readJson(join(repository, path)) })),
+  )
+  return all.filter(({ manifest }) => !manifest.private)
+}
 
 /** Of the workspace, this very version: all packages are released together. */
 const released = (dependencies: Dependencies, version: string): Dependencies =>
@@ -59,7 +78,7 @@ export const publishedManifest = (manifest: SourceManifest): object => {
 const sourceAddress = /((?:from|import|new URL)\s*\(?\s*")(\.\.?\/[^"]+)\.ts(")/g
 
 /** Makes a package's `dist` of the modules that the compiler has left in `emitted`. */
-export const assemble = async (repository: string, emitted: string, { folder, manifest }: PublicPackage) => {
+const assemble = async (repository: string, emitted: string, { folder, manifest }: PublicPackage) => {
   const source = join(repository, folder)
   const dist = join(source, "dist")
   await rm(dist, { recursive: true, force: true })
@@ -75,4 +94,20 @@ export const assemble = async (repository: string, emitted: string, { folder, ma
   for (const target of Object.values(manifest.exports))
     if (!existsSync(join(dist, built(target, ".js"))))
       throw new Error(`${folder}/package.json exports ${target}, which the build has not made`)
+}
+
+/** Compiles all packages at once, and makes of each a folder `dist` that `npm publish` takes as it is. */
+export const build = async (repository: string): Promise<ReadonlyArray<PublicPackage>> => {
+  const emitted = await mkdtemp(join(tmpdir(), "spikeroute-build-"))
+  try {
+    const command = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", emitted]
+    const compiler = Bun.spawn([process.execPath, ...command], { cwd: repository, stdin: "ignore", stderr: "pipe" })
+    const [errors, exitCode] = await Promise.all([compiler.stdout.text(), compiler.exited])
+    if (exitCode !== 0) throw new Error(`the packages have type errors\n${errors}`)
+    const all = await publicPackages(repository)
+    for (const each of all) await assemble(repository, emitted, each)
+    return all
+  } finally {
+    await rm(emitted, { recursive: true, force: true })
+  }
 }
