@@ -13,6 +13,7 @@ const own = {
   "install:chromium": ["test/support/src/install-main.ts"],
   check: ["scripts/check.ts"],
   portable: ["test/portable/src/main.ts"],
+  sizes: ["test/portable/src/sizes/main.ts"],
   test: ["test", "--timeout=30000"],
 }
 const cli = "apps/cli/src/main.ts"
