@@ -12,6 +12,7 @@ const own = {
   build: ["tools/publish/src/build-main.ts"],
   "install:chromium": ["test/support/src/install-main.ts"],
   check: ["scripts/check.ts"],
+  "publish:jsr": ["tools/publish/src/jsr-main.ts"],
   portable: ["test/portable/src/main.ts"],
   sizes: ["test/portable/src/sizes/main.ts"],
   test: ["test", "--timeout=30000"],

@@ -10,6 +10,7 @@ type Dependencies = Readonly<Record<string, string>> | undefined
 export interface SourceManifest {
   readonly name: string
   readonly version: string
+  readonly license: string
   readonly private?: true
   readonly files?: ReadonlyArray<string>
   readonly exports: Readonly<Record<string, string>>

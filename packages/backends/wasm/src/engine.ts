@@ -8,8 +8,8 @@ export interface Exports {
   readonly session_bytes: (program: number, words: number, threads: number) => number
   readonly session_open: (memory: number, program: number, threads: number, arena: number) => void
   readonly session_run: (session: number, calls: number, count: number) => number
-  readonly __heap_base: WebAssembly.Global<"i32">
-  readonly __stack_pointer?: WebAssembly.Global<"i32">
+  readonly __heap_base: { readonly value: number }
+  readonly __stack_pointer?: { value: number }
   readonly pool_work?: (thread: number) => void
   readonly pool_close?: () => void
 }
