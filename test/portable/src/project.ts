@@ -14,7 +14,8 @@ export interface Run {
 
 /** Runs a command to its end. */
 export const run = async (command: ReadonlyArray<string>, cwd: string): Promise<Run> => {
-  const child = Bun.spawn([...command], { cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" })
+  const env = { ...process.env, NO_COLOR: "1" }
+  const child = Bun.spawn([...command], { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" })
   const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
   return { exitCode, stdout, stderr }
 }
