@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const own = {
+  api: ["tools/publish/src/api-main.ts"],
   bench: ["apps/bench/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],

@@ -1,7 +1,7 @@
 /** The runtimes, each told once how it runs the portable test in a project that has the packages installed. */
 import { readFile, writeFile } from "node:fs/promises"
-import { createRequire } from "node:module"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
+import { deno } from "@spikeroute/publish-tools/deno"
 import { missingChromium, openModule } from "@spikeroute/test-support"
 import { Miniflare } from "miniflare"
 import type { Report } from "./body.ts"
@@ -124,16 +124,6 @@ const workerd: Runtime = {
     }
   },
 }
-
-/** Deno, as npm has it for this machine, or else as the PATH has it. The package `deno` itself would come between `deno task` and Deno. */
-export const deno = (() => {
-  const name = `${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}`
-  try {
-    return join(dirname(createRequire(import.meta.url).resolve(`@deno/${name}/package.json`)), "deno")
-  } catch {
-    return "deno"
-  }
-})()
 
 export const runtimes: ReadonlyArray<Runtime> = [
   command("Bun", [process.execPath]),

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { deno } from "@spikeroute/publish-tools/deno"
 import { stage } from "@spikeroute/publish-tools/jsr"
 import { repository, run } from "../src/project.ts"
-import { deno } from "../src/runtimes.ts"
 
 test("JSR would take the packages: every public type is explicit", async () => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-jsr-"))
