@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 const own = {
   api: ["tools/publish/src/api-main.ts"],
   bench: ["apps/bench/src/main.ts"],
+  edge: ["examples/edge/scripts/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],

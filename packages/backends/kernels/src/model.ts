@@ -4,23 +4,12 @@
  * This path is for edge functions and pages that have some tens of kilobytes to spend, so it is plain functions that throw, imports
  * neither Effect nor core's ops, and checks files by hand rather than by a Schema. The file itself is described in program-file.ts.
  */
-import { type Layout, layoutOf } from "@spikeroute/core/safetensors-layout"
 import type { Engine } from "./engine.ts"
-import { bufferAt, kernelTable, type PackedBuffer, segmentNumbers } from "./packed.ts"
+import { bufferAt, type PackedBuffer, segmentNumbers } from "./packed.ts"
+import { aligned, headerOffset, ProgramFileError, programOf } from "./program-layout.ts"
 import { describeRefusal } from "./refusals.ts"
 
-/** The bytes are no program file, or one that cannot run here. */
-export class ProgramFileError extends Error {
-  readonly _tag = "ProgramFileError"
-  override readonly name = "ProgramFileError"
-  constructor(
-    reason: string,
-    /** The byte of the file that is at fault. */
-    readonly offset: number,
-  ) {
-    super(reason)
-  }
-}
+export { ProgramFileError }
 
 /** What was given to a model does not fit it. */
 export class InputError extends Error {
@@ -94,45 +83,6 @@ export interface Model {
   readonly bytes: number
 }
 
-/** What the metadata `program` of the file say. */
-interface Description {
-  readonly encoding: "static" | "frames"
-  /** Names of buffers, and which they are in the packed program. */
-  readonly buffers: Readonly<Record<string, number>>
-}
-
-/** The metadata begin with the header. */
-const headerOffset = 8
-
-const descriptionOf = ({ metadata }: Layout): Description => {
-  const fail = (reason: string): never => {
-    throw new ProgramFileError(reason, headerOffset)
-  }
-  if (metadata.format !== "spikeroute-program")
-    return fail("no program file: its metadata do not name it; `bun run export RUN --format program` writes one")
-  if (metadata.version !== "1")
-    return fail(`a program file of version ${metadata.version}: this library reads version 1`)
-  if (metadata.kernelTable !== String(kernelTable))
-    return fail("the program was made for the kernels of another version of this library: export it again")
-  let description: unknown
-  try {
-    description = JSON.parse(metadata.program ?? "")
-  } catch {
-    return fail("the metadata `program` are not JSON")
-  }
-  const { encoding, buffers } = (description ?? {}) as Partial<Description>
-  if ((encoding !== "static" && encoding !== "frames") || typeof buffers !== "object" || buffers === null)
-    return fail("the metadata `program` lack the encoding or the buffers")
-  return { encoding, buffers }
-}
-
-/** Copies bytes of a file to where numbers of 32 bits may begin. */
-const aligned = (file: Uint8Array, { from, to }: { readonly from: number; readonly to: number }): ArrayBuffer => {
-  const bytes = new Uint8Array(to - from)
-  bytes.set(file.subarray(from, to))
-  return bytes.buffer
-}
-
 /** The largest of a sample's outputs: which it is, and how far it leads. */
 const leaderOf = (outputs: Float32Array, first: number, count: number) => {
   let leader = 0
@@ -159,15 +109,10 @@ const prefix = "parameter/"
  * @throws ProgramFileError
  */
 export const load = (engine: Engine, file: Uint8Array): Model => {
-  const layout = layoutOf(file)
-  if ("reason" in layout) throw new ProgramFileError(layout.reason, layout.offset)
-  const { encoding, buffers } = descriptionOf(layout)
-  const program = layout.entries.get("program")
-  if (program?.dtype !== "I32") throw new ProgramFileError("there is no tensor `program` of type I32", headerOffset)
-  const fail = (reason: string, offset = program.from): never => {
+  const { entries, encoding, buffers, packed, offset: programOffset } = programOf(file)
+  const fail = (reason: string, offset = programOffset): never => {
     throw new ProgramFileError(reason, offset)
   }
-  const packed = new Int32Array(aligned(file, program))
   const opened = engine.open(packed)
   const session = typeof opened === "number" ? fail(`the program cannot run: ${describeRefusal(opened)}`) : opened
 
@@ -202,7 +147,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   }
 
   for (const [name, buffer] of parameters) {
-    const entry = layout.entries.get(name) ?? fail(`the file has no tensor ${name}`, headerOffset)
+    const entry = entries.get(name) ?? fail(`the file has no tensor ${name}`, headerOffset)
     if (entry.dtype !== "F32" || entry.to - entry.from !== 4 * buffer.size)
       fail(`tensor ${name} has ${entry.to - entry.from} bytes where the program takes ${4 * buffer.size}`, entry.from)
     valuesOf(buffer).set(new Float32Array(aligned(file, entry)))

@@ -25,6 +25,7 @@ import {
 import { Effect } from "effect"
 import { encode } from "./encode.ts"
 import { kernelTable } from "./packed.ts"
+import { programOf } from "./program-layout.ts"
 
 type Tensors = Safetensors.TensorFile["tensors"]
 
@@ -71,16 +72,25 @@ export const save = (
     })
   })
 
-/** The network of a program file and its weights, for a trainer to go on from; `file` is its name, for errors. */
-export const read = (
-  bytes: Uint8Array,
-  file: string,
-): Effect.Effect<{ readonly graph: Graph.Graph; readonly tensors: Tensors }, CheckpointError | GraphError> =>
+/** What a program file was made of. */
+export interface ProgramSource {
+  readonly graph: Graph.Graph
+  readonly tensors: Tensors
+  readonly encoding: Program.Encoding
+  readonly timeSteps: number
+}
+
+/** Gives back what a program file was made of, for a trainer to go on from; `file` is its name, for errors. */
+export const read = (bytes: Uint8Array, file: string): Effect.Effect<ProgramSource, CheckpointError | GraphError> =>
   Effect.gen(function* () {
+    const { encoding, packed } = yield* Effect.try({
+      try: () => programOf(bytes),
+      catch: (error) => new CheckpointError({ file, reason: (error as Error).message }),
+    })
     const { metadata, tensors } = yield* Safetensors.decode(bytes, file)
     const json = yield* Effect.try({
       try: () => JSON.parse(metadata.graph ?? "") as unknown,
-      catch: () => new CheckpointError({ file, reason: "no program file: its metadata hold no network" }),
+      catch: () => new CheckpointError({ file, reason: "the metadata `graph` are not JSON" }),
     })
-    return { graph: yield* Graph.fromJson(json), tensors }
+    return { graph: yield* Graph.fromJson(json), tensors, encoding, timeSteps: packed[3] ?? 0 }
   })

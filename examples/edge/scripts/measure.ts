@@ -1,0 +1,160 @@
+/**
+ * `bun examples/edge/scripts/measure.ts PROGRAM`: what the worker costs under workerd on this machine, of a program file for `shapes`:
+ * its start, its predictions, ten thousand requests, and what learning takes of memory. On Linux, which says what a process holds.
+ */
+import { readFileSync } from "node:fs"
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { makeShapes } from "@spikeroute/datasets"
+import { Effect } from "effect"
+import { Miniflare } from "miniflare"
+import { bundle, type Host, start } from "./host.ts"
+import { many, memoryOf, runtimes, sampleRequest } from "./load.ts"
+
+const [file] = process.argv.slice(2)
+if (file === undefined) {
+  process.stderr.write("error: give a program file: bun run export RUN --format program writes one\n")
+  process.exit(2)
+}
+const program = new Uint8Array(readFileSync(file))
+const token = "measure"
+const modules = await bundle()
+
+const say = (line: string) => process.stdout.write(`${line}\n`)
+const sorted = (times: ReadonlyArray<number>) => times.toSorted((a, b) => a - b)
+const quantile = (times: ReadonlyArray<number>, share: number) =>
+  (sorted(times)[Math.min(times.length - 1, Math.floor(share * times.length))] ?? Number.NaN).toFixed(1)
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`
+
+/** Test samples of `shapes` as so many frames. */
+const samplesOf = (timeSteps: number) => {
+  const dataset = makeShapes({ timeSteps })
+  const size = timeSteps * dataset.shape.reduce((product, extent) => product * extent, 1)
+  return Array.from({ length: 50 }, (_, index) => {
+    const sample = new Float32Array(size)
+    Effect.runSync(dataset.test.write([index], undefined, sample))
+    return { sample, label: dataset.test.label(index) }
+  })
+}
+
+const timed = async (work: () => Promise<unknown>): Promise<number> => {
+  const before = performance.now()
+  await work()
+  return performance.now() - before
+}
+
+const { graph, tensors, encoding, timeSteps } = await Effect.runPromise(ProgramFile.read(program, file))
+const samples = samplesOf(timeSteps)
+const sampleAt = (index: number) => samples[index % samples.length] as (typeof samples)[number]
+const predict = async ({ url }: Pick<Host, "url">, index: number) => {
+  const response = await fetch(new URL("/predict", url), sampleRequest(sampleAt(index).sample))
+  const answer = await response.text()
+  if (!response.ok) throw new Error(answer)
+}
+
+// --- start: beside a worker that does nothing, so that what the runtime itself takes falls out
+
+const nothing = 'export default { fetch: () => new Response("") }'
+const starts = { spikeroute: [] as Array<number>, nothing: [] as Array<number>, request: [] as Array<number> }
+for (let round = 0; round < 9; round++) {
+  let host: Host | undefined
+  const whole = await timed(async () => {
+    host = await start({ program, token, modules })
+    starts.request.push(await timed(() => predict(host as Host, round)))
+  })
+  await host?.close()
+  let miniflare: Miniflare | undefined
+  const empty = await timed(async () => {
+    miniflare = new Miniflare({ modules: true, script: nothing, compatibilityDate: "2026-07-01", host: "127.0.0.1" })
+    await (await fetch(await miniflare.ready)).text()
+  })
+  await miniflare?.dispose()
+  starts.spikeroute.push(whole)
+  starts.nothing.push(empty)
+}
+const [whole, empty] = [quantile(starts.spikeroute, 0.5), quantile(starts.nothing, 0.5)].map(Number) as [number, number]
+say(
+  `start to first prediction: ${whole} ms, to the first answer of an empty worker ${empty} ms: ${(whole - empty).toFixed(1)} ms between`,
+)
+say(`the first prediction's request alone: median ${quantile(starts.request, 0.5)} ms`)
+
+// --- predictions, one after the other and 16 at a time
+
+const host = await start({ program, token, modules })
+const [pid = 0] = runtimes()
+const alone: Array<number> = []
+for (let i = 0; i < 500; i++) alone.push(await timed(() => predict(host, i)))
+const later = alone.slice(100)
+say(
+  `a prediction, T = ${timeSteps}, over HTTP: median ${quantile(later, 0.5)} ms, 95 % within ${quantile(later, 0.95)} ms`,
+)
+
+const held = [memoryOf(pid).now]
+const before = performance.now()
+for (let part = 0; part < 5; part++) {
+  await many(2000, 16, (i) => predict(host, i))
+  held.push(memoryOf(pid).now)
+}
+const seconds = (performance.now() - before) / 1000
+say(`10,000 requests, 16 at a time: no error, ${(10_000 / seconds).toFixed(0)} a second`)
+say(`workerd holds, before and after each 2,000: ${held.map(megabytes).join(", ")}`)
+await host.close()
+
+// --- learning
+
+for (const steps of [8, 32, 128]) {
+  const longer = await Effect.runPromise(ProgramFile.save(graph, tensors, { batchSize: 1, timeSteps: steps, encoding }))
+  const learner = await start({ program: longer, token, modules })
+  const [process = 0] = runtimes()
+  const shown = samplesOf(steps)
+  const times: Array<number> = []
+  for (const { sample, label } of shown) {
+    const url = new URL(`/learn?label=${label}`, learner.url)
+    times.push(
+      await timed(async () => {
+        const response = await fetch(url, sampleRequest(sample, token))
+        if (!response.ok) throw new Error(await response.text())
+      }),
+    )
+  }
+  const { peak } = memoryOf(process)
+  say(
+    `learning, T = ${steps}: median ${quantile(times.slice(5), 0.5)} ms a sample; all of workerd at most ${megabytes(peak)}`,
+  )
+  await learner.close()
+}
+
+// --- what it learns: a camera that hangs upside down
+
+const flipped = (sample: Float32Array): Float32Array<ArrayBuffer> => {
+  const row = 16 * 2
+  return Float32Array.from(sample, (_, i) => {
+    const [frame, y] = [Math.floor(i / (16 * row)), Math.floor(i / row) % 16]
+    return sample[frame * 16 * row + (15 - y) * row + (i % row)] as number
+  })
+}
+if (timeSteps === 8 && encoding === "frames") {
+  const dataset = makeShapes({ timeSteps })
+  const upsideDown = (split: "train" | "test", index: number) => {
+    const sample = new Float32Array(timeSteps * 16 * 16 * 2)
+    Effect.runSync(dataset[split].write([index], undefined, sample))
+    return { sample: flipped(sample), label: dataset[split].label(index) }
+  }
+  const { url, close } = await start({ program, token, modules })
+  const accuracy = async () => {
+    const right = await many(500, 16, async (i) => {
+      const { sample, label } = upsideDown("test", i)
+      const response = await fetch(new URL("/predict", url), sampleRequest(sample))
+      return ((await response.json()) as { class: number }).class === label
+    })
+    return `${((100 * right.filter(Boolean).length) / right.length).toFixed(1)} %`
+  }
+  const reached = [await accuracy()]
+  for (let i = 0; i < 2000; i++) {
+    const { sample, label } = upsideDown("train", i)
+    await fetch(new URL(`/learn?label=${label}`, url), sampleRequest(sample, token))
+    if (i === 499 || i === 1999) reached.push(await accuracy())
+  }
+  say(`upside down: accuracy ${reached[0]}, after 500 samples ${reached[1]}, after 2,000 ${reached[2]}`)
+  await close()
+}
+process.exit()
