@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 
 const own = {
   api: ["tools/publish/src/api-main.ts"],
+  "cold-start": ["examples/serverless/scripts/cold-start.ts"],
   bench: ["apps/bench/src/main.ts"],
   edge: ["examples/edge/scripts/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],

@@ -1,0 +1,34 @@
+/** `bun run cold-start`: from the start of the process to the first prediction of `conv`, and what the later ones take. */
+import { makeFunctions, start } from "./functions.ts"
+
+const rounds = 9
+const median = (times: ReadonlyArray<number>): number => times.toSorted((a, b) => a - b)[times.length >> 1] as number
+
+const functions = await makeFunctions()
+try {
+  const sample = new Float32Array(28 * 28).fill(0.5)
+  process.stdout.write(`medians of ${rounds} starts, conv on MNIST, T = 4, ms\n`)
+  process.stdout.write("| runtime | it listens | first prediction answered | later ones |\n| --- | --- | --- | --- |\n")
+  for (const [name, command] of Object.entries(functions.commands)) {
+    const listening: Array<number> = []
+    const answered: Array<number> = []
+    const later: Array<number> = []
+    for (let round = 0; round < rounds; round++) {
+      const began = performance.now()
+      const { url, stop } = await start(command)
+      listening.push(performance.now() - began)
+      await (await fetch(url, { method: "POST", body: sample })).text()
+      answered.push(performance.now() - began)
+      for (let i = 0; i < 20; i++) {
+        const asked = performance.now()
+        await (await fetch(url, { method: "POST", body: sample })).text()
+        later.push(performance.now() - asked)
+      }
+      await stop()
+    }
+    const columns = [listening, answered].map((times) => median(times).toFixed(0))
+    process.stdout.write(`| ${[name, ...columns, median(later).toFixed(1)].join(" | ")} |\n`)
+  }
+} finally {
+  await functions.remove()
+}
