@@ -17,14 +17,23 @@ export interface ImportRule {
   readonly instead: string
 }
 
+/** Globals that some runtimes lack. */
+const ofRuntimes = ["Buffer", "Bun", "Deno", "document", "navigator", "process", "require", "window"]
+
 export const rules: ReadonlyArray<ImportRule> = [
   {
     folder: "packages/core",
     workspace: [],
     external: ["effect", "fast-check"],
-    withoutGlobals: ["Buffer", "Bun", "Deno", "document", "navigator", "process", "require", "window"],
+    withoutGlobals: ofRuntimes,
     instead: "core runs everywhere and knows no backend: take what it needs as an argument or an Effect service",
   },
+  ...["packages/backends/kernels", "packages/backends/reference"].map((folder) => ({
+    folder,
+    workspace: ["@spikeroute/core", "@spikeroute/core/*"],
+    withoutGlobals: ofRuntimes,
+    instead: "it runs everywhere and knows core alone: take what it needs as an argument",
+  })),
   {
     folder: "packages/backends/*",
     workspace: [
@@ -120,7 +129,7 @@ const globalsOf = (source: string, names: ReadonlyArray<string>): ReadonlyArray<
 }
 
 /** Tests, and scripts of a package: what it ships does without them. */
-const isForDevelopment = (path: string) => /(^|\/)(test|scripts)\/|\.test\.tsx?$/.test(path)
+const isForDevelopment = (path: string) => /(^|\/)(test|scripts|fuzz)\/|\.test\.tsx?$/.test(path)
 const holds = (path: string, folder: string) => folder === "." || path === folder || path.startsWith(`${folder}/`)
 const ownerOf = (path: string, all: ReadonlyArray<Package>) =>
   all.reduce((best, each) => (holds(path, each.folder) && each.folder.length >= best.folder.length ? each : best))
@@ -148,7 +157,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
       const target = ownerOf(normalize(join(dirname(path), imported)), all)
       return target.folder === folder ? undefined : `reaches into ${target.folder}: import ${target.manifest.name}`
     }
-    if (/^(bun|node)(:|$)/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
+    if (/^(bun|cloudflare|node)(:|$)/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
     const name = packageName(imported)
     if (name === manifest.name) return undefined
     if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"

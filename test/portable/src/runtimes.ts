@@ -47,7 +47,7 @@ import { datasets } from "@spikeroute/datasets"
 import { attempt } from "./attempt.js"
 
 if (!("mnist" in datasets)) throw new Error("the data sets are not there")
-const layers = { wasm: wasm({ threads: 1 }), threads: wasm({ threads: 3 }), reference, native: native(), tfjs: cpu }
+const layers = { wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }), reference, native: native(), tfjs: cpu }
 console.log(JSON.stringify(await attempt(layers)))
 `
 
@@ -56,7 +56,7 @@ const page = `
 import { layer as wasm } from "@spikeroute/backend-wasm"
 import { attempt } from "./attempt.js"
 
-export const reports = () => attempt({ wasm: wasm({ threads: 1 }), threads: wasm({ threads: 3 }) })
+export const reports = () => attempt({ wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }) })
 `
 
 /** Edge functions are given a compiled module. */
