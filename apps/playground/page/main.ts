@@ -97,11 +97,11 @@ const rowsInWords = (): string =>
 /** What is done with each of the worker's answers. */
 const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { readonly type: T }>) => void } = {
   backends: ({ backends }) => {
-    const choices = backends.map(({ name, label, missing }, i) => {
+    const choices = backends.map(({ name, label, available, note }, i) => {
       const input = make("input", { type: "radio", name: "backend", value: name })
       input.checked = i === 0
-      input.disabled = missing !== undefined
-      return make("label", { class: "choice" }, input, make("span", {}, make("b", {}, label), missing ?? ""))
+      input.disabled = !available
+      return make("label", { class: "choice" }, input, make("span", {}, make("b", {}, label), note))
     })
     element("backends").replaceChildren(...choices)
   },

@@ -75,7 +75,12 @@ export interface Activity {
 export type Answer =
   | {
       readonly type: "backends"
-      readonly backends: ReadonlyArray<{ readonly name: string; readonly label: string; readonly missing?: string }>
+      readonly backends: ReadonlyArray<{
+        readonly name: string
+        readonly label: string
+        readonly available: boolean
+        readonly note: string
+      }>
     }
   | {
       readonly type: "started"

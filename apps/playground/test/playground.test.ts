@@ -124,6 +124,25 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
+    "trains on WebGPU where the browser has it",
+    () =>
+      visit(async (page) => {
+        const choice = page.locator("label:has(input[value=webgpu])")
+        await choice.waitFor()
+        if (await page.isDisabled("input[value=webgpu]")) {
+          expect(await choice.textContent()).not.toBe("WebGPU")
+          return
+        }
+        await setSteps(page, 1)
+        await page.check("input[value=webgpu]")
+        await page.waitForSelector("#machine:has-text('WebGPU')")
+        await updates(page, 1)
+        expect(await number(page, "loss")).toBeCloseTo(2.2, 0)
+      }),
+    2 * patience,
+  )
+
+  test(
     "is worked by the keyboard alone",
     () =>
       visit(async (page) => {
