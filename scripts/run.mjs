@@ -9,6 +9,7 @@ const own = {
   "cold-start": ["examples/serverless/scripts/cold-start.ts"],
   bench: ["apps/bench/src/main.ts"],
   edge: ["examples/edge/scripts/main.ts"],
+  playground: ["apps/playground/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],

@@ -111,7 +111,9 @@ const startDawn = async (): Promise<GPU> => {
   })
   for (const [name, value] of Object.entries(globals))
     if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
-  return create([])
+  // Vulkan's own zeroing of workgroup memory is unrolled by SwiftShader, a store for each word: pipelines take seconds to make with
+  // it. Dawn's is a loop.
+  return create(["disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension"])
 }
 
 /**

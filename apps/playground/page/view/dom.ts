@@ -1,0 +1,42 @@
+/** The page's elements, and how numbers are written. */
+
+/** The element of an id that is in index.html. */
+export const element = <E extends Element = HTMLElement>(id: string): E => {
+  const found = document.getElementById(id)
+  if (found === null) throw new Error(`index.html has no element ${id}`)
+  return found as unknown as E
+}
+
+/** Makes an element. Children that are text are text, never markup. */
+export const make = <N extends keyof HTMLElementTagNameMap>(
+  name: N,
+  attributes: Readonly<Record<string, string>> = {},
+  ...children: ReadonlyArray<Node | string>
+): HTMLElementTagNameMap[N] => {
+  const made = document.createElement(name)
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
+  made.append(...children)
+  return made
+}
+
+/** Says something to people who listen to the page. */
+export const announce = (text: string): void => {
+  element("said").textContent = text
+}
+
+/** The value of a colour of the style sheet, for canvases. */
+export const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)
+
+/** 2061584 → "2.06 MB" */
+export const bytes = (count: number): string =>
+  count < 1e5 ? `${(count / 1e3).toPrecision(3)} kB` : `${(count / 1e6).toPrecision(3)} MB`
+
+export const milliseconds = (time: number): string => `${time < 100 ? time.toPrecision(2) : Math.round(time)} ms`
+
+/** 0.9523 → "95 %" */
+export const percent = (share: number): string => `${Math.round(100 * share)} %`
+
+export const whole = (count: number): string => count.toLocaleString("en")
+
+export const median = (values: ReadonlyArray<number>): number | undefined =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]

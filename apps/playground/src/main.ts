@@ -1,0 +1,54 @@
+/** `bun run playground`: serves the page, or with `--build DIR` makes a folder of it. */
+import { mkdirSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { isolation, serve } from "@spikeroute/web-tools"
+import { makeSite } from "./site.ts"
+
+const help = `bun run playground                serves the page at http://localhost:5173
+bun run playground --port 8080    at another port; 0 takes one that is free
+bun run playground --build DIR    makes a static folder of it`
+
+/** Ends with one line for the person; 2 says that what was asked is to be changed. */
+const refuse = (reason: string): never => {
+  console.error(`error: ${reason}`)
+  process.exit(2)
+}
+
+const read = () => {
+  try {
+    return parseArgs({
+      args: process.argv.slice(2),
+      options: { build: { type: "string" }, port: { type: "string", default: "5173" }, help: { type: "boolean" } },
+    }).values
+  } catch (error) {
+    return refuse(`${(error as Error).message.split("\n")[0]?.split(". ")[0]}; see --help`)
+  }
+}
+
+const { build, port, help: asked } = read()
+
+const buildTo = async (folder: string): Promise<void> => {
+  const isFile = statSync(folder, { throwIfNoEntry: false })?.isFile() === true
+  if (isFile) refuse(`${folder} is a file; name a folder to build to`)
+  const files = await makeSite({ minify: true })
+  mkdirSync(folder, { recursive: true })
+  for (const [name, file] of files) await Bun.write(join(folder, name), file)
+  console.log(`${files.size} files in ${folder}. Threads need these headers from the server:`)
+  for (const name of ["Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy"] as const)
+    console.log(`  ${name}: ${isolation[name]}`)
+}
+
+const serveAt = async (wanted: number): Promise<void> => {
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) refuse(`--port ${port}: it must be 0 … 65535`)
+  const files = await makeSite({ minify: true })
+  try {
+    console.log(`The playground is at ${serve(files, wanted).address} (Ctrl-C ends it)`)
+  } catch {
+    refuse(`port ${wanted} is taken: give another, --port 0 takes one that is free`)
+  }
+}
+
+if (asked) console.log(help)
+else if (build !== undefined) await buildTo(build)
+else await serveAt(Number(port))

@@ -1,0 +1,122 @@
+/**
+ * Sums over the rows of a matrix, a sum for each column, in two passes of fixed order: first over chunks of the rows, chunk k
+ * being the rows k, k + chunks, k + 2·chunks, …, then over the chunks.
+ */
+import { forEach, forEachWorkgroup, type Operands, type Stage, summingThreads } from "./shader.ts"
+
+export interface Columns {
+  readonly rows: number
+  readonly columns: number
+}
+
+/** Chunks that the rows are cut into. */
+const chunksOf = ({ rows, columns }: Columns): number =>
+  Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor(65536 / columns), 1024))
+
+/** WGSL that goes through the rows of chunk `chunk`: `i` is the element in column `c`. */
+const eachRow = ({ rows, columns }: Columns, body: string): string => `
+  for (var row = chunk; row < ${rows}u; row += ${chunksOf({ rows, columns })}u) { let i = row * ${columns}u + c; ${body} }`
+
+const header = (columns: number) => `
+  let c = i % ${columns}u;
+  let chunk = i / ${columns}u;`
+
+/**
+ * Column sums. `each` adds to the variables `names` for element `i` of column `c`; `finish` runs once for each column `c` with
+ * the sums under the same names. The first `kept` numbers of scratch memory are left to `finish`.
+ */
+export const columnSums = (
+  operands: Operands,
+  matrix: Columns,
+  {
+    names,
+    each,
+    finish,
+    declarations = "",
+  }: {
+    readonly names: ReadonlyArray<string>
+    readonly each: string
+    readonly finish: string
+    readonly declarations?: string
+  },
+  kept = 0,
+): ReadonlyArray<Stage> => {
+  const { columns } = matrix
+  const chunks = chunksOf(matrix)
+  const partials = chunks * columns
+  const scratch = kept + partials * names.length
+  const first = forEach(
+    operands,
+    partials,
+    `${header(columns)}
+  ${names.map((name) => `var ${name} = 0f;`).join(" ")}${eachRow(matrix, each)}
+  ${names.map((name, n) => `scratch[${kept + n * partials}u + i] = ${name};`).join(" ")}`,
+    declarations,
+    scratch,
+  )
+  const second = forEachWorkgroup(
+    operands,
+    columns,
+    `  let c = group;
+  ${names.map((name) => `var own_${name} = 0f;`).join(" ")}
+  for (var chunk = local; chunk < ${chunks}u; chunk += ${summingThreads}u) {
+    ${names.map((name, n) => `own_${name} += scratch[${kept + n * partials}u + chunk * ${columns}u + c];`).join(" ")}
+  }
+  ${names.map((name) => `let ${name} = total(local, own_${name});`).join(" ")}
+  if (local == 0u) {
+${finish}
+  }`,
+    declarations,
+    scratch,
+  )
+  return [first, second]
+}
+
+/**
+ * Means and sums of squared deviations of the columns (Chan, Golub & LeVeque, 1979): each chunk's own first, then put together.
+ * `value` is element `i` of column `c`; `finish` runs once for each column `c` with `average` and `squares`. The first
+ * `kept` numbers of scratch memory are left to `finish`.
+ */
+export const columnMoments = (
+  operands: Operands,
+  matrix: Columns,
+  { value, finish }: { readonly value: string; readonly finish: string },
+  kept = 0,
+): ReadonlyArray<Stage> => {
+  const { rows, columns } = matrix
+  const chunks = chunksOf(matrix)
+  const partials = chunks * columns
+  const scratch = kept + 2 * partials
+  const size = `f32((${rows - 1}u - chunk) / ${chunks}u + 1u)`
+  const first = forEach(
+    operands,
+    partials,
+    `${header(columns)}
+  var sum = 0f;${eachRow(matrix, `sum += ${value};`)}
+  let average = sum / ${size};
+  var squares = 0f;${eachRow(matrix, `let difference = ${value} - average; squares += difference * difference;`)}
+  scratch[${kept}u + i] = average;
+  scratch[${kept + partials}u + i] = squares;`,
+    "",
+    scratch,
+  )
+  const eachChunk = (body: string) =>
+    `for (var chunk = local; chunk < ${chunks}u; chunk += ${summingThreads}u) { let size = ${size}; let place = ${kept}u + chunk * ${columns}u + c; ${body} }`
+  const second = forEachWorkgroup(
+    operands,
+    columns,
+    `  let c = group;
+  var sum = 0f;
+  ${eachChunk("sum += size * scratch[place];")}
+  let average = total(local, sum) / ${rows}f;
+  var squared = 0f;
+  ${eachChunk(`let difference = scratch[place] - average; squared += scratch[${partials}u + place] + size * difference * difference;`)}
+  let squares = total(local, squared);
+  if (local == 0u) {
+${finish}
+  }`,
+    "",
+    scratch,
+  )
+  return [first, second]
+}

@@ -1,0 +1,115 @@
+/// <reference types="@webgpu/types" />
+/** A GPU device: its pipelines, made once for each shader, its memory by count, and what has gone wrong with it. */
+import type { AdapterInfo } from "./gpu.ts"
+
+/** Something that failed on the GPU, in words. */
+export class GpuFailure extends Error {}
+
+export interface Device {
+  readonly gpu: GPUDevice
+  readonly info: AdapterInfo
+  /** What every pipeline can be bound to: the arena, an instruction's places in it, scratch memory. */
+  readonly layout: GPUBindGroupLayout
+  /** The pipeline of a shader. Rejects with a {@link GpuFailure} where it is not valid. */
+  readonly pipeline: (source: string) => Promise<GPUComputePipeline>
+  /** Memory, zeros at first. Rejects with a {@link GpuFailure} where there is not enough. */
+  readonly allocate: (bytes: number, usage: GPUBufferUsageFlags) => Promise<GPUBuffer>
+  readonly free: (buffer: GPUBuffer) => void
+  /** Bytes that are allocated now. */
+  readonly allocatedBytes: () => number
+  /** Throws a {@link GpuFailure} if the device was lost, or if something failed since it was last asked. */
+  readonly check: () => void
+  readonly close: () => void
+}
+
+/** What a device is asked for beyond the least that every GPU has: all that the adapter gives. */
+const wanted = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+] as const satisfies ReadonlyArray<keyof GPUSupportedLimits>
+
+/** Opens a device of an adapter with the adapter's own limits. */
+export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promise<Device> => {
+  const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]))
+  return makeDevice(await adapter.requestDevice({ requiredLimits }), info)
+}
+
+/** A {@link Device} around WebGPU's own. */
+export const makeDevice = (gpu: GPUDevice, info: AdapterInfo): Device => {
+  const pipelines = new Map<string, Promise<GPUComputePipeline>>()
+  const sizes = new Map<GPUBuffer, number>()
+  let failure: string | undefined
+  let lost: string | undefined
+  gpu.lost.then(({ reason, message }) => {
+    lost = `the GPU was lost${message ? ` (${message.split("\n")[0]})` : ` (${reason})`}; what was saved goes on on another device or backend`
+  })
+  gpu.addEventListener("uncapturederror", (event) => {
+    failure ??= event.error.message
+  })
+
+  const layout = gpu.createBindGroupLayout({
+    entries: [
+      { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "storage" } },
+      { binding: 1, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } },
+      { binding: 2, visibility: GPUShaderStage.COMPUTE, buffer: { type: "storage" } },
+    ],
+  })
+  const pipelineLayout = gpu.createPipelineLayout({ bindGroupLayouts: [layout] })
+
+  const compile = async (source: string): Promise<GPUComputePipeline> => {
+    gpu.pushErrorScope("validation")
+    const module = gpu.createShaderModule({ code: source })
+    const invalid = gpu.popErrorScope()
+    const made = gpu.createComputePipelineAsync({ layout: pipelineLayout, compute: { module, entryPoint: "main" } })
+    // Awaited after the scope, which has the better reason.
+    made.catch(() => {})
+    const error = await invalid
+    if (error) throw new GpuFailure(error.message)
+    try {
+      return await made
+    } catch (cause) {
+      throw new GpuFailure(lost ?? (cause instanceof Error ? cause.message : String(cause)))
+    }
+  }
+
+  return {
+    gpu,
+    info,
+    layout,
+    pipeline: (source) => {
+      const known = pipelines.get(source)
+      if (known) return known
+      const made = compile(source)
+      pipelines.set(source, made)
+      made.catch(() => pipelines.delete(source))
+      return made
+    },
+    allocate: async (bytes, usage) => {
+      gpu.pushErrorScope("out-of-memory")
+      gpu.pushErrorScope("validation")
+      const buffer = gpu.createBuffer({ size: bytes, usage })
+      const errors = await Promise.all([gpu.popErrorScope(), gpu.popErrorScope()])
+      const error = errors.find((each) => each !== null)
+      if (error) {
+        buffer.destroy()
+        throw new GpuFailure(`the GPU has no ${bytes.toLocaleString("en")} bytes of memory: ${error.message}`)
+      }
+      sizes.set(buffer, bytes)
+      return buffer
+    },
+    free: (buffer) => {
+      sizes.delete(buffer)
+      buffer.destroy()
+    },
+    allocatedBytes: () => [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+    check: () => {
+      if (lost !== undefined) throw new GpuFailure(lost)
+      const found = failure
+      failure = undefined
+      if (found !== undefined) throw new GpuFailure(found)
+    },
+    close: () => gpu.destroy(),
+  }
+}

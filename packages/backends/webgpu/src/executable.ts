@@ -1,0 +1,212 @@
+/**
+ * A program on a GPU: all of its memory is one buffer, and a run is one submission.
+ *
+ * Nothing waits but `read`. The metrics and the outputs are copied out at the end of each run, so that both come with one wait.
+ */
+import { BackendError, type Executable, Program, Shape, UnsupportedKernelError } from "@spikeroute/core"
+import { Effect, type Scope, Semaphore } from "effect"
+import { type Commands, makeCommands } from "./commands.ts"
+import type { Device } from "./device.ts"
+import { wgslKernels } from "./kernels/index.ts"
+import { fail, memoryOf, name } from "./memory.ts"
+
+/** What a program has made the GPU do so far. */
+export interface GpuWork {
+  readonly dispatches: number
+  readonly submissions: number
+  readonly readbacks: number
+}
+
+export interface GpuExecutable extends Executable {
+  readonly work: () => GpuWork
+}
+
+/** Workgroups that keep an adapter busy: a software one has a few cores. */
+const parallelismOf = ({ info }: Device): number => (info.software ? 8 : 512)
+
+interface Buffers {
+  readonly arena: GPUBuffer
+  readonly places: GPUBuffer
+  readonly scratch: GPUBuffer
+  readonly frames: GPUBuffer | undefined
+  readonly results: GPUBuffer
+}
+
+const toBackendError = (error: unknown): BackendError =>
+  error instanceof BackendError ? error : fail(error instanceof Error ? error.message : String(error))
+
+const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> => Effect.try({ try: body, catch: toBackendError })
+const wait = <A>(body: () => Promise<A>): Effect.Effect<A, BackendError> =>
+  Effect.tryPromise({ try: body, catch: toBackendError }).pipe(Effect.uninterruptible)
+
+/** Refuses an arena that the adapter cannot bind. */
+const checkSize = ({ gpu }: Device, { arenaBytes }: Program.Program): void => {
+  for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"] as const)
+    if (arenaBytes > gpu.limits[limit])
+      throw fail(
+        `the program needs ${arenaBytes.toLocaleString("en")} bytes, and this GPU gives ${gpu.limits[limit].toLocaleString("en")} at once (${limit}): use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
+      )
+}
+
+/** Prepares a program; its memory belongs to the scope. */
+export const prepare = (
+  device: Device,
+  program: Program.Program,
+): Effect.Effect<GpuExecutable, UnsupportedKernelError | BackendError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
+    const missing = [...new Set(used)].filter((kernel) => !wgslKernels.has(kernel))
+    if (missing.length > 0) return yield* new UnsupportedKernelError({ backend: name, kernels: missing })
+    yield* attempt(() => {
+      device.check()
+      checkSize(device, program)
+    })
+    const commands = yield* wait(() => makeCommands(device, program, parallelismOf(device)))
+    const allocate = (bytes: number, usage: GPUBufferUsageFlags) =>
+      Effect.acquireRelease(
+        wait(() => device.allocate(Math.max(16, bytes), usage)),
+        (buffer) => Effect.sync(() => device.free(buffer)),
+      )
+    const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage
+    const { results } = resultsOf(program)
+    const input = program.buffers.find(({ name }) => name === Program.bufferNames.input)
+    const inputBytes = input ? 4 * Shape.size(input.shape) : 0
+    const buffers: Buffers = {
+      arena: yield* allocate(program.arenaBytes, STORAGE | COPY_SRC | COPY_DST),
+      places: yield* allocate(commands.places.byteLength, UNIFORM | COPY_DST),
+      scratch: yield* allocate(4 * commands.scratch, STORAGE),
+      frames:
+        program.encoding === "frames"
+          ? yield* allocate(program.timeSteps * inputBytes, COPY_SRC | COPY_DST)
+          : undefined,
+      results: yield* allocate(results.bytes, MAP_READ | COPY_DST),
+    }
+    return yield* attempt(() => make(device, program, commands, buffers))
+  })
+
+/** The range of the arena that holds the metrics and outputs. */
+const resultsOf = (program: Program.Program) => {
+  const wanted: ReadonlyArray<string> = [Program.bufferNames.metrics, Program.bufferNames.outputs]
+  const found = program.buffers.filter(({ name }) => wanted.includes(name))
+  const from = Math.min(...found.map(({ offset }) => offset))
+  const to = Math.max(...found.map((buffer) => buffer.offset + Program.bufferBytes(buffer)))
+  return { results: found.length === 0 ? { from: 0, bytes: 0 } : { from, bytes: to - from } }
+}
+
+const make = (device: Device, program: Program.Program, commands: Commands, buffers: Buffers): GpuExecutable => {
+  const { gpu } = device
+  const { arena } = buffers
+  const memory = memoryOf(program)
+  gpu.queue.writeBuffer(buffers.places, 0, commands.places)
+  const group = gpu.createBindGroup({
+    layout: device.layout,
+    entries: [
+      { binding: 0, resource: { buffer: arena } },
+      {
+        binding: 1,
+        resource: { buffer: buffers.places, size: Math.min(commands.recordBytes, commands.places.byteLength) },
+      },
+      { binding: 2, resource: { buffer: buffers.scratch } },
+    ],
+  })
+  const work = { dispatches: 0, submissions: 0, readbacks: 0 }
+  const { results } = resultsOf(program)
+  /** What the results buffer holds: nothing of worth, a copy on the GPU, or that copy read. */
+  let held: "stale" | "copied" | ArrayBuffer = "stale"
+  const reading = Semaphore.makeUnsafe(1)
+
+  const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
+    device.check()
+    const encoder = gpu.createCommandEncoder()
+    let pass: GPUComputePassEncoder | undefined
+    if (frames) {
+      const { bytes } = memory.find(Program.bufferNames.input, 0)
+      const expected = (program.timeSteps * bytes) / 4
+      if (frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
+      if (buffers.frames === undefined) throw fail("the program's input is static: it takes no frames")
+      gpu.queue.writeBuffer(buffers.frames, 0, frames as Float32Array<ArrayBuffer>)
+    }
+    for (const { segment, t } of calls) {
+      if (buffers.frames && frames && Program.forwardSegments.has(segment)) {
+        pass?.end()
+        pass = undefined
+        const { offset, bytes } = memory.find(Program.bufferNames.input, t)
+        encoder.copyBufferToBuffer(buffers.frames, t * bytes, arena, offset, bytes)
+      }
+      for (const { pipeline, workgroups, records } of commands.segments[segment]) {
+        pass ??= encoder.beginComputePass()
+        pass.setPipeline(pipeline)
+        pass.setBindGroup(0, group, [records[t] as number])
+        pass.dispatchWorkgroups(...workgroups)
+        work.dispatches++
+      }
+    }
+    pass?.end()
+    if (results.bytes > 0) encoder.copyBufferToBuffer(arena, results.from, buffers.results, 0, results.bytes)
+    gpu.queue.submit([encoder.finish()])
+    work.submissions++
+    held = "copied"
+  }
+
+  /** A mapped buffer's bytes, copied. */
+  const fetch = async (buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> => {
+    try {
+      await buffer.mapAsync(GPUMapMode.READ, 0, bytes)
+    } catch (error) {
+      device.check()
+      throw error
+    }
+    const copy = buffer.getMappedRange(0, bytes).slice(0)
+    buffer.unmap()
+    work.readbacks++
+    device.check()
+    return copy
+  }
+
+  const readResults = async (): Promise<ArrayBuffer> => {
+    if (held instanceof ArrayBuffer) return held
+    const copy = await fetch(buffers.results, results.bytes)
+    held = copy
+    return copy
+  }
+
+  const readArena = async (offset: number, bytes: number): Promise<ArrayBuffer> => {
+    if (bytes === 0) return new ArrayBuffer(0)
+    const staging = await device.allocate(bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
+    try {
+      const encoder = gpu.createCommandEncoder()
+      encoder.copyBufferToBuffer(arena, offset, staging, 0, bytes)
+      gpu.queue.submit([encoder.finish()])
+      work.submissions++
+      return await fetch(staging, bytes)
+    } finally {
+      device.free(staging)
+    }
+  }
+
+  const read = async (bufferName: string, t: number): Promise<Float32Array> => {
+    const { buffer, offset, bytes } = memory.find(bufferName, t)
+    device.check()
+    const inResults = held !== "stale" && offset >= results.from && offset + bytes <= results.from + results.bytes
+    const words = inResults
+      ? new Uint32Array(await readResults(), offset - results.from, bytes / 4)
+      : new Uint32Array(await readArena(offset, bytes))
+    return memory.unpack(buffer, words)
+  }
+
+  return {
+    program,
+    allocatedBytes: () =>
+      Object.values(buffers).reduce((sum, buffer) => sum + ((buffer as GPUBuffer | undefined)?.size ?? 0), 0),
+    work: () => ({ ...work }),
+    write: (bufferName, values) =>
+      attempt(() => {
+        const words = memory.pack(bufferName, values)
+        device.check()
+        held = "stale"
+        gpu.queue.writeBuffer(arena, memory.find(bufferName, 0).offset, words)
+      }).pipe(reading.withPermits(1)),
+    read: (bufferName, t = 0) => wait(() => read(bufferName, t)).pipe(reading.withPermits(1)),
+    run: (calls, frames) => attempt(() => run(calls, frames)).pipe(reading.withPermits(1)),
+  }
+}

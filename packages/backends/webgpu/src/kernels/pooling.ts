@@ -1,0 +1,180 @@
+/** Pools. Backward every input element looks at the windows that hold it, so that no two threads add to one place. */
+
+import { Spikes } from "@spikeroute/core"
+import { forEach, forEachSpike, type Operands, type WgslKernel } from "../shader.ts"
+
+interface Window {
+  readonly kernelSize: number
+  readonly stride: number
+  readonly padding: number
+}
+
+type Extents = readonly [batch: number, height: number, width: number, channels: number]
+
+const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
+
+/** Sets `c`, `px`, `py` and `n` of element `i` of an image. */
+const decode = ([, height, width, channels]: Extents): string => `
+  let c = i % ${channels}u;
+  let pixel = i / ${channels}u;
+  let px = pixel % ${width}u;
+  let py = pixel / ${width}u % ${height}u;
+  let n = pixel / ${width * height}u;`
+
+/** Index of element (n, y, x, c) of an image. */
+const index = ([, height, width, channels]: Extents, y: string, x: string): string =>
+  `((n * ${height}u + ${y}) * ${width}u + ${x}) * ${channels}u + c`
+
+/** `window_from(o)` and `window_to(o, length)`: the input positions that output position o looks at, clipped to the image. */
+const windows = ({ kernelSize, stride, padding }: Window): string => `
+fn window_from(o: u32) -> u32 { return max(o * ${stride}u, ${padding}u) - ${padding}u; }
+fn window_to(o: u32, length: u32) -> u32 { return min(length, max(o * ${stride}u + ${kernelSize}u, ${padding}u) - ${padding}u); }
+fn first_window(p: u32) -> u32 { return (max(p + ${padding}u + 1u, ${kernelSize}u) - ${kernelSize}u + ${stride - 1}u) / ${stride}u; }
+fn last_window(p: u32, outputs: u32) -> u32 { return min(outputs, (p + ${padding}u) / ${stride}u + 1u); }`
+
+/** PyTorch's adaptive windows. */
+const adaptive = `
+fn window_from(o: u32, length: u32, outputs: u32) -> u32 { return o * length / outputs; }
+fn window_to(o: u32, length: u32, outputs: u32) -> u32 { return ((o + 1u) * length + outputs - 1u) / outputs; }`
+
+/** Runs `body` for every input pixel (y, x) of the window of output pixel (oy, ox). */
+const eachInWindow = ([, height, width]: Extents, oy: string, ox: string, body: string): string => `
+  for (var y = window_from(${oy}); y < window_to(${oy}, ${height}u); y++) {
+    for (var x = window_from(${ox}); x < window_to(${ox}, ${width}u); x++) { ${body} }
+  }`
+
+/** Runs `body` for every output pixel (oy, ox) whose window holds input pixel (py, px). */
+const eachWindow = ([, height, width]: Extents, body: string): string => `
+  for (var oy = first_window(py); oy < last_window(py, ${height}u); oy++) {
+    for (var ox = first_window(px); ox < last_window(px, ${width}u); ox++) { ${body} }
+  }`
+
+export const pooling = {
+  "averagePool.forward": (operands, window: Window) => {
+    const x = extents(operands, "x")
+    return [
+      forEach(
+        operands,
+        operands.size("y"),
+        `${decode(extents(operands, "y"))}
+  var sum = 0f;${eachInWindow(x, "py", "px", `sum += load_x(${index(x, "y", "x")});`)}
+  store_y(i, sum * ${1 / window.kernelSize ** 2}f);`,
+        windows(window),
+      ),
+    ]
+  },
+  "averagePool.backward": (operands, window: Window) => {
+    const y = extents(operands, "outputGradient")
+    return [
+      forEach(
+        operands,
+        operands.size("inputGradient"),
+        `${decode(extents(operands, "inputGradient"))}
+  var sum = 0f;${eachWindow(y, `sum += load_outputGradient(${index(y, "oy", "ox")});`)}
+  add_inputGradient(i, sum * ${1 / window.kernelSize ** 2}f);`,
+        windows(window),
+      ),
+    ]
+  },
+  "adaptiveAveragePool.forward": (operands) => {
+    const x = extents(operands, "x")
+    const y = extents(operands, "y")
+    const [, height, width] = x
+    const [, rows, columns] = y
+    return [
+      forEach(
+        operands,
+        operands.size("y"),
+        `${decode(y)}
+  let top = window_from(py, ${height}u, ${rows}u);
+  let bottom = window_to(py, ${height}u, ${rows}u);
+  let left = window_from(px, ${width}u, ${columns}u);
+  let right = window_to(px, ${width}u, ${columns}u);
+  let area = f32((bottom - top) * (right - left));
+  var sum = 0f;
+  for (var y = top; y < bottom; y++) { for (var x = left; x < right; x++) { sum += load_x(${index(x, "y", "x")}) / area; } }
+  store_y(i, sum);`,
+        adaptive,
+      ),
+    ]
+  },
+  "adaptiveAveragePool.backward": (operands) => {
+    const x = extents(operands, "inputGradient")
+    const y = extents(operands, "outputGradient")
+    const [, height, width] = x
+    const [, rows, columns] = y
+    return [
+      forEach(
+        operands,
+        operands.size("inputGradient"),
+        `${decode(x)}
+  var sum = 0f;
+  for (var oy = py * ${rows}u / ${height}u; oy * ${height}u < (py + 1u) * ${rows}u; oy++) {
+    for (var ox = px * ${columns}u / ${width}u; ox * ${width}u < (px + 1u) * ${columns}u; ox++) {
+      let tall = window_to(oy, ${height}u, ${rows}u) - window_from(oy, ${height}u, ${rows}u);
+      let wide = window_to(ox, ${width}u, ${columns}u) - window_from(ox, ${width}u, ${columns}u);
+      sum += load_outputGradient(${index(y, "oy", "ox")}) / f32(tall * wide);
+    }
+  }
+  add_inputGradient(i, sum);`,
+        adaptive,
+      ),
+    ]
+  },
+  "maxPool.forward": (operands, window: Window) => {
+    const x = extents(operands, "x")
+    const y = extents(operands, "y")
+    if (operands.isSpikes("x") && operands.isSpikes("y")) {
+      // The largest of spikes is their "or": a word at a time.
+      const words = Spikes.wordsPerRow(x[3])
+      const inWords = ([batch, height, width]: Extents): Extents => [batch, height, width, words]
+      return [
+        forEach(
+          operands,
+          operands.words("y"),
+          `${decode(inWords(y))}
+  var word = 0u;${eachInWindow(x, "py", "px", `word |= word_x(${index(inWords(x), "y", "x")});`)}
+  set_word_y(i, word);`,
+          windows(window),
+        ),
+      ]
+    }
+    const best = `${decode(y)}
+  var best = load_x(${index(x, "window_from(py)", "window_from(px)")});${eachInWindow(
+    x,
+    "py",
+    "px",
+    `let value = load_x(${index(x, "y", "x")}); if (value > best) { best = value; }`,
+  )}`
+    return operands.isSpikes("y")
+      ? [forEachSpike(operands, "y", `${best} fires = best != 0f;`, windows(window))]
+      : [forEach(operands, operands.size("y"), `${best} store_y(i, best);`, windows(window))]
+  },
+  "maxPool.backward": (operands, window: Window) => {
+    const x = extents(operands, "x")
+    const y = extents(operands, "outputGradient")
+    return [
+      forEach(
+        operands,
+        operands.size("inputGradient"),
+        `${decode(x)}
+  let own = load_x(i);
+  var sum = 0f;${eachWindow(
+    y,
+    `var wins = true;
+      ${eachInWindow(
+        x,
+        "oy",
+        "ox",
+        `let value = load_x(${index(x, "y", "x")});
+      let earlier = y < py || (y == py && x < px);
+      if (value > own || (earlier && value == own)) { wins = false; }`,
+      )}
+      if (wins) { sum += load_outputGradient(${index(y, "oy", "ox")}); }`,
+  )}
+  add_inputGradient(i, sum);`,
+        windows(window),
+      ),
+    ]
+  },
+} satisfies Record<string, WgslKernel>

@@ -1,0 +1,137 @@
+/** The loss, firing rates and the optimisers. */
+import type { Loss } from "@spikeroute/core"
+import { columnSums } from "../columns.ts"
+import { float, forEach, forEachWorkgroup, type Operands, summingThreads, type WgslKernel } from "../shader.ts"
+
+interface LossAttributes extends Loss {
+  readonly terms: number
+}
+
+/** `largest_of(n)` and `total_of(n, largest)`: of row n of the logits, the largest and Σ exp(logit − largest). */
+const softmax = (classes: number): string => `
+fn largest_of(n: u32) -> f32 {
+  var largest = load_logits(n * ${classes}u);
+  for (var c = 1u; c < ${classes}u; c++) { largest = max(largest, load_logits(n * ${classes}u + c)); }
+  return largest;
+}
+fn total_of(n: u32, largest: f32) -> f32 {
+  var total = 0f;
+  for (var c = 0u; c < ${classes}u; c++) { total += exp(load_logits(n * ${classes}u + c) - largest); }
+  return total;
+}`
+
+/** The difference that is squared, of element `i` in column `c`. */
+const difference = ({ target }: Loss): string =>
+  target === "ones" ? "load_logits(i) - 1f" : "load_logits(i) - select(0f, 1f, c == label)"
+
+const extentsOf = (operands: Operands) => {
+  const batch = operands.size("labels")
+  return { batch, classes: operands.size("logits") / batch }
+}
+
+export const training = {
+  "loss.forward": (operands, attributes: LossAttributes) => {
+    const { batch, classes } = extentsOf(operands)
+    const { mix, terms } = attributes
+    return [
+      forEachWorkgroup(
+        operands,
+        1,
+        `  var loss = 0f;
+  for (var n = local; n < ${batch}u; n += ${summingThreads}u) {
+    let label = u32(load_labels(n));
+    let largest = largest_of(n);
+    loss += ${float(1 - mix)} * (log(total_of(n, largest)) + (largest - load_logits(n * ${classes}u + label)));
+    var squares = 0f;
+    for (var c = 0u; c < ${classes}u; c++) {
+      let i = n * ${classes}u + c;
+      let difference = ${difference(attributes)};
+      squares += difference * difference;
+      store_outputs(i, load_outputs(i) + load_logits(i));
+    }
+    loss += ${float(mix / classes)} * squares;
+  }
+  let sum = total(local, loss);
+  if (local == 0u) { store_metrics(0u, load_metrics(0u) + sum / ${batch}f / ${terms}f); }`,
+        softmax(classes),
+      ),
+    ]
+  },
+  "loss.backward": (operands, attributes: LossAttributes) => {
+    const { batch, classes } = extentsOf(operands)
+    const { mix, terms } = attributes
+    return [
+      forEach(
+        operands,
+        batch,
+        `  let n = i;
+  let label = u32(load_labels(n));
+  let largest = largest_of(n);
+  let total = total_of(n, largest);
+  for (var c = 0u; c < ${classes}u; c++) {
+    let i = n * ${classes}u + c;
+    let difference = ${difference(attributes)};
+    let entropy = ${float(1 - mix)} * (exp(load_logits(i) - largest) / total - select(0f, 1f, c == label));
+    add_logitsGradient(i, ${float(1 / (batch * terms))} * (entropy + ${float((2 * mix) / classes)} * difference));
+  }`,
+        softmax(classes),
+      ),
+    ]
+  },
+  "spikes.rate": (operands, { index, terms }: { readonly index: number; readonly terms: number }) => {
+    // Whole numbers, exact in float32 up to 2²⁴ of them in each of the sums; padding bits are 0.
+    const spikes = operands.isSpikes("spikes")
+    const rows = spikes ? operands.words("spikes") : operands.size("spikes")
+    return columnSums(
+      operands,
+      { rows, columns: 1 },
+      {
+        names: ["sum"],
+        each: spikes ? "sum += f32(countOneBits(word_spikes(i)));" : "sum += load_spikes(i);",
+        finish: `    store_metrics(${index}u, load_metrics(${index}u) + sum / ${operands.size("spikes")}f / ${terms}f);`,
+      },
+    )
+  },
+  "optimizer.sgd": (
+    operands,
+    { momentum, weightDecay }: { readonly momentum: number; readonly weightDecay: number },
+  ) => [
+    forEach(
+      operands,
+      operands.size("parameter"),
+      `  let w = load_parameter(i);
+  let velocity = ${float(momentum)} * load_velocity(i) + load_gradient(i) + ${float(weightDecay)} * w;
+  store_velocity(i, velocity);
+  store_parameter(i, w - load_hyperparameters(0u) * velocity);`,
+    ),
+  ],
+  "optimizer.adam": (
+    operands,
+    {
+      beta1,
+      beta2,
+      epsilon,
+      weightDecay,
+      decoupled,
+    }: {
+      readonly beta1: number
+      readonly beta2: number
+      readonly epsilon: number
+      readonly weightDecay: number
+      readonly decoupled: boolean
+    },
+  ) => [
+    forEach(
+      operands,
+      operands.size("parameter"),
+      `  let rate = load_hyperparameters(0u);
+  let w = load_parameter(i)${decoupled ? ` * (1f - rate * ${float(weightDecay)})` : ""};
+  let g = load_gradient(i)${decoupled ? "" : ` + ${float(weightDecay)} * w`};
+  let m = ${float(beta1)} * load_firstMoment(i) + ${float(1 - beta1)} * g;
+  let v = ${float(beta2)} * load_secondMoment(i) + ${float(1 - beta2)} * g * g;
+  store_firstMoment(i, m);
+  store_secondMoment(i, v);
+  store_parameter(i, w - rate * (m / load_hyperparameters(1u)) / (sqrt(v / load_hyperparameters(2u)) + ${float(epsilon)}));`,
+    ),
+  ],
+} satisfies Record<string, WgslKernel>

@@ -1,0 +1,52 @@
+/** Where a program's buffers lie in the arena, and what values are in words. */
+import { BackendError, Program, Shape, Spikes } from "@spikeroute/core"
+
+/** This backend's name. */
+export const name = "webgpu"
+
+export const fail = (reason: string) => new BackendError({ backend: name, reason })
+
+export interface Memory {
+  /** The first byte of a buffer's slot at a time step, and its bytes. */
+  readonly find: (
+    buffer: string,
+    t: number,
+  ) => { readonly buffer: Program.Buffer; readonly offset: number; readonly bytes: number }
+  /** Values of a buffer as they lie in memory. */
+  readonly pack: (buffer: string, values: Float32Array | Uint32Array) => Uint32Array<ArrayBuffer>
+  /** Words of a buffer as numbers, in memory of their own. */
+  readonly unpack: (buffer: Program.Buffer, words: Uint32Array<ArrayBuffer>) => Float32Array
+}
+
+export const memoryOf = (program: Program.Program): Memory => {
+  const byName = new Map(program.buffers.map((buffer) => [buffer.name, buffer]))
+  const find: Memory["find"] = (bufferName, t) => {
+    const buffer = byName.get(bufferName)
+    if (buffer === undefined) throw fail(`the program has no buffer ${bufferName}`)
+    return {
+      buffer,
+      offset: buffer.offset + Program.slotOf(buffer, {}, t) * buffer.stride,
+      bytes: Spikes.byteLength(buffer.shape, buffer.elements),
+    }
+  }
+  return {
+    find,
+    pack: (bufferName, values) => {
+      const { buffer, bytes } = find(bufferName, 0)
+      const expected = values instanceof Uint32Array ? bytes / 4 : Shape.size(buffer.shape)
+      if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
+      const words = new Uint32Array(bytes / 4)
+      if (values instanceof Uint32Array) words.set(values)
+      else if (buffer.elements === "spikes") Spikes.pack(values, buffer.shape.at(-1) ?? 1, words)
+      else new Float32Array(words.buffer).set(values)
+      return words
+    },
+    unpack: ({ shape, elements }, words) => {
+      if (elements !== "spikes")
+        return new Float32Array(words.buffer.slice(words.byteOffset, words.byteOffset + words.byteLength))
+      const values = new Float32Array(Shape.size(shape))
+      Spikes.unpack(words, shape.at(-1) ?? 1, values)
+      return values
+    },
+  }
+}
