@@ -8,7 +8,7 @@ import { makeShapes } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import { Miniflare } from "miniflare"
 import { bundle, type Host, start } from "./host.ts"
-import { many, memoryOf, runtimes, sampleRequest } from "./load.ts"
+import { isolateMemory, many, peakMemory, runtimes, sampleRequest } from "./load.ts"
 
 const [file] = process.argv.slice(2)
 if (file === undefined) {
@@ -80,7 +80,6 @@ say(`the first prediction's request alone: median ${quantile(starts.request, 0.5
 // --- predictions, one after the other and 16 at a time
 
 const host = await start({ program, token, modules })
-const [pid = 0] = runtimes()
 const alone: Array<number> = []
 for (let i = 0; i < 500; i++) alone.push(await timed(() => predict(host, i)))
 const later = alone.slice(100)
@@ -88,15 +87,17 @@ say(
   `a prediction, T = ${timeSteps}, over HTTP: median ${quantile(later, 0.5)} ms, 95 % within ${quantile(later, 0.95)} ms`,
 )
 
-const held = [memoryOf(pid).now]
+const held = [await isolateMemory(host)]
 const before = performance.now()
 for (let part = 0; part < 5; part++) {
   await many(2000, 16, (i) => predict(host, i))
-  held.push(memoryOf(pid).now)
+  held.push(await isolateMemory(host))
 }
 const seconds = (performance.now() - before) / 1000
 say(`10,000 requests, 16 at a time: no error, ${(10_000 / seconds).toFixed(0)} a second`)
-say(`workerd holds, before and after each 2,000: ${held.map(megabytes).join(", ")}`)
+say(
+  `the isolate's heap and buffers, before and after each 2,000: ${held.map(({ heap, buffers }) => `${(heap / 1e6).toFixed(2)} + ${(buffers / 1e6).toFixed(2)} MB`).join(", ")}`,
+)
 await host.close()
 
 // --- learning
@@ -116,7 +117,7 @@ for (const steps of [8, 32, 128]) {
       }),
     )
   }
-  const { peak } = memoryOf(process)
+  const peak = peakMemory(process)
   say(
     `learning, T = ${steps}: median ${quantile(times.slice(5), 0.5)} ms a sample; all of workerd at most ${megabytes(peak)}`,
   )
