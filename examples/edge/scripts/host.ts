@@ -48,6 +48,8 @@ export interface HostOptions {
 /** A worker that is running. */
 export interface Host {
   readonly url: URL
+  /** Where the runtime's inspector listens. */
+  readonly inspector: URL
   readonly close: () => Promise<void>
 }
 
@@ -76,6 +78,8 @@ export const start = async ({
     },
     host: "127.0.0.1",
     port,
+    inspectorPort: 0,
   })
-  return { url: await miniflare.ready, close: () => miniflare.dispose() }
+  const url = await miniflare.ready
+  return { url, inspector: await miniflare.getInspectorURL(), close: () => miniflare.dispose() }
 }

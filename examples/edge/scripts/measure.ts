@@ -8,7 +8,7 @@ import { makeShapes } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import { Miniflare } from "miniflare"
 import { bundle, type Host, start } from "./host.ts"
-import { many, memoryOf, runtimes, sampleRequest } from "./load.ts"
+import { isolateMemory, many, peakMemory, processorTime, runtimes, sampleRequest } from "./load.ts"
 
 const [file] = process.argv.slice(2)
 if (file === undefined) {
@@ -53,34 +53,42 @@ const predict = async ({ url }: Pick<Host, "url">, index: number) => {
 
 // --- start: beside a worker that does nothing, so that what the runtime itself takes falls out
 
-const nothing = 'export default { fetch: () => new Response("") }'
-const starts = { spikeroute: [] as Array<number>, nothing: [] as Array<number>, request: [] as Array<number> }
-for (let round = 0; round < 9; round++) {
-  let host: Host | undefined
-  const whole = await timed(async () => {
-    host = await start({ program, token, modules })
-    starts.request.push(await timed(() => predict(host as Host, round)))
-  })
-  await host?.close()
-  let miniflare: Miniflare | undefined
-  const empty = await timed(async () => {
-    miniflare = new Miniflare({ modules: true, script: nothing, compatibilityDate: "2026-07-01", host: "127.0.0.1" })
-    await (await fetch(await miniflare.ready)).text()
-  })
-  await miniflare?.dispose()
-  starts.spikeroute.push(whole)
-  starts.nothing.push(empty)
+/** Medians over rounds, in milliseconds: of the time that passes, and of that for which workerd has a processor. */
+const startOf = async (rounds: number, begin: () => Promise<() => Promise<void>>) => {
+  const passed: Array<number> = []
+  const processor: Array<number> = []
+  for (let round = 0; round < rounds; round++) {
+    let close = async () => {}
+    passed.push(
+      await timed(async () => {
+        close = await begin()
+      }),
+    )
+    processor.push(processorTime(runtimes()[0] ?? 0))
+    await close()
+  }
+  return { passed: Number(quantile(passed, 0.5)), processor: Number(quantile(processor, 0.5)) }
 }
-const [whole, empty] = [quantile(starts.spikeroute, 0.5), quantile(starts.nothing, 0.5)].map(Number) as [number, number]
+
+const first = await startOf(9, async () => {
+  const host = await start({ program, token, modules })
+  await predict(host, 0)
+  return host.close
+})
+const empty = await startOf(9, async () => {
+  const script = 'export default { fetch: () => new Response("") }'
+  const miniflare = new Miniflare({ modules: true, script, compatibilityDate: "2026-07-01", inspectorPort: 0 })
+  await (await fetch(await miniflare.ready)).text()
+  return () => miniflare.dispose()
+})
+const beyond = (what: "passed" | "processor") => `${(first[what] - empty[what]).toFixed(1)} ms`
 say(
-  `start to first prediction: ${whole} ms, to the first answer of an empty worker ${empty} ms: ${(whole - empty).toFixed(1)} ms between`,
+  `from the start of workerd to the first prediction: ${first.passed} ms (processor ${first.processor} ms); beyond what an empty worker takes to its first answer: ${beyond("passed")} (processor ${beyond("processor")})`,
 )
-say(`the first prediction's request alone: median ${quantile(starts.request, 0.5)} ms`)
 
 // --- predictions, one after the other and 16 at a time
 
 const host = await start({ program, token, modules })
-const [pid = 0] = runtimes()
 const alone: Array<number> = []
 for (let i = 0; i < 500; i++) alone.push(await timed(() => predict(host, i)))
 const later = alone.slice(100)
@@ -88,15 +96,17 @@ say(
   `a prediction, T = ${timeSteps}, over HTTP: median ${quantile(later, 0.5)} ms, 95 % within ${quantile(later, 0.95)} ms`,
 )
 
-const held = [memoryOf(pid).now]
+const held = [await isolateMemory(host)]
 const before = performance.now()
 for (let part = 0; part < 5; part++) {
   await many(2000, 16, (i) => predict(host, i))
-  held.push(memoryOf(pid).now)
+  held.push(await isolateMemory(host))
 }
 const seconds = (performance.now() - before) / 1000
 say(`10,000 requests, 16 at a time: no error, ${(10_000 / seconds).toFixed(0)} a second`)
-say(`workerd holds, before and after each 2,000: ${held.map(megabytes).join(", ")}`)
+say(
+  `the isolate's heap and buffers, before and after each 2,000: ${held.map(({ heap, buffers }) => `${(heap / 1e6).toFixed(2)} + ${(buffers / 1e6).toFixed(2)} MB`).join(", ")}`,
+)
 await host.close()
 
 // --- learning
@@ -116,7 +126,7 @@ for (const steps of [8, 32, 128]) {
       }),
     )
   }
-  const { peak } = memoryOf(process)
+  const peak = peakMemory(process)
   say(
     `learning, T = ${steps}: median ${quantile(times.slice(5), 0.5)} ms a sample; all of workerd at most ${megabytes(peak)}`,
   )

@@ -65,5 +65,8 @@ const all: ReadonlyArray<AnyKernel> = [
   adamUpdate,
 ]
 
+/** The name of a kernel. */
+export type KernelName = AnyKernel["name"]
+
 /** Every kernel by name. */
 export const kernels: ReadonlyMap<string, AnyKernel> = new Map(all.map((kernel) => [kernel.name, kernel]))

@@ -42,14 +42,17 @@ export const examples = async (repository: string): Promise<ReadonlyArray<Exampl
   ]
 }
 
+/** The import of a module of WebAssembly or of a data file. */
+const forBundlers = /^import .* from ".*\.(wasm|safetensors)"\n/m
+
 /**
- * An example as a module. Those of READMEs are programs as they are; in those of doc comments, names that the prelude exports are
+ * An example as a module. Those of READMEs are programs as they are, unless they are for bundlers; in those of doc comments, names that the prelude exports are
  * imported, and `yield*` and `await` stand in a function.
  */
 export const moduleOf = ({ place, code }: Example, prelude: ReadonlyArray<string>): string => {
-  if (place.includes("README.md")) return code
+  if (place.includes("README.md") && !forBundlers.test(code)) return code
   // Modules of WebAssembly and data files are bundlers' business: the prelude has them.
-  const own = code.replaceAll(/^import .* from ".*\.(wasm|safetensors)"\n/gm, "")
+  const own = code.replaceAll(new RegExp(forBundlers, "gm"), "")
   const imports = own.match(/^import .*\n/gm) ?? []
   const body = own.replaceAll(/^import .*\n/gm, "").trim()
   const declarations = [...imports, ...(body.match(/(?<=\bconst )(\{[^}]*\}|\w+)/g) ?? [])]

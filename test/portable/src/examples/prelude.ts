@@ -86,6 +86,8 @@ export const events: Events = {
 export const camera: AsyncIterable<Events> = (async function* () {
   yield events
 })()
+export const framing = { width: 34, height: 34, every: { duration: 10_000 } }
+export const show = (_class: number | undefined): void => {}
 export const dataset = makeShapes({ timeSteps: 8, train: 128, test: 64 })
 export const [seed, epoch, batch] = [1, 2, 3]
 /** What a batch of an epoch is handed to. */

@@ -2,21 +2,21 @@
  * Kernels that run in JavaScript, in the engine's own memory where it can be reached: one pass over memory takes less time
  * than the many passes of a composition, though each of those has SIMD and threads.
  */
-import { type AnyKernel, kernels } from "@spikeroute/core"
+import { type AnyKernel, type KernelName, kernels } from "@spikeroute/core"
 import { maxPoolBackward } from "./max-pool.ts"
 
 /** Does what core's kernel of the same name does. */
 export type HostKernel = AnyKernel["run"]
 
-const reference = (name: string): HostKernel => (kernels.get(name) as AnyKernel).run
+const reference = (name: KernelName): HostKernel => (kernels.get(name) as AnyKernel).run
 
 /** Kernels that every engine runs in JavaScript: what draws random numbers must draw core's. */
-export const everywhere: Readonly<Partial<Record<string, HostKernel>>> = {
+export const everywhere: Readonly<Partial<Record<KernelName, HostKernel>>> = {
   "dropout.mask": reference("dropout.mask"),
 }
 
 /** Kernels that engines with reachable memory run in JavaScript. */
-export const inMemory: Readonly<Partial<Record<string, HostKernel>>> = {
+export const inMemory: Readonly<Partial<Record<KernelName, HostKernel>>> = {
   "maxPool.backward": maxPoolBackward as unknown as HostKernel,
   // Tiny, and a composition of many steps.
   "loss.forward": reference("loss.forward"),

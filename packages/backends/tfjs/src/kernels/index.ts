@@ -1,4 +1,5 @@
 /** The table of kernels: a line for each, by core's names. `dropout.mask` is missing: it draws from a key, see ../host. */
+import type { KernelName } from "@spikeroute/core"
 import type { AnyComposition } from "./composition.ts"
 import { convForward, convInputGradient, convWeightGradient } from "./convolution.ts"
 import {
@@ -42,7 +43,7 @@ import {
   maxPoolForward,
 } from "./pooling.ts"
 
-export const compositions: Readonly<Record<string, AnyComposition>> = {
+export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, AnyComposition>> = {
   "linear.forward": linearForward,
   "linear.inputGradient": linearInputGradient,
   "linear.weightGradient": linearWeightGradient,
