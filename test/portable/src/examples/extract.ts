@@ -46,8 +46,8 @@ export const examples = async (repository: string): Promise<ReadonlyArray<Exampl
 const forBundlers = /^import .* from ".*\.(wasm|safetensors)"\n/m
 
 /**
- * An example as a module. Those of READMEs are programs as they are, unless they are for bundlers; in those of doc comments, names that the prelude exports are
- * imported, and `yield*` and `await` stand in a function.
+ * An example as a module. Those of READMEs are programs as they are, unless they are for bundlers; in those of doc comments, names
+ * that the prelude exports are imported, and `yield*` and `await` stand in a function.
  */
 export const moduleOf = ({ place, code }: Example, prelude: ReadonlyArray<string>): string => {
   if (place.includes("README.md") && !forBundlers.test(code)) return code
