@@ -2,9 +2,13 @@
 import { readdirSync, readFileSync } from "node:fs"
 import type { Host } from "./host.ts"
 
-/** The body of a request: a sample. */
+/**
+ * A request with a sample. It has a connection of its own: workerd closes those that are idle for some seconds, and a client that is
+ * about to use one again sees an error that is none of the worker's.
+ */
 export const sampleRequest = (sample: Float32Array<ArrayBuffer>, token?: string): RequestInit => ({
   method: "POST",
+  keepalive: false,
   body: sample,
   headers: {
     "content-type": "application/octet-stream",
