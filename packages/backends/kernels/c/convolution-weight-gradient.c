@@ -3,10 +3,11 @@
  *
  * For each input channel the pixels where it is not 0 are listed; a tap sums the rows of ∂y that lie a fixed distance from them, in
  * a copy of ∂y with a margin of zeros. Pixels that leave different remainders by the stride are seen by different taps and have lists
- * of their own. Groups of images are summed alone, then those sums in order.
+ * of their own. Groups of images are summed alone, then those sums in order. Windows of 3 × 3 that move by 1 have a way of
+ * their own: see nine-gradient.c.
  */
 #include "convolution.h"
-#include "nine.h"
+#include "nine-gradient.h"
 
 enum { X, DY, DWEIGHT };
 
@@ -18,8 +19,6 @@ enum { GROUPS = 8, PIECES = 8 };
 typedef struct {
   Convolution c;
   int spikes;
-  /* Windows of 3 × 3 that move by 1. */
-  int nine;
   /* Phases of an axis; pixels of a phase to a row and a column of x. */
   int32_t phases, phase_height, phase_width;
   /* The copy of ∂y: its extents, and which of its rows and columns is the first of ∂y. */
@@ -53,14 +52,13 @@ static Plan plan_of(const Call *call) {
   const int64_t lists = p.phases * p.phases * p.list, each = (p.spikes ? 4 : 8) * lists;
   const int32_t most = each > LIST_BYTES ? 1 : (int32_t)(LIST_BYTES / each);
   const int32_t fair = ceiling(c->inputs, ceiling(PIECES, larger(1, p.groups)));
-  p.channels = larger(1, smaller(c->inputs, smaller(most, larger(8, fair))));
-  p.chunks = ceiling(c->inputs, p.channels);
+  p.chunks = ceiling(c->inputs, larger(1, smaller(c->inputs, smaller(most, larger(8, fair)))));
+  p.channels = larger(1, ceiling(c->inputs, larger(1, p.chunks)));
   p.list_bytes = event_bytes(p.channels * lists, p.spikes) + align64(4 * (size_t)p.channels * p.phases * p.phases);
 
   const int64_t plane = 4 * (int64_t)p.margin_height * p.margin_width;
   const int32_t vectors = (int32_t)(MARGIN_BYTES / (plane * LANES > MARGIN_BYTES ? MARGIN_BYTES : plane * LANES));
-  p.nine = c->size == 3 && c->stride == 1;
-  p.strip = p.nine ? LANES : smaller(c->outputs, LANES * larger(2, smaller(STRIP_VECTORS, vectors)));
+  p.strip = smaller(c->outputs, LANES * larger(2, smaller(STRIP_VECTORS, vectors)));
   p.margin_bytes = align64((size_t)plane * (size_t)p.strip);
   return p;
 }
@@ -89,25 +87,23 @@ static Events list(const Plan *p, Lists l, int32_t channel, int32_t phase) {
 static void fill_lists(const Work *w, int32_t image, int32_t first, int32_t count, Lists l) {
   const Plan *p = &w->plan;
   const Convolution *c = &p->c;
-  __builtin_memset(l.counts, 0, 4 * (size_t)count * p->phases * p->phases);
-  for (int32_t r = 0; r < c->height; r++)
-    for (int32_t s = 0; s < c->width; s++) {
-      const int32_t phase = r % c->stride * p->phases + s % c->stride;
-      const uint32_t position = (uint32_t)(r / c->stride * p->margin_width + s / c->stride);
-      const int32_t at = ((image * c->height + r) * c->width + s) * c->inputs + first;
-      for (int32_t k = 0; k < count; k += 64) {
-        uint32_t index[64 + SLACK];
-        float value[64 + SLACK];
-        const Events here = {index, p->spikes ? 0 : value};
-        const int32_t found = collect(w->call, X, at + k, smaller(64, count - k), (uint32_t)k, here);
-        for (int32_t e = 0; e < found; e++) {
-          const int32_t which = (int32_t)index[e] * p->phases * p->phases + phase;
+  const int32_t phases = p->phases * p->phases;
+  __builtin_memset(l.counts, 0, 4 * (size_t)count * phases);
+  for (int32_t r = 0; r < c->height; r++) {
+    const int32_t row_phase = r % c->stride * p->phases, row = r / c->stride * p->margin_width;
+    for (int32_t s = 0, column = 0, phase = 0; s < c->width; s++) {
+      const size_t pixel = ((size_t)image * c->height + r) * c->width + s;
+      const float *x = p->spikes ? 0 : floats(w->call, X) + pixel * c->inputs + first;
+      for (int32_t k = 0; k < count; k += 64)
+        for (uint64_t bits = event_bits(w->call, X, pixel, first + k, smaller(64, count - k)); bits; bits &= bits - 1) {
+          const int32_t channel = k + __builtin_ctzll(bits), which = channel * phases + row_phase + phase;
           const Events own = from_event(l.events, which * p->list + l.counts[which]++);
-          *own.index = position;
-          if (!p->spikes) *own.value = value[e];
+          *own.index = (uint32_t)(row + column);
+          if (x) *own.value = x[channel];
         }
-      }
+      if (++phase == c->stride) phase = 0, column++;
     }
+  }
 }
 
 /* A strip of ∂y of one image, amid zeros. */
@@ -118,10 +114,7 @@ static void copy_strip(const Work *w, int32_t image, int32_t first, int32_t widt
   for (int32_t i = 0; i < rows; i++) {
     const float *from = floats(w->call, DY) + (size_t)(image * c->out_height + i) * c->out_width * c->outputs + first;
     float *row = to + (size_t)((i + p->margin) * p->margin_width + p->margin) * p->strip;
-    if (width == LANES && p->strip == LANES)
-      for (int32_t j = 0; j < columns; j++) store(row + (size_t)j * LANES, load(from + (size_t)j * c->outputs));
-    else
-      for (int32_t j = 0; j < columns; j++) __builtin_memcpy(row + (size_t)j * p->strip, from + (size_t)j * c->outputs, 4 * (size_t)width);
+    for (int32_t j = 0; j < columns; j++) __builtin_memcpy(row + (size_t)j * p->strip, from + (size_t)j * c->outputs, 4 * (size_t)width);
   }
 }
 
@@ -149,13 +142,7 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
     for (int32_t o = 0; o < c->outputs; o += p->strip) {
       const int32_t width = smaller(p->strip, c->outputs - o);
       copy_strip(w, image, o, width, strip);
-      for (int32_t k = 0; k < count; k++) {
-        if (p->nine) {
-          const int32_t begin = p->margin + c->padding - 2;
-          add_nine(sums + (size_t)(first + k) * c->outputs + o, (size_t)c->inputs * c->outputs, width,
-                   strip + (size_t)(begin * p->margin_width + begin) * LANES, p->margin_width, list(p, l, k, 0), l.counts[k]);
-          continue;
-        }
+      for (int32_t k = 0; k < count; k++)
         for (int32_t tap = 0; tap < taps; tap++) {
           const int32_t a = tap / c->size, b = tap % c->size;
           /* The phase that sees this tap, and how far its outputs lie from its pixels. */
@@ -169,7 +156,6 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
                    strip + (size_t)(down * p->margin_width + right) * p->strip, (size_t)p->strip, 0, list(p, l, k, phase),
                    l.counts[k * p->phases * p->phases + phase]);
         }
-      }
     }
   }
 }
@@ -186,10 +172,17 @@ static void add_block(const Call *call, int32_t first, int32_t count) {
 
 CHECK(conv_weight_gradient) { return convolution_fits(call, X, DWEIGHT, DY); }
 SCRATCH(conv_weight_gradient) {
+  const Convolution c = convolution_of(call, X, DWEIGHT, DY);
+  if (has_nine_gradient(&c)) return nine_gradient_scratch(call);
   const Plan p = plan_of(call);
   return (p.groups > 1 ? (size_t)p.groups * p.weight_bytes : 0) + (size_t)call->run->threads * (p.list_bytes + p.margin_bytes);
 }
 KERNEL(conv_weight_gradient) {
+  const Convolution c = convolution_of(call, X, DWEIGHT, DY);
+  if (has_nine_gradient(&c)) {
+    nine_gradient(call);
+    return;
+  }
   Work w = {call, plan_of(call)};
   parallel(call->run, w.plan.groups * w.plan.chunks, sum_piece, &w);
   if (w.plan.groups > 1) each_block(call, shape(call, DWEIGHT)->size, add_block);

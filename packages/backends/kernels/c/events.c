@@ -50,14 +50,15 @@ static int32_t collect_floats(const float *x, int32_t count, uint32_t base, Even
 int32_t collect(const Call *call, int i, int32_t first, int32_t count, uint32_t base, Events to) {
   if (!is_spikes(call, i)) return collect_floats(floats(call, i) + first, count, base, to);
   const int32_t channels = shape(call, i)->channels, per_row = words_of(channels);
-  int32_t found = 0;
+  int32_t found = 0, row = first / channels, c = first % channels;
   for (int32_t done = 0; done < count;) {
-    const int32_t row = (first + done) / channels, c = (first + done) % channels;
     const int32_t here = smaller(smaller(32 - (c & 31), channels - c), count - done);
     uint32_t word = words(call, i)[(size_t)row * per_row + (c >> 5)] >> (c & 31);
     if (here < 32) word &= (1u << here) - 1;
     found += pick_bits(word, base + (uint32_t)done, to.index + found);
     done += here;
+    c += here;
+    if (c == channels) c = 0, row++;
   }
   return found;
 }

@@ -48,6 +48,25 @@ INLINE vf plus(int kind, vf sum, vf value, vf x) {
 
 INLINE vf value_of(int kind, Events e, int32_t i) { return kind == SPIKE ? splat(1) : splat(e.value[i]); }
 
+/* Which of `count` elements, 64 at most, are not 0: bit i is that of the i-th. */
+INLINE uint64_t nonzero_bits(const float *x, int32_t count) {
+  uint64_t bits = 0;
+  for (int32_t i = 0; i < count; i += LANES) bits |= (uint64_t)bits_of((vi)(load_up_to(x + i, count - i) != splat(0))) << i;
+  return bits;
+}
+
+/* Which of the channels first … first + count − 1 of a row of an operand are events; 64 at most. */
+INLINE uint64_t event_bits(const Call *call, int i, size_t row, int32_t first, int32_t count) {
+  const int32_t channels = shape(call, i)->channels;
+  if (!is_spikes(call, i)) return nonzero_bits(floats(call, i) + row * channels + first, count);
+  const int32_t last = words_of(channels) - first / 32, shift = first % 32;
+  const uint32_t *at = words(call, i) + row * words_of(channels) + first / 32;
+  uint64_t bits = at[0] >> shift;
+  if (last > 1) bits |= (uint64_t)at[1] << 32 >> shift;
+  if (last > 2 && shift) bits |= (uint64_t)at[2] << (64 - shift);
+  return count < 64 ? bits & ((1ull << count) - 1) : bits;
+}
+
 /* Writes the events among elements first … first + count − 1 of an operand, with indices from `base` on; gives their number. */
 int32_t NAME(collect)(const Call *call, int i, int32_t first, int32_t count, uint32_t base, Events to);
 #define collect NAME(collect)
@@ -59,6 +78,7 @@ INLINE void add(int kind, int vectors, float *y, const float *rows, size_t strid
   for (int v = 0; v < vectors; v++) sum[v] = load(y + v * LANES);
   for (int32_t i = 0; i < count; i++) {
     const float *row = rows + (size_t)(e.index[i] - skip) * stride;
+    IN_REGISTER(row);
     const vf value = value_of(kind, e, i);
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) sum[v] = plus(kind, sum[v], value, load(row + v * LANES));

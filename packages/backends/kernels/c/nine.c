@@ -5,14 +5,14 @@
  *     x row r  →  y rows r + top − 2 (ends here), r + top − 1, r + top (begins here)
  *
  * Weights are packed as [lanes of outputs][channel][tap], so that what an event adds lies together and a block of 64 channels stays
- * in the first-level cache.
+ * in the first-level cache. Which channels of a pixel are events is a word of bits: that of the spikes, or made before.
  */
 #include "nine.h"
 
 enum { CHANNELS = 64, TAPS = 9 };
 /* Vectors of outputs whose sums fit the registers, where their weights fit the first-level cache too: of so many channels. */
 enum { WIDE = VECTOR_BYTES == 64 ? 2 : 1, WIDE_CHANNELS = 32 };
-/* Bytes that the events of a band of an image may take; pieces of work that there should be. */
+/* Bytes of x or y that a band of an image has; pieces of work that there should be. */
 enum { BAND_BYTES = 1 << 18, PIECES = 16 };
 
 typedef struct {
@@ -21,33 +21,30 @@ typedef struct {
   int32_t blocks, vectors, strips;
   /* Rows of y in a band, bands in an image; rows of x of a band. */
   int32_t height, bands, rows;
-  /* Pixels of a row of sums: some lie outside of y. */
-  int32_t ring;
   int finishes;
   float *packed;
   uint8_t *own;
-  size_t packed_bytes, events, starts, rings;
+  /* Of all threads; of each: the bits of x's blocks where x is no spikes, two rows of sums. */
+  size_t packed_bytes, bits, sums;
 } Plan;
 
 static Plan plan_of(const Windows *w) {
   Plan p = {.windows = w, .blocks = ceiling(w->channels, CHANNELS), .vectors = w->channels <= WIDE_CHANNELS ? WIDE : 1};
   p.strips = ceiling(w->outputs, p.vectors * LANES);
-  const int64_t row = (int64_t)w->width * w->channels * (w->spikes ? 4 : 8);
+  const int64_t row = 4 * (int64_t)w->width * larger(w->channels, w->outputs);
   const int32_t most = row > BAND_BYTES ? 1 : (int32_t)(BAND_BYTES / larger(1, (int32_t)row));
   p.height = larger(1, smaller(most, ceiling(w->out_height, ceiling(PIECES, larger(1, w->batch)))));
   p.bands = ceiling(w->out_height, p.height);
   p.rows = smaller(w->height, p.height + 2);
-  p.ring = larger(w->out_width, w->width + 2) + 4;
   p.packed_bytes = align64((size_t)p.strips * p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
-  p.events = event_bytes((int64_t)p.rows * w->width * w->channels, w->spikes);
-  p.starts = align64(4 * (size_t)p.blocks * ((size_t)p.rows * (size_t)w->width + 1));
-  p.rings = align64(3 * (size_t)p.ring * p.vectors * LANES * 4);
+  p.bits = w->spikes ? 0 : align64(8 * (size_t)p.blocks * p.rows * w->width);
+  p.sums = align64(2 * ((size_t)w->width + 2) * p.vectors * LANES * 4);
   return p;
 }
 
 size_t nine_scratch(const Windows *w, int32_t threads) {
   const Plan p = plan_of(w);
-  return p.packed_bytes + (size_t)threads * (p.events + p.starts + p.rings);
+  return p.packed_bytes + (size_t)threads * (p.bits + p.sums);
 }
 
 /* The weights of one strip of outputs. */
@@ -64,65 +61,95 @@ static void pack_piece(void *work, int32_t strip, int32_t thread) {
     }
 }
 
-/* A row of sums, from and to y; o is the strip's first output. */
-INLINE void begin_row(const Plan *p, int32_t n, int32_t i, int32_t o, int first_block, float *ring) {
-  const Windows *w = p->windows;
-  const int32_t width = p->vectors * LANES, known = w->accumulate || !first_block;
-  const float *y = w->y + ((size_t)n * w->out_height + i) * w->out_width * w->outputs + o;
-  for (int32_t v = 0; v < width; v += LANES) {
-    const int32_t count = w->outputs - o - v;
-    const vf start = w->start ? load_up_to(w->start + o + v, count) : splat(0);
-    for (int32_t j = 0; j < w->out_width; j++)
-      store(ring + (size_t)(j + 2) * width + v, known ? load_up_to(y + (size_t)j * w->outputs + v, count) : start);
-  }
+/* A block of channels of a row of x: for each pixel the bits of its events, `stride` words apart, and their values if these are not 1. */
+typedef struct {
+  const uint32_t *bits;
+  size_t stride;
+  /* Whether a pixel has two words, or one. */
+  int two;
+  const float *values;
+} Row;
+
+/* A strip of rows of sums. */
+typedef struct {
+  /* What the row that begins starts with: its pixels in y, or null for `start`; where the row that ends goes, or null. */
+  const float *begins;
+  float *ends;
+  vf start[WIDE];
+  /* Outputs of the strip. */
+  int32_t count;
+  /* The rows between them. */
+  float *first, *second;
+} Sums;
+
+INLINE uint64_t bits_at(const Row *row, int32_t x) {
+  const uint32_t *at = row->bits + (size_t)x * row->stride;
+  uint64_t two;
+  uint32_t one;
+  if (row->two) return __builtin_memcpy(&two, at, 8), two;
+  return __builtin_memcpy(&one, at, 4), one;
 }
 
-INLINE void end_row(const Plan *p, int32_t n, int32_t i, int32_t o, const float *ring) {
-  const Windows *w = p->windows;
-  const int32_t width = p->vectors * LANES;
-  float *y = w->y + ((size_t)n * w->out_height + i) * w->out_width * w->outputs + o;
-  for (int32_t j = 0; j < w->out_width; j++)
-    for (int32_t v = 0; v < width; v += LANES)
-      store_up_to(y + (size_t)j * w->outputs + v, w->outputs - o - v, load(ring + (size_t)(j + 2) * width + v));
-}
-
-/* One row of x: its pixels' events begin at `starts`. */
-INLINE void slide(int kind, int vectors, const Windows *w, const int32_t *starts, Events e, const float *weight, float *const rows[3]) {
-  const int width = vectors * LANES;
-  float *sums[3];
+/* Moves the sums along a row of x of `width` pixels, which has no events where its bits are null. */
+INLINE void slide(int kind, int vectors, int whole, const Windows *w, Row row, const float *weight, const Sums *to) {
+  const int step = vectors * LANES;
+  const size_t outputs = (size_t)w->outputs;
+  const Sums sums = *to;
   /* s[a][b]: of the window whose tap (a, b) lies on the pixel, at column left − b of it. */
   vf s[3][3][WIDE];
 #define EACH_ROW _Pragma("GCC unroll 3") for (int a = 0; a < 3; a++)
 #define EACH_COLUMN _Pragma("GCC unroll 3") for (int b = 0; b < 3; b++)
 #define EACH_VECTOR _Pragma("GCC unroll 2") for (int v = 0; v < vectors; v++)
-  EACH_ROW {
-    sums[a] = rows[a] + (size_t)w->left * width;
-    EACH_VECTOR s[a][1][v] = load(sums[a] + width + v * LANES), s[a][2][v] = load(sums[a] + v * LANES);
+#define BEGIN(column, v) \
+  (!sums.begins || (column) < 0 || (column) >= w->out_width ? sums.start[v] \
+   : whole ? load(sums.begins + (column) * outputs + (v) * LANES) \
+           : load_up_to(sums.begins + (column) * outputs + (v) * LANES, sums.count - (v) * LANES))
+#define END(column, v, sum) \
+  if (sums.ends && (column) >= 0 && (column) < w->out_width) { \
+    if (whole) store(sums.ends + (column) * outputs + (v) * LANES, sum); \
+    else store_up_to(sums.ends + (column) * outputs + (v) * LANES, sums.count - (v) * LANES, sum); \
+  }
+  EACH_VECTOR {
+    s[0][1][v] = BEGIN(w->left - 1, v), s[0][2][v] = BEGIN(w->left - 2, v);
+    s[1][1][v] = load(sums.first + step + v * LANES), s[1][2][v] = load(sums.first + v * LANES);
+    s[2][1][v] = load(sums.second + step + v * LANES), s[2][2][v] = load(sums.second + v * LANES);
   }
   for (int32_t x = 0; x < w->width; x++) {
-    EACH_ROW EACH_VECTOR s[a][0][v] = load(sums[a] + (size_t)(x + 2) * width + v * LANES);
-    for (int32_t i = starts[x]; i < starts[x + 1]; i++) {
-      const float *taps = weight + (size_t)e.index[i] * (size_t)(TAPS * width);
-      const vf value = value_of(kind, e, i);
-      EACH_ROW EACH_COLUMN EACH_VECTOR s[a][b][v] = plus(kind, s[a][b][v], value, load(taps + (3 * a + b) * width + v * LANES));
+    EACH_VECTOR {
+      s[0][0][v] = BEGIN(w->left + x, v);
+      s[1][0][v] = load(sums.first + (size_t)(x + 2) * step + v * LANES);
+      s[2][0][v] = load(sums.second + (size_t)(x + 2) * step + v * LANES);
     }
-    EACH_ROW EACH_VECTOR {
-      store(sums[a] + (size_t)x * width + v * LANES, s[a][2][v]);
-      s[a][2][v] = s[a][1][v];
-      s[a][1][v] = s[a][0][v];
+    for (uint64_t bits = row.bits ? bits_at(&row, x) : 0; bits; bits &= bits - 1) {
+      const int c = __builtin_ctzll(bits);
+      const float *taps = weight + (size_t)c * (TAPS * step);
+      IN_REGISTER(taps);
+      const vf value = kind == SPIKE ? splat(1) : splat(row.values[(size_t)x * w->channels + c]);
+      EACH_ROW EACH_COLUMN EACH_VECTOR s[a][b][v] = plus(kind, s[a][b][v], value, load(taps + (3 * a + b) * step + v * LANES));
     }
+    EACH_VECTOR {
+      store(sums.first + (size_t)x * step + v * LANES, s[0][2][v]);
+      store(sums.second + (size_t)x * step + v * LANES, s[1][2][v]);
+      END(w->left + x - 2, v, s[2][2][v]);
+    }
+    EACH_ROW EACH_VECTOR s[a][2][v] = s[a][1][v], s[a][1][v] = s[a][0][v];
   }
-  EACH_ROW EACH_VECTOR {
-    store(sums[a] + (size_t)w->width * width + v * LANES, s[a][2][v]);
-    store(sums[a] + (size_t)(w->width + 1) * width + v * LANES, s[a][1][v]);
+  EACH_VECTOR {
+    store(sums.first + (size_t)w->width * step + v * LANES, s[0][2][v]);
+    store(sums.first + ((size_t)w->width + 1) * step + v * LANES, s[0][1][v]);
+    store(sums.second + (size_t)w->width * step + v * LANES, s[1][2][v]);
+    store(sums.second + ((size_t)w->width + 1) * step + v * LANES, s[1][1][v]);
+    END(w->left + w->width - 2, v, s[2][2][v]);
+    END(w->left + w->width - 1, v, s[2][1][v]);
   }
 }
 
 /* With what is constant known to the compiler. */
-static void slide_row(int vectors, const Windows *w, const int32_t *starts, Events e, const float *weight, float *const rows[3]) {
-  const int kind = kind_of(w->spikes, w->rounding);
+static void slide_row(int vectors, const Windows *w, Row row, const float *weight, const Sums *sums) {
+  const int kind = kind_of(w->spikes, w->rounding), whole = sums->count >= vectors * LANES;
 #define KNOWN(KIND, VECTORS) \
-  if (kind == KIND && vectors == VECTORS) return slide(KIND, VECTORS, w, starts, e, weight, rows);
+  if (kind == KIND && vectors == VECTORS && whole) return slide(KIND, VECTORS, 1, w, row, weight, sums); \
+  if (kind == KIND && vectors == VECTORS) return slide(KIND, VECTORS, 0, w, row, weight, sums);
   KNOWN(SPIKE, 1) KNOWN(PRODUCT, 1) KNOWN(FUSED_PRODUCT, 1)
 #if VECTOR_BYTES == 64
   KNOWN(SPIKE, 2) KNOWN(PRODUCT, 2) KNOWN(FUSED_PRODUCT, 2)
@@ -133,39 +160,44 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Windows *w = p->windows;
   const int32_t n = piece / p->bands, first = piece % p->bands * p->height, last = smaller(w->out_height, first + p->height);
-  uint8_t *own = p->own + (size_t)thread * (p->events + p->starts + p->rings);
-  const Events events = events_in(own, (int64_t)p->rows * w->width * w->channels, w->spikes);
-  int32_t *starts = (int32_t *)(own + p->events);
-  float *rings = (float *)(own + p->events + p->starts);
-
-  /* Rows from … to − 1 of x; the events of a block of channels, pixel by pixel, then those of the next. */
-  const int32_t from = larger(0, first - w->top), to = larger(from, smaller(w->height, last - w->top + 2)), pixels = (to - from) * w->width;
-  int32_t found = 0;
-  for (int32_t block = 0; block < p->blocks; block++) {
-    const int32_t c = block * CHANNELS, count = smaller(CHANNELS, w->channels - c);
-    int32_t *start = starts + block * (pixels + 1);
-    for (int32_t i = 0; i < pixels; i++) {
-      start[i] = found;
-      found += collect(w->call, w->operand, ((n * w->height + from) * w->width + i) * w->channels + c, count, 0, from_event(events, found));
-    }
-    start[pixels] = found;
-  }
-
+  uint8_t *own = p->own + (size_t)thread * (p->bits + p->sums);
+  uint64_t *bits = (uint64_t *)own;
   const int32_t width = p->vectors * LANES;
+  Sums sums = {.first = (float *)(own + p->bits)};
+  sums.second = sums.first + ((size_t)w->width + 2) * width;
+
+  /* Rows from … to − 1 of x; bits of a block of channels, pixel by pixel, then those of the next. */
+  const int32_t from = larger(0, first - w->top), to = larger(from, smaller(w->height, last - w->top + 2)), pixels = (to - from) * w->width;
+  const size_t pixel = ((size_t)n * w->height + from) * w->width;
+  const int32_t per_pixel = words_of(w->channels);
+  const float *x = w->spikes ? 0 : floats(w->call, w->operand) + pixel * w->channels;
+  if (x)
+    for (int32_t i = 0; i < pixels; i++)
+      for (int32_t block = 0; block < p->blocks; block++)
+        bits[block * pixels + i] = nonzero_bits(x + (size_t)i * w->channels + block * CHANNELS, smaller(CHANNELS, w->channels - block * CHANNELS));
+
   for (int32_t strip = 0; strip < p->strips; strip++)
     for (int32_t block = 0; block < larger(1, p->blocks); block++) {
       const float *weight = p->packed + ((size_t)strip * w->channels + block * CHANNELS) * TAPS * width;
-      /* Sums of the rows of y that begin, go on and end with a row of x. */
-      float *sums[3] = {rings, rings + (size_t)p->ring * width, rings + 2 * (size_t)p->ring * width};
+      const int32_t o = strip * width;
+      float *const y = w->y + (size_t)n * w->out_height * w->out_width * w->outputs + o;
+      const size_t y_row = (size_t)w->out_width * w->outputs;
+      sums.count = w->outputs - o;
+      for (int32_t v = 0; v < p->vectors; v++)
+        sums.start[v] = w->start ? load_up_to(w->start + o + v * LANES, sums.count - v * LANES) : splat(0);
+      __builtin_memset(sums.first, 0, p->sums);
       /* Rows of x that would begin before `first` or lie outside of x still move the rows of sums on. */
       for (int32_t r = first - w->top; r < last - w->top + 2; r++) {
         const int32_t begins = r + w->top, ends = begins - 2;
-        if (begins < last) begin_row(p, n, begins, strip * width, block == 0, sums[0]);
-        if (r >= from && r < to && p->blocks)
-          slide_row(p->vectors, w, starts + block * (pixels + 1) + (r - from) * w->width, events, weight, sums);
-        if (ends >= first) end_row(p, n, ends, strip * width, sums[2]);
-        float *const free = sums[2];
-        sums[2] = sums[1], sums[1] = sums[0], sums[0] = free;
+        sums.begins = begins < last && (w->accumulate || block > 0) ? y + begins * y_row : 0;
+        sums.ends = ends >= first ? y + ends * y_row : 0;
+        const size_t at = (size_t)(r - from) * w->width;
+        Row row = {0};
+        if (r >= from && r < to && p->blocks) {
+          if (x) row = (Row){(const uint32_t *)(bits + block * pixels + at), 2, 1, x + at * w->channels + block * CHANNELS};
+          else row = (Row){words(w->call, w->operand) + (pixel + at) * per_pixel + 2 * block, (size_t)per_pixel, per_pixel - 2 * block > 1, 0};
+        }
+        slide_row(p->vectors, w, row, weight, &sums);
       }
     }
   if (p->finishes) finish(w->call, (n * w->out_height + first) * w->out_width, (last - first) * w->out_width);
@@ -178,29 +210,4 @@ void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
   p.own = scratch + p.packed_bytes;
   parallel(w->call->run, p.strips, pack_piece, &p);
   parallel(w->call->run, w->batch * p.bands, band_piece, &p);
-}
-
-INLINE void add_kind(int kind, float *sums, size_t stride, int32_t width, const float *rows, int32_t line, Events e, int32_t count) {
-  vf s[3][3];
-#pragma GCC unroll 3
-  for (int a = 0; a < 3; a++)
-#pragma GCC unroll 3
-    for (int b = 0; b < 3; b++) s[a][b] = load_up_to(sums + (size_t)(3 * a + b) * stride, width);
-  for (int32_t i = 0; i < count; i++) {
-    const float *row = rows + (size_t)e.index[i] * LANES;
-    const vf value = value_of(kind, e, i);
-#pragma GCC unroll 3
-    for (int a = 0; a < 3; a++)
-#pragma GCC unroll 3
-      for (int b = 0; b < 3; b++) s[a][b] = plus(kind, s[a][b], value, load(row + ((2 - a) * line + 2 - b) * LANES));
-  }
-#pragma GCC unroll 3
-  for (int a = 0; a < 3; a++)
-#pragma GCC unroll 3
-    for (int b = 0; b < 3; b++) store_up_to(sums + (size_t)(3 * a + b) * stride, width, s[a][b]);
-}
-
-void add_nine(float *sums, size_t stride, int32_t width, const float *rows, int32_t line, Events e, int32_t count) {
-  if (!e.value) add_kind(SPIKE, sums, stride, width, rows, line, e, count);
-  else add_kind(FUSED_PRODUCT, sums, stride, width, rows, line, e, count);
 }

@@ -16,10 +16,3 @@ size_t NAME(nine_scratch)(const Windows *windows, int32_t threads);
 /* As `sum_windows`, but for the order: channels in blocks of 64, then taps, then channels. */
 void NAME(sum_nine)(const Windows *windows, uint8_t *scratch, int finishes);
 #define sum_nine NAME(sum_nine)
-
-/*
- * The other way round: sums[a, b, :] += Σ_e value_e · rows[index_e + (2 − a)·line + 2 − b, :] for the nine taps (a, b), whose sums
- * are `stride` apart. Rows are of LANES numbers, of which `width` count.
- */
-void NAME(add_nine)(float *sums, size_t stride, int32_t width, const float *rows, int32_t line, Events events, int32_t count);
-#define add_nine NAME(add_nine)
