@@ -23,6 +23,9 @@ const script = async (path: string, ...args: ReadonlyArray<string>): Promise<Out
   return { passed: (await child.exited) === 0, output: out + error }
 }
 
+const types = (project: string) =>
+  tool("typescript/bin/tsc", "--noEmit", "--pretty", String(colors), "--project", project)
+
 const importRules = async (): Promise<Outcome> => {
   const { found } = check(repository)
   return { passed: found.length === 0, output: found.join("\n") }
@@ -39,7 +42,9 @@ const report = async (name: string, work: () => Promise<Outcome>): Promise<boole
 }
 
 const passed = await Promise.all([
-  report("types", () => tool("typescript/bin/tsc", "--noEmit", "--pretty", String(colors))),
+  report("types", () => types(".")),
+  // Pages have the DOM, which nothing else may use.
+  report("types of pages", () => types("apps/playground")),
   report("lint and format", () =>
     tool("@biomejs/biome/bin/biome", "check", "--error-on-warnings", colors ? "--colors=force" : "--colors=off"),
   ),

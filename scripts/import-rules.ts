@@ -17,20 +17,30 @@ export interface ImportRule {
   readonly instead: string
 }
 
+/** Globals that some runtimes lack. */
+const ofRuntimes = ["Buffer", "Bun", "Deno", "document", "navigator", "process", "require", "window"]
+
 export const rules: ReadonlyArray<ImportRule> = [
   {
     folder: "packages/core",
     workspace: [],
     external: ["effect", "fast-check"],
-    withoutGlobals: ["Buffer", "Bun", "Deno", "document", "navigator", "process", "require", "window"],
+    withoutGlobals: ofRuntimes,
     instead: "core runs everywhere and knows no backend: take what it needs as an argument or an Effect service",
   },
+  ...["packages/backends/kernels", "packages/backends/reference"].map((folder) => ({
+    folder,
+    workspace: ["@spikeroute/core", "@spikeroute/core/*"],
+    withoutGlobals: ofRuntimes,
+    instead: "it runs everywhere and knows core alone: take what it needs as an argument",
+  })),
   {
     folder: "packages/backends/*",
     workspace: [
       "@spikeroute/core",
       "@spikeroute/core/*",
       "@spikeroute/backend-kernels",
+      "@spikeroute/backend-kernels/*",
       "@spikeroute/backend-webgpu/gpu",
     ],
     instead:
@@ -47,8 +57,14 @@ export const rules: ReadonlyArray<ImportRule> = [
     workspace: ["@spikeroute/backend-webgpu", "@spikeroute/web-tools"],
     instead: "it finds a browser and a GPU, no more",
   },
+  {
+    folder: "test/portable",
+    workspace: ["@spikeroute/*"],
+    instead: "it does what a person does, with the packages and the tools",
+  },
   { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
   { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
+  { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]
 
@@ -113,7 +129,7 @@ const globalsOf = (source: string, names: ReadonlyArray<string>): ReadonlyArray<
 }
 
 /** Tests, and scripts of a package: what it ships does without them. */
-const isForDevelopment = (path: string) => /(^|\/)(test|scripts)\/|\.test\.tsx?$/.test(path)
+const isForDevelopment = (path: string) => /(^|\/)(test|scripts|fuzz)\/|\.test\.tsx?$/.test(path)
 const holds = (path: string, folder: string) => folder === "." || path === folder || path.startsWith(`${folder}/`)
 const ownerOf = (path: string, all: ReadonlyArray<Package>) =>
   all.reduce((best, each) => (holds(path, each.folder) && each.folder.length >= best.folder.length ? each : best))
@@ -141,7 +157,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
       const target = ownerOf(normalize(join(dirname(path), imported)), all)
       return target.folder === folder ? undefined : `reaches into ${target.folder}: import ${target.manifest.name}`
     }
-    if (/^(bun|node)(:|$)/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
+    if (/^(bun|cloudflare|node)(:|$)/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
     const name = packageName(imported)
     if (name === manifest.name) return undefined
     if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"

@@ -5,13 +5,20 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const own = {
+  api: ["tools/publish/src/api-main.ts"],
+  "cold-start": ["examples/serverless/scripts/cold-start.ts"],
   bench: ["apps/bench/src/main.ts"],
+  edge: ["examples/edge/scripts/main.ts"],
   playground: ["apps/playground/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
+  build: ["tools/publish/src/build-main.ts"],
   "install:chromium": ["test/support/src/install-main.ts"],
   check: ["scripts/check.ts"],
+  "publish:jsr": ["tools/publish/src/jsr-main.ts"],
+  portable: ["test/portable/src/main.ts"],
+  sizes: ["test/portable/src/sizes/main.ts"],
   test: ["test", "--timeout=30000"],
 }
 const cli = "apps/cli/src/main.ts"

@@ -157,7 +157,16 @@ const compare = Command.make(
 
 const evaluate = Command.make(
   "eval",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, limit, workers } },
+  {
+    directory: runArgument,
+    checkpoint,
+    margins: text(
+      "margins",
+      "stop each sample where its first class leads its second by so much, as wasm runs it alone; numbers, commas between them",
+    ),
+    json,
+    settings: { backend, dataDir, limit, workers },
+  },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/eval.ts")),
@@ -213,18 +222,22 @@ const exportWeights = Command.make(
   {
     directory: runArgument,
     checkpoint,
-    format: Flag.Literals("format", ["safetensors"]).pipe(
-      Flag.withDescription("the file's format"),
+    format: Flag.Literals("format", ["safetensors", "program"]).pipe(
+      Flag.withDescription(
+        "weights for PyTorch (default), or a program with its weights, for inference without the compiler",
+      ),
       Flag.withDefault("safetensors" as const),
     ),
-    out: text("out", "the file; default weights.safetensors in the run's directory"),
+    batchSize: whole("batch-size", "program: samples that go through it at once; default 1"),
+    timeSteps: whole("time-steps", "program: time steps of a sample; default those of the run"),
+    out: text("out", "the file; default weights.safetensors or program.safetensors in the run's directory"),
   },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/export.ts")),
       (_) => _.exportWeights(flags),
     ),
-).pipe(Command.withDescription("Write the weights of a run for PyTorch"))
+).pipe(Command.withDescription("Write the weights of a run for PyTorch, or its network as a program for the edge"))
 
 const doctor = Command.make("doctor", { json }, (flags) =>
   Effect.flatMap(

@@ -2,10 +2,13 @@
 import { beforeAll, expect, test } from "bun:test"
 import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { load } from "@spikeroute/backend-wasm/infer"
 import { Graph, Key, Models, PyTorch, Safetensors, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { readJson, run, small, temporaryDirectory } from "./support.ts"
 
+const wasm = "@spikeroute/backend-wasm/spikeroute.wasm"
 const directory = temporaryDirectory()
 const path = (name: string) => join(directory, name)
 const network = ["--model", "conv", "--width", "0.25"]
@@ -57,6 +60,24 @@ test("an imported run is tested, shown and gone on with", async () => {
   expect(readJson(path("resumed"), "summary.json")).toMatchObject({ updates: 8, epochs: 1 })
 })
 
+test("eval --margins says what stopping early costs and saves", async () => {
+  const evaluate = (margins: string, ...flags: ReadonlyArray<string>) =>
+    run("eval", path("imported"), "--margins", margins, "--limit", "32", ...flags)
+  const { testAccuracy, anytime } = JSON.parse((await evaluate("0,0.05,1e9", "--json")).stdout)
+  expect(anytime).toMatchObject([
+    { margin: null, top1: testAccuracy, meanSteps: 3 },
+    { margin: 0, meanSteps: 1 },
+    { margin: 0.05 },
+    { margin: 1e9, top1: testAccuracy, meanSteps: 3 },
+  ])
+  expect(anytime[2].meanSteps).toBeGreaterThan(1)
+  expect(anytime[2].meanSteps).toBeLessThan(3)
+  expect((await evaluate("2")).stdout).toMatch(/^none .* 3\.00 .*\n2 /m)
+  expect((await evaluate("2,many")).stderr).toBe(
+    "error: --margins 2,many: they have to be numbers of at least 0, as in 1,2,4\n",
+  )
+})
+
 test("train --init starts from another run's parameters, under other settings", async () => {
   const flags =
     "--backend reference --limit 8 --batch-size 8 --time-steps 2 --epochs 1 --lr 1e-30 --optimizer sgd".split(" ")
@@ -94,4 +115,24 @@ test("help names every model", async () => {
     const { stdout } = await run(command, "--help")
     for (const model of Models.modelNames) expect(stdout).toContain(model)
   }
+})
+
+test("a run is exported as a program, which loads without the compiler and is a start for train --init", async () => {
+  const { code, stdout } = await run("export", path("imported"), "--format", "program", "--time-steps", "5")
+  expect({ code, file: stdout.trim() }).toEqual({ code: 0, file: path("imported/program.safetensors") })
+  const module = new WebAssembly.Module(readFileSync(fileURLToPath(import.meta.resolve(wasm))))
+  const model = load(module, readFileSync(path("imported/program.safetensors")))
+  expect(model).toMatchObject({ batchSize: 1, timeSteps: 5, encoding: "frames", shape: [16, 16, 2], classCount: 10 })
+
+  const flags =
+    "--backend reference --limit 8 --batch-size 8 --time-steps 2 --epochs 1 --lr 1e-30 --optimizer sgd".split(" ")
+  const init = ["--init", path("imported/program.safetensors"), "--out", path("from-program")]
+  expect((await run("train", ...flags, ...network, ...init)).code).toBe(0)
+
+  const refused = await run("export", path("imported"), "--batch-size", "3")
+  expect(refused).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: "error: --batch-size and --time-steps are for --format program\n",
+  })
 })

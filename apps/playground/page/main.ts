@@ -1,5 +1,5 @@
 /** The page: reads the settings, asks the worker, shows what it answers. */
-import type { Answer, PolicyName, Request, Settings, TaskName } from "./protocol.ts"
+import { type Answer, type PolicyName, policyNames, type Request, type Settings, type TaskName } from "./protocol.ts"
 import { drawCurve, forgetTimes, showPlan, showTime } from "./view/costs.ts"
 import { announce, element, make, percent, whole } from "./view/dom.ts"
 import { addDrawing, allDrawings, canTrain, forgetLast, showDrawings } from "./view/drawings.ts"
@@ -39,6 +39,7 @@ let asked = false
 let measured = false
 
 const setState = (changed: typeof state, said: string): void => {
+  measure.textContent = "Measure time"
   state = changed
   status.textContent = said
   toggle.textContent = { starting: "Starting…", training: "Pause", paused: "Train on", empty: "Pause" }[changed]
@@ -96,11 +97,11 @@ const rowsInWords = (): string =>
 /** What is done with each of the worker's answers. */
 const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { readonly type: T }>) => void } = {
   backends: ({ backends }) => {
-    const choices = backends.map(({ name, label, missing }, i) => {
+    const choices = backends.map(({ name, label, available, note }, i) => {
       const input = make("input", { type: "radio", name: "backend", value: name })
       input.checked = i === 0
-      input.disabled = missing !== undefined
-      return make("label", { class: "choice" }, input, make("span", {}, make("b", {}, label), missing ?? ""))
+      input.disabled = !available
+      return make("label", { class: "choice" }, input, make("span", {}, make("b", {}, label), note))
     })
     element("backends").replaceChildren(...choices)
   },
@@ -130,13 +131,12 @@ const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { read
   plan: (answer) => {
     if (answer.timeSteps === Number(slider.value)) showPlan(answer)
   },
-  measured: ({ timeSteps, policy, milliseconds, left }) => {
-    if (timeSteps !== Number(slider.value)) return
-    measured = true
-    showTime(policy, milliseconds)
-    if (left > 0) return
+  measured: ({ timeSteps, milliseconds }) => {
     measure.disabled = false
     measure.textContent = "Measure time"
+    if (timeSteps !== Number(slider.value)) return
+    measured = true
+    for (const policy of policyNames) showTime(policy, milliseconds[policy])
     announce(`Measured: ${rowsInWords()}`)
   },
   activity: ({ activity }) => {

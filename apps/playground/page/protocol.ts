@@ -44,7 +44,7 @@ export interface Plan {
   readonly policy: PolicyName
   /** All of it. */
   readonly bytes: number
-  /** What is kept of forward steps for their backward ones, of it. */
+  /** Of it, what is kept of other time steps than the one at hand. */
   readonly kept: number
 }
 
@@ -57,12 +57,14 @@ export interface Activity {
   readonly layers: ReadonlyArray<{
     readonly name: string
     readonly neurons: number
-    /** [timeSteps, shown neurons]: 1 where one fires. */
+    /** Those that are shown, of the ones that fire. */
+    readonly shown: number
+    /** [timeSteps, shown]: 1 where one fires. */
     readonly spikes: Float32Array
     /** Spikes per neuron and step of the whole layer. */
     readonly rate: number
   }>
-  /** Membrane potentials before the reset, [timeSteps] each, of the neurons that fire most in the last layer. */
+  /** Membrane potentials before the reset, [timeSteps] each, of neurons of the last layer that fire at about half of the steps. */
   readonly membranes: ReadonlyArray<{ readonly neuron: number; readonly potential: Float32Array }>
   /** Probability of each class. */
   readonly probabilities: ReadonlyArray<number>
@@ -73,7 +75,12 @@ export interface Activity {
 export type Answer =
   | {
       readonly type: "backends"
-      readonly backends: ReadonlyArray<{ readonly name: string; readonly label: string; readonly missing?: string }>
+      readonly backends: ReadonlyArray<{
+        readonly name: string
+        readonly label: string
+        readonly available: boolean
+        readonly note: string
+      }>
     }
   | {
       readonly type: "started"
@@ -102,11 +109,9 @@ export type Answer =
     }
   | {
       readonly type: "measured"
-      readonly policy: PolicyName
       readonly timeSteps: number
-      readonly milliseconds: number
-      /** Those still to come. */
-      readonly left: number
+      /** The time of an iteration, by policy. */
+      readonly milliseconds: Readonly<Record<PolicyName, number>>
     }
   | { readonly type: "activity"; readonly activity: Activity }
   | { readonly type: "failed"; readonly message: string }

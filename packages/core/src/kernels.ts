@@ -20,7 +20,7 @@ import { weightStandardizationBackward, weightStandardizationForward } from "./o
 import { adamUpdate } from "./optimizers/adam.ts"
 import { sgdUpdate } from "./optimizers/sgd.ts"
 
-const all = [
+const all: ReadonlyArray<AnyKernel> = [
   linearForward,
   linearInputGradient,
   linearWeightGradient,
@@ -63,10 +63,10 @@ const all = [
   updateTrace,
   sgdUpdate,
   adamUpdate,
-] as const
+]
 
-/** The kernels' names. */
-export type KernelName = (typeof all)[number]["name"]
+/** The name of a kernel. */
+export type KernelName = AnyKernel["name"]
 
 /** Every kernel by name. */
-export const kernels: ReadonlyMap<string, AnyKernel> = new Map(all.map((kernel: AnyKernel) => [kernel.name, kernel]))
+export const kernels: ReadonlyMap<string, AnyKernel> = new Map(all.map((kernel) => [kernel.name, kernel]))

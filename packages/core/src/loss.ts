@@ -10,13 +10,19 @@ import { Schema } from "effect"
 import { elementwise, make as kernel, type Operand } from "./kernel.ts"
 import { size } from "./shape.ts"
 
-export const LossSchema = Schema.Struct({
+export interface Loss {
   /** β, the weight of the squared error. */
+  readonly mix: number
+  readonly target: "ones" | "one-hot"
+}
+
+export const LossSchema: Schema.Struct<{
+  readonly mix: Schema.Finite
+  readonly target: Schema.Literals<ReadonlyArray<Loss["target"]>>
+}> = Schema.Struct({
   mix: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
   target: Schema.Literals(["ones", "one-hot"]),
 })
-
-export type Loss = typeof LossSchema.Type
 
 /** β = 0.05 towards ones: what the SLTT paper trains CIFAR with. */
 export const defaultLoss: Loss = { mix: 0.05, target: "ones" }

@@ -85,13 +85,16 @@ describe("numbers of other types become float32", () => {
       values.forEach((value, i) => {
         data.setUint16(2 * i, value, true)
       })
-  test("float64 and int64", () => {
+  test("float64, int64 and int32", () => {
     const doubles = (data: DataView) =>
       [0.1, -3].forEach((value, i) => {
         data.setFloat64(8 * i, value, true)
       })
     expect(read("F64", 8, 2, doubles)).toEqual([Math.fround(0.1), -3])
     expect(read("I64", 8, 1, (data) => data.setBigInt64(0, -7n, true))).toEqual([-7])
+    const tensors = new Map([["w", { shape: [2], values: Int32Array.of(3, -4) }]])
+    const written = Safetensors.encode({ tensors, metadata: {} })
+    expect([...Effect.runSync(Safetensors.decode(written, "file")).tensors.get("w")!.values]).toEqual([3, -4])
   })
   test("float16: 1, −2, the largest, the least normal, the least of all, −0, infinities, none", () => {
     const halves = words(0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x7e00)
@@ -152,7 +155,7 @@ describe("a file that is none", () => {
 describe("a tensor that makes no sense is named", () => {
   test("of another type", () => {
     expect(refusal(bytesOf({ w: entry([2], 0, 2, "U8") }, 2))).toBe(
-      "file: tensor w is U8; convert it to F32 (F32, F64, F16, BF16, I64 are read)",
+      "file: tensor w is U8; convert it to F32 (F32, F64, F16, BF16, I64, I32 are read)",
     )
     expect(refusal(bytesOf({ w: entry([2], 0, 8, "F16") }, 8))).toBe("file: tensor w is 2 but its offsets span 8 bytes")
   })

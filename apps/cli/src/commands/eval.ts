@@ -1,8 +1,10 @@
 /** `eval`: how good the network of a run is on the test samples. */
 import { Backend, Train } from "@spikeroute/core"
 import { Effect } from "effect"
+import { anytime } from "../anytime.ts"
 import { backendLayer } from "../backends.ts"
 import { fromFlags, trainingOptions } from "../config.ts"
+import { UsageError } from "../errors.ts"
 import { evaluate } from "../evaluation.ts"
 import { openRun } from "../run.ts"
 import { type CheckpointName, restore } from "../run-directory.ts"
@@ -11,17 +13,28 @@ import { bold, percent, print, table } from "../terminal.ts"
 export interface EvalFlags {
   readonly directory: string
   readonly checkpoint: CheckpointName
+  /** Margins of anytime inference to try, with commas between them. */
+  readonly margins: string | undefined
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-export const evaluateRun = ({ directory, checkpoint: name, json, settings }: EvalFlags) =>
+const marginsOf = (text: string): Effect.Effect<ReadonlyArray<number>, UsageError> => {
+  const margins = text.split(",").map((each) => (each.trim() === "" ? Number.NaN : Number(each)))
+  return margins.every((margin) => margin >= 0)
+    ? Effect.succeed(margins)
+    : Effect.fail(new UsageError({ reason: `--margins ${text}: they have to be numbers of at least 0, as in 1,2,4` }))
+}
+
+export const evaluateRun = ({ directory, checkpoint: name, margins, json, settings }: EvalFlags) =>
   Effect.gen(function* () {
+    const wanted = margins === undefined ? [] : yield* marginsOf(margins)
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
     yield* Effect.gen(function* () {
       const predictor = yield* Train.makePredictor(graph, trainingOptions(config, dataset.encoding))
       yield* restore(checkpoint, predictor)
       const { samples, top1, top5, firingRates } = yield* evaluate(predictor, dataset, config)
+      const early = wanted.length > 0 ? yield* anytime(graph, checkpoint.tensors, dataset, config, wanted) : undefined
       const result = {
         testAccuracy: top1,
         testTop5: top5,
@@ -29,6 +42,7 @@ export const evaluateRun = ({ directory, checkpoint: name, json, settings }: Eva
         firingRates,
         epoch: checkpoint.position.epoch,
         backend: (yield* Backend).name,
+        ...(early && { anytime: early }),
       }
       if (json) return yield* print(JSON.stringify(result, undefined, 2))
       yield* print(
@@ -38,6 +52,19 @@ export const evaluateRun = ({ directory, checkpoint: name, json, settings }: Eva
             ["layer", "firing rate"],
             Object.entries(firingRates).map(([layer, rate]) => [layer, percent(rate)]),
           ),
+          ...(early
+            ? [
+                table(
+                  ["margin", "test accuracy", "mean steps", "ms a sample"],
+                  early.map(({ margin, top1, meanSteps, millisecondsPerSample }) => [
+                    margin === null ? "none" : String(margin),
+                    percent(top1),
+                    meanSteps.toFixed(2),
+                    millisecondsPerSample.toFixed(2),
+                  ]),
+                ),
+              ]
+            : []),
         ].join("\n"),
       )
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))

@@ -1,6 +1,10 @@
-/** `export`: the weights of a run as PyTorch names and lays them out. */
-import { Program, PyTorch, Safetensors } from "@spikeroute/core"
+/** `export`: the weights of a run as PyTorch names and lays them out, or a program file that runs without the compiler. */
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { type Graph, Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
+import { datasets } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
+import type { RunConfig } from "../config.ts"
+import { UsageError } from "../errors.ts"
 import { writeWhole } from "../files.ts"
 import { type CheckpointName, load, open } from "../run-directory.ts"
 import { print } from "../terminal.ts"
@@ -8,23 +12,51 @@ import { print } from "../terminal.ts"
 export interface ExportFlags {
   readonly directory: string
   readonly checkpoint: CheckpointName
-  readonly format: "safetensors"
+  readonly format: "safetensors" | "program"
   readonly out: string | undefined
+  /** What a program file is compiled for. Default: one sample, the time steps of the run. */
+  readonly batchSize: number | undefined
+  readonly timeSteps: number | undefined
 }
 
-export const exportWeights = ({ directory, checkpoint: name, format, out }: ExportFlags) =>
+interface Exported {
+  readonly graph: Graph.Graph
+  readonly config: RunConfig
+  readonly tensors: Train.Tensors
+  readonly epoch: number
+}
+
+/** A state dict for PyTorch. */
+const stateDict = ({ graph, config, tensors, epoch }: Exported) =>
   Effect.gen(function* () {
-    const { graph, config } = yield* open(directory)
-    const { file, tensors, position } = yield* load(directory, name)
     const prefix = Program.bufferNames.parameter("")
     const parameters = new Map(
       [...tensors]
         .filter(([name]) => name.startsWith(prefix))
         .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
     )
-    const state = yield* PyTorch.toStateDict(graph, parameters).pipe(Effect.mapError((error) => error.in(file)))
-    const metadata = { format: "pt", model: config.model, dataset: config.dataset, epoch: String(position.epoch) }
-    const target = out ?? (yield* Path.Path).join(directory, `weights.${format}`)
-    yield* writeWhole(target, Safetensors.encode({ tensors: state, metadata }))
+    const state = yield* PyTorch.toStateDict(graph, parameters)
+    const metadata = { format: "pt", model: config.model, dataset: config.dataset, epoch: String(epoch) }
+    return Safetensors.encode({ tensors: state, metadata })
+  })
+
+export const exportWeights = ({ directory, checkpoint, format, out, batchSize, timeSteps }: ExportFlags) =>
+  Effect.gen(function* () {
+    if (format === "safetensors" && (batchSize ?? timeSteps) !== undefined)
+      return yield* new UsageError({ reason: "--batch-size and --time-steps are for --format program" })
+    const { graph, config } = yield* open(directory)
+    const { file, tensors, position } = yield* load(directory, checkpoint)
+    const program = ProgramFile.save(graph, tensors, {
+      batchSize: batchSize ?? 1,
+      timeSteps: timeSteps ?? config.timeSteps,
+      encoding: (datasets[config.dataset] as (typeof datasets)[string]).sample.encoding,
+    })
+    const weights = stateDict({ graph, config, tensors, epoch: position.epoch })
+    const bytes = yield* Effect.catchTag(format === "program" ? program : weights, "MismatchError", (error) =>
+      Effect.fail(error.in(file)),
+    )
+    const name = format === "program" ? "program.safetensors" : "weights.safetensors"
+    const target = out ?? (yield* Path.Path).join(directory, name)
+    yield* writeWhole(target, bytes)
     yield* print(target)
   })

@@ -65,7 +65,7 @@ const drawInput = ({ input, channels }: Activity): void => {
   paint(canvas, images, channels, Math.ceil(Math.sqrt(images.length)))
   canvas.style.maxWidth = images.length === 1 ? "160px" : ""
   if (channels === 1) {
-    element("frames-title").textContent = "Input, the same at every step"
+    element("frames-title").textContent = "Input, at every step"
     element("frames-text").textContent = "A drawing of 16 by 16 pixels."
     return
   }
@@ -101,13 +101,12 @@ const neuronHeight = 2
 
 const drawRaster = ({ layers, timeSteps }: Activity): void => {
   const svg = element<SVGSVGElement>("raster")
-  const heights = layers.map(({ spikes }) => (spikes.length / timeSteps) * neuronHeight)
+  const heights = layers.map(({ shown }) => Math.max(shown, 16) * neuronHeight)
   const height = heights.reduce((sum, each) => sum + each + 34, 0) + 10
   const width = clear(svg, height)
   const tick = Math.min(6, Math.max(1.5, (width / timeSteps) * 0.5))
   let top = 0
-  layers.forEach(({ neurons, spikes, rate }, i) => {
-    const count = spikes.length / timeSteps
+  layers.forEach(({ neurons, shown: count, spikes, rate }, i) => {
     const inset = (y: number) => top + 20 + y * neuronHeight
     let marks = ""
     for (let t = 0; t < timeSteps; t++)
@@ -126,8 +125,7 @@ const drawRaster = ({ layers, timeSteps }: Activity): void => {
     top += heights[i]! + 34
   })
   axis(svg, timeSteps, width, top + 2)
-  element("raster-title").textContent =
-    `Spikes of ${Math.min(...layers.map(({ spikes }) => spikes.length / timeSteps))} neurons a layer`
+  element("raster-title").textContent = "Spikes, of some neurons that fire"
   element("raster-text").textContent = layers
     .map(({ neurons, rate }, i) => `Layer ${i + 1}: of ${whole(neurons)} neurons ${percent(rate)} fire at a time step.`)
     .join(" ")
@@ -144,7 +142,7 @@ const drawMembranes = ({ membranes, timeSteps }: Activity): void => {
     const top = i * (potentialHeight + 34) + 20
     const low = Math.min(0, ...potential)
     const high = Math.max(1.2, ...potential)
-    const y = (value: number) => top + potentialHeight - ((value - low) / (high - low)) * potentialHeight
+    const y = (value: number) => top + 8 + (potentialHeight - 16) * (1 - (value - low) / (high - low))
     const points = Array.from(potential, (value, t) => [place(t, timeSteps, width), y(value)] as const)
     const fires = Array.from(potential.keys()).filter((t) => potential[t]! >= 1)
     svg.append(

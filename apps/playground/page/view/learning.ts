@@ -76,7 +76,7 @@ export const drawLearning = (): void => {
 
   const end = Math.max(100, ...runs.map(({ losses }) => losses.length))
   const top = Math.max(2.5, ...run.losses)
-  drawChart(element<SVGSVGElement>("losses"), 240, {
+  drawChart(element<SVGSVGElement>("losses"), matchMedia("(max-width: 760px)").matches ? 220 : 320, {
     lines: [
       ...runs.slice(0, -1).map(({ settings, smooth }) => ({ points: smooth, classes: `${settings.policy} past` })),
       {
@@ -104,7 +104,7 @@ export const drawLearning = (): void => {
       .map(({ settings }, i) =>
         make(
           "li",
-          { class: i === 0 ? settings.policy : `${settings.policy} past-run` },
+          { class: i === 0 ? settings.policy : `${settings.policy} past` },
           make("i", { class: "swatch run-line", "aria-hidden": "true" }),
           `${labelOf(settings)}${i === 0 ? "" : ", before"}`,
         ),

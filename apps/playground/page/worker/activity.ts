@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import type { Activity } from "../protocol.ts"
 import type { Task } from "./tasks.ts"
 
-/** Neurons that are shown of each layer, evenly spread. */
+/** Neurons that are shown of each layer, evenly spread over those that fire. */
 const shownNeurons = 64
 const shownMembranes = 3
 
@@ -17,10 +17,16 @@ export const makeObserver = (graph: Graph.Graph, { encoding }: Task, timeSteps: 
     observe: graph.nodes.filter(({ name }) => graph.types.get(name)?.elements === "spikes").map(({ name }) => name),
   })
 
-/** The places of the largest values, the largest first. */
-const largest = (values: Float32Array, count: number): ReadonlyArray<number> =>
-  Array.from(values.keys())
-    .sort((a, b) => values[b]! - values[a]!)
+/** `count` of the values, evenly spread. */
+const spread = (values: ReadonlyArray<number>, count: number): ReadonlyArray<number> =>
+  values.length <= count
+    ? values
+    : Array.from({ length: count }, (_, i) => values[Math.floor((i * values.length) / count)]!)
+
+/** Neurons that fire now and then: the nearest to one step in two. */
+const lively = (fired: Float32Array, timeSteps: number, count: number): ReadonlyArray<number> =>
+  Array.from(fired.keys())
+    .sort((a, b) => Math.abs(2 * fired[a]! - timeSteps) - Math.abs(2 * fired[b]! - timeSteps))
     .slice(0, count)
 
 const softmax = (scores: Float32Array): ReadonlyArray<number> => {
@@ -42,8 +48,7 @@ export const observe = (
     const { timeSteps, encoding } = program
     const layers = program.neurons.map((name) => {
       const neurons = Shape.size(graph.types.get(name)?.shape ?? [])
-      const shown = Math.min(neurons, shownNeurons)
-      return { name, neurons, shown, spikes: new Float32Array(timeSteps * shown), fired: new Float32Array(neurons) }
+      return { name, neurons, steps: [] as Array<Float32Array>, fired: new Float32Array(neurons) }
     })
     const last = layers.at(-1)
     const potentials: Array<Float32Array> = []
@@ -52,10 +57,10 @@ export const observe = (
     for (const call of schedule(program, [])) {
       yield* executable.run([call], encoding === "frames" ? input : undefined)
       if (call.segment !== "forward") continue
-      for (const { name, neurons, shown, spikes, fired } of layers) {
+      for (const { name, steps, fired } of layers) {
         const values = yield* executable.read(bufferNames.value(name), call.t)
-        for (let i = 0; i < shown; i++) spikes[call.t * shown + i] = values[Math.floor((i * neurons) / shown)]!
-        for (let i = 0; i < neurons; i++) fired[i]! += values[i]!
+        steps.push(values)
+        for (let i = 0; i < fired.length; i++) fired[i]! += values[i]!
       }
       if (last) potentials.push(yield* executable.read(bufferNames.state(last.name), call.t))
     }
@@ -64,13 +69,18 @@ export const observe = (
       timeSteps,
       input,
       channels: graph.input.at(-1) ?? 1,
-      layers: layers.map(({ name, neurons, spikes, fired }) => ({
-        name,
-        neurons,
-        spikes,
-        rate: fired.reduce((sum, count) => sum + count, 0) / (neurons * timeSteps),
-      })),
-      membranes: largest(last?.fired ?? new Float32Array(), shownMembranes).map((neuron) => ({
+      layers: layers.map(({ name, neurons, steps, fired }) => {
+        const firing = Array.from(fired.keys()).filter((i) => fired[i]! > 0)
+        const shown = spread(firing, shownNeurons)
+        return {
+          name,
+          neurons,
+          shown: shown.length,
+          spikes: Float32Array.from(steps.flatMap((values) => shown.map((i) => values[i]!))),
+          rate: fired.reduce((sum, count) => sum + count, 0) / (neurons * timeSteps),
+        }
+      }),
+      membranes: lively(last?.fired ?? new Float32Array(), timeSteps, shownMembranes).map((neuron) => ({
         neuron,
         potential: Float32Array.from(potentials, (values) => values[neuron]!),
       })),

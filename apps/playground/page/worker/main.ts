@@ -76,9 +76,8 @@ const hear = <T extends Request["type"]>(request: Extract<Request, { readonly ty
   answers[request.type as T](request)
 self.onmessage = ({ data }: MessageEvent<Request>) => hear(data)
 
-Promise.all(
-  Object.entries(backends).map(async ([name, { label, missing }]) => {
-    const why = await missing?.()
-    return { name, label, ...(why === undefined ? {} : { missing: why }) }
-  }),
-).then((known) => post({ type: "backends", backends: known }))
+Effect.runFork(
+  Effect.forEach(Object.entries(backends), ([name, { label, found }]) =>
+    Effect.map(found, (details) => ({ name, label, ...details })),
+  ).pipe(Effect.map((known) => post({ type: "backends", backends: known }))),
+)

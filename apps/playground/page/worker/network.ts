@@ -35,7 +35,8 @@ const planOf = (task: Task, settings: Pick<Settings, "policy" | "k" | "timeSteps
       policyOf(settings),
       trainingOptions(task, settings.timeSteps),
     )
-    return { bytes: program.arenaBytes, kept: Program.cost(program).bytesByKind.residual }
+    const kept = program.buffers.reduce((sum, { slots, stride }) => sum + (slots - 1) * stride, 0)
+    return { bytes: program.arenaBytes, kept: Math.min(kept, program.arenaBytes) }
   })
 
 /** The memory of every policy, from programs that are compiled and never run. */

@@ -2,7 +2,7 @@
 import { Graph, Key, Train } from "@spikeroute/core"
 import { batches } from "@spikeroute/datasets/batches"
 import { Effect, Latch, Semaphore, Stream } from "effect"
-import { type Answer, type Drawing, policyNames, type Request, type Settings } from "../protocol.ts"
+import { type Answer, type Drawing, type PolicyName, policyNames, type Request, type Settings } from "../protocol.ts"
 import { makeObserver, observe } from "./activity.ts"
 import { batchSize, graphOf, learningRate, policyOf, trainingOptions } from "./network.ts"
 import { dataOf, tasks } from "./tasks.ts"
@@ -10,8 +10,8 @@ import { dataOf, tasks } from "./tasks.ts"
 /** Updates after which training rests until the person goes on, so that a page left open does not run for ever. */
 const updatesAtOnce = 400
 const updatesBetweenTests = 25
-/** An iteration is timed for so long, and so often at least. */
-const timing = { milliseconds: 300, iterations: 3 } as const
+/** Iterations are timed in rounds, one under each policy in turn: for so long, and so many at least. */
+const timing = { milliseconds: 1000, rounds: 5 } as const
 
 /** Lets the worker hear what it is told. */
 const channel = new MessageChannel()
@@ -114,24 +114,32 @@ export const makeSession = (
 
     /** The time of an iteration under each policy, from the weights as they are; they stay so. */
     const measure = lock.withPermit(
-      Effect.forEach(policyNames, (policy, i) =>
-        Effect.gen(function* () {
-          const timed = yield* Train.make(graph, policyOf({ ...settings, policy }), { ...options, key })
-          yield* timed.loadParameters(yield* trainer.save)
-          const [batch] = yield* Stream.runCollect(Stream.take(epochs, 1))
-          const times: Array<number> = []
-          const begin = performance.now()
-          // The first run is not like the others: it is left out.
-          for (let n = 0; n <= timing.iterations || performance.now() - begin < timing.milliseconds; n++) {
+      Effect.gen(function* () {
+        const weights = yield* trainer.save
+        const [batch] = yield* Stream.runCollect(Stream.take(epochs, 1))
+        const timed = yield* Effect.forEach(policyNames, (policy) =>
+          Effect.gen(function* () {
+            const { step, loadParameters } = yield* Train.make(graph, policyOf({ ...settings, policy }), {
+              ...options,
+              key,
+            })
+            yield* loadParameters(weights)
+            return { policy, step, times: [] as Array<number> }
+          }),
+        )
+        const begin = performance.now()
+        // The first round is not like the others: it is left out.
+        for (let round = 0; round <= timing.rounds || performance.now() - begin < timing.milliseconds; round++) {
+          for (const { step, times } of timed) {
             const start = performance.now()
-            yield* timed.step(batch!, { update: n + 1, learningRate: 0 })
-            if (n > 0) times.push(performance.now() - start)
+            yield* step(batch!, { update: round + 1, learningRate: 0 })
+            if (round > 0) times.push(performance.now() - start)
           }
-          const left = policyNames.length - 1 - i
-          post({ type: "measured", policy, timeSteps, milliseconds: median(times), left })
           yield* listen
-        }).pipe(Effect.scoped),
-      ),
+        }
+        const milliseconds = Object.fromEntries(timed.map(({ policy, times }) => [policy, median(times)]))
+        post({ type: "measured", timeSteps, milliseconds: milliseconds as Record<PolicyName, number> })
+      }).pipe(Effect.scoped),
     )
 
     post({

@@ -1,12 +1,7 @@
 /** A program as the 32-bit words that c/program.h describes. */
 import { type AnyKernel, kernels, Program, Shape } from "@spikeroute/core"
 import { packAttributes } from "./attributes.ts"
-
-const magic = 0x53524b31
-/** Buffers are placed in units of so many bytes. */
-const unit = 64
-const maximumRank = 8
-const elementKinds = ["float32", "spikes", "words"]
+import { elementKinds, headerWords, magic, maximumRank, unit } from "./packed.ts"
 
 /** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
 export const opcodes: ReadonlyArray<string> = [...kernels.keys()]
@@ -53,17 +48,13 @@ const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instructio
 
 /** Packs a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
-  const header = 5 + 2 * Program.segmentNames.length
   const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
   const segments = Program.segmentNames.flatMap((name) => {
-    const begin = header + words.length
+    const begin = headerWords + words.length
     for (const instruction of program.segments[name]) words.push(...wordsOfInstruction(instruction))
     return [begin, program.segments[name].length]
   })
-  const total = header + words.length
+  const total = headerWords + words.length
   const arena = program.arenaBytes / unit
   return Int32Array.of(magic, total, program.buffers.length, program.timeSteps, arena, ...segments, ...words)
 }
-
-/** Bytes of the arena of a packed program. */
-export const arenaBytes = (packed: Int32Array): number => unit * (packed[4] as number)

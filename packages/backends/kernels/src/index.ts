@@ -9,8 +9,10 @@ import { Effect } from "effect"
 import type { Engine } from "./engine.ts"
 import { prepare } from "./executable.ts"
 
-export { arenaBytes, encode } from "./encode.ts"
+export { encode } from "./encode.ts"
 export type { Engine, Session } from "./engine.ts"
+export { arenaBytes } from "./packed.ts"
+export * as ProgramFile from "./program-file.ts"
 export { describeRefusal } from "./refusals.ts"
 
 /** Core's backend on an engine. */

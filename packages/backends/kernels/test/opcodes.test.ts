@@ -1,14 +1,15 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import { type AnyKernel, kernels } from "@spikeroute/core"
+import { type AnyKernel, kernels, Program } from "@spikeroute/core"
 import { opcodes } from "../src/encode.ts"
+import { kernelTable, segmentNumbers } from "../src/packed.ts"
 
 /** The rows of kernels.def. */
 const rows = Array.from(
   readFileSync(new URL("../c/kernels.def", import.meta.url), "utf8").matchAll(
     /^ROW\(\w+, "(.+?)", "(\w+)", (\d+), \w+\)$/gm,
   ),
-  ([, name, operands]) => ({ name, operands: operands as string }),
+  ([, name, operands, attributes]) => ({ name, operands: operands as string, attributes }),
 )
 
 test("an opcode is a row of kernels.def", () => {
@@ -21,4 +22,16 @@ test("the rows have core's operands, and know which may be absent", () => {
     const optional = [...operands].map((letter) => letter !== letter.toLowerCase())
     expect({ name, optional }).toEqual({ name, optional: signature.map((access) => access.endsWith("?")) })
   }
+})
+
+test("files of programs know this table of kernels: where it has changed, packed.ts takes the number that is found here", () => {
+  let hash = 0x811c9dc5
+  for (const { name, operands, attributes } of rows)
+    for (const character of `${name} ${operands} ${attributes};`)
+      hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193)
+  expect(kernelTable).toBe(hash >>> 0)
+})
+
+test("the segments of inference are core's", () => {
+  for (const [name, number] of Object.entries(segmentNumbers)) expect(Program.segmentNames[number] as string).toBe(name)
 })

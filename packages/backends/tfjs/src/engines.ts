@@ -57,7 +57,8 @@ const wasm: Load = async ({ threads }) => {
     return make((await core.findBackendFactory("wasm")()) as InstanceType<typeof BackendWasm>)
   }
   const { loadSingle, loadThreaded, processors, workers } = await import("./threads.ts")
-  const wanted = Math.min(workers, Math.max(1, threads ?? processors()))
+  // Deno's workers have no `location` to set, which the module's threads do: they would never be ready.
+  const wanted = "Deno" in globalThis ? 1 : Math.min(workers, Math.max(1, threads ?? processors()))
   const start = (module: unknown): InstanceType<typeof BackendWasm> =>
     new BackendWasm(module as ConstructorParameters<typeof BackendWasm>[0])
   setThreadsCount(wanted)

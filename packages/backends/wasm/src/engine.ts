@@ -1,5 +1,6 @@
 /** The kernels in one memory of WebAssembly, shared by all programs of the engine. */
-import { arenaBytes, type Engine } from "@spikeroute/backend-kernels"
+import type { Engine } from "@spikeroute/backend-kernels"
+import { arenaBytes } from "@spikeroute/backend-kernels/packed"
 import { type Memory, make as makeMemory } from "./memory.ts"
 
 /** What c/session.h and, in the module with threads, c/pool.h export. */
@@ -7,8 +8,8 @@ export interface Exports {
   readonly session_bytes: (program: number, words: number, threads: number) => number
   readonly session_open: (memory: number, program: number, threads: number, arena: number) => void
   readonly session_run: (session: number, calls: number, count: number) => number
-  readonly __heap_base: WebAssembly.Global<"i32">
-  readonly __stack_pointer?: WebAssembly.Global<"i32">
+  readonly __heap_base: { readonly value: number }
+  readonly __stack_pointer?: { value: number }
   readonly pool_work?: (thread: number) => void
   readonly pool_close?: () => void
 }
@@ -24,6 +25,27 @@ export interface Instance {
   /** Hands out what the module itself does not use. */
   readonly heap: Memory
 }
+
+/** Pages of memory to begin with, and at most. */
+const initialPages = 64
+const maximumPages = 65536
+const pageBytes = 65536
+
+export interface MemoryOptions {
+  /** Bytes that the module's memory may grow to, 4 MiB at least. Default 4 GiB, which is all that can be addressed. */
+  readonly maximumBytes?: number
+}
+
+/** The memory for a module. */
+export const memoryOf = (
+  { maximumBytes = maximumPages * pageBytes }: MemoryOptions,
+  shared = false,
+): WebAssembly.Memory =>
+  new WebAssembly.Memory({
+    initial: initialPages,
+    maximum: Math.max(initialPages, Math.min(Math.floor(maximumBytes / pageBytes), maximumPages)),
+    shared,
+  })
 
 /** Instantiates a compiled module with its memory. */
 export const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): Instance => {

@@ -1,24 +1,22 @@
 /**
  * The WebAssembly backend: the CPU kernels with 128-bit vectors, everywhere where WebAssembly has SIMD.
  *
- * {@link layer} loads the modules beside it and uses threads where memory can be shared. {@link fromModule} takes a module that is
- * compiled already: it needs no file, no worker and no compiling from bytes, as at the edge.
+ * {@link layer} loads the modules beside it and uses threads where memory can be shared. edge.ts takes a module that is compiled
+ * already, and infer.ts runs program files on one, without the compiler.
  */
 import { fromEngine } from "@spikeroute/backend-kernels"
-import { Backend, BackendUnavailableError } from "@spikeroute/core"
+import { Backend, type BackendUnavailableError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
-import { engineOf, instantiate } from "./engine.ts"
+import { single, unavailable } from "./edge.ts"
+import { engineOf, instantiate, memoryOf } from "./engine.ts"
 import { startThreads } from "./threads.ts"
+
+export { fromModule } from "./edge.ts"
 
 export interface WasmOptions {
   /** Threads, the caller's included. Default: as many as the machine runs at once. Results do not depend on it. */
   readonly threads?: number
 }
-
-const name = "wasm"
-/** Pages of memory to begin with, and at most. */
-const initial = 64
-const maximum = 65536
 
 /** The modules. Their addresses are written out, so that bundlers see the files and lay them beside the code. */
 const urls = {
@@ -48,18 +46,18 @@ interface Open {
   readonly close: () => void
 }
 
-const openSingle = (module: WebAssembly.Module): Open => ({
-  backend: fromEngine(engineOf(instantiate(module, new WebAssembly.Memory({ initial })), 1)),
-  close: () => {},
-})
-
 const openThreads = async (threads: number): Promise<Open> => {
   const module = await compile(urls.threads())
-  const instance = instantiate(module, new WebAssembly.Memory({ initial, maximum, shared: true }))
+  const instance = instantiate(module, memoryOf({}, true))
   return { close: await startThreads(instance, module, threads), backend: fromEngine(engineOf(instance, threads)) }
 }
 
-const open = async ({ threads = navigator.hardwareConcurrency }: WasmOptions): Promise<Open> => {
+/** As many threads as the machine runs at once. Node has a `navigator` since version 21. */
+const processors = async (): Promise<number> =>
+  globalThis.navigator?.hardwareConcurrency ?? (await import("node:os")).availableParallelism()
+
+const open = async ({ threads: wanted }: WasmOptions): Promise<Open> => {
+  const threads = wanted ?? (await processors())
   if (threads > 1 && typeof SharedArrayBuffer === "function") {
     try {
       return await openThreads(threads)
@@ -67,11 +65,8 @@ const open = async ({ threads = navigator.hardwareConcurrency }: WasmOptions): P
       // Memory cannot be shared or workers cannot be started here: one thread gives the same results.
     }
   }
-  return openSingle(await compile(urls.single()))
+  return { backend: single(await compile(urls.single())), close: () => {} }
 }
-
-const unavailable = (error: unknown) =>
-  new BackendUnavailableError({ backend: name, reason: error instanceof Error ? error.message : String(error) })
 
 /** The backend as a layer. Its threads end with the layer. */
 export const layer = (options: WasmOptions = {}): Layer.Layer<Backend, BackendUnavailableError> =>
@@ -81,7 +76,3 @@ export const layer = (options: WasmOptions = {}): Layer.Layer<Backend, BackendUn
       Effect.sync(close),
     ).pipe(Effect.map(({ backend }) => backend)),
   )
-
-/** The backend on one thread, from the compiled module `@spikeroute/backend-wasm/spikeroute.wasm`. */
-export const fromModule = (module: WebAssembly.Module): Layer.Layer<Backend, BackendUnavailableError> =>
-  Layer.effect(Backend, Effect.try({ try: () => openSingle(module).backend, catch: unavailable }))

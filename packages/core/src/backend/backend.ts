@@ -24,15 +24,20 @@ export interface Executable {
   readonly run: (calls: ReadonlyArray<Call>, frames?: Float32Array) => Effect.Effect<void, BackendError>
 }
 
-export class Backend extends Context.Service<
+/** What a backend does. */
+export interface BackendService {
+  readonly name: string
+  /** For people: the engine's version, threads, vector instructions. */
+  readonly description: string
+  /** Takes memory for a program until the scope closes. A kernel that is lacking is an error here, never at run. */
+  readonly prepare: (program: Program) => Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope>
+}
+
+const key = "@spikeroute/core/Backend"
+const BackendBase: Context.ServiceClass<Backend, typeof key, BackendService> = Context.Service<
   Backend,
-  {
-    readonly name: string
-    /** For people: the engine's version, threads, vector instructions. */
-    readonly description: string
-    /** Takes memory for a program until the scope closes. A kernel that is lacking is an error here, never at run. */
-    readonly prepare: (
-      program: Program,
-    ) => Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope>
-  }
->()("@spikeroute/core/Backend") {}
+  BackendService
+>()(key)
+
+/** The backend that programs are run on, as a service: a backend's package has a layer of it. */
+export class Backend extends BackendBase {}

@@ -6,6 +6,11 @@ import { ops } from "../ops/index.ts"
 import { infer } from "./builder.ts"
 import { type Graph, inputName } from "./graph.ts"
 
+/** A graph as JSON; `version` is that of the form. */
+export interface GraphJson extends Omit<Graph, "types"> {
+  readonly version: 1
+}
+
 const Extents = Schema.Array(Schema.Int.check(Schema.isGreaterThan(0)))
 
 const InitializerSchema = Schema.Union([
@@ -14,8 +19,7 @@ const InitializerSchema = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("normal"), standardDeviation: Schema.Finite }),
 ])
 
-/** The JSON form; `version` is that of the form. */
-export const GraphSchema = Schema.Struct({
+export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
   version: Schema.Literal(1),
   input: Extents,
   parameters: Schema.Array(
@@ -38,7 +42,7 @@ export const GraphSchema = Schema.Struct({
 })
 
 /** A graph as JSON. */
-export const toJson = ({ input, parameters, nodes, output }: Graph): typeof GraphSchema.Type => ({
+export const toJson = ({ input, parameters, nodes, output }: Graph): GraphJson => ({
   version: 1,
   input,
   parameters,

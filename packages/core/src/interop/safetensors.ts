@@ -1,11 +1,13 @@
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header, then the tensors' bytes. The header maps a
  * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. The tensors' bytes follow each other
- * without a gap up to the end of the file. Float32 is written; what PyTorch's state dicts hold besides is read as float32.
+ * without a gap up to the end of the file. Float32 and int32 are written; what PyTorch's state dicts hold besides is read as
+ * float32.
  */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { CheckpointError } from "../errors.ts"
-import { format, type Shape, size } from "../shape.ts"
+import { type Shape, size } from "../shape.ts"
+import { layoutOf } from "./safetensors-layout.ts"
 
 export interface StoredTensor {
   readonly shape: Shape
@@ -17,12 +19,19 @@ export interface TensorFile {
   readonly metadata: Readonly<Record<string, string>>
 }
 
+/** What a file can be written of: tensors of float32 and of int32. */
+export interface WritableFile {
+  readonly tensors: ReadonlyMap<string, { readonly shape: Shape; readonly values: Float32Array | Int32Array }>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
 /** The bytes of a file; tensors stand in the order of the map. */
-export const encode = ({ tensors, metadata }: TensorFile): Uint8Array<ArrayBuffer> => {
+export const encode = ({ tensors, metadata }: WritableFile): Uint8Array<ArrayBuffer> => {
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {}
   let at = 0
   for (const [name, { shape, values }] of tensors) {
-    header[name] = { dtype: "F32", shape, data_offsets: [at, at + values.byteLength] }
+    const dtype = values instanceof Float32Array ? "F32" : "I32"
+    header[name] = { dtype, shape, data_offsets: [at, at + values.byteLength] }
     at += values.byteLength
   }
   const text = JSON.stringify(header)
@@ -52,82 +61,30 @@ const brain = (data: DataView, at: number): number => {
   return word.getFloat32(0)
 }
 
-interface NumberType {
-  readonly bytes: number
-  readonly read?: (data: DataView, at: number) => number
-}
+type Read = (data: DataView, at: number) => number
 
-/** The types of numbers that are read; float32 is copied, bit for bit. */
-const numberTypes: ReadonlyMap<string, NumberType> = new Map<string, NumberType>([
-  ["F32", { bytes: 4 }],
-  ["F64", { bytes: 8, read: (data, at) => data.getFloat64(at, true) }],
-  ["F16", { bytes: 2, read: (data, at) => half(data.getUint16(at, true)) }],
-  ["BF16", { bytes: 2, read: brain }],
-  ["I64", { bytes: 8, read: (data, at) => Number(data.getBigInt64(at, true)) }],
+/** How numbers of other types than float32, which is copied bit for bit, become float32. */
+const conversions: ReadonlyMap<string, Read> = new Map<string, Read>([
+  ["F64", (data, at) => data.getFloat64(at, true)],
+  ["F16", (data, at) => half(data.getUint16(at, true))],
+  ["BF16", brain],
+  ["I64", (data, at) => Number(data.getBigInt64(at, true))],
+  ["I32", (data, at) => data.getInt32(at, true)],
 ])
-
-const Entry = Schema.Struct({
-  dtype: Schema.String,
-  shape: Schema.Array(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
-  data_offsets: Schema.Tuple([Schema.Int, Schema.Int]),
-})
-
-const isEntry = Schema.is(Entry)
-const isMetadata = Schema.is(Schema.Record(Schema.String, Schema.String))
 
 /** Reads a file's bytes; `file` is its name, for errors. */
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFile, CheckpointError> =>
   Effect.suspend(() => {
-    const fail = (reason: string) => Effect.fail(new CheckpointError({ file, reason }))
-    if (bytes.length < 8)
-      return fail(`truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`)
+    const layout = layoutOf(bytes)
+    if ("reason" in layout) return Effect.fail(new CheckpointError({ file, reason: layout.reason }))
     const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const length = Number(data.getBigUint64(0, true))
-    if (length > bytes.length - 8)
-      return fail(
-        `truncated or no safetensors file: its header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
-      )
-    let header: unknown
-    try {
-      header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)))
-    } catch {
-      return fail("no safetensors file: the header at byte 8 is not JSON")
-    }
-    if (typeof header !== "object" || header === null || Array.isArray(header))
-      return fail("no safetensors file: the header at byte 8 is no JSON object")
-    const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>
-    if (!isMetadata(metadata)) return fail("the header's __metadata__ does not map texts to texts")
     const tensors = new Map<string, StoredTensor>()
-    const spans: Array<readonly [from: number, to: number, name: string]> = []
-    for (const [name, entry] of Object.entries(entries)) {
-      if (!isEntry(entry)) return fail(`the header's entry for tensor ${name} is malformed`)
-      const type = numberTypes.get(entry.dtype)
-      if (type === undefined)
-        return fail(
-          `tensor ${name} is ${entry.dtype}; convert it to F32 (${[...numberTypes.keys()].join(", ")} are read)`,
-        )
-      const [from, to] = entry.data_offsets
-      if (from < 0 || to - from !== type.bytes * size(entry.shape))
-        return fail(`tensor ${name} is ${format(entry.shape)} but its offsets span ${to - from} bytes`)
-      const start = 8 + length + from
-      if (8 + length + to > bytes.length)
-        return fail(`truncated at byte ${bytes.length}: tensor ${name} ends at byte ${8 + length + to}`)
-      spans.push([from, to, name])
-      const values = new Float32Array(size(entry.shape))
-      const { read } = type
-      if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(start, start + to - from))
-      else for (let i = 0; i < values.length; i++) values[i] = read(data, start + i * type.bytes)
-      tensors.set(name, { shape: entry.shape, values })
+    for (const [name, { dtype, shape, from, to }] of layout.entries) {
+      const values = new Float32Array(size(shape))
+      const read = conversions.get(dtype)
+      if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(from, to))
+      else for (let i = 0; i < values.length; i++) values[i] = read(data, from + (i * (to - from)) / values.length)
+      tensors.set(name, { shape, values })
     }
-    let end = 0
-    for (const [from, to, name] of spans.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
-      if (from !== end)
-        return fail(
-          `tensor ${name} begins at byte ${8 + length + from}, where the one before it ends at ${8 + length + end}`,
-        )
-      end = to
-    }
-    if (8 + length + end !== bytes.length)
-      return fail(`the last tensor ends at byte ${8 + length + end}, the file at byte ${bytes.length}`)
-    return Effect.succeed({ tensors, metadata })
+    return Effect.succeed({ tensors, metadata: layout.metadata })
   })

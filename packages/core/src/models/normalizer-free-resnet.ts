@@ -126,10 +126,10 @@ const normalizerFreeResNet =
   }
 
 /** Normaliser-free ResNet-34 for ImageNet's images. */
-export const nfresnet34 = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: false })
+export const nfresnet34: Model = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: false })
 
 /** Normaliser-free ResNet-50 for ImageNet's images. */
-export const nfresnet50 = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: true })
+export const nfresnet50: Model = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: true })
 
 /** Normaliser-free ResNet-101 for ImageNet's images. */
-export const nfresnet101 = normalizerFreeResNet({ blocks: [3, 4, 23, 3], bottleneck: true })
+export const nfresnet101: Model = normalizerFreeResNet({ blocks: [3, 4, 23, 3], bottleneck: true })

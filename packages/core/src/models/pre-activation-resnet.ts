@@ -73,7 +73,7 @@ const preActivationResNet =
   }
 
 /** Pre-activation ResNet-18 for CIFAR's images. */
-export const resnet18 = preActivationResNet([2, 2, 2, 2])
+export const resnet18: Model = preActivationResNet([2, 2, 2, 2])
 
 /** Pre-activation ResNet-34 for CIFAR's images. */
-export const resnet34 = preActivationResNet([3, 4, 6, 3])
+export const resnet34: Model = preActivationResNet([3, 4, 6, 3])

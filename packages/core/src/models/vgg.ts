@@ -47,10 +47,10 @@ const vgg =
   }
 
 /** VGG-11 for event frames of two polarities. */
-export const vgg11 = vgg([1, 1, 2, 2, 2])
+export const vgg11: Model = vgg([1, 1, 2, 2, 2])
 
 /** VGG-13 for event frames of two polarities. */
-export const vgg13 = vgg([2, 2, 2, 2, 2])
+export const vgg13: Model = vgg([2, 2, 2, 2, 2])
 
 /** VGG-16 for event frames of two polarities. */
-export const vgg16 = vgg([2, 2, 3, 3, 3])
+export const vgg16: Model = vgg([2, 2, 3, 3, 3])

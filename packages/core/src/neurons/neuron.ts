@@ -19,21 +19,26 @@ import { Schema } from "effect"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
 import { format, size } from "../shape.ts"
-import { bind, SurrogateSchema } from "../surrogates/index.ts"
-import { ResetSchema, resets } from "./reset.ts"
+import { bind, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
+import { type Reset, ResetSchema, resets } from "./reset.ts"
+
+export interface Firing {
+  readonly threshold: number
+  readonly reset: Reset
+  readonly surrogate: SurrogateOptions
+  /**
+   * Fire the surrogate's primitive G(u − threshold) in place of the step: for checking gradients. What G fires at the first
+   * u = 0 counts as a spike like any other, so a soft reset starts v there at −threshold·G(−threshold).
+   */
+  readonly smooth?: true
+}
 
 export const Firing = Schema.Struct({
   threshold: Schema.Finite.check(Schema.isGreaterThan(0)),
   reset: ResetSchema,
   surrogate: SurrogateSchema,
-  /**
-   * Fire the surrogate's primitive G(u − threshold) in place of the step: for checking gradients. What G fires at the first
-   * u = 0 counts as a spike like any other, so a soft reset starts v there at −threshold·G(−threshold).
-   */
   smooth: Schema.optionalKey(Schema.Literal(true)),
 })
-
-export type Firing = typeof Firing.Type
 
 /** Attributes of a neuron: λ is an attribute, or the second input where it is learnt. */
 export const NeuronSchema = Schema.Struct({

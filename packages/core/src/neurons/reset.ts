@@ -7,9 +7,9 @@
  */
 import { Schema } from "effect"
 
-export const ResetSchema = Schema.Literals(["soft", "hard", "none"])
+export type Reset = "soft" | "hard" | "none"
 
-export type Reset = typeof ResetSchema.Type
+export const ResetSchema: Schema.Literals<ReadonlyArray<Reset>> = Schema.Literals(["soft", "hard", "none"])
 
 interface Rule {
   readonly after: (u: number, s: number, threshold: number) => number

@@ -7,18 +7,25 @@ import type { AnyKernel } from "../kernel.ts"
 
 const NonNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
-export const OptimizerSchema = Schema.Struct({
-  name: Schema.Literals(["sgd", "adam", "adamw"]),
+export interface OptimizerOptions {
+  readonly name: "sgd" | "adam" | "adamw"
   /** sgd: the share of the last update that is kept. */
+  readonly momentum: number
+  readonly weightDecay: number
+  /** adam, adamw: decay rates of the moments. */
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+}
+
+export const OptimizerSchema: Schema.Codec<OptimizerOptions> = Schema.Struct({
+  name: Schema.Literals(["sgd", "adam", "adamw"]),
   momentum: NonNegative,
   weightDecay: NonNegative,
-  /** adam, adamw: decay rates of the moments. */
   beta1: NonNegative,
   beta2: NonNegative,
   epsilon: NonNegative,
 })
-
-export type OptimizerOptions = typeof OptimizerSchema.Type
 
 export interface Optimizer {
   readonly kernel: AnyKernel

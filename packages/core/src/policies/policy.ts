@@ -58,10 +58,13 @@ export class Policy extends Pipeable.Class implements Parts {
   }
 }
 
+/** What makes another policy of one. */
+export type Change = (policy: Policy) => Policy
+
 /** A policy with some parts changed. */
 const change =
-  (changes: (policy: Policy) => Partial<Parts>) =>
-  (policy: Policy): Policy =>
+  (changes: (policy: Policy) => Partial<Parts>): Change =>
+  (policy) =>
     new Policy({ ...policy, ...changes(policy) })
 
 /** The policy under which all gradients flow and all steps are trained. */
@@ -76,10 +79,10 @@ export const make = (name: string): Policy =>
   })
 
 /** The same policy under another name. */
-export const named = (name: string) => change(() => ({ name }))
+export const named = (name: string): Change => change(() => ({ name }))
 
 /** Cuts the gradient of temporal edges. */
-export const detach = (...edges: ReadonlyArray<Edge>) =>
+export const detach = (...edges: ReadonlyArray<Edge>): Change =>
   change(({ name, detached }) => ({
     name: `${name}-detach(${edges.join(",")})`,
     detached: new Set([...detached, ...edges]),
@@ -89,11 +92,11 @@ export const detach = (...edges: ReadonlyArray<Edge>) =>
  * Cuts the time steps into windows of `window`, from the first step on; gradient crosses no border between windows. Residuals of
  * one window are kept at a time. (Truncated BPTT with k₁ = k₂ = window in the notation of Williams & Peng, 1990.)
  */
-export const truncate = (window: number) =>
+export const truncate = (window: number): Change =>
   change((policy) => ({ name: `${policy.name}-truncate(${window})`, window: Math.min(window, policy.window) }))
 
 /** Trains some of the time steps: the others have no loss, and where nothing needs their gradient they run forward only. */
-export const trainOn = (steps: Steps.Steps) => change(({ name }) => ({ name: `${name}-${steps.name}`, steps }))
+export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ name: `${name}-${steps.name}`, steps }))
 
 /**
  * Weight gradients see a trace of the presynaptic activity in place of the activity itself:
@@ -106,7 +109,7 @@ export const trainOn = (steps: Steps.Steps) => change(({ name }) => ({ name: `${
  * where these have different ones. A trace stands for gradient through the membrane, so that gradient has to be cut: a policy
  * whose gradient crosses time cannot have traces.
  */
-export const trace = (decay: TraceDecay = "presynaptic") =>
+export const trace = (decay: TraceDecay = "presynaptic"): Change =>
   change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${decay})`}`, trace: decay }))
 
 /**
@@ -114,17 +117,17 @@ export const trace = (decay: TraceDecay = "presynaptic") =>
  * time: Gruslys et al., "Memory-efficient backpropagation through time", NeurIPS 2016): the state is kept every `steps` steps
  * (default ⌈√window⌉), and each such stretch but the last runs forward twice. The gradients are the same bits.
  */
-export const checkpoint = (steps: number | "root" = "root") =>
+export const checkpoint = (steps: number | "root" = "root"): Change =>
   change(({ name }) => ({ name: `${name}-checkpoint${steps === "root" ? "" : `(${steps})`}`, checkpoint: steps }))
 
 /** Backpropagation through time: all gradients, all steps. */
-export const bptt = make("bptt")
+export const bptt: Policy = make("bptt")
 
 /** Truncated backpropagation through time over windows of `w` steps. */
 export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${w})`))
 
 /** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
-export const sltt = bptt.pipe(detach("membrane", "reset"), named("sltt"))
+export const sltt: Policy = bptt.pipe(detach("membrane", "reset"), named("sltt"))
 
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
 export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${k})`))
@@ -135,10 +138,10 @@ export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), 
  * neurons before the map, the first map has no trace, the classifier has one, biases have none. (OTTT_O, which updates at every
  * step, is not this.) The memory is SLTT's and one trace for each input of a map: it does not depend on T.
  */
-export const ottt = sltt.pipe(trace(), named("ottt"))
+export const ottt: Policy = sltt.pipe(trace(), named("ottt"))
 
 /** BPTT with the memory of about 2·√T steps, for up to one more forward pass. */
-export const checkpointedBptt = bptt.pipe(checkpoint(), named("bptt-checkpoint"))
+export const checkpointedBptt: Policy = bptt.pipe(checkpoint(), named("bptt-checkpoint"))
 
 /** The policies by name: a line here for each. Those that are functions take a number of time steps. */
 export const policies = { bptt, "bptt-checkpoint": checkpointedBptt, tbptt, sltt, slttk: slttK, ottt } as const

@@ -27,7 +27,7 @@ export const representativeSteps = ({ timeSteps, trainedSteps }: Program): Reado
   Array.from({ length: trainedSteps }, (_, i) => timeSteps - trainedSteps + i)
 
 /** The cost of one batch in which the given steps are trained. */
-export const cost = (program: Program, trained = representativeSteps(program)): ProgramCost => {
+export const cost = (program: Program, trained: ReadonlyArray<number> = representativeSteps(program)): ProgramCost => {
   const phases = { forward: noCost, backward: noCost, update: noCost }
   const runs = new Map<string, number>()
   for (let part = 0; part < program.microBatches; part++)

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import type { Surrogate } from "./surrogate.ts"
 
-export const AtanSchema = Schema.Struct({
+export const AtanSchema: Schema.Codec<{ readonly name: "atan"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("atan"),
   alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
 })

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import type { Surrogate } from "./surrogate.ts"
 
-export const FastSigmoidSchema = Schema.Struct({
+export const FastSigmoidSchema: Schema.Codec<{ readonly name: "fastSigmoid"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("fastSigmoid"),
   alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
 })

@@ -8,15 +8,20 @@ import type { Surrogate } from "./surrogate.ts"
 import { TriangleSchema, triangle } from "./triangle.ts"
 
 /** A surrogate and its parameters, as data. */
-export const SurrogateSchema = Schema.Union([
+export type SurrogateOptions =
+  | typeof TriangleSchema.Type
+  | typeof RectangleSchema.Type
+  | typeof SigmoidSchema.Type
+  | typeof AtanSchema.Type
+  | typeof FastSigmoidSchema.Type
+
+export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union([
   TriangleSchema,
   RectangleSchema,
   SigmoidSchema,
   AtanSchema,
   FastSigmoidSchema,
 ])
-
-export type SurrogateOptions = typeof SurrogateSchema.Type
 
 export type SurrogateName = SurrogateOptions["name"]
 

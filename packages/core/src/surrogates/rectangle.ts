@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import type { Surrogate } from "./surrogate.ts"
 
-export const RectangleSchema = Schema.Struct({
+export const RectangleSchema: Schema.Codec<{ readonly name: "rectangle"; readonly width: number }> = Schema.Struct({
   name: Schema.Literal("rectangle"),
   width: Schema.Finite.check(Schema.isGreaterThan(0)),
 })

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import type { Surrogate } from "./surrogate.ts"
 
-export const SigmoidSchema = Schema.Struct({
+export const SigmoidSchema: Schema.Codec<{ readonly name: "sigmoid"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("sigmoid"),
   alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
 })

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import type { Surrogate } from "./surrogate.ts"
 
-export const TriangleSchema = Schema.Struct({
+export const TriangleSchema: Schema.Codec<{ readonly name: "triangle"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("triangle"),
   alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
 })

@@ -1,16 +1,26 @@
 /** Learning-rate schedules: the rate as a function of the epochs gone by, fractions included. */
 import { Schema } from "effect"
 
-export const ScheduleSchema = Schema.Struct({
-  name: Schema.Literals(["constant", "step", "cosine"]),
+export interface Schedule {
+  readonly name: "constant" | "step" | "cosine"
   /** Epochs over which the rate climbs linearly from 0. */
-  warmUp: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  readonly warmUp: number
   /** step: epochs between two drops, and the factor of each. */
+  readonly stepSize: number
+  readonly gamma: number
+}
+
+export const ScheduleSchema: Schema.Struct<{
+  readonly name: Schema.Literals<ReadonlyArray<Schedule["name"]>>
+  readonly warmUp: Schema.Finite
+  readonly stepSize: Schema.Finite
+  readonly gamma: Schema.Finite
+}> = Schema.Struct({
+  name: Schema.Literals(["constant", "step", "cosine"]),
+  warmUp: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
   stepSize: Schema.Finite.check(Schema.isGreaterThan(0)),
   gamma: Schema.Finite.check(Schema.isGreaterThan(0)),
 })
-
-export type Schedule = typeof ScheduleSchema.Type
 
 const shapes: { readonly [N in Schedule["name"]]: (schedule: Schedule, epoch: number, epochs: number) => number } = {
   constant: () => 1,

@@ -24,7 +24,8 @@ export const frameTarget = (events: Events, timeSteps: number): FrameTarget => {
   return { out: new Float32Array(timeSteps * stride), offset: 0, stride }
 }
 
-const add = (events: Events, index: number, step: number, target: FrameTarget): void => {
+/** Counts one event in the frame of a step. */
+export const add = (events: Events, index: number, step: number, target: FrameTarget): void => {
   const pixel = (events.y[index] as number) * events.width + (events.x[index] as number)
   const place = target.channels === 1 ? pixel : pixel * 2 + (events.p[index] as number)
   const at = target.offset + step * target.stride + place

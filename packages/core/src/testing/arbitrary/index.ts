@@ -10,12 +10,14 @@
  * spike. A test that compares across implementations leaves out the workloads whose {@link margin} is too small:
  *
  * @example
- * fc.assert(
- *   fc.asyncProperty(Arbitrary.workload(), async (workload) => {
- *     fc.pre((await run(Arbitrary.margin(workload))) > 1e-3)
- *     …
- *   }),
- * )
+ * const property = fc.asyncProperty(Arbitrary.workload(), async (workload) => {
+ *   const margin = Arbitrary.margin(workload).pipe(Effect.scoped, Effect.provide(layer))
+ *   fc.pre((await Effect.runPromise(margin)) > 1e-3)
+ *   const graph = Arbitrary.graphOf(workload)
+ *   // … what has to hold of it
+ *   return graph.nodes.length > 0
+ * })
+ * yield* Effect.promise(() => fc.assert(property, { numRuns: 3 }))
  */
 
 export { margin } from "./margin.ts"

@@ -1,8 +1,12 @@
 /** How close two tensors are, and the error that says where they are not. */
 import { Data, Effect } from "effect"
+import type { Tagged } from "../../errors.ts"
+
+const ConformanceErrorBase: Tagged<"ConformanceError", { readonly reason: string }> =
+  Data.TaggedError("ConformanceError")
 
 /** A backend does not do what the suite asks of it. */
-export class ConformanceError extends Data.TaggedError("ConformanceError")<{ readonly reason: string }> {
+export class ConformanceError extends ConformanceErrorBase {
   override get message(): string {
     return this.reason
   }

@@ -1,0 +1,52 @@
+import { afterEach, expect, test } from "bun:test"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const main = `${import.meta.dir}/../src/main.ts`
+const folder = mkdtempSync(join(tmpdir(), "playground-"))
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const start = (...args: ReadonlyArray<string>) =>
+  Bun.spawn([process.execPath, main, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" })
+
+test("--build makes a folder in which every file that another names is there", async () => {
+  const site = join(folder, "site")
+  expect(await start("--build", site).exited).toBe(0)
+  const names = readdirSync(site)
+  expect(names).toContain("index.html")
+  const texts = names.filter((name) => /\.(html|js)$/.test(name)).map((name) => readFileSync(join(site, name), "utf8"))
+  const named = texts.flatMap((text) =>
+    Array.from(text.matchAll(/["'`]\.\/([\w.-]+\.(?:js|css|wasm))["'`]/g), ([, name]) => name!),
+  )
+  expect(named.filter((name) => name.endsWith(".wasm"))).toHaveLength(2)
+  for (const name of named) expect(existsSync(join(site, name))).toBe(true)
+})
+
+test("serves the page isolated, at the address that it prints", async () => {
+  const child = start("--port", "0")
+  try {
+    const { value } = await child.stdout.getReader().read()
+    const [address] = new TextDecoder().decode(value).match(/http:\S+/) ?? []
+    const response = await fetch(address!)
+    expect(await response.text()).toContain("<title>Spikeroute playground</title>")
+    expect(response.headers.get("Cross-Origin-Opener-Policy")).toBe("same-origin")
+    expect(response.headers.get("Cross-Origin-Embedder-Policy")).toBe("require-corp")
+    expect((await fetch(`${address}none.js`)).status).toBe(404)
+  } finally {
+    child.kill()
+    await child.exited
+  }
+})
+
+test.each([
+  ["an unknown flag", ["--colour"], "--colour"],
+  ["a port that there is not", ["--port", "70000"], "it must be 0 … 65535"],
+  ["a file to build to", ["--build", main], "is a file"],
+])("%s is refused in a line", async (_, args, said) => {
+  const child = start(...args)
+  const error = await new Response(child.stderr).text()
+  expect(await child.exited).toBe(2)
+  expect(error).toContain(said)
+  expect(error.trim().split("\n")).toHaveLength(1)
+})

@@ -1,0 +1,58 @@
+/** Learning from one sample after the other, by SLTT: its memory does not depend on the number of time steps. */
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { fromModule } from "@spikeroute/backend-wasm/edge"
+import { defaultLoss, Key, NonFiniteLossError, Optimizer, Policy, Program, Safetensors, Train } from "@spikeroute/core"
+import { Effect, Scope } from "effect"
+import type { Learnt } from "./storage.ts"
+
+export interface Learner {
+  /**
+   * One step of gradient descent on one sample.
+   *
+   * @throws NonFiniteLossError where the loss or a weight is not finite any more: then this learner is of no more use
+   */
+  readonly learn: (sample: Float32Array, label: number) => Learnt & { readonly loss: number }
+  /** The weights as a safetensors file. */
+  readonly weights: () => Uint8Array<ArrayBuffer>
+}
+
+/** Of the 128 MB of an isolate. */
+const memory = { maximumBytes: 2 ** 26 }
+
+/** A learner that goes on from what was learnt, or else starts from the weights of a program file. */
+export const openLearner = (
+  kernels: WebAssembly.Module,
+  file: Uint8Array,
+  learnt: Learnt | undefined,
+  learningRate: number,
+): Learner =>
+  Effect.gen(function* () {
+    const { graph, encoding, timeSteps, tensors } = yield* ProgramFile.read(file, "the program")
+    const trainer = yield* Train.make(graph, Policy.sltt, {
+      batchSize: 1,
+      timeSteps,
+      encoding,
+      loss: defaultLoss,
+      optimizer: Optimizer.options("sgd"),
+      key: Key.make(0),
+    })
+    yield* learnt ? trainer.load(learnt.tensors) : trainer.loadParameters(tensors)
+    let update = learnt?.update ?? 0
+    const save = () => Effect.runSync(trainer.save)
+    return {
+      learn: (sample: Float32Array, label: number) => {
+        const batch = { inputs: sample, labels: Float32Array.of(label) }
+        const { loss } = Effect.runSync(trainer.step(batch, { update: update + 1, learningRate }))
+        update++
+        const tensors = save()
+        // A huge sample may leave its loss finite, for spikes are 0 or 1, and yet make gradients that are not.
+        for (const [layer, { values }] of tensors)
+          if (!values.every(Number.isFinite)) throw new NonFiniteLossError({ update, layer })
+        return { loss, update, tensors }
+      },
+      weights: () => {
+        const weights = [...save()].filter(([name]) => name.startsWith(Program.bufferNames.parameter("")))
+        return Safetensors.encode({ tensors: new Map(weights), metadata: { update: String(update) } })
+      },
+    }
+  }).pipe(Effect.provide(fromModule(kernels, memory)), Scope.provide(Scope.makeUnsafe()), Effect.runSync)

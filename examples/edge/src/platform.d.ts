@@ -1,0 +1,39 @@
+/** What the worker uses of the platform, so that it needs no package of types beside Bun's. */
+
+declare module "*.wasm" {
+  const module: WebAssembly.Module
+  export default module
+}
+
+declare module "*.safetensors" {
+  const bytes: ArrayBuffer
+  export default bytes
+}
+
+declare module "cloudflare:workers" {
+  export abstract class DurableObject<Env> {
+    constructor(ctx: DurableObjectState, env: Env)
+    protected readonly ctx: DurableObjectState
+    protected readonly env: Env
+  }
+
+  export interface DurableObjectState {
+    readonly storage: DurableObjectStorage
+  }
+
+  export interface DurableObjectStorage {
+    readonly sql: {
+      exec<Row>(
+        query: string,
+        ...bindings: ReadonlyArray<string | number | ArrayBuffer>
+      ): { toArray(): ReadonlyArray<Row> }
+    }
+    /** All of it is stored, or nothing. */
+    transactionSync<A>(work: () => A): A
+  }
+
+  export interface DurableObjectNamespace {
+    idFromName(name: string): unknown
+    get(id: unknown): { fetch(request: Request): Promise<Response> }
+  }
+}

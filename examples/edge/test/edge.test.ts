@@ -1,0 +1,345 @@
+/** The worker under workerd, from outside: over HTTP, with a Durable Object whose storage is a folder. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { connect } from "node:net"
+import { platform, tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { load } from "@spikeroute/backend-wasm/infer"
+import { Graph, Key, Models, Program, Safetensors, Train } from "@spikeroute/core"
+import { Effect } from "effect"
+import { bundle, type Host, type HostOptions, start } from "../scripts/host.ts"
+import { isolateMemory, many, runtimes, sampleRequest } from "../scripts/load.ts"
+import { openLearner } from "../src/learner.ts"
+
+const token = "a token of the test's"
+const kernels = new WebAssembly.Module(
+  readFileSync(fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))),
+)
+
+const learningRate = 0.1
+const timeSteps = 4
+const classes = 3
+const graph = Graph.makeUnsafe([8, 8, 2], Models.conv(classes, { width: 0.25 }))
+const size = timeSteps * 8 * 8 * 2
+/** A program whose first weights are multiplied by a factor; they are finite in any case. */
+const programOf = (factor: number) =>
+  Effect.runSync(
+    ProgramFile.save(
+      graph,
+      new Map(
+        graph.parameters.map(({ name, shape }) => {
+          const values = Train.initialize(graph, Key.make(1)).get(name) as Float32Array
+          const scaled = values.map((value) => Math.max(-3e38, Math.min(factor * value, 3e38)))
+          return [Program.bufferNames.parameter(name), { shape, values: scaled }]
+        }),
+      ),
+      { batchSize: 1, timeSteps, encoding: "frames" },
+    ),
+  )
+const program = programOf(2)
+
+/** Sample i is of class i mod 3, whose events lie in a third of the rows, among noise. */
+const sampleOf = (index: number): Float32Array<ArrayBuffer> => {
+  const noise = Key.uniform(Key.fold(Key.make(5), index), new Float32Array(size))
+  return Float32Array.from(noise, (u, i) => {
+    const row = Math.floor((i % 128) / 16)
+    return u < (Math.floor(row / 3) === index % classes ? 0.6 : 0.1) ? 2 : 0
+  })
+}
+
+const storage = mkdtempSync(join(tmpdir(), "spikeroute-edge-"))
+let modules: NonNullable<HostOptions["modules"]>
+let host: Host
+
+const startWith = (options: Partial<HostOptions>) =>
+  start({ program, storage, token, learningRate, modules, ...options })
+
+beforeAll(async () => {
+  modules = await bundle()
+  host = await startWith({})
+}, 60_000)
+
+afterAll(async () => {
+  await host.close()
+  rmSync(storage, { recursive: true, force: true })
+})
+
+const at = (path: string) => new URL(path, host.url)
+const predict = async (sample: Float32Array<ArrayBuffer>, query = "") => {
+  const response = await fetch(at(`/predict${query}`), sampleRequest(sample))
+  expect(response.status).toBe(200)
+  return (await response.json()) as { class: number; outputs: Array<number>; steps: number; update: number }
+}
+const learn = async (index: number) => {
+  const response = await fetch(at(`/learn?label=${index % classes}`), sampleRequest(sampleOf(index), token))
+  expect(response.status).toBe(200)
+  return { index, ...((await response.json()) as { update: number; loss: number }) }
+}
+const weights = async () => {
+  const response = await fetch(at("/weights"), { headers: { authorization: `Bearer ${token}` } })
+  expect(response.status).toBe(200)
+  return [...new Uint8Array(await response.arrayBuffer())]
+}
+const updates = async () => ((await (await fetch(host.url)).json()) as { update: number }).update
+
+test("it says what it takes, and predicts with the bits of the library, stopping early where it is asked to", async () => {
+  expect(await (await fetch(host.url)).json()).toMatchObject({
+    shape: [8, 8, 2],
+    timeSteps,
+    encoding: "frames",
+    classes,
+    update: 0,
+  })
+  const model = load(kernels, program)
+  for (let i = 0; i < 6; i++) {
+    const expected = model.predict(sampleOf(i))
+    const found = await predict(sampleOf(i))
+    expect(found).toEqual({ class: expected.classes[0] as number, outputs: [...expected.outputs], steps: 4, update: 0 })
+  }
+  const { margin, steps } = { margin: 0.05, steps: model.predict(sampleOf(0), { margin: 0.05 }).meanSteps }
+  expect(steps).toBeLessThan(timeSteps)
+  expect((await predict(sampleOf(0), `?margin=${margin}`)).steps).toBe(steps)
+})
+
+describe("what is malformed is refused with a 4xx and one line, and nothing that is stored changes", () => {
+  const good = sampleOf(0)
+  const octets = { "content-type": "application/octet-stream" }
+  const guarded = { ...octets, authorization: `Bearer ${token}` }
+  const holding = (value: number) => good.map((each, i) => (i === 77 ? value : each))
+  const endless = () =>
+    new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(65536)),
+    })
+  const cases: ReadonlyArray<readonly [string, string, () => RequestInit, number, string]> = [
+    ["another path", "/teach", () => ({ method: "POST" }), 404, "there is no /teach"],
+    ["another method", "/predict", () => ({ method: "GET" }), 405, "/predict takes POST"],
+    ["no body", "/predict", () => ({ method: "POST", headers: octets }), 400, "the body has 0 bytes"],
+    [
+      "truncated",
+      "/predict",
+      () => ({ body: good.slice(0, -1), headers: octets }),
+      400,
+      "a sample of 4×8×8×2 float32s has 2048",
+    ],
+    [
+      "a byte short",
+      "/learn?label=1",
+      () => ({ body: new Uint8Array(2047), headers: guarded }),
+      400,
+      "the body has 2047 bytes",
+    ],
+    [
+      "of another shape",
+      "/learn?label=1",
+      () => ({ body: good.slice(0, 64), headers: guarded }),
+      400,
+      "the body has 256 bytes",
+    ],
+    ["huge", "/predict", () => ({ body: new Uint8Array(50_000_000), headers: octets }), 413, "the body is too large"],
+    [
+      "huge, to learn",
+      "/learn?label=1",
+      () => ({ body: new Uint8Array(2052), headers: guarded }),
+      413,
+      "a sample is 2048 bytes",
+    ],
+    ["without end", "/predict", () => ({ body: endless(), headers: octets }), 413, "the body is too large"],
+    [
+      "of another type",
+      "/learn?label=1",
+      () => ({ body: "{}", headers: { ...guarded, "content-type": "application/json" } }),
+      415,
+      "the body is application/json",
+    ],
+    [
+      "not a number",
+      "/learn?label=1",
+      () => ({ body: holding(Number.NaN), headers: guarded }),
+      400,
+      "value 77 of the sample is NaN",
+    ],
+    [
+      "infinite",
+      "/predict",
+      () => ({ body: holding(Number.POSITIVE_INFINITY), headers: octets }),
+      400,
+      "value 77 of the sample is Infinity",
+    ],
+    [
+      "no label",
+      "/learn",
+      () => ({ body: good, headers: guarded }),
+      400,
+      "?label= has to be a whole number from 0 to 2",
+    ],
+    ...["3", "-1", "1.5", "one", "", "1e0", "99999999999999999999"].map(
+      (label) =>
+        [
+          `label ${label}`,
+          `/learn?label=${label}`,
+          () => ({ body: good, headers: guarded }),
+          400,
+          "?label= has to be a whole number",
+        ] as const,
+    ),
+    ...["-1", "much", "1e9999"].map(
+      (margin) =>
+        [
+          `margin ${margin}`,
+          `/predict?margin=${margin}`,
+          () => ({ body: good, headers: octets }),
+          400,
+          "?margin= has to be a number",
+        ] as const,
+    ),
+    ["no token", "/learn?label=1", () => ({ body: good, headers: octets }), 401, "this needs the write token"],
+    [
+      "another token",
+      "/learn?label=1",
+      () => ({ body: good, headers: { ...octets, authorization: "Bearer nothing" } }),
+      401,
+      "this needs the write token",
+    ],
+    ["no token to read", "/weights", () => ({ method: "GET" }), 401, "this needs the write token"],
+  ]
+
+  let before: Array<number>
+  beforeAll(async () => {
+    await learn(0)
+    before = await weights()
+  })
+  test.each(cases)("%s", async (_, path, init, status, line) => {
+    const response = await fetch(at(path), { method: "POST", ...init() })
+    const text = await response.text()
+    expect({ status: response.status, lines: text.split("\n").length }).toEqual({ status, lines: 2 })
+    expect(text).toContain(line)
+    expect(await updates()).toBe(1)
+  })
+  test("a body that is cut off on the way", async () => {
+    const socket = connect(Number(host.url.port), host.url.hostname)
+    socket.write(
+      `POST /learn?label=1 HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\nauthorization: Bearer ${token}\r\ncontent-length: 2048\r\n\r\n`,
+    )
+    socket.write(new Uint8Array(100))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    socket.destroy()
+    expect(await updates()).toBe(1)
+  })
+  test("after all of it, the weights are the same bytes", async () => {
+    expect(await weights()).toEqual(before)
+  })
+  test("a sample whose loss is not finite is not learnt from", async () => {
+    const wild = await startWith({ program: programOf(1e39), storage: join(storage, "wild") })
+    const response = await fetch(new URL("/learn?label=1", wild.url), sampleRequest(good, token))
+    expect({ status: response.status, text: await response.text() }).toEqual({
+      status: 422,
+      text: "the loss of this sample is not finite: nothing was learnt from it\n",
+    })
+    expect(await (await fetch(wild.url)).json()).toMatchObject({ update: 0 })
+    await wild.close()
+  })
+  test("where no token is set, nobody can write", async () => {
+    const open = await start({ program, modules })
+    for (const authorization of ["Bearer ", "Bearer undefined", ""]) {
+      const init = { ...sampleRequest(good), headers: { ...octets, authorization } }
+      expect((await fetch(new URL("/learn?label=1", open.url), init)).status).toBe(401)
+    }
+    await open.close()
+  })
+})
+
+describe("learning", () => {
+  /** The weights of a learner here that has learnt these samples in this order. */
+  const replayed = (order: ReadonlyArray<number>): Array<number> => {
+    const learner = openLearner(kernels, program, undefined, learningRate)
+    for (const index of order) learner.learn(sampleOf(index), index % classes)
+    return [...learner.weights()]
+  }
+  /** Every sample that was learnt, in the order of the updates that the worker gave them. */
+  const learnt = [0]
+  const note = (results: ReadonlyArray<{ readonly index: number; readonly update: number }>) => {
+    for (const { index } of [...results].sort((a, b) => a.update - b.update)) learnt.push(index)
+    expect(new Set(results.map(({ update }) => update)).size).toBe(results.length)
+  }
+
+  test("requests at the same time are learnt from one after the other: the bits are those of that order", async () => {
+    const results = await many(60, 16, async (i) => {
+      const [result] = await Promise.all([learn(i), predict(sampleOf(i))])
+      return result
+    })
+    note(results)
+    expect(await updates()).toBe(61)
+    expect(await weights()).toEqual(replayed(learnt))
+  }, 60_000)
+
+  test("it gets better at what it is shown, on samples that it has not seen", async () => {
+    const accuracy = async () => {
+      const found = await many(60, 4, async (i) => (await predict(sampleOf(1000 + i))).class === (1000 + i) % classes)
+      return found.filter(Boolean).length / found.length
+    }
+    note(await many(240, 4, (i) => learn(100 + i)))
+    expect(await accuracy()).toBeGreaterThan(0.9)
+  }, 60_000)
+
+  test("after a restart it goes on where it was, with the same bits", async () => {
+    const [before, prediction] = [await weights(), await predict(sampleOf(7))]
+    await host.close()
+    host = await startWith({})
+    expect(await weights()).toEqual(before)
+    expect(await predict(sampleOf(7))).toEqual(prediction)
+    note([await learn(8)])
+    expect(await weights()).toEqual(replayed(learnt))
+  }, 60_000)
+
+  // Only Linux says which processes there are.
+  test.if(platform() === "linux")(
+    "killed in the middle of it, it has kept all that it had answered, and is whole",
+    async () => {
+      const before = await updates()
+      const answered: Array<number> = []
+      const pids = runtimes()
+      expect(pids).toHaveLength(1)
+      const flood = many(40, 8, async (i) => {
+        try {
+          const { update } = await learn(500 + i)
+          answered.push(update)
+          if (answered.length === 12) process.kill(pids[0] as number, "SIGKILL")
+        } catch {
+          // The worker is gone.
+        }
+      })
+      await flood
+      await host.close()
+      host = await startWith({})
+      const after = await updates()
+      expect(answered.length).toBeLessThan(40)
+      expect(after).toBeGreaterThanOrEqual(Math.max(...answered))
+      expect(after).toBeLessThanOrEqual(before + 40)
+      const { tensors, metadata } = await Effect.runPromise(
+        Safetensors.decode(Uint8Array.from(await weights()), "weights"),
+      )
+      expect(metadata.update).toBe(String(after))
+      expect([...tensors.values()].every(({ values }) => values.every(Number.isFinite))).toBe(true)
+      expect((await predict(sampleOf(3))).update).toBe(after)
+    },
+    60_000,
+  )
+})
+
+test("a thousand requests, 16 at a time: no error, and nothing of them is left in memory", async () => {
+  const predictions = () =>
+    many(500, 16, async (i) => {
+      const response = await fetch(at("/predict"), sampleRequest(sampleOf(i % 9)))
+      await response.arrayBuffer()
+      return response.status
+    })
+  await predictions()
+  const before = await isolateMemory(host)
+  expect(new Set(await predictions())).toEqual(new Set([200]))
+  const after = await isolateMemory(host)
+  // A body is 2 KB: 500 of them would be a megabyte.
+  expect(after.buffers).toBe(before.buffers)
+  expect(after.heap - before.heap).toBeLessThan(2 ** 18)
+}, 60_000)

@@ -1,0 +1,253 @@
+/**
+ * Inference from a program file, without the compiler: words that were packed when the file was made go to the kernels as they are.
+ *
+ * This path is for edge functions and pages that have some tens of kilobytes to spend, so it is plain functions that throw, imports
+ * neither Effect nor core's ops, and checks files by hand rather than by a Schema. The file itself is described in program-file.ts.
+ */
+import type { Engine } from "./engine.ts"
+import { bufferAt, type PackedBuffer, segmentNumbers } from "./packed.ts"
+import { aligned, headerOffset, ProgramFileError, programOf } from "./program-layout.ts"
+import { describeRefusal } from "./refusals.ts"
+
+export { ProgramFileError }
+
+/** What was given to a model does not fit it. */
+export class InputError extends Error {
+  readonly _tag = "InputError"
+  override readonly name = "InputError"
+}
+
+/** What a network answers to a batch of N samples. */
+export interface Prediction {
+  /** The class of each sample: the largest of its outputs, the first where several are. */
+  readonly classes: ReadonlyArray<number>
+  /** [N, classes]: the read-out, summed over the steps that the sample took. */
+  readonly outputs: Float32Array
+  /** Time steps that each sample took, and their mean. */
+  readonly steps: ReadonlyArray<number>
+  readonly meanSteps: number
+}
+
+/** What a network answers to a stream after one more step. */
+export interface StreamStep {
+  /** Which step it was, counted from 0. */
+  readonly step: number
+  /** The class of each sample of the batch, by `outputs`. */
+  readonly classes: ReadonlyArray<number>
+  /** [N, classes]: the read-out, summed over the last `timeSteps` steps. */
+  readonly outputs: Float32Array
+  /** [N, classes]: the read-out of this step. */
+  readonly logits: Float32Array
+}
+
+/** A network that is ready to run. It has one state: one batch, or one stream, at a time. */
+export interface Model {
+  readonly batchSize: number
+  /** Time steps of a sample. */
+  readonly timeSteps: number
+  /** `static`: a sample is one image, shown at every step; `frames`: it has a frame for each step. */
+  readonly encoding: "static" | "frames"
+  /** Shape of one sample at one step: `[height, width, channels]`. */
+  readonly shape: ReadonlyArray<number>
+  readonly classCount: number
+  /**
+   * The answer to one batch: [N, …shape], with the encoding `frames` [T, N, …shape].
+   *
+   * With a `margin` a sample stops early: after the first step after which the largest of its summed outputs leads the second
+   * largest by the margin, at least. The summed outputs are the log-odds of a softmax, up to a constant, so that a margin m stops
+   * where the first class is eᵐ times as probable as the second. This is the Top-K cutoff, K = 1, of Wu, Jin, Yu, Yi, Huang,
+   * "Optimizing event-driven spiking neural network with regularization and cutoff", Frontiers in Neuroscience 19, 2025, with
+   * one threshold for all steps. A batch goes on until all its samples have stopped.
+   *
+   * @throws InputError where the number of values or the margin makes no sense
+   * @example
+   * const { classes, meanSteps } = model.predict(frames, { margin: 4 })
+   */
+  readonly predict: (inputs: Float32Array, options?: { readonly margin?: number }) => Prediction
+  /** Begins a new sample: all membranes at rest. With the encoding `static` it takes the images, [N, …shape]. */
+  readonly begin: (images?: Float32Array) => void
+  /** One more step, from the state that the last one left: [N, …shape] with the encoding `frames`. Gives its read-out, [N, classes]. */
+  readonly step: (frame?: Float32Array) => Float32Array
+  /**
+   * Takes a step for each frame that arrives, [N, …shape]; the state is kept as long as the stream lasts. Only with the encoding
+   * `frames`. Another sample begun on the model meanwhile ends the stream with an InputError.
+   */
+  readonly stream: (frames: AsyncIterable<Float32Array>) => AsyncGenerator<StreamStep, void, undefined>
+  /**
+   * Takes over other weights, from the next sample on: of the tensors by name, all that are the network's parameters.
+   *
+   * @throws InputError where one is missing or has another size; then nothing has changed
+   */
+  readonly load: (tensors: ReadonlyMap<string, { readonly values: Float32Array }>) => void
+  /** Bytes that the network takes: arena, program, scratch memory. */
+  readonly bytes: number
+}
+
+/** The largest of a sample's outputs: which it is, and how far it leads. */
+const leaderOf = (outputs: Float32Array, first: number, count: number) => {
+  let leader = 0
+  let second = Number.NEGATIVE_INFINITY
+  for (let i = 1; i < count; i++) {
+    const value = outputs[first + i] as number
+    const largest = outputs[first + leader] as number
+    if (value > largest) {
+      second = largest
+      leader = i
+    } else if (value > second) second = value
+  }
+  // One class leads nobody.
+  return { leader, margin: count > 1 ? (outputs[first + leader] as number) - second : Number.NaN }
+}
+
+const prefix = "parameter/"
+
+/**
+ * Loads a program file on an engine of the kernels.
+ *
+ * Nothing in the file is trusted: header and sizes are checked here, the program down to each operand by the kernels themselves.
+ *
+ * @throws ProgramFileError
+ */
+export const load = (engine: Engine, file: Uint8Array): Model => {
+  const { entries, encoding, buffers, packed, offset: programOffset } = programOf(file)
+  const fail = (reason: string, offset = programOffset): never => {
+    throw new ProgramFileError(reason, offset)
+  }
+  const opened = engine.open(packed)
+  const session = typeof opened === "number" ? fail(`the program cannot run: ${describeRefusal(opened)}`) : opened
+
+  // --- what the buffers are
+
+  const bufferOf = (name: string): PackedBuffer => {
+    const buffer = Object.hasOwn(buffers, name) ? bufferAt(packed, buffers[name] as number) : undefined
+    return buffer?.elements === "float32" ? buffer : fail(`the program has no buffer ${name} of float32`, headerOffset)
+  }
+  for (let i = 0; i < (packed[2] as number); i++)
+    if (bufferAt(packed, i)?.slots !== 1) fail("the program keeps several time steps: it is none of inference")
+  const input = bufferOf("input")
+  const readout = bufferOf("outputs")
+  const [batchSize = 0, classCount = 0] = readout.shape
+  if (readout.shape.length !== 2 || readout.size === 0 || input.shape[0] !== batchSize)
+    fail("input and outputs are not of one batch")
+  const parameters = new Map(
+    Object.keys(buffers)
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => [name, bufferOf(name)]),
+  )
+  const timeSteps = packed[3] as number
+  const shape = input.shape.slice(1)
+
+  const valuesOf = ({ offset, size }: PackedBuffer): Float32Array => {
+    const arena = session.arena()
+    return new Float32Array(arena.buffer, arena.byteOffset + offset, size)
+  }
+  const run = (...segments: ReadonlyArray<number>): void => {
+    const refusal = session.run(Int32Array.from(segments.flatMap((segment) => [segment, 0])))
+    if (refusal !== 0) throw new Error(describeRefusal(refusal))
+  }
+
+  for (const [name, buffer] of parameters) {
+    const entry = entries.get(name) ?? fail(`the file has no tensor ${name}`, headerOffset)
+    if (entry.dtype !== "F32" || entry.to - entry.from !== 4 * buffer.size)
+      fail(`tensor ${name} has ${entry.to - entry.from} bytes where the program takes ${4 * buffer.size}`, entry.from)
+    valuesOf(buffer).set(new Float32Array(aligned(file, entry)))
+  }
+
+  // --- running it
+
+  const write = (values: Float32Array | undefined, what: string): void => {
+    if (values?.length !== input.size)
+      throw new InputError(
+        `${what} of ${input.shape.join("×")} are ${input.size} values, not ${values?.length ?? "none"}`,
+      )
+    valuesOf(input).set(values)
+  }
+
+  /** Counts the samples that were begun, so that a stream knows whether the state is still its own. */
+  let begun = 0
+  const begin = (images?: Float32Array): void => {
+    if (encoding === "static") write(images, "images")
+    begun++
+    run(segmentNumbers.clear, segmentNumbers.begin)
+  }
+
+  const step = (frame?: Float32Array): Float32Array => {
+    if (begun === 0) begin()
+    if (encoding === "frames") write(frame, "frames")
+    // The program adds its read-out to the outputs.
+    valuesOf(readout).fill(0)
+    run(segmentNumbers.forward)
+    return valuesOf(readout).slice()
+  }
+
+  const add = (outputs: Float32Array, logits: Float32Array, sample: number): void => {
+    for (let i = sample * classCount; i < (sample + 1) * classCount; i++) outputs[i]! += logits[i] as number
+  }
+  const samples = Array.from({ length: batchSize }, (_, sample) => sample)
+  const classesOf = (outputs: Float32Array) =>
+    samples.map((sample) => leaderOf(outputs, sample * classCount, classCount).leader)
+
+  const predict: Model["predict"] = (inputs, { margin } = {}) => {
+    if (margin !== undefined && !(margin >= 0)) throw new InputError(`margin ${margin}: it must be 0 at least`)
+    const frames = encoding === "frames"
+    const expected = (frames ? timeSteps : 1) * input.size
+    if (inputs.length !== expected) {
+      const extents = [...(frames ? [timeSteps] : []), ...input.shape].join("×")
+      throw new InputError(`inputs of ${extents} are ${expected} values, not ${inputs.length}`)
+    }
+    begin(frames ? undefined : inputs)
+    const outputs = new Float32Array(readout.size)
+    const steps = samples.map(() => timeSteps)
+    let going = samples
+    for (let t = 0; t < timeSteps && going.length > 0; t++) {
+      const logits = step(frames ? inputs.subarray(t * input.size, (t + 1) * input.size) : undefined)
+      for (const sample of going) add(outputs, logits, sample)
+      if (margin === undefined) continue
+      going = going.filter((sample) => {
+        if (!(leaderOf(outputs, sample * classCount, classCount).margin >= margin)) return true
+        steps[sample] = t + 1
+        return false
+      })
+    }
+    const meanSteps = steps.reduce((sum, count) => sum + count, 0) / batchSize
+    return { classes: classesOf(outputs), outputs, steps, meanSteps }
+  }
+
+  async function* stream(frames: AsyncIterable<Float32Array>): AsyncGenerator<StreamStep, void, undefined> {
+    if (encoding === "static") throw new InputError("the program shows one image at every step: it takes no stream")
+    begin()
+    const own = begun
+    let recent: ReadonlyArray<Float32Array> = []
+    let count = 0
+    for await (const frame of frames) {
+      if (own !== begun) throw new InputError("another sample was begun on this model: load one for each stream")
+      const logits = step(frame)
+      recent = [...recent, logits].slice(-timeSteps)
+      const outputs = new Float32Array(readout.size)
+      for (const each of recent) for (const sample of samples) add(outputs, each, sample)
+      yield { step: count++, classes: classesOf(outputs), outputs, logits }
+    }
+  }
+
+  return {
+    batchSize,
+    timeSteps,
+    encoding,
+    shape,
+    classCount,
+    predict,
+    begin,
+    step,
+    stream,
+    load: (tensors) => {
+      for (const [name, { size }] of parameters) {
+        const count = tensors.get(name)?.values.length
+        if (count !== size)
+          throw new InputError(`tensor ${name} has ${count ?? "no"} values where the network takes ${size}`)
+      }
+      for (const [name, buffer] of parameters)
+        valuesOf(buffer).set((tensors.get(name) as { readonly values: Float32Array }).values)
+    },
+    bytes: session.bytes,
+  }
+}

@@ -1,0 +1,81 @@
+/** What a program file says of itself: its metadata, the packed program, where its weights lie. program-file.ts describes it. */
+import { type Entry, type Layout, layoutOf } from "@spikeroute/core/safetensors-layout"
+import { kernelTable } from "./packed.ts"
+
+/** The bytes are no program file, or one that cannot run here. */
+export class ProgramFileError extends Error {
+  readonly _tag = "ProgramFileError"
+  override readonly name = "ProgramFileError"
+  constructor(
+    reason: string,
+    /** The byte of the file that is at fault. */
+    readonly offset: number,
+  ) {
+    super(reason)
+  }
+}
+
+/** What the metadata `program` of the file say. */
+interface Description {
+  readonly encoding: "static" | "frames"
+  /** Names of buffers, and which they are in the packed program. */
+  readonly buffers: Readonly<Record<string, number>>
+}
+
+/** The header, and so the metadata, begin here. */
+export const headerOffset = 8
+
+const descriptionOf = ({ metadata }: Layout): Description => {
+  const fail = (reason: string): never => {
+    throw new ProgramFileError(reason, headerOffset)
+  }
+  if (metadata.format !== "spikeroute-program")
+    return fail("no program file: its metadata do not name it; `bun run export RUN --format program` writes one")
+  if (metadata.version !== "1")
+    return fail(`a program file of version ${metadata.version}: this library reads version 1`)
+  if (metadata.kernelTable !== String(kernelTable))
+    return fail("the program was made for the kernels of another version of this library: export it again")
+  let description: unknown
+  try {
+    description = JSON.parse(metadata.program ?? "")
+  } catch {
+    return fail("the metadata `program` are not JSON")
+  }
+  const { encoding, buffers } = (description ?? {}) as Partial<Description>
+  if ((encoding !== "static" && encoding !== "frames") || typeof buffers !== "object" || buffers === null)
+    return fail("the metadata `program` lack the encoding or the buffers")
+  return { encoding, buffers }
+}
+
+/** Copies bytes of a file to where numbers of 32 bits may begin. */
+export const aligned = (
+  file: Uint8Array,
+  { from, to }: { readonly from: number; readonly to: number },
+): ArrayBuffer => {
+  const bytes = new Uint8Array(to - from)
+  bytes.set(file.subarray(from, to))
+  return bytes.buffer
+}
+
+export interface ProgramLayout extends Description {
+  /** The tensors of the file, by name. */
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly packed: Int32Array
+  /** The byte at which the packed program begins. */
+  readonly offset: number
+}
+
+/**
+ * Reads what a file says of itself. Whether the packed program holds together, only the kernels know.
+ *
+ * @throws ProgramFileError
+ */
+export const programOf = (file: Uint8Array): ProgramLayout => {
+  const layout = layoutOf(file)
+  if ("reason" in layout) throw new ProgramFileError(layout.reason, layout.offset)
+  const description = descriptionOf(layout)
+  const program = layout.entries.get("program")
+  if (program?.dtype !== "I32") throw new ProgramFileError("there is no tensor `program` of type I32", headerOffset)
+  const packed = new Int32Array(aligned(file, program))
+  return { ...description, entries: layout.entries, packed, offset: program.from }
+}

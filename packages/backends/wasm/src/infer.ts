@@ -1,0 +1,37 @@
+/**
+ * Inference alone: a program file on a compiled module, without compiler, trainer or Effect. For functions at the edge and pages.
+ *
+ * @example
+ * import { load } from "@spikeroute/backend-wasm/infer"
+ * import kernels from "@spikeroute/backend-wasm/spikeroute.wasm"
+ * import file from "./program.safetensors"
+ *
+ * const model = load(kernels, new Uint8Array(file))
+ * const { classes, meanSteps } = model.predict(frames, { margin: 4 })
+ */
+import { load as loadOn, type Model } from "@spikeroute/backend-kernels/model"
+import { engineOf, instantiate, type MemoryOptions, memoryOf } from "./engine.ts"
+
+export {
+  InputError,
+  type Model,
+  type Prediction,
+  ProgramFileError,
+  type StreamStep,
+} from "@spikeroute/backend-kernels/model"
+
+/** What an isolate of an edge function has in all: a file that asks for more is refused. */
+const isolateBytes = 2 ** 27
+
+/**
+ * Loads a program file, as `bun run export RUN --format program` writes it, on one thread.
+ *
+ * @param module `@spikeroute/backend-wasm/spikeroute.wasm`, compiled
+ * @param options `maximumBytes` of memory; default 128 MiB
+ * @throws ProgramFileError, with the byte at fault, where the file is none, is damaged or asks for more memory
+ */
+export const load = (
+  module: WebAssembly.Module,
+  file: Uint8Array,
+  { maximumBytes = isolateBytes }: MemoryOptions = {},
+): Model => loadOn(engineOf(instantiate(module, memoryOf({ maximumBytes })), 1), file)

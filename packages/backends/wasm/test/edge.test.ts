@@ -1,0 +1,34 @@
+/** Training in the memory of an isolate. */
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { defaultLoss, Graph, Key, Models, Optimizer, Policy, Train } from "@spikeroute/core"
+import { Effect } from "effect"
+import { fromModule } from "../src/edge.ts"
+
+const kernels = new WebAssembly.Module(readFileSync(new URL("../built/spikeroute.wasm", import.meta.url)))
+const graph = Graph.makeUnsafe([28, 28, 1], Models.conv(10))
+const batchSize = 32
+
+const trainOnce = (policy: Policy.Policy, timeSteps: number) =>
+  Effect.gen(function* () {
+    const trainer = yield* Train.make(graph, policy, {
+      batchSize,
+      timeSteps,
+      loss: defaultLoss,
+      optimizer: Optimizer.options("adam"),
+      key: Key.make(0),
+    })
+    const inputs = Key.uniform(Key.make(1), new Float32Array(batchSize * 28 * 28))
+    const labels = Float32Array.from({ length: batchSize }, (_, n) => n % 10)
+    return yield* trainer.step({ inputs, labels }, { update: 1, learningRate: 1e-3 })
+  }).pipe(Effect.scoped, Effect.provide(fromModule(kernels, { maximumBytes: 2 ** 26 })), Effect.runPromise)
+
+test("SLTT trains conv at T = 32 in 64 MiB, where BPTT is refused for want of memory", async () => {
+  const { loss } = await trainOnce(Policy.sltt, 32)
+  expect(loss).toBeGreaterThan(0)
+  await expect(trainOnce(Policy.bptt, 32)).rejects.toMatchObject({
+    _tag: "BackendError",
+    message: "backend wasm: there is not enough memory",
+  })
+  expect((await trainOnce(Policy.bptt, 2)).loss).toBeGreaterThan(0)
+}, 60_000)

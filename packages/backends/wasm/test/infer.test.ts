@@ -1,0 +1,305 @@
+/** Program files: made by the compiler, run without it. */
+import { describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { gzipSync } from "node:zlib"
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import {
+  type Backend,
+  batchNorm,
+  flatten,
+  Graph,
+  Key,
+  leakyReadout,
+  linear,
+  Models,
+  Program,
+  plif,
+  Safetensors,
+  Shape,
+  Train,
+} from "@spikeroute/core"
+import { Effect, type Scope } from "effect"
+import { fromModule } from "../src/edge.ts"
+import { InputError, load, type Model, ProgramFileError } from "../src/infer.ts"
+
+const wasm = readFileSync(new URL("../built/spikeroute.wasm", import.meta.url))
+const kernels = new WebAssembly.Module(wasm)
+
+type Options = ProgramFile.SaveOptions
+
+const run = <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>): A =>
+  Effect.runSync(effect.pipe(Effect.scoped, Effect.provide(fromModule(kernels)), Effect.orDie))
+
+/** Parameters under which neurons fire, by the names that a trainer saves them under. */
+const parametersOf = (graph: Graph.Graph, seed = 1): Safetensors.TensorFile["tensors"] => {
+  const first = Train.initialize(graph, Key.make(seed))
+  return new Map(
+    graph.parameters.map(({ name, shape }) => {
+      const noise = Key.uniform(Key.fold(Key.make(seed), "noise", name), new Float32Array(Shape.size(shape)))
+      const values = (first.get(name) as Float32Array).map((value, i) => 2 * value + 0.2 * (noise[i] as number))
+      return [Program.bufferNames.parameter(name), { shape, values }]
+    }),
+  )
+}
+
+const save = (graph: Graph.Graph, options: Options, tensors = parametersOf(graph)) =>
+  Effect.runSync(ProgramFile.save(graph, tensors, options))
+
+const numbers = (count: number, seed = 2) => Key.uniform(Key.make(seed), new Float32Array(count)).map((u) => 2 * u)
+
+const conv = Graph.makeUnsafe([8, 8, 2], Models.conv(4, { width: 0.25 }))
+const convOptions: Options = { batchSize: 1, timeSteps: 5, encoding: "frames" }
+const convFile = save(conv, convOptions)
+
+/** A network that answers with what it is shown: of three classes, each step's logits are the frame. */
+const mirror = (batchSize: number, timeSteps: number): Model => {
+  const graph = Graph.makeUnsafe([1, 1, 3], Graph.sequential(flatten(), linear({ features: 3, bias: false })))
+  const identity = { shape: [3, 3], values: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1) }
+  const [parameter] = graph.parameters
+  const tensors = new Map([[Program.bufferNames.parameter(parameter?.name as string), identity]])
+  return load(kernels, save(graph, { batchSize, timeSteps, encoding: "frames" }, tensors))
+}
+
+describe("a loaded program gives the bits of the predictor that was compiled", () => {
+  const cases: ReadonlyArray<readonly [string, Graph.Graph, Options]> = [
+    ["conv on frames", conv, convOptions],
+    ["conv on images, a batch of three", conv, { batchSize: 3, timeSteps: 4, encoding: "static" }],
+    [
+      "a normaliser-free network, which standardises its weights",
+      Graph.makeUnsafe([16, 16, 3], Models.nfresnet34(5, { width: 0.0625 })),
+      { batchSize: 2, timeSteps: 2, encoding: "static" },
+    ],
+    [
+      "batch norm, learnt decay, leaky read-out",
+      Graph.makeUnsafe(
+        [4, 4, 2],
+        Graph.sequential(batchNorm(), plif(), flatten(), linear({ features: 3 }), leakyReadout()),
+      ),
+      { batchSize: 2, timeSteps: 6, encoding: "frames" },
+    ],
+  ]
+  test.each(cases)("%s", (_, graph, options) => {
+    const model = load(kernels, save(graph, options))
+    const frames = options.encoding === "frames" ? options.timeSteps : 1
+    const inputs = numbers(frames * options.batchSize * Shape.size(graph.input))
+    const { outputs } = run(
+      Effect.gen(function* () {
+        const predictor = yield* Train.makePredictor(graph, options)
+        yield* predictor.load(parametersOf(graph))
+        return yield* predictor.predict(inputs)
+      }),
+    )
+    expect(outputs.some((value) => value !== 0)).toBe(true)
+    const prediction = model.predict(inputs)
+    expect(prediction.outputs).toEqual(outputs)
+    expect(prediction.steps).toEqual(Array.from({ length: options.batchSize }, () => options.timeSteps))
+    // A second prediction starts from rest again.
+    expect(model.predict(inputs).outputs).toEqual(outputs)
+    expect(model).toMatchObject({ ...options, shape: [...graph.input] })
+  })
+})
+
+describe("anytime inference", () => {
+  test("stops each sample where its first class leads its second by the margin, and says so", () => {
+    // The lead of sample 0 is 1, 2, …, that of sample 1 0.5, 1, 1.5, 2, that of sample 2 stays 0.
+    const step = [0, 1, 0, 0.5, 0, 0, 1, 0, 1]
+    const { classes, outputs, steps, meanSteps } = mirror(3, 4).predict(
+      Float32Array.from([step, step, step, step].flat()),
+      {
+        margin: 2,
+      },
+    )
+    expect(steps).toEqual([2, 4, 4])
+    expect(meanSteps).toBe(10 / 3)
+    expect(classes).toEqual([1, 0, 0])
+    expect([...outputs]).toEqual([0, 2, 0, 2, 0, 0, 4, 0, 4])
+  })
+  test("a lead that is lost again does not count once the sample has stopped", () => {
+    const model = mirror(1, 3)
+    const frames = Float32Array.of(3, 0, 0, 0, 9, 0, 0, 0, 0)
+    expect(model.predict(frames)).toMatchObject({ classes: [1], steps: [3] })
+    expect(model.predict(frames, { margin: 3 })).toMatchObject({ classes: [0], steps: [1] })
+    expect(model.predict(frames, { margin: 3.1 })).toMatchObject({ classes: [1], steps: [2] })
+  })
+  test("a margin that makes no sense is refused", () => {
+    for (const margin of [-1, Number.NaN])
+      expect(() => mirror(1, 1).predict(new Float32Array(3), { margin })).toThrow(InputError)
+  })
+})
+
+async function* each<A>(values: ReadonlyArray<A>) {
+  yield* values
+}
+
+describe("a stream", () => {
+  const size = 8 * 8 * 2
+  const frames = Array.from({ length: 12 }, (_, t) => numbers(size, 10 + t))
+  const joined = (from: number, to: number) => Float32Array.from(frames.slice(from, to).flatMap((frame) => [...frame]))
+
+  test("keeps its state from frame to frame, and after T of them has answered as to one sample", async () => {
+    const steps = await Array.fromAsync(load(kernels, convFile).stream(each(frames)))
+    expect(steps.map(({ step }) => step)).toEqual(frames.map((_, t) => t))
+    const whole = load(kernels, convFile).predict(joined(0, 5))
+    expect(steps[4]?.outputs).toEqual(whole.outputs)
+    expect(steps[4]?.classes).toEqual([...whole.classes])
+    // The same frames from rest give something else: the membranes were not at rest after the first five.
+    expect(steps[9]?.outputs).not.toEqual(load(kernels, convFile).predict(joined(5, 10)).outputs)
+    // The outputs are those of the last five steps.
+    const sum = new Float32Array(4)
+    for (const { logits } of steps.slice(5, 10)) for (let i = 0; i < 4; i++) sum[i]! += logits[i] as number
+    expect(steps[9]?.outputs).toEqual(sum)
+  })
+  test("ends with an error when another sample takes the model's state", async () => {
+    const model = load(kernels, convFile)
+    const stream = model.stream(each(frames))
+    await stream.next()
+    model.predict(joined(0, 5))
+    await expect(stream.next()).rejects.toThrow("another sample was begun on this model: load one for each stream")
+  })
+  test("is refused where the program shows one image", async () => {
+    const model = load(kernels, save(conv, { batchSize: 1, timeSteps: 2, encoding: "static" }))
+    await expect(model.stream(each(frames)).next()).rejects.toThrow(InputError)
+  })
+})
+
+describe("weights", () => {
+  test("are replaced as a whole, or not at all", () => {
+    const model = load(kernels, convFile)
+    const inputs = numbers(5 * 128)
+    const before = model.predict(inputs).outputs
+    const others = parametersOf(conv, 7)
+    model.load(others)
+    const after = model.predict(inputs).outputs
+    expect(after).toEqual(load(kernels, save(conv, convOptions, others)).predict(inputs).outputs)
+    expect(after).not.toEqual(before)
+    const lacking = new Map([...parametersOf(conv)].slice(0, -1))
+    expect(() => model.load(lacking)).toThrow("tensor parameter/7.bias has no values where the network takes 4")
+    expect(model.predict(inputs).outputs).toEqual(after)
+  })
+  test("come back from a file with their network", () => {
+    const { graph, tensors } = Effect.runSync(ProgramFile.read(convFile, "file"))
+    expect(Graph.toJson(graph)).toEqual(Graph.toJson(conv))
+    for (const [name, { values }] of parametersOf(conv)) expect(tensors.get(name)?.values).toEqual(values)
+  })
+  test("that do not fit the network make no file", () => {
+    expect(() => save(conv, convOptions, new Map())).toThrow("missing parameter/0.weight")
+  })
+})
+
+test("inputs of another size are refused with a line that says which", () => {
+  expect(() => load(kernels, convFile).predict(new Float32Array(7))).toThrow(
+    new InputError("inputs of 5×1×8×8×2 are 640 values, not 7"),
+  )
+  expect(() => load(kernels, convFile).step(new Float32Array(7))).toThrow(
+    new InputError("frames of 1×8×8×2 are 128 values, not 7"),
+  )
+})
+
+describe("a file that is damaged or foreign is refused with an error that says where", () => {
+  const refusal = (file: Uint8Array): ProgramFileError => {
+    try {
+      load(kernels, file)
+    } catch (error) {
+      if (error instanceof ProgramFileError) return error
+      throw error
+    }
+    throw new Error("the file was accepted")
+  }
+  /** The file with another tensor `program`, or with other metadata. */
+  const changed = (change: (words: Int32Array, metadata: Record<string, string>) => void): Uint8Array => {
+    const { metadata, tensors } = Effect.runSync(Safetensors.decode(convFile, "file"))
+    const begin = convFile.length - [...tensors.values()].reduce((sum, { values }) => sum + values.byteLength, 0)
+    const count = tensors.get("program")?.values.length as number
+    const words = new Int32Array(convFile.slice(begin, begin + 4 * count).buffer)
+    const copy = { ...metadata }
+    change(words, copy)
+    return Safetensors.encode({
+      tensors: new Map<string, { shape: ReadonlyArray<number>; values: Float32Array | Int32Array }>([
+        ...tensors,
+        ["program", { shape: [count], values: words }],
+      ]),
+      metadata: copy,
+    })
+  }
+
+  test("cut off at any byte", () => {
+    for (let length = 0; length < convFile.length; length += length < 300 ? 1 : 97)
+      expect(refusal(convFile.subarray(0, length))).toMatchObject({ _tag: "ProgramFileError", offset: length })
+  })
+  test("weights for PyTorch, or anything else", () => {
+    const weights = Safetensors.encode({ tensors: parametersOf(conv), metadata: { format: "pt" } })
+    expect(refusal(weights).message).toStartWith("no program file: its metadata do not name it")
+    expect(refusal(new Uint8Array(wasm)).message).toContain("truncated or no safetensors file")
+  })
+  test("of another version, or for other kernels", () => {
+    const other = (name: string, value: string) =>
+      refusal(
+        changed((_, metadata) => {
+          metadata[name] = value
+        }),
+      ).message
+    expect(other("version", "2")).toBe("a program file of version 2: this library reads version 1")
+    expect(other("kernelTable", "1")).toContain("for the kernels of another version of this library: export it again")
+    expect(other("program", "{")).toBe("the metadata `program` are not JSON")
+    for (const text of ["null", "3", "{}", '{"encoding":"frames","buffers":3}', '{"encoding":"sound","buffers":{}}'])
+      expect(other("program", text)).toBe("the metadata `program` lack the encoding or the buffers")
+    for (const index of [-1, 0.5, 999, null, "0", [1]])
+      expect(other("program", JSON.stringify({ encoding: "frames", buffers: { input: index } }))).toBe(
+        "the program has no buffer input of float32",
+      )
+  })
+  test("a program that does not hold together, as the kernels see it", () => {
+    expect(refusal(changed((words) => words.fill(0))).message).toBe("the program cannot run: this is no packed program")
+    expect(
+      refusal(
+        changed((words) => {
+          words[31 + 14] = 7
+        }),
+      ).message,
+    ).toContain("buffer 0 does not lie in the arena")
+  })
+  test("that asks for more memory than there may be", () => {
+    const arena = (megabytes: number) =>
+      changed((words) => {
+        words[4] = (megabytes * 2 ** 20) / 64
+      })
+    const noMemory = "the program cannot run: there is not enough memory"
+    expect(refusal(arena(2 ** 16)).message).toBe(noMemory)
+    expect(refusal(arena(200)).message).toBe(noMemory)
+    expect(() => load(kernels, arena(20), { maximumBytes: 2 ** 24 })).toThrow(noMemory)
+    expect(load(kernels, arena(20)).bytes).toBeGreaterThan(20 * 2 ** 20)
+  })
+  test("with any words changed: it is refused, or it runs without leaving its memory", () => {
+    const random = Key.generator(Key.make(3))
+    const draw = (below: number) => Math.floor(random.nextDoubleUnsafe() * below)
+    const values = [0, 1, -1, 2, 7, 1000, 2 ** 31 - 1, -(2 ** 31)]
+    let refused = 0
+    for (let i = 0; i < 600; i++) {
+      const file = changed((words) => {
+        for (let k = 0; k <= draw(3); k++) words[draw(words.length)] = values[draw(values.length)] as number
+      })
+      try {
+        const model = load(kernels, file)
+        const count = (model.encoding === "frames" ? model.timeSteps : 1) * model.shape.reduce((a, b) => a * b, 1)
+        // A changed number of time steps is a program too, if a slow one.
+        if (model.timeSteps < 1000) model.predict(new Float32Array(count * model.batchSize))
+      } catch (error) {
+        expect(error).toBeInstanceOf(ProgramFileError)
+        refused++
+      }
+    }
+    expect(refused).toBeGreaterThan(300)
+  })
+})
+
+test("the inference path is small: it holds neither Effect nor the compiler", async () => {
+  const { outputs, metafile } = await Bun.build({
+    entrypoints: [new URL("../src/infer.ts", import.meta.url).pathname],
+    minify: true,
+    metafile: true,
+  })
+  const javaScript = new Uint8Array(await (outputs[0] as Blob).arrayBuffer())
+  expect(Object.keys(metafile?.inputs ?? {}).filter((path) => /effect|program\.ts|lower|ops\//.test(path))).toEqual([])
+  expect(gzipSync(javaScript).length).toBeLessThan(14_000)
+  expect(gzipSync(javaScript).length + gzipSync(wasm).length).toBeLessThan(60_000)
+})

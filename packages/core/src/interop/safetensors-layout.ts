@@ -1,0 +1,116 @@
+/**
+ * Where the tensors of a safetensors file lie: its header, read and checked. Plain functions without dependencies, because inference
+ * that has to be small reads its files with them too.
+ */
+import { format, type Shape, size } from "../shape.ts"
+
+/** A tensor of the file: its bytes are `from` … `to` − 1 of the file. */
+export interface Entry {
+  readonly dtype: string
+  readonly shape: Shape
+  readonly from: number
+  readonly to: number
+}
+
+export interface Layout {
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** Why bytes are no safetensors file, and the byte at which that was seen. */
+export interface Fault {
+  readonly reason: string
+  readonly offset: number
+}
+
+/** Bytes of a number, by the format's name of its type. */
+export const bytesPerNumber: ReadonlyMap<string, number> = new Map([
+  ["F32", 4],
+  ["F64", 8],
+  ["F16", 2],
+  ["BF16", 2],
+  ["I64", 8],
+  ["I32", 4],
+])
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0
+
+interface RawEntry {
+  readonly dtype: string
+  readonly shape: Shape
+  readonly data_offsets: readonly [from: number, to: number]
+}
+
+const isRawEntry = (value: unknown): value is RawEntry => {
+  if (!isObject(value)) return false
+  const { dtype, shape, data_offsets: offsets } = value
+  return (
+    typeof dtype === "string" &&
+    Array.isArray(shape) &&
+    shape.every(isCount) &&
+    Array.isArray(offsets) &&
+    offsets.length === 2 &&
+    offsets.every(Number.isInteger)
+  )
+}
+
+/** The length of the header and the header, or what is wrong with them. */
+const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonly header: Record<string, unknown> } => {
+  if (bytes.length < 8)
+    return {
+      reason: `truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`,
+      offset: bytes.length,
+    }
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const length = Number(data.getBigUint64(0, true))
+  if (length > bytes.length - 8)
+    return {
+      reason: `truncated or no safetensors file: its header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
+      offset: bytes.length,
+    }
+  try {
+    const header: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)))
+    return isObject(header)
+      ? { length, header }
+      : { reason: "no safetensors file: the header at byte 8 is no JSON object", offset: 8 }
+  } catch {
+    return { reason: "no safetensors file: the header at byte 8 is not JSON", offset: 8 }
+  }
+}
+
+/** The layout of a file, or what is wrong with it. Tensors stand in the order of the header. */
+export const layoutOf = (bytes: Uint8Array): Layout | Fault => {
+  const read = headerOf(bytes)
+  if ("reason" in read) return read
+  const begin = 8 + read.length
+  const { __metadata__: metadata = {}, ...raw } = read.header
+  const fault = (reason: string, offset = 8): Fault => ({ reason, offset })
+  if (!isObject(metadata) || !Object.values(metadata).every((text) => typeof text === "string"))
+    return fault("the header's __metadata__ does not map texts to texts")
+
+  const entries = new Map<string, Entry>()
+  for (const [name, entry] of Object.entries(raw)) {
+    if (!isRawEntry(entry)) return fault(`the header's entry for tensor ${name} is malformed`)
+    const { dtype, shape } = entry
+    const bytesOfNumber = bytesPerNumber.get(dtype)
+    if (bytesOfNumber === undefined)
+      return fault(`tensor ${name} is ${dtype}; convert it to F32 (${[...bytesPerNumber.keys()].join(", ")} are read)`)
+    const [from, to] = entry.data_offsets
+    if (from < 0 || to - from !== bytesOfNumber * size(shape))
+      return fault(`tensor ${name} is ${format(shape)} but its offsets span ${to - from} bytes`)
+    if (begin + to > bytes.length)
+      return fault(`truncated at byte ${bytes.length}: tensor ${name} ends at byte ${begin + to}`, bytes.length)
+    entries.set(name, { dtype, shape, from: begin + from, to: begin + to })
+  }
+
+  let end = begin
+  for (const [name, { from, to }] of [...entries].sort(([, a], [, b]) => a.from - b.from || a.to - b.to)) {
+    if (from !== end) return fault(`tensor ${name} begins at byte ${from}, where the one before it ends at ${end}`, end)
+    end = to
+  }
+  if (end !== bytes.length) return fault(`the last tensor ends at byte ${end}, the file at byte ${bytes.length}`, end)
+  return { entries, metadata: metadata as Readonly<Record<string, string>> }
+}

@@ -1,0 +1,72 @@
+/**
+ * Frames of events that arrive little by little: each is given out as soon as it is over. Plain generators, for cameras and sockets
+ * at the edge: no Effect, no file.
+ */
+import type { Events } from "./events.ts"
+import { add } from "./frames.ts"
+
+/** Events that make no frame: they lie outside the sensor, or before a frame that was given out already. */
+export class EventStreamError extends Error {
+  readonly _tag = "EventStreamError"
+  override readonly name = "EventStreamError"
+}
+
+/** How events that arrive are cut into frames. */
+export interface StreamFraming {
+  /** Size of the sensor. */
+  readonly width: number
+  readonly height: number
+  /** 2 (default): frames count OFF and ON events apart; 1: all alike. */
+  readonly channels?: 1 | 2
+  /** What ends a frame: so many events, or so many microseconds, from the time `start` or else the first event on. */
+  readonly every: { readonly events: number } | { readonly duration: number; readonly start?: number }
+}
+
+/**
+ * The frames [height, width, channels] of packets of events, which have to be in order of time. What is left when the packets end
+ * is a last frame.
+ *
+ * With equal durations, time without events gives frames of zeros, in which membranes decay; a frame is given out when the first
+ * event after it arrives. The frames of a whole recording are those of `framesByDuration`.
+ *
+ * @throws EventStreamError
+ * @example
+ * const frames = framesOf(camera, { width: 34, height: 34, every: { duration: 10_000 } })
+ * for await (const { classes } of model.stream(frames)) console.log(classes[0])
+ */
+export async function* framesOf(
+  packets: AsyncIterable<Events>,
+  { width, height, channels = 2, every }: StreamFraming,
+): AsyncGenerator<Float32Array, void, undefined> {
+  const byDuration = "duration" in every
+  const size = byDuration ? every.duration : every.events
+  if (!(size > 0)) throw new EventStreamError(`a frame of ${size} ${byDuration ? "µs" : "events"}: it must be above 0`)
+  const fresh = () => ({ out: new Float32Array(width * height * channels), offset: 0, stride: 0, channels })
+
+  let start = byDuration ? every.start : undefined
+  let frame = fresh()
+  /** Frames that were given out, and events that were seen. */
+  let given = 0
+  let seen = 0
+  for await (const packet of packets) {
+    if (packet.width !== width || packet.height !== height)
+      throw new EventStreamError(`events of ${packet.width}×${packet.height} pixels for frames of ${width}×${height}`)
+    for (let i = 0; i < packet.t.length; i++) {
+      const [x, y, p, t] = [packet.x[i], packet.y[i], packet.p[i], packet.t[i]] as [number, number, number, number]
+      const refuse = (problem: string): never => {
+        throw new EventStreamError(`event ${seen} (x ${x}, y ${y}, t ${t}, polarity ${p}) ${problem}`)
+      }
+      if (!(x < width && y < height && p <= 1)) refuse(`lies outside a sensor of ${width}×${height}`)
+      start ??= t
+      const step = byDuration ? Math.floor((t - start) / size) : Math.floor(seen / size)
+      if (!(step >= given)) refuse("comes after its frame is over: events have to be in order of time")
+      for (; given < step; given++) {
+        yield frame.out
+        frame = fresh()
+      }
+      add(packet, i, 0, frame)
+      seen++
+    }
+  }
+  if (seen > 0) yield frame.out
+}

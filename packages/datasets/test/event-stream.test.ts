@@ -1,0 +1,106 @@
+/** Frames of events that arrive in packets, against those of whole recordings. */
+import { describe, expect, test } from "bun:test"
+import * as Key from "@spikeroute/core/random"
+import { EventStream, type Events, Frames, shapeEvents } from "../src/index.ts"
+import { duration } from "../src/sets/shapes.ts"
+
+const side = 16
+const recording = shapeEvents(0, "train", 4, side)
+
+const part = (events: Events.Events, from: number, to: number): Events.Events => ({
+  width: events.width,
+  height: events.height,
+  x: events.x.slice(from, to),
+  y: events.y.slice(from, to),
+  t: events.t.slice(from, to),
+  p: events.p.slice(from, to),
+})
+
+/** The recording in packets of random lengths, empty ones among them. */
+async function* packets(events: Events.Events, seed: number) {
+  const random = Key.generator(Key.make(seed))
+  for (let from = 0; from < events.t.length; ) {
+    const to = from + Math.floor(random.nextDoubleUnsafe() * 60)
+    yield part(events, from, to)
+    from = to
+  }
+}
+
+const of = (...rows: ReadonlyArray<readonly [x: number, y: number, t: number, p: number]>): Events.Events => ({
+  width: 2,
+  height: 1,
+  x: Uint16Array.from(rows, (row) => row[0]),
+  y: Uint16Array.from(rows, (row) => row[1]),
+  t: Float64Array.from(rows, (row) => row[2]),
+  p: Uint8Array.from(rows, (row) => row[3]),
+})
+
+const framed = async (framing: Partial<EventStream.StreamFraming>, ...packets: ReadonlyArray<Events.Events>) => {
+  async function* stream() {
+    yield* packets
+  }
+  const options = { width: 2, height: 1, every: { events: 2 }, ...framing }
+  return (await Array.fromAsync(EventStream.framesOf(stream(), options))).map((frame) => [...frame])
+}
+
+test("by duration, they are those of the whole recording, however it is cut into packets", async () => {
+  const timeSteps = 8
+  const whole = Frames.frameTarget(recording, timeSteps)
+  Frames.framesByDuration(recording, timeSteps, whole, { start: 0, duration })
+  for (const seed of [1, 2, 3]) {
+    const framing = { width: side, height: side, every: { duration: duration / timeSteps, start: 0 } }
+    const frames = await Array.fromAsync(EventStream.framesOf(packets(recording, seed), framing))
+    expect(frames.length).toBe(timeSteps)
+    expect(frames.flatMap((frame) => [...frame])).toEqual([...whole.out])
+  }
+})
+
+describe("by hand, on a sensor of two pixels", () => {
+  const first = of([0, 0, 5, 1], [1, 0, 6, 0], [1, 0, 7, 0])
+  test("by count: OFF and ON apart, or together; what is left is a last frame", async () => {
+    expect(await framed({}, first)).toEqual([
+      [0, 1, 1, 0],
+      [0, 0, 1, 0],
+    ])
+    expect(await framed({ channels: 1 }, first, of([0, 0, 9, 0]))).toEqual([
+      [1, 1],
+      [1, 1],
+    ])
+  })
+  test("by duration: from the first event on, and time without events gives empty frames", async () => {
+    const later = of([0, 0, 11, 1])
+    expect(await framed({ channels: 1, every: { duration: 2 } }, first, later)).toEqual([
+      [1, 1],
+      [0, 1],
+      [0, 0],
+      [1, 0],
+    ])
+    expect(await framed({ every: { duration: 2 } })).toEqual([])
+  })
+  test("a frame is given out before the packets have ended", async () => {
+    async function* stream() {
+      yield first
+      throw new Error("the camera is gone")
+    }
+    const frames = EventStream.framesOf(stream(), { width: 2, height: 1, every: { duration: 2 } })
+    expect((await frames.next()).value).toEqual(Float32Array.of(0, 1, 1, 0))
+    await expect(frames.next()).rejects.toThrow("the camera is gone")
+  })
+})
+
+describe("what makes no frame is refused with a line that names it", () => {
+  test.each([
+    [of([2, 0, 1, 1]), "event 0 (x 2, y 0, t 1, polarity 1) lies outside a sensor of 2×1"],
+    [of([0, 0, 1, 2]), "event 0 (x 0, y 0, t 1, polarity 2) lies outside a sensor of 2×1"],
+    [of([0, 0, 9, 1], [0, 0, 1, 1]), "event 1 (x 0, y 0, t 1, polarity 1) comes after its frame is over"],
+    [of([0, 0, Number.NaN, 1]), "event 0 (x 0, y 0, t NaN, polarity 1) comes after its frame is over"],
+    [{ ...of([0, 0, 1, 1]), width: 3 }, "events of 3×1 pixels for frames of 2×1"],
+  ])("%#", async (packet, message) => {
+    await expect(framed({ every: { duration: 4 } }, packet)).rejects.toThrow(message)
+  })
+  test("a frame without extent", async () => {
+    await expect(framed({ every: { duration: 0 } }, of([0, 0, 1, 1]))).rejects.toThrow(
+      "a frame of 0 µs: it must be above 0",
+    )
+  })
+})

@@ -1,0 +1,100 @@
+/** The names that examples of doc comments use without importing them: the library's own, and values to try them on. */
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { layer } from "@spikeroute/backend-reference"
+import { fromModule } from "@spikeroute/backend-wasm/edge"
+import { load } from "@spikeroute/backend-wasm/infer"
+import * as Core from "@spikeroute/core"
+import { flatten, Graph, Key, linear, PyTorch, Safetensors, Train } from "@spikeroute/core"
+import * as Datasets from "@spikeroute/datasets"
+import { Frames, ImageTransforms, makeShapes } from "@spikeroute/datasets"
+import { Effect } from "effect"
+
+export * as NodeServices from "@effect/platform-node/NodeServices"
+export * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
+export { averagePool, conv2d, lif, Policy, Steps } from "@spikeroute/core"
+export { Arbitrary, Conformance } from "@spikeroute/core/testing"
+export { batches, compose, download, nearest, open, openInWorkers, serve } from "@spikeroute/datasets"
+export { Layer, Stream } from "effect"
+export * as FetchHttpClient from "effect/http/FetchHttpClient"
+export * as fc from "fast-check"
+export {
+  Effect,
+  flatten,
+  fromModule,
+  Graph,
+  Key,
+  layer,
+  linear,
+  load,
+  makeShapes,
+  ProgramFile,
+  PyTorch,
+  Safetensors,
+  Train,
+}
+
+export const { products, similarity } = Train
+export const { frameTarget, framesByCount } = Frames
+export const { framesOf } = Datasets.EventStream
+export const { cutout, randomCrop, randomHorizontalFlip } = ImageTransforms
+export type Events = Datasets.Events.Events
+
+// Frames of a camera of 34 × 34 pixels, 8 of them, one sample at a time.
+export const graph: Core.Graph.Graph = Graph.makeUnsafe(
+  [34, 34, 2],
+  Graph.sequential(flatten(), linear({ features: 10 })),
+)
+export const options: Parameters<typeof Train.make>[2] = {
+  batchSize: 1,
+  timeSteps: 8,
+  encoding: "frames",
+  loss: Core.defaultLoss,
+  optimizer: Core.Optimizer.options("adam"),
+  key: Key.make(1),
+}
+const initial = Effect.gen(function* () {
+  const trainer = yield* Train.make(graph, Core.Policy.sltt, options)
+  return yield* trainer.save
+}).pipe(Effect.scoped, Effect.provide(layer))
+const tensors = Effect.runSync(initial)
+export const trainer = { save: initial }
+const prefix = Core.Program.bufferNames.parameter("")
+const parameters = [...tensors].flatMap(([name, tensor]) =>
+  name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : [],
+)
+export const bytes = Safetensors.encode({
+  tensors: Effect.runSync(PyTorch.toStateDict(graph, new Map(parameters))),
+  metadata: {},
+})
+export const file = Effect.runSync(ProgramFile.save(graph, tensors, { batchSize: 1, timeSteps: 8, encoding: "frames" }))
+export const kernels = new WebAssembly.Module(
+  readFileSync(fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))),
+)
+export const model = load(kernels, file)
+export const frames = new Float32Array(8 * 34 * 34 * 2)
+export const events: Events = {
+  width: 34,
+  height: 34,
+  x: Uint16Array.of(3, 4),
+  y: Uint16Array.of(10, 10),
+  t: Float64Array.of(0, 25_000),
+  p: Uint8Array.of(1, 0),
+}
+/** A camera that sends one packet. */
+export const camera: AsyncIterable<Events> = (async function* () {
+  yield events
+})()
+export const framing = { width: 34, height: 34, every: { duration: 10_000 } }
+export const show = (_class: number | undefined): void => {}
+export const dataset = makeShapes({ timeSteps: 8, train: 128, test: 64 })
+export const [seed, epoch, batch] = [1, 2, 3]
+/** What a batch of an epoch is handed to. */
+export const train = (_batch: Datasets.Batch) => Effect.void
+/** A test runner that runs the first of its tests. */
+let ran = false
+export const test = (_name: string, body: () => Promise<unknown>): void => {
+  if (!ran) void body()
+  ran = true
+}

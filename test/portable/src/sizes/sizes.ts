@@ -1,0 +1,42 @@
+/** What a page or a function loads: paths through the library, bundled, minified and gzipped, and the kernels with them. */
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
+
+export interface Size {
+  readonly path: string
+  /** Bytes, gzipped. */
+  readonly code: number
+  readonly kernels: number
+  /** What the sum may be at most. */
+  readonly limit: number
+}
+
+const gzipped = (bytes: Uint8Array | string): number => gzipSync(bytes, { level: 9 }).length
+
+const bundled = async (entry: string): Promise<number> => {
+  const { outputs } = await Bun.build({ entrypoints: [join(import.meta.dir, entry)], target: "browser", minify: true })
+  return gzipped((await outputs[0]?.text()) ?? "")
+}
+
+/** The sizes of both paths. */
+export const sizes = async (): Promise<ReadonlyArray<Size>> => {
+  const file = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
+  const kernels = gzipped(await readFile(file))
+  return [
+    { path: "inference", code: await bundled("inference.ts"), kernels, limit: 60 * 1024 },
+    { path: "training", code: await bundled("training.ts"), kernels, limit: 110 * 1024 },
+  ]
+}
+
+/** The table of the README. */
+export const table = (all: ReadonlyArray<Size>): string => {
+  const rounded = (bytes: number) => (bytes / 1024).toFixed(1)
+  const rows = all.map(({ path, code, kernels, limit }) =>
+    [path, ...[code, kernels, code + kernels].map(rounded), String(limit / 1024)].join(" | "),
+  )
+  return ["path, KB | code | kernels | sum | at most", "--- | --- | --- | --- | ---", ...rows]
+    .map((row) => `| ${row} |\n`)
+    .join("")
+}

@@ -1,0 +1,29 @@
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { repository } from "../src/project.ts"
+import { sizes } from "../src/sizes/sizes.ts"
+
+test("the paths of inference and training are no larger than they may be", async () => {
+  const all = await sizes()
+  expect(all.map(({ path }) => path)).toEqual(["inference", "training"])
+  for (const { code, kernels, limit } of all) {
+    // The smallest of kernels and code that could be right: a bundle that failed is no small bundle.
+    expect(code).toBeGreaterThan(1024)
+    expect(kernels).toBeGreaterThan(10 * 1024)
+    expect(code + kernels).toBeLessThanOrEqual(limit)
+  }
+})
+
+test("the README's table says what they are, to a tenth", async () => {
+  const readme = readFileSync(join(repository, "README.md"), "utf8")
+  for (const { path, code, kernels } of await sizes()) {
+    const row =
+      readme
+        .match(new RegExp(`^\\| ${path} +\\|(.*)\\|$`, "m"))?.[1]
+        ?.split("|")
+        .map(Number) ?? []
+    for (const [i, bytes] of [code, kernels, code + kernels].entries())
+      expect(Math.abs((1024 * (row[i] ?? Number.NaN)) / bytes - 1)).toBeLessThan(0.1)
+  }
+})
