@@ -132,7 +132,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
       const target = ownerOf(normalize(join(dirname(path), imported)), all)
       return target.folder === folder ? undefined : `reaches into ${target.folder}: import ${target.manifest.name}`
     }
-    if (/^(bun|node)(:|$)/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
+    if (/^(bun|node)(:|$)|^cloudflare:/.test(imported) || isBuiltin(imported)) return withoutGlobals && rule.instead
     const name = packageName(imported)
     if (name === manifest.name) return undefined
     if (subpathOnly.includes(imported)) return "its barrel is slow to load: import a subpath"
