@@ -1,17 +1,34 @@
-/** The backends that are timed, with a number of threads where they have any. */
+/** The backends that are timed, a line for each, with a number of threads where they have any. */
 import type { Backend, BackendUnavailableError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 
-type Load = (threads: number) => Promise<Layer.Layer<Backend, BackendUnavailableError>>
+interface Entry {
+  /** Loads it; `threads` is no matter where it has none. */
+  readonly load: (threads: number) => Promise<Layer.Layer<Backend, BackendUnavailableError>>
+  /** The library whose arithmetic it is, where that is not Spikeroute's own. */
+  readonly peer?: string
+}
 
-const backends: Readonly<Record<string, Load>> = {
-  native: async (threads) => (await import("@spikeroute/backend-native")).layer({ threads }),
-  wasm: async (threads) => (await import("@spikeroute/backend-wasm")).layer({ threads }),
-  "tfjs-wasm": async (threads) => (await import("@spikeroute/backend-tfjs")).layer("tfjs-wasm", { threads }),
-  reference: async () => (await import("@spikeroute/backend-reference")).layer,
+const backends: Readonly<Record<string, Entry>> = {
+  native: { load: async (threads) => (await import("@spikeroute/backend-native")).layer({ threads }) },
+  wasm: { load: async (threads) => (await import("@spikeroute/backend-wasm")).layer({ threads }) },
+  "tfjs-wasm": {
+    load: async (threads) => (await import("@spikeroute/backend-tfjs")).layer("tfjs-wasm", { threads }),
+    peer: "TensorFlow.js",
+  },
+  "tfjs-cpu": { load: async () => (await import("@spikeroute/backend-tfjs")).cpu, peer: "TensorFlow.js" },
+  "tfjs-webgpu": { load: async () => (await import("@spikeroute/backend-tfjs")).webgpu, peer: "TensorFlow.js" },
+  webgpu: { load: async () => (await import("@spikeroute/backend-webgpu")).layer },
+  reference: { load: async () => (await import("@spikeroute/backend-reference")).layer },
 }
 
 export const backendNames: ReadonlyArray<string> = Object.keys(backends)
 
 export const backendLayer = (name: string, threads: number): Layer.Layer<Backend, BackendUnavailableError> =>
-  Layer.unwrap(Effect.promise(() => (backends[name] as Load)(threads)))
+  Layer.unwrap(Effect.promise(() => (backends[name] as Entry).load(threads)))
+
+/** `peer` of a backend's rows. */
+export const peerOf = (name: string): { readonly peer?: string } => {
+  const peer = backends[name]?.peer
+  return peer === undefined ? {} : { peer }
+}

@@ -1,6 +1,9 @@
 /** Training iterations that are timed: a network, a policy, a batch of images or frames. */
-import { Graph, Key, Models, Optimizer, Policy, type Program, Shape, Train } from "@spikeroute/core"
-import { Effect } from "effect"
+import { Backend, Graph, Key, Models, Optimizer, Policy, type Program, Shape, Train } from "@spikeroute/core"
+import { Context, Effect, Layer } from "effect"
+import { backendLayer, peerOf } from "./backends.ts"
+import type { Subject } from "./method/measure.ts"
+import type { Check, Values } from "./method/row.ts"
 
 export interface Workload {
   readonly model: Models.ModelName
@@ -62,18 +65,20 @@ export interface Run {
   readonly last: () => Train.BatchResult
 }
 
-export const prepare = ({ model, policy, timeSteps, batchSize, ...rest }: Workload) =>
+/** The network of a workload. */
+export const graphOf = ({ model, shape = imageShape, width = 1, tau = 2 }: Omit<Workload, "policy">) =>
+  Graph.make(shape, Models.models[model](classes, { width, neuron: { tau } }))
+
+/** What its program is compiled for. */
+export const trainingOptionsOf = ({ batchSize, timeSteps, encoding = "static", optimizer = "adam" }: Workload) => ({
+  ...{ batchSize, timeSteps, encoding, loss: { mix: 0, target: "ones" } as const },
+  ...{ optimizer: Optimizer.options(optimizer), key: Key.make(0) },
+})
+
+export const prepare = (workload: Workload) =>
   Effect.gen(function* () {
-    const { shape = imageShape, encoding = "static", width = 1, tau = 2, optimizer = "adam" } = rest
-    const graph = yield* Graph.make(shape, Models.models[model](classes, { width, neuron: { tau } }))
-    const trainer = yield* Train.make(graph, policy, {
-      batchSize,
-      timeSteps,
-      encoding,
-      loss: { mix: 0, target: "ones" },
-      optimizer: Optimizer.options(optimizer),
-      key: Key.make(0),
-    })
+    const graph = yield* graphOf(workload)
+    const trainer = yield* Train.make(graph, workload.policy, trainingOptionsOf(workload))
     let update = 0
     let last: Train.BatchResult = { loss: Number.NaN, outputs: new Float32Array(), firingRates: [] }
     const step: Run["step"] = (batch) =>
@@ -84,6 +89,86 @@ export const prepare = ({ model, policy, timeSteps, batchSize, ...rest }: Worklo
       )
     return { trainer, step, last: () => last } satisfies Run
   })
+
+/** A workload as the values of its rows. */
+export const valuesOf = ({ model, policy, timeSteps, batchSize, width }: Workload): Values => ({
+  ...{ model, policy: policy.name, timeSteps, batchSize },
+  ...(width === undefined || width === 1 ? {} : { width }),
+})
+
+/** The largest difference over the largest value. */
+export const deviation = (right: ArrayLike<number>, found: ArrayLike<number>): number => {
+  let difference = right.length === found.length ? 0 : Number.POSITIVE_INFINITY
+  let scale = 0
+  for (let i = 0; i < right.length; i++) {
+    const here = Math.abs(right[i]! - found[i]!)
+    if (!(here <= difference)) difference = here
+    scale = Math.max(scale, Math.abs(right[i]!))
+  }
+  return scale === 0 ? difference : difference / scale
+}
+
+/** A workload that the reference gets through in a moment: the same layers, two samples, few time steps. */
+const small = (workload: Workload): Workload => ({
+  ...workload,
+  batchSize: ["conv", "mlp"].includes(workload.model) ? 2 : 1,
+  timeSteps: Math.min(workload.timeSteps, 6),
+})
+
+const differentiated = (workload: Workload) =>
+  Effect.flatMap(prepare(workload), ({ trainer }) => trainer.differentiate(batchOf(workload), { update: 1 })).pipe(
+    Effect.scoped,
+  )
+
+type Differentiated = Effect.Success<ReturnType<typeof differentiated>>
+
+const references = new Map<string, Differentiated>()
+
+/** Loss, read-out, firing rates and all gradients of a small batch on the backend at hand, held against the reference backend's. */
+export const checkStep = (workload: Workload) =>
+  Effect.gen(function* () {
+    const less = small(workload)
+    const id = JSON.stringify([valuesOf(less), less.shape, less.encoding, less.tau])
+    const right = references.get(id) ?? (yield* differentiated(less).pipe(Effect.provide(backendLayer("reference", 1))))
+    references.set(id, right)
+    const found = yield* differentiated(less)
+    const errors = [
+      deviation([right.loss], [found.loss]),
+      deviation(right.outputs, found.outputs),
+      deviation(right.firingRates, found.firingRates),
+      ...[...right.gradients].map(([name, values]) => deviation(values, found.gradients.get(name) ?? [])),
+    ]
+    return {
+      against: `reference, batch ${less.batchSize}, T = ${less.timeSteps}`,
+      error: Math.max(...errors),
+    } satisfies Check
+  })
+
+/** A backend that is opened for the scope. */
+export const openBackend = (name: string, threads: number) =>
+  Effect.map(Layer.build(backendLayer(name, threads)), (context) => Context.get(context, Backend))
+
+/** A backend that trains a workload, a step at a time, on one batch; with weights that were learnt before, where there are any. */
+export const stepSubject = (
+  workload: Workload,
+  backend: string,
+  threads: number,
+  { batch = batchOf(workload), learnt }: { readonly batch?: Train.Batch; readonly learnt?: Train.Tensors } = {},
+): Subject => ({
+  name: backend,
+  ...peerOf(backend),
+  values: { threads: backend === "tfjs-cpu" || backend === "reference" ? 1 : threads },
+  open: Effect.gen(function* () {
+    const service = yield* openBackend(backend, threads)
+    const run = yield* prepare(workload).pipe(Effect.provideService(Backend, service))
+    if (learnt !== undefined) yield* run.trainer.load(learnt)
+    return {
+      run: Effect.as(run.step(batch), undefined),
+      ...(backend === "reference" ? {} : { check: checkStep(workload).pipe(Effect.provideService(Backend, service)) }),
+      observe: () => ({ loss: run.last().loss, firingRates: run.last().firingRates }),
+    }
+  }),
+})
 
 /** Share of the batch whose label has the largest output. */
 export const accuracy = ({ outputs }: Train.BatchResult, { labels }: Train.Batch): number => {

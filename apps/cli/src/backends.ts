@@ -11,6 +11,8 @@ const backends: Readonly<Record<string, Load>> = {
   reference: async () => (await import("@spikeroute/backend-reference")).layer,
   "tfjs-cpu": async () => (await import("@spikeroute/backend-tfjs")).cpu,
   "tfjs-wasm": async () => (await import("@spikeroute/backend-tfjs")).wasm,
+  "tfjs-webgpu": async () => (await import("@spikeroute/backend-tfjs")).webgpu,
+  webgpu: async () => (await import("@spikeroute/backend-webgpu")).layer,
   wasm: async () => (await import("@spikeroute/backend-wasm")).layer(),
   native: async () => (await import("@spikeroute/backend-native")).layer({ onBuild }),
 }

@@ -20,7 +20,8 @@ export interface Spike {
 
 const blue = "#2a6fb0"
 
-const draw = (options: Plot.PlotOptions): string => {
+/** A chart as SVG. */
+export const draw = (options: Plot.PlotOptions): string => {
   const { document } = parseHTML("<html></html>")
   const plot = Plot.plot({
     width: 900,

@@ -16,7 +16,14 @@ const presenter = CliOutput.layerPresenter({
 })
 
 /** Failures of the run itself rather than of its input. */
-const ofTheRun = new Set(["NonFiniteLossError", "BackendError", "VerificationFailed", "WorkerFailed"])
+const ofTheRun = new Set([
+  "NonFiniteLossError",
+  "BackendError",
+  "VerificationFailed",
+  "WorkerFailed",
+  "GateError",
+  "RegressionError",
+])
 
 /** One line for every failure that is expected, the whole story for a bug; 2 is for input that is to be changed. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>

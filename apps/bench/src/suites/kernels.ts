@@ -1,21 +1,24 @@
 /**
- * `kernels`: what linear maps and convolutions cost at several densities, in each direction.
+ * `kernels`: what linear maps and convolutions cost at several densities, in each direction, beside what the machine can do.
  *
- * A rate is that of a dense kernel that would take as long: 2·multiplications / time. For comparison: a dense convolution of oneDNN
- * takes 13.7 (direct) or 7.3 ms (Winograd) forward, 17.0 or 8.0 ms for the weights and 16.1 or 7.0 ms for the input in the case
+ * A rate is that of a dense kernel that would take as long: 2·multiplications / time; its share of the machine's multiply-adds may
+ * exceed 1, because where nothing fires nothing is done. What is done at least, an addition where an element is not zero, has a share
+ * of the machine's additions. For comparison: a dense convolution of oneDNN takes 13.7 (direct) or 7.3 ms (Winograd) forward, 17.0 or 8.0 ms for the weights and 16.1 or 7.0 ms for the input in the case
  * 3×3, 64 → 64, 32×32, batch 32, on one core of an AVX-512 Xeon (177 GFLOP/s); one vector addition for each spike and vector of
  * outputs, 1.75 a cycle, bounds the speed-up of event-driven kernels over dense ones by 0.94/density.
  */
-import { print, table } from "@spikeroute/cli/terminal"
-import { Backend, Key, Program, Shape, Spikes } from "@spikeroute/core"
-import { Context, Effect, Layer } from "effect"
-import { backendLayer } from "../backends.ts"
-import { inTurn, milliseconds } from "../timing.ts"
+import { Key, Program, kernels as rules, Shape, Spikes } from "@spikeroute/core"
+import { Effect } from "effect"
+import { peerOf } from "../backends.ts"
+import { ceilings } from "../method/ceilings.ts"
+import type { Subject } from "../method/measure.ts"
+import type { Case, Suite } from "../method/suite.ts"
+import { deviation, openBackend } from "../workloads.ts"
 
 export const densities = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1]
 
 /** A map: what its three kernels share. */
-interface Map {
+interface LinearMap {
   readonly name: string
   readonly kernels: "conv2d" | "linear"
   readonly x: Shape.Shape
@@ -27,7 +30,13 @@ interface Map {
   readonly multiplications: number
 }
 
-const convolution = (batch: number, extent: number, inputs: number, outputs: number, input: Map["input"]): Map => ({
+const convolution = (
+  batch: number,
+  extent: number,
+  inputs: number,
+  outputs: number,
+  input: LinearMap["input"],
+): LinearMap => ({
   name: `convolution 3×3 ${inputs} → ${outputs}, ${extent}×${extent}, batch ${batch}, ${input}`,
   kernels: "conv2d",
   x: [batch, extent, extent, inputs],
@@ -38,7 +47,7 @@ const convolution = (batch: number, extent: number, inputs: number, outputs: num
   multiplications: batch * extent * extent * 9 * inputs * outputs,
 })
 
-const maps: ReadonlyArray<Map> = [
+const maps: ReadonlyArray<LinearMap> = [
   convolution(32, 32, 64, 64, "spikes"),
   convolution(64, 14, 32, 64, "levels"),
   {
@@ -58,7 +67,7 @@ const directions = ["forward", "weightGradient", "inputGradient"] as const
 type Direction = (typeof directions)[number]
 
 /** A program of one instruction, and what its operands begin with. */
-const instruction = (map: Map, direction: Direction, density: number) => {
+const instruction = (map: LinearMap, direction: Direction, density: number) => {
   const uniform = (name: string, shape: Shape.Shape) =>
     Key.uniform(Key.fold(Key.make(0), name), new Float32Array(Shape.size(shape)))
   const sparse = (name: string, shape: Shape.Shape, value: (u: number) => number) => {
@@ -94,47 +103,102 @@ const instruction = (map: Map, direction: Direction, density: number) => {
   return { program, operands }
 }
 
-const timeMap = (map: Map, rounds: number) =>
-  Effect.gen(function* () {
-    const backend = yield* Backend
-    const cases = directions.flatMap((direction) => densities.map((density) => ({ direction, density })))
-    const runs = yield* Effect.forEach(cases, ({ direction, density }) =>
-      Effect.gen(function* () {
-        const { program, operands } = instruction(map, direction, density)
-        const executable = yield* backend.prepare(program)
-        for (const [name, { values }] of Object.entries(operands)) yield* executable.write(name, values)
-        return executable.run([{ segment: "begin", t: 0 }])
-      }),
-    )
-    const timings = yield* inTurn(runs, { rounds })
-    const rate = (seconds: number) => ((2 * map.multiplications) / seconds / 1e9).toFixed(0)
-    yield* print(
-      [
-        `\n${map.name}: ${backend.name} (${backend.description}), ms and dense-equivalent GFLOP/s`,
-        table(
-          ["density", ...directions.flatMap((direction) => [direction, "GFLOP/s", "× at 100 %"])],
-          densities.map((density, d) => [
-            `${100 * density} %`,
-            ...directions.flatMap((_, i) => {
-              const of = (at: number) => timings[i * densities.length + at]?.least as number
-              return [milliseconds(of(d)), rate(of(d)), (of(densities.length - 1) / of(d)).toFixed(1)]
-            }),
-          ]),
-        ),
-      ].join("\n"),
-    )
-  }).pipe(Effect.scoped)
-
-/** The least of the rounds is what a kernel can do; the median of a busy machine says more about the machine. */
-export const kernels = (backends: ReadonlyArray<string>, threads: number, rounds: number) =>
-  Effect.forEach(
-    backends,
-    (name) =>
-      Effect.gen(function* () {
-        const context = yield* Layer.build(backendLayer(name, threads))
-        yield* Effect.forEach(maps, (map) => timeMap(map, rounds), { discard: true }).pipe(
-          Effect.provideService(Backend, Context.get(context, Backend)),
-        )
-      }).pipe(Effect.scoped),
-    { discard: true },
+/** What the kernel should leave in the operand that it writes, from core's own loops. */
+const expected = (kernel: string, map: LinearMap, operands: ReturnType<typeof instruction>["operands"]) => {
+  const copies = Object.fromEntries(
+    Object.entries(operands).map(([name, { shape, values }]) => [name, { shape, data: values.slice() }]),
   )
+  const written = { forward: "y", weightGradient: "weightGradient", inputGradient: "inputGradient" }[
+    kernel.split(".")[1] as Direction
+  ]
+  copies[written]?.data.fill(0)
+  rules.get(kernel)?.run(copies, map.attributes)
+  return { written, values: copies[written]?.data ?? [] }
+}
+
+/** The same map for fewer samples, which the reference gets through. */
+const few = (map: LinearMap): LinearMap => {
+  const [batch, ...rest] = map.x as [number, ...Array<number>]
+  const less = Math.min(batch, map.kernels === "linear" ? 8 : 1)
+  return {
+    ...map,
+    x: [less, ...rest],
+    y: [less, ...map.y.slice(1)],
+    multiplications: (map.multiplications / batch) * less,
+  }
+}
+
+const subject = (map: LinearMap, direction: Direction, density: number, backend: string, threads: number): Subject => ({
+  name: backend,
+  ...peerOf(backend),
+  values: { density, threads },
+  open: Effect.gen(function* () {
+    const service = yield* openBackend(backend, threads)
+    const open = (each: LinearMap) =>
+      Effect.gen(function* () {
+        const { program, operands } = instruction(each, direction, density)
+        const executable = yield* service.prepare(program)
+        for (const [name, { values }] of Object.entries(operands)) yield* executable.write(name, values)
+        return { executable, operands }
+      })
+    const { executable } = yield* open(map)
+    return {
+      run: Effect.as(executable.run([{ segment: "begin", t: 0 }]), undefined),
+      repeatable: true,
+      check: Effect.gen(function* () {
+        const less = yield* open(few(map))
+        yield* less.executable.run([{ segment: "begin", t: 0 }])
+        const { written, values } = expected(`${map.kernels}.${direction}`, few(map), less.operands)
+        return {
+          against: `core's loops, batch ${few(map).x[0]}`,
+          error: deviation(values, yield* less.executable.read(written)),
+        }
+      }).pipe(Effect.scoped),
+      observe: (seconds) => ({
+        figures: {
+          "GFLOP/s": (2 * map.multiplications) / seconds / 1e9,
+          "G additions/s": (density * map.multiplications) / seconds / 1e9,
+        },
+      }),
+    }
+  }),
+})
+
+export const kernels: Suite = {
+  name: "kernels",
+  about: "linear maps and convolutions: rate against density, beside the machine's own ceilings",
+  seconds: 240,
+  backends: ["native", "wasm"],
+  cases: ({ quick, threads: counts }, backends) =>
+    Effect.sync(() => {
+      // One thread, unless a number was asked for.
+      const threads = Math.min(...counts)
+      const chosen = quick ? [0.05, 0.2, 1] : densities
+      const machine = (["widest", "128 bits"] as const).map(
+        (vectors): Case => ({
+          group: "ceilings",
+          subject: `vectors: ${vectors}`,
+          values: { threads },
+          read: Effect.map(ceilings(vectors, threads), ({ vectorBits, fma, add, l2, memory }) => ({
+            "vector bits": vectorBits,
+            "GFLOP/s, multiply-adds": fma / 1e9,
+            "G additions/s": add / 1e9,
+            "GB/s, L2": l2 / 1e9,
+            "GB/s, memory": memory / 1e9,
+          })),
+        }),
+      )
+      const groups = (quick ? maps.slice(0, 1) : maps).flatMap((map) =>
+        directions.map(
+          (direction): Case => ({
+            group: `${map.name}, ${direction}`,
+            values: {},
+            subjects: backends.flatMap((backend) =>
+              chosen.map((density) => subject(map, direction, density, backend, threads)),
+            ),
+          }),
+        ),
+      )
+      return [...machine, ...groups]
+    }),
+}

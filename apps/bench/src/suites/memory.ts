@@ -1,13 +1,20 @@
-/** `memory`: how much a process grows by training, beside what was planned. Each case has a process of its own. */
-import { print, table } from "@spikeroute/cli/terminal"
-import { Program } from "@spikeroute/core"
+/** `memory`: what was planned, what a backend allocates, and how much a process grows by training. Each case has a process of its own. */
 import { Data, Effect } from "effect"
+import { peerOf } from "../backends.ts"
+import type { Reading, Suite } from "../method/suite.ts"
 import type { Case, Growth } from "./memory-process.ts"
 
 const conv = (policy: Case["policy"], timeSteps: number) =>
   ({ model: "conv", policy, timeSteps, batchSize: 64 }) as const
 
-const cases = [conv("sltt", 4), conv("sltt", 32), conv("sltt", 64), conv("bptt", 32)]
+const cases = [
+  conv("sltt", 4),
+  conv("sltt", 32),
+  conv("sltt", 64),
+  conv("bptt", 4),
+  conv("bptt", 32),
+  conv("bptt-checkpoint", 32),
+]
 
 export class MeasurementError extends Data.TaggedError("MeasurementError")<{
   readonly model: string
@@ -25,27 +32,39 @@ export const growthOf = (each: Case): Effect.Effect<Growth, MeasurementError> =>
       [process.execPath, new URL("./memory-process.ts", import.meta.url).pathname, JSON.stringify(each)],
       { stderr: "inherit" },
     )
-    const out = yield* Effect.promise(() => child.stdout.text())
+    const out = yield* Effect.promise(() => child.stdout.text()).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => child.kill())),
+    )
     return yield* Effect.try({ try: () => JSON.parse(out) as Growth, catch: () => new MeasurementError(each) })
   })
 
-export const memory = (backends: ReadonlyArray<string>, threads: number) =>
-  Effect.gen(function* () {
-    const rows: Array<ReadonlyArray<string>> = []
-    for (const backend of backends)
-      for (const workload of cases) {
-        const { planned, allocated, growth, loss } = yield* growthOf({ backend, threads, ...workload })
-        rows.push([
-          `${backend} ${workload.model} ${workload.policy} T = ${workload.timeSteps}`,
-          ...[planned, allocated, growth].map(Program.formatBytes),
-          (growth / planned).toFixed(2),
-          loss.toFixed(3),
-        ])
-      }
-    yield* print(
-      [
-        `growth of the process while it prepares a program and trains for five iterations, batch 64, ${threads} threads`,
-        table(["", "planned", "allocated", "peak growth", "÷ planned", "loss"], rows),
-      ].join("\n"),
-    )
-  })
+export const memory: Suite = {
+  name: "memory",
+  about: "planned, allocated and resident memory, against T",
+  seconds: 90,
+  backends: ["native", "wasm"],
+  cases: ({ threads: counts, quick }, backends) =>
+    Effect.sync(() => {
+      const threads = Math.max(...counts)
+      return backends.flatMap((backend) =>
+        (quick ? [conv("sltt", 4), conv("sltt", 16), conv("bptt", 16)] : cases).map(
+          (workload): Reading => ({
+            group: `conv, batch 64, ${threads} threads`,
+            subject: backend,
+            ...peerOf(backend),
+            values: { ...workload },
+            read: Effect.map(
+              growthOf({ backend, threads, ...workload }),
+              ({ planned, allocated, growth, loss }): Readonly<Record<string, number>> => ({
+                "planned bytes": planned,
+                "allocated bytes": allocated,
+                "resident bytes": growth,
+                "resident ÷ planned": growth / planned,
+                loss,
+              }),
+            ),
+          }),
+        ),
+      )
+    }),
+}

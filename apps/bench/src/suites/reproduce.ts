@@ -8,9 +8,12 @@
 import { print, say, table } from "@spikeroute/cli/terminal"
 import { type Models, Policy, Program, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
-import { backendLayer } from "../backends.ts"
-import { inTurn, spread } from "../timing.ts"
-import { batchOf, percent, prepare } from "../workloads.ts"
+import { milliseconds } from "../method/format.ts"
+import { measure } from "../method/measure.ts"
+import { layer } from "../method/recorder.ts"
+import type { Timing } from "../method/row.ts"
+import { summarize } from "../method/statistics.ts"
+import { graphOf, percent, stepSubject, trainingOptionsOf, valuesOf } from "../workloads.ts"
 import { growthOf } from "./memory.ts"
 
 /** What the paper gives for a policy: GB of memory, hours of training. */
@@ -91,30 +94,46 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
     const growths = yield* Effect.forEach(policies, ({ name }) =>
       growthOf({ ...workload, backend, threads, policy: name, k }),
     )
-    const batch = batchOf(workload)
-    const runs = yield* Effect.forEach(policies, ({ policy }) => prepare({ ...workload, policy }))
-    const timings = yield* inTurn(
-      runs.map((run) => run.step(batch)),
-      { rounds, warmUp },
+    const graph = yield* graphOf(workload)
+    const timings = yield* measure(
+      "reproduce",
+      {
+        group: `${model}, ${data}`,
+        values: { model, data },
+        warmUp,
+        subjects: policies.map(({ policy }) => {
+          const own = { ...workload, policy }
+          const subject = stepSubject(own, backend, threads)
+          return { ...subject, values: { ...subject.values, ...valuesOf(own) } }
+        }),
+      },
+      { seconds: Number.POSITIVE_INFINITY, rounds },
     )
-    const figures = policies.map(({ policy, memory, time }, i) => {
-      const { trainer, last } = runs[i] as (typeof runs)[number]
-      const cost = Program.cost(trainer.program)
-      const { loss, firingRates } = last()
-      return {
-        ...{ policy, loss, memory, time, timing: timings[i] as (typeof timings)[number] },
-        ...{ planned: cost.peakBytes, beyond: cost.peakBytes - fixedBytes(cost), growth: growths[i]?.growth as number },
-        multiplications: cost.backward.multiplications,
-        firing: firingRates.reduce((sum, rate) => sum + rate, 0) / firingRates.length,
-      }
-    })
+    const figures = yield* Effect.forEach(policies, ({ policy, memory, time }, i) =>
+      Effect.gen(function* () {
+        const program = yield* Program.compile(graph, policy, trainingOptionsOf({ ...workload, policy }))
+        const cost = Program.cost(program)
+        const timing = timings[i] as Timing
+        const { loss = Number.NaN, firingRates = [] } = timing
+        return {
+          ...{ policy, loss, memory, time, timing: summarize(timing) },
+          ...{
+            planned: cost.peakBytes,
+            beyond: cost.peakBytes - fixedBytes(cost),
+            growth: growths[i]?.growth as number,
+          },
+          multiplications: cost.backward.multiplications,
+          firing: firingRates.reduce((sum, rate) => sum + rate, 0) / firingRates.length,
+        }
+      }),
+    )
     type Figures = (typeof figures)[number]
     const bptt = figures[0] as Figures
     const toBptt = (of: (each: Figures) => number | undefined) => (each: Figures) => ratio(of(each), of(bptt))
     const columns: ReadonlyArray<readonly [string, (each: Figures) => string]> = [
       ["", ({ policy }) => policy.name],
       ["s an iteration", ({ timing }) => timing.median.toFixed(3)],
-      ["ms, least – most", ({ timing }) => spread(timing)],
+      ["ms, least – most", ({ timing }) => `${milliseconds(timing.least)} – ${milliseconds(timing.most)}`],
       ["÷ bptt", toBptt(({ timing }) => timing.median)],
       ["paper", toBptt(({ time }) => time)],
       ["planned", ({ planned }) => Program.formatBytes(planned)],
@@ -152,4 +171,4 @@ export const reproduce = (options: ReproduceOptions) =>
         "loss, firing: of the last iteration; the mean of the layers' firing rates.",
       ].join("\n"),
     )
-  }).pipe(Effect.provide(backendLayer(options.backend, options.threads)))
+  }).pipe(Effect.provide(layer(undefined)))

@@ -1,6 +1,7 @@
 /** `doctor`: what this machine and runtime can do, and which backends work here. */
 
 import { availableParallelism, cpus, totalmem } from "node:os"
+import * as Gpu from "@spikeroute/backend-webgpu/gpu"
 import { Backend, defaultLoss, Graph, Key, Models, Optimizer, Policy, Program, Train } from "@spikeroute/core"
 import { Cause, Effect, Option } from "effect"
 import { backendLayer, backendNames } from "../backends.ts"
@@ -12,6 +13,25 @@ const simdModule = Uint8Array.of(
   ...new Array(16).fill(0),
   ...[26, 11],
 )
+
+/** What the machine's adapter says of itself, or why there is none. */
+const gpu: Effect.Effect<Gpu.AdapterInfo | { readonly missing: string }> = Gpu.findAdapter.pipe(
+  Effect.map(Gpu.info),
+  Effect.catch(({ message }) => Effect.succeed({ missing: message })),
+)
+
+const describeGpu = (found: Effect.Success<typeof gpu>): ReadonlyArray<string> => {
+  if ("missing" in found) return [`WebGPU               no: ${found.missing}`]
+  const { limits, features, subgroupSizes } = found
+  const has = (feature: string) => (features.includes(feature) ? "yes" : "no")
+  const threads = subgroupSizes && ` of ${[...new Set(subgroupSizes)].join(" to ")} threads`
+  return [
+    `WebGPU               ${Gpu.format(found)}`,
+    `  buffers            of ${Program.formatBytes(limits.maxBufferSize)}, bound by ${Program.formatBytes(limits.maxStorageBufferBindingSize)}, ${limits.maxStorageBuffersPerShaderStage} at once`,
+    `  workgroups         of ${limits.maxComputeInvocationsPerWorkgroup} threads with ${Program.formatBytes(limits.maxComputeWorkgroupStorageSize)}, ${limits.maxComputeWorkgroupsPerDimension} on a side`,
+    `  features           16-bit floats ${has("shader-f16")}, subgroups ${has("subgroups")}${threads ?? ""}, timestamps ${has("timestamp-query")}`,
+  ]
+}
 
 /** Trains a small network for one batch, and says what the backend says of itself, or why it cannot. */
 const tryBackend = (name: string) =>
@@ -48,7 +68,7 @@ export const doctor = ({ json }: { readonly json: boolean }) =>
       memoryBytes: totalmem(),
       wasmSimd: WebAssembly.validate(simdModule),
       wasmThreads: typeof SharedArrayBuffer === "function",
-      webgpu: "gpu" in navigator,
+      gpu: yield* gpu,
     }
     const backends = yield* Effect.forEach(backendNames, tryBackend)
     if (json) return yield* print(JSON.stringify({ ...machine, backends }, undefined, 2))
@@ -60,7 +80,7 @@ export const doctor = ({ json }: { readonly json: boolean }) =>
         `memory               ${Program.formatBytes(machine.memoryBytes)}`,
         `WebAssembly SIMD     ${yesNo(machine.wasmSimd)}`,
         `WebAssembly threads  ${yesNo(machine.wasmThreads)}`,
-        `WebGPU               ${yesNo(machine.webgpu)}`,
+        ...describeGpu(machine.gpu),
         "",
         ...backends.map(
           ({ name, works, detail }) => `${name.padEnd(20)} ${works ? "works" : "does not work"}: ${detail}`,

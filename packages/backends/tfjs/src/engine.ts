@@ -31,6 +31,12 @@ export interface EngineOptions {
   readonly description: string
   readonly backend: KernelBackend
   readonly registry: Registry
+  /** Where kernels only begin when they are called: tensors are read asynchronously then. */
+  readonly later?: {
+    /** What went wrong so far, with whatever kernel. */
+    readonly fault: () => string | undefined
+    readonly close: () => void
+  }
   /** The memory of a float32 tensor itself, where JavaScript can reach it. It is valid until the next allocation. */
   readonly memory?: (tensor: Tensor) => Float32Array
 }
@@ -47,6 +53,7 @@ export class Engine {
   readonly name: string
   readonly description: string
   readonly memory: ((tensor: Tensor) => Float32Array) | undefined
+  readonly later: EngineOptions["later"]
   /** Times the runs where the number of threads can change. */
   balance: Balance | undefined
   private readonly backend: KernelBackend
@@ -55,14 +62,16 @@ export class Engine {
   private readonly functions = new Map<string, KernelFunc>()
   private readonly allocations = new Map<DataId, Allocation>()
   private readonly derived = new Map<DataId, Map<string, Tensor>>()
+  private readonly constants = new Map<number, Tensor>()
   private meter: Meter = { held: 0, peak: 0 }
 
-  constructor({ name, registeredAs, description, backend, registry, memory }: EngineOptions) {
+  constructor({ name, registeredAs, description, backend, registry, later, memory }: EngineOptions) {
     this.name = name
     this.registeredAs = registeredAs
     this.description = description
     this.backend = backend
     this.registry = registry
+    this.later = later
     this.memory = memory
     this.count()
   }
@@ -85,9 +94,8 @@ export class Engine {
   /** A new tensor with a copy of the values, or with whatever lies in its memory. */
   create(shape: ReadonlyArray<number>, values?: Float32Array): Tensor {
     const extents = [...shape]
-    // The CPU engine takes over the array that it is given.
-    const copy = values && this.registeredAs === "cpu" ? values.slice() : (values ?? null)
-    const data = copy ?? (this.registeredAs === "cpu" ? new Float32Array(size(extents)) : null)
+    // Engines whose memory is out of reach take over the array that they are given.
+    const data = this.memory ? (values ?? null) : (values?.slice() ?? new Float32Array(size(extents)))
     return {
       dataId: this.backend.write(data as Float32Array, extents, "float32"),
       shape: extents,
@@ -95,10 +103,31 @@ export class Engine {
     }
   }
 
+  /** A scalar that lives as long as the engine. */
+  constant(value: number): Tensor {
+    const found = this.constants.get(value)
+    if (found) return found
+    const made = this.within({ held: 0, peak: 0 }, () => this.create([], Float32Array.of(value)))
+    this.constants.set(value, made)
+    return made
+  }
+
   /** A copy of a tensor's values. */
-  read(tensor: Tensor): Float32Array {
-    const values = this.backend.readSync(tensor.dataId) as Float32Array
-    return this.registeredAs === "cpu" ? Float32Array.from(values) : values
+  read(tensor: Tensor): Float32Array | Promise<Float32Array> {
+    // Engines without memory within reach keep what they hand out.
+    const copy = (values: unknown) =>
+      this.memory ? (values as Float32Array) : Float32Array.from(values as Float32Array)
+    if (this.later === undefined) return copy(this.backend.readSync(tensor.dataId))
+    return (this.backend.read(tensor.dataId) as Promise<unknown>).then((values) => {
+      this.check()
+      return copy(values)
+    })
+  }
+
+  /** Throws where a kernel that ran before has failed since. */
+  check(): void {
+    const fault = this.later?.fault()
+    if (fault !== undefined) throw new Error(fault)
   }
 
   /** One more reference to the same data. */
@@ -149,6 +178,7 @@ export class Engine {
   close(): void {
     if (inCharge === this.backend) inCharge = undefined
     this.backend.dispose()
+    this.later?.close()
   }
 
   /** Counts what the backend allocates, inside of its kernels too. */

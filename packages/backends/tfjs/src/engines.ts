@@ -77,6 +77,12 @@ const wasm: Load = async ({ threads }) => {
   }
 }
 
-export const engines = { "tfjs-cpu": cpu, "tfjs-wasm": wasm } as const satisfies Record<string, Load>
+/** Loaded apart: it finds a GPU first. */
+const webgpu: Load = async () => (await import("./gpu.ts")).loadGpu()
+
+export const engines = { "tfjs-cpu": cpu, "tfjs-wasm": wasm, "tfjs-webgpu": webgpu } as const satisfies Record<
+  string,
+  Load
+>
 
 export type EngineName = keyof typeof engines

@@ -19,7 +19,7 @@ import { Effect, type Scope } from "effect"
 import type { Engine, Meter, Tensor } from "./engine.ts"
 import { everywhere, type HostKernel, inMemory } from "./host/index.ts"
 import type { AnyComposition } from "./kernels/composition.ts"
-import { compositions } from "./kernels/index.ts"
+import { compositions, compositionsOnGpu } from "./kernels/index.ts"
 import { Workspace } from "./workspace.ts"
 
 interface Operand {
@@ -48,7 +48,10 @@ const bodyOf = (engine: Engine, kernel: string): Body | undefined => {
     : everywhere
   const host = tables[kernel]
   if (host) return { kind: "host", run: host }
-  const run = (compositions as Readonly<Record<string, AnyComposition>>)[kernel]
+  const table: Readonly<Record<string, AnyComposition | undefined>> = engine.later
+    ? { ...compositions, ...compositionsOnGpu }
+    : compositions
+  const run = table[kernel]
   return run && kernels.has(kernel) ? { kind: "composition", run } : undefined
 }
 
@@ -96,7 +99,14 @@ class Machine {
       program: this.program,
       allocatedBytes: () => this.meter.peak,
       write: (name, values) => this.attempt(() => this.write(this.find(name), 0, values)),
-      read: (name, t = 0) => this.attempt(() => this.read(this.find(name), t)),
+      read: (name, t = 0) =>
+        Effect.flatMap(
+          this.attempt(() => this.read(this.find(name), t)),
+          (values) =>
+            values instanceof Float32Array
+              ? Effect.succeed(values)
+              : Effect.tryPromise({ try: () => values, catch: (error) => this.failure(error) }),
+        ),
       run: (calls, frames) =>
         this.attempt(() => {
           const work = () => this.run(calls, frames)
@@ -120,13 +130,18 @@ class Machine {
     return new BackendError({ backend: this.engine.name, reason })
   }
 
+  private failure(error: unknown): BackendError {
+    return error instanceof BackendError ? error : this.fail(error instanceof Error ? error.message : String(error))
+  }
+
   private attempt<A>(body: () => A): Effect.Effect<A, BackendError> {
     return Effect.try({
       try: () => {
         if (!this.open) throw this.fail("the scope of this program has closed")
+        this.engine.check()
         return this.engine.within(this.meter, body)
       },
-      catch: (error) => (error instanceof BackendError ? error : this.fail(String(error))),
+      catch: (error) => this.failure(error),
     })
   }
 
@@ -173,7 +188,7 @@ class Machine {
     else this.store({ buffer: index }, t, this.engine.create(buffer.shape, values))
   }
 
-  private read(index: number, t: number): Float32Array {
+  private read(index: number, t: number): Float32Array | Promise<Float32Array> {
     const words = this.words.get(index)
     return words ? new Float32Array(words.slice().buffer) : this.engine.read(this.load({ buffer: index }, t))
   }
@@ -195,7 +210,7 @@ class Machine {
     try {
       if (body.kind === "composition") this.compose(step, body.run, t)
       else if (this.engine.memory) this.runInMemory(step, body.run, t, this.engine.memory)
-      else this.runOnCopies(step, body.run, t)
+      else this.runOnWords(step, body.run, t)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw this.fail(`${instruction.kernel} of ${instruction.node}: ${reason}`)
@@ -271,17 +286,17 @@ class Machine {
     })
   }
 
-  /** Runs a kernel in JavaScript where the engine's memory is out of reach. */
-  private runOnCopies({ operands, instruction }: Step, run: HostKernel, t: number): void {
+  /** Runs a kernel in JavaScript where the engine's memory is out of reach: one that reads raw words alone. */
+  private runOnWords({ operands, instruction }: Step, run: HostKernel, t: number): void {
     const given: Record<string, { readonly shape: Shape.Shape; readonly data: Float32Array }> = {}
-    for (const { name, access, ref, buffer } of operands) {
-      const fresh = access === "write" || (access === "gradient" && !ref.accumulate)
-      const data = fresh ? new Float32Array(Shape.size(buffer.shape)) : this.read(ref.buffer, t - (ref.lag ?? 0))
+    for (const { name, ref, buffer } of operands) {
+      const words = this.words.get(ref.buffer)
+      const data = words ? new Float32Array(words.buffer) : new Float32Array(Shape.size(buffer.shape))
       given[name] = { shape: buffer.shape, data }
     }
     run(given, instruction.attributes)
     for (const { name, access, ref, buffer } of operands)
-      if (access !== "read") this.store(ref, t, this.engine.create(buffer.shape, given[name]?.data))
+      if (access === "write") this.store(ref, t, this.engine.create(buffer.shape, given[name]?.data))
   }
 }
 

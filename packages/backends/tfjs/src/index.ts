@@ -1,5 +1,5 @@
 /**
- * The TensorFlow.js backend: runs programs on TensorFlow.js's engines, as {@link cpu} and {@link wasm}.
+ * The TensorFlow.js backend: runs programs on TensorFlow.js's engines, as {@link cpu}, {@link wasm} and {@link webgpu}.
  *
  * Programs hold their own backward instructions, so TensorFlow.js's automatic differentiation is not used. Every kernel of core
  * is a composition of TensorFlow.js's kernels; where an engine's memory can be reached from JavaScript, those that would take
@@ -43,3 +43,6 @@ export const cpu: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-cp
 
 /** TensorFlow.js in WebAssembly with SIMD and as many threads as the machine runs at once, named `tfjs-wasm`. */
 export const wasm: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-wasm")
+
+/** TensorFlow.js on a GPU, through the runtime's WebGPU or Dawn, named `tfjs-webgpu`. */
+export const webgpu: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-webgpu")

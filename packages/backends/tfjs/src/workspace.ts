@@ -67,6 +67,8 @@ export class Workspace {
   }
 
   scalar(value: number): Tensor {
+    // Each new one would be an upload, between whose neighbours a GPU waits.
+    if (this.engine.later) return this.engine.constant(value)
     return this.create([], Float32Array.of(value))
   }
 
@@ -212,7 +214,9 @@ export class Workspace {
   }
 
   private number(x: Tensor): Tensor {
-    return this.call("Cast", { x }, { dtype: "float32" })
+    const y = this.call("Cast", { x }, { dtype: "float32" })
+    // On a GPU that changes the name of the type alone, and some kernels cannot be built for what lies below.
+    return this.engine.later ? this.binary("Multiply", y, 1) : y
   }
 
   private operand(x: Tensor | number): Tensor {

@@ -2,17 +2,20 @@ import { afterAll, describe, test } from "bun:test"
 import { Backend } from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"
 import { Effect, Layer } from "effect"
-import { engines } from "../src/engines.ts"
 import { fromEngine } from "../src/index.ts"
+import { loadEngines, runs, withoutGpu } from "./engines.ts"
 
-for (const [name, load] of Object.entries(engines)) {
-  const engine = await load({ threads: 2 })
+for (const engine of await loadEngines()) {
   const layer = Layer.succeed(Backend, fromEngine(engine))
   const resources = Effect.sync(() => engine.tensors)
   afterAll(() => engine.close())
 
-  describe(name, () => {
-    for (const { name, run } of Conformance.cases({ memory: "own", resources }))
+  describe(engine.name, () => {
+    for (const { name, run } of Conformance.cases({ memory: "own", resources }).filter(({ name }) =>
+      runs(engine, name),
+    ))
       test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))))
   })
 }
+
+test.skipIf(withoutGpu !== undefined)(`tfjs-webgpu runs here${withoutGpu ? `: ${withoutGpu}` : ""}`, () => {})

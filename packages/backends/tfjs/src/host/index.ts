@@ -10,7 +10,7 @@ export type HostKernel = AnyKernel["run"]
 
 const reference = (name: KernelName): HostKernel => (kernels.get(name) as AnyKernel).run
 
-/** Kernels that every engine runs in JavaScript: what draws random numbers must draw core's. */
+/** Kernels that every engine runs in JavaScript, on raw words: what draws random numbers must draw core's. */
 export const everywhere: Readonly<Partial<Record<KernelName, HostKernel>>> = {
   "dropout.mask": reference("dropout.mask"),
 }

@@ -40,7 +40,9 @@ import {
   averagePoolBackward,
   averagePoolForward,
   maxPoolBackward,
+  maxPoolBackwardOnGpu,
   maxPoolForward,
+  maxPoolForwardOnGpu,
 } from "./pooling.ts"
 
 export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, AnyComposition>> = {
@@ -85,4 +87,10 @@ export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, 
   "trace.update": updateTrace,
   "optimizer.sgd": sgdUpdate,
   "optimizer.adam": adamUpdate,
+}
+
+/** Where the kernels of TensorFlow.js for WebGPU need another composition. */
+export const compositionsOnGpu: Readonly<Partial<Record<KernelName, AnyComposition>>> = {
+  "maxPool.forward": maxPoolForwardOnGpu,
+  "maxPool.backward": maxPoolBackwardOnGpu,
 }

@@ -57,6 +57,38 @@ export const maxPoolForward: Composition<Operands<"x", "y">, Window> = (tf, { x 
   y: tf.call("MaxPool", { x: framed(tf, x, window.padding, Number.NEGATIVE_INFINITY) }, settings(window)),
 })
 
+/** TensorFlow.js's kernel for WebGPU takes nothing below −10²⁰ for a maximum. A power of two changes no digit. */
+export const maxPoolForwardOnGpu: typeof maxPoolForward = (tf, { x }, window) => {
+  const scaled = framed(tf, tf.mul(2 ** -64, x), window.padding, Number.NEGATIVE_INFINITY)
+  return { y: tf.mul(2 ** 64, tf.call("MaxPool", { x: scaled }, settings(window))) }
+}
+
+/**
+ * TensorFlow.js's kernel for WebGPU gives the gradient to the last largest value of a window: both images are turned around, and
+ * pixels that no window reaches are cut off, so that windows lie over the same pixels.
+ */
+export const maxPoolBackwardOnGpu: typeof maxPoolBackward = (tf, { x, outputGradient, inputGradient }, window) => {
+  const { kernelSize, stride, padding } = window
+  const [batch, height, width, channels] = x.shape as unknown as Image
+  const [, rows, columns] = outputGradient.shape as unknown as Image
+  const reached = (outputs: number) => (outputs - 1) * stride + kernelSize
+  const turn = (image: Tensor) => tf.reverse(image, 1, 2)
+  const whole = framed(tf, x, padding, Number.NEGATIVE_INFINITY)
+  const size = [batch, reached(rows), reached(columns), channels] as const
+  const input = turn(tf.slice(whole, [0, 0, 0, 0], size))
+  const dy = turn(outputGradient)
+  const gradient = turn(tf.call("MaxPoolGrad", { dy, input, output: dy }, settings(window)))
+  const bottom = height + 2 * padding - reached(rows)
+  const right = width + 2 * padding - reached(columns)
+  const framedGradient = tf.pad(gradient, [
+    [0, 0],
+    [0, bottom],
+    [0, right],
+    [0, 0],
+  ])
+  return { inputGradient: unframed(tf, framedGradient, padding, inputGradient) }
+}
+
 /** Not for WebAssembly: there, TensorFlow.js drops the gradients of windows whose largest value is negative. */
 export const maxPoolBackward: Composition<Operands<"x" | "outputGradient", "inputGradient">, Window> = (
   tf,

@@ -1,0 +1,129 @@
+"""Runs training iterations when told to: reads lines of JSON, answers each with a line of JSON.
+
+{"probe": true}                                     -> {"torch": "2.13.0", "snntorch": null, ...}
+{"threads": 2}                                      -> {}
+{"open": 1, "file": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
+                                                    -> {"loss": ..., "firingRates": [...]} of the first iteration
+{"run": 1}                                          -> {"seconds": ..., "loss": ...}
+{"growth": 1}                                       -> {"bytes": ...} by which the process has grown since it was opened
+{"close": 1}                                        -> {}
+
+What goes wrong is answered with {"error": "..."}. The file holds the inputs, the labels and the first parameters, and its metadata
+say which iteration it is.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+
+answers = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)  # what libraries print is no answer
+
+
+def read(file):
+    """Tensors and metadata of a safetensors file."""
+    import torch
+
+    with open(file, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+        data = stream.read()
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, each in header.items():
+        start, end = each["data_offsets"]
+        values = torch.frombuffer(bytearray(data[start:end]), dtype=torch.float32)
+        tensors[name] = values.reshape(each["shape"]).clone()
+    return tensors, metadata
+
+
+def status(key):
+    with open("/proc/self/status") as lines:
+        for line in lines:
+            if line.startswith(key):
+                return 1024 * int(line.split()[1])
+    return 0
+
+
+class Server:
+    def __init__(self):
+        self.open_ones, self.before = {}, {}
+
+    def probe(self, _):
+        found = {}
+        for name in ("torch", "snntorch", "spikingjelly"):
+            there = importlib.util.find_spec(name) is not None
+            found[name] = getattr(importlib.import_module(name), "__version__", "?") if there else None
+        return found
+
+    def threads(self, message):
+        import torch
+
+        torch.set_num_threads(message["threads"])
+        return {}
+
+    def open(self, message):
+        import torch
+
+        import networks
+
+        tensors, about = read(message["file"])
+        policy, decay = about["policy"], 1 - 1 / float(about["tau"])
+        maker = networks.neurons[message["neuron"]]
+        net = networks.build(about["model"], lambda: maker(decay, policy == "bptt"))
+        with torch.no_grad():
+            for i, parameter in enumerate(net.parameters()):
+                parameter.copy_(tensors[f"parameter.{i}"])
+        inputs = tensors["inputs"]
+        if message["channelsLast"]:
+            net = net.to(memory_format=torch.channels_last)
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        self.before[message["open"]] = status("VmRSS")
+        try:
+            with open("/proc/self/clear_refs", "w") as file:
+                file.write("5")
+        except OSError:
+            pass
+        iteration = networks.Iteration(
+            net,
+            policy,
+            int(about["timeSteps"]),
+            inputs,
+            tensors["labels"].long(),
+            int(about.get("k", 1)),
+            message["hoist"],
+        )
+        self.open_ones[message["open"]] = iteration
+        hooks = iteration.watch()
+        loss = iteration.run()
+        for hook in hooks:
+            hook.remove()
+        return {"loss": loss, "firingRates": list(iteration.rates)}
+
+    def run(self, message):
+        iteration = self.open_ones[message["run"]]
+        before = time.perf_counter()
+        loss = iteration.run()
+        return {"seconds": time.perf_counter() - before, "loss": loss}
+
+    def growth(self, message):
+        return {"bytes": status("VmHWM") - self.before[message["growth"]]}
+
+    def close(self, message):
+        self.open_ones.pop(message["close"], None)
+        return {}
+
+
+server = Server()
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+for line in sys.stdin:
+    try:
+        message = json.loads(line)
+        action = next(name for name in ("probe", "threads", "open", "run", "growth", "close") if name in message)
+        answer = getattr(server, action)(message)
+    except Exception as error:  # noqa: BLE001: whatever it is, the other side is told
+        answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+    answers.write(json.dumps(answer) + "\n")

@@ -1,0 +1,64 @@
+/** What the machine itself can do, measured by C that the system's compiler makes of c/ceilings.c. */
+import { spawn } from "node:child_process"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect, Schema } from "effect"
+import { AbsentError } from "./measure.ts"
+
+const source = fileURLToPath(new URL("../../c/ceilings.c", import.meta.url))
+
+/** Rates of so many threads together: floating-point operations a second of multiply-adds, additions a second, bytes a second. */
+export const Ceilings = Schema.Struct({
+  vectorBits: Schema.Int,
+  threads: Schema.Int,
+  fma: Schema.Finite,
+  add: Schema.Finite,
+  l2: Schema.Finite,
+  memory: Schema.Finite,
+})
+
+export type Ceilings = typeof Ceilings.Type
+
+const run = (file: string, args: ReadonlyArray<string>): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] })
+    let out = ""
+    let error = ""
+    child.stdout.on("data", (data) => (out += data))
+    child.stderr.on("data", (data) => (error += data))
+    child.on("error", () => reject(new Error(`${file} cannot be run`)))
+    child.on("close", (code) =>
+      code === 0 ? resolve(out) : reject(new Error(error.split("\n")[0] || `${file} failed`)),
+    )
+  })
+
+/** Vectors as wide as the processor has them, or as wide as WebAssembly has them. */
+export type Vectors = "widest" | "128 bits"
+
+const flags = (vectors: Vectors): ReadonlyArray<string> => [
+  ..."-std=gnu11 -O3 -pthread".split(" "),
+  ...(process.arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : []),
+  ...(vectors === "widest" ? [] : ["-DWIDTH=16", ...(process.arch === "x64" ? ["-mno-avx"] : [])]),
+]
+
+/** Takes about two seconds. Absent where there is no C compiler. */
+export const ceilings = (vectors: Vectors, threads: number): Effect.Effect<Ceilings, AbsentError> =>
+  Effect.tryPromise({
+    try: async () => {
+      const folder = await mkdtemp(join(tmpdir(), "spikeroute-ceilings-"))
+      try {
+        const file = join(folder, "ceilings")
+        await run(process.env.CC || "cc", [...flags(vectors), "-o", file, source])
+        return Schema.decodeUnknownSync(Schema.fromJsonString(Ceilings))(await run(file, [String(threads)]))
+      } finally {
+        await rm(folder, { recursive: true, force: true })
+      }
+    },
+    catch: (error) =>
+      new AbsentError({
+        subject: "the machine's ceilings",
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+  })

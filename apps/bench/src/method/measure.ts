@@ -1,0 +1,230 @@
+/**
+ * The one way in which times are taken here.
+ *
+ * Subjects of a group are opened together, held against what is right, and warmed up; then rounds go through all of them in turn
+ * (A B C, A B C, …), so that whatever else the machine does falls on all alike. After some rounds everything is closed and opened
+ * anew, for where memory happens to lie decides about speed too: these are sittings. How many rounds there are follows from the time
+ * that the group may take.
+ */
+import { say } from "@spikeroute/cli/terminal"
+import { Cause, Data, Effect, Option, type Scope } from "effect"
+import { watch } from "./disturbance.ts"
+import { Recorder, record } from "./recorder.ts"
+import type { Check, Timing, Values } from "./row.ts"
+import { median } from "./statistics.ts"
+
+/** What was seen beside a time. */
+export interface Observation {
+  readonly loss?: number
+  readonly firingRates?: ReadonlyArray<number>
+  readonly figures?: Readonly<Record<string, number>>
+}
+
+/** A subject that is ready. */
+export interface Opened<E> {
+  /** One unit of work; gives its seconds where it knows better than a clock around it. */
+  readonly run: Effect.Effect<number | undefined, E>
+  /** Whether short units may be run many times for one time: their state does not move. */
+  readonly repeatable?: true
+  /** Holds its outputs against what is right, before anything is timed. */
+  readonly check?: Effect.Effect<Check, E>
+  /** Of the last unit; `seconds` are the median so far. */
+  readonly observe?: (seconds: number) => Observation
+  /** Processes of its own that live on: what they do is not others' doing. */
+  readonly processes?: ReadonlyArray<number>
+}
+
+/** Somebody who does the work of a group. */
+export interface Subject<E = unknown, R = never> {
+  readonly name: string
+  /** The library that it stands for, where that is not Spikeroute. */
+  readonly peer?: string
+  /** What it does otherwise than the others of the group. */
+  readonly values?: Values
+  readonly open: Effect.Effect<Opened<E>, E, R | Scope.Scope>
+}
+
+/** Work that all subjects do, side by side. */
+export interface Group<E = unknown, R = never> {
+  readonly group: string
+  readonly values: Values
+  readonly subjects: ReadonlyArray<Subject<E, R>>
+  /** Rounds that do not count, at the beginning of each sitting; default 2. */
+  readonly warmUp?: number
+}
+
+export interface Budget {
+  /** What all rounds of a group may take together. */
+  readonly seconds: number
+  /** So many rounds, whatever they take. */
+  readonly rounds?: number | undefined
+}
+
+/** Something that is not on this machine: said, not a failure. */
+export class AbsentError extends Data.TaggedError("AbsentError")<{
+  readonly subject: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `${this.subject} is absent: ${this.reason}`
+  }
+}
+
+/** How far from what is right an output may be. Sums in another order let single neurons fire otherwise. */
+export const allowed = 2e-3
+
+/** Rounds in all, at most, and the sittings that they are cut into. */
+const most = 15
+const sittings = 3
+/** Seconds that one time should take at least. */
+const leastSeconds = 0.01
+
+interface Taken<E> {
+  readonly subject: Subject<E, unknown>
+  readonly seconds: Array<number>
+  readonly sittings: Array<number>
+  readonly others: Array<number | undefined>
+  repeats: number
+  check: Check | undefined
+  observation: Observation
+}
+
+/** Why a subject cannot go on, in a line. */
+export const reasonOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  return error instanceof Error ? error.message : (Cause.pretty(cause).split("\n")[0] ?? "it failed")
+}
+
+const isAbsent = (cause: Cause.Cause<unknown>) =>
+  ["AbsentError", "BackendUnavailableError"].includes(
+    (Option.getOrUndefined(Cause.findErrorOption(cause)) as { _tag?: string } | undefined)?._tag ?? "",
+  )
+
+/** Times the subjects of a group side by side, and records a row for each. */
+export const measure = <E, R>(
+  suite: string,
+  { group, values, subjects, warmUp = 2 }: Group<E, R>,
+  { seconds: allowedSeconds, rounds }: Budget,
+  progress: Effect.Effect<void> = Effect.void,
+): Effect.Effect<ReadonlyArray<Timing>, never, Recorder | R> =>
+  Effect.gen(function* () {
+    const began = performance.now()
+    const left = () => allowedSeconds - (performance.now() - began) / 1000
+    let taking = subjects.map(
+      (subject): Taken<E> => ({
+        subject: subject as Subject<E, unknown>,
+        ...{ seconds: [], sittings: [], others: [], repeats: 1, check: undefined, observation: {} },
+      }),
+    )
+    const about = ({ subject }: Taken<E>) => ({
+      ...{ suite, group, subject: subject.name, values: { ...values, ...subject.values } },
+      ...(subject.peer === undefined ? {} : { peer: subject.peer }),
+    })
+    const drop = (each: Taken<E>, reason: string) =>
+      Effect.gen(function* () {
+        taking = taking.filter((other) => other !== each)
+        yield* record({ kind: "failed", ...about(each), reason })
+        yield* say(`${suite}, ${group}: ${each.subject.name}: ${reason}`)
+      })
+    const time = (each: Taken<E>, opened: Opened<E>) =>
+      Effect.gen(function* () {
+        const before = performance.now()
+        let known = 0
+        for (let i = 0; i < each.repeats; i++) known += (yield* opened.run) ?? Number.NaN
+        const seconds = (Number.isNaN(known) ? (performance.now() - before) / 1000 : known) / each.repeats
+        yield* Effect.yieldNow
+        return seconds
+      })
+    /** Gives what the effect gives; what fails leaves the group. Only an interruption goes on. */
+    const guarded = <A>(each: Taken<E>, effect: Effect.Effect<A, E, R | Scope.Scope>) =>
+      Effect.catchCause(Effect.asSome(effect), (cause) =>
+        Effect.gen(function* () {
+          if (Cause.hasInterrupts(cause)) return yield* Effect.interrupt
+          if (isAbsent(cause)) {
+            taking = taking.filter((other) => other !== each)
+            const known = (yield* Recorder).rows()
+            const row = { kind: "absent", subject: each.subject.name, reason: reasonOf(cause) } as const
+            if (!known.some((other) => other.kind === "absent" && other.subject === row.subject)) yield* record(row)
+          } else yield* drop(each, reasonOf(cause))
+          return Option.none<A>()
+        }),
+      )
+
+    let wanted = rounds
+    const sitting = (number: number, of: number) =>
+      Effect.gen(function* () {
+        const opened = new Map<Taken<E>, Opened<E>>()
+        for (const each of taking) {
+          const one = yield* guarded(each, each.subject.open as Effect.Effect<Opened<E>, E, R | Scope.Scope>)
+          if (Option.isSome(one)) opened.set(each, one.value)
+        }
+        if (number === 0)
+          for (const each of taking) {
+            const { check } = opened.get(each) as Opened<E>
+            if (check === undefined) continue
+            const found = yield* guarded(each, check)
+            if (Option.isNone(found)) continue
+            each.check = found.value
+            if (!(found.value.error <= allowed))
+              yield* drop(each, `its outputs differ from ${found.value.against} by ${found.value.error}: not timed`)
+          }
+        const lasts = new Map<Taken<E>, number>()
+        for (let i = 0; i < warmUp; i++)
+          for (const each of taking) {
+            if ((lasts.get(each) ?? 0) > allowedSeconds / 20) continue
+            const seconds = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
+            if (Option.isSome(seconds)) lasts.set(each, seconds.value)
+            yield* progress
+          }
+        for (const [each, seconds] of lasts)
+          if (opened.get(each)?.repeatable && number === 0)
+            each.repeats = Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds)))
+        const round = () => taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * each.repeats, 0)
+        if (wanted === undefined) {
+          while (taking.length > 1 && 3 * round() > 1.5 * allowedSeconds) {
+            const slowest = taking.reduce((a, b) => ((lasts.get(b) ?? 0) > (lasts.get(a) ?? 0) ? b : a))
+            const takes = (lasts.get(slowest) ?? 0).toPrecision(3)
+            yield* drop(slowest, `it takes ${takes} s a time, too long for the ${Math.round(allowedSeconds)} s at hand`)
+          }
+          wanted = Math.max(3, Math.min(most, Math.floor((0.8 * left()) / round()) - warmUp * (of - 1)))
+        }
+        const share = Math.floor(((number + 1) * wanted) / of) - Math.floor((number * wanted) / of)
+        for (let r = 0; r < share && taking.length > 0; r++) {
+          if (rounds === undefined && r > 0 && left() < -0.5 * allowedSeconds) break
+          const processes = [...opened.values()].flatMap((one) => one.processes ?? [])
+          const others = watch(processes)
+          for (const each of taking) {
+            const seconds = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
+            if (Option.isNone(seconds)) continue
+            each.seconds.push(seconds.value)
+            each.sittings.push(number)
+          }
+          const busy = others()
+          for (const each of taking) each.others.push(busy)
+          yield* progress
+        }
+        for (const each of taking)
+          each.observation = opened.get(each)?.observe?.(median(each.seconds)) ?? each.observation
+      }).pipe(Effect.scoped)
+
+    const of = rounds === undefined ? sittings : Math.min(sittings, rounds)
+    for (let number = 0; number < of && taking.length > 0; number++) {
+      if (number > 0 && rounds === undefined && left() < 0 && taking.every(({ seconds }) => seconds.length >= 2)) break
+      yield* sitting(number, of)
+    }
+    const rows = taking
+      .filter(({ seconds }) => seconds.length > 0)
+      .map((each): Timing => {
+        const { loss, firingRates, figures = {} } = each.observation
+        const others = each.others.filter((busy) => busy !== undefined)
+        return {
+          ...{ kind: "timing", ...about(each), seconds: each.seconds, sittings: each.sittings, figures },
+          ...(others.length === each.seconds.length ? { others } : {}),
+          ...(each.check === undefined ? {} : { check: each.check }),
+          ...(loss === undefined ? {} : { loss }),
+          ...(firingRates === undefined ? {} : { firingRates }),
+        }
+      })
+    for (const row of rows) yield* record(row)
+    return rows
+  })

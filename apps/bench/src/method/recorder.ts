@@ -1,0 +1,32 @@
+/** Where rows go: into the file of the run at once, and to those who want them at its end. */
+import { appendFileSync, mkdirSync } from "node:fs"
+import { dirname } from "node:path"
+import { Context, Effect, Layer } from "effect"
+import type { Row } from "./row.ts"
+
+export class Recorder extends Context.Service<
+  Recorder,
+  {
+    readonly record: (row: Row) => Effect.Effect<void>
+    /** Everything that was recorded so far. */
+    readonly rows: () => ReadonlyArray<Row>
+  }
+>()("@spikeroute/bench/Recorder") {}
+
+/** Appends each row to a file, a line each; a line is written whole before anything else happens. Without a file it only remembers. */
+export const layer = (file: string | undefined): Layer.Layer<Recorder> =>
+  Layer.sync(Recorder, () => {
+    if (file !== undefined) mkdirSync(dirname(file), { recursive: true })
+    const rows: Array<Row> = []
+    return Recorder.of({
+      rows: () => rows,
+      record: (row) =>
+        Effect.sync(() => {
+          rows.push(row)
+          if (file !== undefined) appendFileSync(file, `${JSON.stringify(row)}\n`)
+        }),
+    })
+  })
+
+export const record = (row: Row): Effect.Effect<void, never, Recorder> =>
+  Effect.flatMap(Recorder, (recorder) => recorder.record(row))

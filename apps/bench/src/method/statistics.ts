@@ -1,0 +1,110 @@
+/** Medians, and what can be said of a ratio of two noisy times. */
+import { Key } from "@spikeroute/core"
+import type { Timing } from "./row.ts"
+
+/** The p-th quantile, linear between neighbours. */
+export const quantile = (values: ReadonlyArray<number>, p: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = p * (sorted.length - 1)
+  const low = sorted[Math.floor(at)] ?? Number.NaN
+  return low + (at % 1) * ((sorted[Math.ceil(at)] ?? low) - low)
+}
+
+export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
+
+/** Processors that others may keep busy in a round that still counts as undisturbed. */
+export const tolerated = 0.15
+
+/** Which rounds were disturbed by other work of the machine. */
+export const disturbed = ({ seconds, others }: Pick<Timing, "seconds" | "others">): ReadonlyArray<boolean> =>
+  seconds.map((_, round) => (others?.[round] ?? 0) > tolerated)
+
+export interface Summary {
+  readonly median: number
+  readonly least: number
+  readonly most: number
+  readonly rounds: number
+  /** How many of the rounds were disturbed. They count only where fewer than three others are left. */
+  readonly disturbed: number
+  /** Whether disturbed rounds had to be counted. */
+  readonly marked: boolean
+}
+
+/** The rounds that count. */
+const counting = (timing: Pick<Timing, "seconds" | "others">): ReadonlyArray<number> => {
+  const marks = disturbed(timing)
+  const quiet = [...timing.seconds.keys()].filter((round) => !marks[round])
+  return quiet.length >= Math.min(3, timing.seconds.length) ? quiet : [...timing.seconds.keys()]
+}
+
+export const summarize = (timing: Pick<Timing, "seconds" | "others">): Summary => {
+  const rounds = counting(timing)
+  const seconds = rounds.map((round) => timing.seconds[round] as number)
+  const marks = disturbed(timing)
+  return {
+    ...{ median: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds), rounds: rounds.length },
+    disturbed: marks.filter(Boolean).length,
+    marked: rounds.some((round) => marks[round]),
+  }
+}
+
+export interface Ratio {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+/** Resamples of the bootstrap, and the share of them that an interval holds. */
+const resamples = 1000
+const confidence = 0.99
+
+/** Below this, two times are not told apart: where code and data lie in memory makes as much. */
+const resolution = 0.02
+
+/**
+ * How many times as long `a` takes as `b`: the median of the rounds' ratios, whose times were taken right after each other.
+ *
+ * The interval is a bootstrap's, in two stages, of sittings and of the rounds within them (Davison & Hinkley, Bootstrap Methods and
+ * their Application, 1997, section 3.8). Few sittings say little about how much they differ, so it also reaches to the median of
+ * each, and {@link resolution} further.
+ */
+export const ratio = (a: Timing, b: Timing): Ratio => {
+  const usable = Math.min(a.seconds.length, b.seconds.length)
+  const quiet = new Set(counting(a).filter((round) => counting(b).includes(round)))
+  const bySitting = new Map<number, Array<number>>()
+  for (let round = 0; round < usable; round++) {
+    if (quiet.size >= Math.min(3, usable) && !quiet.has(round)) continue
+    const sitting = a.sittings[round] as number
+    const logarithm = Math.log((a.seconds[round] as number) / (b.seconds[round] as number))
+    bySitting.set(sitting, [...(bySitting.get(sitting) ?? []), logarithm])
+  }
+  const sittings = [...bySitting.values()]
+  const key = Key.fold(Key.make(0), a.group, a.subject, b.subject)
+  let drawn = new Float32Array()
+  let at = 0
+  const below = (count: number): number => {
+    if (at === drawn.length) {
+      drawn = new Float32Array(Key.uniform(Key.fold(key, drawn.length, at), new Float32Array(resamples * usable * 2)))
+      at = 0
+    }
+    return Math.min(count - 1, Math.floor((drawn[at++] as number) * count))
+  }
+  const medians = Array.from({ length: resamples }, () =>
+    median(
+      sittings.flatMap(() => {
+        const sitting = sittings[below(sittings.length)] as ReadonlyArray<number>
+        return sitting.map(() => sitting[below(sitting.length)] as number)
+      }),
+    ),
+  )
+  const own = sittings.map(median)
+  const tail = (1 - confidence) / 2
+  return {
+    value: Math.exp(median(sittings.flat())),
+    low: Math.exp(Math.min(quantile(medians, tail), ...own)) / (1 + resolution),
+    high: Math.exp(Math.max(quantile(medians, 1 - tail), ...own)) * (1 + resolution),
+  }
+}
+
+/** Whether two intervals have something in common. */
+export const agree = (a: Ratio, b: Ratio): boolean => a.low <= b.high && b.low <= a.high

@@ -1,0 +1,187 @@
+/** Other libraries that do the same iterations, where they are installed: a line in the table for each. */
+import { rmSync } from "node:fs"
+import { mkdtemp, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
+import { Effect, type Scope } from "effect"
+import { backendLayer } from "../backends.ts"
+import { AbsentError, type Subject } from "../method/measure.ts"
+import { batchOf, deviation, prepare, type Workload } from "../workloads.ts"
+import { type PeerProcess, start } from "./process.ts"
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/** How a library does an iteration. */
+interface Configuration {
+  readonly name: string
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+interface Peer {
+  readonly name: string
+  /** Runs in Python, where this module is there; else in a Bun of its own. */
+  readonly module?: string
+  /** None where it has no such iteration. */
+  readonly configurations: (workload: Workload) => ReadonlyArray<Configuration>
+}
+
+/** For convolutions both layouts of memory are tried: which is faster depends on the shapes. */
+const layouts = ({ model }: Workload) => (model === "conv" ? [false, true] : [false])
+
+const python = (title: string, neuron: string, hoist: boolean, workload: Workload) =>
+  layouts(workload).map((channelsLast) => ({
+    name: channelsLast ? `${title}, channels last` : title,
+    options: { neuron, hoist, channelsLast },
+  }))
+
+const isBptt = ({ policy }: Workload) => policy.name === "bptt"
+
+export const peers: ReadonlyArray<Peer> = [
+  {
+    name: "PyTorch",
+    module: "torch",
+    configurations: (workload) => [
+      ...python("PyTorch, plain", "plain", true, workload),
+      ...(isBptt(workload) ? [] : python("PyTorch, fused", "fused", true, workload)),
+    ],
+  },
+  {
+    name: "snnTorch",
+    module: "snntorch",
+    configurations: (workload) => python("snnTorch", "snntorch", false, workload),
+  },
+  {
+    name: "SpikingJelly",
+    module: "spikingjelly",
+    configurations: (workload) => python("SpikingJelly", "spikingjelly", false, workload),
+  },
+  {
+    name: "jax-js",
+    configurations: ({ model, policy }) =>
+      model === "mlp" && policy.name === "sltt" ? [{ name: "jax-js", options: {} }] : [],
+  },
+]
+
+/** The networks that peers know. */
+export const known = ({ model, width = 1, encoding = "static" }: Workload): boolean =>
+  (model === "conv" || model === "mlp") && width === 1 && encoding === "static"
+
+/** A workload as a file that every peer reads: inputs, labels, the first parameters in PyTorch's layouts. */
+const write = (workload: Workload, folder: string, batch: Train.Batch) =>
+  Effect.gen(function* () {
+    const { model, policy, timeSteps, batchSize, tau = 2 } = workload
+    const run = yield* prepare(workload)
+    const saved = yield* run.trainer.save
+    const { graph } = run.trainer
+    const tensors = new Map<string, Safetensors.StoredTensor>()
+    graph.parameters.forEach((parameter, i) => {
+      const { values } = saved.get(Program.bufferNames.parameter(parameter.name)) as Safetensors.StoredTensor
+      tensors.set(`parameter.${i}`, {
+        shape: PyTorch.pyTorchShape(graph, parameter),
+        values: PyTorch.toPyTorch(graph, parameter, values),
+      })
+    })
+    tensors.set("inputs", { shape: [batchSize, 1, 28, 28], values: batch.inputs })
+    tensors.set("labels", { shape: [batchSize], values: batch.labels })
+    const metadata = { model, policy: policy.name, timeSteps: `${timeSteps}`, tau: `${tau}` }
+    const path = join(folder, `${model}-${policy.name}-${timeSteps}-${batchSize}.safetensors`)
+    yield* Effect.promise(() => writeFile(path, Safetensors.encode({ tensors, metadata })))
+    const right = yield* run.trainer.differentiate(batch, { update: 1 })
+    return { path, right }
+  }).pipe(Effect.scoped, Effect.provide(backendLayer("wasm", 2)))
+
+/** Libraries that are ready to be asked, and what they are. */
+export interface Hosts {
+  /** The version of each module that Python has. */
+  readonly versions: Readonly<Record<string, string>>
+  readonly processOf: (peer: Peer) => Effect.Effect<PeerProcess, AbsentError>
+  readonly folder: string
+}
+
+/** A Python that answers, the one that is named or else the first on the PATH; and its modules' versions. */
+const startPython = (named: string | undefined) =>
+  Effect.gen(function* () {
+    const interpreter = named ?? Bun.which("python3") ?? Bun.which("python") ?? undefined
+    const versions: Record<string, string> = {}
+    if (interpreter === undefined) return { interpreter, serving: undefined, versions }
+    const serving = yield* start([interpreter, file("../../peers/serve.py")]).pipe(
+      Effect.orElseSucceed(() => undefined),
+    )
+    const nothing: Readonly<Record<string, unknown>> = {}
+    const found =
+      serving === undefined ? nothing : yield* serving.ask({ probe: true }).pipe(Effect.orElseSucceed(() => nothing))
+    for (const [name, version] of Object.entries(found)) if (typeof version === "string") versions[name] = version
+    return { interpreter, serving, versions }
+  })
+
+/** The versions of the modules that a Python has. */
+export const pythonVersions = (named: string | undefined): Effect.Effect<Readonly<Record<string, string>>> =>
+  Effect.map(Effect.scoped(startPython(named)), ({ versions }) => versions)
+
+/** Starts the processes of all peers, which end with the scope. */
+export const startHosts = (named: string | undefined, threads: number): Effect.Effect<Hosts, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.promise(() => mkdtemp(join(tmpdir(), "spikeroute-peers-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true })),
+    )
+    const { interpreter, serving, versions } = yield* startPython(named)
+    if (serving !== undefined && versions.torch !== undefined) yield* Effect.ignore(serving.ask({ threads }))
+    const own = yield* start([process.execPath, file("./jax.ts")]).pipe(Effect.orElseSucceed(() => undefined))
+    return {
+      versions,
+      folder,
+      processOf: ({ name: subject, module }) => {
+        if (module === undefined)
+          return own === undefined
+            ? Effect.fail(new AbsentError({ subject, reason: "its process cannot be started" }))
+            : Effect.succeed(own)
+        if (serving === undefined)
+          return Effect.fail(new AbsentError({ subject, reason: "there is no Python: name one by --python" }))
+        if (versions[module] === undefined || versions.torch === undefined)
+          return Effect.fail(new AbsentError({ subject, reason: `${interpreter} has no module ${module}` }))
+        return Effect.succeed(serving)
+      },
+    }
+  })
+
+let opened = 0
+
+/** The ways in which peers do a workload, as subjects. Absent libraries fail when they are opened, and are named so. */
+export const peerSubjects = (workload: Workload, hosts: Hosts) =>
+  Effect.gen(function* () {
+    const batch = batchOf(workload)
+    const { path, right } = yield* write(workload, hosts.folder, batch)
+    return peers.flatMap((peer) =>
+      peer.configurations(workload).map(({ name, options }): Subject => {
+        const absent = Effect.map(Effect.result(hosts.processOf(peer)), (result) => result._tag === "Failure")
+        return {
+          // One absence for a library, not one for each way to use it.
+          name: Effect.runSync(absent) ? peer.name : name,
+          peer: peer.name,
+          open: Effect.gen(function* () {
+            const host = yield* hosts.processOf(peer)
+            const id = ++opened
+            const first = (yield* Effect.acquireRelease(host.ask({ open: id, file: path, ...options }), () =>
+              Effect.ignore(host.ask({ close: id })),
+            )) as { readonly loss: number; readonly firingRates: ReadonlyArray<number> }
+            let loss = first.loss
+            return {
+              run: Effect.map(host.ask({ run: id }), (answer) => {
+                loss = answer.loss as number
+                return answer.seconds as number
+              }),
+              check: Effect.succeed({
+                against: "wasm, the whole batch",
+                error: Math.max(deviation([right.loss], [first.loss]), deviation(right.firingRates, first.firingRates)),
+              }),
+              observe: () => ({ loss, firingRates: first.firingRates }),
+              processes: host.processes(),
+            }
+          }),
+        }
+      }),
+    )
+  })

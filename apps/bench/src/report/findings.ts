@@ -1,0 +1,51 @@
+/** What a run says of Spikeroute beside other libraries: every comparison, the lost ones first. */
+import { describeValues, type Row, type Timing } from "../method/row.ts"
+import { type Ratio, ratio, summarize } from "../method/statistics.ts"
+
+export interface Comparison {
+  readonly suite: string
+  readonly group: string
+  /** What they did: the values that both have in common. */
+  readonly what: string
+  readonly own: Timing
+  /** The library's fastest way of doing it. */
+  readonly peer: Timing
+  /** How many times as long the library takes. */
+  readonly times: Ratio
+}
+
+export const timingsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Timing> =>
+  rows.filter((row) => row.kind === "timing")
+
+/** Timings by suite and group, in order. */
+export const groupsOf = (timings: ReadonlyArray<Timing>): ReadonlyArray<ReadonlyArray<Timing>> => {
+  const groups = new Map<string, Array<Timing>>()
+  for (const timing of timings) {
+    const key = JSON.stringify([timing.suite, timing.group])
+    groups.set(key, [...(groups.get(key) ?? []), timing])
+  }
+  return [...groups.values()]
+}
+
+/** Own backends against each library's fastest way, wherever they did the same with as many threads. */
+export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Comparison> =>
+  groupsOf(timingsOf(rows)).flatMap((group) => {
+    const peers = [...new Set(group.flatMap(({ peer }) => (peer === undefined ? [] : [peer])))]
+    return group
+      .filter(({ peer }) => peer === undefined)
+      .flatMap((own) =>
+        peers.flatMap((name): ReadonlyArray<Comparison> => {
+          const same = group.filter(
+            ({ peer, values }) => peer === name && (values.threads ?? own.values.threads) === own.values.threads,
+          )
+          const [fastest] = same.toSorted((a, b) => summarize(a).median - summarize(b).median)
+          if (fastest === undefined) return []
+          const what = describeValues(own.values)
+          return [{ suite: own.suite, group: own.group, what, own, peer: fastest, times: ratio(fastest, own) }]
+        }),
+      )
+  })
+
+/** A comparison is lost where the whole interval lies below 1, and won where it lies above. */
+export const verdict = ({ times }: Pick<Comparison, "times">): "lost" | "won" | "open" =>
+  times.high < 1 ? "lost" : times.low > 1 ? "won" : "open"

@@ -1,0 +1,143 @@
+/** A run as one page that needs nothing else: what is lost first, then charts and tables suite by suite, then method and machine. */
+import { Program } from "@spikeroute/core"
+import { columnsOf, formatRatio, milliseconds, percent } from "../method/format.ts"
+import { describeValues, type Figures, type Row, type Run, type Timing } from "../method/row.ts"
+import { summarize, tolerated } from "../method/statistics.ts"
+import { chartsOf } from "./charts.ts"
+import { type Comparison, comparisonsOf, timingsOf, verdict } from "./findings.ts"
+
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
+
+const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
+  `<div class="scroll"><table><thead><tr>${header.map((cell) => `<th>${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${rows
+    .map((row) => `<tr>${row.map((cell) => `<td>${escaped(cell)}</td>`).join("")}</tr>`)
+    .join("")}</tbody></table></div>`
+
+const timesTable = (comparisons: ReadonlyArray<Comparison>): string =>
+  table(
+    ["Spikeroute", "", "ms", "library", "ms", "× as long"],
+    comparisons.map(({ own, peer, what, times }) => [
+      ...[own.subject, what, milliseconds(summarize(own).median)],
+      ...[
+        peer.subject.startsWith(peer.peer ?? "") ? peer.subject : `${peer.peer}: ${peer.subject}`,
+        milliseconds(summarize(peer).median),
+        formatRatio(times),
+      ],
+    ]),
+  )
+
+/** Where other libraries are faster comes before all else. */
+const beside = (comparisons: ReadonlyArray<Comparison>): string => {
+  if (comparisons.length === 0) return "<h2>Beside other libraries</h2><p>This run timed no other library.</p>"
+  const of = (which: ReturnType<typeof verdict>) =>
+    comparisons.filter((each) => verdict(each) === which).toSorted((a, b) => a.times.value - b.times.value)
+  const [lost, open, won] = [of("lost"), of("open"), of("won")]
+  const libraries = (among: ReadonlyArray<Comparison>) => [...new Set(among.map(({ peer }) => peer.peer))].join(", ")
+  return [
+    `<h2>Where Spikeroute loses</h2>`,
+    lost.length === 0
+      ? `<p>In none of ${comparisons.length} comparisons with ${libraries(comparisons)}.</p>`
+      : `<p class="lost">${lost.length} of ${comparisons.length} comparisons: there ${libraries(lost)} ${lost.length === 1 ? "takes" : "take"} less time.</p>${timesTable(lost)}`,
+    open.length === 0 ? "" : `<h2>Where the difference is within the noise</h2>${timesTable(open)}`,
+    won.length === 0 ? "" : `<h2>Where Spikeroute wins</h2>${timesTable(won)}`,
+    `<p class="note">× as long: how many times Spikeroute's time the library's fastest configuration takes, with the interval that holds it in 99 of 100 runs.</p>`,
+  ].join("\n")
+}
+
+const section = (suite: string, rows: ReadonlyArray<Row>): string => {
+  const own = rows.filter(
+    (row): row is Timing | Figures => (row.kind === "timing" || row.kind === "figures") && row.suite === suite,
+  )
+  if (own.length === 0) return ""
+  const groups = [...new Set(own.map(({ group }) => group))]
+  const charts = chartsOf(suite, rows)
+  return [
+    `<h2 id="${suite}">${suite}</h2>`,
+    `<div class="charts">${charts.map(({ title, svg }) => `<figure><figcaption>${escaped(title.replace(`${suite}: `, ""))}</figcaption>${svg}</figure>`).join("")}</div>`,
+    ...groups.map((group) => {
+      const rowsOf = own.filter((row) => row.group === group)
+      const columns = columnsOf(rowsOf)
+      const shared = Object.fromEntries(
+        Object.entries(rowsOf[0]?.values ?? {}).filter(([name, value]) =>
+          rowsOf.every(({ values }) => values[name] === value),
+        ),
+      )
+      return `<details${charts.length > 6 ? "" : " open"}><summary>${escaped(group)}${Object.keys(shared).length > 0 ? ` <small>${escaped(describeValues(shared))}</small>` : ""}</summary>${table(
+        columns.map(({ title }) => title),
+        rowsOf.map((row) => columns.map(({ cell }) => cell(row, rowsOf))),
+      )}</details>`
+    }),
+  ].join("\n")
+}
+
+const method = `<h2 id="method">Method</h2>
+<p>Subjects of a group run in turn, round after round (A B C, A B C, …), after rounds that do not count; between sittings everything is
+closed and opened anew. A time is the median of the rounds. Ratios are medians of the rounds' ratios; their intervals are 99 % bootstrap
+intervals over sittings and rounds, and reach to each sitting's own median.</p>
+<p>While a round runs, what others do on the machine is measured (Linux: /proc/stat less our own processes). Rounds in which others kept
+more than ${tolerated} of a processor busy are disturbed, and count only where fewer than three others are left; such rows are marked
+with “!”.</p>
+<p>Before anything is timed, its outputs are held against the reference backend: loss, read-out, firing rates and all gradients of a
+small batch (“error”: the largest difference over the largest value). Other libraries start from the same weights on the same batch; their
+loss and firing rates are held against ours.</p>
+<p>Synaptic operations, sparsities, footprint and membrane updates are those of NeuroBench. The energy is a proxy of float32 arithmetic at
+45 nm alone (Horowitz 2014: 0.9 pJ an addition, 3.7 pJ a multiplication).</p>`
+
+const machineTable = ({ machine, versions, commit, started, command }: Run): string =>
+  `<h2 id="machine">Machine</h2>${table(
+    ["", ""],
+    [
+      ["processor", `${machine.processor}, ${machine.processors} processors`],
+      ["memory", Program.formatBytes(machine.memoryBytes)],
+      ["system", machine.system],
+      ["commit", commit],
+      ["started", started],
+      ["command", command],
+      ...Object.entries(versions),
+    ],
+  )}`
+
+const style = `
+:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6875; --line: #d9dfe5; --paper: #fff; --lost: #b03a3a }
+@media (prefers-color-scheme: dark) { :root { --ink: #e3e8ee; --soft: #9aa7b4; --line: #36424e; --paper: #151b21; --lost: #f08a8a } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 16px; max-width: 1360px }
+h1 { font-size: 1.6rem; margin: 8px 0 } h2 { font-size: 1.25rem; margin: 40px 0 8px; border-top: 1px solid var(--line); padding-top: 16px }
+nav a { margin-right: 12px } a { color: #2a6fb0 } p { max-width: 75ch } .note, small, .legend { color: var(--soft); font-size: .85rem }
+.lost { color: var(--lost); font-weight: 600 }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px }
+figure { margin: 0; min-width: 0; background: #fff; color: #1d2733; border: 1px solid var(--line); border-radius: 6px; padding: 8px }
+figcaption { font-weight: 600; font-size: .9rem } figure svg { width: 100%; height: auto; display: block; max-width: 760px }
+.legend { margin: 4px 0; color: #1d2733 } .legend span { margin-right: 12px; white-space: nowrap } .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px }
+.scroll { overflow-x: auto; margin: 8px 0 } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
+th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
+th { color: var(--soft); font-weight: 600 } th:first-child, td:first-child { text-align: left; padding-left: 0 }
+summary { cursor: pointer; font-weight: 600; margin-top: 8px } ul { padding-left: 20px }`
+
+/** The page of a run. */
+export const page = (rows: ReadonlyArray<Row>): string => {
+  const run = rows.find((row) => row.kind === "run")
+  const end = rows.findLast((row) => row.kind === "end")
+  const suites = [
+    ...new Set(rows.flatMap((row) => (row.kind === "timing" || row.kind === "figures" ? [row.suite] : []))),
+  ]
+  const timings = timingsOf(rows)
+  const marked = timings.filter((row) => summarize(row).marked)
+  const absent = rows.filter((row) => row.kind === "absent")
+  const failed = rows.filter((row) => row.kind === "failed")
+  const when = run?.started.slice(0, 16).replace("T", " ") ?? ""
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Spikeroute benchmarks, ${escaped(when)}</title><style>${style}</style></head><body>
+<h1>Spikeroute benchmarks</h1>
+<p>${escaped(run === undefined ? "" : `${run.machine.processor}, ${run.machine.processors} processors; commit ${run.commit}; ${when} UTC`)}${end === undefined || !end.whole ? ". <strong>The run ended early: this is what was measured until then.</strong>" : `; ${Math.round(end.seconds / 60)} minutes`}</p>
+<nav>${[...suites, "method", "machine"].map((name) => `<a href="#${name}">${name}</a>`).join("")}</nav>
+${beside(comparisonsOf(rows))}
+${marked.length === 0 ? "" : `<p class="note">${marked.length} of ${timings.length} timings (${percent(marked.length / timings.length)}) had too few rounds without other work on the machine; they are marked “!”.</p>`}
+${absent.length === 0 ? "" : `<h2>Absent</h2><ul>${absent.map(({ subject, reason }) => `<li>${escaped(subject)}: ${escaped(reason)}</li>`).join("")}</ul>`}
+${failed.length === 0 ? "" : `<h2>Not timed</h2><ul>${failed.map(({ suite, group, subject, values, reason }) => `<li>${escaped(`${suite}, ${group}: ${subject} (${describeValues(values)}): ${reason}`)}</li>`).join("")}</ul>`}
+${suites.map((suite) => section(suite, rows)).join("\n")}
+${method}
+${run === undefined ? "" : machineTable(run)}
+</body></html>
+`
+}

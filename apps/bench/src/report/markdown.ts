@@ -1,0 +1,76 @@
+/** The README's tables, of a run's suites step and peers. */
+import { milliseconds, percent } from "../method/format.ts"
+import type { Row, Timing, Values } from "../method/row.ts"
+import { ratio, summarize } from "../method/statistics.ts"
+import { groupsOf, timingsOf } from "./findings.ts"
+
+const markdown = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = header.map((title, i) => Math.max(title.length, 3, ...rows.map((row) => (row[i] ?? "").length)))
+  const line = (cells: ReadonlyArray<string>) =>
+    `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`
+  return [line(header), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n")
+}
+
+const title = ({ model, policy, timeSteps, batchSize }: Values) => {
+  const name = String(policy).startsWith("slttk(")
+    ? `SLTT-${String(policy).slice(6, -1)}`
+    : String(policy).toUpperCase()
+  return `${model}, ${name}, T = ${timeSteps}, ${batchSize}`
+}
+
+const rates = (timing: Timing) => (timing.firingRates ?? []).map(percent).join(", ")
+
+/** One row for each iteration, at its largest number of threads; a column for each backend. */
+const step = (timings: ReadonlyArray<Timing>): string => {
+  const groups = groupsOf(timings.filter(({ suite }) => suite === "step")).map((group) => {
+    const threads = Math.max(...group.map(({ values }) => Number(values.threads)))
+    return group.filter(({ values }) => values.threads === threads)
+  })
+  const subjects = [...new Set(groups.flatMap((group) => group.map(({ subject }) => subject)))]
+  return markdown(
+    ["model, policy, T, batch", ...subjects, "firing rates"],
+    groups.map((group) => [
+      title(group[0]?.values ?? {}),
+      ...subjects.map((name) => {
+        const timing = group.find(({ subject }) => subject === name)
+        return timing === undefined ? "–" : `${milliseconds(summarize(timing).median)} ms`
+      }),
+      group[0] === undefined ? "" : rates(group[0]),
+    ]),
+  )
+}
+
+/** One row for each iteration: each library's fastest way, and how many times as long it takes as each of our backends. */
+const peers = (timings: ReadonlyArray<Timing>): string => {
+  const groups = groupsOf(timings.filter(({ suite }) => suite === "peers"))
+  const libraries = [...new Set(groups.flatMap((group) => group.flatMap(({ peer }) => (peer ? [peer] : []))))]
+  const own = [...new Set(groups.flatMap((group) => group.filter(({ peer }) => !peer).map(({ subject }) => subject)))]
+  const fastest = (group: ReadonlyArray<Timing>, library: string) =>
+    group.filter(({ peer }) => peer === library).toSorted((a, b) => summarize(a).median - summarize(b).median)[0]
+  const time = (timing: Timing | undefined) =>
+    timing === undefined ? "–" : `${milliseconds(summarize(timing).median)} ms`
+  return markdown(
+    ["model, policy, T, batch", ...libraries.map((name) => `fastest ${name}`), ...own, "firing rates"],
+    groups.map((group) => [
+      title(group[0]?.values ?? {}),
+      ...libraries.map((library) => time(fastest(group, library))),
+      ...own.map((name) => {
+        const timing = group.find(({ subject }) => subject === name)
+        const first = fastest(group, libraries.includes("PyTorch") ? "PyTorch" : (libraries[0] ?? ""))
+        if (timing === undefined || first === undefined) return time(timing)
+        const { value } = ratio(first, timing)
+        return `${time(timing)} (${value.toFixed(1)} ×)`
+      }),
+      group[0] === undefined ? "" : rates(group[0]),
+    ]),
+  )
+}
+
+/** Tables of what a run has; in brackets, how many times as long PyTorch's fastest way takes. */
+export const tables = (rows: ReadonlyArray<Row>): string => {
+  const timings = timingsOf(rows)
+  return [
+    ...(timings.some(({ suite }) => suite === "step") ? [step(timings)] : []),
+    ...(timings.some(({ suite }) => suite === "peers") ? [peers(timings)] : []),
+  ].join("\n\n")
+}

@@ -1,0 +1,178 @@
+/**
+ * `gpu`: a training iteration on WebGPU: this library's kernels beside TensorFlow.js's, and both beside what the adapter can do.
+ *
+ * Rates are of the program's own work, whoever does it: additions and multiplications as if every neuron fired, and every operand of
+ * every instruction moved once. On an adapter made of software networks and batches are smaller, and only ratios are printed.
+ */
+
+import * as Gpu from "@spikeroute/backend-webgpu/gpu"
+import { print, say, table } from "@spikeroute/cli/terminal"
+import { type AnyKernel, kernels, Policy, Program, Shape } from "@spikeroute/core"
+import { Effect } from "effect"
+import { backendNames } from "../backends.ts"
+import { formatRatio, percent } from "../method/format.ts"
+import { type GpuCeilings, gpuCeilings } from "../method/gpu-ceilings.ts"
+import { countFor, type GpuCounts, noCounts } from "../method/gpu-counts.ts"
+import { measure, type Subject } from "../method/measure.ts"
+import { layer } from "../method/recorder.ts"
+import type { Timing } from "../method/row.ts"
+import { ratio, summarize } from "../method/statistics.ts"
+import { graphOf, stepSubject, trainingOptionsOf, valuesOf, type Workload } from "../workloads.ts"
+
+const policy = Policy.sltt
+
+const workloads: ReadonlyArray<Workload> = [
+  { model: "conv", policy, timeSteps: 4, batchSize: 64 },
+  { model: "mlp", policy, timeSteps: 25, batchSize: 128 },
+  { model: "resnet18", policy, timeSteps: 6, batchSize: 128, shape: [32, 32, 3], tau: 1.1, optimizer: "sgd" },
+  {
+    ...{ model: "vgg11", policy, timeSteps: 10, batchSize: 32, shape: [48, 48, 2], encoding: "frames" },
+    ...{ tau: 1.1, optimizer: "sgd" },
+  },
+]
+
+/** What a GPU made of software gets through in seconds. */
+const onSoftware: Readonly<Partial<Record<Workload["model"], Partial<Workload>>>> = {
+  conv: { batchSize: 8 },
+  mlp: { timeSteps: 8, batchSize: 16 },
+  resnet18: { width: 1 / 8, timeSteps: 2, batchSize: 2 },
+  vgg11: { width: 1 / 8, timeSteps: 2, batchSize: 2 },
+}
+
+/** The models that are timed. */
+export const gpuModels: ReadonlyArray<string> = workloads.map(({ model }) => model)
+
+/** The backends, this library's own first. */
+const backends = ["webgpu", "tfjs-webgpu"].filter((name) => backendNames.includes(name))
+
+export interface GpuOptions {
+  readonly models: ReadonlyArray<string>
+  readonly rounds: number
+}
+
+/** Bytes of all operands of all instructions of a batch; what is updated is read and written. */
+export const bytesMoved = (program: Program.Program): number => {
+  const bytes = Object.fromEntries(
+    Program.segmentNames.map((segment) => [
+      segment,
+      program.segments[segment].reduce((sum, { kernel, operands }) => {
+        const access = (kernels.get(kernel) as AnyKernel).operands
+        return Object.entries(operands).reduce((sum, [name, { buffer, accumulate }]) => {
+          const twice = accumulate || (access[name] as string).startsWith("update")
+          return sum + (twice ? 2 : 1) * (program.buffers[buffer] as Program.Buffer).stride
+        }, sum)
+      }, 0),
+    ]),
+  )
+  return Program.schedule(program, Program.representativeSteps(program)).reduce(
+    (sum, { segment }) => sum + (bytes[segment] as number),
+    0,
+  )
+}
+
+/** The same subject, whose calls of WebGPU are counted: dispatches and submissions of the last step, memory at its peak. */
+const counted = (subject: Subject, counts: GpuCounts): Subject => ({
+  ...subject,
+  open: Effect.suspend(() => {
+    Object.assign(counts, noCounts())
+    countFor(counts)
+    return Effect.map(subject.open, (opened) => ({
+      ...opened,
+      run: Effect.suspend(() => {
+        Object.assign(counts, { dispatches: 0, submissions: 0 })
+        countFor(counts)
+        return opened.run
+      }),
+      ...(opened.check && {
+        check: Effect.suspend(() => {
+          // The checked network is not the one that is timed: its memory does not count.
+          countFor(noCounts())
+          return opened.check as NonNullable<typeof opened.check>
+        }),
+      }),
+    }))
+  }),
+})
+
+const rate = (value: number, unit: string): string => `${(value / 1e9).toPrecision(3)} G${unit}`
+
+const timeOne = (workload: Workload, rounds: number, ceilings: GpuCeilings | undefined) =>
+  Effect.gen(function* () {
+    const { batchSize, shape } = workload
+    yield* say(`${workload.model}…`)
+    const graph = yield* graphOf(workload)
+    const program = yield* Program.compile(graph, workload.policy, trainingOptionsOf(workload))
+    const { forward, backward, update, peakBytes } = Program.cost(program)
+    const operations = [forward, backward, update].reduce((sum, cost) => sum + cost.multiplications + cost.additions, 0)
+    const moved = bytesMoved(program)
+    const counts = new Map(backends.map((name) => [name, noCounts()]))
+    const timings = yield* measure(
+      "gpu",
+      {
+        group: workload.model,
+        values: valuesOf(workload),
+        subjects: backends.map((name) => counted(stepSubject(workload, name, 1), counts.get(name) as GpuCounts)),
+      },
+      { seconds: Number.POSITIVE_INFINITY, rounds },
+    )
+    const slowest = timings.find(({ subject }) => subject === "tfjs-webgpu")
+    const of = ({ subject }: Timing) => counts.get(subject) as GpuCounts
+    const count = (value: number) => value.toLocaleString("en")
+    const each = (timing: Timing) => summarize(timing).median
+    const columns: ReadonlyArray<readonly [string, (timing: Timing) => string]> = [
+      ["", ({ subject }) => subject],
+      ...(ceilings === undefined
+        ? []
+        : ([
+            ["iterations/s", (timing) => (1 / each(timing)).toPrecision(3)],
+            ["samples/s", (timing) => count(Math.round(batchSize / each(timing)))],
+            ["FLOP/s", (timing) => rate(operations / each(timing), "FLOP/s")],
+            ["of the peak", (timing) => percent(operations / each(timing) / ceilings.flops)],
+            ["bytes/s", (timing) => rate(moved / each(timing), "B/s")],
+            ["of the peak", (timing) => percent(moved / each(timing) / ceilings.bytes)],
+          ] satisfies ReadonlyArray<readonly [string, (timing: Timing) => string]>)),
+      ["times as fast", (timing) => (slowest === undefined ? "–" : formatRatio(ratio(slowest, timing)))],
+      ["dispatches", (timing) => count(of(timing).dispatches)],
+      ["submissions", (timing) => count(of(timing).submissions)],
+      ["memory", (timing) => Program.formatBytes(of(timing).peakBytes)],
+      ["loss", ({ loss }) => loss?.toFixed(4) ?? ""],
+      ["firing rates", ({ firingRates = [] }) => firingRates.map(percent).join(" ")],
+      ["error", ({ check }) => check?.error.toExponential(0) ?? ""],
+    ]
+    const title = Object.entries({ ...valuesOf(workload), shape: Shape.format(shape ?? [28, 28, 1]) })
+    yield* print(
+      [
+        `\n${title.map(([name, value]) => `${name} ${value}`).join(", ")}; ${Program.formatBytes(peakBytes)} planned`,
+        table(
+          columns.map(([title]) => title),
+          timings.map((timing) => columns.map(([, cell]) => cell(timing))),
+        ),
+      ].join("\n"),
+    )
+  })
+
+export const gpu = ({ models, rounds }: GpuOptions) =>
+  Effect.gen(function* () {
+    const adapter = yield* Gpu.findAdapter
+    const info = Gpu.info(adapter)
+    yield* print(`one training iteration on ${Gpu.format(info)}; medians of ${rounds} rounds in turn`)
+    const ceilings = info.software ? undefined : yield* gpuCeilings(adapter, 128)
+    yield* print(
+      ceilings === undefined
+        ? "This machine has no GPU: it ran on software, on smaller networks and batches, and times say nothing: ratios alone."
+        : `peak, measured: ${rate(ceilings.flops, "FLOP/s")} of multiply-adds, ${rate(ceilings.bytes, "B/s")} copied`,
+    )
+    for (const workload of workloads.filter(({ model }) => models.includes(model)))
+      yield* timeOne(info.software ? { ...workload, ...onSoftware[workload.model] } : workload, rounds, ceilings)
+    yield* print(
+      [
+        "\ntimes as fast: as tfjs-webgpu, with the interval that holds 95 %.",
+        ...(ceilings === undefined
+          ? []
+          : [
+              "FLOP/s: the program's additions and multiplications, as if every neuron fired; bytes/s: every operand of every instruction, once.",
+            ]),
+        "memory: of all buffers of the GPU, at their peak. error: of outputs and gradients, held against the reference backend's.",
+      ].join("\n"),
+    )
+  }).pipe(Effect.provide(layer(undefined)))

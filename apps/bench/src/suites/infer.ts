@@ -1,0 +1,103 @@
+/** `infer`: latency at batch 1, median and 99th percentile, and throughput at batch 64; and the operations that a sample costs. */
+import { Backend, Policy, Train } from "@spikeroute/core"
+import { Effect } from "effect"
+import { backendLayer, peerOf } from "../backends.ts"
+import type { Subject } from "../method/measure.ts"
+import { operationsOf } from "../method/operations.ts"
+import { quantile } from "../method/statistics.ts"
+import type { Case, Suite } from "../method/suite.ts"
+import { batchOf, deviation, graphOf, openBackend, prepare, type Workload } from "../workloads.ts"
+
+const models = [
+  { model: "conv", timeSteps: 4 },
+  { model: "mlp", timeSteps: 4 },
+] as const
+
+/** A network with the weights that training starts from, and what it is asked about. */
+const predictorOf = (workload: Workload) =>
+  Effect.gen(function* () {
+    const graph = yield* graphOf(workload)
+    const weights = yield* prepare({ ...workload, batchSize: 1 }).pipe(
+      Effect.flatMap(({ trainer }) => trainer.save),
+      Effect.scoped,
+    )
+    const predictor = yield* Train.makePredictor(graph, {
+      batchSize: workload.batchSize,
+      timeSteps: workload.timeSteps,
+      encoding: workload.encoding ?? "static",
+    })
+    yield* predictor.load(weights)
+    return predictor
+  })
+
+const subject = (workload: Workload, backend: string, threads: number): Subject => ({
+  name: backend,
+  ...peerOf(backend),
+  values: { threads },
+  open: Effect.gen(function* () {
+    const service = yield* openBackend(backend, threads)
+    const predictor = yield* predictorOf(workload).pipe(Effect.provideService(Backend, service))
+    const { inputs } = batchOf(workload)
+    const latencies: Array<number> = []
+    let rates: ReadonlyArray<number> = []
+    return {
+      run: Effect.gen(function* () {
+        const before = performance.now()
+        rates = (yield* predictor.predict(inputs)).firingRates
+        const seconds = (performance.now() - before) / 1000
+        latencies.push(seconds)
+        return seconds
+      }),
+      repeatable: true,
+      check: Effect.gen(function* () {
+        const less = { ...workload, batchSize: 1 }
+        const batch = batchOf(less)
+        const predict = Effect.flatMap(predictorOf(less), (each) => each.predict(batch.inputs)).pipe(Effect.scoped)
+        const right = yield* predict.pipe(Effect.provide(backendLayer("reference", 1)))
+        const found = yield* predict.pipe(Effect.provideService(Backend, service))
+        return { against: "reference, batch 1", error: deviation(right.outputs, found.outputs) }
+      }),
+      observe: (seconds) => ({
+        firingRates: rates,
+        figures: {
+          "p50 ms": 1000 * quantile(latencies, 0.5),
+          "p99 ms": 1000 * quantile(latencies, 0.99),
+          "samples/s": workload.batchSize / seconds,
+        },
+      }),
+    }
+  }),
+})
+
+export const infer: Suite = {
+  name: "infer",
+  about: "latency (p50, p99) at batch 1, throughput at batch 64, operations of a sample",
+  seconds: 120,
+  backends: ["native", "wasm", "tfjs-wasm"],
+  cases: ({ threads: counts }, backends) =>
+    Effect.sync(() => {
+      const threads = Math.max(...counts)
+      const workloads = models.flatMap((each) =>
+        [1, 64].map((batchSize) => ({ ...each, batchSize, policy: Policy.sltt })),
+      )
+      return [
+        ...workloads.map(
+          (workload): Case => ({
+            group: `${workload.model}, batch ${workload.batchSize}`,
+            values: { model: workload.model, timeSteps: workload.timeSteps, batchSize: workload.batchSize },
+            subjects: backends.map((backend) => subject(workload, backend, threads)),
+          }),
+        ),
+        ...models.map(
+          (each): Case => ({
+            group: "operations of a sample, as NeuroBench counts them",
+            subject: each.model,
+            values: { model: each.model, timeSteps: each.timeSteps },
+            read: operationsOf({ ...each, batchSize: 16, policy: Policy.sltt }).pipe(
+              Effect.provide(backendLayer("wasm", 1)),
+            ),
+          }),
+        ),
+      ]
+    }),
+}

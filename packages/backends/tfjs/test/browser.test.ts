@@ -1,0 +1,20 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { Conformance } from "@spikeroute/core/testing"
+import { type ModulePage, missingChromium, openModule } from "@spikeroute/test-support"
+import { isQuick } from "./engines.ts"
+
+describe.skipIf(missingChromium !== "")(`tfjs-webgpu in Chromium${missingChromium}`, () => {
+  let page: ModulePage
+  beforeAll(async () => {
+    page = await openModule(`${import.meta.dir}/in-page.ts`)
+  }, 60_000)
+  afterAll(() => page?.close())
+
+  test("runs on the page's WebGPU", async () => {
+    expect(await page.call("describe")).toMatch(/^TensorFlow.js 4\.22\.0, .*, the runtime's WebGPU/)
+  })
+  for (const { name } of Conformance.cases({ memory: "own" }).filter(({ name }) => isQuick(name)))
+    test(name, async () => {
+      await page.call("conforms", name)
+    })
+})
