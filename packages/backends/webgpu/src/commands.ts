@@ -93,7 +93,7 @@ export const makeCommands = async (
     ),
   )
   const words = new Uint32Array((Math.max(1, places.length) * step) / 4)
-  places.forEach((offsets, i) => words.set(offsets, (i * step) / 4))
+  for (const [i, offsets] of places.entries()) words.set(offsets, (i * step) / 4)
   return {
     segments: Object.fromEntries(compiled) as unknown as Commands["segments"],
     places: words,
