@@ -18,8 +18,12 @@ describe.skipIf(missingChromium !== "")(`in Chromium${missingChromium}`, () => {
         expect(await page.call("describe", threads)).toEndWith(`, ${said}`)
       })
       for (const { name } of Conformance.cases({ memory: "own" }))
-        test(name, async () => {
-          await page.call("conforms", threads, name)
-        })
+        test(
+          name,
+          async () => {
+            await page.call("conforms", threads, name)
+          },
+          120_000,
+        )
     })
 })
