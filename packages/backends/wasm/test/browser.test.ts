@@ -18,12 +18,8 @@ describe.skipIf(missingChromium !== "")(`in Chromium${missingChromium}`, () => {
         expect(await page.call("describe", threads)).toEndWith(`, ${said}`)
       })
       for (const { name } of Conformance.cases({ memory: "own" }))
-        test(
-          name,
-          async () => {
-            await page.call("conforms", threads, name)
-          },
-          120_000,
-        )
+        test(name, async () => {
+          await page.call("conforms", threads, name)
+        }, 120_000)
     })
 })
