@@ -37,6 +37,7 @@ let sample = 0
 /** What was asked for by a person is said aloud when it comes. */
 let asked = false
 let measured = false
+let hasTrained = false
 
 const setState = (changed: typeof state, said: string): void => {
   measure.textContent = "Measure time"
@@ -114,7 +115,12 @@ const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { read
     look()
   },
   trained: (answer) => {
-    if (answer.update === 1) performance.mark("first-training-step")
+    if (!hasTrained) {
+      hasTrained = true
+      performance.mark("first-training-step")
+      // Not before: waking the GPU takes time from the first step.
+      ask({ type: "backends" })
+    }
     addUpdate(answer)
     drawSoon()
   },

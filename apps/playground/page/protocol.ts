@@ -36,6 +36,8 @@ export type Request =
   | { readonly type: "plan"; readonly settings: Settings }
   /** Asks for the time that an iteration takes, under every policy. */
   | { readonly type: "measure" }
+  /** Asks which backends there are, which wakes the GPU. */
+  | { readonly type: "backends" }
   /** Asks what happens in the network that is trained: before test sample `sample`, or before a drawing. */
   | { readonly type: "look"; readonly sample: number; readonly ink?: Float32Array }
 

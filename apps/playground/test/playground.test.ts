@@ -8,7 +8,7 @@ import { makeSite } from "../src/site.ts"
 
 const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
 const phone = { width: 375, height: 812 }
-const patience = 60_000
+const patience = 120_000
 
 describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChromium}`, () => {
   let served: Served
@@ -139,7 +139,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
         await updates(page, 1)
         expect(await number(page, "loss")).toBeCloseTo(2.2, 0)
       }),
-    2 * patience,
+    patience,
   )
 
   test(

@@ -64,9 +64,14 @@ const withSession = (use: (session: Session) => Effect.Effect<unknown, unknown, 
   if (session && runtime) runtime.runFork(reported(use(session)))
 }
 
+const findBackends = Effect.forEach(Object.entries(backends), ([name, { label, found }]) =>
+  Effect.map(found, (details) => ({ name, label, ...details })),
+).pipe(Effect.map((known) => post({ type: "backends", backends: known })))
+
 const answers: { readonly [T in Request["type"]]: (request: Extract<Request, { readonly type: T }>) => void } = {
   train,
   plan: ({ settings }) => Effect.runFork(reported(plan(settings))),
+  backends: () => Effect.runFork(findBackends),
   pause: () => withSession(({ pause }) => pause),
   continue: () => withSession(({ go }) => go),
   measure: () => withSession(({ measure }) => measure),
@@ -75,9 +80,3 @@ const answers: { readonly [T in Request["type"]]: (request: Extract<Request, { r
 const hear = <T extends Request["type"]>(request: Extract<Request, { readonly type: T }>): void =>
   answers[request.type as T](request)
 self.onmessage = ({ data }: MessageEvent<Request>) => hear(data)
-
-Effect.runFork(
-  Effect.forEach(Object.entries(backends), ([name, { label, found }]) =>
-    Effect.map(found, (details) => ({ name, label, ...details })),
-  ).pipe(Effect.map((known) => post({ type: "backends", backends: known }))),
-)

@@ -20,6 +20,6 @@ describe.skipIf(missingChromium !== "")(`in Chromium${missingChromium}`, () => {
       for (const { name } of Conformance.cases({ memory: "own" }))
         test(name, async () => {
           await page.call("conforms", threads, name)
-        })
+        }, 120_000)
     })
 })
