@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 const own = {
   bench: ["apps/bench/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
+  features: ["apps/bench/features/main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
   check: ["scripts/check.ts"],

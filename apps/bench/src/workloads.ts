@@ -45,15 +45,15 @@ export const noise = (batchSize: number, scale = 1, shape = imageShape): Train.B
   labels: Key.uniform(Key.fold(Key.make(0), "labels"), new Float32Array(batchSize)).map((u) => Math.floor(u * classes)),
 })
 
-/** A batch for a workload: images of noise with variance 1, or frames with an event in 15 % of the places. */
+/** A batch for a workload: images of noise, of a variance of 1 where they stand for natural ones; or frames with 15 % of events. */
 export const batchOf = ({
   batchSize,
   timeSteps,
-  shape = imageShape,
+  shape,
   encoding = "static",
 }: Omit<Workload, "policy">): Train.Batch => {
-  if (encoding === "static") return noise(batchSize, Math.sqrt(12), shape)
-  const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...shape])
+  if (encoding === "static") return noise(batchSize, shape === undefined ? 1 : Math.sqrt(12), shape)
+  const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...(shape ?? imageShape)])
   return { inputs: inputs.map((u) => (u < 0.15 ? 1 : 0)), labels }
 }
 

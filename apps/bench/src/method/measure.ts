@@ -92,6 +92,7 @@ interface Taken<E> {
 /** Why a subject cannot go on, in a line. */
 export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  if (error instanceof AbsentError) return error.reason
   return error instanceof Error ? error.message : (Cause.pretty(cause).split("\n")[0] ?? "it failed")
 }
 

@@ -50,6 +50,12 @@ const still = (graph: Graph.Graph, value: string): boolean => {
   return !["neuron", "readout"].includes(node.op) && node.inputs.every((input) => still(graph, input))
 }
 
+/** The value that a layer reads: flattening only says otherwise how it lies. */
+const sourceOf = (graph: Graph.Graph, value: string): string => {
+  const node = graph.nodes.find(({ name }) => name === value)
+  return node?.op === "flatten" ? sourceOf(graph, node.inputs[0] as string) : value
+}
+
 /** Counts the operations of a workload's inference on the backend at hand, a sample each. */
 export const operationsOf = (workload: Workload) =>
   Effect.gen(function* () {
@@ -64,7 +70,7 @@ export const operationsOf = (workload: Workload) =>
     )
     const synapses = graph.nodes.filter(({ op }) => op === "linear" || op === "conv2d")
     const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
-    const sources = synapses.map(({ inputs }) => inputs[0] as string)
+    const sources = synapses.map(({ inputs }) => sourceOf(graph, inputs[0] as string))
     const observe = [...new Set([...sources.filter((name) => name !== "input"), ...neurons])]
     const program = yield* Program.compileInference(graph, { batchSize, timeSteps, encoding, observe })
     const executable = yield* (yield* Backend).prepare(program)

@@ -44,8 +44,8 @@ const lines = (
       marks: [
         Plot.ruleY(rules, { y: "y", stroke: "#999", strokeDasharray: "4 3" }),
         Plot.text(rules, { y: "y", text: "name", frameAnchor: "right", dy: -7, textAnchor: "end", fill: "#666" }),
-        Plot.line(points, { x: "x", y: "y", stroke: "series", strokeWidth: 2 }),
-        Plot.dot(points, { x: "x", y: "y", fill: "series", r: 3.5 }),
+        Plot.line(points, { x: "x", y: "y", stroke: "series", z: "series", strokeWidth: 2 }),
+        Plot.dot(points, { x: "x", y: "y", fill: "series", z: "series", r: 3.5 }),
       ],
     })
   )
