@@ -90,6 +90,27 @@ export const prepare = (workload: Workload) =>
     return { trainer, step, last: () => last } satisfies Run
   })
 
+/** Updates that the small networks are trained for on noise before they are timed: until then hardly a neuron fires. */
+const updates = 30
+
+const trained = new Map<string, Train.Tensors>()
+
+/** Parameters of a small network that has learnt a batch of noise; nothing for others, which begin as they are drawn. */
+export const trainedParameters = (workload: Omit<Workload, "policy">) =>
+  Effect.gen(function* () {
+    const { model, width = 1, tau = 2, shape } = workload
+    if (!["conv", "mlp"].includes(model) || shape !== undefined) return undefined
+    const id = JSON.stringify([model, width, tau])
+    const known = trained.get(id)
+    if (known !== undefined) return known
+    const { trainer, step } = yield* prepare({ model, width, tau, policy: Policy.sltt, timeSteps: 4, batchSize: 64 })
+    const batch = noise(64)
+    for (let update = 0; update < updates; update++) yield* step(batch)
+    const parameters = new Map([...(yield* trainer.save)].filter(([name]) => name.startsWith("parameter/")))
+    trained.set(id, parameters)
+    return parameters
+  }).pipe(Effect.scoped, Effect.provide(backendLayer("wasm", 2)))
+
 /** A workload as the values of its rows. */
 export const valuesOf = ({ model, policy, timeSteps, batchSize, width }: Workload): Values => ({
   ...{ model, policy: policy.name, timeSteps, batchSize },
@@ -153,7 +174,7 @@ export const checkStep = (workload: Workload) =>
 export const openBackend = (name: string, threads: number) =>
   Effect.map(Layer.build(backendLayer(name, threads)), (context) => Context.get(context, Backend))
 
-/** A backend that trains a workload, a step at a time, on one batch; with weights that were learnt before, where there are any. */
+/** A backend that trains a workload, a step at a time, on one batch; from what was learnt before, where that is given. */
 export const stepSubject = (
   workload: Workload,
   backend: string,
@@ -166,7 +187,9 @@ export const stepSubject = (
   open: Effect.gen(function* () {
     const service = yield* openBackend(backend, threads)
     const run = yield* prepare(workload).pipe(Effect.provideService(Backend, service))
+    const parameters = learnt === undefined ? yield* trainedParameters(workload) : undefined
     if (learnt !== undefined) yield* run.trainer.load(learnt)
+    if (parameters !== undefined) yield* run.trainer.loadParameters(parameters)
     return {
       run: Effect.as(run.step(batch), undefined),
       ...(backend === "reference" ? {} : { check: checkStep(workload).pipe(Effect.provideService(Backend, service)) }),

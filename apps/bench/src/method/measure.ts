@@ -220,8 +220,9 @@ export const measure = <E, R>(
       .map((each): Timing => {
         const { loss, firingRates, figures = {} } = each.observation
         const others = each.others.filter((busy) => busy !== undefined)
+        const known = Object.fromEntries(Object.entries(figures).filter(([, value]) => Number.isFinite(value)))
         return {
-          ...{ kind: "timing", ...about(each), seconds: each.seconds, sittings: each.sittings, figures },
+          ...{ kind: "timing", ...about(each), seconds: each.seconds, sittings: each.sittings, figures: known },
           ...(others.length === each.seconds.length ? { others } : {}),
           ...(each.check === undefined ? {} : { check: each.check }),
           ...(loss === undefined ? {} : { loss }),

@@ -13,7 +13,7 @@
  */
 import { Backend, type Graph, Program, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
-import { batchOf, graphOf, prepare, type Workload } from "../workloads.ts"
+import { batchOf, graphOf, prepare, trainedParameters, type Workload } from "../workloads.ts"
 
 /** Picojoules. */
 export const energies = { addition: 0.9, multiplication: 3.7 } as const
@@ -56,15 +56,15 @@ const sourceOf = (graph: Graph.Graph, value: string): string => {
   return node?.op === "flatten" ? sourceOf(graph, node.inputs[0] as string) : value
 }
 
+const initialParameters = (workload: Workload) =>
+  Effect.flatMap(prepare({ ...workload, batchSize: 1 }), ({ trainer }) => trainer.save).pipe(Effect.scoped)
+
 /** Counts the operations of a workload's inference on the backend at hand, a sample each. */
 export const operationsOf = (workload: Workload) =>
   Effect.gen(function* () {
     const graph = yield* graphOf(workload)
     const { batchSize, timeSteps, encoding = "static" } = workload
-    const tensors = yield* prepare({ ...workload, batchSize: 1 }).pipe(
-      Effect.flatMap(({ trainer }) => trainer.save),
-      Effect.scoped,
-    )
+    const tensors = (yield* trainedParameters(workload)) ?? (yield* initialParameters(workload))
     const weights = new Map(
       graph.parameters.map(({ name }) => [name, tensors.get(Program.bufferNames.parameter(name))?.values ?? []]),
     )
