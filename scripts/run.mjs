@@ -11,6 +11,7 @@ const own = {
   edge: ["examples/edge/scripts/main.ts"],
   playground: ["apps/playground/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
+  features: ["apps/bench/features/main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
   build: ["tools/publish/src/build-main.ts"],
