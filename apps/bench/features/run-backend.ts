@@ -1,8 +1,8 @@
 /** Runs the conformance suite on one backend, in a process of its own: prints the cases that failed as JSON. */
+import { backendLayer } from "@spikeroute/cli/backends"
 import { Backend } from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"
 import { Cause, Effect, Option } from "effect"
-import { backendLayer } from "../src/backends.ts"
 import { backends } from "./subjects.ts"
 
 const [, , name = ""] = process.argv
@@ -18,7 +18,7 @@ await Effect.runPromise(
       const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
       failed[each.name] = error instanceof Error ? error.message : Cause.pretty(exit.cause)
     }
-  }).pipe(Effect.provide(backendLayer(name, 2))),
+  }).pipe(Effect.provide(backendLayer(name))),
 )
 console.log(JSON.stringify({ failed }))
 process.exit(0)

@@ -13,6 +13,7 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 
 export const formatRatio = ({ value, low, high }: Ratio): string => {
   const digits = value < 0.1 ? 3 : value < 10 ? 2 : 1
+  if (high === Number.POSITIVE_INFINITY) return `${value.toFixed(digits)} [?]`
   return `${value.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
 }
 

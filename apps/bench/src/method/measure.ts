@@ -26,6 +26,8 @@ export interface Opened<E> {
   readonly run: Effect.Effect<number | undefined, E>
   /** Whether short units may be run many times for one time: their state does not move. */
   readonly repeatable?: true
+  /** Whether each unit is a process of its own, which warms itself up. */
+  readonly warm?: true
   /** Holds its outputs against what is right, before anything is timed. */
   readonly check?: Effect.Effect<Check, E>
   /** Of the last unit; `seconds` are the median so far. */
@@ -174,7 +176,7 @@ export const measure = <E, R>(
         const lasts = new Map<Taken<E>, number>()
         for (let i = 0; i < warmUp; i++)
           for (const each of taking) {
-            if ((lasts.get(each) ?? 0) > allowedSeconds / 20) continue
+            if (opened.get(each)?.warm || (lasts.get(each) ?? 0) > allowedSeconds / 20) continue
             const seconds = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
             if (Option.isSome(seconds)) lasts.set(each, seconds.value)
             yield* progress

@@ -99,11 +99,26 @@ export const ratio = (a: Timing, b: Timing): Ratio => {
   )
   const own = sittings.map(median)
   const tail = (1 - confidence) / 2
+  const middle = median(sittings.flat())
+  const wide = widening(sittings.flat().length)
+  // Never 0, so that what fewer than three rounds say is nothing.
+  const low = Math.min(quantile(medians, tail) - middle, ...own.map((each) => each - middle), -1e-9)
+  const high = Math.max(quantile(medians, 1 - tail) - middle, ...own.map((each) => each - middle), 1e-9)
   return {
-    value: Math.exp(median(sittings.flat())),
-    low: Math.exp(Math.min(quantile(medians, tail), ...own)) / (1 + resolution),
-    high: Math.exp(Math.max(quantile(medians, 1 - tail), ...own)) * (1 + resolution),
+    value: Math.exp(middle),
+    low: Math.exp(middle + wide * low) / (1 + resolution),
+    high: Math.exp(middle + wide * high) * (1 + resolution),
   }
+}
+
+/**
+ * A bootstrap of few rounds is too sure of itself: by as much as Student's distribution of so many is wider than the normal one
+ * (Cornish and Fisher's expansion, Abramowitz & Stegun 26.7.5). Fewer than three rounds say nothing.
+ */
+const widening = (rounds: number): number => {
+  if (rounds < 3) return Number.POSITIVE_INFINITY
+  const [z2, free] = [2.576 ** 2, rounds - 1]
+  return 1 + (z2 + 1) / (4 * free) + (5 * z2 ** 2 + 16 * z2 + 3) / (96 * free ** 2)
 }
 
 /** Whether two intervals have something in common. */

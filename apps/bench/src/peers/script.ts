@@ -24,6 +24,7 @@ export const scriptSubjects = (
     name: `bench.py ${configuration.slice(1).join(" ")}`,
     peer: "PyTorch",
     open: Effect.succeed({
+      warm: true as const,
       run: Effect.gen(function* () {
         const { model, policy, timeSteps, batchSize } = workload
         const method = policy.name.startsWith("slttk") ? "slttk" : policy.name
