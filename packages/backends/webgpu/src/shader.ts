@@ -34,9 +34,14 @@ export interface Stage {
 export class Operands {
   constructor(
     readonly byName: Readonly<Record<string, Operand>>,
-    /** Workgroups that keep the adapter busy. */
-    readonly parallelism: number,
+    /** Whether the GPU is a program on the processor. */
+    readonly software: boolean,
   ) {}
+
+  /** Workgroups that keep the GPU busy. */
+  get parallelism(): number {
+    return this.software ? 8 : 512
+  }
 
   has(name: string): boolean {
     return name in this.byName
