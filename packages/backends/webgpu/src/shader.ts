@@ -147,6 +147,38 @@ ${body}`,
   scratch,
 })
 
+/** Threads to a row of an image. */
+const imageThreads = 64
+
+/**
+ * One thread for each element `i` of a batch of images, in channel `c` of pixel (`n`, `py`, `px`). The grid is the batch's own:
+ * finding the pixel takes one division.
+ */
+export const forEachInImage = (
+  operands: Operands,
+  [batch, height, width, channels]: readonly [batch: number, height: number, width: number, channels: number],
+  body: string,
+  declarations = "",
+): Stage => ({
+  source: shader(
+    operands,
+    `${declarations}
+@compute @workgroup_size(${imageThreads})
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let along = workgroup.x * ${imageThreads}u + local;
+  if (along >= ${width * channels}u) { return; }
+  let px = along / ${channels}u;
+  let c = along - px * ${channels}u;
+  let n = workgroup.z;
+  let py = workgroup.y;
+  let i = (n * ${height}u + py) * ${width * channels}u + along;
+${body}
+}`,
+  ),
+  workgroups: [Math.ceil((width * channels) / imageThreads), height, batch],
+  scratch: 0,
+})
+
 /** Sets the spikes of operand `name`: `body` sets `fires` for element `i`. */
 export const forEachSpike = (operands: Operands, name: string, body: string, declarations = ""): Stage => {
   const channels = operands.channels(name)
