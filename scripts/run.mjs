@@ -8,6 +8,7 @@ const own = {
   bench: ["apps/bench/src/main.ts"],
   playground: ["apps/playground/src/main.ts"],
   "build:native": ["packages/backends/native/src/build-main.ts"],
+  features: ["apps/bench/features/main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
   "install:chromium": ["test/support/src/install-main.ts"],

@@ -22,6 +22,7 @@ const ofTheRun = new Set([
   "VerificationFailed",
   "WorkerFailed",
   "GateError",
+  "NotTimedError",
   "RegressionError",
 ])
 

@@ -1,5 +1,6 @@
 /** `gate`: what has to hold before a change is merged. Nothing depends on how fast or busy the machine is. */
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { print } from "@spikeroute/cli/terminal"
 import { Data, Effect, FileSystem, Schema } from "effect"
@@ -33,6 +34,17 @@ export class GateError extends Data.TaggedError("GateError")<{ readonly wrong: R
   }
 }
 
+const repository = fileURLToPath(new URL("../../../../", import.meta.url))
+
+/** What the packages' own test of bundle sizes says; nothing where the repository has none. */
+const sizeFailures = async (): Promise<ReadonlyArray<string> | undefined> => {
+  const test = "test/portable/test/sizes.test.ts"
+  if (!existsSync(join(repository, test))) return undefined
+  const child = Bun.spawn([process.execPath, "test", test], { cwd: repository, stdout: "ignore", stderr: "pipe" })
+  const [said, code] = await Promise.all([child.stderr.text(), child.exited])
+  return code === 0 ? [] : said.split("\n").filter((line) => /error:|\(fail\)/.test(line))
+}
+
 export const gate = ({ renew }: { readonly renew: boolean }) =>
   Effect.gen(function* () {
     const kept = readKept()
@@ -47,10 +59,12 @@ export const gate = ({ renew }: { readonly renew: boolean }) =>
         print(`${wrong.length === 0 ? "✓" : "✗"} ${title}${wrong.map((line) => `\n    ${line}`).join("")}`),
         wrong,
       )
+    const sizes = yield* Effect.promise(sizeFailures)
     const wrong = [
       ...(yield* check("planned memory and multiplications are those that were kept", differences(kept.plans, now))),
       ...(yield* check("under SLTT memory does not depend on T", yield* growingWithTime)),
       ...(yield* check("no more multiplications run than were planned", yield* unplanned)),
+      ...(sizes === undefined ? [] : yield* check("bundles are as small as they are held to", sizes)),
     ]
     const { said, wrong: slow } = yield* ratios(kept.floors)
     yield* check(["ratios are above their floors", ...said].join("\n    "), slow)

@@ -76,6 +76,8 @@ export const allowed = 2e-3
 /** Rounds in all, at most, and the sittings that they are cut into. */
 const most = 15
 const sittings = 3
+/** Seconds that three rounds may take, however little a group is given: a busy machine is no reason to leave somebody out. */
+const patience = 8
 /** Seconds that one time should take at least. */
 const leastSeconds = 0.01
 
@@ -92,6 +94,7 @@ interface Taken<E> {
 /** Why a subject cannot go on, in a line. */
 export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  if (error instanceof AbsentError) return error.reason
   return error instanceof Error ? error.message : (Cause.pretty(cause).split("\n")[0] ?? "it failed")
 }
 
@@ -181,7 +184,7 @@ export const measure = <E, R>(
             each.repeats = Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds)))
         const round = () => taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * each.repeats, 0)
         if (wanted === undefined) {
-          while (taking.length > 1 && 3 * round() > 1.5 * allowedSeconds) {
+          while (taking.length > 1 && 3 * round() > Math.max(1.5 * allowedSeconds, patience)) {
             const slowest = taking.reduce((a, b) => ((lasts.get(b) ?? 0) > (lasts.get(a) ?? 0) ? b : a))
             const takes = (lasts.get(slowest) ?? 0).toPrecision(3)
             yield* drop(slowest, `it takes ${takes} s a time, too long for the ${Math.round(allowedSeconds)} s at hand`)
@@ -217,8 +220,9 @@ export const measure = <E, R>(
       .map((each): Timing => {
         const { loss, firingRates, figures = {} } = each.observation
         const others = each.others.filter((busy) => busy !== undefined)
+        const known = Object.fromEntries(Object.entries(figures).filter(([, value]) => Number.isFinite(value)))
         return {
-          ...{ kind: "timing", ...about(each), seconds: each.seconds, sittings: each.sittings, figures },
+          ...{ kind: "timing", ...about(each), seconds: each.seconds, sittings: each.sittings, figures: known },
           ...(others.length === each.seconds.length ? { others } : {}),
           ...(each.check === undefined ? {} : { check: each.check }),
           ...(loss === undefined ? {} : { loss }),

@@ -13,7 +13,7 @@
  */
 import { Backend, type Graph, Program, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
-import { batchOf, graphOf, prepare, type Workload } from "../workloads.ts"
+import { batchOf, graphOf, prepare, trainedParameters, type Workload } from "../workloads.ts"
 
 /** Picojoules. */
 export const energies = { addition: 0.9, multiplication: 3.7 } as const
@@ -50,21 +50,27 @@ const still = (graph: Graph.Graph, value: string): boolean => {
   return !["neuron", "readout"].includes(node.op) && node.inputs.every((input) => still(graph, input))
 }
 
+/** The value that a layer reads: flattening only says otherwise how it lies. */
+const sourceOf = (graph: Graph.Graph, value: string): string => {
+  const node = graph.nodes.find(({ name }) => name === value)
+  return node?.op === "flatten" ? sourceOf(graph, node.inputs[0] as string) : value
+}
+
+const initialParameters = (workload: Workload) =>
+  Effect.flatMap(prepare({ ...workload, batchSize: 1 }), ({ trainer }) => trainer.save).pipe(Effect.scoped)
+
 /** Counts the operations of a workload's inference on the backend at hand, a sample each. */
 export const operationsOf = (workload: Workload) =>
   Effect.gen(function* () {
     const graph = yield* graphOf(workload)
     const { batchSize, timeSteps, encoding = "static" } = workload
-    const tensors = yield* prepare({ ...workload, batchSize: 1 }).pipe(
-      Effect.flatMap(({ trainer }) => trainer.save),
-      Effect.scoped,
-    )
+    const tensors = (yield* trainedParameters(workload)) ?? (yield* initialParameters(workload))
     const weights = new Map(
       graph.parameters.map(({ name }) => [name, tensors.get(Program.bufferNames.parameter(name))?.values ?? []]),
     )
     const synapses = graph.nodes.filter(({ op }) => op === "linear" || op === "conv2d")
     const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
-    const sources = synapses.map(({ inputs }) => inputs[0] as string)
+    const sources = synapses.map(({ inputs }) => sourceOf(graph, inputs[0] as string))
     const observe = [...new Set([...sources.filter((name) => name !== "input"), ...neurons])]
     const program = yield* Program.compileInference(graph, { batchSize, timeSteps, encoding, observe })
     const executable = yield* (yield* Backend).prepare(program)

@@ -8,7 +8,7 @@ import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
 import { AbsentError, type Subject } from "../method/measure.ts"
-import { batchOf, deviation, prepare, type Workload } from "../workloads.ts"
+import { batchOf, deviation, prepare, trainedParameters, type Workload } from "../workloads.ts"
 import { type PeerProcess, start } from "./process.ts"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -73,6 +73,8 @@ const write = (workload: Workload, folder: string, batch: Train.Batch) =>
   Effect.gen(function* () {
     const { model, policy, timeSteps, batchSize, tau = 2 } = workload
     const run = yield* prepare(workload)
+    const parameters = yield* trainedParameters(workload)
+    if (parameters !== undefined) yield* run.trainer.loadParameters(parameters)
     const saved = yield* run.trainer.save
     const { graph } = run.trainer
     const tensors = new Map<string, Safetensors.StoredTensor>()

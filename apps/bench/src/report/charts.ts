@@ -10,7 +10,7 @@ export interface Chart {
   readonly svg: string
 }
 
-const width = 640
+const width = 480
 const style = { fontFamily: "system-ui, sans-serif", fontSize: "13px", background: "transparent" }
 
 /** A legend makes Plot give a figure instead of an svg: the legend is drawn of the same colours, by hand. */
@@ -37,14 +37,22 @@ const lines = (
   return (
     legend(names) +
     draw({
-      ...{ width, height: 300, marginLeft: 64, marginRight: 24, marginBottom: 44, style },
+      ...{ width, height: 270, marginLeft: 60, marginRight: 24, marginBottom: 44, style },
       x: { grid: true, ...x },
       y: { grid: true, ...y },
       color: paint(names),
       marks: [
         Plot.ruleY(rules, { y: "y", stroke: "#999", strokeDasharray: "4 3" }),
-        Plot.text(rules, { y: "y", text: "name", frameAnchor: "right", dy: -7, textAnchor: "end", fill: "#666" }),
-        Plot.line(points, { x: "x", y: "y", stroke: "series", strokeWidth: 2 }),
+        Plot.text(rules, {
+          y: "y",
+          text: "name",
+          frameAnchor: "left",
+          dx: 4,
+          dy: -7,
+          textAnchor: "start",
+          fill: "#666",
+        }),
+        Plot.line(points, { x: "x", y: "y", stroke: "series", z: "series", strokeWidth: 2 }),
         Plot.dot(points, { x: "x", y: "y", fill: "series", r: 3.5 }),
       ],
     })
@@ -73,7 +81,13 @@ const bars = (group: ReadonlyArray<Timing>): Chart => {
   return {
     title: `${group[0]?.suite}: ${group[0]?.group}`,
     svg: draw({
-      ...{ width, height: 56 + 26 * rows.length, marginLeft: Math.min(260, 16 + 7 * longest), marginRight: 60, style },
+      ...{
+        width,
+        height: 56 + 26 * rows.length,
+        marginLeft: Math.min(270, 14 + 6.8 * longest),
+        marginRight: 60,
+        style,
+      },
       x: { label: "ms →", grid: true, ...(logarithmic ? { type: "log" as const } : { zero: true }) },
       y: { label: null, domain: rows.map(({ name }) => name) },
       color: { domain: ["own", "peer"], range: [palette[0] as string, "#9aa5b1"] },

@@ -27,7 +27,7 @@ export const groupsOf = (timings: ReadonlyArray<Timing>): ReadonlyArray<Readonly
   return [...groups.values()]
 }
 
-/** Own backends against each library's fastest way, wherever they did the same with as many threads. */
+/** Own backends against each library's fastest way, wherever they did the same, with as many threads where it can. */
 export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Comparison> =>
   groupsOf(timingsOf(rows)).flatMap((group) => {
     const peers = [...new Set(group.flatMap(({ peer }) => (peer === undefined ? [] : [peer])))]
@@ -35,9 +35,10 @@ export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Compariso
       .filter(({ peer }) => peer === undefined)
       .flatMap((own) =>
         peers.flatMap((name): ReadonlyArray<Comparison> => {
-          const same = group.filter(
-            ({ peer, values }) => peer === name && (values.threads ?? own.values.threads) === own.values.threads,
-          )
+          const theirs = group.filter(({ peer }) => peer === name)
+          // Some have one number of threads whatever is asked for.
+          const alike = theirs.filter(({ values }) => values.threads === own.values.threads)
+          const same = alike.length > 0 ? alike : theirs
           const [fastest] = same.toSorted((a, b) => summarize(a).median - summarize(b).median)
           if (fastest === undefined) return []
           const what = describeValues(own.values)

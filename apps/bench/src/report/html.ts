@@ -1,7 +1,7 @@
 /** A run as one page that needs nothing else: what is lost first, then charts and tables suite by suite, then method and machine. */
 import { Program } from "@spikeroute/core"
 import { columnsOf, formatRatio, milliseconds, percent } from "../method/format.ts"
-import { describeValues, type Figures, type Row, type Run, type Timing } from "../method/row.ts"
+import { describeValues, type Failed, type Figures, type Row, type Run, type Timing } from "../method/row.ts"
 import { summarize, tolerated } from "../method/statistics.ts"
 import { chartsOf } from "./charts.ts"
 import { type Comparison, comparisonsOf, timingsOf, verdict } from "./findings.ts"
@@ -15,14 +15,11 @@ const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<
 
 const timesTable = (comparisons: ReadonlyArray<Comparison>): string =>
   table(
-    ["Spikeroute", "", "ms", "library", "ms", "× as long"],
+    ["Spikeroute", "× as long", "library", "ms", "its ms", "what"],
     comparisons.map(({ own, peer, what, times }) => [
-      ...[own.subject, what, milliseconds(summarize(own).median)],
-      ...[
-        peer.subject.startsWith(peer.peer ?? "") ? peer.subject : `${peer.peer}: ${peer.subject}`,
-        milliseconds(summarize(peer).median),
-        formatRatio(times),
-      ],
+      ...[own.subject, formatRatio(times)],
+      peer.subject.startsWith(peer.peer ?? "") ? peer.subject : `${peer.peer}: ${peer.subject}`,
+      ...[milliseconds(summarize(own).median), milliseconds(summarize(peer).median), what],
     ]),
   )
 
@@ -102,7 +99,7 @@ const style = `
 @media (prefers-color-scheme: dark) { :root { --ink: #e3e8ee; --soft: #9aa7b4; --line: #36424e; --paper: #151b21; --lost: #f08a8a } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 16px; max-width: 1360px }
 h1 { font-size: 1.6rem; margin: 8px 0 } h2 { font-size: 1.25rem; margin: 40px 0 8px; border-top: 1px solid var(--line); padding-top: 16px }
-nav a { margin-right: 12px } a { color: #2a6fb0 } p { max-width: 75ch } .note, small, .legend { color: var(--soft); font-size: .85rem }
+nav { display: flex; flex-wrap: wrap; gap: 4px 14px } a { color: #2a6fb0 } p { max-width: 75ch } .note, small, .legend { color: var(--soft); font-size: .85rem }
 .lost { color: var(--lost); font-weight: 600 }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px }
 figure { margin: 0; min-width: 0; background: #fff; color: #1d2733; border: 1px solid var(--line); border-radius: 6px; padding: 8px }
@@ -112,6 +109,17 @@ figcaption { font-weight: 600; font-size: .9rem } figure svg { width: 100%; heig
 th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th { color: var(--soft); font-weight: 600 } th:first-child, td:first-child { text-align: left; padding-left: 0 }
 summary { cursor: pointer; font-weight: 600; margin-top: 8px } ul { padding-left: 20px }`
+
+/** What was left out, and why: the last lines say whether a comparison above lacks somebody. */
+const notTimed = (failed: ReadonlyArray<Failed>): string =>
+  failed.length === 0
+    ? ""
+    : `<h2 id="not-timed">Not timed</h2><details><summary>${failed.length} subjects</summary><ul>${failed
+        .map(({ suite, group, subject, values, reason }) => {
+          const what = describeValues(values)
+          return `<li>${escaped(`${suite}, ${group}: ${subject}${what === "" ? "" : ` (${what})`}: ${reason}`)}</li>`
+        })
+        .join("")}</ul></details>`
 
 /** The page of a run. */
 export const page = (rows: ReadonlyArray<Row>): string => {
@@ -124,18 +132,20 @@ export const page = (rows: ReadonlyArray<Row>): string => {
   const marked = timings.filter((row) => summarize(row).marked)
   const absent = rows.filter((row) => row.kind === "absent")
   const failed = rows.filter((row) => row.kind === "failed")
+  const missing = failed.filter(({ peer }) => peer !== undefined)
   const when = run?.started.slice(0, 16).replace("T", " ") ?? ""
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Spikeroute benchmarks, ${escaped(when)}</title><style>${style}</style></head><body>
 <h1>Spikeroute benchmarks</h1>
 <p>${escaped(run === undefined ? "" : `${run.machine.processor}, ${run.machine.processors} processors; commit ${run.commit}; ${when} UTC`)}${end === undefined || !end.whole ? ". <strong>The run ended early: this is what was measured until then.</strong>" : `; ${Math.round(end.seconds / 60)} minutes`}</p>
-<nav>${[...suites, "method", "machine"].map((name) => `<a href="#${name}">${name}</a>`).join("")}</nav>
+<nav>${[...suites, ...(failed.length > 0 ? ["not-timed"] : []), "method", "machine"].map((name) => `<a href="#${name}">${name.replace("-", " ")}</a>`).join("")}</nav>
 ${beside(comparisonsOf(rows))}
+${missing.length === 0 ? "" : `<p class="note">${missing.length} ways of other libraries <a href="#not-timed">were not timed</a>: a comparison may lack their fastest.</p>`}
 ${marked.length === 0 ? "" : `<p class="note">${marked.length} of ${timings.length} timings (${percent(marked.length / timings.length)}) had too few rounds without other work on the machine; they are marked “!”.</p>`}
 ${absent.length === 0 ? "" : `<h2>Absent</h2><ul>${absent.map(({ subject, reason }) => `<li>${escaped(subject)}: ${escaped(reason)}</li>`).join("")}</ul>`}
-${failed.length === 0 ? "" : `<h2>Not timed</h2><ul>${failed.map(({ suite, group, subject, values, reason }) => `<li>${escaped(`${suite}, ${group}: ${subject} (${describeValues(values)}): ${reason}`)}</li>`).join("")}</ul>`}
 ${suites.map((suite) => section(suite, rows)).join("\n")}
+${notTimed(failed)}
 ${method}
 ${run === undefined ? "" : machineTable(run)}
 </body></html>

@@ -7,7 +7,7 @@
  */
 import { print, say, table } from "@spikeroute/cli/terminal"
 import { type Models, Policy, Program, Shape } from "@spikeroute/core"
-import { Effect } from "effect"
+import { Data, Effect } from "effect"
 import { milliseconds } from "../method/format.ts"
 import { measure } from "../method/measure.ts"
 import { layer } from "../method/recorder.ts"
@@ -15,6 +15,12 @@ import type { Timing } from "../method/row.ts"
 import { summarize } from "../method/statistics.ts"
 import { graphOf, percent, stepSubject, trainingOptionsOf, valuesOf } from "../workloads.ts"
 import { growthOf } from "./memory.ts"
+
+export class NotTimedError extends Data.TaggedError("NotTimedError")<{ readonly model: string }> {
+  override get message(): string {
+    return `${this.model} could not be timed under every policy: the lines above say why`
+  }
+}
 
 /** What the paper gives for a policy: GB of memory, hours of training. */
 interface Published {
@@ -109,6 +115,7 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
       },
       { seconds: Number.POSITIVE_INFINITY, rounds },
     )
+    if (timings.length < policies.length) return yield* new NotTimedError({ model })
     const figures = yield* Effect.forEach(policies, ({ policy, memory, time }, i) =>
       Effect.gen(function* () {
         const program = yield* Program.compile(graph, policy, trainingOptionsOf({ ...workload, policy }))

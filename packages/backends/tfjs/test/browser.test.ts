@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Conformance } from "@spikeroute/core/testing"
-import { type ModulePage, missingChromium, openModule } from "@spikeroute/test-support"
-import { isQuick } from "./engines.ts"
+import { isQuickInPage, type ModulePage, missingChromium, openModule } from "@spikeroute/test-support"
 
 describe.skipIf(missingChromium !== "")(`tfjs-webgpu in Chromium${missingChromium}`, () => {
   let page: ModulePage
@@ -13,8 +12,8 @@ describe.skipIf(missingChromium !== "")(`tfjs-webgpu in Chromium${missingChromiu
   test("runs on the page's WebGPU", async () => {
     expect(await page.call("describe")).toMatch(/^TensorFlow.js 4\.22\.0, .*, the runtime's WebGPU/)
   })
-  for (const { name } of Conformance.cases({ memory: "own" }).filter(({ name }) => isQuick(name)))
+  for (const { name } of Conformance.cases({ memory: "own" }).filter(({ name }) => isQuickInPage(name)))
     test(name, async () => {
       await page.call("conforms", name)
-    })
+    }, 120_000)
 })

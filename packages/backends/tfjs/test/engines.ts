@@ -1,5 +1,5 @@
 import { info } from "@spikeroute/backend-webgpu/gpu"
-import { findTestAdapter } from "@spikeroute/test-support"
+import { findTestAdapter, isQuick } from "@spikeroute/test-support"
 import type { Engine } from "../src/engine.ts"
 import { type EngineName, engines } from "../src/engines.ts"
 
@@ -18,18 +18,9 @@ export const loadEngines = (): Promise<ReadonlyArray<Engine>> =>
 
 const onSoftware = adapter !== undefined && info(adapter).software
 
-/**
- * Whether an engine runs this case of the conformance suite. A GPU made of software takes most of a second for a batch: it runs every
- * kernel's, and of whole networks those whose policies have all kinds of segments between them.
- */
+/** Whether an engine runs this case of the conformance suite. */
 export const runs = (engine: Engine, name: string): boolean =>
   engine.name !== "tfjs-webgpu" || !onSoftware || isQuick(name)
-
-export const isQuick = (name: string): boolean =>
-  !/, (static|frames), |^random networks [2-9]/.test(name) ||
-  /^(perceptron, (static, bptt|frames, sltt)|normaliser-free, static, inference|spike to spike, frames, sltt)$/.test(
-    name,
-  )
 
 /** Whether an engine is held to this golden file: a GPU made of software to one network, as each takes it half a minute. */
 export const verifies = (engine: Engine, file: string): boolean =>

@@ -1,0 +1,101 @@
+/** What FEATURES.md says of backends and runtimes, as data: a line for each. What passes where is not here, that is measured. */
+
+export interface BackendLine {
+  readonly name: string
+  /** Whether it keeps memory of its own, which the conformance suite then watches. */
+  readonly memory: "own" | "shared"
+  readonly threads: string
+  readonly results: string
+  /** Runtimes besides Bun, in which the conformance suite is run: what is known of them, and the test that shows it. */
+  readonly runtimes: Readonly<Record<string, Runtime>>
+}
+
+export interface Runtime {
+  readonly says: string
+  /** A file of the repository that shows it. */
+  readonly test?: string
+}
+
+const machine = "as many as the machine has"
+const near = "within 1e-4 of the reference"
+const throughNode = { says: "the library, through koffi", test: "packages/backends/native/test/node.test.ts" }
+
+export const backends: ReadonlyArray<BackendLine> = [
+  {
+    ...{ name: "native", memory: "own", threads: machine },
+    results: `${near}; the same bits on any number of threads`,
+    runtimes: {
+      Node: throughNode,
+      Deno: { says: "the library, through its own FFI" },
+      browsers: { says: "–" },
+    },
+  },
+  {
+    ...{ name: "wasm", memory: "own", threads: machine, runtimes: {} },
+    results: "as `native`, and the bits of its forward direction at every vector width",
+  },
+  { name: "tfjs-cpu", memory: "own", threads: "1", results: near, runtimes: {} },
+  { name: "tfjs-wasm", memory: "own", threads: machine, results: near, runtimes: {} },
+  { name: "reference", memory: "shared", threads: "1", results: "the oracle", runtimes: {} },
+]
+
+/** Columns of the table of runtimes, after Bun. */
+export const runtimes: ReadonlyArray<string> = ["Node", "Deno", "browsers"]
+
+export interface OpLine {
+  readonly title: string
+  /** Kernels by the part of their names before the dot; `bias` belongs to what has a bias. */
+  readonly kernels: ReadonlyArray<string>
+  readonly notes: string
+}
+
+export const ops: ReadonlyArray<OpLine> = [
+  { title: "linear", kernels: ["linear", "bias"], notes: "bias optional" },
+  {
+    title: "conv2d",
+    kernels: ["conv2d", "bias"],
+    notes: "stride, padding, bias optional; images are [height, width, channels]",
+  },
+  {
+    title: "scaled weight-standardised conv2d",
+    kernels: ["weightStandardization", "conv2d"],
+    notes: "gain per output channel; standardised once a batch",
+  },
+  {
+    title: "batchNorm",
+    kernels: ["batchNorm"],
+    notes: "statistics of each time step; running statistics for inference",
+  },
+  {
+    title: "averagePool, adaptiveAveragePool, maxPool",
+    kernels: ["averagePool", "adaptiveAveragePool", "maxPool"],
+    notes: "kernel, stride, padding",
+  },
+  { title: "flatten", kernels: [], notes: "costs nothing: it has no kernel" },
+  { title: "dropout", kernels: ["dropout"], notes: "one mask for the time steps of a batch" },
+  { title: "add (residual)", kernels: ["add"], notes: "" },
+  { title: "scale", kernels: ["scale"], notes: "constant" },
+  { title: "gain", kernels: ["gain"], notes: "learnable" },
+  { title: "lif, integrateAndFire, plif", kernels: ["neuron", "decay"], notes: "all surrogates and resets" },
+  { title: "leakyReadout", kernels: ["readout"], notes: "" },
+  { title: "loss", kernels: ["loss", "outputs"], notes: "cross-entropy and squared error, mixed" },
+  { title: "sgd, adam, adamw", kernels: ["optimizer"], notes: "" },
+]
+
+/** Kernels that are no op's: what programs need beside them. */
+export const bookkeeping: ReadonlyArray<string> = ["spikes", "zero", "copy", "trace"]
+
+/** Policies as people write them, and as the conformance suite's cases are called. */
+export const policies: ReadonlyArray<{ readonly title: string; readonly cases: ReadonlyArray<string> }> = [
+  { title: "`Policy.bptt`", cases: ["bptt"] },
+  { title: "`Policy.tbptt(w)`", cases: ["tbptt(3)"] },
+  { title: "`Policy.sltt`", cases: ["sltt"] },
+  { title: "`Policy.slttK(k)`", cases: ["slttk(2)"] },
+  { title: "`Policy.ottt`", cases: ["ottt", "slttk(2)-trace(0.8)"] },
+  {
+    title: "`….checkpoint(n)`",
+    cases: ["bptt-checkpoint", "tbptt(3)-checkpoint(2)-last(2)", "the same bits with checkpoints"],
+  },
+  { title: "your own", cases: ["bptt-detach(reset)-every(2)", "tbptt(3)-first"] },
+  { title: "inference", cases: ["inference"] },
+]

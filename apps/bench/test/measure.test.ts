@@ -1,0 +1,122 @@
+import { expect, test } from "bun:test"
+import { BackendUnavailableError, Policy, Shape } from "@spikeroute/core"
+import { Effect } from "effect"
+import { backendLayer } from "../src/backends.ts"
+import { AbsentError, measure, type Subject } from "../src/method/measure.ts"
+import { fanOut, operationsOf } from "../src/method/operations.ts"
+import { layer, Recorder } from "../src/method/recorder.ts"
+import type { Row, Timing } from "../src/method/row.ts"
+import { checkStep, stepSubject } from "../src/workloads.ts"
+
+const measured = (subjects: ReadonlyArray<Subject>, budget = { seconds: 10, rounds: 6 as number | undefined }) =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      yield* measure("suite", { group: "group", values: { T: 1 }, subjects }, budget)
+      return (yield* Recorder).rows()
+    }).pipe(Effect.provide(layer(undefined))),
+  )
+
+const kinds = (rows: ReadonlyArray<Row>) =>
+  rows.map((row) => ("subject" in row ? `${row.kind} ${row.subject}` : row.kind))
+
+test("rounds go through all subjects in turn, and every sitting opens and closes them", async () => {
+  const log: Array<string> = []
+  const subject = (name: string): Subject => ({
+    name,
+    open: Effect.acquireRelease(
+      Effect.sync(() => {
+        log.push(`open ${name}`)
+        return { run: Effect.sync(() => void log.push(name)).pipe(Effect.as(undefined)) }
+      }),
+      () => Effect.sync(() => log.push(`close ${name}`)),
+    ),
+  })
+  const rows = (await measured([subject("A"), subject("B")])) as ReadonlyArray<Timing>
+  const sitting = ["open A", "open B", ..."AB".repeat(4).split(""), "close B", "close A"]
+  expect(log).toEqual([...sitting, ...sitting, ...sitting])
+  expect(rows.map(({ sittings }) => sittings)).toEqual([
+    [0, 0, 1, 1, 2, 2],
+    [0, 0, 1, 1, 2, 2],
+  ])
+})
+
+test("what is wrong is not timed, what is absent is named, what fails leaves the others alone", async () => {
+  let ran = 0
+  const opened = (error: number) => ({
+    run: Effect.sync(() => {
+      ran += error > 0 ? 1 : 0
+      return 0.5
+    }),
+    check: Effect.succeed({ against: "the truth", error }),
+  })
+  const rows = await measured([
+    { name: "right", open: Effect.succeed(opened(0)) },
+    { name: "wrong", open: Effect.succeed(opened(0.1)) },
+    { name: "not a number", open: Effect.succeed(opened(Number.NaN)) },
+    { name: "absent", open: new AbsentError({ subject: "absent", reason: "it is not here" }) },
+    { name: "native", open: new BackendUnavailableError({ backend: "native", reason: "no compiler" }) },
+    { name: "broken", open: Effect.succeed({ run: Effect.die(new Error("it broke")) }) },
+  ])
+  expect(kinds(rows).sort()).toEqual([
+    ...["absent absent", "absent native", "failed broken", "failed not a number", "failed wrong", "timing right"],
+  ])
+  expect(ran).toBe(0)
+  expect(rows.find((row) => row.kind === "timing")).toMatchObject({ seconds: [0.5, 0.5, 0.5, 0.5, 0.5, 0.5] })
+  expect(JSON.stringify(rows)).toContain("it broke")
+})
+
+test("a subject too slow for the time at hand is left out, and said to be", async () => {
+  const slow = { name: "slow", open: Effect.succeed({ run: Effect.succeed(30) }) }
+  const rows = await measured([slow, { name: "fast", open: Effect.succeed({ run: Effect.succeed(0.0001) }) }], {
+    ...{ seconds: 0.1, rounds: undefined },
+  })
+  expect(kinds(rows)).toEqual(["failed slow", "timing fast"])
+})
+
+test("a training step is held against the reference: loss, read-out, rates and gradients", async () => {
+  const workload = { model: "mlp", policy: Policy.bptt, timeSteps: 3, batchSize: 4, width: 0.02 } as const
+  const check = await Effect.runPromise(checkStep(workload).pipe(Effect.provide(backendLayer("wasm", 1))))
+  expect(check.error).toBeLessThan(1e-4)
+  const rows = await measured([stepSubject(workload, "wasm", 1)], { seconds: 1, rounds: 1 })
+  const [row] = rows as [Timing]
+  expect(row.loss).toBeWithin(1, 4)
+  expect(row.firingRates?.length).toBe(2)
+})
+
+test("fan-out is what a convolution's windows see", () => {
+  const [height, width, channels, outputs, kernelSize] = [5, 4, 2, 3, 3]
+  for (const [stride, padding] of [
+    [1, 0],
+    [1, 1],
+    [2, 1],
+  ] as const) {
+    const seen = new Array(height * width * channels).fill(0)
+    for (let oy = 0; oy * stride + kernelSize <= height + 2 * padding; oy++)
+      for (let ox = 0; ox * stride + kernelSize <= width + 2 * padding; ox++)
+        for (let ky = 0; ky < kernelSize; ky++)
+          for (let kx = 0; kx < kernelSize; kx++) {
+            const [y, x] = [oy * stride + ky - padding, ox * stride + kx - padding]
+            if (y < 0 || y >= height || x < 0 || x >= width) continue
+            for (let c = 0; c < channels; c++) seen[(y * width + x) * channels + c] += outputs
+          }
+    expect(fanOut([height, width, channels], [kernelSize, kernelSize, channels, outputs], { stride, padding })).toEqual(
+      seen,
+    )
+  }
+})
+
+test("NeuroBench's counts of an mlp follow from its firing rates", async () => {
+  const [T, N] = [3, 4]
+  const workload = { model: "mlp", policy: Policy.sltt, timeSteps: T, batchSize: N, width: 0.05 } as const
+  const found = await Effect.runPromise(operationsOf(workload).pipe(Effect.provide(backendLayer("reference", 1))))
+  const [inputs, hidden, classes] = [Shape.size([28, 28, 1]), 50, 10]
+  const weights = inputs * hidden + hidden * hidden + hidden * classes
+  expect(found["footprint bytes"]).toBe(4 * (weights + 2 * hidden + classes))
+  expect(found["membrane updates"]).toBe(T * 2 * hidden)
+  // The image does not change: its layer runs once. No pixel of noise is 0.
+  expect(found["effective MACs"]).toBe(inputs * hidden)
+  expect(found["dense synaptic operations"]).toBe(inputs * hidden + T * (hidden * hidden + hidden * classes))
+  const fired = (1 - found["activation sparsity"]) * T * 2 * hidden
+  expect(found["effective ACs"]).toBeWithin(fired * classes, fired * hidden + 1)
+  expect(fired).toBeGreaterThan(0)
+})

@@ -1,0 +1,138 @@
+import { afterAll, expect, test } from "bun:test"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+import { differences } from "../src/gate/plans.ts"
+import type { Row, Timing } from "../src/method/row.ts"
+import { compareRuns } from "../src/report/comparison.ts"
+import { page } from "../src/report/html.ts"
+import { tables } from "../src/report/markdown.ts"
+import { parse } from "../src/report/read.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "spikeroute-bench-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const run: Row = {
+  ...{ kind: "run", format: 1, started: "2026-01-02T03:04:05.000Z", command: "bun run bench", commit: "abc" },
+  machine: { processor: "a <processor>", processors: 2, memoryBytes: 2 ** 33, system: "linux" },
+  versions: { Bun: "1" },
+}
+
+const timing = (subject: string, milliseconds: number, peer?: string): Timing => ({
+  ...{ kind: "timing", suite: "peers", group: "conv, sltt", subject, figures: { "planned bytes": 1000 } },
+  values: { model: "conv", policy: "sltt", timeSteps: 4, batchSize: 64, threads: 2 },
+  ...(peer === undefined ? {} : { peer }),
+  seconds: [1, 1.01, 0.99, 1.02, 1].map((factor) => (milliseconds * factor) / 1000),
+  sittings: [0, 0, 1, 1, 2],
+  firingRates: [0.1, 0.2],
+})
+
+const rows: ReadonlyArray<Row> = [
+  run,
+  timing("native", 30),
+  timing("wasm", 90),
+  timing("PyTorch, plain", 80, "PyTorch"),
+  timing("PyTorch, fused", 60, "PyTorch"),
+  { kind: "absent", subject: "snnTorch", reason: "there is no module snntorch" },
+]
+
+test("the report says first where another library is faster, against its fastest way", () => {
+  const html = page([...rows, { kind: "end", seconds: 60, whole: true }])
+  const lost = html.indexOf("Where Spikeroute loses")
+  expect(lost).toBeGreaterThan(0)
+  expect(lost).toBeLessThan(html.indexOf("Where Spikeroute wins"))
+  expect(html.indexOf("Where Spikeroute wins")).toBeLessThan(html.indexOf('<h2 id="peers">'))
+  const losses = html.slice(lost, html.indexOf("Where Spikeroute wins"))
+  expect(losses).toContain("1 of 2 comparisons")
+  expect(losses).toMatch(/<td>wasm<\/td>.*<td>PyTorch, fused<\/td><td>60.0<\/td><td>0.67 \[/)
+  expect(losses).not.toContain("<td>native</td>")
+  expect(html).toContain("snnTorch: there is no module snntorch")
+  expect(html).toContain("a &#60;processor&#62;")
+  expect(html).not.toMatch(/<script|src="|href="http/)
+})
+
+test("a report of a run that ended early says so", () => {
+  expect(page(rows)).toContain("The run ended early")
+})
+
+test("the README's table names the fastest way of a library, and the ratio to it", () => {
+  expect(tables(rows).split("\n")[2]).toMatch(
+    /^\| conv, SLTT, T = 4, 64 +\| 60\.0 ms +\| 30\.0 ms \(2\.0 ×\) \| 90\.0 ms \(0\.7 ×\) \| 10\.0 %, 20\.0 % \|$/,
+  )
+})
+
+test("what is slower beyond the noise is flagged, and what is larger; a whisker is not", () => {
+  const changed = (native: number, bytes = 1000): ReadonlyArray<Row> => [
+    run,
+    { ...timing("native", native), figures: { "planned bytes": bytes } },
+    ...rows.slice(2),
+  ]
+  expect(compareRuns(rows, changed(30.5))).toMatchObject({ slower: [], faster: [], larger: [], disagreeing: [] })
+  const worse = compareRuns(rows, changed(45, 1001))
+  expect(worse.slower.map(({ name }) => name)).toEqual([expect.stringContaining("native")])
+  expect(worse.larger).toMatchObject([{ figure: "planned bytes", from: 1000, to: 1001 }])
+  expect(worse.disagreeing.length).toBe(3)
+  expect(compareRuns(changed(45), rows).faster.length).toBe(1)
+})
+
+test("results are read back; a last line that was cut off is passed over, one in the middle is an error", async () => {
+  const lines = rows.map((row) => JSON.stringify(row))
+  const whole = await Effect.runPromise(parse(`${lines.join("\n")}\n`, "r.jsonl"))
+  expect(whole).toEqual([...rows])
+  expect(await Effect.runPromise(parse(`${lines.join("\n")}\n{"kind":"tim`, "r.jsonl"))).toEqual([...rows])
+  const error = await Effect.runPromise(Effect.flip(parse(`${lines[0]}\n{"kind":"timing"}\n${lines[1]}\n`, "r.jsonl")))
+  expect(error.message).toContain("r.jsonl: line 2")
+})
+
+test("the gate: memory may not change, multiplications may only fall", () => {
+  const plan = { bytes: 100, forwardMultiplications: 10, backwardMultiplications: 20 }
+  expect(differences({ a: plan }, { a: { ...plan, backwardMultiplications: 19 } })).toEqual([])
+  expect(differences({ a: plan }, { a: { ...plan, bytes: 99 } })).toEqual([
+    "a: planned memory was 100 bytes, and is 99",
+  ])
+  expect(differences({ a: plan }, { a: { ...plan, forwardMultiplications: 11 } })).toEqual([
+    "a: forward multiplications were 10, and are 11",
+  ])
+  expect(differences({ a: plan }, { b: plan }).length).toBe(2)
+})
+
+const entry = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+
+test("Ctrl-C keeps what was measured, and makes the report of it", async () => {
+  const out = join(folder, "run")
+  const child = Bun.spawn([process.execPath, entry, "startup", "--rounds", "500", "--backends", "wasm", "--out", out], {
+    ...{ stdout: "ignore", stderr: "pipe" },
+  })
+  const file = join(out, "results.jsonl")
+  while (!existsSync(file)) await Bun.sleep(50)
+  await Bun.sleep(300)
+  child.kill("SIGINT")
+  expect(await child.exited).toBe(130)
+  const kept = await Effect.runPromise(parse(readFileSync(file, "utf8"), file))
+  expect(kept.map(({ kind }) => kind)).toEqual(["run", "end"])
+  expect(kept.at(-1)).toMatchObject({ whole: false })
+  expect(readFileSync(join(out, "report.html"), "utf8")).toContain("The run ended early")
+}, 60_000)
+
+test("--compare A B fails where B is slower, in a line", async () => {
+  const file = (name: string, native: number) => {
+    const path = join(folder, name)
+    const all = [run, timing("native", native), timing("wasm", 90)]
+    writeFileSync(path, `${all.map((row) => JSON.stringify(row)).join("\n")}\n`)
+    return path
+  }
+  const [a, b] = [file("a.jsonl", 30), file("b.jsonl", 60)]
+  const compare = async (...args: ReadonlyArray<string>) => {
+    const child = Bun.spawn([process.execPath, entry, ...args], { stderr: "pipe" })
+    const [out, error] = await Promise.all([child.stdout.text(), child.stderr.text()])
+    return { out, error, code: await child.exited }
+  }
+  expect(await compare("--compare", a, a)).toMatchObject({ code: 0, error: "" })
+  const worse = await compare("--compare", a, b)
+  expect(worse.code).toBe(1)
+  expect(worse.error).toBe("error: 1 figure is worse than before, beyond the noise\n")
+  expect(worse.out).toContain("2.00 [")
+  expect((await compare("--compare", a)).error).toContain("name two runs")
+}, 60_000)
