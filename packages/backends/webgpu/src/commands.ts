@@ -35,11 +35,7 @@ const describe = (program: Program.Program, { kernel, node, operands }: Program.
 }
 
 /** Makes the pipelines of a program. Rejects with a BackendError that names the kernel and its shapes. */
-export const makeCommands = async (
-  device: Device,
-  program: Program.Program,
-  parallelism: number,
-): Promise<Commands> => {
+export const makeCommands = async (device: Device, program: Program.Program): Promise<Commands> => {
   const step = device.gpu.limits.minUniformBufferOffsetAlignment
   const records = new Map<string, number>()
   const places: Array<ReadonlyArray<number>> = []
@@ -70,7 +66,7 @@ export const makeCommands = async (
           return [name, { shape, elements, accumulate: refs[i]!.accumulate === true }]
         }),
       ),
-      parallelism,
+      device.info.software,
     )
     const stages = wgslKernels.get(instruction.kernel)!(operands, instruction.attributes)
     const at = Array.from({ length: program.timeSteps }, (_, t) => recordAt(refs, t))

@@ -10,9 +10,6 @@ import type { Device } from "./device.ts"
 import { wgslKernels } from "./kernels/index.ts"
 import { fail, memoryOf, name } from "./memory.ts"
 
-/** Workgroups that keep an adapter busy: a software one has a few cores. */
-const parallelismOf = ({ info }: Device): number => (info.software ? 8 : 512)
-
 interface Buffers {
   readonly arena: GPUBuffer
   readonly places: GPUBuffer
@@ -50,7 +47,7 @@ export const prepare = (
       device.check()
       checkSize(device, program)
     })
-    const commands = yield* wait(() => makeCommands(device, program, parallelismOf(device)))
+    const commands = yield* wait(() => makeCommands(device, program))
     const allocate = (bytes: number, usage: GPUBufferUsageFlags) =>
       Effect.acquireRelease(
         wait(() => device.allocate(Math.max(16, bytes), usage)),

@@ -1,166 +1,25 @@
 /**
  * Products of two matrices that need not lie in memory as such: rows × depth times depth × columns.
  *
- * A workgroup computes one tile of the result. It walks along the depth, brings a block of either factor into workgroup memory,
- * and each of its threads keeps a few rows and columns of sums in registers. The depth has two levels, `steps` of `depth` each:
- * of a convolution the taps of its window and the channels below each. Where tiles are few for the adapter, the depth is split
- * over workgroups too, whose partial sums are added in a second pass, always in the same order.
+ * The depth has two levels, `steps` of `depth` each: of a convolution the taps of its window and the channels below each. It is
+ * split over workgroups where tiles of the result are few for the adapter, or where sums would grow long; a second pass adds the
+ * partial sums, always in the same order.
+ *
+ * On a GPU a workgroup computes a tile: it walks along the depth, brings a block of either factor into workgroup memory, and each
+ * of its threads keeps a few rows and columns of sums in registers. A GPU made of software gains nothing from workgroup memory:
+ * there threads read the factors where they lie, keep more sums, and pass over what all of their rows have no spike for.
  */
-import { forEach, type Operands, type Stage, shader } from "./shader.ts"
-
-export interface Product {
-  readonly rows: number
-  readonly columns: number
-  readonly steps: number
-  readonly depth: number
-  /** Statements about `row`, run once. */
-  readonly row: string
-  /** Statements about `row` at `step`. */
-  readonly step: string
-  /** The left factor at (`row`, `step`, `k`), both inside. */
-  readonly left: string
-  /** Where the left factor is spikes: the word of 32 of them from (`row`, `step`, `k`) along the depth; beyond it 0. */
-  readonly word?: string
-  /** The right factor at (`step`, `k`, `column`), all inside. */
-  readonly right: string
-  /** Whether the right factor lies in memory along its columns or along the depth. */
-  readonly rightAlong: "columns" | "depth"
-  /** Functions that the texts call. */
-  readonly declarations?: string
-  /** What is done with the result, `value` at (`row`, `column`). */
-  readonly store: string
-}
-
-interface Tile {
-  readonly rows: number
-  readonly columns: number
-  readonly depth: number
-  /** Rows and columns of one thread, multiples of 4. */
-  readonly rowsOfThread: number
-  readonly columnsOfThread: number
-}
-
-const tileOf = ({ columns, word }: Product): Tile => ({
-  rows: 64,
-  columns: columns > 32 ? 64 : columns > 16 ? 32 : 16,
-  depth: word === undefined ? 16 : 32,
-  rowsOfThread: 4,
-  columnsOfThread: 4,
-})
-
-const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
+import { direct } from "./direct-product.ts"
+import type { Product } from "./factors.ts"
+import { forEach, type Operands, type Stage } from "./shader.ts"
+import { tiled } from "./tiled-product.ts"
 
 /** The instruction's stages. */
 export const product = (operands: Operands, factors: Product): ReadonlyArray<Stage> => {
-  const { rows, columns, steps, depth, word } = factors
-  const tile = tileOf(factors)
-  const threads = (tile.rows / tile.rowsOfThread) * (tile.columns / tile.columnsOfThread)
-  const rowTiles = Math.ceil(rows / tile.rows)
-  const columnTiles = Math.ceil(columns / tile.columns)
-  const blocks = Math.ceil(depth / tile.depth)
-  const iterations = steps * blocks
-  const splits = Math.max(
-    1,
-    Math.min(Math.floor(operands.parallelism / (rowTiles * columnTiles)), Math.floor(iterations / 8)),
-  )
-  const perSplit = Math.ceil(iterations / splits)
-  const quads = tile.columns / 4
-  const threadColumns = tile.columns / tile.columnsOfThread
-
-  // A thread loads a part of a row at a time: four numbers, or eight bits of a word.
-  const partsOfRow = word === undefined ? tile.depth / 4 : 4
-  const put = (k: string, value: string) => `left[((${k}) * ${tile.rows}u + m) / 4u][m % 4u] = ${value};`
-  const onePass = threads === tile.rows * partsOfRow
-  const setRow = `let m = e / ${partsOfRow}u;
-    let row = rowTile * ${tile.rows}u + m;
-    let inside = row < ${rows}u;
-    ${factors.row}`
-  const loadLeft =
-    word === undefined
-      ? `for (var part = 0u; part < 4u; part++) {
-        let at = e % ${partsOfRow}u * 4u + part;
-        let k = start + at;
-        var value = 0f;
-        if (inside && k < ${depth}u) { value = ${factors.left}; }
-        ${put("at", "value")}
-      }`
-      : `let k = start;
-      var bits = 0u;
-      if (inside) { bits = ${word}; }
-      let first = e % 4u * 8u;
-      for (var bit = first; bit < first + 8u; bit++) { ${put("bit", "f32((bits >> bit) & 1u)")} }`
-  const loadRight =
-    factors.rightAlong === "columns"
-      ? `for (var e = local; e < ${tile.depth * tile.columns}u; e += ${threads}u) {
-      let at = e / ${tile.columns}u;
-      let n = e % ${tile.columns}u;`
-      : `for (var e = local; e < ${tile.depth * tile.columns}u; e += ${threads}u) {
-      let at = e % ${tile.depth}u;
-      let n = e / ${tile.depth}u;`
-
-  const threadRows = range(tile.rowsOfThread)
-  const threadQuads = range(tile.columnsOfThread / 4)
-  const sums = threadRows.flatMap((r) => threadQuads.map((q) => `  var sum_${r}_${q} = vec4<f32>();`))
-  const multiply = `    for (var k = 0u; k < ${tile.depth}u; k++) {
-${range(tile.rowsOfThread / 4)
-  .map((r) => `      let a_${r} = left[k * ${tile.rows / 4}u + threadRow * ${tile.rowsOfThread / 4}u + ${r}u];`)
-  .join("\n")}
-${threadQuads.map((q) => `      let b_${q} = right[k * ${quads}u + threadColumn + ${q * threadColumns}u];`).join("\n")}
-${threadRows
-  .flatMap((r) => threadQuads.map((q) => `      sum_${r}_${q} += a_${Math.floor(r / 4)}[${r % 4}] * b_${q};`))
-  .join("\n")}
-    }`
-  const each = (
-    body: string,
-  ) => `  var sums = array(${threadRows.flatMap((r) => threadQuads.map((q) => `sum_${r}_${q}`)).join(", ")});
-  for (var e = 0u; e < ${tile.rowsOfThread * tile.columnsOfThread}u; e++) {
-    let row = rowTile * ${tile.rows}u + threadRow * ${tile.rowsOfThread}u + e / ${tile.columnsOfThread}u;
-    let quad = e / 4u % ${threadQuads.length}u;
-    let column = firstColumn + (threadColumn + quad * ${threadColumns}u) * 4u + e % 4u;
-    if (row < ${rows}u && column < ${columns}u) { let value = sums[e / 4u][e % 4u]; ${body} }
-  }`
+  const { rows, columns, store } = factors
+  const { stage, splits } = operands.software ? direct(operands, factors) : tiled(operands, factors)
+  if (splits === 1) return [stage]
   const partial = rows * columns
-  const scratch = splits === 1 ? 0 : splits * partial
-  const main: Stage = {
-    source: shader(
-      operands,
-      `${factors.declarations ?? ""}
-var<workgroup> left: array<vec4<f32>, ${(tile.depth * tile.rows) / 4}>;
-var<workgroup> right: array<vec4<f32>, ${tile.depth * quads}>;
-@compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let rowTile = workgroup.x + workgroup.y * 65535u;
-  let split = workgroup.z / ${columnTiles}u;
-  let firstColumn = workgroup.z % ${columnTiles}u * ${tile.columns}u;
-  let threadRow = local / ${threadColumns}u;
-  let threadColumn = local % ${threadColumns}u;
-${onePass ? `    let e = local;\n    ${setRow}` : ""}
-${sums.join("\n")}
-  for (var iteration = split * ${perSplit}u; iteration < min(${iterations}u, (split + 1u) * ${perSplit}u); iteration++) {
-    let step = iteration / ${blocks}u;
-    let start = iteration % ${blocks}u * ${tile.depth}u;
-    workgroupBarrier();
-    ${onePass ? "{" : `for (var e = local; e < ${tile.rows * partsOfRow}u; e += ${threads}u) {\n    ${setRow}`}
-      ${factors.step}
-      ${loadLeft}
-    }
-    ${loadRight}
-      let k = start + at;
-      let column = firstColumn + n;
-      var value = 0f;
-      if (k < ${depth}u && column < ${columns}u) { value = ${factors.right}; }
-      right[at * ${quads}u + n / 4u][n % 4u] = value;
-    }
-    workgroupBarrier();
-${multiply}
-  }
-${each(splits === 1 ? factors.store : `scratch[split * ${partial}u + row * ${columns}u + column] = value;`)}
-}`,
-    ),
-    workgroups: [Math.min(rowTiles, 65535), Math.ceil(rowTiles / 65535), columnTiles * splits],
-    scratch,
-  }
-  if (splits === 1) return [main]
   const gather = forEach(
     operands,
     partial,
@@ -168,9 +27,9 @@ ${each(splits === 1 ? factors.store : `scratch[split * ${partial}u + row * ${col
   let column = i % ${columns}u;
   var value = 0f;
   for (var split = 0u; split < ${splits}u; split++) { value += scratch[split * ${partial}u + i]; }
-  ${factors.store}`,
+  ${store}`,
     "",
-    scratch,
+    stage.scratch,
   )
-  return [main, gather]
+  return [stage, gather]
 }

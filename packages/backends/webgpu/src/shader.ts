@@ -34,9 +34,14 @@ export interface Stage {
 export class Operands {
   constructor(
     readonly byName: Readonly<Record<string, Operand>>,
-    /** Workgroups that keep the adapter busy. */
-    readonly parallelism: number,
+    /** Whether the GPU is a program on the processor. */
+    readonly software: boolean,
   ) {}
+
+  /** Workgroups that keep the GPU busy. */
+  get parallelism(): number {
+    return this.software ? 8 : 512
+  }
 
   has(name: string): boolean {
     return name in this.byName
@@ -140,6 +145,38 @@ ${body}`,
   ),
   workgroups: grid(Math.ceil(count / 256)),
   scratch,
+})
+
+/** Threads to a row of an image. */
+const imageThreads = 64
+
+/**
+ * One thread for each element `i` of a batch of images, in channel `c` of pixel (`n`, `py`, `px`). The grid is the batch's own:
+ * finding the pixel takes one division.
+ */
+export const forEachInImage = (
+  operands: Operands,
+  [batch, height, width, channels]: readonly [batch: number, height: number, width: number, channels: number],
+  body: string,
+  declarations = "",
+): Stage => ({
+  source: shader(
+    operands,
+    `${declarations}
+@compute @workgroup_size(${imageThreads})
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let along = workgroup.x * ${imageThreads}u + local;
+  if (along >= ${width * channels}u) { return; }
+  let px = along / ${channels}u;
+  let c = along - px * ${channels}u;
+  let n = workgroup.z;
+  let py = workgroup.y;
+  let i = (n * ${height}u + py) * ${width * channels}u + along;
+${body}
+}`,
+  ),
+  workgroups: [Math.ceil((width * channels) / imageThreads), height, batch],
+  scratch: 0,
 })
 
 /** Sets the spikes of operand `name`: `body` sets `fires` for element `i`. */

@@ -71,15 +71,22 @@ const linear = (operands: Operands, x: string, weight: string): Geometry => {
 const isPointwise = ({ window: [rows, columns], stride, padding }: Geometry): boolean =>
   rows === 1 && columns === 1 && stride === 1 && padding === 0
 
-/** Sets `name`_n, `name`_y and `name`_x of a pixel of an image. */
-const split = ({ height, width }: Image, pixel: string, name: string): string =>
-  `let ${name}_x = i32(${pixel} % ${width}u); let ${name}_y = i32(${pixel} / ${width}u % ${height}u); let ${name}_n = ${pixel} / ${height * width}u;`
+/** Sets in_n, in_y and in_x, or out_…, of the pixel of an image that a row stands for. */
+const split = ({ height, width }: Image, name: string, suffix: string): string =>
+  `let ${name}_x${suffix} = i32(row${suffix} % ${width}u); let ${name}_y${suffix} = i32(row${suffix} / ${width}u % ${height}u); let ${name}_n${suffix} = row${suffix} / ${height * width}u;`
 
-/** Sets `pixel` to the input pixel that output pixel `row` sees through tap `tap`, and `seen` to whether there is one. */
-const look = ({ input, window: [, columns], stride, padding }: Geometry, tap: string): string =>
-  `let y = out_y * ${stride} + i32(${tap} / ${columns}u) - ${padding}; let x = out_x * ${stride} + i32(${tap} % ${columns}u) - ${padding};
-  let seen = y >= 0 && y < ${input.height} && x >= 0 && x < ${input.width};
-  let pixel = (out_n * ${input.height}u + u32(y)) * ${input.width}u + u32(x);`
+/** Whether pixel (y, x) is one of an image; without branches, which are dear where each of a thread's rows has its own. */
+const inside = ({ height, width }: Image, y: string, x: string): string =>
+  `(u32(${y}) < ${height}u) & (u32(${x}) < ${width}u)`
+
+/** Sets `pixel` to the input pixel that the output pixel of a row sees through tap `step`, and `seen` to whether there is one. */
+const look = ({ input, window: [, columns], stride, padding }: Geometry, suffix: string): string =>
+  `let y${suffix} = out_y${suffix} * ${stride} + i32(step / ${columns}u) - ${padding}; let x${suffix} = out_x${suffix} * ${stride} + i32(step % ${columns}u) - ${padding};
+    let seen${suffix} = ${inside(input, `y${suffix}`, `x${suffix}`)};
+    let pixel${suffix} = (out_n${suffix} * ${input.height}u + u32(y${suffix})) * ${input.width}u + u32(x${suffix});`
+
+/** A row that is a pixel itself. */
+const itself = (suffix: string): string => `let pixel${suffix} = row${suffix}; let seen${suffix} = inside${suffix};`
 
 /** Words of a row of spikes that may be read one by one: of a pixel, or of all that a linear map takes. */
 const wordsOf = (operands: Operands, name: string, channels: number): number | undefined => {
@@ -88,21 +95,20 @@ const wordsOf = (operands: Operands, name: string, channels: number): number | u
   return own === channels || own % 32 === 0 ? Spikes.wordsPerRow(channels) : undefined
 }
 
-/** `see(n, oy, ox, k)`: the input at element k of the window, taps and channels, of output pixel (n, oy, ox). */
-const seeing = ({ input, window: [, columns], stride, padding }: Geometry): string => `
-fn see(n: u32, oy: i32, ox: i32, k: u32) -> f32 {
-  let tap = k / ${input.channels}u;
-  let y = oy * ${stride} + i32(tap / ${columns}u) - ${padding};
-  let x = ox * ${stride} + i32(tap % ${columns}u) - ${padding};
-  if (y < 0 || y >= ${input.height} || x < 0 || x >= ${input.width}) { return 0f; }
-  return load_x(((n * ${input.height}u + u32(y)) * ${input.width}u + u32(x)) * ${input.channels}u + k % ${input.channels}u);
+/** `see(n, y, x, k)`: the input at pixel (n, y, x) and channel k; 0 beyond the image. */
+const seeing = ({ input }: Geometry): string => `
+fn see(n: u32, y: i32, x: i32, k: u32) -> f32 {
+  let pixel = (n * ${input.height}u + u32(y)) * ${input.width}u + u32(x);
+  return select(0f, load_x(pixel * ${input.channels}u + k), ${inside(input, "y", "x")});
 }`
 
 /** Fewer channels than this do not fill a block: all taps are one step of the depth then. */
 const fewChannels = 16
 
+const nothing = () => ""
+
 const forward = (operands: Operands, geometry: Geometry) => {
-  const { input, output, window } = geometry
+  const { input, output, window, stride, padding } = geometry
   const taps = window[0] * window[1]
   const { channels: inputs } = input
   const { channels: outputs } = output
@@ -114,11 +120,19 @@ const forward = (operands: Operands, geometry: Geometry) => {
     columns: outputs,
     steps: flat ? 1 : taps,
     depth: flat ? taps * inputs : inputs,
-    row: pointwise ? "let pixel = row; let seen = inside;" : split(output, "row", "out"),
-    step: pointwise || flat ? "" : look(geometry, "step"),
-    left: flat ? "see(out_n, out_y, out_x, k)" : `select(0f, load_x(pixel * ${inputs}u + k), seen)`,
-    ...(perRow === undefined ? {} : { word: `select(0u, word_x(pixel * ${perRow}u + k / 32u), seen)` }),
-    right: `load_weight((step * ${inputs}u + k) * ${outputs}u + column)`,
+    row: (suffix) => (pointwise ? itself(suffix) : split(output, "out", suffix)),
+    step: (suffix) => (pointwise || flat ? "" : look(geometry, suffix)),
+    at: flat
+      ? `let tap = k / ${inputs}u; let channel = k % ${inputs}u; let down = i32(tap / ${window[1]}u) - ${padding}; let across = i32(tap % ${window[1]}u) - ${padding};`
+      : "",
+    left: (suffix) =>
+      flat
+        ? `see(out_n${suffix}, out_y${suffix} * ${stride} + down, out_x${suffix} * ${stride} + across, channel)`
+        : `select(0f, load_x(pixel${suffix} * ${inputs}u + k), seen${suffix})`,
+    ...(perRow === undefined
+      ? {}
+      : { word: (suffix: string) => `select(0u, word_x(pixel${suffix} * ${perRow}u + k / 32u), seen${suffix})` }),
+    right: (column) => `load_weight((step * ${inputs}u + k) * ${outputs}u + ${column})`,
     rightAlong: "columns",
     store: `store_y(row * ${outputs}u + column, value${operands.has("bias") ? " + load_bias(column)" : ""});`,
     ...(flat ? { declarations: seeing(geometry) } : {}),
@@ -131,45 +145,59 @@ const inputGradient = (operands: Operands, geometry: Geometry) => {
   const { channels: inputs } = input
   const { channels: outputs } = output
   const pointwise = isPointwise(geometry)
+  const strided = stride > 1
   return product(operands, {
     rows: pixels(input),
     columns: inputs,
     steps: window[0] * window[1],
     depth: outputs,
-    row: pointwise ? "let pixel = row; let seen = inside;" : split(input, "row", "in"),
-    step: pointwise
-      ? ""
-      : `let y = in_y + ${padding} - i32(step / ${window[1]}u); let x = in_x + ${padding} - i32(step % ${window[1]}u);
-  let seen = y >= 0 && y % ${stride} == 0 && y / ${stride} < ${output.height} && x >= 0 && x % ${stride} == 0 && x / ${stride} < ${output.width};
-  let pixel = (in_n * ${output.height}u + u32(y / ${stride})) * ${output.width}u + u32(x / ${stride});`,
-    left: `select(0f, load_outputGradient(pixel * ${outputs}u + k), seen)`,
-    right: `load_weight((step * ${inputs}u + column) * ${outputs}u + k)`,
+    row: (suffix) => (pointwise ? itself(suffix) : split(input, "in", suffix)),
+    step: (suffix) =>
+      pointwise
+        ? ""
+        : `let y${suffix} = in_y${suffix} + ${padding} - i32(step / ${window[1]}u); let x${suffix} = in_x${suffix} + ${padding} - i32(step % ${window[1]}u);
+    let seen${suffix} = ${strided ? `(u32(y${suffix}) % ${stride}u == 0u) & (u32(x${suffix}) % ${stride}u == 0u) & ` : ""}${inside(output, strided ? `(u32(y${suffix}) / ${stride}u)` : `y${suffix}`, strided ? `(u32(x${suffix}) / ${stride}u)` : `x${suffix}`)};
+    let pixel${suffix} = (in_n${suffix} * ${output.height}u + u32(y${suffix}) / ${stride}u) * ${output.width}u + u32(x${suffix}) / ${stride}u;`,
+    at: "",
+    left: (suffix) => `select(0f, load_outputGradient(pixel${suffix} * ${outputs}u + k), seen${suffix})`,
+    right: (column) => `load_weight((step * ${inputs}u + ${column}) * ${outputs}u + k)`,
     rightAlong: "depth",
     store: `add_inputGradient(row * ${inputs}u + column, value);`,
   })
 }
 
+/** `octet(n, y, x, channel)`: eight spikes of the input from a channel that is a multiple of 8 on, in the lowest bits. */
+const octets = ({ input }: Geometry): string => `
+fn octet(n: u32, y: i32, x: i32, channel: u32) -> u32 {
+  let pixel = (n * ${input.height}u + u32(y)) * ${input.width}u + u32(x);
+  let word = word_x(pixel * ${Spikes.wordsPerRow(input.channels)}u + channel / 32u);
+  return select(0u, word >> (channel & 31u), ${inside(input, "y", "x")});
+}`
+
 /** Rows are taps and the input's channels below each, columns output channels; the depth is the output pixels. */
 const weightGradient = (operands: Operands, geometry: Geometry) => {
-  const { input, output, window } = geometry
+  const { input, output, window, stride, padding } = geometry
   const { channels: inputs } = input
   const { channels: outputs } = output
-  const pointwise = isPointwise(geometry)
   const { height, width } = output
+  const pixelOfTap = (suffix: string) =>
+    `n, y * ${stride} + down${suffix}, x * ${stride} + across${suffix}, channel${suffix}`
+  const packed = inputs % 8 === 0 && wordsOf(operands, "x", inputs) !== undefined
   return product(operands, {
     rows: window[0] * window[1] * inputs,
     columns: outputs,
     steps: 1,
     depth: pixels(output),
-    row: "",
-    step: "",
-    left: pointwise
-      ? `load_x(k * ${inputs}u + row)`
-      : `see(k / ${height * width}u, i32(k / ${width}u % ${height}u), i32(k % ${width}u), row)`,
-    right: `load_outputGradient(k * ${outputs}u + column)`,
+    row: (suffix) =>
+      `let channel${suffix} = row${suffix} % ${inputs}u; let down${suffix} = i32(row${suffix} / ${inputs * window[1]}u) - ${padding}; let across${suffix} = i32(row${suffix} / ${inputs}u % ${window[1]}u) - ${padding};`,
+    step: nothing,
+    at: `let x = i32(k % ${width}u); let y = i32(k / ${width}u % ${height}u); let n = k / ${height * width}u;`,
+    left: (suffix) => `see(${pixelOfTap(suffix)})`,
+    ...(packed ? { octet: (suffix: string) => `octet(${pixelOfTap(suffix)})` } : {}),
+    right: (column) => `load_outputGradient(k * ${outputs}u + ${column})`,
     rightAlong: "columns",
     store: `add_weightGradient(row * ${outputs}u + column, value);`,
-    ...(pointwise ? {} : { declarations: seeing(geometry) }),
+    declarations: seeing(geometry) + (packed ? octets(geometry) : ""),
   })
 }
 

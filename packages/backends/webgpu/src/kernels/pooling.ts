@@ -1,7 +1,7 @@
 /** Pools. Backward every input element looks at the windows that hold it, so that no two threads add to one place. */
 
 import { Spikes } from "@spikeroute/core"
-import { forEach, forEachSpike, type Operands, type WgslKernel } from "../shader.ts"
+import { forEachInImage, type Operands, type WgslKernel } from "../shader.ts"
 
 interface Window {
   readonly kernelSize: number
@@ -12,14 +12,6 @@ interface Window {
 type Extents = readonly [batch: number, height: number, width: number, channels: number]
 
 const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
-
-/** Sets `c`, `px`, `py` and `n` of element `i` of an image. */
-const decode = ([, height, width, channels]: Extents): string => `
-  let c = i % ${channels}u;
-  let pixel = i / ${channels}u;
-  let px = pixel % ${width}u;
-  let py = pixel / ${width}u % ${height}u;
-  let n = pixel / ${width * height}u;`
 
 /** Index of element (n, y, x, c) of an image. */
 const index = ([, height, width, channels]: Extents, y: string, x: string): string =>
@@ -38,13 +30,31 @@ fn window_from(o: u32, length: u32, outputs: u32) -> u32 { return o * length / o
 fn window_to(o: u32, length: u32, outputs: u32) -> u32 { return ((o + 1u) * length + outputs - 1u) / outputs; }`
 
 /** Runs `body` for every input pixel (y, x) of the window of output pixel (oy, ox). */
-const eachInWindow = ([, height, width]: Extents, oy: string, ox: string, body: string): string => `
+const eachInWindow = (
+  { kernelSize, stride, padding }: Window,
+  [, height, width]: Extents,
+  oy: string,
+  ox: string,
+  body: string,
+): string =>
+  padding === 0
+    ? `
+  for (var y = ${oy} * ${stride}u; y < ${oy} * ${stride}u + ${kernelSize}u; y++) {
+    for (var x = ${ox} * ${stride}u; x < ${ox} * ${stride}u + ${kernelSize}u; x++) { ${body} }
+  }`
+    : `
   for (var y = window_from(${oy}); y < window_to(${oy}, ${height}u); y++) {
     for (var x = window_from(${ox}); x < window_to(${ox}, ${width}u); x++) { ${body} }
   }`
 
 /** Runs `body` for every output pixel (oy, ox) whose window holds input pixel (py, px). */
-const eachWindow = ([, height, width]: Extents, body: string): string => `
+const eachWindow = ({ kernelSize, stride, padding }: Window, [, height, width]: Extents, body: string): string =>
+  padding === 0 && stride === kernelSize
+    ? `
+  let oy = py / ${stride}u;
+  let ox = px / ${stride}u;
+  if (oy < ${height}u && ox < ${width}u) { ${body} }`
+    : `
   for (var oy = first_window(py); oy < last_window(py, ${height}u); oy++) {
     for (var ox = first_window(px); ox < last_window(px, ${width}u); ox++) { ${body} }
   }`
@@ -53,11 +63,11 @@ export const pooling = {
   "averagePool.forward": (operands, window: Window) => {
     const x = extents(operands, "x")
     return [
-      forEach(
+      forEachInImage(
         operands,
-        operands.size("y"),
-        `${decode(extents(operands, "y"))}
-  var sum = 0f;${eachInWindow(x, "py", "px", `sum += load_x(${index(x, "y", "x")});`)}
+        extents(operands, "y"),
+        `
+  var sum = 0f;${eachInWindow(window, x, "py", "px", `sum += load_x(${index(x, "y", "x")});`)}
   store_y(i, sum * ${1 / window.kernelSize ** 2}f);`,
         windows(window),
       ),
@@ -66,11 +76,11 @@ export const pooling = {
   "averagePool.backward": (operands, window: Window) => {
     const y = extents(operands, "outputGradient")
     return [
-      forEach(
+      forEachInImage(
         operands,
-        operands.size("inputGradient"),
-        `${decode(extents(operands, "inputGradient"))}
-  var sum = 0f;${eachWindow(y, `sum += load_outputGradient(${index(y, "oy", "ox")});`)}
+        extents(operands, "inputGradient"),
+        `
+  var sum = 0f;${eachWindow(window, y, `sum += load_outputGradient(${index(y, "oy", "ox")});`)}
   add_inputGradient(i, sum * ${1 / window.kernelSize ** 2}f);`,
         windows(window),
       ),
@@ -82,10 +92,10 @@ export const pooling = {
     const [, height, width] = x
     const [, rows, columns] = y
     return [
-      forEach(
+      forEachInImage(
         operands,
-        operands.size("y"),
-        `${decode(y)}
+        y,
+        `
   let top = window_from(py, ${height}u, ${rows}u);
   let bottom = window_to(py, ${height}u, ${rows}u);
   let left = window_from(px, ${width}u, ${columns}u);
@@ -104,10 +114,10 @@ export const pooling = {
     const [, height, width] = x
     const [, rows, columns] = y
     return [
-      forEach(
+      forEachInImage(
         operands,
-        operands.size("inputGradient"),
-        `${decode(x)}
+        x,
+        `
   var sum = 0f;
   for (var oy = py * ${rows}u / ${height}u; oy * ${height}u < (py + 1u) * ${rows}u; oy++) {
     for (var ox = px * ${columns}u / ${width}u; ox * ${width}u < (px + 1u) * ${columns}u; ox++) {
@@ -129,40 +139,41 @@ export const pooling = {
       const words = Spikes.wordsPerRow(x[3])
       const inWords = ([batch, height, width]: Extents): Extents => [batch, height, width, words]
       return [
-        forEach(
+        forEachInImage(
           operands,
-          operands.words("y"),
-          `${decode(inWords(y))}
-  var word = 0u;${eachInWindow(x, "py", "px", `word |= word_x(${index(inWords(x), "y", "x")});`)}
+          inWords(y),
+          `
+  var word = 0u;${eachInWindow(window, x, "py", "px", `word |= word_x(${index(inWords(x), "y", "x")});`)}
   set_word_y(i, word);`,
           windows(window),
         ),
       ]
     }
-    const best = `${decode(y)}
+    const best = `
   var best = load_x(${index(x, "window_from(py)", "window_from(px)")});${eachInWindow(
+    window,
     x,
     "py",
     "px",
     `let value = load_x(${index(x, "y", "x")}); if (value > best) { best = value; }`,
   )}`
-    return operands.isSpikes("y")
-      ? [forEachSpike(operands, "y", `${best} fires = best != 0f;`, windows(window))]
-      : [forEach(operands, operands.size("y"), `${best} store_y(i, best);`, windows(window))]
+    return [forEachInImage(operands, y, `${best} store_y(i, best);`, windows(window))]
   },
   "maxPool.backward": (operands, window: Window) => {
     const x = extents(operands, "x")
     const y = extents(operands, "outputGradient")
     return [
-      forEach(
+      forEachInImage(
         operands,
-        operands.size("inputGradient"),
-        `${decode(x)}
+        x,
+        `
   let own = load_x(i);
   var sum = 0f;${eachWindow(
+    window,
     y,
     `var wins = true;
       ${eachInWindow(
+        window,
         x,
         "oy",
         "ox",
