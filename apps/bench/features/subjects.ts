@@ -18,29 +18,46 @@ export interface Runtime {
 
 const machine = "as many as the machine has"
 const near = "within 1e-4 of the reference"
-const throughNode = { says: "the library, through koffi", test: "packages/backends/native/test/node.test.ts" }
+/** What holds the packed packages to one test under each runtime. */
+const portable = "test/portable/test/packages.test.ts"
+const works = { says: "✓", test: portable }
+const never = { says: "–" }
 
 export const backends: ReadonlyArray<BackendLine> = [
   {
     ...{ name: "native", memory: "own", threads: machine },
     results: `${near}; the same bits on any number of threads`,
-    runtimes: {
-      Node: throughNode,
-      Deno: { says: "the library, through its own FFI" },
-      browsers: { says: "–" },
-    },
+    runtimes: { Node: { says: "✓ (koffi)", test: portable }, Deno: works, Chromium: never, workerd: never },
   },
   {
-    ...{ name: "wasm", memory: "own", threads: machine, runtimes: {} },
+    ...{ name: "wasm", memory: "own", threads: machine },
     results: "as `native`, and the bits of its forward direction at every vector width",
+    runtimes: { Node: works, Deno: works, Chromium: works, workerd: works },
   },
-  { name: "tfjs-cpu", memory: "own", threads: "1", results: near, runtimes: {} },
-  { name: "tfjs-wasm", memory: "own", threads: machine, results: near, runtimes: {} },
-  { name: "reference", memory: "shared", threads: "1", results: "the oracle", runtimes: {} },
+  {
+    ...{ name: "webgpu", memory: "own", threads: "the GPU's", results: `${near}; the same bits in every run` },
+    runtimes: { Chromium: { says: "✓", test: "packages/backends/webgpu/test/browser.test.ts" }, workerd: never },
+  },
+  {
+    ...{ name: "tfjs-cpu", memory: "own", threads: "1", results: near },
+    runtimes: { Node: works, Deno: works, workerd: never },
+  },
+  {
+    ...{ name: "tfjs-wasm", memory: "own", threads: machine, results: near },
+    runtimes: { Deno: { says: "✓ *", test: portable }, workerd: never },
+  },
+  {
+    ...{ name: "tfjs-webgpu", memory: "own", threads: "the GPU's", results: near },
+    runtimes: { Chromium: { says: "✓", test: "packages/backends/tfjs/test/browser.test.ts" }, workerd: never },
+  },
+  {
+    ...{ name: "reference", memory: "shared", threads: "1", results: "the oracle" },
+    runtimes: { Node: works, Deno: works },
+  },
 ]
 
 /** Columns of the table of runtimes, after Bun. */
-export const runtimes: ReadonlyArray<string> = ["Node", "Deno", "browsers"]
+export const runtimes: ReadonlyArray<string> = ["Node", "Deno", "Chromium", "workerd"]
 
 export interface OpLine {
   readonly title: string
