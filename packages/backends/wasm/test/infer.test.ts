@@ -274,7 +274,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
     const draw = (below: number) => Math.floor(random.nextDoubleUnsafe() * below)
     const values = [0, 1, -1, 2, 7, 1000, 2 ** 31 - 1, -(2 ** 31)]
     let refused = 0
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < 200; i++) {
       const file = changed((words) => {
         for (let k = 0; k <= draw(3); k++) words[draw(words.length)] = values[draw(values.length)] as number
       })
@@ -288,7 +288,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
         refused++
       }
     }
-    expect(refused).toBeGreaterThan(300)
+    expect(refused).toBeGreaterThan(100)
   })
 })
 
