@@ -31,6 +31,15 @@ const follow = (found: (path: string) => string): BunPlugin => ({
   },
 })
 
+/** Node's modules are empty in a page: what asks for them there is never run. */
+const withoutNode: BunPlugin = {
+  name: "modules of Node",
+  setup: (build) => {
+    build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "node" }))
+    build.onLoad({ filter: /^node:/, namespace: "node" }, () => ({ contents: "module.exports = {}", loader: "js" }))
+  },
+}
+
 /**
  * Bundles a module and all that it refers to: the files by name, relative to the bundle. The module itself becomes `entry.js`.
  *
@@ -56,7 +65,7 @@ export const bundle = async (
       format: "esm",
       minify,
       sourcemap: minify ? "none" : "inline",
-      plugins: [follow(found)],
+      plugins: [follow(found), withoutNode],
     })
     for (const output of outputs) files.set(output.kind === "entry-point" ? name : basename(output.path), output)
   }
