@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { type ModulePage, missingChromium, openModule } from "@spikeroute/test-support"
-import { cases } from "./cases.ts"
+import { Conformance } from "@spikeroute/core/testing"
+import { isQuickInPage, type ModulePage, missingChromium, openModule } from "@spikeroute/test-support"
 
 describe.skipIf(missingChromium !== "")(`webgpu in Chromium${missingChromium}`, () => {
   let page: ModulePage
@@ -12,7 +12,7 @@ describe.skipIf(missingChromium !== "")(`webgpu in Chromium${missingChromium}`, 
   test("runs on the page's WebGPU", async () => {
     expect(await page.call("describe")).toMatch(/the runtime's WebGPU/)
   })
-  for (const { name } of cases({ memory: "own" }, true))
+  for (const { name } of Conformance.cases({ memory: "own" }).filter(({ name }) => isQuickInPage(name)))
     test(name, async () => {
       await page.call("conforms", name)
     }, 120_000)

@@ -13,16 +13,16 @@ export const withoutGpu = missing
 /** Whether the GPU is a program on the processor, on which whole networks take their time. */
 export const onSoftware = adapter !== undefined && Gpu.info(adapter).software
 
-/** A device of its own: an adapter gives one. */
-export const open = async (): Promise<Device> => {
+/** A device of its own: an adapter gives one. What the adapter says of itself can be overruled. */
+export const open = async (overruled: Partial<Gpu.AdapterInfo> = {}): Promise<Device> => {
   const own = await Effect.runPromise(Gpu.findAdapter)
-  return openDevice(own, Gpu.info(own))
+  return openDevice(own, { ...Gpu.info(own), ...overruled })
 }
 
 /** A device that is shared by a file of tests, opened when it is first used. */
-export const shared = () => {
+export const shared = (overruled?: Partial<Gpu.AdapterInfo>) => {
   let opened: Promise<Device> | undefined
-  const device = () => (opened ??= open())
+  const device = () => (opened ??= open(overruled))
   afterAll(async () => (await opened)?.close())
   return {
     device,
