@@ -114,6 +114,9 @@ test("Ctrl-C keeps what was measured, and makes the report of it", async () => {
   expect(kept.map(({ kind }) => kind)).toEqual(["run", "end"])
   expect(kept.at(-1)).toMatchObject({ whole: false })
   expect(readFileSync(join(out, "report.html"), "utf8")).toContain("The run ended early")
+  const again = Bun.spawn([process.execPath, entry, "startup", "--out", out], { stderr: "pipe" })
+  expect(await again.stderr.text()).toContain("it holds a run already")
+  expect(await again.exited).toBe(2)
 }, 60_000)
 
 test("--compare A B fails where B is slower, in a line", async () => {

@@ -1,12 +1,13 @@
 /** Runs suites: rows into results.jsonl as they come, and the page at the end, however that comes. */
 import { join } from "node:path"
 import { print, say } from "@spikeroute/cli/terminal"
-import { Effect } from "effect"
+import { Effect, FileSystem } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { describeRun } from "../method/machine.ts"
 import { layer, Recorder, record } from "../method/recorder.ts"
 import { runSuite, type Settings, type Suite } from "../method/suite.ts"
 import { pythonVersions } from "../peers/index.ts"
+import { ResultsError } from "../report/read.ts"
 import { writeReport } from "./report.ts"
 
 /** How much less a quick run takes. */
@@ -16,7 +17,7 @@ export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly
   const { out, ...settings } = options
   const folder = out ?? `runs/bench-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`
   const file = join(folder, "results.jsonl")
-  return Effect.gen(function* () {
+  const measured = Effect.gen(function* () {
     const began = performance.now()
     const command = ["bun run bench", ...process.argv.slice(2)].join(" ")
     yield* record(describeRun(command, yield* pythonVersions(settings.python)))
@@ -35,4 +36,10 @@ export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly
     }).pipe(Effect.onInterrupt(() => Effect.ignore(end(false))))
     yield* end(true)
   }).pipe(Effect.provide([layer(file), FetchHttpClient.layer]))
+  // A run is one file: another one is not added to it.
+  return Effect.gen(function* () {
+    if (yield* (yield* FileSystem.FileSystem).exists(file))
+      return yield* new ResultsError({ file, reason: "it holds a run already: name another folder as --out" })
+    return yield* measured
+  })
 }
