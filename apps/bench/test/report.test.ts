@@ -53,6 +53,19 @@ test("the report says first where another library is faster, against its fastest
   expect(html).not.toMatch(/<script|src="|href="http/)
 })
 
+test("a comparison of two rounds, which has no interval, is lost where Spikeroute took longer", () => {
+  const short = (each: Timing): Timing => ({ ...each, seconds: each.seconds.slice(0, 2), sittings: [0, 1] })
+  const html = page([
+    run,
+    short(timing("native", 30)),
+    short(timing("wasm", 90)),
+    short(timing("PyTorch", 60, "PyTorch")),
+  ])
+  const losses = html.slice(html.indexOf("Where Spikeroute loses"), html.indexOf("leave it open"))
+  expect(losses).toContain("<td>wasm</td>")
+  expect(losses).not.toContain("<td>native</td>")
+})
+
 test("a report of a run that ended early says so", () => {
   expect(page(rows)).toContain("The run ended early")
 })

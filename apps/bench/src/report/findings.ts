@@ -47,6 +47,11 @@ export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Compariso
       )
   })
 
-/** A comparison is lost where the whole interval lies below 1, and won where it lies above. */
-export const verdict = ({ times }: Pick<Comparison, "times">): "lost" | "won" | "open" =>
-  times.high < 1 ? "lost" : times.low > 1 ? "won" : "open"
+/**
+ * A comparison is lost where the whole interval lies below 1, and won where it lies above. Where too few rounds give no interval, the
+ * slower has lost: a loss is not hidden behind what is not known.
+ */
+export const verdict = ({ times }: Pick<Comparison, "times">): "lost" | "won" | "open" => {
+  if (times.high === Number.POSITIVE_INFINITY) return times.value < 1 ? "lost" : "open"
+  return times.high < 1 ? "lost" : times.low > 1 ? "won" : "open"
+}

@@ -35,7 +35,7 @@ const beside = (comparisons: ReadonlyArray<Comparison>): string => {
     lost.length === 0
       ? `<p>In none of ${comparisons.length} comparisons with ${libraries(comparisons)}.</p>`
       : `<p class="lost">${lost.length} of ${comparisons.length} comparisons: there ${libraries(lost)} ${lost.length === 1 ? "takes" : "take"} less time.</p>${timesTable(lost)}`,
-    open.length === 0 ? "" : `<h2>Where the difference is within the noise</h2>${timesTable(open)}`,
+    open.length === 0 ? "" : `<h2>Where the noise, or too few rounds, leave it open</h2>${timesTable(open)}`,
     won.length === 0 ? "" : `<h2>Where Spikeroute wins</h2>${timesTable(won)}`,
     `<p class="note">× as long: how many times Spikeroute's time the library's fastest configuration takes, with the interval that holds it in 99 of 100 runs.</p>`,
   ].join("\n")
