@@ -2,18 +2,23 @@
 import { leave, type Product, spread } from "./factors.ts"
 import { type Operands, type Stage, shader } from "./shader.ts"
 
-/** Rows of one thread. */
-const threadRows = 8
 const threads = 32
 /** Elements of the depth in a block: the spikes of a word. */
 const block = 32
+
+/** Products of fewer multiplications are over sooner than a better shader is made. */
+const smallProduct = 2 ** 20
 
 const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 
 /** The stage that multiplies, and into how many parts it splits the depth. */
 export const direct = (operands: Operands, factors: Product): { readonly stage: Stage; readonly splits: number } => {
-  const { rows, columns, depth, word, octet } = factors
-  const perThread = columns >= 16 ? 8 : Math.min(4, columns)
+  const { rows, columns, steps, depth, word } = factors
+  // A thread of many sums reads little for each, but its shader takes a tenth of a second to make.
+  const small = rows * columns * steps * depth < smallProduct
+  const threadRows = small ? 2 : 8
+  const perThread = Math.min(small ? 2 : columns >= 16 ? 8 : 4, columns)
+  const octet = threadRows === 8 ? factors.octet : undefined
   // Neighbouring threads have neighbouring columns, and read the right factor side by side.
   const columnThreads = Math.ceil(columns / perThread)
   const count = Math.ceil(rows / threadRows) * columnThreads
