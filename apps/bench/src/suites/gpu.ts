@@ -9,7 +9,7 @@ import * as Gpu from "@spikeroute/backend-webgpu/gpu"
 import { print, say, table } from "@spikeroute/cli/terminal"
 import { type AnyKernel, kernels, Policy, Program, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
-import { backendNames } from "../backends.ts"
+import { backendLayer, backendNames } from "../backends.ts"
 import { formatRatio, percent } from "../method/format.ts"
 import { type GpuCeilings, gpuCeilings } from "../method/gpu-ceilings.ts"
 import { countFor, type GpuCounts, noCounts } from "../method/gpu-counts.ts"
@@ -17,7 +17,7 @@ import { measure, type Subject } from "../method/measure.ts"
 import { layer } from "../method/recorder.ts"
 import type { Timing } from "../method/row.ts"
 import { ratio, summarize } from "../method/statistics.ts"
-import { graphOf, stepSubject, trainingOptionsOf, valuesOf, type Workload } from "../workloads.ts"
+import { checkStep, graphOf, stepSubject, trainingOptionsOf, valuesOf, type Workload } from "../workloads.ts"
 
 const policy = Policy.sltt
 
@@ -70,29 +70,36 @@ export const bytesMoved = (program: Program.Program): number => {
   )
 }
 
-/** The same subject, whose calls of WebGPU are counted: dispatches and submissions of the last step, memory at its peak. */
-const counted = (subject: Subject, counts: GpuCounts): Subject => ({
-  ...subject,
-  open: Effect.suspend(() => {
-    Object.assign(counts, noCounts())
-    countFor(counts)
-    return Effect.map(subject.open, (opened) => ({
-      ...opened,
-      run: Effect.suspend(() => {
-        Object.assign(counts, { dispatches: 0, submissions: 0 })
-        countFor(counts)
-        return opened.run
-      }),
-      ...(opened.check && {
-        check: Effect.suspend(() => {
-          // The checked network is not the one that is timed: its memory does not count.
-          countFor(noCounts())
-          return opened.check as NonNullable<typeof opened.check>
+/** A backend whose calls of WebGPU are counted: dispatches and submissions of the last step, memory at its peak. */
+const counted = (workload: Workload, name: string, counts: GpuCounts): Subject => {
+  const subject = stepSubject(workload, name, 1)
+  return {
+    ...subject,
+    open: Effect.suspend(() => {
+      Object.assign(counts, noCounts())
+      countFor(counts)
+      return Effect.map(subject.open, (opened) => ({
+        ...opened,
+        run: Effect.suspend(() => {
+          Object.assign(counts, { dispatches: 0, submissions: 0 })
+          countFor(counts)
+          return opened.run
         }),
-      }),
-    }))
-  }),
-})
+        // On a device of its own, lest what it leaves there be memory that the timed network finds.
+        check: Effect.suspend(() => {
+          countFor(noCounts())
+          return checkStep(workload).pipe(Effect.provide(backendLayer(name, 1)))
+        }),
+      }))
+    }),
+  }
+}
+
+/** Of each layer where there are a few, else their mean. */
+const formatRates = (rates: ReadonlyArray<number>): string =>
+  rates.length <= 4
+    ? rates.map(percent).join(" ")
+    : `mean ${percent(rates.reduce((sum, each) => sum + each, 0) / rates.length)}`
 
 const rate = (value: number, unit: string): string => `${(value / 1e9).toPrecision(3)} G${unit}`
 
@@ -111,7 +118,7 @@ const timeOne = (workload: Workload, rounds: number, ceilings: GpuCeilings | und
       {
         group: workload.model,
         values: valuesOf(workload),
-        subjects: backends.map((name) => counted(stepSubject(workload, name, 1), counts.get(name) as GpuCounts)),
+        subjects: backends.map((name) => counted(workload, name, counts.get(name) as GpuCounts)),
       },
       { seconds: Number.POSITIVE_INFINITY, rounds },
     )
@@ -136,7 +143,7 @@ const timeOne = (workload: Workload, rounds: number, ceilings: GpuCeilings | und
       ["submissions", (timing) => count(of(timing).submissions)],
       ["memory", (timing) => Program.formatBytes(of(timing).peakBytes)],
       ["loss", ({ loss }) => loss?.toFixed(4) ?? ""],
-      ["firing rates", ({ firingRates = [] }) => firingRates.map(percent).join(" ")],
+      ["firing rates", ({ firingRates = [] }) => formatRates(firingRates)],
       ["error", ({ check }) => check?.error.toExponential(0) ?? ""],
     ]
     const title = Object.entries({ ...valuesOf(workload), shape: Shape.format(shape ?? [28, 28, 1]) })
