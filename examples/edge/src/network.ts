@@ -33,14 +33,21 @@ export class Network extends DurableObject<Env> {
   }
 
   #learning(): Promise<Learner> {
-    this.#learner ??= import("./learner.ts").then(({ openLearner }) =>
-      openLearner(
-        kernels,
-        new Uint8Array(program),
-        readLearnt(this.ctx.storage),
-        Number(this.env.LEARNING_RATE ?? usualLearningRate),
-      ),
-    )
+    if (this.#learner === undefined) {
+      const opening = import("./learner.ts").then(({ openLearner }) =>
+        openLearner(
+          kernels,
+          new Uint8Array(program),
+          readLearnt(this.ctx.storage),
+          Number(this.env.LEARNING_RATE ?? usualLearningRate),
+        ),
+      )
+      this.#learner = opening
+      // What failed is tried again by the next request.
+      opening.catch(() => {
+        if (this.#learner === opening) this.#learner = undefined
+      })
+    }
     return this.#learner
   }
 
@@ -60,7 +67,13 @@ export class Network extends DurableObject<Env> {
   async #learn(request: Request): Promise<Response> {
     const label = labelOf(request, this.#ready())
     const sample = await sampleOf(request, this.#ready())
-    const learner = await this.#learning()
+    // Of the requests that wait for the same learner, one may have ended with it forgotten.
+    let learning: Promise<Learner>
+    let learner: Learner
+    do {
+      learning = this.#learning()
+      learner = await learning
+    } while (learning !== this.#learner)
     // Nothing below waits, so no other request comes between the step, what is stored and what predicts; and the platform holds the
     // response back until what was stored is durable.
     const model = this.#ready()

@@ -11,7 +11,10 @@ export interface Event {
 let predictor: Promise<Predictor> | undefined
 
 export const handler = async ({ body = "", isBase64Encoded = false }: Event) => {
-  predictor ??= open(process.env.PROGRAM ?? "program.safetensors")
+  predictor ??= open(process.env.PROGRAM ?? "program.safetensors").catch((error) => {
+    predictor = undefined
+    throw error
+  })
   const { predict } = await predictor
   const answer = predict(Buffer.from(body, isBase64Encoded ? "base64" : "latin1"))
   return {

@@ -85,6 +85,9 @@ describe("by hand, on a sensor of two pixels", () => {
     const frames = EventStream.framesOf(stream(), { width: 2, height: 1, every: { duration: 2 } })
     expect((await frames.next()).value).toEqual(Float32Array.of(0, 1, 1, 0))
     await expect(frames.next()).rejects.toThrow("the camera is gone")
+    const counted = EventStream.framesOf(stream(), { width: 2, height: 1, every: { events: 3 } })
+    expect((await counted.next()).value).toEqual(Float32Array.of(0, 1, 2, 0))
+    await expect(counted.next()).rejects.toThrow("the camera is gone")
   })
 })
 

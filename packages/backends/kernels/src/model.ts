@@ -74,7 +74,7 @@ export interface Model {
    */
   readonly stream: (frames: AsyncIterable<Float32Array>) => AsyncGenerator<StreamStep, void, undefined>
   /**
-   * Takes over other weights, from the next sample on: of the tensors by name, all that are the network's parameters.
+   * Takes over other weights at once, also for a sample that has begun: of the tensors by name, all that are the network's parameters.
    *
    * @throws InputError where one is missing or has another size; then nothing has changed
    */

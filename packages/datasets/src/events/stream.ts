@@ -45,9 +45,10 @@ export async function* framesOf(
 
   let start = byDuration ? every.start : undefined
   let frame = fresh()
-  /** Frames that were given out, and events that were seen. */
+  /** Frames that were given out, events that were seen, and those of the frame at hand. */
   let given = 0
   let seen = 0
+  let inFrame = 0
   for await (const packet of packets) {
     if (packet.width !== width || packet.height !== height)
       throw new EventStreamError(`events of ${packet.width}×${packet.height} pixels for frames of ${width}×${height}`)
@@ -58,15 +59,22 @@ export async function* framesOf(
       }
       if (!(x < width && y < height && p <= 1)) refuse(`lies outside a sensor of ${width}×${height}`)
       start ??= t
-      const step = byDuration ? Math.floor((t - start) / size) : Math.floor(seen / size)
+      const step = byDuration ? Math.floor((t - start) / size) : given
       if (!(step >= given)) refuse("comes after its frame is over: events have to be in order of time")
       for (; given < step; given++) {
         yield frame.out
         frame = fresh()
+        inFrame = 0
       }
       add(packet, i, 0, frame)
       seen++
+      inFrame++
+      if (byDuration || Math.floor(seen / size) === given) continue
+      yield frame.out
+      frame = fresh()
+      inFrame = 0
+      given++
     }
   }
-  if (seen > 0) yield frame.out
+  if (byDuration ? seen > 0 : inFrame > 0) yield frame.out
 }
