@@ -277,14 +277,14 @@ describe("learning", () => {
   test("a sample that is refused leaves those that wait with it to be learnt as if it had not come", async () => {
     const other = await startWith({ storage: join(storage, "mixed") })
     const results = await many(8, 8, async (index) => {
-      const sample = index === 3 ? sampleOf(index).map((value) => value * 1.7e38) : sampleOf(index)
+      const sample = index === 0 ? sampleOf(index).map((value) => value * 1.7e38) : sampleOf(index)
       const response = await fetch(new URL(`/learn?label=${index % classes}`, other.url), sampleRequest(sample, token))
       if (response.status === 422) return { index, update: Number.NaN }
       expect(response.status).toBe(200)
       return { index, ...((await response.json()) as { update: number }) }
     })
-    expect(results.filter(({ update }) => Number.isNaN(update)).map(({ index }) => index)).toEqual([3])
-    const order = results.filter(({ index }) => index !== 3).sort((a, b) => a.update - b.update)
+    expect(results.filter(({ update }) => Number.isNaN(update)).map(({ index }) => index)).toEqual([0])
+    const order = results.filter(({ index }) => index !== 0).sort((a, b) => a.update - b.update)
     const stored = await fetch(new URL("/weights", other.url), { headers: { authorization: `Bearer ${token}` } })
     expect([...new Uint8Array(await stored.arrayBuffer())]).toEqual(replayed(order.map(({ index }) => index)))
     await other.close()
