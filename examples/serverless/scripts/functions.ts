@@ -1,6 +1,8 @@
 /** The functions as processes, with a program file to serve: for the test, and to measure their start. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { layer } from "@spikeroute/backend-reference"
 import { defaultLoss, Graph, Key, Models, Optimizer, Policy, Train } from "@spikeroute/core"
@@ -29,14 +31,15 @@ export interface Functions {
   readonly remove: () => Promise<void>
 }
 
-/** Writes the program, and bundles the functions for Node, which runs no TypeScript, as they are deployed: one file, minified. */
+/** Writes the program, and bundles the functions for Node, which runs no TypeScript, as they are deployed: one file, minified, and the kernels. */
 export const makeFunctions = async (): Promise<Functions> => {
-  await mkdir(join(root, "dist"), { recursive: true })
-  const folder = await mkdtemp(join(root, "dist/functions-"))
+  const folder = await mkdtemp(join(tmpdir(), "spikeroute-functions-"))
   const file = join(folder, "program.safetensors")
   await writeFile(file, await Effect.runPromise(program))
   const entrypoints = ["node.ts", "lambda.ts"].map((name) => join(root, "src", name))
   await Bun.build({ entrypoints, outdir: folder, target: "node", minify: true, naming: "[name].mjs" })
+  const kernels = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
+  await copyFile(kernels, join(folder, "spikeroute.wasm"))
   const permissions = ["--allow-net", "--allow-read", "--allow-env"]
   return {
     program: file,

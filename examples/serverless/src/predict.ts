@@ -1,4 +1,5 @@
 /** What the function answers, whoever calls it: the class of a sample, or why it has none. */
+import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { InputError, load, type Model } from "@spikeroute/backend-wasm/infer"
@@ -40,7 +41,11 @@ const predictorOf = (model: Model): Predictor => {
 
 /** Reads the kernels and a program file, as `bun run export RUN --format program --batch-size 1` writes it. */
 export const open = async (program: string): Promise<Predictor> => {
-  const kernels = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
+  // A bundle has the kernels beside it.
+  const beside = fileURLToPath(new URL("./spikeroute.wasm", import.meta.url))
+  const kernels = existsSync(beside)
+    ? beside
+    : fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
   const [module, file] = await Promise.all([
     readFile(kernels).then((bytes) => WebAssembly.compile(bytes)),
     readFile(program),
