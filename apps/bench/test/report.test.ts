@@ -108,7 +108,7 @@ test("Ctrl-C keeps what was measured, and makes the report of it", async () => {
     ...{ stdout: "ignore", stderr: "pipe" },
   })
   const file = join(out, "results.jsonl")
-  while (!existsSync(file)) await Bun.sleep(50)
+  while (!existsSync(file) && child.exitCode === null) await Bun.sleep(50)
   await Bun.sleep(300)
   child.kill("SIGINT")
   expect(await child.exited).toBe(130)
