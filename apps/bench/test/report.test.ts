@@ -88,6 +88,8 @@ test("what is slower beyond the noise is flagged, and what is larger; a whisker 
   expect(worse.larger).toMatchObject([{ figure: "planned bytes", from: 1000, to: 1001 }])
   expect(worse.disagreeing.length).toBe(3)
   expect(compareRuns(changed(45), rows).faster.length).toBe(1)
+  const busy = changed(45).map((row) => (row.kind === "timing" ? { ...row, others: [1, 1, 1, 1, 1] } : row))
+  expect(compareRuns(rows, busy)).toMatchObject({ slower: [], common: 4, disturbed: 4 })
 })
 
 test("results are read back; a last line that was cut off is passed over, one in the middle is an error", async () => {
@@ -119,7 +121,7 @@ test("Ctrl-C keeps what was measured, and makes the report of it", async () => {
     ...{ stdout: "ignore", stderr: "pipe" },
   })
   const file = join(out, "results.jsonl")
-  while (!existsSync(file)) await Bun.sleep(50)
+  while (!existsSync(file) && child.exitCode === null) await Bun.sleep(50)
   await Bun.sleep(300)
   child.kill("SIGINT")
   expect(await child.exited).toBe(130)

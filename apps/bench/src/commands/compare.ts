@@ -19,7 +19,7 @@ export const compare = (older: string | undefined, newer: string | undefined) =>
         reason: "name two runs: --compare A.jsonl B.jsonl; or did you mean --suites?",
       })
     const [before, after] = [yield* read(older), yield* read(newer)]
-    const { slower, faster, larger, ratios, disagreeing, common } = compareRuns(before, after)
+    const { slower, faster, larger, ratios, disagreeing, common, disturbed } = compareRuns(before, after)
     const machine = overall(before, after)
     const changes = (title: string, rows: typeof slower) =>
       rows.length === 0
@@ -34,6 +34,7 @@ export const compare = (older: string | undefined, newer: string | undefined) =>
     yield* print(
       [
         `${common} timings are in both; in the middle the newer run took ${machine.toFixed(2)} times as long.`,
+        ...(disturbed === 0 ? [] : [`${disturbed} of them were disturbed by other work: no change is told by these.`]),
         `${ratios - disagreeing.length} of ${ratios} ratios within a run agree within their intervals.`,
         ...(disagreeing.length === 0
           ? []

@@ -174,9 +174,11 @@ export const measure = <E, R>(
               yield* drop(each, `its outputs differ from ${found.value.against} by ${found.value.error}: not timed`)
           }
         const lasts = new Map<Taken<E>, number>()
-        for (let i = 0; i < warmUp; i++)
+        const round = () => taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * each.repeats, 0)
+        // All or none: subjects that learn stay in step, and so do their firing rates.
+        for (let i = 0; i < warmUp && (i === 0 || round() < allowedSeconds / 10); i++)
           for (const each of taking) {
-            if (opened.get(each)?.warm || (lasts.get(each) ?? 0) > allowedSeconds / 20) continue
+            if (opened.get(each)?.warm) continue
             const seconds = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
             if (Option.isSome(seconds)) lasts.set(each, seconds.value)
             yield* progress
@@ -184,7 +186,6 @@ export const measure = <E, R>(
         for (const [each, seconds] of lasts)
           if (opened.get(each)?.repeatable && number === 0)
             each.repeats = Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds)))
-        const round = () => taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * each.repeats, 0)
         if (wanted === undefined) {
           while (taking.length > 1 && 3 * round() > Math.max(1.5 * allowedSeconds, patience)) {
             const slowest = taking.reduce((a, b) => ((lasts.get(b) ?? 0) > (lasts.get(a) ?? 0) ? b : a))

@@ -26,6 +26,8 @@ export interface Comparison {
   readonly disagreeing: ReadonlyArray<{ readonly name: string; readonly older: Ratio; readonly newer: Ratio }>
   /** Timings that both runs have. */
   readonly common: number
+  /** How many of them had too few undisturbed rounds to tell a change by. */
+  readonly disturbed: number
 }
 
 const nameOf = ({ suite, group, subject, values }: Timing | Figures) =>
@@ -50,8 +52,9 @@ export const compareRuns = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>
     const before = known.get(keyOf(row))
     return before === undefined ? [] : [{ name: nameOf(row), before, after: row }]
   })
-  const changes = both.map(({ name, before, after }) => ({ name, times: change(before, after) }))
-  // What the whole machine does faster or slower is no change of one subject.
+  // Where other work could not be kept out, a time says more of that work than of what was timed.
+  const told = both.filter(({ before, after }) => !summarize(before).marked && !summarize(after).marked)
+  const changes = told.map(({ name, before, after }) => ({ name, times: change(before, after) }))
   const figures = new Map(
     older.filter((row) => row.kind === "figures" || row.kind === "timing").map((row) => [keyOf(row), row]),
   )
@@ -78,6 +81,7 @@ export const compareRuns = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>
     ratios: ratios.length,
     disagreeing: ratios.filter((each) => !agree(each.older, each.newer)),
     common: both.length,
+    disturbed: both.length - told.length,
   }
 }
 
