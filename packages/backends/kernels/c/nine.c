@@ -74,6 +74,8 @@ typedef struct {
   /* Whether a pixel has two words, or one. */
   int two;
   const float *values;
+  /* The channels of the block: padding bits are 0, unless somebody wrote others. */
+  uint64_t channels;
 } Row;
 
 /* A strip of rows of sums. */
@@ -91,9 +93,9 @@ typedef struct {
 INLINE uint64_t bits_at(const Row *row, int32_t x) {
   const uint32_t *at = row->bits + (size_t)x * row->stride;
   uint64_t two;
-  uint32_t one;
-  if (row->two) return __builtin_memcpy(&two, at, 8), two;
-  return __builtin_memcpy(&one, at, 4), one;
+  if (!row->two) return *at & row->channels;
+  __builtin_memcpy(&two, at, 8);
+  return two & row->channels;
 }
 
 /* Moves the sums along a row of x of `width` pixels, which has no events where its bits are null. */
@@ -178,12 +180,15 @@ static Row row_of(const Plan *p, int32_t n, int32_t r, int32_t block) {
   const Windows *w = p->windows;
   if (r < 0 || r >= w->height || p->blocks == 0) return (Row){0};
   const size_t pixel = ((size_t)n * w->height + r) * w->width;
+  const int32_t count = smaller(CHANNELS, w->channels - block * CHANNELS);
+  const uint64_t channels = ~0ull >> (CHANNELS - count);
   if (w->spikes) {
     const int32_t per_pixel = words_of(w->channels);
-    return (Row){words(w->call, w->operand) + pixel * per_pixel + 2 * block, (size_t)per_pixel, per_pixel - 2 * block > 1, 0};
+    return (Row){words(w->call, w->operand) + pixel * per_pixel + 2 * block, (size_t)per_pixel, per_pixel - 2 * block > 1, 0, channels};
   }
   const size_t all = (size_t)w->batch * w->height * w->width;
-  return (Row){(const uint32_t *)(p->bits + block * all + pixel), 2, 1, floats(w->call, w->operand) + pixel * w->channels + block * CHANNELS};
+  return (Row){(const uint32_t *)(p->bits + block * all + pixel), 2, 1, floats(w->call, w->operand) + pixel * w->channels + block * CHANNELS,
+               channels};
 }
 
 /* What a block of channels adds to a strip of rows first … last − 1 of y. */

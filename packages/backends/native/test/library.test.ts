@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { encode } from "@spikeroute/backend-kernels"
-import { conv2d, defaultLoss, flatten, Graph, lif, linear, Optimizer, Policy, Program } from "@spikeroute/core"
+import { conv2d, defaultLoss, flatten, Graph, lif, linear, Optimizer, Policy, Program, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { build } from "../src/index.ts"
 import { load } from "../src/library.ts"
@@ -67,6 +67,41 @@ if (unavailable === undefined) {
       }
       expect(library.run(next, Int32Array.of(0, 0), 1)).toBe(0)
       library.close(next)
+    })
+
+    test("padding bits of spikes are no channels: a convolution neither reads weights for them nor adds anything", () => {
+      const shapes = { input: [1], x: [1, 4, 4, 5], weight: [3, 3, 5, 7], y: [1, 4, 4, 7] }
+      let arenaBytes = 0
+      const buffers = Object.entries(shapes).map(([name, shape]): Program.Buffer => {
+        const stride = 64 * Math.ceil(Shape.size(shape) / 16)
+        const offset = arenaBytes
+        arenaBytes += stride
+        const elements = name === "x" ? "spikes" : "float32"
+        return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] }
+      })
+      const convolution = Program.singleInstruction(
+        {
+          kernel: "conv2d.forward",
+          operands: { x: { buffer: 1 }, weight: { buffer: 2 }, y: { buffer: 3 } },
+          attributes: { stride: 1, padding: 1 },
+        },
+        { buffers, arenaBytes },
+      )
+      const session = open(encode(convolution))
+      const arena = library.arena(session, arenaBytes)
+      const at = (i: number, count: number) => new Float32Array(arena, buffers[i]!.offset, count)
+      at(2, 315).forEach((_, i, weight) => {
+        weight[i] = i % 11
+      })
+      const spikes = new Uint32Array(arena, buffers[1]!.offset, 16)
+      const outputs = [0b11010, 0xffffffe0 | 0b11010].map((word) => {
+        spikes.fill(word)
+        expect(library.run(session, Int32Array.of(Program.segmentNames.indexOf("begin"), 0), 1)).toBe(0)
+        return [...at(3, 112)]
+      })
+      expect(outputs[0]?.some((value) => value !== 0)).toBe(true)
+      expect(outputs[1]).toEqual(outputs[0] as Array<number>)
+      library.close(session)
     })
   })
 }
