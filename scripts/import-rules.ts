@@ -54,8 +54,8 @@ export const rules: ReadonlyArray<ImportRule> = [
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   {
     folder: "test/support",
-    workspace: ["@spikeroute/backend-webgpu", "@spikeroute/web-tools"],
-    instead: "it finds a browser and a GPU, no more",
+    workspace: ["@spikeroute/backend-webgpu", "@spikeroute/core", "@spikeroute/core/testing", "@spikeroute/web-tools"],
+    instead: "it finds a browser and a GPU, and runs the conformance suite in a page, no more",
   },
   {
     folder: "test/portable",
