@@ -65,6 +65,6 @@ int32_t collect(const Call *call, int i, int32_t first, int32_t count, uint32_t 
 
 void add_rows(int rounding, float *y, int32_t width, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
   if (!e.value) add_all(SPIKE, y, width, rows, stride, skip, e, count);
-  else if (rounding == FUSED) add_all(FUSED_PRODUCT, y, width, rows, stride, skip, e, count);
+  else if (FUSES && rounding == FUSED) add_all(FUSED_PRODUCT, y, width, rows, stride, skip, e, count);
   else add_all(PRODUCT, y, width, rows, stride, skip, e, count);
 }

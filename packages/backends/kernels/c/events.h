@@ -37,8 +37,8 @@ INLINE Events from_event(Events e, int64_t first) { return (Events){e.index + fi
 
 enum { SPIKE, PRODUCT, FUSED_PRODUCT };
 
-/* What is added for an event. */
-INLINE int kind_of(int spikes, int rounding) { return spikes ? SPIKE : rounding == FUSED ? FUSED_PRODUCT : PRODUCT; }
+/* What is added for an event: without FMA a product is rounded anyway, and there is one kernel less. */
+INLINE int kind_of(int spikes, int rounding) { return spikes ? SPIKE : FUSES && rounding == FUSED ? FUSED_PRODUCT : PRODUCT; }
 
 /* sum + value·x */
 INLINE vf plus(int kind, vf sum, vf value, vf x) {

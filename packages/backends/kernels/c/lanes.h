@@ -19,6 +19,13 @@ INLINE vf only(vi mask, vf x) { return (vf)(mask & (vi)x); }
 INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
 
 /* a·b + c, fused where there is FMA: rounded once there, and twice elsewhere. */
+enum { FUSES =
+#if defined(__aarch64__) || defined(__FMA__) && VECTOR_BYTES >= 32
+         1
+#else
+         0
+#endif
+};
 #if defined(__FMA__) && VECTOR_BYTES == 64
 INLINE vf multiply_add(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 #elif defined(__FMA__) && VECTOR_BYTES == 32

@@ -1,5 +1,4 @@
 /* y = x·W + b and its gradients: see core's ops/linear.ts. */
-#include "dense.h"
 #include "product.h"
 
 static int fits(const Call *call, int x, int weight, int y) {
@@ -23,8 +22,8 @@ SCRATCH(linear_forward) {
 }
 KERNEL(linear_forward) {
   const int32_t inputs = extent(call, WEIGHT, 0), outputs = extent(call, WEIGHT, 1);
-  const Product p = {.call = call, .rows = extent(call, X, 0), .depth = inputs, .columns = outputs, .spikes = is_spikes(call, X),
-                     .operand = X, .b = floats(call, WEIGHT), .stride = (size_t)outputs, .y = floats(call, Y),
+  const Product p = {.call = call, .rows = extent(call, X, 0), .depth = inputs, .columns = outputs, .operand = X,
+                     .b = floats(call, WEIGHT), .stride = (size_t)outputs, .y = floats(call, Y),
                      .start = given(call, BIAS) ? floats(call, BIAS) : 0, .rounding = ROUNDED};
   multiply(&p, call->then ? finish_samples : 0);
 }
@@ -33,16 +32,10 @@ KERNEL(linear_forward) {
 enum { DY, BACK_WEIGHT, DX };
 CHECK(linear_input_gradient) { return fits(call, DX, BACK_WEIGHT, DY); }
 SCRATCH(linear_input_gradient) {
-  if (extent(call, BACK_WEIGHT, 1) >= DENSE_VECTORS * LANES) return 0;
   return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);
-  if (outputs >= DENSE_VECTORS * LANES) {
-    multiply_dense(call, extent(call, DX, 0), inputs, outputs, floats(call, DY), floats(call, BACK_WEIGHT), floats(call, DX),
-                   call->operands[DX].accumulate);
-    return;
-  }
   const Product p = {.call = call, .rows = extent(call, DX, 0), .depth = outputs, .columns = inputs, .operand = DY,
                      .b = floats(call, BACK_WEIGHT), .stride = (size_t)outputs, .transposed_b = 1, .y = floats(call, DX),
                      .accumulate = call->operands[DX].accumulate, .rounding = FUSED};
@@ -58,7 +51,7 @@ SCRATCH(linear_weight_gradient) {
 KERNEL(linear_weight_gradient) {
   const int32_t inputs = extent(call, DWEIGHT, 0), outputs = extent(call, DWEIGHT, 1);
   const Product p = {.call = call, .rows = inputs, .depth = extent(call, WEIGHT_X, 0), .columns = outputs,
-                     .spikes = is_spikes(call, WEIGHT_X), .operand = WEIGHT_X, .transposed_a = 1, .b = floats(call, WEIGHT_DY),
+                     .operand = WEIGHT_X, .transposed_a = 1, .b = floats(call, WEIGHT_DY),
                      .stride = (size_t)outputs, .y = floats(call, DWEIGHT), .accumulate = call->operands[DWEIGHT].accumulate,
                      .rounding = FUSED};
   multiply(&p, 0);

@@ -1,33 +1,46 @@
 /*
- * One job runs at a time. Its pieces are handed out by one atomic word, the job's number above the next piece: whoever moves the word
- * on has the piece. A thread that wakes late finds no piece left and nobody waits for it, so a busy machine costs its share of the
- * work and no more. Threads without work look out for it for a while, then sleep.
+ * One job runs at a time. Its pieces are parted evenly among the threads, so that a thread meets the same images or columns again in the
+ * next job and finds them in its own cache; a thread that is done helps the others. Each share is handed out by one atomic word, the
+ * job's number above the next piece: whoever moves the word on has the piece. A thread that wakes late finds no piece left and nobody
+ * waits for it, so a busy machine costs its share of the work and no more. Threads without work look out for it for a while, then sleep.
  */
 #include "pool.h"
 #include <stdatomic.h>
 
 enum { LOOKS = 1 << 14, PATIENCE = 1 << 12, CLOSED = INT32_MAX };
 
-/* The job at hand; changes only while the next piece is CLOSED. */
+/* The job at hand; changes only while no share has a next piece. */
 static _Atomic(Piece) job_piece;
 static _Atomic(void *) job_work;
 static _Atomic int32_t job_pieces, job_threads, finished;
-/* The job's number in the upper half, its next piece in the lower. */
-static _Atomic uint64_t next;
+/* A thread's share: the job's number in the upper half, its next piece in the lower. Each has a cache line of its own. */
+typedef struct {
+  _Alignas(64) _Atomic uint64_t next;
+} Share;
+static Share shares[MAX_THREADS];
 /* The job's number again, to sleep on; and how many may sleep. */
 static _Atomic uint32_t newest;
 static _Atomic int32_t sleepers, closing;
 
-/* Does pieces of the job with this number while there are any. */
+static int32_t share_begins(int32_t pieces, int32_t threads, int32_t share) { return (int32_t)((int64_t)pieces * share / threads); }
+
+/* Does pieces of the job with this number while there are any: of the thread's own share, then of the others'. */
 static void take_pieces(uint32_t number, int32_t thread) {
-  for (;;) {
-    uint64_t at = atomic_load(&next);
+  for (int32_t passed = 0;;) {
+    const int32_t threads = atomic_load(&job_threads);
+    if (passed >= threads || thread >= threads) return;
+    const int32_t share = (thread + passed) % threads;
+    uint64_t at = atomic_load(&shares[share].next);
     const Piece piece = atomic_load(&job_piece);
     void *work = atomic_load(&job_work);
-    const int32_t pieces = atomic_load(&job_pieces), threads = atomic_load(&job_threads), mine = (int32_t)(uint32_t)at;
-    if ((uint32_t)(at >> 32) != number || mine >= pieces || thread >= threads) return;
-    /* If the word is still the same, what was read above is this job's. */
-    if (!atomic_compare_exchange_weak(&next, &at, at + 1)) continue;
+    const int32_t pieces = atomic_load(&job_pieces), mine = (int32_t)(uint32_t)at;
+    if ((uint32_t)(at >> 32) != number || atomic_load(&job_threads) != threads) return;
+    if (mine >= share_begins(pieces, threads, share + 1)) {
+      passed++;
+      continue;
+    }
+    /* If the word is still the same, what was read since is this job's. */
+    if (!atomic_compare_exchange_weak(&shares[share].next, &at, at + 1)) continue;
     piece(work, mine, thread);
     atomic_fetch_add(&finished, 1);
   }
@@ -63,14 +76,17 @@ void parallel(const Run *run, int32_t pieces, Piece piece, void *work) {
     for (int32_t i = 0; i < pieces; i++) piece(work, i, 0);
     return;
   }
-  const uint32_t number = (uint32_t)(atomic_load(&next) >> 32) + 1;
-  atomic_store(&next, (uint64_t)(number - 1) << 32 | CLOSED);
+  const uint32_t number = atomic_load(&newest) + 1;
+  const int32_t before = atomic_load(&job_threads), shared = before > run->threads ? before : run->threads;
+  for (int32_t i = 0; i < shared; i++)
+    atomic_store(&shares[i].next, (uint64_t)(number - 1) << 32 | CLOSED);
   atomic_store(&job_piece, piece);
   atomic_store(&job_work, work);
   atomic_store(&job_pieces, pieces);
   atomic_store(&job_threads, run->threads);
   atomic_store(&finished, 0);
-  atomic_store(&next, (uint64_t)number << 32);
+  for (int32_t i = 0; i < run->threads; i++)
+    atomic_store(&shares[i].next, (uint64_t)number << 32 | (uint32_t)share_begins(pieces, run->threads, i));
   atomic_store(&newest, number);
   if (atomic_load(&sleepers) > 0) pool_wake(&newest);
   take_pieces(number, 0);

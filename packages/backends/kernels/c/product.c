@@ -1,89 +1,74 @@
 #include "product.h"
+#include "dense.h"
 
-/* Depth of a panel: with STRIP columns it takes at most 32 KB. */
-enum { PANEL = VECTOR_BYTES == 16 ? 128 : 64 };
-/* Bytes that the events of a group of rows may take, unless one row alone takes more. */
-enum { GROUP_BYTES = 1 << 19 };
+/* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with STRIP columns it takes at most 32 KB. */
+enum { PANEL_WORDS = VECTOR_BYTES == 16 ? 2 : 1, PANEL = 64 * PANEL_WORDS };
 /* So many rows make it worth copying a panel, to where its rows are aligned and neighbours. */
 enum { WORTH_COPYING = 8 };
-/* Rows of Aᵀ that are collected together; rows of A that are a piece of work, and of Y that are handed on together. */
+/* Rows of Aᵀ whose bits are transposed together; rows of A that are a piece of work, and of Y that are handed on together. */
 enum { TOGETHER = 64, SOME_ROWS = 8 };
 
-/* How the rows are grouped, and what the events of a group take. */
+/* What scratch memory holds: the bits of A, its values where they do not lie in rows, and a panel for each thread. */
 typedef struct {
-  int32_t rows, panels;
-  int64_t row_events;
-  size_t events, ends, block;
+  size_t bits, values, block;
 } Room;
 
 static Room room_of(int32_t rows, int32_t depth, int spikes, int transposed_a) {
-  Room r = {.panels = ceiling(depth, PANEL), .row_events = (int64_t)depth + SLACK};
-  const int64_t fit = GROUP_BYTES / ((spikes ? 4 : 8) * r.row_events), step = transposed_a ? TOGETHER : SOME_ROWS;
-  r.rows = fit >= rows ? rows : smaller(rows, (int32_t)(fit < step ? step : fit / step * step));
-  r.events = event_bytes(r.rows * r.row_events, spikes);
-  r.ends = align64(4 * (size_t)r.rows * (size_t)r.panels);
-  r.block = 4 * (size_t)PANEL * STRIP;
-  return r;
+  return (Room){align64(8 * (size_t)rows * (size_t)ceiling(depth, 64)),
+                transposed_a && !spikes ? align64(4 * (size_t)rows * (size_t)depth) : 0, 4 * (size_t)PANEL * STRIP};
 }
 
 size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a) {
   const Room r = room_of(rows, depth, spikes, transposed_a);
-  return r.events + r.ends + (size_t)threads * r.block;
+  return r.bits + r.values + (size_t)threads * r.block;
 }
 
-/* A group of rows at work. */
 typedef struct {
   const Product *product;
-  Room room;
-  int32_t first, count, rows_per_piece, strips;
-  Events events;
-  /* The events of row m in panels up to p end at ends[m·panels + p]; they are counted from the panel's beginning. */
-  int32_t *ends;
+  int32_t words, strips, rows_per_piece;
+  /* Row m of A: the bits of its elements that are not 0, and the elements; null for spikes. */
+  uint64_t *bits;
+  float *transposed;
+  const float *values;
   uint8_t *blocks;
-} Group;
+  size_t block;
+  void (*then)(const Call *call, int32_t first, int32_t count);
+} Work;
 
-static Events row_events(const Group *g, int32_t row) { return from_event(g->events, row * g->room.row_events); }
+/* --- the bits of A */
 
-/* The events of one row of A, panel by panel. */
-INLINE void collect_row(const Group *g, int32_t row) {
-  const Product *p = g->product;
-  const Events own = row_events(g, row);
-  int32_t found = 0;
-  for (int32_t panel = 0; panel < g->room.panels; panel++) {
-    const int32_t begin = panel * PANEL, count = smaller(PANEL, p->depth - begin), at = (g->first + row) * p->depth + begin;
-    found += collect(p->call, p->operand, at, count, 0, from_event(own, found));
-    g->ends[row * g->room.panels + panel] = found;
+/* Which of the elements first … first + count − 1 of an operand are not 0; 64 at most, over as many rows of channels as it takes. */
+INLINE uint64_t element_bits(const Call *call, int i, size_t first, int32_t count) {
+  if (!is_spikes(call, i)) return nonzero_bits(floats(call, i) + first, count);
+  const size_t channels = (size_t)shape(call, i)->channels;
+  uint64_t bits = 0;
+  size_t row = first / channels;
+  for (int32_t done = 0, c = (int32_t)(first % channels); done < count; c = 0, row++) {
+    const int32_t here = smaller(count - done, (int32_t)channels - c);
+    bits |= event_bits(call, i, row, c, here) << done;
+    done += here;
   }
+  return bits;
 }
 
-static void collect_rows(void *work, int32_t piece, int32_t thread) {
+static void row_bits(void *work, int32_t piece, int32_t thread) {
   (void)thread;
-  const Group *g = work;
-  const int32_t first = piece * SOME_ROWS;
-  for (int32_t row = first; row < smaller(g->count, first + SOME_ROWS); row++) collect_row(g, row);
+  const Work *w = work;
+  const Product *p = w->product;
+  for (int32_t m = piece * SOME_ROWS; m < smaller(p->rows, (piece + 1) * SOME_ROWS); m++)
+    for (int32_t k = 0; k < p->depth; k += 64)
+      w->bits[(size_t)m * w->words + k / 64] = element_bits(p->call, p->operand, (size_t)m * p->depth + k, smaller(64, p->depth - k));
 }
 
-/* The events of some rows of A, which are columns of the operand: element k of all of them is collected at a time. */
-static void collect_columns(void *work, int32_t piece, int32_t thread) {
-  (void)thread;
-  const Group *g = work;
-  const Product *p = g->product;
-  const int32_t first = piece * TOGETHER, count = smaller(TOGETHER, g->count - first);
-  int32_t found[TOGETHER] = {0};
-  for (int32_t k = 0; k < p->depth; k++) {
-    uint32_t index[TOGETHER + SLACK];
-    float value[TOGETHER + SLACK];
-    const Events here = {index, p->spikes ? 0 : value};
-    const int32_t events = collect(p->call, p->operand, k * p->rows + g->first + first, count, 0, here);
-    for (int32_t e = 0; e < events; e++) {
-      const Events own = row_events(g, first + (int32_t)index[e]);
-      const int32_t at = found[index[e]]++;
-      own.index[at] = (uint32_t)(k % PANEL);
-      if (!p->spikes) own.value[at] = value[e];
+/* Bit j of word i becomes bit i of word j: blocks off the diagonal change places, then those within them. */
+static void transpose_bits(uint64_t words[64]) {
+  uint64_t keep = 0x00000000ffffffffull;
+  for (int half = 32; half; half /= 2, keep ^= keep << half)
+    for (int i = 0; i < 64; i = ((i | half) + 1) & ~half) {
+      const uint64_t swap = (words[i] >> half ^ words[i | half]) & keep;
+      words[i] ^= swap << half;
+      words[i | half] ^= swap;
     }
-    if ((k + 1) % PANEL == 0 || k + 1 == p->depth)
-      for (int32_t row = 0; row < count; row++) g->ends[(first + row) * g->room.panels + k / PANEL] = found[row];
-  }
 }
 
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
@@ -100,20 +85,41 @@ INLINE void transpose_quads(const float *from, size_t stride, float *to, size_t 
   *(quad *)(to + 3 * to_stride) = __builtin_shufflevector(ba, dc, 2, 3, 6, 7);
 }
 
-/* to [depth, STRIP] = from [width, depth] transposed. */
-static void transpose(const float *from, size_t stride, int32_t depth, int32_t width, float *to) {
+/* to [columns, rows] = from [rows, columns] transposed. */
+static void transpose(const float *from, size_t stride, int32_t rows, int32_t columns, float *to, size_t to_stride) {
   int32_t j = 0;
-  for (; j + 4 <= width; j += 4) {
+  for (; j + 4 <= rows; j += 4) {
     int32_t k = 0;
-    for (; k + 4 <= depth; k += 4) transpose_quads(from + (size_t)j * stride + k, stride, to + k * STRIP + j, STRIP);
-    for (; k < depth; k++)
-      for (int32_t i = j; i < j + 4; i++) to[k * STRIP + i] = from[(size_t)i * stride + k];
+    for (; k + 4 <= columns; k += 4)
+      transpose_quads(from + (size_t)j * stride + k, stride, to + (size_t)k * to_stride + j, to_stride);
+    for (; k < columns; k++)
+      for (int32_t i = j; i < j + 4; i++) to[(size_t)k * to_stride + i] = from[(size_t)i * stride + k];
   }
-  for (; j < width; j++)
-    for (int32_t k = 0; k < depth; k++) to[k * STRIP + j] = from[(size_t)j * stride + k];
+  for (; j < rows; j++)
+    for (int32_t k = 0; k < columns; k++) to[(size_t)k * to_stride + j] = from[(size_t)j * stride + k];
 }
 
-/* Where a panel's columns for a strip are: in B itself, or in a copy whose rows are aligned and neighbours. */
+static void column_bits(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Work *w = work;
+  const Product *p = w->product;
+  const int32_t first = piece * TOGETHER, count = smaller(TOGETHER, p->rows - first);
+  for (int32_t begin = 0; begin < p->depth; begin += 64) {
+    const int32_t depth = smaller(64, p->depth - begin);
+    const size_t at = (size_t)begin * p->rows + first;
+    uint64_t words[64] = {0};
+    for (int32_t k = 0; k < depth; k++) words[k] = element_bits(p->call, p->operand, at + (size_t)k * p->rows, count);
+    transpose_bits(words);
+    for (int32_t m = 0; m < count; m++) w->bits[(size_t)(first + m) * w->words + begin / 64] = words[m];
+    if (w->transposed)
+      transpose(floats(p->call, p->operand) + at, (size_t)p->rows, depth, count, w->transposed + (size_t)first * p->depth + begin,
+                (size_t)p->depth);
+  }
+}
+
+/* --- a panel's rows, added where the bits are */
+
+/* Some columns of a panel: row k of B begins at rows + k·stride. */
 typedef struct {
   const float *rows;
   size_t stride;
@@ -132,80 +138,119 @@ INLINE void ask_ahead(Ahead *a) {
   a->rows += a->stride, a->left--;
 }
 
-/* A panel's share of whole strips of rows `first` to `last` − 1. */
-INLINE void whole_rows(const Group *g, int kind, int32_t panel, int32_t first, int32_t last, float *y, Panel b, Ahead ahead) {
-  const size_t columns = (size_t)g->product->columns;
+/* Whether all columns of a strip are there; or the last vector is not whole, in Y alone as panels are copied, or in B too. */
+enum { WHOLE, RAGGED, RAGGED_BOTH };
+
+/* y += Σ value·row, where y begins with `start`. */
+INLINE void add_panel(int kind, int vectors, int edge, float *y, const float *start, int32_t width, Panel b, const uint64_t *bits,
+                      int32_t words, const float *values) {
+  vf sum[STRIP_VECTORS];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++) {
+    const float *at = start + v * LANES;
+    sum[v] = !start ? splat(0) : edge == WHOLE ? load(at) : load_up_to(at, width - v * LANES);
+  }
+  for (int32_t i = 0; i < words; i++)
+    for (uint64_t left = bits[i]; left; left &= left - 1) {
+      const int32_t k = 64 * i + __builtin_ctzll(left);
+      const float *row = b.rows + (size_t)k * b.stride;
+      IN_REGISTER(row);
+      const vf value = splat(kind == SPIKE ? 1 : values[k]);
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; v++) {
+        const float *at = row + v * LANES;
+        sum[v] = plus(kind, sum[v], value, edge == RAGGED_BOTH ? load_up_to(at, width - v * LANES) : load(at));
+      }
+    }
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++)
+    if (edge == WHOLE) store(y + v * LANES, sum[v]);
+    else store_up_to(y + v * LANES, width - v * LANES, sum[v]);
+}
+
+/* A panel's share of a strip of rows `first` to `last` − 1. */
+INLINE void panel_rows(const Work *w, int kind, int vectors, int edge, int32_t column, int32_t width, int32_t begin, int32_t first,
+                       int32_t last, Panel b, Ahead ahead) {
+  const Product *p = w->product;
+  const int32_t word = begin / 64, words = smaller(PANEL_WORDS, w->words - word);
   for (int32_t m = first; m < last; m++) {
-    const int32_t *ends = g->ends + m * g->room.panels, from = panel ? ends[panel - 1] : 0;
-    float *row = y + (size_t)m * columns;
-    for (int v = 0; v < STRIP; v += 16) __builtin_prefetch(row + columns + v, 1, 3);
+    float *y = p->y + (size_t)m * p->columns + column;
     ask_ahead(&ahead);
-    add(kind, STRIP_VECTORS, row, b.rows, b.stride, 0, from_event(row_events(g, m), from), ends[panel] - from);
+    add_panel(kind, vectors, edge, y, begin || p->accumulate ? y : p->start ? p->start + column : 0, width, b,
+              w->bits + (size_t)m * w->words + word, words, kind == SPIKE ? 0 : w->values + (size_t)m * p->depth + begin);
   }
 }
+
+/* The same with what the compiler is to know; of rows that were not copied, a ragged strip goes vector by vector. */
+#define KNOWN(KIND)                                                                                                  \
+  if (width == STRIP) panel_rows(w, KIND, STRIP_VECTORS, WHOLE, column, width, begin, first, last, b, ahead);        \
+  else if (!copied)                                                                                                  \
+    for (int32_t o = 0; o < width; o += LANES)                                                                       \
+      panel_rows(w, KIND, 1, RAGGED_BOTH, column + o, width - o, begin, first, last, (Panel){b.rows + o, b.stride}, ahead); \
+  else if (width <= LANES) panel_rows(w, KIND, 1, RAGGED, column, width, begin, first, last, b, ahead);              \
+  else if (width <= 4 * LANES) panel_rows(w, KIND, 4, RAGGED, column, width, begin, first, last, b, ahead);          \
+  else panel_rows(w, KIND, STRIP_VECTORS, RAGGED, column, width, begin, first, last, b, ahead);
 
 /* A strip of columns of some rows. */
 static void strip_piece(void *work, int32_t piece, int32_t thread) {
-  const Group *g = work;
-  const Product *p = g->product;
-  const int32_t column = piece % g->strips * STRIP, width = smaller(STRIP, p->columns - column);
-  const int32_t first = piece / g->strips * g->rows_per_piece, last = smaller(g->count, first + g->rows_per_piece);
-  float *block = (float *)(g->blocks + (size_t)thread * g->room.block);
-  float *y = p->y + (size_t)g->first * p->columns + column;
-  if (!p->accumulate)
-    for (int32_t m = first; m < last; m++)
-      if (p->start) __builtin_memcpy(y + (size_t)m * p->columns, p->start + column, 4 * (size_t)width);
-      else __builtin_memset(y + (size_t)m * p->columns, 0, 4 * (size_t)width);
-  const int kind = kind_of(p->spikes, p->rounding);
-  for (int32_t panel = 0; panel < g->room.panels; panel++) {
-    const int32_t begin = panel * PANEL;
-    const int32_t depth = smaller(PANEL, p->depth - begin), copied = p->transposed_b || last - first >= WORTH_COPYING;
+  const Work *w = work;
+  const Product *p = w->product;
+  const int32_t column = piece % w->strips * STRIP, width = smaller(STRIP, p->columns - column);
+  const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
+  const int32_t copied = p->transposed_b || last - first >= WORTH_COPYING;
+  float *block = (float *)(w->blocks + (size_t)thread * w->block);
+  const int kind = kind_of(!w->values, p->rounding);
+  for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {
+    const int32_t depth = smaller(PANEL, p->depth - begin);
     const float *from = p->transposed_b ? p->b + (size_t)column * p->stride + begin : p->b + (size_t)begin * p->stride + column;
-    if (p->transposed_b) transpose(from, p->stride, depth, width, block);
+    if (p->transposed_b) transpose(from, p->stride, width, depth, block, STRIP);
     else if (copied)
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * STRIP, from + (size_t)k * p->stride, 4 * (size_t)width);
     const Panel b = copied ? (Panel){block, STRIP} : (Panel){from, p->stride};
-    if (width == STRIP && copied) {
-      const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), STRIP};
-      if (kind == SPIKE) whole_rows(g, SPIKE, panel, first, last, y, (Panel){block, STRIP}, ahead);
-      else if (kind == PRODUCT) whole_rows(g, PRODUCT, panel, first, last, y, (Panel){block, STRIP}, ahead);
-      else whole_rows(g, FUSED_PRODUCT, panel, first, last, y, (Panel){block, STRIP}, ahead);
-      continue;
-    }
-    for (int32_t m = first; m < last; m++) {
-      const int32_t *ends = g->ends + m * g->room.panels, start = panel ? ends[panel - 1] : 0;
-      add_rows(p->rounding, y + (size_t)m * p->columns, width, b.rows, b.stride, 0, from_event(row_events(g, m), start), ends[panel] - start);
-    }
+    const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), width};
+    if (kind == SPIKE) { KNOWN(SPIKE) }
+    else if (kind == PRODUCT) { KNOWN(PRODUCT) }
+    else { KNOWN(FUSED_PRODUCT) }
   }
 }
 
-typedef struct {
-  const Group *group;
-  void (*then)(const Call *call, int32_t first, int32_t count);
-} Done;
+/*
+ * Whether A has so few zeros that the dense product is faster, which needs no transposed panels and shares the load of a row of B among
+ * several rows of A. Measured: transposing costs as much as 20 rows of A, and an element that is not 0 a tenth more than in the dense
+ * product.
+ */
+static int is_dense(const Work *w) {
+  const Product *p = w->product;
+  int64_t events = 0;
+  for (size_t i = 0; i < (size_t)p->rows * (size_t)w->words; i++) events += __builtin_popcountll(w->bits[i]);
+  return 10 * events > (9 * (int64_t)p->rows - 200) * p->depth;
+}
 
 static void done_piece(void *work, int32_t piece, int32_t thread) {
   (void)thread;
-  const Done *d = work;
+  const Work *w = work;
   const int32_t first = piece * SOME_ROWS;
-  d->then(d->group->product->call, d->group->first + first, smaller(SOME_ROWS, d->group->count - first));
+  w->then(w->product->call, first, smaller(SOME_ROWS, w->product->rows - first));
 }
 
 void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
   const Run *run = p->call->run;
-  const Room room = room_of(p->rows, p->depth, p->spikes, p->transposed_a);
-  Group g = {.product = p, .room = room, .strips = ceiling(p->columns, STRIP)};
-  g.events = events_in(run->scratch, room.rows * room.row_events, p->spikes);
-  g.ends = (int32_t *)(run->scratch + room.events);
-  g.blocks = run->scratch + room.events + room.ends;
-  for (; g.first < p->rows && g.strips > 0; g.first += room.rows) {
-    g.count = smaller(room.rows, p->rows - g.first);
-    /* Few strips: then the rows are parted too. */
-    g.rows_per_piece = larger(8, ceiling(g.count, ceiling(8, g.strips)));
-    if (p->transposed_a) parallel(run, ceiling(g.count, TOGETHER), collect_columns, &g);
-    else parallel(run, ceiling(g.count, SOME_ROWS), collect_rows, &g);
-    parallel(run, g.strips * ceiling(g.count, g.rows_per_piece), strip_piece, &g);
-    Done d = {&g, then};
-    if (then) parallel(run, ceiling(g.count, SOME_ROWS), done_piece, &d);
+  const int spikes = is_spikes(p->call, p->operand);
+  const Room room = room_of(p->rows, p->depth, spikes, p->transposed_a);
+  Work w = {.product = p, .words = ceiling(p->depth, 64), .strips = ceiling(p->columns, STRIP), .block = room.block, .then = then};
+  w.bits = (uint64_t *)run->scratch;
+  if (room.values) w.transposed = (float *)(run->scratch + room.bits);
+  if (!spikes) w.values = p->transposed_a ? w.transposed : floats(p->call, p->operand);
+  w.blocks = run->scratch + room.bits + room.values;
+  if (!w.strips || !p->rows) return;
+  /* Few strips: then the rows are parted too. */
+  w.rows_per_piece = larger(8, ceiling(p->rows, ceiling(8, w.strips)));
+  if (p->transposed_a) parallel(run, ceiling(p->rows, TOGETHER), column_bits, &w);
+  else parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
+  if (p->transposed_b && p->depth >= DENSE_VECTORS * LANES && is_dense(&w)) {
+    multiply_dense(p->call, p->rows, p->columns, p->depth, w.values, p->b, p->y, p->accumulate);
+    return;
   }
+  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), strip_piece, &w);
+  if (then) parallel(run, ceiling(p->rows, SOME_ROWS), done_piece, &w);
 }

@@ -1,8 +1,8 @@
 /*
- * Y += A·B where A is given by its events: Y [rows, columns], A [rows, depth], B [depth, columns].
+ * Y += A·B where A has many zeros: Y [rows, columns], A [rows, depth], B [depth, columns].
  *
- * B is larger than the caches. It is gone through in panels that fit the first-level cache, each of them for all rows of a group,
- * whose events are collected before.
+ * Which elements of A are not 0 is read as bits; each of them adds its row of B to a row of Y. B is larger than the caches. It is gone
+ * through in panels that fit the first-level cache, each of them for all rows of Y.
  */
 #pragma once
 #include "events.h"
@@ -12,8 +12,8 @@ typedef struct Product Product;
 struct Product {
   const Call *call;
   int32_t rows, depth, columns;
-  /* Whether the events of A are spikes; the operand that A is, or whose transpose it is. */
-  int spikes, operand, transposed_a;
+  /* The operand that A is, or whose transpose it is. */
+  int operand, transposed_a;
   /* Row k of B begins at b + k·stride; or, transposed, element (k, j) lies at b + j·stride + k. */
   const float *b;
   size_t stride;

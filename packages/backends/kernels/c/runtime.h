@@ -7,7 +7,10 @@
 #pragma once
 #include "vector.h"
 
+enum { MAX_THREADS = 256 };
+
 typedef struct {
+  /* MAX_THREADS at most. */
   int32_t threads;
   /* Memory that a kernel may use while it runs, 64-byte aligned; as much as its SCRATCH asked for. */
   uint8_t *scratch;

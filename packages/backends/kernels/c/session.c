@@ -102,7 +102,7 @@ static size_t program_bytes(const Program *program) { return align64(4 * (size_t
 double session_bytes(const int32_t *packed, double words, int32_t threads) {
   const Program *program = (const Program *)packed;
   const int32_t header = sizeof(Program) / 4, each = sizeof(Buffer) / 4;
-  if (threads < 1 || threads > 1024 || !(words >= header && words <= INT32_MAX) || program->magic != PROGRAM_MAGIC ||
+  if (threads < 1 || threads > MAX_THREADS || !(words >= header && words <= INT32_MAX) || program->magic != PROGRAM_MAGIC ||
       program->words != words || program->arena < 0 || program->time_steps < 1 || program->buffers < 0 ||
       program->buffers > (program->words - header) / each)
     return -NOT_A_PROGRAM;

@@ -6,8 +6,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-enum { MAX_THREADS = 256 };
-
 static pthread_mutex_t submitting = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t sleeping = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t news = PTHREAD_COND_INITIALIZER;

@@ -52,12 +52,15 @@ const openThreads = async (threads: number): Promise<Open> => {
   return { close: await startThreads(instance, module, threads), backend: fromEngine(engineOf(instance, threads)) }
 }
 
+/** MAX_THREADS of the kernels' runtime.h. */
+const maximumThreads = 256
+
 /** As many threads as the machine runs at once. Node has a `navigator` since version 21. */
 const processors = async (): Promise<number> =>
   globalThis.navigator?.hardwareConcurrency ?? (await import("node:os")).availableParallelism()
 
 const open = async ({ threads: wanted }: WasmOptions): Promise<Open> => {
-  const threads = wanted ?? (await processors())
+  const threads = Math.min(wanted ?? (await processors()), maximumThreads)
   if (threads > 1 && typeof SharedArrayBuffer === "function") {
     try {
       return await openThreads(threads)
