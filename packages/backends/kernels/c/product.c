@@ -1,4 +1,5 @@
 #include "product.h"
+#include "transpose.h"
 
 /* Depth of a panel: with STRIP columns it takes at most 32 KB. */
 enum { PANEL = VECTOR_BYTES == 16 ? 128 : 64 };
@@ -86,33 +87,6 @@ static void collect_columns(void *work, int32_t piece, int32_t thread) {
   }
 }
 
-typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
-
-/* Four rows of four to four columns. */
-INLINE void transpose_quads(const float *from, size_t stride, float *to, size_t to_stride) {
-  const quad a = *(const quad *)from, b = *(const quad *)(from + stride);
-  const quad c = *(const quad *)(from + 2 * stride), d = *(const quad *)(from + 3 * stride);
-  const quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  *(quad *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-  *(quad *)(to + to_stride) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-  *(quad *)(to + 2 * to_stride) = __builtin_shufflevector(ba, dc, 0, 1, 4, 5);
-  *(quad *)(to + 3 * to_stride) = __builtin_shufflevector(ba, dc, 2, 3, 6, 7);
-}
-
-/* to [depth, STRIP] = from [width, depth] transposed. */
-static void transpose(const float *from, size_t stride, int32_t depth, int32_t width, float *to) {
-  int32_t j = 0;
-  for (; j + 4 <= width; j += 4) {
-    int32_t k = 0;
-    for (; k + 4 <= depth; k += 4) transpose_quads(from + (size_t)j * stride + k, stride, to + k * STRIP + j, STRIP);
-    for (; k < depth; k++)
-      for (int32_t i = j; i < j + 4; i++) to[k * STRIP + i] = from[(size_t)i * stride + k];
-  }
-  for (; j < width; j++)
-    for (int32_t k = 0; k < depth; k++) to[k * STRIP + j] = from[(size_t)j * stride + k];
-}
-
 /* Where a panel's columns for a strip are: in B itself, or in a copy whose rows are aligned and neighbours. */
 typedef struct {
   const float *rows;
@@ -161,7 +135,7 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
     const int32_t begin = panel * PANEL;
     const int32_t depth = smaller(PANEL, p->depth - begin), copied = p->transposed_b || last - first >= WORTH_COPYING;
     const float *from = p->transposed_b ? p->b + (size_t)column * p->stride + begin : p->b + (size_t)begin * p->stride + column;
-    if (p->transposed_b) transpose(from, p->stride, depth, width, block);
+    if (p->transposed_b) transpose(from, p->stride, width, depth, block, STRIP);
     else if (copied)
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * STRIP, from + (size_t)k * p->stride, 4 * (size_t)width);
     const Panel b = copied ? (Panel){block, STRIP} : (Panel){from, p->stride};
