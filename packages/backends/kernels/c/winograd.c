@@ -89,8 +89,13 @@ size_t winograd_scratch(const Windows *w, int32_t threads) {
   return (p.shared ? all_u(&p) : 0) + (size_t)threads * thread_bytes(&p);
 }
 
-#define EACH_ROW _Pragma("GCC unroll 6") for (int i = 0; i < PATCH; i++)
-#define EACH_COLUMN _Pragma("GCC unroll 6") for (int j = 0; j < PATCH; j++)
+/* Along one axis in registers; along the other one after the other, for the code would be as large as that of all other sums. */
+#define EACH(i) _Pragma("GCC unroll 6") for (int i = 0; i < PATCH; i++)
+#ifdef __clang__
+#define ONE_BY_ONE(i, count) _Pragma("clang loop unroll(disable)") for (int i = 0; i < count; i++)
+#else
+#define ONE_BY_ONE(i, count) _Pragma("GCC unroll 1") for (int i = 0; i < count; i++)
+#endif
 #define ROOT_2 1.41421356237f
 
 /* One axis of Bᵀ·d·B, of G·g·Gᵀ and of Aᵀ·m·A. */
@@ -155,15 +160,15 @@ static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float
       if (c % (16 / LANES) == 0) ask_ahead(&ahead);
       const float *from = turned + (size_t)c * LANES;
       vf half[3][PATCH];
-      _Pragma("GCC unroll 3") for (int b = 0; b < 3; b++) {
+      ONE_BY_ONE(b, 3) {
         const vf g[3] = {load(from + b * tap), load(from + (3 + b) * tap), load(from + (6 + b) * tap)};
         weight_axis(g, half[b]);
       }
-      EACH_ROW {
+      ONE_BY_ONE(i, PATCH) {
         const vf row[3] = {half[0][i], half[1][i], half[2][i]};
         vf point[PATCH];
         weight_axis(row, point);
-        EACH_COLUMN store(to + (i * PATCH + j) * apart, point[j]);
+        EACH(j) store(to + (i * PATCH + j) * apart, point[j]);
       }
     }
   }
@@ -195,24 +200,24 @@ static void transform_patches(const Plan *p, int32_t first, int32_t count, int32
   for (int32_t tile = first; tile < first + count; tile++, v += p->v) {
     const int32_t n = tile / p->image, r = tile % p->image / p->columns * SIDE - w->top, s = tile % p->columns * SIDE - w->left;
     const float *pixels[PATCH][PATCH];
-    EACH_ROW {
+    ONE_BY_ONE(i, PATCH) {
       const int inside = r + i >= 0 && r + i < w->height;
       const int64_t row = ((int64_t)n * w->height + r + i) * w->width;
-      EACH_COLUMN pixels[i][j] = inside && s + j >= 0 && s + j < w->width ? x + (row + s + j) * w->channels : zeros;
+      EACH(j) pixels[i][j] = inside && s + j >= 0 && s + j < w->width ? x + (row + s + j) * w->channels : zeros;
     }
     for (int32_t c = 0; c < channels; c += LANES) {
       const int32_t at = smaller(c, channels - LANES);
       vf half[PATCH][PATCH];
-      EACH_ROW {
+      ONE_BY_ONE(i, PATCH) {
         vf row[PATCH];
-        EACH_COLUMN row[j] = load(pixels[i][j] + at);
+        EACH(j) row[j] = load(pixels[i][j] + at);
         patch_axis(row, half[i]);
       }
-      EACH_COLUMN {
+      ONE_BY_ONE(j, PATCH) {
         const vf column[PATCH] = {half[0][j], half[1][j], half[2][j], half[3][j], half[4][j], half[5][j]};
         vf to[PATCH];
         patch_axis(column, to);
-        EACH_ROW {
+        EACH(i) {
           float *const point = v + (i * PATCH + j) * apart + at;
           store(point, to[i]);
           /* The next tile's. */
@@ -259,13 +264,12 @@ static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t 
     const int32_t rows = smaller(SIDE, w->out_height - r), columns = smaller(SIDE, w->out_width - s);
     for (int32_t o = 0; o < outputs; o += LANES) {
       vf half[PATCH][SIDE];
-      EACH_COLUMN {
+      ONE_BY_ONE(j, PATCH) {
         vf column[PATCH];
-        EACH_ROW column[i] = load(sums + (i * PATCH + j) * OUTPUTS + o);
+        EACH(i) column[i] = load(sums + (i * PATCH + j) * OUTPUTS + o);
         tile_axis(column, half[j]);
       }
-      _Pragma("GCC unroll 4") for (int i = 0; i < SIDE; i++) {
-        if (i >= rows) break;
+      ONE_BY_ONE(i, rows) {
         const vf row[PATCH] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
         vf sum[SIDE];
         tile_axis(row, sum);
