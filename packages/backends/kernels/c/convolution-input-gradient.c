@@ -7,6 +7,8 @@
 #include "convolution.h"
 #include "dense-windows.h"
 #include "nine.h"
+#include "transpose.h"
+#include "winograd.h"
 
 enum { DY, WEIGHT, DX };
 
@@ -45,15 +47,16 @@ static void turn_piece(void *work, int32_t piece, int32_t thread) {
   float *const to = t->turned + (size_t)piece * c->outputs * width;
   /* In squares, so that both sides stay in the cache. */
   enum { SQUARE = BLOCK_OUTPUTS < 16 ? BLOCK_OUTPUTS : 16 };
-  for (int32_t k0 = 0; k0 < c->inputs; k0 += SQUARE)
-    for (int32_t o0 = 0; o0 < c->outputs; o0 += SQUARE)
-      for (int32_t o = o0; o < smaller(c->outputs, o0 + SQUARE); o++) {
-        float *restrict row = to + k0 / width * block + (size_t)o * width + k0 % width;
-        const int32_t count = smaller(SQUARE, c->inputs - k0);
-        for (int32_t k = 0; k < count; k++) row[k] = from[(size_t)(k0 + k) * c->outputs + o];
-        if (t->packed && k0 + count == c->inputs)
-          for (int32_t k = count; k < width - k0 % width; k++) row[k] = 0;
-      }
+  for (int32_t k = 0; k < c->inputs; k += SQUARE) {
+    const int32_t count = smaller(SQUARE, c->inputs - k);
+    float *const column = to + k / width * block + k % width;
+    for (int32_t o = 0; o < c->outputs; o += SQUARE)
+      transpose(from + (size_t)k * c->outputs + o, (size_t)c->outputs, count, smaller(SQUARE, c->outputs - o), column + (size_t)o * width,
+                (size_t)width);
+    const int32_t padding = t->packed && k + count == c->inputs ? width - k % width - count : 0;
+    if (padding)
+      for (int32_t o = 0; o < c->outputs; o++) __builtin_memset(column + (size_t)o * width + count, 0, 4 * (size_t)padding);
+  }
 }
 
 static Windows windows_of(const Call *call, const Convolution *c, int32_t row_phase, int32_t column_phase) {
@@ -75,25 +78,33 @@ static size_t turned_bytes(const Convolution *c) {
 CHECK(conv_input_gradient) { return convolution_fits(call, DX, WEIGHT, DY); }
 SCRATCH(conv_input_gradient) {
   const Convolution c = convolution_of(call, DX, WEIGHT, DY);
+  const int32_t threads = call->run->threads;
   size_t most = 0;
   for (int32_t r = 0; r < smaller(c.stride, c.height); r++)
     for (int32_t s = 0; s < smaller(c.stride, c.width); s++) {
       const Windows w = windows_of(call, &c, r, s);
-      const size_t bytes = are_nine(&w) ? nine_scratch(&w, call->run->threads) : windows_scratch(&w, call->run->threads);
-      const size_t dense = dense_windows_scratch(&w, call->run->threads);
+      const size_t events = are_nine(&w) ? nine_scratch(&w, threads) : windows_scratch(&w, threads);
+      const size_t dense = dense_windows_scratch(&w, threads), turned = turned_bytes(&c) + (events > dense ? events : dense);
+      const size_t winograd = winograd_scratch(&w, threads);
+      const size_t bytes = turned > winograd ? turned : winograd;
       if (bytes > most) most = bytes;
-      if (dense > most) most = dense;
     }
-  return turned_bytes(&c) + most;
+  return most;
 }
 KERNEL(conv_input_gradient) {
   const Convolution c = convolution_of(call, DX, WEIGHT, DY);
   float *turned = (float *)call->run->scratch;
+  const float share = nonzero_share(call, DY);
   for (int32_t r = 0; r < smaller(c.stride, c.height); r++)
     for (int32_t s = 0; s < smaller(c.stride, c.width); s++) {
       Windows w = windows_of(call, &c, r, s);
+      if (are_winograd(&w, share)) {
+        w.weight = floats(call, WEIGHT);
+        sum_winograd(&w, call->run->scratch);
+        continue;
+      }
+      const int dense = are_dense(&w, share);
       w.weight = turned;
-      const int dense = are_dense(&w);
       Turn t = {call, c, axis_of(&c, r, c.height), axis_of(&c, s, c.width), turned, dense};
       parallel(call->run, t.rows.taps * t.columns.taps, turn_piece, &t);
       uint8_t *scratch = call->run->scratch + turned_bytes(&c);

@@ -3,9 +3,8 @@
  * window needs to know of edges.
  */
 #include "dense-windows.h"
+#include "register-tile.h"
 
-/* Pixels that are summed at a time: as many as leave registers for a row of weights. */
-enum { PIXELS = VECTOR_BYTES == 64 ? 6 : 4 };
 /* Bytes of a copied band at most, unless one row takes more; pixels that a piece has at least, where there are as many. */
 enum { BAND_BYTES = 1 << 18, ENOUGH_PIXELS = 256 };
 
@@ -42,16 +41,17 @@ size_t dense_windows_scratch(const Windows *w, int32_t threads) {
   return (size_t)threads * thread_bytes(&p);
 }
 
-/* Every so many elements one is looked at. */
-enum { SAMPLED = 61 };
-
-int are_dense(const Windows *w) {
-  if (w->spikes || w->stride != 1 || 4 * w->outputs < 3 * ceiling(w->outputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS) return 0;
-  const float *x = floats(w->call, w->operand);
-  const int32_t size = shape(w->call, w->operand)->size;
+float nonzero_share(const Call *call, int operand) {
+  enum { SAMPLED = 61 };
+  const float *x = floats(call, operand);
+  const int32_t size = shape(call, operand)->size;
   int32_t nonzero = 0, looks = 0;
   for (int64_t i = 0; i < size; i += SAMPLED, looks++) nonzero += x[i] != 0;
-  return 2 * nonzero > looks;
+  return (float)nonzero / (float)larger(1, looks);
+}
+
+int are_dense(const Windows *w, float share) {
+  return !w->spikes && w->stride == 1 && 4 * w->outputs >= 3 * ceiling(w->outputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS && share > 0.5f;
 }
 
 /* Rows first … of image n, with the zeros around them. */
@@ -69,24 +69,14 @@ static void copy_band(const Plan *p, int32_t n, int32_t first, float *to) {
   }
 }
 
-#define EACH_PIXEL _Pragma("GCC unroll 6") for (int q = 0; q < PIXELS; q++)
-#define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < BLOCK_VECTORS; v++)
-
 /* The sums of one tile: windows that begin at the pixels `x`. */
 INLINE void sum_tile(const Windows *w, size_t line, const float *const x[PIXELS], const float *weight, vf sum[PIXELS][BLOCK_VECTORS]) {
-  EACH_PIXEL EACH_VECTOR sum[q][v] = splat(0);
+  EACH_PIXEL(PIXELS) EACH_VECTOR sum[q][v] = splat(0);
   const int32_t length = w->columns * w->channels;
-  for (int32_t a = 0; a < w->rows; a++) {
+  for (int32_t a = 0; a < w->rows; a++, weight += (size_t)length * BLOCK_OUTPUTS) {
     const float *at[PIXELS];
-    EACH_PIXEL at[q] = x[q] + (size_t)a * line;
-    for (int32_t k = 0; k < length; k++, weight += BLOCK_OUTPUTS) {
-      vf row[BLOCK_VECTORS];
-      EACH_VECTOR row[v] = load(weight + v * LANES);
-      EACH_PIXEL {
-        const vf value = splat(at[q][k]);
-        EACH_VECTOR sum[q][v] = multiply_add(value, row[v], sum[q][v]);
-      }
-    }
+    EACH_PIXEL(PIXELS) at[q] = x[q] + (size_t)a * line;
+    add_products(PIXELS, at, length, weight, sum);
   }
 }
 
@@ -107,14 +97,14 @@ static void piece_of_windows(void *work, int32_t piece, int32_t thread) {
       const float *x[PIXELS];
       float *y[PIXELS];
       /* Behind the last pixel it is computed again, and not written. */
-      EACH_PIXEL {
+      EACH_PIXEL(PIXELS) {
         const int32_t at = smaller(tile + q, pixels - 1), i = at % band / w->out_width, j = at % w->out_width, n = at / band;
         x[q] = copy + (size_t)n * (p->image_bytes / 4) + (size_t)i * line + (size_t)j * w->channels;
         y[q] = w->y + window_pixel(w, image + n, first + i, j) * (size_t)w->outputs + o;
       }
       vf sum[PIXELS][BLOCK_VECTORS];
       sum_tile(w, line, x, weight, sum);
-      EACH_PIXEL if (tile + q < pixels) EACH_VECTOR {
+      EACH_PIXEL(PIXELS) if (tile + q < pixels) EACH_VECTOR {
         const int32_t left = w->outputs - o - v * LANES;
         float *to = y[q] + v * LANES;
         const vf before = w->accumulate ? load_up_to(to, left) : splat(0);

@@ -1,5 +1,6 @@
 #include "product.h"
 #include "dense.h"
+#include "transpose.h"
 
 /* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with STRIP columns it takes at most 32 KB. */
 enum { PANEL_WORDS = VECTOR_BYTES == 16 ? 2 : 1, PANEL = 64 * PANEL_WORDS };
@@ -69,34 +70,6 @@ static void transpose_bits(uint64_t words[64]) {
       words[i] ^= swap << half;
       words[i | half] ^= swap;
     }
-}
-
-typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
-
-/* Four rows of four to four columns. */
-INLINE void transpose_quads(const float *from, size_t stride, float *to, size_t to_stride) {
-  const quad a = *(const quad *)from, b = *(const quad *)(from + stride);
-  const quad c = *(const quad *)(from + 2 * stride), d = *(const quad *)(from + 3 * stride);
-  const quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  *(quad *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-  *(quad *)(to + to_stride) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-  *(quad *)(to + 2 * to_stride) = __builtin_shufflevector(ba, dc, 0, 1, 4, 5);
-  *(quad *)(to + 3 * to_stride) = __builtin_shufflevector(ba, dc, 2, 3, 6, 7);
-}
-
-/* to [columns, rows] = from [rows, columns] transposed. */
-static void transpose(const float *from, size_t stride, int32_t rows, int32_t columns, float *to, size_t to_stride) {
-  int32_t j = 0;
-  for (; j + 4 <= rows; j += 4) {
-    int32_t k = 0;
-    for (; k + 4 <= columns; k += 4)
-      transpose_quads(from + (size_t)j * stride + k, stride, to + (size_t)k * to_stride + j, to_stride);
-    for (; k < columns; k++)
-      for (int32_t i = j; i < j + 4; i++) to[(size_t)k * to_stride + i] = from[(size_t)i * stride + k];
-  }
-  for (; j < rows; j++)
-    for (int32_t k = 0; k < columns; k++) to[(size_t)k * to_stride + j] = from[(size_t)j * stride + k];
 }
 
 static void column_bits(void *work, int32_t piece, int32_t thread) {

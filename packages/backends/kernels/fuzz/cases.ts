@@ -92,7 +92,8 @@ const window = (s: Source, padded: boolean) => {
   const size = s.chance(0.6) ? 3 : s.int(1, 7)
   const stride = s.chance(0.6) ? 1 : s.int(1, 3)
   const padding = !padded ? 0 : s.chance(0.6) ? Math.floor(size / 2) : s.int(0, size)
-  const extent = () => s.int(Math.max(1, size - 2 * padding), Math.max(12, size))
+  const most = s.chance(0.05) ? 24 : 12
+  const extent = () => s.int(Math.max(1, size - 2 * padding), Math.max(most, size))
   const [height, width] = [extent(), extent()]
   return {
     size,

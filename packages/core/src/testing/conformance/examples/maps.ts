@@ -77,6 +77,12 @@ const convolutions: ReadonlyArray<Convolution> = [
 
 const usualConvolution = convolutions[1] as Convolution
 
+/** So many pixels and channels that a backend may sum tiles of pixels at a time, in blocks; some tiles reach over the edges. */
+const tiled: ReadonlyArray<Convolution> = [
+  { batch: 2, height: 9, width: 7, inputs: 70, outputs: 17, kernelSize: 3, padding: 1 },
+  { batch: 5, height: 13, width: 14, inputs: 20, outputs: 66, kernelSize: 3, padding: 1 },
+]
+
 const shapesOf = ({ batch = 1, height, width, inputs, outputs, kernelSize, stride = 1, padding = 0 }: Convolution) => {
   const extent = (length: number) => Math.floor((length + 2 * padding - kernelSize) / stride) + 1
   return {
@@ -150,7 +156,7 @@ export const maps: Readonly<Record<string, ReadonlyArray<Example>>> = {
     ),
   ],
   "conv2d.inputGradient": [
-    ...convolutions.map((convolution) => [outputGradients[0] as Kind, convolution] as const),
+    ...[...convolutions, ...tiled].map((convolution) => [outputGradients[0] as Kind, convolution] as const),
     ...outputGradients.slice(1).map((kind) => [kind, usualConvolution] as const),
   ].map(([[kind, gradient], convolution]) => {
     const { attributes, x, weight, y, label } = shapesOf(convolution)

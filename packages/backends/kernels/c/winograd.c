@@ -1,0 +1,308 @@
+/*
+ * A tile of 4 × 4 sums is Y = Aᵀ·(Σ_c U_c ∘ V_c)·A of the patch of 6 × 6 pixels d_c below it and the weights g_c, with V = Bᵀ·d·B and
+ * U = G·g·Gᵀ. These polynomials are taken at 0, ±√½, ±√2 and ∞: with the usual points ±1 and ±2 the sums would lose a digit more.
+ *
+ *          1   0  −5/2  0   1  0           1    0    0            1  1   1   1    1   0
+ *          0 −√2   −2  √½   1  0         −2/3 −√2/3 −1/3          0 √½ −√½  √2  −√2   0
+ *     Bᵀ = 0  √2   −2 −√½   1  0     G = −2/3  √2/3 −1/3     Aᵀ = 0  ½   ½   2    2   0
+ *          0 −√½   −½  √2   1  0          1/6  √2/6  1/3          0 √⅛ −√⅛  √8  −√8   1
+ *          0  √½   −½ −√2   1  0          1/6 −√2/6  1/3
+ *          0   1    0 −5/2  0  1           0    0    1
+ *
+ * The sum over channels is a product of matrices for each of the 36 points. A piece of work is a block of tiles and a strip of
+ * outputs: for one chunk of channels after the other, U, V and the sums lie in the second-level cache.
+ */
+#include "winograd.h"
+#include "register-tile.h"
+#include "transpose.h"
+
+enum { SIDE = 4, PATCH = SIDE + 2, POINTS = PATCH * PATCH, TAPS = 9 };
+/* Channels of a chunk and outputs of a strip, at most. */
+enum { CHANNELS = 64, OUTPUTS = 64 };
+/* Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case. */
+enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 32, OWN_TILES = 64 };
+/* Points and tiles are apart by an odd number of cache lines, lest all of them meet in the same sets. */
+enum { APART = 16 };
+
+typedef struct {
+  const Windows *windows;
+  /* Tiles of a row and of an image, and of all. */
+  int32_t columns, image, tiles;
+  /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks. */
+  int32_t block, blocks, chunk, chunks, strips, width;
+  /*
+   * Numbers from one point to the next in U [POINTS][blocks of outputs][chunk][BLOCK_OUTPUTS]; from one tile to the next in
+   * V [block][POINTS][chunk] and the sums [block][POINTS][OUTPUTS].
+   */
+  size_t u, v, sums;
+  /* Whether U of all chunks and strips is made beforehand; it lies before the memory of the threads. */
+  int shared;
+  uint8_t *scratch;
+} Plan;
+
+static size_t spread(size_t numbers) { return numbers + (numbers % (2 * APART) ? 0 : APART); }
+
+/* Bytes of U for all chunks and strips. */
+static size_t all_u(const Plan *p) { return align64(4 * POINTS * p->u * p->chunks * p->strips); }
+
+static Plan plan_of(const Windows *w) {
+  Plan p = {.windows = w, .columns = ceiling(w->out_width, SIDE)};
+  p.image = ceiling(w->out_height, SIDE) * p.columns;
+  p.tiles = w->batch * p.image;
+  p.chunks = larger(1, ceiling(w->channels, CHANNELS));
+  p.chunk = ceiling(w->channels, p.chunks);
+  p.strips = ceiling(w->outputs, OUTPUTS);
+  p.width = ceiling(smaller(OUTPUTS, w->outputs), BLOCK_OUTPUTS) * BLOCK_OUTPUTS;
+  p.u = spread((size_t)p.chunk * p.width);
+  p.v = spread(POINTS * (size_t)p.chunk);
+  p.sums = spread(POINTS * OUTPUTS);
+  p.shared = p.tiles > OWN_TILES && all_u(&p) <= SHARED_BYTES;
+  p.blocks = larger(1, ceiling(p.tiles, p.shared ? SHARED_TILES : OWN_TILES));
+  p.block = ceiling(p.tiles, p.blocks);
+  return p;
+}
+
+/* Chunks differ by one channel at most: so none has fewer than LANES, where there are as many. */
+static int32_t first_channel(const Plan *p, int32_t chunk) { return (int32_t)((int64_t)p->windows->channels * chunk / p->chunks); }
+
+static size_t thread_bytes(const Plan *p) {
+  const size_t turned = TAPS * (size_t)p->chunk * LANES;
+  return align64(4 * (turned + POINTS * p->u + p->block * (p->v + p->sums)));
+}
+
+/* Transforms cost too much where tiles reach far over the edges, and those of the weights where there are few of them. */
+static int fits(const Windows *w) {
+  enum { FEW_PIXELS = 64, FILLED = 9 };
+  if (w->spikes || w->rows != 3 || w->columns != 3 || w->stride != 1 || w->step != 1 || w->channels < LANES) return 0;
+  const int64_t images = w->batch, pixels = images * w->out_height * w->out_width;
+  return pixels >= FEW_PIXELS && pixels >= FILLED * images * ceiling(w->out_height, SIDE) * ceiling(w->out_width, SIDE);
+}
+
+int are_winograd(const Windows *w, float share) {
+  /* Sums over events take as long where a fifth of the elements are not 0, and the blocks of outputs are full. */
+  return fits(w) && 5 * share * (float)w->outputs > (float)(ceiling(w->outputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS);
+}
+
+size_t winograd_scratch(const Windows *w, int32_t threads) {
+  if (!fits(w)) return 0;
+  const Plan p = plan_of(w);
+  return (p.shared ? all_u(&p) : 0) + (size_t)threads * thread_bytes(&p);
+}
+
+/* Along one axis in registers; along the other one after the other, for the code would be as large as that of all other sums. */
+#define EACH(i) _Pragma("GCC unroll 6") for (int i = 0; i < PATCH; i++)
+#ifdef __clang__
+#define ONE_BY_ONE(i, count) _Pragma("clang loop unroll(disable)") for (int i = 0; i < count; i++)
+#else
+#define ONE_BY_ONE(i, count) _Pragma("GCC unroll 1") for (int i = 0; i < count; i++)
+#endif
+#define ROOT_2 1.41421356237f
+
+/* One axis of Bᵀ·d·B, of G·g·Gᵀ and of Aᵀ·m·A. */
+INLINE void patch_axis(const vf d[PATCH], vf to[PATCH]) {
+  const vf even_half = multiply_add(splat(-2), d[2], d[4]), odd_half = multiply_add(splat(-2), d[1], d[3]);
+  const vf even_two = multiply_add(splat(-0.5f), d[2], d[4]), odd_two = multiply_add(splat(-0.5f), d[1], d[3]);
+  to[0] = multiply_add(splat(-2.5f), d[2], d[0] + d[4]);
+  to[1] = multiply_add(splat(ROOT_2 / 2), odd_half, even_half);
+  to[2] = multiply_add(splat(-ROOT_2 / 2), odd_half, even_half);
+  to[3] = multiply_add(splat(ROOT_2), odd_two, even_two);
+  to[4] = multiply_add(splat(-ROOT_2), odd_two, even_two);
+  to[5] = multiply_add(splat(-2.5f), d[3], d[1] + d[5]);
+}
+INLINE void weight_axis(const vf g[3], vf to[PATCH]) {
+  const vf third = splat(1 / 3.0f) * g[2], root = splat(ROOT_2 / 6) * g[1];
+  const vf half = multiply_add(splat(-2 / 3.0f), g[0], -third), two = multiply_add(splat(1 / 6.0f), g[0], third);
+  to[0] = g[0];
+  to[1] = multiply_add(splat(-2), root, half);
+  to[2] = multiply_add(splat(2), root, half);
+  to[3] = two + root;
+  to[4] = two - root;
+  to[5] = g[2];
+}
+INLINE void tile_axis(const vf m[PATCH], vf to[SIDE]) {
+  const vf even_half = m[1] + m[2], odd_half = m[1] - m[2], even_two = m[3] + m[4], odd_two = m[3] - m[4];
+  to[0] = m[0] + even_half + even_two;
+  to[1] = multiply_add(splat(ROOT_2 / 2), odd_half, splat(ROOT_2) * odd_two);
+  to[2] = multiply_add(splat(0.5f), even_half, even_two + even_two);
+  to[3] = multiply_add(splat(ROOT_2 / 4), odd_half, multiply_add(splat(2 * ROOT_2), odd_two, m[5]));
+}
+
+/* The weights that are turned next are asked for while others are transformed: they come from the outermost cache. */
+typedef struct {
+  const float *rows;
+  size_t stride, tap;
+  int32_t channels, count, row, column;
+} Ahead;
+
+INLINE void ask_ahead(Ahead *a) {
+  if (a->row >= a->count) return;
+  for (int t = 0; t < TAPS; t++) __builtin_prefetch(a->rows + t * a->tap + a->row * a->stride + a->column, 0, 2);
+  a->column += 16;
+  if (a->column >= a->channels) a->column = 0, a->row++;
+}
+
+/* U of a chunk of channels and a strip of outputs; `turned` has room for the weights of one vector of outputs. */
+static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float *turned, float *u) {
+  const Windows *w = p->windows;
+  const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
+  const size_t tap = (size_t)p->chunk * LANES, apart = p->u;
+  for (int32_t o = 0; o < p->width; o += LANES) {
+    const int32_t output = strip * OUTPUTS + o, count = larger(0, smaller(LANES, w->outputs - output));
+    for (int t = 0; t < TAPS; t++) {
+      if (count < LANES) __builtin_memset(turned + t * tap, 0, 4 * tap);
+      transpose(w->weight + ((size_t)(TAPS - 1 - t) * w->outputs + output) * w->channels + channel, (size_t)w->channels, count, channels,
+                turned + t * tap, LANES);
+    }
+    float *to = u + (size_t)(o / BLOCK_OUTPUTS * p->chunk) * BLOCK_OUTPUTS + o % BLOCK_OUTPUTS;
+    Ahead ahead = {w->weight + (size_t)(output + LANES) * w->channels + channel, (size_t)w->channels, (size_t)w->outputs * w->channels,
+                   channels, larger(0, smaller(LANES, w->outputs - output - LANES)), 0, 0};
+    for (int32_t c = 0; c < channels; c++, to += BLOCK_OUTPUTS) {
+      if (c % (16 / LANES) == 0) ask_ahead(&ahead);
+      const float *from = turned + (size_t)c * LANES;
+      vf half[3][PATCH];
+      ONE_BY_ONE(b, 3) {
+        const vf g[3] = {load(from + b * tap), load(from + (3 + b) * tap), load(from + (6 + b) * tap)};
+        weight_axis(g, half[b]);
+      }
+      ONE_BY_ONE(i, PATCH) {
+        const vf row[3] = {half[0][i], half[1][i], half[2][i]};
+        vf point[PATCH];
+        weight_axis(row, point);
+        EACH(j) store(to + (i * PATCH + j) * apart, point[j]);
+      }
+    }
+  }
+}
+
+static float *memory_of(const Plan *p, int32_t thread) {
+  return (float *)(p->scratch + (p->shared ? all_u(p) : 0) + (size_t)thread * thread_bytes(p));
+}
+
+/* Where the U of a chunk and a strip lies that is made beforehand. */
+static float *shared_u(const Plan *p, int32_t chunk, int32_t strip) {
+  return (float *)p->scratch + POINTS * p->u * (size_t)(strip * p->chunks + chunk);
+}
+
+static void piece_of_weights(void *work, int32_t piece, int32_t thread) {
+  const Plan *p = work;
+  const int32_t chunk = piece % p->chunks, strip = piece / p->chunks;
+  transform_weights(p, chunk, strip, memory_of(p, thread), shared_u(p, chunk, strip));
+}
+
+/* What lies around an image. */
+static const float zeros[CHANNELS];
+
+/* V of some tiles and a chunk of channels, which are LANES at least: the last ones of it may be computed twice. */
+static void transform_patches(const Plan *p, int32_t first, int32_t count, int32_t channel, int32_t channels, float *v) {
+  const Windows *w = p->windows;
+  const float *x = floats(w->call, w->operand) + channel;
+  const size_t apart = (size_t)p->chunk;
+  for (int32_t tile = first; tile < first + count; tile++, v += p->v) {
+    const int32_t n = tile / p->image, r = tile % p->image / p->columns * SIDE - w->top, s = tile % p->columns * SIDE - w->left;
+    const float *pixels[PATCH][PATCH];
+    ONE_BY_ONE(i, PATCH) {
+      const int inside = r + i >= 0 && r + i < w->height;
+      const int64_t row = ((int64_t)n * w->height + r + i) * w->width;
+      EACH(j) pixels[i][j] = inside && s + j >= 0 && s + j < w->width ? x + (row + s + j) * w->channels : zeros;
+    }
+    for (int32_t c = 0; c < channels; c += LANES) {
+      const int32_t at = smaller(c, channels - LANES);
+      vf half[PATCH][PATCH];
+      ONE_BY_ONE(i, PATCH) {
+        vf row[PATCH];
+        EACH(j) row[j] = load(pixels[i][j] + at);
+        patch_axis(row, half[i]);
+      }
+      ONE_BY_ONE(j, PATCH) {
+        const vf column[PATCH] = {half[0][j], half[1][j], half[2][j], half[3][j], half[4][j], half[5][j]};
+        vf to[PATCH];
+        patch_axis(column, to);
+        EACH(i) {
+          float *const point = v + (i * PATCH + j) * apart + at;
+          store(point, to[i]);
+          /* The next tile's. */
+          __builtin_prefetch(point + p->v, 1, 3);
+        }
+      }
+    }
+  }
+}
+
+/* The sums of the first of `left` tiles for one block of outputs and one point. */
+INLINE void add_tiles(int pixels, const Plan *p, const float *u, const float *patches, int32_t left, int32_t channels, int add, float *sums) {
+  const float *x[PIXELS];
+  vf sum[PIXELS][BLOCK_VECTORS];
+  /* Behind the last tile it is computed again, and not written. */
+  EACH_PIXEL(pixels) {
+    x[q] = patches + (size_t)smaller(q, left - 1) * p->v;
+    EACH_VECTOR sum[q][v] = add && q < left ? load(sums + q * p->sums + v * LANES) : splat(0);
+  }
+  add_products(pixels, x, channels, u, sum);
+  EACH_PIXEL(pixels) if (q < left) EACH_VECTOR store(sums + q * p->sums + v * LANES, sum[q][v]);
+}
+
+/* The products of a chunk, for all points. */
+static void multiply_chunk(const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t outputs, int32_t channels, int add,
+                           float *sums) {
+  for (int point = 0; point < POINTS; point++, u += p->u, patches += p->chunk, sums += OUTPUTS)
+    for (int32_t o = 0; o < outputs; o += BLOCK_OUTPUTS)
+      for (int32_t tile = 0; tile < tiles;) {
+        const int32_t left = tiles - tile;
+        const float *const weights = u + (size_t)o * p->chunk, *const from = patches + tile * p->v;
+        float *const to = sums + tile * p->sums + o;
+        /* The last ones by fours, where that leaves fewer to be computed again. */
+        if (PIXELS == 4 || left <= 4 || left == 8) add_tiles(4, p, weights, from, left, channels, add, to), tile += 4;
+        else add_tiles(PIXELS, p, weights, from, left, channels, add, to), tile += PIXELS;
+      }
+}
+
+/* Y of some tiles. */
+static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t output, int32_t outputs, const float *sums) {
+  const Windows *w = p->windows;
+  for (int32_t tile = first; tile < first + count; tile++, sums += p->sums) {
+    const int32_t n = tile / p->image, r = tile % p->image / p->columns * SIDE, s = tile % p->columns * SIDE;
+    const int32_t rows = smaller(SIDE, w->out_height - r), columns = smaller(SIDE, w->out_width - s);
+    for (int32_t o = 0; o < outputs; o += LANES) {
+      vf half[PATCH][SIDE];
+      ONE_BY_ONE(j, PATCH) {
+        vf column[PATCH];
+        EACH(i) column[i] = load(sums + (i * PATCH + j) * OUTPUTS + o);
+        tile_axis(column, half[j]);
+      }
+      ONE_BY_ONE(i, rows) {
+        const vf row[PATCH] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
+        vf sum[SIDE];
+        tile_axis(row, sum);
+        float *to = w->y + window_pixel(w, n, r + i, s) * (size_t)w->outputs + output + o;
+        _Pragma("GCC unroll 4") for (int j = 0; j < SIDE; j++, to += w->outputs) {
+          if (j >= columns) break;
+          if (w->accumulate) sum[j] += load_up_to(to, outputs - o);
+          store_up_to(to, outputs - o, sum[j]);
+        }
+      }
+    }
+  }
+}
+
+static void piece_of_tiles(void *work, int32_t piece, int32_t thread) {
+  const Plan *p = work;
+  const Windows *w = p->windows;
+  const int32_t strip = piece % p->strips, output = strip * OUTPUTS, outputs = smaller(OUTPUTS, w->outputs - output);
+  const int32_t first = piece / p->strips * p->block, count = smaller(p->block, p->tiles - first);
+  float *turned = memory_of(p, thread), *own = turned + TAPS * (size_t)p->chunk * LANES;
+  float *v = own + POINTS * p->u, *sums = v + p->block * p->v;
+  for (int32_t chunk = 0; chunk < p->chunks; chunk++) {
+    const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
+    if (!p->shared) transform_weights(p, chunk, strip, turned, own);
+    transform_patches(p, first, count, channel, channels, v);
+    multiply_chunk(p, p->shared ? shared_u(p, chunk, strip) : own, v, count, outputs, channels, chunk > 0, sums);
+  }
+  transform_sums(p, first, count, output, outputs, sums);
+}
+
+void sum_winograd(const Windows *w, uint8_t *scratch) {
+  Plan p = plan_of(w);
+  p.scratch = scratch;
+  if (p.shared) parallel(w->call->run, p.chunks * p.strips, piece_of_weights, &p);
+  parallel(w->call->run, p.blocks * p.strips, piece_of_tiles, &p);
+}
