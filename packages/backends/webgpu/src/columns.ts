@@ -2,7 +2,7 @@
  * Sums over the rows of a matrix, a sum for each column, in two passes of fixed order: first over chunks of the rows, chunk k
  * being the rows k, k + chunks, k + 2·chunks, …, then over the chunks.
  */
-import { forEach, forEachWorkgroup, type Operands, type Stage, summingThreads } from "./shader.ts"
+import { forEach, forEachWorkgroup, type Operands, type Stage } from "./shader.ts"
 
 export interface Columns {
   readonly rows: number
@@ -59,7 +59,7 @@ export const columnSums = (
     columns,
     `  let c = group;
   ${names.map((name) => `var own_${name} = 0f;`).join(" ")}
-  for (var chunk = local; chunk < ${chunks}u; chunk += ${summingThreads}u) {
+  for (var chunk = local; chunk < ${chunks}u; chunk += threads) {
     ${names.map((name, n) => `own_${name} += scratch[${kept + n * partials}u + chunk * ${columns}u + c];`).join(" ")}
   }
   ${names.map((name) => `let ${name} = total(local, own_${name});`).join(" ")}
@@ -101,7 +101,7 @@ export const columnMoments = (
     scratch,
   )
   const eachChunk = (body: string) =>
-    `for (var chunk = local; chunk < ${chunks}u; chunk += ${summingThreads}u) { let size = ${size}; let place = ${kept}u + chunk * ${columns}u + c; ${body} }`
+    `for (var chunk = local; chunk < ${chunks}u; chunk += threads) { let size = ${size}; let place = ${kept}u + chunk * ${columns}u + c; ${body} }`
   const second = forEachWorkgroup(
     operands,
     columns,
