@@ -11,7 +11,7 @@ import type { Work } from "./work.ts"
 const kernels: ReadonlySet<string> = new Set(["zero", "copy", "optimizer.sgd", "optimizer.adam"])
 
 /** Elements of a chunk. */
-const chunk = 1024
+const chunk = 4096
 
 type Each = NonNullable<Stage["each"]>
 

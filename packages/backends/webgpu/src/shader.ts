@@ -166,8 +166,9 @@ export const forEach = (operands: Operands, count: number, body: string, declara
     declarations,
     `  ${setGroup}
   let i = group * threads + local;
-  if (i >= ${count}u) { return; }
-${body}`,
+  if (i < ${count}u) {
+${body}
+  }`,
   ),
   threads: 256,
   flexible: true,
@@ -221,22 +222,38 @@ fn total(local: u32, value: f32) -> f32 {
   return parts[0];
 }`
 
-/** A workgroup for each `group` below `count`; `total` is known to `body`. */
-export const forEachWorkgroup = (
+/**
+ * Sums: for each `group` below `count` some threads share the work, thread `local` of `adders` of them; `total` is known to `body`.
+ * A GPU made of software, where barriers are dear, takes one thread for each group.
+ */
+export const forEachGroup = (
   operands: Operands,
   count: number,
   body: string,
   declarations = "",
   scratch = 0,
-): Stage => ({
-  text: textOf(
-    operands,
-    `${total}${declarations}`,
-    `  ${setGroup}
+): Stage =>
+  operands.software
+    ? forEach(
+        operands,
+        count,
+        `  let group = i;
+  let local = 0u;
+  let adders = 1u;
+${body}`,
+        `fn total(local: u32, value: f32) -> f32 { return value; }${declarations}`,
+        scratch,
+      )
+    : {
+        text: textOf(
+          operands,
+          `${total}${declarations}`,
+          `  ${setGroup}
+  let adders = threads;
 ${count > rowOfWorkgroups ? `  if (group >= ${count}u) { return; }\n` : ""}${body}`,
-  ),
-  threads: 64,
-  flexible: true,
-  workgroups: () => grid(count),
-  scratch,
-})
+        ),
+        threads: 64,
+        flexible: true,
+        workgroups: () => grid(count),
+        scratch,
+      }
