@@ -4,7 +4,7 @@
  * The stage walks over a table with a row for each instruction. Workgroups take chunks of a tensor; the row of a chunk is found by
  * bisection, which is the same for all threads of a workgroup.
  */
-import { accessorsOf, grid, type Operands, setGroup, type Stage } from "./shader.ts"
+import { accessorsOf, grid, type Operands, type Stage, setGroup } from "./shader.ts"
 import type { Work } from "./work.ts"
 
 /** Kernels whose instructions come many in a row, and whose shaders know nothing of their operands' shapes. */
@@ -48,7 +48,10 @@ ${names.map((name, n) => `  place_${name} = tables[at + ${2 + n}u];`).join("\n")
 /**
  * The table's numbers: how many rows there are; of each its first chunk, its number of elements, and where its operands begin.
  */
-const tableOf = (counts: ReadonlyArray<number>, places: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
+const tableOf = (
+  counts: ReadonlyArray<number>,
+  places: ReadonlyArray<ReadonlyArray<number>>,
+): ReadonlyArray<number> => {
   let first = 0
   const rows = counts.flatMap((count, i) => {
     const row = [first, count, ...(places[i] as ReadonlyArray<number>)]

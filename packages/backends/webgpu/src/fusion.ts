@@ -5,7 +5,7 @@
  * So a neuron charges and fires behind the convolution that feeds it, and its backward direction follows the pool or the
  * convolution that its gradient comes from. Results are those of the instructions one after the other, bit by bit.
  */
-import { type AnyKernel, kernels, Program } from "@spikeroute/core"
+import { type AnyKernel, kernels, type Program } from "@spikeroute/core"
 import { wgslKernels } from "./kernels/index.ts"
 import { neuronAndPool } from "./kernels/neurons.ts"
 import { accessorsOf, type Operand, Operands, type Stage, type Then } from "./shader.ts"
@@ -119,10 +119,7 @@ export const fuser = (program: Program.Program, software: boolean) => {
     const then: Then = { text: textOf(typed(rest), taken, each), stores, spikes: each.spikes && `then_${each.spikes}` }
     const own = refsOf(first)
     const producing = typed(own)
-    const operands = new Operands(
-      { ...producing.byName, [made]: { ...producing.get(made), then } },
-      software,
-    )
+    const operands = new Operands({ ...producing.byName, [made]: { ...producing.get(made), then } }, software)
     const refs = {
       ...(stores ? own : Object.fromEntries(Object.entries(own).filter(([name]) => name !== made))),
       ...Object.fromEntries(Object.entries(rest).map(([name, ref]) => [`then_${name}`, ref])),
@@ -157,7 +154,11 @@ export const fuser = (program: Program.Program, software: boolean) => {
 }
 
 /** WGSL of what is next, its operands' names beginning with `then_`: `then_take` treats element i, whose value is given. */
-const textOf = (operands: Operands, taken: string, { body, declarations, spikes }: NonNullable<Stage["each"]>): string => {
+const textOf = (
+  operands: Operands,
+  taken: string,
+  { body, declarations, spikes }: NonNullable<Stage["each"]>,
+): string => {
   const prefixed = new Operands(
     Object.fromEntries(Object.entries(operands.byName).map(([name, operand]) => [`then_${name}`, operand])),
     operands.software,

@@ -4,7 +4,7 @@
  * Each stage keeps its own text; the names that it declares get its number. Where its operands and its scratch memory begin comes
  * from the record of places, which has the stages' places one after the other.
  */
-import { grid, setGroup, type Stage } from "./shader.ts"
+import { grid, type Stage, setGroup } from "./shader.ts"
 
 /** A stage and the names of the places in its part of the record; its scratch memory's place comes last. */
 export interface Part {

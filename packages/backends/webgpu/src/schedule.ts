@@ -58,8 +58,7 @@ const dependent = (a: ReadonlyArray<Use>, b: ReadonlyArray<Use>): boolean =>
     ),
   )
 
-const overlap = (a: Scratch, b: Scratch): boolean =>
-  a.from < b.from + b.numbers && b.from < a.from + a.numbers
+const overlap = (a: Scratch, b: Scratch): boolean => a.from < b.from + b.numbers && b.from < a.from + a.numbers
 
 export const schedule = (
   works: ReadonlyArray<Work>,

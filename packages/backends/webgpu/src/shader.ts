@@ -137,7 +137,10 @@ fn add_${name}(i: u32, value: f32) { store_${name}(i, ${accumulate ? `load_${nam
 export const accessorsOf = (
   { byName }: Operands,
   placeOf: (name: string) => string = (name) => `places.of_${name}`,
-): string => Object.entries(byName).map(([name, operand]) => accessors(name, operand, placeOf(name))).join("")
+): string =>
+  Object.entries(byName)
+    .map(([name, operand]) => accessors(name, operand, placeOf(name)))
+    .join("")
 
 /** A stage's text: the operands' functions, a kernel's declarations, and what each thread does. */
 export const textOf = (operands: Operands, declarations: string, body: string): string => `${accessorsOf(operands)}
@@ -226,13 +229,7 @@ fn total(local: u32, value: f32) -> f32 {
  * Sums: for each `group` below `count` some threads share the work, thread `local` of `adders` of them; `total` is known to `body`.
  * A GPU made of software, where barriers are dear, takes one thread for each group.
  */
-export const forEachGroup = (
-  operands: Operands,
-  count: number,
-  body: string,
-  declarations = "",
-  scratch = 0,
-): Stage =>
+export const forEachGroup = (operands: Operands, count: number, body: string, declarations = "", scratch = 0): Stage =>
   operands.software
     ? forEach(
         operands,

@@ -6,7 +6,7 @@
  * dear, a thread treats all neurons of a word.
  */
 import { Spikes } from "@spikeroute/core"
-import { forEach, grid, type Operands, setGroup, type Stage, textOf } from "./shader.ts"
+import { forEach, grid, type Operands, type Stage, setGroup, textOf } from "./shader.ts"
 
 export interface Firing {
   /** The operand of spikes, of so many elements, the last axis of `channels`. */

@@ -14,6 +14,10 @@ describe.skipIf(withoutGpu !== undefined)(`webgpu ${withoutGpu ?? ""}`, () => {
 describe.skipIf(!onSoftware)("webgpu, shaders of hardware", () => {
   const { layer } = shared({ software: false })
   for (const { name, run } of Conformance.cases({ memory: "own" }))
-    if (/^kernel (linear|conv2d|bias|batchNorm|neuron|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/.test(name))
+    if (
+      /^kernel (linear|conv2d|bias|batchNorm|neuron|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/.test(
+        name,
+      )
+    )
       test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })
