@@ -14,6 +14,8 @@ export interface SourceManifest {
   readonly private?: true
   readonly files?: ReadonlyArray<string>
   readonly exports: Readonly<Record<string, string>>
+  /** What bundlers for browsers leave out: sources and packages. */
+  readonly browser?: Readonly<Record<string, false>>
   readonly dependencies?: Dependencies
   readonly optionalDependencies?: Dependencies
   readonly peerDependencies?: Dependencies
@@ -60,7 +62,7 @@ const built = (source: string, extension: string) => source.replace(/^\.\/src\//
  * both must hold the same copy.
  */
 export const publishedManifest = (manifest: SourceManifest): object => {
-  const { devDependencies: _, files: __, exports, dependencies = {}, peerDependencies, ...rest } = manifest
+  const { devDependencies: _, files: __, exports, browser, dependencies = {}, peerDependencies, ...rest } = manifest
   const { effect, ...others } = dependencies
   const entries = Object.entries(exports).map(([path, source]) => [
     path,
@@ -70,6 +72,9 @@ export const publishedManifest = (manifest: SourceManifest): object => {
     ...rest,
     publishConfig: { access: "public", provenance: true },
     exports: { ...Object.fromEntries(entries), "./package.json": "./package.json" },
+    ...(browser && {
+      browser: Object.fromEntries(Object.entries(browser).map(([source, absent]) => [built(source, ".js"), absent])),
+    }),
     dependencies: released(others, manifest.version),
     peerDependencies: compatible({ ...(effect === undefined ? {} : { effect }), ...peerDependencies }),
   }

@@ -2,20 +2,20 @@
  * Sums over the rows of a matrix, a sum for each column, in two passes of fixed order: first over chunks of the rows, chunk k
  * being the rows k, k + chunks, k + 2·chunks, …, then over the chunks.
  */
-import { forEach, forEachWorkgroup, type Operands, type Stage, summingThreads } from "./shader.ts"
+import { forEach, forEachGroup, type Operands, type Stage } from "./shader.ts"
 
 export interface Columns {
   readonly rows: number
   readonly columns: number
 }
 
-/** Chunks that the rows are cut into. */
-const chunksOf = ({ rows, columns }: Columns): number =>
-  Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor(65536 / columns), 1024))
+/** Chunks that the rows are cut into: enough threads, and on a GPU made of software few workgroups. */
+const chunksOf = ({ rows, columns }: Columns, { software }: Operands): number =>
+  Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor((software ? 2048 : 65536) / columns), 1024))
 
 /** WGSL that goes through the rows of chunk `chunk`: `i` is the element in column `c`. */
-const eachRow = ({ rows, columns }: Columns, body: string): string => `
-  for (var row = chunk; row < ${rows}u; row += ${chunksOf({ rows, columns })}u) { let i = row * ${columns}u + c; ${body} }`
+const eachRow = ({ rows, columns }: Columns, chunks: number, body: string): string => `
+  for (var row = chunk; row < ${rows}u; row += ${chunks}u) { let i = row * ${columns}u + c; ${body} }`
 
 const header = (columns: number) => `
   let c = i % ${columns}u;
@@ -42,24 +42,24 @@ export const columnSums = (
   kept = 0,
 ): ReadonlyArray<Stage> => {
   const { columns } = matrix
-  const chunks = chunksOf(matrix)
+  const chunks = chunksOf(matrix, operands)
   const partials = chunks * columns
   const scratch = kept + partials * names.length
   const first = forEach(
     operands,
     partials,
     `${header(columns)}
-  ${names.map((name) => `var ${name} = 0f;`).join(" ")}${eachRow(matrix, each)}
+  ${names.map((name) => `var ${name} = 0f;`).join(" ")}${eachRow(matrix, chunks, each)}
   ${names.map((name, n) => `scratch[${kept + n * partials}u + i] = ${name};`).join(" ")}`,
     declarations,
     scratch,
   )
-  const second = forEachWorkgroup(
+  const second = forEachGroup(
     operands,
     columns,
     `  let c = group;
   ${names.map((name) => `var own_${name} = 0f;`).join(" ")}
-  for (var chunk = local; chunk < ${chunks}u; chunk += ${summingThreads}u) {
+  for (var chunk = local; chunk < ${chunks}u; chunk += adders) {
     ${names.map((name, n) => `own_${name} += scratch[${kept + n * partials}u + chunk * ${columns}u + c];`).join(" ")}
   }
   ${names.map((name) => `let ${name} = total(local, own_${name});`).join(" ")}
@@ -84,7 +84,7 @@ export const columnMoments = (
   kept = 0,
 ): ReadonlyArray<Stage> => {
   const { rows, columns } = matrix
-  const chunks = chunksOf(matrix)
+  const chunks = chunksOf(matrix, operands)
   const partials = chunks * columns
   const scratch = kept + 2 * partials
   const size = `f32((${rows - 1}u - chunk) / ${chunks}u + 1u)`
@@ -92,17 +92,17 @@ export const columnMoments = (
     operands,
     partials,
     `${header(columns)}
-  var sum = 0f;${eachRow(matrix, `sum += ${value};`)}
+  var sum = 0f;${eachRow(matrix, chunks, `sum += ${value};`)}
   let average = sum / ${size};
-  var squares = 0f;${eachRow(matrix, `let difference = ${value} - average; squares += difference * difference;`)}
+  var squares = 0f;${eachRow(matrix, chunks, `let difference = ${value} - average; squares += difference * difference;`)}
   scratch[${kept}u + i] = average;
   scratch[${kept + partials}u + i] = squares;`,
     "",
     scratch,
   )
   const eachChunk = (body: string) =>
-    `for (var chunk = local; chunk < ${chunks}u; chunk += ${summingThreads}u) { let size = ${size}; let place = ${kept}u + chunk * ${columns}u + c; ${body} }`
-  const second = forEachWorkgroup(
+    `for (var chunk = local; chunk < ${chunks}u; chunk += adders) { let size = ${size}; let place = ${kept}u + chunk * ${columns}u + c; ${body} }`
+  const second = forEachGroup(
     operands,
     columns,
     `  let c = group;

@@ -1,99 +1,140 @@
 /** A program's segments as dispatches, with all that they need made once. */
-import { type AnyKernel, kernels, Program, Shape } from "@spikeroute/core"
+import { Program, Shape } from "@spikeroute/core"
+import { joinAlike } from "./alike.ts"
 import { type Device, GpuFailure } from "./device.ts"
-import { wgslKernels } from "./kernels/index.ts"
+import { fuser } from "./fusion.ts"
+import { type Linked, link, recordWords, threadsOf } from "./link.ts"
 import { fail } from "./memory.ts"
-import { Operands, type Stage } from "./shader.ts"
+import { type Placed, placeScratch, schedule, scratchNumbers } from "./schedule.ts"
+import type { Ref, Work } from "./work.ts"
 
 /** One dispatch of a segment. */
 export interface Dispatch {
-  readonly pipeline: GPUComputePipeline
-  readonly workgroups: Stage["workgroups"]
-  /** By time step: where the instruction's record of places begins, in bytes. */
+  readonly placed: ReadonlyArray<Placed>
+  readonly linked: Linked
+  /** By time step: where its record of places begins, in bytes. */
   readonly records: ReadonlyArray<number>
 }
 
+/** A program as a GPU runs it. */
 export interface Commands {
   readonly segments: Readonly<Record<Program.SegmentName, ReadonlyArray<Dispatch>>>
+  /** The program's buffers, laid out anew: what was fused needs none between, and what runs side by side does not share. */
+  readonly buffers: ReadonlyArray<Program.Buffer>
+  readonly arenaBytes: number
   /** Records of places, one after the other. */
   readonly places: Uint32Array<ArrayBuffer>
-  /** Bytes of one record as shaders see it. */
-  readonly recordBytes: number
+  readonly tables: Uint32Array<ArrayBuffer>
   /** Numbers of scratch memory. */
   readonly scratch: number
 }
 
-/** Operands of no kernel are more. */
-const mostOperands = 16
+/** Bytes of a record as shaders see it. */
+export const recordBytes = 4 * recordWords
+
+/** Puts rows of numbers one after the other, equal ones once. */
+const store = () => {
+  const known = new Map<string, number>()
+  const rows: Array<ReadonlyArray<number>> = []
+  let top = 0
+  return {
+    rows,
+    /** Where a row of so many numbers is. */
+    put: (row: ReadonlyArray<number>, numbers = row.length): number => {
+      const key = row.join()
+      const at = known.get(key) ?? top
+      if (at === top && !known.has(key)) {
+        known.set(key, at)
+        rows.push(row)
+        top += numbers
+      }
+      return at
+    },
+  }
+}
+
+const segmentsOf = <A>(make: (name: Program.SegmentName) => A): Readonly<Record<Program.SegmentName, A>> =>
+  Object.fromEntries(Program.segmentNames.map((name) => [name, make(name)])) as Record<Program.SegmentName, A>
+
+/** What a dispatch uses, as an instruction: what memory is laid out by. */
+const usedBy = (dispatch: ReadonlyArray<Placed>): Program.Instruction => {
+  const [{ instructions }] = dispatch.map(({ work }) => work) as unknown as readonly [Work]
+  const refs = dispatch.flatMap(({ work }) => work.refs)
+  return { ...instructions[0], operands: Object.fromEntries(refs.map((ref, i) => [`${i}`, ref])) }
+}
+
+/** The dispatches of a program for a GPU, made of software or not, whose records begin at multiples of so many bytes. */
+export const makeCommands = (program: Program.Program, software: boolean, alignment: number): Commands => {
+  const fuse = fuser(program, software)
+  const works = segmentsOf((name) => joinAlike(fuse(program.segments[name])))
+  const scratch = scratchNumbers(Object.values(works).flat())
+  const scheduled = segmentsOf((name) => {
+    const places = placeScratch(works[name], scratch)
+    return { places, dispatches: schedule(works[name], places) }
+  })
+  const { buffers, arenaBytes } = Program.layOut(
+    program.buffers,
+    segmentsOf((name) => scheduled[name].dispatches.map(usedBy)),
+  )
+
+  const tables = store()
+  const places = store()
+  const recordStride = Math.max(recordBytes, alignment) / 4
+  const offsetAt = (t: number) => (ref: Ref) => {
+    const buffer = buffers[ref.buffer] as Program.Buffer
+    return (buffer.offset + Program.slotOf(buffer, ref, t) * buffer.stride) / 4
+  }
+  const segments = segmentsOf((name) =>
+    scheduled[name].dispatches.map((placed): Dispatch => {
+      const parts = placed.map(({ work, stage }) => ({ names: work.names, stage: work.stages[stage]! }))
+      const recordAt = (t: number) =>
+        places.put(
+          placed.flatMap(({ work }) => [
+            ...work.places(offsetAt(t), tables.put),
+            scheduled[name].places.get(work)!.from,
+          ]),
+          recordStride,
+        )
+      return {
+        placed,
+        linked: link(parts, threadsOf(parts.map(({ stage }) => stage)) as number),
+        records: Array.from({ length: program.timeSteps }, (_, t) => 4 * recordAt(t)),
+      }
+    }),
+  )
+  const words = new Uint32Array(Math.max(1, places.rows.length) * recordStride)
+  for (const [i, row] of places.rows.entries()) words.set(row, i * recordStride)
+  return { segments, buffers, arenaBytes, places: words, tables: Uint32Array.from(tables.rows.flat()), scratch }
+}
 
 /** An instruction as people name it: its kernel, node and shapes. */
-const describe = (program: Program.Program, { kernel, node, operands }: Program.Instruction): string => {
+const describe = ({ buffers }: Program.Program, { kernel, node, operands }: Program.Instruction): string => {
   const shapes = Object.entries(operands).map(
-    ([name, { buffer }]) => `${name} ${Shape.format((program.buffers[buffer] as Program.Buffer).shape)}`,
+    ([name, { buffer }]) => `${name} ${Shape.format((buffers[buffer] as Program.Buffer).shape)}`,
   )
   return `${kernel} of ${node} (${shapes.join(", ")})`
 }
 
-/** Makes the pipelines of a program. Rejects with a BackendError that names the kernel and its shapes. */
-export const makeCommands = async (device: Device, program: Program.Program): Promise<Commands> => {
-  const step = device.gpu.limits.minUniformBufferOffsetAlignment
-  const records = new Map<string, number>()
-  const places: Array<ReadonlyArray<number>> = []
-  let scratch = 0
-
-  const recordAt = (refs: ReadonlyArray<Program.Instruction["operands"][string]>, t: number): number => {
-    const offsets = refs.map((ref) => {
-      const buffer = program.buffers[ref.buffer] as Program.Buffer
-      return (buffer.offset + Program.slotOf(buffer, ref, t) * buffer.stride) / 4
-    })
-    const key = offsets.join()
-    const known = records.get(key)
-    if (known !== undefined) return known
-    const at = places.length * step
-    records.set(key, at)
-    places.push(offsets)
-    return at
-  }
-
-  const compile = async (instruction: Program.Instruction): Promise<ReadonlyArray<Dispatch>> => {
-    const signature = (kernels.get(instruction.kernel) as AnyKernel).operands
-    const names = Object.keys(signature).filter((name) => name in instruction.operands)
-    const refs = names.map((name) => instruction.operands[name]!)
-    const operands = new Operands(
-      Object.fromEntries(
-        names.map((name, i) => {
-          const { shape, elements } = program.buffers[refs[i]!.buffer] as Program.Buffer
-          return [name, { shape, elements, accumulate: refs[i]!.accumulate === true }]
+/** Makes the pipelines of a program. Rejects with a BackendError that names the kernels and their shapes. */
+export const makePipelines = async (
+  device: Device,
+  program: Program.Program,
+  { segments }: Commands,
+): Promise<ReadonlyMap<Dispatch, GPUComputePipeline>> =>
+  new Map(
+    await Promise.all(
+      Object.values(segments)
+        .flat()
+        .map(async (dispatch): Promise<[Dispatch, GPUComputePipeline]> => {
+          try {
+            return [dispatch, await device.pipeline(dispatch.linked.source)]
+          } catch (error) {
+            if (!(error instanceof GpuFailure)) throw error
+            const names = dispatch.placed.flatMap(({ work }) =>
+              work.instructions.map((each) => describe(program, each)),
+            )
+            throw fail(`${names.join(" with ")}: ${error.message}`)
+          }
         }),
-      ),
-      device.info.software,
-    )
-    const stages = wgslKernels.get(instruction.kernel)!(operands, instruction.attributes)
-    const at = Array.from({ length: program.timeSteps }, (_, t) => recordAt(refs, t))
-    try {
-      return await Promise.all(
-        stages.map(async ({ source, workgroups, scratch: needed }) => {
-          scratch = Math.max(scratch, needed)
-          return { pipeline: await device.pipeline(source), workgroups, records: at }
-        }),
-      )
-    } catch (error) {
-      if (error instanceof GpuFailure) throw fail(`${describe(program, instruction)}: ${error.message}`)
-      throw error
-    }
-  }
-
-  const compiled = await Promise.all(
-    Program.segmentNames.map(
-      async (name) => [name, (await Promise.all(program.segments[name].map(compile))).flat()] as const,
     ),
   )
-  const words = new Uint32Array((Math.max(1, places.length) * step) / 4)
-  for (const [i, offsets] of places.entries()) words.set(offsets, (i * step) / 4)
-  return {
-    segments: Object.fromEntries(compiled) as unknown as Commands["segments"],
-    places: words,
-    recordBytes: 4 * mostOperands,
-    scratch,
-  }
-}

@@ -8,7 +8,7 @@ export class GpuFailure extends Error {}
 export interface Device {
   readonly gpu: GPUDevice
   readonly info: AdapterInfo
-  /** What every pipeline can be bound to: the arena, an instruction's places in it, scratch memory. */
+  /** What every pipeline can be bound to: the arena, a record of places in it, scratch memory, tables. */
   readonly layout: GPUBindGroupLayout
   /** The pipeline of a shader. Rejects with a {@link GpuFailure} where it is not valid. */
   readonly pipeline: (source: string) => Promise<GPUComputePipeline>
@@ -54,6 +54,7 @@ export const makeDevice = (gpu: GPUDevice, info: AdapterInfo): Device => {
       { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "storage" } },
       { binding: 1, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } },
       { binding: 2, visibility: GPUShaderStage.COMPUTE, buffer: { type: "storage" } },
+      { binding: 3, visibility: GPUShaderStage.COMPUTE, buffer: { type: "read-only-storage" } },
     ],
   })
   const pipelineLayout = gpu.createPipelineLayout({ bindGroupLayouts: [layout] })

@@ -1,6 +1,6 @@
 /** Products of threads that read the factors where they lie. */
-import { leave, type Product, spread } from "./factors.ts"
-import { type Operands, type Stage, shader } from "./shader.ts"
+import { leave, type Product, packing, spread } from "./factors.ts"
+import { type Operands, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
 
 const threads = 32
 /** Elements of the depth in a block: the spikes of a word. */
@@ -19,12 +19,15 @@ export const direct = (operands: Operands, factors: Product): { readonly stage: 
   const threadRows = small ? 2 : 8
   const perThread = Math.min(small ? 2 : columns >= 16 ? 8 : 4, columns)
   const octet = threadRows === 8 ? factors.octet : undefined
-  // Neighbouring threads have neighbouring columns, and read the right factor side by side.
-  const columnThreads = Math.ceil(columns / perThread)
-  const count = Math.ceil(rows / threadRows) * columnThreads
-  const groups = Math.ceil(count / threads)
-  const parts = spread(factors, block, groups, operands.parallelism)
+  // Neighbouring threads have neighbouring columns, and read the right factor side by side; a workgroup has whole words of them.
+  const columnThreads = Math.min(Math.ceil(columns / perThread), threads / perThread)
+  const rowThreads = Math.floor(threads / columnThreads)
+  const tile = { rows: rowThreads * threadRows, columns: columnThreads * perThread }
+  const rowTiles = Math.ceil(rows / tile.rows)
+  const columnTiles = Math.ceil(columns / tile.columns)
+  const parts = spread(factors, block, rowTiles * columnTiles, operands.parallelism)
   const { splits, perSplit, blocks, iterations } = parts
+  const packs = splits === 1 ? packing(operands, factors, tile) : undefined
 
   const eachRow = (text: (suffix: string, r: number) => string) =>
     range(threadRows)
@@ -58,15 +61,13 @@ ${multiply((_, r) => `f32((bits >> ${r}u) & 1u)`)}
       ${factors.at}
 ${multiply((suffix) => `select(0f, ${factors.left(suffix)}, inside${suffix})`)}
     }`
-  const body = `${factors.declarations ?? ""}
-@compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let thread = (workgroup.x + workgroup.y * 65535u) * ${threads}u + local;
-  if (thread >= ${count}u) { return; }
-  let split = workgroup.z;
-${eachColumn((q) => `let column_${q} = min(thread % ${columnThreads}u + ${q * columnThreads}u, ${columns - 1}u);`)}
+  const body = `  let split = workgroup.z / ${columnTiles}u;
+  let firstRow = (workgroup.x + workgroup.y * ${rowOfWorkgroups}u) * ${tile.rows}u;
+  let firstColumn = workgroup.z % ${columnTiles}u * ${tile.columns}u;
+  let firstOfThread = firstRow + local / ${columnThreads}u * ${threadRows}u;
+${eachColumn((q) => `let column_${q} = min(firstColumn + local % ${columnThreads}u + ${q * columnThreads}u, ${columns - 1}u);`)}
 ${eachRow(
-  (suffix, r) => `  let row${suffix} = thread / ${columnThreads}u * ${threadRows}u + ${r}u;
+  (suffix, r) => `  let row${suffix} = firstOfThread + ${r}u;
   let inside${suffix} = row${suffix} < ${rows}u;
   ${factors.row(suffix)}
   ${eachColumn((q) => `var sum${suffix}_${q} = 0f;`)}`,
@@ -82,14 +83,24 @@ ${eachRow((suffix) => `    ${factors.step(suffix)}`)}
     .join(", ")});
   for (var e = 0u; e < ${threadRows * perThread}u; e++) {
     let row = row_0 + e / ${perThread}u;
-    let column = thread % ${columnThreads}u + e % ${perThread}u * ${columnThreads}u;
-    if (row < ${rows}u && column < ${columns}u) { let value = sums[e]; ${leave(factors, parts)} }
+    let column = firstColumn + local % ${columnThreads}u + e % ${perThread}u * ${columnThreads}u;
+    if (${threads % columnThreads === 0 ? "" : `local < ${rowThreads * columnThreads}u && `}row < ${rows}u && column < ${columns}u) {
+      let value = sums[e];
+      ${leave(factors, parts)}
+      ${packs?.add("row - firstRow", "column - firstColumn") ?? ""}
+    }
   }
-}`
+  ${packs?.store ?? ""}`
   return {
     stage: {
-      source: shader(operands, body),
-      workgroups: [Math.min(groups, 65535), Math.ceil(groups / 65535), splits],
+      text: textOf(operands, `${factors.declarations ?? ""}${packs?.declarations ?? ""}`, body),
+      threads,
+      flexible: false,
+      workgroups: () => [
+        Math.min(rowTiles, rowOfWorkgroups),
+        Math.ceil(rowTiles / rowOfWorkgroups),
+        columnTiles * splits,
+      ],
       scratch: splits === 1 ? 0 : splits * rows * columns,
     },
     splits,

@@ -5,7 +5,7 @@
  */
 import { BackendError, type Executable, Program, Shape, UnsupportedKernelError } from "@spikeroute/core"
 import { Effect, type Scope, Semaphore } from "effect"
-import { type Commands, makeCommands } from "./commands.ts"
+import { type Commands, type Dispatch, makeCommands, makePipelines, recordBytes } from "./commands.ts"
 import type { Device } from "./device.ts"
 import { wgslKernels } from "./kernels/index.ts"
 import { fail, memoryOf, name } from "./memory.ts"
@@ -14,6 +14,7 @@ interface Buffers {
   readonly arena: GPUBuffer
   readonly places: GPUBuffer
   readonly scratch: GPUBuffer
+  readonly tables: GPUBuffer
   readonly frames: GPUBuffer | undefined
   readonly results: GPUBuffer
 }
@@ -26,7 +27,7 @@ const wait = <A>(body: () => Promise<A>): Effect.Effect<A, BackendError> =>
   Effect.tryPromise({ try: body, catch: toBackendError }).pipe(Effect.uninterruptible)
 
 /** Refuses an arena that the adapter cannot bind. */
-const checkSize = ({ gpu }: Device, { arenaBytes }: Program.Program): void => {
+const checkSize = ({ gpu }: Device, { arenaBytes }: Commands): void => {
   for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"] as const)
     if (arenaBytes > gpu.limits[limit])
       throw fail(
@@ -43,35 +44,39 @@ export const prepare = (
     const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
     const missing = [...new Set(used)].filter((kernel) => !wgslKernels.has(kernel))
     if (missing.length > 0) return yield* new UnsupportedKernelError({ backend: name, kernels: missing })
-    yield* attempt(() => {
+    const commands = yield* attempt(() => {
       device.check()
-      checkSize(device, program)
+      const { minUniformBufferOffsetAlignment } = device.gpu.limits
+      const made = makeCommands(program, device.info.software, minUniformBufferOffsetAlignment)
+      checkSize(device, made)
+      return made
     })
-    const commands = yield* wait(() => makeCommands(device, program))
+    const pipelines = yield* wait(() => makePipelines(device, program, commands))
     const allocate = (bytes: number, usage: GPUBufferUsageFlags) =>
       Effect.acquireRelease(
         wait(() => device.allocate(Math.max(16, bytes), usage)),
         (buffer) => Effect.sync(() => device.free(buffer)),
       )
     const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage
-    const results = resultsOf(program)
+    const results = resultsOf(commands)
     const input = program.buffers.find(({ name }) => name === Program.bufferNames.input)
     const inputBytes = input ? 4 * Shape.size(input.shape) : 0
     const buffers: Buffers = {
-      arena: yield* allocate(program.arenaBytes, STORAGE | COPY_SRC | COPY_DST),
+      arena: yield* allocate(commands.arenaBytes, STORAGE | COPY_SRC | COPY_DST),
       places: yield* allocate(commands.places.byteLength, UNIFORM | COPY_DST),
       scratch: yield* allocate(4 * commands.scratch, STORAGE),
+      tables: yield* allocate(commands.tables.byteLength, STORAGE | COPY_DST),
       frames:
         program.encoding === "frames"
           ? yield* allocate(program.timeSteps * inputBytes, COPY_SRC | COPY_DST)
           : undefined,
       results: yield* allocate(results.bytes, MAP_READ | COPY_DST),
     }
-    return yield* attempt(() => make(device, program, commands, buffers))
+    return yield* attempt(() => make(device, program, commands, pipelines, buffers))
   })
 
 /** The range of the arena that holds the metrics and outputs. */
-const resultsOf = (program: Program.Program) => {
+const resultsOf = (program: Pick<Program.Program, "buffers">) => {
   const wanted: ReadonlyArray<string> = [Program.bufferNames.metrics, Program.bufferNames.outputs]
   const found = program.buffers.filter(({ name }) => wanted.includes(name))
   const from = Math.min(...found.map(({ offset }) => offset))
@@ -79,23 +84,28 @@ const resultsOf = (program: Program.Program) => {
   return found.length === 0 ? { from: 0, bytes: 0 } : { from, bytes: to - from }
 }
 
-const make = (device: Device, program: Program.Program, commands: Commands, buffers: Buffers): Executable => {
+const make = (
+  device: Device,
+  program: Program.Program,
+  commands: Commands,
+  pipelines: ReadonlyMap<Dispatch, GPUComputePipeline>,
+  buffers: Buffers,
+): Executable => {
   const { gpu } = device
   const { arena } = buffers
-  const memory = memoryOf(program)
+  const memory = memoryOf(commands.buffers.filter(({ lifetime: [, last] }) => last >= 0))
   gpu.queue.writeBuffer(buffers.places, 0, commands.places)
+  gpu.queue.writeBuffer(buffers.tables, 0, commands.tables)
   const group = gpu.createBindGroup({
     layout: device.layout,
     entries: [
       { binding: 0, resource: { buffer: arena } },
-      {
-        binding: 1,
-        resource: { buffer: buffers.places, size: Math.min(commands.recordBytes, commands.places.byteLength) },
-      },
+      { binding: 1, resource: { buffer: buffers.places, size: recordBytes } },
       { binding: 2, resource: { buffer: buffers.scratch } },
+      { binding: 3, resource: { buffer: buffers.tables } },
     ],
   })
-  const results = resultsOf(program)
+  const results = resultsOf(commands)
   /** What the results buffer holds: nothing of worth, a copy on the GPU, or that copy read. */
   let held: "stale" | "copied" | ArrayBuffer = "stale"
   const reading = Semaphore.makeUnsafe(1)
@@ -118,11 +128,11 @@ const make = (device: Device, program: Program.Program, commands: Commands, buff
         const { offset, bytes } = memory.find(Program.bufferNames.input, t)
         encoder.copyBufferToBuffer(buffers.frames, t * bytes, arena, offset, bytes)
       }
-      for (const { pipeline, workgroups, records } of commands.segments[segment]) {
+      for (const dispatch of commands.segments[segment]) {
         pass ??= encoder.beginComputePass()
-        pass.setPipeline(pipeline)
-        pass.setBindGroup(0, group, [records[t] as number])
-        pass.dispatchWorkgroups(...workgroups)
+        pass.setPipeline(pipelines.get(dispatch) as GPUComputePipeline)
+        pass.setBindGroup(0, group, [dispatch.records[t] as number])
+        pass.dispatchWorkgroups(...dispatch.linked.workgroups)
       }
     }
     pass?.end()

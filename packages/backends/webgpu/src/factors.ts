@@ -1,4 +1,6 @@
-/** What a product multiplies, and how its depth is split over workgroups. */
+/** What a product multiplies, how its depth is split over workgroups, and what becomes of its results. */
+import { Spikes } from "@spikeroute/core"
+import type { Operands } from "./shader.ts"
 
 /** Texts about a row get a suffix: variables that they set end in it, as `row` itself does. */
 export interface Product {
@@ -24,8 +26,9 @@ export interface Product {
   readonly rightAlong: "columns" | "depth"
   /** Functions that the texts call. */
   readonly declarations?: string
-  /** What is done with the result, `value` at (`row`, `column`). */
+  /** What is done with the result, `value` at (`row`, `column`), of operand `target`. */
   readonly store: string
+  readonly target: string
 }
 
 /** How a product is spread over workgroups. */
@@ -41,13 +44,52 @@ export interface Spread {
 /** Sums of float32 numbers lose precision where they are longer than this. */
 const longestSum = 4096
 
+/** Fewer splits do not make up for the pass over memory that adds their sums. */
+const leastSplits = 4
+
 /** Splits the depth, in blocks of so many, where `tiles` workgroups are few. */
 export const spread = ({ steps, depth }: Product, block: number, tiles: number, parallelism: number): Spread => {
   const blocks = Math.ceil(depth / block)
   const iterations = steps * blocks
-  const wanted = Math.max(Math.floor(parallelism / tiles), Math.ceil((iterations * block) / longestSum))
+  const more = Math.floor(parallelism / tiles)
+  const wanted = Math.max(more < leastSplits ? 1 : more, Math.ceil((iterations * block) / longestSum))
   const perSplit = Math.ceil(iterations / Math.max(1, Math.min(wanted, Math.floor(iterations / 8))))
   return { splits: Math.ceil(iterations / perSplit), perSplit, blocks, iterations }
+}
+
+/** How spikes that results fire at once come together in words: `words` of them in a row of a workgroup's tile. */
+export interface Packing {
+  readonly declarations: string
+  /** Adds what the last result fired, at row and column of the tile. */
+  readonly add: (row: string, column: string) => string
+  /** Stores the words of a tile that begins at `firstRow` and `firstColumn`. */
+  readonly store: string
+}
+
+/**
+ * The packing of a tile of so many rows and columns, if what a result is given to fires spikes. "Or" has no order: the same bits
+ * whoever comes first.
+ */
+export const packing = (
+  operands: Operands,
+  { rows, columns, target }: Product,
+  tile: { readonly rows: number; readonly columns: number },
+): Packing | undefined => {
+  const spikes = operands.get(target).then?.spikes
+  if (spikes === undefined) return undefined
+  const perRow = Spikes.wordsPerRow(columns)
+  const words = Spikes.wordsPerRow(tile.columns)
+  return {
+    declarations: `var<workgroup> packed: array<atomic<u32>, ${tile.rows * words}>;`,
+    add: (row, column) =>
+      `if (then_fires) { atomicOr(&packed[(${row}) * ${words}u + (${column}) / 32u], 1u << ((${column}) & 31u)); }`,
+    store: `workgroupBarrier();
+  for (var e = local; e < ${tile.rows * words}u; e += threads) {
+    let row = firstRow + e / ${words}u;
+    let word = firstColumn / 32u + e % ${words}u;
+    if (row < ${rows}u && word < ${perRow}u) { set_word_${spikes}(row * ${perRow}u + word, atomicLoad(&packed[e])); }
+  }`,
+  }
 }
 
 /** Where a thread leaves a sum: the result, or a partial one. */

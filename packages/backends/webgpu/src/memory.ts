@@ -18,8 +18,8 @@ export interface Memory {
   readonly unpack: (buffer: Program.Buffer, words: Uint32Array<ArrayBuffer>) => Float32Array
 }
 
-export const memoryOf = (program: Program.Program): Memory => {
-  const byName = new Map(program.buffers.map((buffer) => [buffer.name, buffer]))
+export const memoryOf = (buffers: ReadonlyArray<Program.Buffer>): Memory => {
+  const byName = new Map(buffers.map((buffer) => [buffer.name, buffer]))
   const find: Memory["find"] = (bufferName, t) => {
     const buffer = byName.get(bufferName)
     if (buffer === undefined) throw fail(`the program has no buffer ${bufferName}`)

@@ -11,24 +11,24 @@
  */
 import { direct } from "./direct-product.ts"
 import type { Product } from "./factors.ts"
-import { forEach, type Operands, type Stage } from "./shader.ts"
+import type { Operands, Stage } from "./shader.ts"
+import { forEachStored } from "./spikes.ts"
 import { tiled } from "./tiled-product.ts"
 
 /** The instruction's stages. */
 export const product = (operands: Operands, factors: Product): ReadonlyArray<Stage> => {
-  const { rows, columns, store } = factors
+  const { rows, columns, store, target } = factors
   const { stage, splits } = operands.software ? direct(operands, factors) : tiled(operands, factors)
   if (splits === 1) return [stage]
   const partial = rows * columns
-  const gather = forEach(
+  const gather = forEachStored(
     operands,
-    partial,
+    target,
     `  let row = i / ${columns}u;
   let column = i % ${columns}u;
   var value = 0f;
   for (var split = 0u; split < ${splits}u; split++) { value += scratch[split * ${partial}u + i]; }
   ${store}`,
-    "",
     stage.scratch,
   )
   return [stage, gather]

@@ -10,7 +10,8 @@
  *     add_x(i, value)      adds to element i of a gradient, or sets it where the instruction says so
  *     set_word_x(j, word)  sets word j
  *
- * Between the stages of one instruction `scratch` holds numbers.
+ * Between the stages of one instruction `scratch` holds numbers. Stages of several instructions may run side by side in one
+ * dispatch: see link.ts.
  */
 import { Shape, Spikes } from "@spikeroute/core"
 
@@ -20,14 +21,38 @@ export interface Operand {
   readonly elements: Spikes.Elements
   /** Of a gradient: it is added to rather than set. */
   readonly accumulate: boolean
+  /** What is done at once with each element that is stored. */
+  readonly then?: Then
 }
 
-/** One dispatch: a shader, and how many workgroups of it run. */
+/** A next instruction that takes elements as they are stored: see fusion.ts. */
+export interface Then {
+  /** Declares its operands' functions and `then_take(i, value)`. */
+  readonly text: string
+  /** Whether the element is stored too. */
+  readonly stores: boolean
+  /** Its operand of spikes, if it has one; after each element `then_fires` says whether that one fires. */
+  readonly spikes: string | undefined
+}
+
+/** Workgroups of a shader that go through one step of an instruction. */
 export interface Stage {
-  readonly source: string
-  readonly workgroups: readonly [x: number, y: number, z: number]
+  /** Declares `run(workgroup, local)`, what each thread does, and all that it calls but the memory and `threads`. */
+  readonly text: string
+  /** Threads of a workgroup: the text is made for so many, or if `flexible` for any power of two. */
+  readonly threads: number
+  readonly flexible: boolean
+  readonly workgroups: (threads: number) => readonly [x: number, y: number, z: number]
   /** Numbers of scratch memory that it writes or reads. */
   readonly scratch: number
+  /** Of one that treats every element by itself: what is done with element `i` of so many. */
+  readonly each?: {
+    readonly count: number
+    readonly body: string
+    readonly declarations: string
+    /** The operand of spikes for which `body` sets `fires`. */
+    readonly spikes?: string
+  }
 }
 
 /** The operands of one instruction by name, absent ones left out. */
@@ -84,70 +109,78 @@ export const float = (value: number): string => {
   return value < 0 ? `(${text})` : text
 }
 
-const accessors = (name: string, { elements, shape, accumulate }: Operand): string => {
+const accessors = (name: string, { elements, shape, accumulate, then }: Operand, place: string): string => {
+  if (then !== undefined && !then.stores)
+    return `
+fn store_${name}(i: u32, value: f32) { then_take(i, value); }
+fn add_${name}(i: u32, value: f32) { store_${name}(i, value); }${then.text}`
   const words = `
-fn word_${name}(j: u32) -> u32 { return arena[places.of_${name} + j]; }
-fn set_word_${name}(j: u32, word: u32) { arena[places.of_${name} + j] = word; }`
+fn word_${name}(j: u32) -> u32 { return arena[${place} + j]; }
+fn set_word_${name}(j: u32, word: u32) { arena[${place} + j] = word; }`
   if (elements === "spikes") {
     const channels = shape.at(-1) ?? 1
     const perRow = Spikes.wordsPerRow(channels)
-    const place =
+    const at =
       channels % 32 === 0
         ? "let word = word_NAME(i / 32u); return f32((word >> (i & 31u)) & 1u);"
         : `let c = i % ${channels}u; let word = word_NAME(i / ${channels}u * ${perRow}u + c / 32u); return f32((word >> (c & 31u)) & 1u);`
     return `${words}
-fn load_${name}(i: u32) -> f32 { ${place.replaceAll("NAME", name)} }`
+fn load_${name}(i: u32) -> f32 { ${at.replaceAll("NAME", name)} }`
   }
   return `${words}
 fn load_${name}(i: u32) -> f32 { return bitcast<f32>(word_${name}(i)); }
-fn store_${name}(i: u32, value: f32) { set_word_${name}(i, bitcast<u32>(value)); }
-fn add_${name}(i: u32, value: f32) { store_${name}(i, ${accumulate ? `load_${name}(i) + value` : "value"}); }`
+fn store_${name}(i: u32, value: f32) { set_word_${name}(i, bitcast<u32>(value)); ${then ? "then_take(i, value); " : ""}}
+fn add_${name}(i: u32, value: f32) { store_${name}(i, ${accumulate ? `load_${name}(i) + value` : "value"}); }${then?.text ?? ""}`
 }
 
-/** A whole module: the memory, the operands' functions, and a kernel's own text with its entry point `main`. */
-export const shader = ({ byName }: Operands, body: string): string => {
-  const names = Object.keys(byName)
-  return `struct Places { ${names.map((name) => `of_${name}: u32,`).join(" ")} }
-@group(0) @binding(0) var<storage, read_write> arena: array<u32>;
-@group(0) @binding(1) var<uniform> places: Places;
-@group(0) @binding(2) var<storage, read_write> scratch: array<f32>;
-${names.map((name) => accessors(name, byName[name] as Operand)).join("")}
-${body}`
-}
+/** The functions of operands; where an operand begins is `placeOf` its name. */
+export const accessorsOf = (
+  { byName }: Operands,
+  placeOf: (name: string) => string = (name) => `places.of_${name}`,
+): string =>
+  Object.entries(byName)
+    .map(([name, operand]) => accessors(name, operand, placeOf(name)))
+    .join("")
+
+/** A stage's text: the operands' functions, a kernel's declarations, and what each thread does. */
+export const textOf = (operands: Operands, declarations: string, body: string): string => `${accessorsOf(operands)}
+${declarations}
+fn run(workgroup: vec3<u32>, local: u32) {
+${body}
+}`
 
 /** Workgroups to a row of the grid: what every adapter has. */
-const rowOfWorkgroups = 65535
+export const rowOfWorkgroups = 65535
 
-/** A grid of at least `count` workgroups; `group` below is the number of one. */
-const grid = (count: number): Stage["workgroups"] => [
+/** A grid of at least `count` workgroups. */
+export const grid = (count: number): readonly [x: number, y: number, z: number] => [
   Math.min(count, rowOfWorkgroups),
   Math.ceil(count / rowOfWorkgroups),
   1,
 ]
 
-const entry = (threads: number, body: string): string => `
-@compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let group = workgroup.x + workgroup.y * ${rowOfWorkgroups}u;
-${body}
-}`
+/** Sets `group`, the number of a workgroup of such a grid. */
+export const setGroup = `let group = workgroup.x + workgroup.y * ${rowOfWorkgroups}u;`
 
 /** One thread for each `i` below `count`. `declarations` stand before the entry point. */
 export const forEach = (operands: Operands, count: number, body: string, declarations = "", scratch = 0): Stage => ({
-  source: shader(
+  text: textOf(
     operands,
-    `${declarations}${entry(
-      256,
-      `  let i = group * 256u + local;
-  if (i >= ${count}u) { return; }
-${body}`,
-    )}`,
+    declarations,
+    `  ${setGroup}
+  let i = group * threads + local;
+  if (i < ${count}u) {
+${body}
+  }`,
   ),
-  workgroups: grid(Math.ceil(count / 256)),
+  threads: 256,
+  flexible: true,
+  workgroups: (threads) => grid(Math.ceil(count / threads)),
   scratch,
+  each: { count, body, declarations },
 })
 
-/** Threads to a row of an image. */
+/** Threads along a row of an image. */
 const imageThreads = 64
 
 /**
@@ -160,58 +193,31 @@ export const forEachInImage = (
   body: string,
   declarations = "",
 ): Stage => ({
-  source: shader(
+  text: textOf(
     operands,
-    `${declarations}
-@compute @workgroup_size(${imageThreads})
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let along = workgroup.x * ${imageThreads}u + local;
+    declarations,
+    `  let along = workgroup.x * threads + local;
   if (along >= ${width * channels}u) { return; }
   let px = along / ${channels}u;
   let c = along - px * ${channels}u;
   let n = workgroup.z;
   let py = workgroup.y;
   let i = (n * ${height}u + py) * ${width * channels}u + along;
-${body}
-}`,
+${body}`,
   ),
-  workgroups: [Math.ceil((width * channels) / imageThreads), height, batch],
+  threads: imageThreads,
+  flexible: true,
+  workgroups: (threads) => [Math.ceil((width * channels) / threads), height, batch],
   scratch: 0,
 })
 
-/** Sets the spikes of operand `name`: `body` sets `fires` for element `i`. */
-export const forEachSpike = (operands: Operands, name: string, body: string, declarations = ""): Stage => {
-  const channels = operands.channels(name)
-  const perRow = Spikes.wordsPerRow(channels)
-  return forEach(
-    operands,
-    operands.words(name),
-    `  let word = i;
-  let first = word % ${perRow}u * 32u;
-  let start = word / ${perRow}u * ${channels}u + first;
-  let count = min(32u, ${channels}u - first);
-  var bits = 0u;
-  for (var bit = 0u; bit < count; bit++) {
-    let i = start + bit;
-    var fires = false;
-${body}
-    bits |= select(0u, 1u, fires) << bit;
-  }
-  set_word_${name}(word, bits);`,
-    declarations,
-  )
-}
-
-/** Threads of a workgroup that adds up. */
-export const summingThreads = 64
-
 /** `total(local, value)`: the sum over the threads of a workgroup, always in the same order. */
 const total = `
-var<workgroup> parts: array<f32, ${summingThreads}>;
+var<workgroup> parts: array<f32, threads>;
 fn total(local: u32, value: f32) -> f32 {
   workgroupBarrier();
   parts[local] = value;
-  for (var half = ${summingThreads / 2}u; half > 0u; half /= 2u) {
+  for (var half = threads / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (local < half) { parts[local] += parts[local + half]; }
   }
@@ -219,18 +225,32 @@ fn total(local: u32, value: f32) -> f32 {
   return parts[0];
 }`
 
-/** A workgroup for each `group` below `count`; `total` is known to `body`. */
-export const forEachWorkgroup = (
-  operands: Operands,
-  count: number,
-  body: string,
-  declarations = "",
-  scratch = 0,
-): Stage => ({
-  source: shader(
-    operands,
-    `${total}${declarations}${entry(summingThreads, `${count > rowOfWorkgroups ? `  if (group >= ${count}u) { return; }\n` : ""}${body}`)}`,
-  ),
-  workgroups: grid(count),
-  scratch,
-})
+/**
+ * Sums: for each `group` below `count` some threads share the work, thread `local` of `adders` of them; `total` is known to `body`.
+ * A GPU made of software, where barriers are dear, takes one thread for each group.
+ */
+export const forEachGroup = (operands: Operands, count: number, body: string, declarations = "", scratch = 0): Stage =>
+  operands.software
+    ? forEach(
+        operands,
+        count,
+        `  let group = i;
+  let local = 0u;
+  let adders = 1u;
+${body}`,
+        `fn total(local: u32, value: f32) -> f32 { return value; }${declarations}`,
+        scratch,
+      )
+    : {
+        text: textOf(
+          operands,
+          `${total}${declarations}`,
+          `  ${setGroup}
+  let adders = threads;
+${count > rowOfWorkgroups ? `  if (group >= ${count}u) { return; }\n` : ""}${body}`,
+        ),
+        threads: 64,
+        flexible: true,
+        workgroups: () => grid(count),
+        scratch,
+      }

@@ -1,6 +1,6 @@
 /** Products by tiles in workgroup memory. */
-import { leave, type Product, spread } from "./factors.ts"
-import { type Operands, type Stage, shader } from "./shader.ts"
+import { leave, type Product, packing, spread } from "./factors.ts"
+import { type Operands, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
 
 interface Tile {
   readonly rows: number
@@ -15,7 +15,7 @@ const tileOf = ({ columns, word }: Product): Tile => ({
   rows: 64,
   columns: columns > 32 ? 64 : columns > 16 ? 32 : 16,
   depth: word === undefined ? 16 : 32,
-  rowsOfThread: 4,
+  rowsOfThread: columns > 32 ? 8 : 4,
   columnsOfThread: 4,
 })
 
@@ -30,21 +30,17 @@ export const tiled = (operands: Operands, factors: Product): { readonly stage: S
   const columnTiles = Math.ceil(columns / tile.columns)
   const parts = spread(factors, tile.depth, rowTiles * columnTiles, operands.parallelism)
   const { splits, perSplit, blocks, iterations } = parts
+  const packs = splits === 1 ? packing(operands, factors, tile) : undefined
   const quads = tile.columns / 4
   const threadColumns = tile.columns / tile.columnsOfThread
 
-  // A thread loads a part of a row at a time: four numbers, or eight bits of a word.
-  const partsOfRow = word === undefined ? tile.depth / 4 : 4
+  // A thread loads a part of a row of the left factor: always of the same row, which is looked at once.
+  const partsOfRow = threads / tile.rows
+  const part = tile.depth / partsOfRow
   const put = (k: string, value: string) => `left[((${k}) * ${tile.rows}u + m) / 4u][m % 4u] = ${value};`
-  const onePass = threads === tile.rows * partsOfRow
-  const setRow = `let m = e / ${partsOfRow}u;
-    let row = rowTile * ${tile.rows}u + m;
-    let inside = row < ${rows}u;
-    ${factors.row("")}`
   const loadLeft =
     word === undefined
-      ? `for (var part = 0u; part < 4u; part++) {
-        let at = e % ${partsOfRow}u * 4u + part;
+      ? `for (var at = firstAt; at < firstAt + ${part}u; at++) {
         let k = start + at;
         var value = 0f;
         if (inside && k < ${depth}u) { ${factors.at} value = ${factors.left("")}; }
@@ -53,8 +49,7 @@ export const tiled = (operands: Operands, factors: Product): { readonly stage: S
       : `let k = start;
       var bits = 0u;
       if (inside) { bits = ${word("")}; }
-      let first = e % 4u * 8u;
-      for (var bit = first; bit < first + 8u; bit++) { ${put("bit", "f32((bits >> bit) & 1u)")} }`
+      for (var bit = firstAt; bit < firstAt + ${part}u; bit++) { ${put("bit", "f32((bits >> bit) & 1u)")} }`
   const loadRight =
     factors.rightAlong === "columns"
       ? `for (var e = local; e < ${tile.depth * tile.columns}u; e += ${threads}u) {
@@ -76,35 +71,41 @@ ${threadRows
   .flatMap((r) => threadQuads.map((q) => `      sum_${r}_${q} += a_${Math.floor(r / 4)}[${r % 4}] * b_${q};`))
   .join("\n")}
     }`
-  const each = (
-    body: string,
-  ) => `  var sums = array(${threadRows.flatMap((r) => threadQuads.map((q) => `sum_${r}_${q}`)).join(", ")});
+  const leaves = `  var sums = array(${threadRows.flatMap((r) => threadQuads.map((q) => `sum_${r}_${q}`)).join(", ")});
   for (var e = 0u; e < ${tile.rowsOfThread * tile.columnsOfThread}u; e++) {
-    let row = rowTile * ${tile.rows}u + threadRow * ${tile.rowsOfThread}u + e / ${tile.columnsOfThread}u;
+    let row = firstRow + threadRow * ${tile.rowsOfThread}u + e / ${tile.columnsOfThread}u;
     let quad = e / 4u % ${threadQuads.length}u;
     let column = firstColumn + (threadColumn + quad * ${threadColumns}u) * 4u + e % 4u;
-    if (row < ${rows}u && column < ${columns}u) { let value = sums[e / 4u][e % 4u]; ${body} }
-  }`
+    if (row < ${rows}u && column < ${columns}u) {
+      let value = sums[e / 4u][e % 4u];
+      ${leave(factors, parts)}
+      ${packs?.add("row - firstRow", "column - firstColumn") ?? ""}
+    }
+  }
+  ${packs?.store ?? ""}`
   const stage: Stage = {
-    source: shader(
+    text: textOf(
       operands,
       `${factors.declarations ?? ""}
 var<workgroup> left: array<vec4<f32>, ${(tile.depth * tile.rows) / 4}>;
 var<workgroup> right: array<vec4<f32>, ${tile.depth * quads}>;
-@compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let rowTile = workgroup.x + workgroup.y * 65535u;
+${packs?.declarations ?? ""}`,
+      `  let firstRow = (workgroup.x + workgroup.y * ${rowOfWorkgroups}u) * ${tile.rows}u;
   let split = workgroup.z / ${columnTiles}u;
   let firstColumn = workgroup.z % ${columnTiles}u * ${tile.columns}u;
   let threadRow = local / ${threadColumns}u;
   let threadColumn = local % ${threadColumns}u;
-${onePass ? `    let e = local;\n    ${setRow}` : ""}
+  let m = local / ${partsOfRow}u;
+  let firstAt = local % ${partsOfRow}u * ${part}u;
+  let row = firstRow + m;
+  let inside = row < ${rows}u;
+  ${factors.row("")}
 ${sums.join("\n")}
   for (var iteration = split * ${perSplit}u; iteration < min(${iterations}u, (split + 1u) * ${perSplit}u); iteration++) {
     let step = iteration / ${blocks}u;
     let start = iteration % ${blocks}u * ${tile.depth}u;
     workgroupBarrier();
-    ${onePass ? "{" : `for (var e = local; e < ${tile.rows * partsOfRow}u; e += ${threads}u) {\n    ${setRow}`}
+    {
       ${factors.step("")}
       ${loadLeft}
     }
@@ -118,10 +119,15 @@ ${sums.join("\n")}
     workgroupBarrier();
 ${multiply}
   }
-${each(leave(factors, parts))}
-}`,
+${leaves}`,
     ),
-    workgroups: [Math.min(rowTiles, 65535), Math.ceil(rowTiles / 65535), columnTiles * splits],
+    threads,
+    flexible: false,
+    workgroups: () => [
+      Math.min(rowTiles, rowOfWorkgroups),
+      Math.ceil(rowTiles / rowOfWorkgroups),
+      columnTiles * splits,
+    ],
     scratch: splits === 1 ? 0 : splits * rows * columns,
   }
   return { stage, splits }

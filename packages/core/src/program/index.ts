@@ -1,6 +1,7 @@
 export * from "./check.ts"
 export { compile, compileInference, type InferenceOptions, type TrainingOptions } from "./compile.ts"
 export * from "./cost.ts"
+export { layOut } from "./layout.ts"
 export * from "./print.ts"
 export * from "./program.ts"
 export { singleInstruction } from "./single-instruction.ts"

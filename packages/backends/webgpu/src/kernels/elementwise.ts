@@ -1,7 +1,8 @@
 /** Kernels that treat every element alike. */
 
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachSpike, type Operands, type WgslKernel } from "../shader.ts"
+import { float, forEach, type Operands, type WgslKernel } from "../shader.ts"
+import { forEachSpike, forEachStored } from "../spikes.ts"
 
 /** A kernel of one thread for each element of operand `name`. */
 const over =
@@ -39,7 +40,7 @@ fn uniform_bits(i: u32) -> u32 {
 }`
 
 export const elementwise = {
-  "add.forward": over("y", () => "store_y(i, load_a(i) + load_b(i));"),
+  "add.forward": (operands) => [forEachStored(operands, "y", "store_y(i, load_a(i) + load_b(i));")],
   "add.backward": over("inputGradient", () => "add_inputGradient(i, load_outputGradient(i));"),
   "scale.forward": over<Factor>("y", (_, { factor }) => `store_y(i, ${float(factor)} * load_x(i));`),
   "scale.backward": over<Factor>(

@@ -134,6 +134,7 @@ const forward = (operands: Operands, geometry: Geometry) => {
       : { word: (suffix: string) => `select(0u, word_x(pixel${suffix} * ${perRow}u + k / 32u), seen${suffix})` }),
     right: (column) => `load_weight((step * ${inputs}u + k) * ${outputs}u + ${column})`,
     rightAlong: "columns",
+    target: "y",
     store: `store_y(row * ${outputs}u + column, value${operands.has("bias") ? " + load_bias(column)" : ""});`,
     ...(flat ? { declarations: seeing(geometry) } : {}),
   })
@@ -162,6 +163,7 @@ const inputGradient = (operands: Operands, geometry: Geometry) => {
     left: (suffix) => `select(0f, load_outputGradient(pixel${suffix} * ${outputs}u + k), seen${suffix})`,
     right: (column) => `load_weight((step * ${inputs}u + ${column}) * ${outputs}u + k)`,
     rightAlong: "depth",
+    target: "inputGradient",
     store: `add_inputGradient(row * ${inputs}u + column, value);`,
   })
 }
@@ -196,6 +198,7 @@ const weightGradient = (operands: Operands, geometry: Geometry) => {
     ...(packed ? { octet: (suffix: string) => `octet(${pixelOfTap(suffix)})` } : {}),
     right: (column) => `load_outputGradient(k * ${outputs}u + ${column})`,
     rightAlong: "columns",
+    target: "weightGradient",
     store: `add_weightGradient(row * ${outputs}u + column, value);`,
     declarations: seeing(geometry) + (packed ? octets(geometry) : ""),
   })

@@ -1,7 +1,8 @@
 /** Neurons: their equations are core's. */
 import type { Surrogate } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachSpike, type WgslKernel } from "../shader.ts"
+import { float, forEach, type Operands, type Stage, type WgslKernel } from "../shader.ts"
+import { fire, forEachSpike } from "../spikes.ts"
 import { decayFactor } from "./elementwise.ts"
 import { surrogateFunctions } from "./surrogates.ts"
 
@@ -31,13 +32,16 @@ fn by_membrane(s: f32) -> f32 { return ${rule.byMembrane}; }
 fn by_spike(u: f32) -> f32 { return ${rule.bySpike}; }`
 }
 
+const charge = (operands: Operands, attributes: Attributes): string =>
+  `let u = ${decayFactor(operands, attributes)} * settle(load_before(i)) + load_x(i);
+    store_membrane(i, u);`
+
 export const neurons = {
   "neuron.forward": (operands, attributes: Attributes) => {
-    const charge = `let u = ${decayFactor(operands, attributes)} * settle(load_before(i)) + load_x(i);
-    store_membrane(i, u);`
+    const charged = charge(operands, attributes)
     return operands.isSpikes("spikes")
-      ? [forEachSpike(operands, "spikes", `${charge} fires = spike(u) != 0f;`, functions(attributes))]
-      : [forEach(operands, operands.size("spikes"), `${charge} store_spikes(i, spike(u));`, functions(attributes))]
+      ? [forEachSpike(operands, "spikes", `${charged} fires = spike(u) != 0f;`, functions(attributes))]
+      : [forEach(operands, operands.size("spikes"), `${charged} store_spikes(i, spike(u));`, functions(attributes))]
   },
   "neuron.backward": (operands, attributes: Attributes & { readonly resetGradient: boolean }) => {
     const size = operands.size("membrane")
@@ -87,3 +91,25 @@ export const neurons = {
     ),
   ],
 } satisfies Record<string, WgslKernel>
+
+/** `neuron.forward` and the average pool of its spikes, whose windows tile the image, as one stage; undefined where they do not. */
+export const neuronAndPool = (
+  operands: Operands,
+  attributes: Attributes,
+  { kernelSize, stride, padding }: { readonly kernelSize: number; readonly stride: number; readonly padding: number },
+): ReadonlyArray<Stage> | undefined => {
+  const [, height = 1, width = 1, channels = 1] = operands.shape("spikes")
+  const tiles = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0
+  if (!tiles || !operands.isSpikes("spikes")) return undefined
+  return [
+    fire(operands, {
+      ...{ name: "spikes", size: operands.size("spikes"), channels },
+      body: `${charge(operands, attributes)} fires = spike(u) != 0f;`,
+      declarations: functions(attributes),
+      window: {
+        ...{ height, width, kernelSize },
+        finish: `store_y(place * ${channels}u + channel, f32(count) * ${1 / kernelSize ** 2}f);`,
+      },
+    }),
+  ]
+}

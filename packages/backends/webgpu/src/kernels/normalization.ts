@@ -1,6 +1,7 @@
 /** Batch normalisation and weight standardisation. */
 import { columnMoments, columnSums } from "../columns.ts"
 import { forEach, type Operands, type WgslKernel } from "../shader.ts"
+import { forEachStored } from "../spikes.ts"
 
 const matrixOf = (operands: Operands, name: string) => {
   const columns = operands.channels(name)
@@ -46,18 +47,18 @@ export const normalization = {
     store_runningVariance(c, variance);`,
         },
       ),
-      forEach(
+      forEachStored(
         operands,
-        rows * columns,
+        "y",
         `let c = i % ${columns}u;
   store_y(i, (load_x(i) - load_mean(c)) * load_inverseDeviation(c) * load_weight(c) + load_bias(c));`,
       ),
     ]
   },
   "batchNorm.inference": (operands) => [
-    forEach(
+    forEachStored(
       operands,
-      operands.size("x"),
+      "y",
       `let c = i % ${operands.channels("x")}u;
   store_y(i, (load_x(i) - load_runningMean(c)) / sqrt(load_runningVariance(c) + ${batchEpsilon}) * load_weight(c) + load_bias(c));`,
     ),

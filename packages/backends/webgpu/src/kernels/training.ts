@@ -1,7 +1,7 @@
 /** The loss, firing rates and the optimisers. */
 import type { Loss } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachWorkgroup, type Operands, summingThreads, type WgslKernel } from "../shader.ts"
+import { float, forEach, forEachGroup, type Operands, type WgslKernel } from "../shader.ts"
 
 interface LossAttributes extends Loss {
   readonly terms: number
@@ -34,11 +34,11 @@ export const training = {
     const { batch, classes } = extentsOf(operands)
     const { mix, terms } = attributes
     return [
-      forEachWorkgroup(
+      forEachGroup(
         operands,
         1,
         `  var loss = 0f;
-  for (var n = local; n < ${batch}u; n += ${summingThreads}u) {
+  for (var n = local; n < ${batch}u; n += adders) {
     let label = u32(load_labels(n));
     let largest = largest_of(n);
     loss += ${float(1 - mix)} * (log(total_of(n, largest)) + (largest - load_logits(n * ${classes}u + label)));

@@ -1,0 +1,92 @@
+/**
+ * Makes one shader of stages that run side by side, workgroup by workgroup: none of them reads what another writes.
+ *
+ * Each stage keeps its own text; the names that it declares get its number. Where its operands and its scratch memory begin comes
+ * from the record of places, which has the stages' places one after the other.
+ */
+import { grid, type Stage, setGroup } from "./shader.ts"
+
+/** A stage and the names of the places in its part of the record; its scratch memory's place comes last. */
+export interface Part {
+  readonly names: ReadonlyArray<string>
+  readonly stage: Stage
+}
+
+export interface Linked {
+  readonly source: string
+  readonly workgroups: readonly [x: number, y: number, z: number]
+}
+
+/** Words of a record: of all places of a dispatch. */
+export const recordWords = 64
+
+/** Words that a part takes of the record. */
+export const wordsOf = ({ names }: Part): number => names.length + 1
+
+/** Threads of a workgroup that suit all stages, if any do. */
+export const threadsOf = (stages: ReadonlyArray<Stage>): number | undefined => {
+  const fixed = new Set(stages.filter(({ flexible }) => !flexible).map(({ threads }) => threads))
+  if (fixed.size > 1) return undefined
+  return [...fixed][0] ?? Math.max(...stages.map(({ threads }) => threads))
+}
+
+const sharedArray = /var<workgroup> (\w+): array<([^;]*?), (\w+)>;/g
+
+/** Arrays in workgroup memory that stages of one dispatch share, for a workgroup goes through one stage alone: the largest of a name. */
+const shareArrays = (texts: ReadonlyArray<string>) => {
+  const arrays = new Map<string, string>()
+  const own = texts.map((text) =>
+    text.replace(sharedArray, (_, name: string, element: string, length: string) => {
+      const shared = `${name}_${element.replace(/\W/g, "")}`
+      const known = arrays.get(shared)?.match(/, (\w+)>;$/)?.[1]
+      if (known === undefined || Number(length) > Number(known))
+        arrays.set(shared, `var<workgroup> ${shared}: array<${element}, ${length}>;`)
+      return `//shares ${name} ${shared}\n`
+    }),
+  )
+  return { declarations: [...arrays.values()].join("\n"), texts: own }
+}
+
+const declared = /\bfn (\w+)|\bvar<private> (\w+)/g
+
+/** A stage's text with names of its own. */
+const renamed = (text: string, number: number): string => {
+  const names = new Map<string, string>()
+  for (const [, fn, variable] of text.matchAll(declared)) {
+    const name = (fn ?? variable) as string
+    names.set(name, `${name}_${number}`)
+  }
+  for (const [, name, shared] of text.matchAll(/\/\/shares (\w+) (\w+)\n/g)) names.set(name as string, shared as string)
+  return text
+    .replace(/\/\/shares .*\n/g, "")
+    .replace(/\b[a-z]\w*\b/gi, (word) => names.get(word) ?? word)
+    .replaceAll("places.of_", `places.of${number}_`)
+    .replaceAll(/\bscratch\[/g, `scratch[places.of${number}_scratch + `)
+}
+
+/** The shader of parts that suit `threads`, and its grid. */
+export const link = (parts: ReadonlyArray<Part>, threads: number): Linked => {
+  const grids = parts.map(({ stage }) => stage.workgroups(threads))
+  const counts = grids.map(([x, y, z]) => x * y * z)
+  const { declarations, texts } = shareArrays(parts.map(({ stage }) => stage.text))
+  const fields = parts.flatMap(({ names }, i) => [...names, "scratch"].map((name) => `of${i}_${name}: u32,`))
+  let first = 0
+  const branches = parts.map((_, i) => {
+    const [x, y] = (grids[i] as Linked["workgroups"]).map((extent) => Math.max(1, extent)) as [number, number]
+    const from = first
+    first += counts[i] as number
+    return `if (group < ${first}u) { let g = group - ${from}u; run_${i}(vec3<u32>(g % ${x}u, g / ${x}u % ${y}u, g / ${x * y}u), local); }`
+  })
+  const source = `struct Places { ${fields.join(" ")} }
+@group(0) @binding(0) var<storage, read_write> arena: array<u32>;
+@group(0) @binding(1) var<uniform> places: Places;
+@group(0) @binding(2) var<storage, read_write> scratch: array<f32>;
+@group(0) @binding(3) var<storage, read> tables: array<u32>;
+const threads = ${threads}u;
+${declarations}${texts.map(renamed).join("")}
+@compute @workgroup_size(${threads})
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  ${parts.length === 1 ? "run_0(workgroup, local);" : `${setGroup}\n  ${branches.join("\n  else ")}`}
+}`
+  return { source, workgroups: parts.length === 1 ? (grids[0] as Linked["workgroups"]) : grid(first) }
+}

@@ -1,0 +1,123 @@
+/**
+ * Stages that fire spikes, and bring them together in words of 32 channels.
+ *
+ * On a GPU a thread treats one neuron, so that neighbouring threads read neighbouring numbers, and words come together in
+ * workgroup memory: "or" has no order, so the bits are the same whoever comes first. On one made of software, where barriers are
+ * dear, a thread treats all neurons of a word.
+ */
+import { Spikes } from "@spikeroute/core"
+import { forEach, grid, type Operands, type Stage, setGroup, textOf } from "./shader.ts"
+
+export interface Firing {
+  /** The operand of spikes, of so many elements, the last axis of `channels`. */
+  readonly name: string
+  readonly size: number
+  readonly channels: number
+  /** Sets `fires` for element `i`. */
+  readonly body: string
+  readonly declarations?: string
+  readonly scratch?: number
+  /** A window of pixels that one thread treats; else each pixel is one. */
+  readonly window?: Window
+}
+
+/** Windows that tile an image. */
+export interface Window {
+  readonly height: number
+  readonly width: number
+  readonly kernelSize: number
+  /** Statements on the window number `place` and `channel`, of which `count` neurons fired. */
+  readonly finish: string
+}
+
+/** The first pixel of window `place`, and how far from it the pixel of a tap is. */
+const pixels = (window: Window | undefined) => {
+  if (window === undefined) return { taps: 1, first: "place", tap: "0u" }
+  const { height, width, kernelSize } = window
+  const across = width / kernelSize
+  const down = height / kernelSize
+  return {
+    taps: kernelSize ** 2,
+    first: `(place / ${across * down}u * ${height}u + place / ${across}u % ${down}u * ${kernelSize}u) * ${width}u + place % ${across}u * ${kernelSize}u`,
+    tap: `tap / ${kernelSize}u * ${width}u + tap % ${kernelSize}u`,
+  }
+}
+
+const workgroup = 256
+
+/** A stage that fires. */
+export const fire = (operands: Operands, firing: Firing): Stage => {
+  const { name, size, channels, body, declarations = "", scratch = 0, window } = firing
+  const perRow = Spikes.wordsPerRow(channels)
+  const { taps, first, tap } = pixels(window)
+  const words = (size / channels / taps) * perRow
+  const find = `let place = word / ${perRow}u;
+  let firstChannel = word % ${perRow}u * 32u;
+  let pixel = ${first};`
+  const neuron = (fired: string) => `    let channel = firstChannel + bit;
+    var count = 0u;
+    for (var tap = 0u; tap < ${taps}u; tap++) {
+      let i = (pixel + ${tap}) * ${channels}u + channel;
+      var fires = false;
+      ${body}
+      if (fires) { count++; ${fired} }
+    }
+    ${window?.finish ?? ""}`
+  const wordAt = `(pixel + ${tap}) * ${perRow}u + firstChannel / 32u`
+  const made: Stage = operands.software
+    ? forEach(
+        operands,
+        words,
+        `  let word = i;
+  ${find}
+  var bits = array<u32, ${taps}>();
+  for (var bit = 0u; bit < min(32u, ${channels}u - firstChannel); bit++) {
+${neuron("bits[tap] |= 1u << bit;")}
+  }
+  for (var tap = 0u; tap < ${taps}u; tap++) { set_word_${name}(${wordAt}, bits[tap]); }`,
+        declarations,
+        scratch,
+      )
+    : {
+        text: textOf(
+          operands,
+          `var<workgroup> packed: array<atomic<u32>, ${(workgroup / 32) * taps}>;
+${declarations}`,
+          `  ${setGroup}
+  let firstWord = group * (threads / 32u);
+  {
+    let word = firstWord + local / 32u;
+    let bit = local % 32u;
+    ${find}
+    if (word < ${words}u && firstChannel + bit < ${channels}u) {
+${neuron(`atomicOr(&packed[local / 32u * ${taps}u + tap], 1u << bit);`)}
+    }
+  }
+  workgroupBarrier();
+  for (var e = local; e < threads / 32u * ${taps}u; e += threads) {
+    let word = firstWord + e / ${taps}u;
+    let tap = e % ${taps}u;
+    ${find}
+    if (word < ${words}u) { set_word_${name}(${wordAt}, atomicLoad(&packed[e])); }
+  }`,
+        ),
+        threads: workgroup,
+        flexible: true,
+        workgroups: (threads) => grid(Math.ceil(words / (threads / 32))),
+        scratch,
+      }
+  return window === undefined ? { ...made, each: { count: size, body, declarations, spikes: name } } : made
+}
+
+/** Sets the spikes of operand `name`: `body` sets `fires` for element `i`. */
+export const forEachSpike = (operands: Operands, name: string, body: string, declarations = ""): Stage =>
+  fire(operands, { name, size: operands.size(name), channels: operands.channels(name), body, declarations })
+
+/** One thread for each element `i` of operand `name`, which `body` stores; where what is next fires, its spikes come together. */
+export const forEachStored = (operands: Operands, name: string, body: string, scratch = 0): Stage => {
+  const spikes = operands.get(name).then?.spikes
+  const size = operands.size(name)
+  if (spikes === undefined) return forEach(operands, size, body, "", scratch)
+  const channels = operands.channels(name)
+  return fire(operands, { name: spikes, size, channels, body: `${body}\n      fires = then_fires;`, scratch })
+}

@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test"
+import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "@spikeroute/core"
+import { Effect } from "effect"
+import { makeCommands } from "../src/commands.ts"
+
+const graph = Graph.makeUnsafe([28, 28, 1], Models.models.conv(10, {}))
+const options = { batchSize: 64, timeSteps: 4, loss: defaultLoss, optimizer: Optimizer.options("adam") } as const
+
+// TensorFlow.js's WebGPU backend takes 502 dispatches for this iteration: a tenth of them at most.
+test.each([true, false])("an iteration of conv is at most 50 dispatches, on software %p", async (software) => {
+  const program = await Effect.runPromise(Program.compile(graph, Policy.sltt, options))
+  const { segments, arenaBytes } = makeCommands(program, software, 256)
+  const calls = Program.schedule(program, Program.representativeSteps(program))
+  expect(calls.reduce((sum, { segment }) => sum + segments[segment].length, 0)).toBeLessThanOrEqual(50)
+  expect(arenaBytes).toBeLessThanOrEqual(program.arenaBytes)
+})
+
+test.each([Policy.sltt, Policy.bptt])(
+  "$name: buffers that a dispatch uses do not overlap, whatever runs side by side in it",
+  async (policy) => {
+    const program = await Effect.runPromise(Program.compile(graph, policy, options))
+    const { segments, buffers } = makeCommands(program, true, 256)
+    for (const { placed } of Object.values(segments).flat()) {
+      const used = new Set(placed.flatMap(({ work }) => work.refs.map(({ buffer }) => buffer)))
+      const places = [...used]
+        .map((i) => buffers[i] as Program.Buffer)
+        .map((buffer) => ({ name: buffer.name, from: buffer.offset, to: buffer.offset + Program.bufferBytes(buffer) }))
+        .sort((a, b) => a.from - b.from)
+      for (const [i, { name, to }] of places.entries())
+        expect({ name, ends: to <= (places[i + 1]?.from ?? to) }).toEqual({ name, ends: true })
+    }
+  },
+)
