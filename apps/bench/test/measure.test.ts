@@ -73,6 +73,44 @@ test("a subject too slow for the time at hand is left out, and said to be", asyn
   expect(kinds(rows)).toEqual(["failed slow", "timing fast"])
 })
 
+test("of a library's ways only those near its fastest go through the rounds, and nobody has less than three", async () => {
+  const timesOf = new Map<string, number>()
+  const way = (name: string, seconds: (time: number) => number): Subject => ({
+    ...{ name, peer: "a library", way: true },
+    open: Effect.succeed({
+      run: Effect.sync(() => {
+        timesOf.set(name, (timesOf.get(name) ?? 0) + 1)
+        return seconds(timesOf.get(name) as number)
+      }),
+    }),
+  })
+  const ways = [
+    way("fastest", () => 1),
+    way("near", () => 1.3),
+    way("held up at first", (time) => (time <= 2 ? 9 : 1.1)),
+    way("slower", () => 2),
+  ]
+  const rows = await measured([...ways, { ...way("another's", () => 5), peer: "another" }], {
+    ...{ seconds: -1, rounds: undefined },
+  })
+  expect(kinds(rows)).toEqual([
+    ...["slower slower", "timing fastest", "timing near", "timing held up at first", "timing another's"],
+  ])
+  expect(rows[0]).toMatchObject({ seconds: 2, fastest: 1 })
+  for (const row of rows.slice(1) as Array<Timing>) expect(row.seconds.length).toBe(3)
+})
+
+test("timed iterations leave the weights as they are: the loss of the last is that of the first", async () => {
+  const workload = { model: "mlp", policy: Policy.sltt, timeSteps: 3, batchSize: 4, width: 0.02 } as const
+  const losses = await Promise.all(
+    [1, 7].map(async (rounds) => {
+      const [row] = (await measured([stepSubject(workload, "wasm", 1)], { seconds: 1, rounds })) as [Timing]
+      return row.loss
+    }),
+  )
+  expect(losses[1]).toBe(losses[0] as number)
+})
+
 test("a training step is held against the reference: loss, read-out, rates and gradients", async () => {
   const workload = { model: "mlp", policy: Policy.bptt, timeSteps: 3, batchSize: 4, width: 0.02 } as const
   const check = await Effect.runPromise(checkStep(workload).pipe(Effect.provide(backendLayer("wasm", 1))))

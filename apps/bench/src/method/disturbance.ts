@@ -1,5 +1,6 @@
 /** How busy others keep the machine: what all processors did, less what this process and its children did. Linux. */
 import { readdirSync, readFileSync } from "node:fs"
+import { Effect } from "effect"
 
 /** Clock ticks a second, in which /proc counts: 100 on all Linux that there is. */
 const ticks = 100
@@ -42,6 +43,19 @@ export const childrenOf = (parent: number): ReadonlyArray<number> => {
     return []
   }
 }
+
+/**
+ * Waits until this process has nothing to do, for a second at most: a runtime goes on compiling and collecting garbage behind what it
+ * was told to do, and another process is not to share the machine with that while it is timed.
+ */
+export const settled: Effect.Effect<void> = Effect.gen(function* () {
+  for (let i = 0; i < 50; i++) {
+    const before = process.cpuUsage()
+    yield* Effect.sleep("20 millis")
+    const { user, system } = process.cpuUsage(before)
+    if (user + system < 4_000) return
+  }
+})
 
 /** A watch over a stretch of time; `children` are processes of ours that go on living. */
 export const watch = (children: ReadonlyArray<number> = []) => {
