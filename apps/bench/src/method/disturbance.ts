@@ -45,21 +45,23 @@ export const childrenOf = (parent: number): ReadonlyArray<number> => {
 }
 
 /**
- * Waits until this process has nothing to do, for a second at most: a runtime goes on compiling and collecting garbage behind what it
+ * Waits until this process has nothing to do, for half a second at most: a runtime goes on compiling and collecting garbage behind what it
  * was told to do, and another process is not to share the machine with that while it is timed.
  */
 export const settled: Effect.Effect<void> = Effect.gen(function* () {
   for (let i = 0; i < 50; i++) {
     const before = process.cpuUsage()
-    yield* Effect.sleep("20 millis")
+    yield* Effect.sleep("10 millis")
     const { user, system } = process.cpuUsage(before)
-    if (user + system < 4_000) return
+    if (user + system < 2_000) return
   }
 })
 
 /** A watch over a stretch of time; `children` are processes of ours that go on living. */
 export const watch = (children: ReadonlyArray<number> = []) => {
-  const own = () => [process.pid, ...children].reduce((sum, pid) => sum + secondsOf(pid), 0)
+  // Subjects may share a process: it has done its work once.
+  const processes = [...new Set([process.pid, ...children])]
+  const own = () => processes.reduce((sum, pid) => sum + secondsOf(pid), 0)
   const [started, before, ours] = [performance.now(), busy(), own()]
   /** How many processors others kept busy since then; undefined where the system does not tell. */
   return (): number | undefined => {

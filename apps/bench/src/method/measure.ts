@@ -105,7 +105,8 @@ export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error ? error.message : (Cause.pretty(cause).split("\n")[0] ?? "it failed")
 }
 
-const isAbsent = (cause: Cause.Cause<unknown>) =>
+/** Whether what failed is not on this machine. */
+export const isAbsent = (cause: Cause.Cause<unknown>) =>
   ["AbsentError", "BackendUnavailableError"].includes(
     (Option.getOrUndefined(Cause.findErrorOption(cause)) as { _tag?: string } | undefined)?._tag ?? "",
   )
@@ -192,7 +193,8 @@ export const measure = <E, R>(
             }
             yield* progress
           })
-        for (let i = 0; i < warmUp && (i === 0 || round() < allowedSeconds / 10); i++)
+        let warmed = 0
+        for (; warmed < warmUp && (warmed === 0 || round() < allowedSeconds / 30); warmed++)
           for (const each of taking) yield* before(each)
         for (const each of number === 0 ? taking.filter(({ subject }) => subject.way) : []) {
           const library = taking.filter(({ subject }) => subject.way && subject.peer === each.subject.peer)
@@ -213,7 +215,7 @@ export const measure = <E, R>(
             const takes = (lasts.get(slowest) ?? 0).toPrecision(3)
             yield* drop(slowest, `it takes ${takes} s a time, too long for the ${Math.round(allowedSeconds)} s at hand`)
           }
-          wanted = Math.max(fewest, Math.min(most, Math.floor((0.8 * left()) / round()) - warmUp * (of - 1)))
+          wanted = Math.max(fewest, Math.min(most, Math.floor((0.8 * left()) / round()) - warmed * (of - 1)))
         }
         const share = Math.floor(((number + 1) * wanted) / of) - Math.floor((number * wanted) / of)
         for (let r = 0; r < share && taking.length > 0; r++) {

@@ -3,7 +3,7 @@ import { print, say, showBar, table } from "@spikeroute/cli/terminal"
 import type { FileServices } from "@spikeroute/datasets"
 import { Cause, Effect, type Scope } from "effect"
 import { columnsOf } from "./format.ts"
-import { type Group, measure, reasonOf } from "./measure.ts"
+import { type Group, isAbsent, measure, reasonOf } from "./measure.ts"
 import { type Recorder, record } from "./recorder.ts"
 import { describeValues, type Figures, type Row, type Timing, type Values } from "./row.ts"
 
@@ -95,6 +95,7 @@ export const runSuite = (
       Cause.hasInterrupts(cause)
         ? Effect.interrupt
         : Effect.gen(function* () {
+            if (isAbsent(cause)) return yield* record({ kind: "absent", subject, reason: reasonOf(cause) })
             const row: Row = { kind: "failed", suite: suite.name, group, subject, values, reason: reasonOf(cause) }
             yield* record(row)
             yield* say(`${suite.name}, ${group}: ${row.reason}`)
