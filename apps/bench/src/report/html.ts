@@ -16,19 +16,20 @@ import { type Comparison, comparisonsOf, timingsOf, verdict } from "./findings.t
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 
-const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
-  `<div class="scroll"><table><thead><tr>${header.map((cell) => `<th>${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${rows
+const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>, kind = ""): string =>
+  `<div class="scroll ${kind}"><table><thead><tr>${header.map((cell) => `<th>${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${rows
     .map((row) => `<tr>${row.map((cell) => `<td>${escaped(cell)}</td>`).join("")}</tr>`)
     .join("")}</tbody></table></div>`
 
 const timesTable = (comparisons: ReadonlyArray<Comparison>): string =>
   table(
-    ["Spikeroute", "× as long", "library", "ms", "its ms", "what"],
+    ["backend", "× as long", "library", "ms", "its ms", "what"],
     comparisons.map(({ own, peer, what, times }) => [
       ...[own.subject, formatRatio(times)],
       peer.subject.startsWith(peer.peer ?? "") ? peer.subject : `${peer.peer}: ${peer.subject}`,
       ...[milliseconds(summarize(own).median), milliseconds(summarize(peer).median), what],
     ]),
+    "beside",
   )
 
 /** Where other libraries are faster comes before all else. */
@@ -119,6 +120,13 @@ figcaption { font-weight: 600; font-size: .9rem } figure svg { width: 100%; heig
 .scroll { overflow-x: auto; margin: 8px 0 } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
 th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th { color: var(--soft); font-weight: 600 } th:first-child, td:first-child { text-align: left; padding-left: 0 }
+.beside :is(th, td):is(:nth-child(3), :nth-child(6)) { text-align: left }
+@media (max-width: 640px) {
+  .beside :is(table, thead, tbody) { display: block }
+  .beside tr { display: grid; grid-template-columns: 4.8em 8.4em 1fr 3.6em 3.6em; border-bottom: 1px solid var(--line); font-size: .75rem }
+  .beside :is(th, td) { white-space: normal; border: 0; padding: 2px 4px 2px 0 }
+  .beside :is(th, td):nth-child(6) { grid-column: 1 / -1; color: var(--soft) }
+}
 summary { cursor: pointer; font-weight: 600; margin-top: 8px } ul { padding-left: 20px }`
 
 /** What was left out, and why: these lines say whether a comparison above lacks somebody. */
