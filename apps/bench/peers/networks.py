@@ -131,32 +131,35 @@ class SpikingJelly(nn.Module):
 neurons = {"plain": Plain, "fused": Fused, "snntorch": SnnTorch, "spikingjelly": SpikingJelly}
 
 
-def build(model, neuron):
-    """A network; `neuron()` makes a layer of neurons."""
+def build(model, neuron, width=1):
+    """A network; `neuron()` makes a layer of neurons, `width` is a factor of its channels."""
+    narrow, wide, hidden = int(32 * width), int(64 * width), int(1000 * width)
     if model == "conv":
         return nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1), neuron(), nn.AvgPool2d(2),
-            nn.Conv2d(32, 64, 3, padding=1), neuron(), nn.AvgPool2d(2),
-            nn.Flatten(), nn.Linear(64 * 7 * 7, 10),
+            nn.Conv2d(1, narrow, 3, padding=1), neuron(), nn.AvgPool2d(2),
+            nn.Conv2d(narrow, wide, 3, padding=1), neuron(), nn.AvgPool2d(2),
+            nn.Flatten(), nn.Linear(wide * 7 * 7, 10),
         )  # fmt: skip
     if model == "mlp":
         return nn.Sequential(
-            nn.Flatten(), nn.Linear(784, 1000), neuron(), nn.Linear(1000, 1000), neuron(), nn.Linear(1000, 10)
-        )
+            nn.Flatten(),
+            nn.Linear(784, hidden), neuron(),
+            nn.Linear(hidden, hidden), neuron(), nn.Linear(hidden, 10),
+        )  # fmt: skip
     raise ValueError(f"there is no network {model} here: conv and mlp are")
 
 
 class Iteration:
     """One training iteration of a batch: an image that stays the same for all time steps, cross-entropy, Adam."""
 
-    def __init__(self, net, policy, time_steps, inputs, labels, steps=1, hoist=False):
+    def __init__(self, net, policy, time_steps, inputs, labels, steps=1, hoist=False, learning_rate=1e-3):
         self.net, self.policy, self.time_steps, self.steps = net, policy, time_steps, steps
         self.inputs, self.labels = inputs, labels
         self.layers = [each for each in net.modules() if hasattr(each, "forget")]
         # Everything before the first layer of neurons is the same at every step.
         first = next(i for i, each in enumerate(net) if hasattr(each, "forget"))
         self.still, self.rest = (net[:first], net[first:]) if hoist else (None, net)
-        self.optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+        self.optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
         self.rates = [0.0] * len(self.layers)
         self.watched = False
 

@@ -3,15 +3,18 @@
 {"probe": true}                                     -> {"torch": "2.13.0", "snntorch": null, ...}
 {"threads": 2}                                      -> {}
 {"open": 1, "file": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
-                                                    -> {"loss": ..., "firingRates": [...]} of the first iteration
+                                                    -> {"loss": ..., "firingRates": [...]} of an iteration that is not timed
 {"run": 1}                                          -> {"seconds": ..., "loss": ...}
-{"growth": 1}                                       -> {"bytes": ...} by which the process has grown since it was opened
 {"close": 1}                                        -> {}
+{"grow": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
+                                                    -> {"bytes": ..., "loss": ...}: by how much a process that has done nothing
+                                                       else grows that builds the network and trains it; Linux only
 
-What goes wrong is answered with {"error": "..."}. The file holds the inputs, the labels and the first parameters, and its metadata
-say which iteration it is.
+What goes wrong is answered with {"error": "..."}. The file holds the inputs, the labels and the parameters, and its metadata say
+which iteration it is. Where their learning rate is 0, all iterations are of the same weights.
 """
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -40,6 +43,33 @@ def read(file):
     return tensors, metadata
 
 
+def make(tensors, about, how, width=1):
+    """A training iteration of the network that a file describes, with its parameters where it is as wide."""
+    import networks
+    import torch
+
+    policy, decay = about["policy"], 1 - 1 / float(about["tau"])
+    maker = networks.neurons[how["neuron"]]
+    net = networks.build(about["model"], lambda: maker(decay, policy == "bptt"), width)
+    if width == 1:
+        with torch.no_grad():
+            for i, parameter in enumerate(net.parameters()):
+                parameter.copy_(tensors[f"parameter.{i}"])
+    inputs = tensors["inputs"]
+    if how["channelsLast"]:
+        net = net.to(memory_format=torch.channels_last)
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return networks.Iteration(
+        net,
+        policy,
+        int(about["timeSteps"]),
+        inputs,
+        tensors["labels"].long(),
+        hoist=how["hoist"],
+        learning_rate=float(about["learningRate"]),
+    )
+
+
 def status(key):
     with open("/proc/self/status") as lines:
         for line in lines:
@@ -50,7 +80,7 @@ def status(key):
 
 class Server:
     def __init__(self):
-        self.open_ones, self.before = {}, {}
+        self.open_ones = {}
 
     def probe(self, _):
         found = {}
@@ -66,36 +96,8 @@ class Server:
         return {}
 
     def open(self, message):
-        import torch
-
-        import networks
-
         tensors, about = read(message["file"])
-        policy, decay = about["policy"], 1 - 1 / float(about["tau"])
-        maker = networks.neurons[message["neuron"]]
-        net = networks.build(about["model"], lambda: maker(decay, policy == "bptt"))
-        with torch.no_grad():
-            for i, parameter in enumerate(net.parameters()):
-                parameter.copy_(tensors[f"parameter.{i}"])
-        inputs = tensors["inputs"]
-        if message["channelsLast"]:
-            net = net.to(memory_format=torch.channels_last)
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        self.before[message["open"]] = status("VmRSS")
-        try:
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
-        except OSError:
-            pass
-        iteration = networks.Iteration(
-            net,
-            policy,
-            int(about["timeSteps"]),
-            inputs,
-            tensors["labels"].long(),
-            int(about.get("k", 1)),
-            message["hoist"],
-        )
+        iteration = make(tensors, about, message)
         self.open_ones[message["open"]] = iteration
         hooks = iteration.watch()
         loss = iteration.run()
@@ -109,12 +111,27 @@ class Server:
         loss = iteration.run()
         return {"seconds": time.perf_counter() - before, "loss": loss}
 
-    def growth(self, message):
-        return {"bytes": status("VmHWM") - self.before[message["growth"]]}
-
     def close(self, message):
         self.open_ones.pop(message["close"], None)
         return {}
+
+    def grow(self, message):
+        tensors, about = read(message["grow"])
+        # A small network of the same kind first: what a library takes to prepare itself is not what a network takes.
+        small = {name: each[:2].clone() for name, each in tensors.items() if name in ("inputs", "labels")}
+        few = {**about, "timeSteps": min(4, int(about["timeSteps"]))}
+        iteration = make(small, few, message, width=1 / 16)
+        for _ in range(30):
+            iteration.run()
+        del iteration
+        gc.collect()
+        before = status("VmRSS")
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+        iteration = make(tensors, about, message)
+        for _ in range(5):
+            loss = iteration.run()
+        return {"bytes": status("VmHWM") - before, "loss": loss}
 
 
 server = Server()
@@ -122,7 +139,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 for line in sys.stdin:
     try:
         message = json.loads(line)
-        action = next(name for name in ("probe", "threads", "open", "run", "growth", "close") if name in message)
+        action = next(name for name in ("probe", "threads", "open", "run", "close", "grow") if name in message)
         answer = getattr(server, action)(message)
     except Exception as error:  # noqa: BLE001: whatever it is, the other side is told
         answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}

@@ -9,7 +9,7 @@ import { compare } from "./commands/compare.ts"
 import { gate } from "./commands/gate.ts"
 import { report } from "./commands/report.ts"
 import { run } from "./commands/run.ts"
-import { accuracy } from "./suites/accuracy.ts"
+import { accuracy, accuracyPolicies } from "./suites/accuracy.ts"
 import { data } from "./suites/data.ts"
 import { gpu, gpuModels } from "./suites/gpu.ts"
 import { suites } from "./suites/index.ts"
@@ -88,11 +88,12 @@ const settings = {
 }
 
 const suiteCommands = suites
-  .filter(({ name }) => name !== "step")
+  .filter(({ name }) => name !== "step" && name !== "gpu")
   .map((suite) =>
     Command.make(suite.name, settings, (chosen) => run([suite], chosen)).pipe(Command.withDescription(suite.about)),
   )
 
+/** Suites whose commands have settings of their own follow. */
 const stepCommand = Command.make(
   "step",
   {
@@ -198,6 +199,12 @@ const reproduceCommand = Command.make(
 const accuracyCommand = Command.make(
   "accuracy",
   {
+    policies: list("policies", accuracyPolicies.join(","), "which policies, with commas between them").pipe(
+      Flag.filter(
+        (chosen) => chosen.every((name) => accuracyPolicies.includes(name)),
+        (chosen) => `--policies ${chosen.join(",")}: there are ${accuracyPolicies.join(", ")}`,
+      ),
+    ),
     k: atLeastOne("k", 1, "the time steps that SLTT-K trains"),
     seeds: atLeastOne("seeds", 3, "how many seeds, from 0 on"),
     out: maybe(Flag.String("out"), "the folder of the runs; default runs/accuracy-…"),
@@ -213,11 +220,17 @@ const accuracyCommand = Command.make(
       epochs: maybe(Flag.Int("epochs"), "passes through the training samples"),
       lr: maybe(Flag.Finite("lr"), "learning rate"),
       optimizer: maybe(Flag.String("optimizer"), "sgd, adam or adamw"),
+      schedule: maybe(Flag.String("schedule"), "how the learning rate goes down"),
+      lossMix: maybe(Flag.Finite("loss-mix"), "β of the squared error in the loss"),
       backend: maybe(Flag.String("backend"), "the backend"),
     },
   },
   accuracy,
-).pipe(Command.withDescription("The test accuracy of BPTT, SLTT and SLTT-K on the same data and seeds"))
+).pipe(
+  Command.withDescription(
+    "The test accuracy, and seconds an epoch, of BPTT, SLTT and SLTT-K on the same data and seeds",
+  ),
+)
 
 const gpuCommand = Command.make(
   "gpu",
@@ -231,7 +244,11 @@ const gpuCommand = Command.make(
     rounds: atLeastOne("rounds", 9, "timed rounds through the backends in turn"),
   },
   gpu,
-).pipe(Command.withDescription("A training iteration on WebGPU beside TensorFlow.js's, and beside the adapter's peak"))
+).pipe(
+  Command.withDescription(
+    "an iteration on WebGPU beside TensorFlow.js's, and beside the adapter's peak; also on software",
+  ),
+)
 
 const all = {
   ...settings,
@@ -265,10 +282,10 @@ runMain(
     Command.withSubcommands([
       ...suiteCommands,
       stepCommand,
+      gpuCommand,
       gateCommand,
       reportCommand,
       reproduceCommand,
-      gpuCommand,
       accuracyCommand,
       dataCommand,
     ]),

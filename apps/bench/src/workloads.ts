@@ -57,10 +57,11 @@ export const batchOf = ({
   return { inputs: inputs.map((u) => (u < 0.15 ? 1 : 0)), labels }
 }
 
-/** Trains a workload's network on the backend at hand: cross-entropy, a learning rate of 10⁻³. */
+/** Trains a workload's network on the backend at hand: cross-entropy. */
 export interface Run {
   readonly trainer: Train.Trainer
-  readonly step: (batch: Train.Batch) => ReturnType<Train.Trainer["step"]>
+  /** Learns at 10⁻³ where no rate is given. */
+  readonly step: (batch: Train.Batch, learningRate?: number) => ReturnType<Train.Trainer["step"]>
   /** Of the last step. */
   readonly last: () => Train.BatchResult
 }
@@ -81,8 +82,8 @@ export const prepare = (workload: Workload) =>
     const trainer = yield* Train.make(graph, workload.policy, trainingOptionsOf(workload))
     let update = 0
     let last: Train.BatchResult = { loss: Number.NaN, outputs: new Float32Array(), firingRates: [] }
-    const step: Run["step"] = (batch) =>
-      Effect.tap(trainer.step(batch, { update: ++update, learningRate: 1e-3 }), (result) =>
+    const step: Run["step"] = (batch, learningRate = 1e-3) =>
+      Effect.tap(trainer.step(batch, { update: ++update, learningRate }), (result) =>
         Effect.sync(() => {
           last = result
         }),
@@ -90,12 +91,19 @@ export const prepare = (workload: Workload) =>
     return { trainer, step, last: () => last } satisfies Run
   })
 
+/** What a trainer has learnt, without what its optimizer keeps. */
+export const parametersOf = (trainer: Train.Trainer) =>
+  Effect.map(
+    trainer.save,
+    (saved): Train.Tensors => new Map([...saved].filter(([name]) => name.startsWith("parameter/"))),
+  )
+
 /** Updates that the small networks are trained for on noise before they are timed: until then hardly a neuron fires. */
-const updates = 30
+export const updates = 30
 
 const trained = new Map<string, Train.Tensors>()
 
-/** Parameters of a small network that has learnt a batch of noise; nothing for others, which begin as they are drawn. */
+/** Parameters of a small network that has learnt a batch of noise; nothing for others. */
 export const trainedParameters = (workload: Omit<Workload, "policy">) =>
   Effect.gen(function* () {
     const { model, width = 1, tau = 2, shape } = workload
@@ -106,7 +114,7 @@ export const trainedParameters = (workload: Omit<Workload, "policy">) =>
     const { trainer, step } = yield* prepare({ model, width, tau, policy: Policy.sltt, timeSteps: 4, batchSize: 64 })
     const batch = noise(64)
     for (let update = 0; update < updates; update++) yield* step(batch)
-    const parameters = new Map([...(yield* trainer.save)].filter(([name]) => name.startsWith("parameter/")))
+    const parameters = yield* parametersOf(trainer)
     trained.set(id, parameters)
     return parameters
   }).pipe(Effect.scoped, Effect.provide(backendLayer("wasm", 2)))
@@ -174,24 +182,40 @@ export const checkStep = (workload: Workload) =>
 export const openBackend = (name: string, threads: number) =>
   Effect.map(Layer.build(backendLayer(name, threads)), (context) => Context.get(context, Backend))
 
-/** A backend that trains a workload, a step at a time, on one batch; from what was learnt before, where that is given. */
+/** What an iteration is of: a batch, and a network's parameters; those that it begins with, where there are none. */
+export interface State {
+  readonly batch: Train.Batch
+  readonly parameters: Train.Tensors | undefined
+}
+
+/** What timed iterations learn with: a 0 takes as much work as any rate, and leaves firing rates as they are whoever runs how often. */
+export const timedLearningRate = 0
+
+/**
+ * Updates of networks that are no small ones, before they are timed. The last layer and the gains of NF nets begin at 0, and kernels skip
+ * zeros: it takes two until gradient reaches all layers.
+ */
+const firstUpdates = 3
+
+/** A backend that runs training iterations of a workload: from what is given, or else from what it has learnt of noise. */
 export const stepSubject = (
   workload: Workload,
   backend: string,
   threads: number,
-  { batch = batchOf(workload), learnt }: { readonly batch?: Train.Batch; readonly learnt?: Train.Tensors } = {},
+  given: Partial<State> = {},
 ): Subject => ({
   name: backend,
   ...peerOf(backend),
   values: { threads: backend === "tfjs-cpu" || backend === "reference" ? 1 : threads },
   open: Effect.gen(function* () {
     const service = yield* openBackend(backend, threads)
+    const { batch = batchOf(workload) } = given
     const run = yield* prepare(workload).pipe(Effect.provideService(Backend, service))
-    const parameters = learnt === undefined ? yield* trainedParameters(workload) : undefined
-    if (learnt !== undefined) yield* run.trainer.load(learnt)
+    const parameters = "parameters" in given ? given.parameters : yield* trainedParameters(workload)
     if (parameters !== undefined) yield* run.trainer.loadParameters(parameters)
+    else if (!("parameters" in given)) for (let i = 0; i < firstUpdates; i++) yield* run.step(batch)
     return {
-      run: Effect.as(run.step(batch), undefined),
+      run: Effect.as(run.step(batch, timedLearningRate), undefined),
       ...(backend === "reference" ? {} : { check: checkStep(workload).pipe(Effect.provideService(Backend, service)) }),
       observe: () => ({ loss: run.last().loss, firingRates: run.last().firingRates }),
     }

@@ -2,10 +2,12 @@ import { expect, test } from "bun:test"
 import { BackendUnavailableError, Policy, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../src/backends.ts"
+import { watch } from "../src/method/disturbance.ts"
 import { AbsentError, measure, type Subject } from "../src/method/measure.ts"
 import { fanOut, operationsOf } from "../src/method/operations.ts"
 import { layer, Recorder } from "../src/method/recorder.ts"
 import type { Row, Timing } from "../src/method/row.ts"
+import { suites } from "../src/suites/index.ts"
 import { checkStep, stepSubject } from "../src/workloads.ts"
 
 const measured = (subjects: ReadonlyArray<Subject>, budget = { seconds: 10, rounds: 6 as number | undefined }) =>
@@ -18,6 +20,23 @@ const measured = (subjects: ReadonlyArray<Subject>, budget = { seconds: 10, roun
 
 const kinds = (rows: ReadonlyArray<Row>) =>
   rows.map((row) => ("subject" in row ? `${row.kind} ${row.subject}` : row.kind))
+
+test("what all suites may take together leaves a fifth of half an hour", () => {
+  expect(suites.reduce((sum, { seconds }) => sum + seconds, 0)).toBeLessThanOrEqual(1500)
+})
+
+test("a process that serves several subjects hides no more of others' work than it does itself", async () => {
+  const busy = () => Bun.spawn([process.execPath, "-e", "for (const end = Date.now() + 1500; Date.now() < end; );"])
+  const [own, another] = [busy(), busy()]
+  await Bun.sleep(200)
+  const [once, often] = [watch([own.pid]), watch([own.pid, own.pid, own.pid])]
+  await Bun.sleep(600)
+  const [right, found] = [once(), often()]
+  await Promise.all([own.exited, another.exited])
+  if (process.platform !== "linux") return
+  expect(right).toBeGreaterThan(0.1)
+  expect(Math.abs((found as number) - (right as number))).toBeLessThan(0.1)
+})
 
 test("rounds go through all subjects in turn, and every sitting opens and closes them", async () => {
   const log: Array<string> = []
@@ -71,6 +90,44 @@ test("a subject too slow for the time at hand is left out, and said to be", asyn
     ...{ seconds: 0.1, rounds: undefined },
   })
   expect(kinds(rows)).toEqual(["failed slow", "timing fast"])
+})
+
+test("of a library's ways only those near its fastest go through the rounds, and nobody has less than three", async () => {
+  const timesOf = new Map<string, number>()
+  const way = (name: string, seconds: (time: number) => number): Subject => ({
+    ...{ name, peer: "a library", way: true },
+    open: Effect.succeed({
+      run: Effect.sync(() => {
+        timesOf.set(name, (timesOf.get(name) ?? 0) + 1)
+        return seconds(timesOf.get(name) as number)
+      }),
+    }),
+  })
+  const ways = [
+    way("fastest", () => 0.01),
+    way("near", () => 0.013),
+    way("held up at first", (time) => (time <= 2 ? 0.09 : 0.011)),
+    way("slower", () => 0.02),
+  ]
+  const rows = await measured([...ways, { ...way("another's", () => 0.05), peer: "another" }], {
+    ...{ seconds: -1, rounds: undefined },
+  })
+  expect(kinds(rows)).toEqual([
+    ...["slower slower", "timing fastest", "timing near", "timing held up at first", "timing another's"],
+  ])
+  expect(rows[0]).toMatchObject({ seconds: 0.02, fastest: 0.01 })
+  for (const row of rows.slice(1) as Array<Timing>) expect(row.seconds.length).toBe(3)
+})
+
+test("timed iterations leave the weights as they are: the loss of the last is that of the first", async () => {
+  const workload = { model: "mlp", policy: Policy.sltt, timeSteps: 3, batchSize: 4, width: 0.02 } as const
+  const losses = await Promise.all(
+    [1, 7].map(async (rounds) => {
+      const [row] = (await measured([stepSubject(workload, "wasm", 1)], { seconds: 1, rounds })) as [Timing]
+      return row.loss
+    }),
+  )
+  expect(losses[1]).toBe(losses[0] as number)
 })
 
 test("a training step is held against the reference: loss, read-out, rates and gradients", async () => {

@@ -1,4 +1,4 @@
-/** `--compare A.jsonl B.jsonl`: fails where the newer run is slower, or takes more, beyond the noise. */
+/** `--compare A.jsonl B.jsonl`: fails where Spikeroute is slower in the newer run, or takes more, beyond the noise. */
 import { print, table } from "@spikeroute/cli/terminal"
 import { Data, Effect } from "effect"
 import { formatFigure, formatRatio } from "../method/format.ts"

@@ -12,6 +12,8 @@ import { writeReport } from "./report.ts"
 
 /** How much less a quick run takes. */
 const quickly = 0.1
+/** What a suite is given at least of what it may take, however late it is. */
+const leastShare = 0.3
 
 export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly out: string | undefined }) => {
   const { out, ...settings } = options
@@ -21,19 +23,27 @@ export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly
     const began = performance.now()
     const command = ["bun run bench", ...process.argv.slice(2)].join(" ")
     yield* record(describeRun(command, yield* pythonVersions(settings.python)))
-    const secondsOf = ({ seconds }: Suite) => seconds * (settings.quick ? quickly : 1)
-    const clock = { done: 0, total: suites.reduce((sum, suite) => sum + secondsOf(suite), 0) }
+    const elapsed = () => (performance.now() - began) / 1000
+    const secondsOf = (some: ReadonlyArray<Suite>) =>
+      some.reduce((sum, { seconds }) => sum + seconds * (settings.quick ? quickly : 1), 0)
+    const all = secondsOf(suites)
+    /** Suites that took longer than they may take from those after them. */
+    const runOne = (suite: Suite, i: number) =>
+      Effect.suspend(() => {
+        const done = elapsed()
+        const ahead = secondsOf(suites.slice(i))
+        const share = Math.min(1, Math.max(leastShare, (all - done) / ahead))
+        return runSuite(suite, settings, share * secondsOf([suite]), { done, total: done + share * ahead })
+      })
     const end = (whole: boolean) =>
       Effect.gen(function* () {
-        yield* record({ kind: "end", seconds: (performance.now() - began) / 1000, whole })
+        yield* record({ kind: "end", seconds: elapsed(), whole })
         const rows = (yield* Recorder).rows()
         for (const row of rows) if (row.kind === "absent") yield* say(`${row.subject} is absent: ${row.reason}`)
         const page = yield* writeReport(rows, folder)
         yield* print(`\n${whole ? "" : "stopped early; what was measured is in "}${file}\n${page}`)
       })
-    yield* Effect.forEach(suites, (suite) => runSuite(suite, settings, secondsOf(suite), clock), {
-      discard: true,
-    }).pipe(Effect.onInterrupt(() => Effect.ignore(end(false))))
+    yield* Effect.forEach(suites, runOne, { discard: true }).pipe(Effect.onInterrupt(() => Effect.ignore(end(false))))
     yield* end(true)
   }).pipe(Effect.provide([layer(file), FetchHttpClient.layer]))
   // A run is one file: another one is not added to it.

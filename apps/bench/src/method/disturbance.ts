@@ -1,5 +1,6 @@
 /** How busy others keep the machine: what all processors did, less what this process and its children did. Linux. */
 import { readdirSync, readFileSync } from "node:fs"
+import { Effect } from "effect"
 
 /** Clock ticks a second, in which /proc counts: 100 on all Linux that there is. */
 const ticks = 100
@@ -43,9 +44,24 @@ export const childrenOf = (parent: number): ReadonlyArray<number> => {
   }
 }
 
+/**
+ * Waits until this process has nothing to do, for half a second at most: a runtime goes on compiling and collecting garbage behind what it
+ * was told to do, and another process is not to share the machine with that while it is timed.
+ */
+export const settled: Effect.Effect<void> = Effect.gen(function* () {
+  for (let i = 0; i < 50; i++) {
+    const before = process.cpuUsage()
+    yield* Effect.sleep("10 millis")
+    const { user, system } = process.cpuUsage(before)
+    if (user + system < 2_000) return
+  }
+})
+
 /** A watch over a stretch of time; `children` are processes of ours that go on living. */
 export const watch = (children: ReadonlyArray<number> = []) => {
-  const own = () => [process.pid, ...children].reduce((sum, pid) => sum + secondsOf(pid), 0)
+  // Subjects may share a process: it has done its work once.
+  const processes = [...new Set([process.pid, ...children])]
+  const own = () => processes.reduce((sum, pid) => sum + secondsOf(pid), 0)
   const [started, before, ours] = [performance.now(), busy(), own()]
   /** How many processors others kept busy since then; undefined where the system does not tell. */
   return (): number | undefined => {

@@ -26,8 +26,6 @@ export interface Opened<E> {
   readonly run: Effect.Effect<number | undefined, E>
   /** Whether short units may be run many times for one time: their state does not move. */
   readonly repeatable?: true
-  /** Whether each unit is a process of its own, which warms itself up. */
-  readonly warm?: true
   /** Holds its outputs against what is right, before anything is timed. */
   readonly check?: Effect.Effect<Check, E>
   /** Of the last unit; `seconds` are the median so far. */
@@ -43,6 +41,8 @@ export interface Subject<E = unknown, R = never> {
   readonly peer?: string
   /** What it does otherwise than the others of the group. */
   readonly values?: Values
+  /** Whether it is one of several ways in which its library does the same: only the fastest of them count, and go through all rounds. */
+  readonly way?: true
   readonly open: Effect.Effect<Opened<E>, E, R | Scope.Scope>
 }
 
@@ -75,13 +75,18 @@ export class AbsentError extends Data.TaggedError("AbsentError")<{
 /** How far from what is right an output may be. Sums in another order let single neurons fire otherwise. */
 export const allowed = 2e-3
 
-/** Rounds in all, at most, and the sittings that they are cut into. */
+/** Rounds in all: what any interval needs; and at most. And the sittings that they are cut into. */
+const fewest = 3
 const most = 15
 const sittings = 3
 /** Seconds that three rounds may take, however little a group is given: a busy machine is no reason to leave somebody out. */
 const patience = 8
 /** Seconds that one time should take at least. */
 const leastSeconds = 0.01
+/** A way that takes so many times as long as its library's fastest before the rounds begin does not go through them. */
+const hopeless = 1.4
+/** How often it is timed again before that is believed. */
+const chances = 2
 
 interface Taken<E> {
   readonly subject: Subject<E, unknown>
@@ -100,7 +105,8 @@ export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error ? error.message : (Cause.pretty(cause).split("\n")[0] ?? "it failed")
 }
 
-const isAbsent = (cause: Cause.Cause<unknown>) =>
+/** Whether what failed is not on this machine. */
+export const isAbsent = (cause: Cause.Cause<unknown>) =>
   ["AbsentError", "BackendUnavailableError"].includes(
     (Option.getOrUndefined(Cause.findErrorOption(cause)) as { _tag?: string } | undefined)?._tag ?? "",
   )
@@ -136,9 +142,9 @@ export const measure = <E, R>(
         const before = performance.now()
         let known = 0
         for (let i = 0; i < each.repeats; i++) known += (yield* opened.run) ?? Number.NaN
-        const seconds = (Number.isNaN(known) ? (performance.now() - before) / 1000 : known) / each.repeats
+        const elapsed = (performance.now() - before) / 1000 / each.repeats
         yield* Effect.yieldNow
-        return seconds
+        return { seconds: Number.isNaN(known) ? elapsed : known / each.repeats, elapsed }
       })
     /** Gives what the effect gives; what fails leaves the group. Only an interruption goes on. */
     const guarded = <A>(each: Taken<E>, effect: Effect.Effect<A, E, R | Scope.Scope>) =>
@@ -156,6 +162,7 @@ export const measure = <E, R>(
       )
 
     let wanted = rounds
+    const enough = () => taking.every(({ seconds }) => seconds.length >= fewest)
     const sitting = (number: number, of: number) =>
       Effect.gen(function* () {
         const opened = new Map<Taken<E>, Opened<E>>()
@@ -173,16 +180,32 @@ export const measure = <E, R>(
             if (!(found.value.error <= allowed))
               yield* drop(each, `its outputs differ from ${found.value.against} by ${found.value.error}: not timed`)
           }
+        /** What a unit took before the rounds: at least, by its own account; and the last time, with all that goes with it. */
+        const leasts = new Map<Taken<E>, number>()
         const lasts = new Map<Taken<E>, number>()
         const round = () => taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * each.repeats, 0)
-        // All or none: subjects that learn stay in step, and so do their firing rates.
-        for (let i = 0; i < warmUp && (i === 0 || round() < allowedSeconds / 10); i++)
-          for (const each of taking) {
-            if (opened.get(each)?.warm) continue
-            const seconds = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
-            if (Option.isSome(seconds)) lasts.set(each, seconds.value)
+        const before = (each: Taken<E>) =>
+          Effect.gen(function* () {
+            const took = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
+            if (Option.isSome(took)) {
+              leasts.set(each, Math.min(leasts.get(each) ?? Number.POSITIVE_INFINITY, took.value.seconds))
+              lasts.set(each, Math.max(took.value.seconds, took.value.elapsed))
+            }
             yield* progress
-          }
+          })
+        let warmed = 0
+        for (; warmed < warmUp && (warmed === 0 || round() < allowedSeconds / 30); warmed++)
+          for (const each of taking) yield* before(each)
+        for (const each of number === 0 ? taking.filter(({ subject }) => subject.way) : []) {
+          const library = taking.filter(({ subject }) => subject.way && subject.peer === each.subject.peer)
+          const fastest = () => Math.min(...library.map((other) => leasts.get(other) as number))
+          const isHopeless = () => taking.includes(each) && (leasts.get(each) as number) > hopeless * fastest()
+          // It may have been something else that held it up.
+          for (let i = 0; i < chances && isHopeless(); i++) yield* before(each)
+          if (!isHopeless()) continue
+          taking = taking.filter((other) => other !== each)
+          yield* record({ kind: "slower", ...about(each), seconds: leasts.get(each) as number, fastest: fastest() })
+        }
         for (const [each, seconds] of lasts)
           if (opened.get(each)?.repeatable && number === 0)
             each.repeats = Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds)))
@@ -192,17 +215,17 @@ export const measure = <E, R>(
             const takes = (lasts.get(slowest) ?? 0).toPrecision(3)
             yield* drop(slowest, `it takes ${takes} s a time, too long for the ${Math.round(allowedSeconds)} s at hand`)
           }
-          wanted = Math.max(3, Math.min(most, Math.floor((0.8 * left()) / round()) - warmUp * (of - 1)))
+          wanted = Math.max(fewest, Math.min(most, Math.floor((0.8 * left()) / round()) - warmed * (of - 1)))
         }
         const share = Math.floor(((number + 1) * wanted) / of) - Math.floor((number * wanted) / of)
         for (let r = 0; r < share && taking.length > 0; r++) {
-          if (rounds === undefined && r > 0 && left() < -0.5 * allowedSeconds) break
+          if (rounds === undefined && enough() && left() < -0.5 * allowedSeconds) break
           const processes = [...opened.values()].flatMap((one) => one.processes ?? [])
           const others = watch(processes)
           for (const each of taking) {
-            const seconds = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
-            if (Option.isNone(seconds)) continue
-            each.seconds.push(seconds.value)
+            const took = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
+            if (Option.isNone(took)) continue
+            each.seconds.push(took.value.seconds)
             each.sittings.push(number)
           }
           const busy = others()
@@ -215,7 +238,7 @@ export const measure = <E, R>(
 
     const of = rounds === undefined ? sittings : Math.min(sittings, rounds)
     for (let number = 0; number < of && taking.length > 0; number++) {
-      if (number > 0 && rounds === undefined && left() < 0 && taking.every(({ seconds }) => seconds.length >= 2)) break
+      if (rounds === undefined && left() < 0 && enough()) break
       yield* sitting(number, of)
     }
     const rows = taking

@@ -67,6 +67,15 @@ export const Timing = Schema.Struct({
 
 export const Figures = Schema.Struct({ kind: Schema.tag("figures"), ...about, figures: Numbers })
 
+/** A way of a library that took too much longer than its fastest, before the rounds began, to go through them. */
+export const Slower = Schema.Struct({
+  kind: Schema.tag("slower"),
+  ...about,
+  seconds: Schema.Finite,
+  /** What the library's fastest way took. */
+  fastest: Schema.Finite,
+})
+
 export const Absent = Schema.Struct({ kind: Schema.tag("absent"), subject: Schema.String, reason: Schema.String })
 
 export const Failed = Schema.Struct({ kind: Schema.tag("failed"), ...about, reason: Schema.String })
@@ -78,11 +87,12 @@ export const End = Schema.Struct({
   whole: Schema.Boolean,
 })
 
-export const Row = Schema.Union([Run, Timing, Figures, Absent, Failed, End])
+export const Row = Schema.Union([Run, Timing, Figures, Slower, Absent, Failed, End])
 
 export type Run = typeof Run.Type
 export type Timing = typeof Timing.Type
 export type Figures = typeof Figures.Type
+export type Slower = typeof Slower.Type
 export type Absent = typeof Absent.Type
 export type Failed = typeof Failed.Type
 export type Row = typeof Row.Type
@@ -100,6 +110,7 @@ const named: Readonly<Record<string, (value: string | number) => string>> = {
   policy: String,
   timeSteps: (value) => `T = ${value}`,
   batchSize: (value) => `batch ${value}`,
+  weights: String,
   threads: (value) => `${value} thread${value === 1 ? "" : "s"}`,
   density: (value) => `density ${percentage(value)}`,
 }

@@ -3,7 +3,7 @@ import { print, say, showBar, table } from "@spikeroute/cli/terminal"
 import type { FileServices } from "@spikeroute/datasets"
 import { Cause, Effect, type Scope } from "effect"
 import { columnsOf } from "./format.ts"
-import { type Group, measure, reasonOf } from "./measure.ts"
+import { type Group, isAbsent, measure, reasonOf } from "./measure.ts"
 import { type Recorder, record } from "./recorder.ts"
 import { describeValues, type Figures, type Row, type Timing, type Values } from "./row.ts"
 
@@ -50,10 +50,9 @@ export interface Suite {
   ) => Effect.Effect<ReadonlyArray<Case>, unknown, Needs>
 }
 
-/** The time line of a run, for its bar. */
+/** The time line of a run, for its bar: seconds until this suite began, and until all will be over. */
 export interface Clock {
-  /** Seconds planned for suites that are over, and for all. */
-  done: number
+  readonly done: number
   readonly total: number
 }
 
@@ -67,6 +66,9 @@ const printRows = (title: string, rows: ReadonlyArray<Timing | Figures>) => {
     )}`,
   )
 }
+
+/** A reading takes a small part of the time of a group, which is timed for as long as it may be. */
+const weightOf = (cases: ReadonlyArray<Case>) => cases.reduce((sum, each) => sum + ("subjects" in each ? 1 : 0.1), 0)
 
 /** Runs a suite within so many seconds. What fails is recorded, and the next case begins. */
 export const runSuite = (
@@ -93,6 +95,7 @@ export const runSuite = (
       Cause.hasInterrupts(cause)
         ? Effect.interrupt
         : Effect.gen(function* () {
+            if (isAbsent(cause)) return yield* record({ kind: "absent", subject, reason: reasonOf(cause) })
             const row: Row = { kind: "failed", suite: suite.name, group, subject, values, reason: reasonOf(cause) }
             yield* record(row)
             yield* say(`${suite.name}, ${group}: ${row.reason}`)
@@ -108,7 +111,7 @@ export const runSuite = (
       yield* progress
       const title = `${suite.name}: ${each.group}${Object.keys(each.values).length && "subjects" in each ? `: ${describeValues(each.values)}` : ""}`
       if ("subjects" in each) {
-        const share = Math.max(0.25 * (seconds / cases.length), (seconds - spent()) / (cases.length - i))
+        const share = Math.max(0.25 * (seconds / weightOf(cases)), (seconds - spent()) / weightOf(cases.slice(i)))
         yield* printRows(title, yield* measure(suite.name, each, { seconds: share, rounds: settings.rounds }, progress))
         continue
       }
@@ -131,5 +134,4 @@ export const runSuite = (
         readings = []
       }
     }
-    clock.done += seconds
   }).pipe(Effect.scoped)

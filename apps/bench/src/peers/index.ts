@@ -4,16 +4,17 @@ import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
+import { Program, PyTorch, Safetensors } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
+import { settled } from "../method/disturbance.ts"
 import { AbsentError, type Subject } from "../method/measure.ts"
-import { batchOf, deviation, prepare, trainedParameters, type Workload } from "../workloads.ts"
+import { deviation, prepare, type State, timedLearningRate, type Workload } from "../workloads.ts"
 import { type PeerProcess, start } from "./process.ts"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** How a library does an iteration. */
+/** A way in which a library does an iteration. */
 interface Configuration {
   readonly name: string
   readonly options: Readonly<Record<string, unknown>>
@@ -27,35 +28,40 @@ interface Peer {
   readonly configurations: (workload: Workload) => ReadonlyArray<Configuration>
 }
 
-/** For convolutions both layouts of memory are tried: which is faster depends on the shapes. */
-const layouts = ({ model }: Workload) => (model === "conv" ? [false, true] : [false])
-
-const python = (title: string, neuron: string, hoist: boolean, workload: Workload) =>
-  layouts(workload).map((channelsLast) => ({
-    name: channelsLast ? `${title}, channels last` : title,
-    options: { neuron, hoist, channelsLast },
-  }))
-
-const isBptt = ({ policy }: Workload) => policy.name === "bptt"
+/**
+ * All ways that there are: kinds of neurons; the first layer at every time step, or once for the image that does not change
+ * (`hoist`); and for convolutions both layouts of memory. Which is fastest depends on the shapes.
+ */
+const python = (library: string, neurons: ReadonlyArray<string>, hoists: ReadonlyArray<boolean>, model: string) =>
+  neurons.flatMap((neuron) =>
+    hoists.flatMap((hoist) =>
+      (model === "conv" ? [false, true] : [false]).map((channelsLast): Configuration => {
+        const details = [
+          ...(neurons.length > 1 || hoists.length > 1 ? [neuron] : []),
+          ...(hoist ? ["hoist"] : []),
+          ...(channelsLast ? ["channels last"] : []),
+        ]
+        return { name: [library, ...details].join(", "), options: { neuron, hoist, channelsLast } }
+      }),
+    ),
+  )
 
 export const peers: ReadonlyArray<Peer> = [
   {
     name: "PyTorch",
     module: "torch",
-    configurations: (workload) => [
-      ...python("PyTorch, plain", "plain", true, workload),
-      ...(isBptt(workload) ? [] : python("PyTorch, fused", "fused", true, workload)),
-    ],
+    configurations: ({ model, policy }) =>
+      python("PyTorch", policy.name === "bptt" ? ["plain"] : ["plain", "fused"], [false, true], model),
   },
   {
     name: "snnTorch",
     module: "snntorch",
-    configurations: (workload) => python("snnTorch", "snntorch", false, workload),
+    configurations: ({ model }) => python("snnTorch", ["snntorch"], [false], model),
   },
   {
     name: "SpikingJelly",
     module: "spikingjelly",
-    configurations: (workload) => python("SpikingJelly", "spikingjelly", false, workload),
+    configurations: ({ model }) => python("SpikingJelly", ["spikingjelly"], [false], model),
   },
   {
     name: "jax-js",
@@ -68,12 +74,13 @@ export const peers: ReadonlyArray<Peer> = [
 export const known = ({ model, width = 1, encoding = "static" }: Workload): boolean =>
   (model === "conv" || model === "mlp") && width === 1 && encoding === "static"
 
-/** A workload as a file that every peer reads: inputs, labels, the first parameters in PyTorch's layouts. */
-const write = (workload: Workload, folder: string, batch: Train.Batch) =>
+let written = 0
+
+/** A workload as a file that every peer reads: inputs, labels, the parameters in PyTorch's layouts; and what is right. */
+const write = (workload: Workload, folder: string, { batch, parameters }: State) =>
   Effect.gen(function* () {
     const { model, policy, timeSteps, batchSize, tau = 2 } = workload
     const run = yield* prepare(workload)
-    const parameters = yield* trainedParameters(workload)
     if (parameters !== undefined) yield* run.trainer.loadParameters(parameters)
     const saved = yield* run.trainer.save
     const { graph } = run.trainer
@@ -87,8 +94,9 @@ const write = (workload: Workload, folder: string, batch: Train.Batch) =>
     })
     tensors.set("inputs", { shape: [batchSize, 1, 28, 28], values: batch.inputs })
     tensors.set("labels", { shape: [batchSize], values: batch.labels })
-    const metadata = { model, policy: policy.name, timeSteps: `${timeSteps}`, tau: `${tau}` }
-    const path = join(folder, `${model}-${policy.name}-${timeSteps}-${batchSize}.safetensors`)
+    const learningRate = `${timedLearningRate}`
+    const metadata = { model, policy: policy.name, timeSteps: `${timeSteps}`, tau: `${tau}`, learningRate }
+    const path = join(folder, `${++written}.safetensors`)
     yield* Effect.promise(() => writeFile(path, Safetensors.encode({ tensors, metadata })))
     const right = yield* run.trainer.differentiate(batch, { update: 1 })
     return { path, right }
@@ -99,8 +107,13 @@ export interface Hosts {
   /** The version of each module that Python has. */
   readonly versions: Readonly<Record<string, string>>
   readonly processOf: (peer: Peer) => Effect.Effect<PeerProcess, AbsentError>
+  /** The interpreter, where it has PyTorch; and what it is asked with. */
+  readonly torch: string | undefined
+  readonly threads: number
   readonly folder: string
 }
+
+const serve = (interpreter: string) => start([interpreter, file("../../peers/serve.py")])
 
 /** A Python that answers, the one that is named or else the first on the PATH; and its modules' versions. */
 const startPython = (named: string | undefined) =>
@@ -108,9 +121,7 @@ const startPython = (named: string | undefined) =>
     const interpreter = named ?? Bun.which("python3") ?? Bun.which("python") ?? undefined
     const versions: Record<string, string> = {}
     if (interpreter === undefined) return { interpreter, serving: undefined, versions }
-    const serving = yield* start([interpreter, file("../../peers/serve.py")]).pipe(
-      Effect.orElseSucceed(() => undefined),
-    )
+    const serving = yield* serve(interpreter).pipe(Effect.orElseSucceed(() => undefined))
     const nothing: Readonly<Record<string, unknown>> = {}
     const found =
       serving === undefined ? nothing : yield* serving.ask({ probe: true }).pipe(Effect.orElseSucceed(() => nothing))
@@ -133,8 +144,7 @@ export const startHosts = (named: string | undefined, threads: number): Effect.E
     if (serving !== undefined && versions.torch !== undefined) yield* Effect.ignore(serving.ask({ threads }))
     const own = yield* start([process.execPath, file("./jax.ts")]).pipe(Effect.orElseSucceed(() => undefined))
     return {
-      versions,
-      folder,
+      ...{ versions, folder, threads, torch: versions.torch === undefined ? undefined : interpreter },
       processOf: ({ name: subject, module }) => {
         if (module === undefined)
           return own === undefined
@@ -152,17 +162,16 @@ export const startHosts = (named: string | undefined, threads: number): Effect.E
 let opened = 0
 
 /** The ways in which peers do a workload, as subjects. Absent libraries fail when they are opened, and are named so. */
-export const peerSubjects = (workload: Workload, hosts: Hosts) =>
+export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
   Effect.gen(function* () {
-    const batch = batchOf(workload)
-    const { path, right } = yield* write(workload, hosts.folder, batch)
+    const { path, right } = yield* write(workload, hosts.folder, state)
     return peers.flatMap((peer) =>
       peer.configurations(workload).map(({ name, options }): Subject => {
         const absent = Effect.map(Effect.result(hosts.processOf(peer)), (result) => result._tag === "Failure")
         return {
           // One absence for a library, not one for each way to use it.
           name: Effect.runSync(absent) ? peer.name : name,
-          peer: peer.name,
+          ...{ peer: peer.name, way: true },
           open: Effect.gen(function* () {
             const host = yield* hosts.processOf(peer)
             const id = ++opened
@@ -171,7 +180,7 @@ export const peerSubjects = (workload: Workload, hosts: Hosts) =>
             )) as { readonly loss: number; readonly firingRates: ReadonlyArray<number> }
             let loss = first.loss
             return {
-              run: Effect.map(host.ask({ run: id }), (answer) => {
+              run: Effect.map(Effect.andThen(settled, host.ask({ run: id })), (answer) => {
                 loss = answer.loss as number
                 return answer.seconds as number
               }),
@@ -187,3 +196,16 @@ export const peerSubjects = (workload: Workload, hosts: Hosts) =>
       }),
     )
   })
+
+/** By how many bytes a new process of PyTorch grows that builds a network and trains it: see peers/serve.py. */
+export const growthOf = (workload: Workload, hosts: Hosts, state: State, options: Configuration["options"]) =>
+  Effect.gen(function* () {
+    const { torch, threads, folder } = hosts
+    if (torch === undefined)
+      return yield* new AbsentError({ subject: "PyTorch", reason: "there is no Python that has it" })
+    const { path } = yield* write(workload, folder, state)
+    const serving = yield* serve(torch)
+    yield* serving.ask({ threads })
+    const { bytes, loss } = yield* serving.ask({ grow: path, ...options })
+    return { bytes: bytes as number, loss: loss as number }
+  }).pipe(Effect.scoped)

@@ -61,6 +61,7 @@ const open = (file: string) => {
   const { tensors, metadata } = Effect.runSync(Safetensors.decode(new Uint8Array(readFileSync(file)), file))
   if (metadata.model !== "mlp" || metadata.policy !== "sltt") throw new Error("only mlp under sltt is written by hand")
   const timeSteps = Number(metadata.timeSteps)
+  const learningRate = Number(metadata.learningRate)
   const given = (name: string) => tensors.get(name) as Safetensors.StoredTensor
   const labelNumbers = given("labels").values
   const batch = labelNumbers.length
@@ -125,7 +126,7 @@ const open = (file: string) => {
     const gradients: Record<string, Tensor> = { ...rest, ...firstGradient(inputs.ref, du1!) }
     update++
     const share = 1 / (batch * timeSteps)
-    const rate = 1e-3 / (1 - 0.9 ** update)
+    const rate = learningRate / (1 - 0.9 ** update)
     for (const name of names) {
       const { m, v } = moments[name]!
       const next = adam(
@@ -143,17 +144,12 @@ const open = (file: string) => {
 
 type Opened = ReturnType<typeof open>
 
-const status = (key: string): number =>
-  1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
-
 const opened = new Map<number, Opened>()
-let before = 0
 
 const answer = async (message: Record<string, unknown>): Promise<object> => {
   if (message.probe) return {}
   if (message.threads) return {}
   if (message.open) {
-    before = status("VmRSS")
     const one = open(message.file as string)
     opened.set(message.open as number, one)
     return { loss: await one.iterate(true), firingRates: one.rates() }
@@ -164,7 +160,6 @@ const answer = async (message: Record<string, unknown>): Promise<object> => {
     const loss = await one.iterate(false)
     return { seconds: (performance.now() - start) / 1000, loss }
   }
-  if (message.growth) return { bytes: status("VmHWM") - before }
   opened.delete(message.close as number)
   return {}
 }

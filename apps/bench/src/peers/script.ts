@@ -1,5 +1,6 @@
 /**
- * Somebody else's script: bench.py in a folder, timed in a process of its own each round. It prints a line of JSON with `s_per_iter` for
+ * Somebody else's script: bench.py in a folder, timed in a process of its own each round. It takes weights and a batch of its own, at
+ * random, and prints a line of JSON with `s_per_iter` for
  * `--model conv --impl plain|plainopt --method sltt|slttk|bptt --T 4 --batch 64 --threads 2 [--hoist] [--channels-last]`.
  */
 import { join } from "node:path"
@@ -23,8 +24,8 @@ export const scriptSubjects = (
   configurations(workload).map((configuration) => ({
     name: `bench.py ${configuration.slice(1).join(" ")}`,
     peer: "PyTorch",
+    way: true as const,
     open: Effect.succeed({
-      warm: true as const,
       run: Effect.gen(function* () {
         const { model, policy, timeSteps, batchSize } = workload
         const method = policy.name.startsWith("slttk") ? "slttk" : policy.name

@@ -78,15 +78,17 @@ const bars = (group: ReadonlyArray<Timing>): Chart => {
   // Bars must begin at 0: where times are far apart, their length is their logarithm's only as dots.
   const logarithmic = spread > 30
   const longest = Math.max(...rows.map(({ name }) => name.length))
+  // What a figure is wide does not grow: long names are written smaller.
+  const fontSize = longest > 36 ? 11 : 13
   return {
     title: `${group[0]?.suite}: ${group[0]?.group}`,
     svg: draw({
       ...{
         width,
         height: 56 + 26 * rows.length,
-        marginLeft: Math.min(270, 14 + 6.8 * longest),
+        marginLeft: Math.min(290, 14 + 0.52 * fontSize * longest),
         marginRight: 60,
-        style,
+        style: { ...style, fontSize: `${fontSize}px` },
       },
       x: { label: "ms →", grid: true, ...(logarithmic ? { type: "log" as const } : { zero: true }) },
       y: { label: null, domain: rows.map(({ name }) => name) },
@@ -97,7 +99,7 @@ const bars = (group: ReadonlyArray<Timing>): Chart => {
           : Plot.barX(rows, { x: "ms", y: "name", fill: ({ who }) => (who === "Spikeroute" ? "own" : "peer") }),
         Plot.ruleY(rows, { x1: "low", x2: "high", y: "name", stroke: "#222" }),
         Plot.text(rows, {
-          ...{ x: "ms", y: "name", textAnchor: "start", dx: 8 },
+          ...{ x: ({ ms, high }) => Math.max(ms, high), y: "name", textAnchor: "start", dx: 8 },
           text: ({ ms }) => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)),
         }),
       ],

@@ -34,14 +34,29 @@ const nameOf = ({ suite, group, subject, values }: Timing | Figures) =>
   `${suite}, ${group}: ${subject} (${describeValues(values)})`
 
 /**
- * How many times as long the newer run took. Runs are not interleaved, so the machine's state is not the same: the interval is
- * of medians of sittings, each against each, with the spread of all rounds.
+ * How many times as long the newer run took: the interval has the spread of all rounds. Runs are not interleaved, so the machine is not
+ * the same: `drift` is by how much that alone may have moved a time, for better or worse.
  */
-export const change = (older: Timing, newer: Timing): Ratio => {
+export const change = (older: Timing, newer: Timing, drift = 1): Ratio => {
   const bounds = ({ seconds }: Timing) => [quantile(seconds, 0.1), quantile(seconds, 0.9)] as const
   const [a, b] = [bounds(older), bounds(newer)]
-  return { value: summarize(newer).median / summarize(older).median, low: b[0] / a[1], high: b[1] / a[0] }
+  return {
+    value: summarize(newer).median / summarize(older).median,
+    low: b[0] / a[1] / drift,
+    high: (b[1] / a[0]) * drift,
+  }
 }
+
+/** Other libraries' times between the runs are the machine's doing: by how much nine of ten of them moved, at most. */
+const driftOf = (peers: ReadonlyArray<{ readonly before: Timing; readonly after: Timing }>): number =>
+  peers.length < 3
+    ? 1
+    : Math.exp(
+        quantile(
+          peers.map(({ before, after }) => Math.abs(Math.log(summarize(after).median / summarize(before).median))),
+          0.9,
+        ),
+      )
 
 /** Where both runs have a figure that is exact and the newer's is larger. */
 const exact = /^(planned bytes|footprint bytes|multiplications)$/
@@ -54,7 +69,10 @@ export const compareRuns = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>
   })
   // Where other work could not be kept out, a time says more of that work than of what was timed.
   const told = both.filter(({ before, after }) => !summarize(before).marked && !summarize(after).marked)
-  const changes = told.map(({ name, before, after }) => ({ name, times: change(before, after) }))
+  const drift = driftOf(told.filter(({ after }) => after.peer !== undefined))
+  const changes = told
+    .filter(({ after }) => after.peer === undefined)
+    .map(({ name, before, after }) => ({ name, times: change(before, after, drift) }))
   const figures = new Map(
     older.filter((row) => row.kind === "figures" || row.kind === "timing").map((row) => [keyOf(row), row]),
   )

@@ -1,26 +1,35 @@
 /** A run as one page that needs nothing else: what is lost first, then charts and tables suite by suite, then method and machine. */
 import { Program } from "@spikeroute/core"
 import { columnsOf, formatRatio, milliseconds, percent } from "../method/format.ts"
-import { describeValues, type Failed, type Figures, type Row, type Run, type Timing } from "../method/row.ts"
+import {
+  describeValues,
+  type Failed,
+  type Figures,
+  type Row,
+  type Run,
+  type Slower,
+  type Timing,
+} from "../method/row.ts"
 import { summarize, tolerated } from "../method/statistics.ts"
 import { chartsOf } from "./charts.ts"
 import { type Comparison, comparisonsOf, timingsOf, verdict } from "./findings.ts"
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 
-const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
-  `<div class="scroll"><table><thead><tr>${header.map((cell) => `<th>${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${rows
+const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>, kind = ""): string =>
+  `<div class="scroll ${kind}"><table><thead><tr>${header.map((cell) => `<th>${escaped(cell)}</th>`).join("")}</tr></thead><tbody>${rows
     .map((row) => `<tr>${row.map((cell) => `<td>${escaped(cell)}</td>`).join("")}</tr>`)
     .join("")}</tbody></table></div>`
 
 const timesTable = (comparisons: ReadonlyArray<Comparison>): string =>
   table(
-    ["Spikeroute", "× as long", "library", "ms", "its ms", "what"],
+    ["backend", "× as long", "library", "ms", "its ms", "what"],
     comparisons.map(({ own, peer, what, times }) => [
       ...[own.subject, formatRatio(times)],
       peer.subject.startsWith(peer.peer ?? "") ? peer.subject : `${peer.peer}: ${peer.subject}`,
       ...[milliseconds(summarize(own).median), milliseconds(summarize(peer).median), what],
     ]),
+    "beside",
   )
 
 /** Where other libraries are faster comes before all else. */
@@ -75,8 +84,11 @@ intervals over sittings and rounds, and reach to each sitting's own median.</p>
 more than ${tolerated} of a processor busy are disturbed, and count only where fewer than three others are left; such rows are marked
 with “!”.</p>
 <p>Before anything is timed, its outputs are held against the reference backend: loss, read-out, firing rates and all gradients of a
-small batch (“error”: the largest difference over the largest value). Other libraries start from the same weights on the same batch; their
-loss and firing rates are held against ours.</p>
+small batch (“error”: the largest difference over the largest value). Other libraries have the same weights and the same batch; their
+loss and firing rates are held against ours. Of the ways in which a library can do the same, those go through the rounds that take less
+than 1.4 times as long as its fastest before.</p>
+<p>Timed training iterations compute the optimizer's update with a learning rate of 0: all the work is done, and every round of every
+subject is of the same weights, so that neither losses nor firing rates depend on how often somebody was timed.</p>
 <p>Synaptic operations, sparsities, footprint and membrane updates are those of NeuroBench. The energy is a proxy of float32 arithmetic at
 45 nm alone (Horowitz 2014: 0.9 pJ an addition, 3.7 pJ a multiplication).</p>`
 
@@ -108,16 +120,28 @@ figcaption { font-weight: 600; font-size: .9rem } figure svg { width: 100%; heig
 .scroll { overflow-x: auto; margin: 8px 0 } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
 th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th { color: var(--soft); font-weight: 600 } th:first-child, td:first-child { text-align: left; padding-left: 0 }
+.beside :is(th, td):is(:nth-child(3), :nth-child(6)) { text-align: left }
+@media (max-width: 640px) {
+  .beside :is(table, thead, tbody) { display: block }
+  .beside tr { display: grid; grid-template-columns: 4.8em 8.4em 1fr 3.6em 3.6em; border-bottom: 1px solid var(--line); font-size: .75rem }
+  .beside :is(th, td) { white-space: normal; border: 0; padding: 2px 4px 2px 0 }
+  .beside :is(th, td):nth-child(6) { grid-column: 1 / -1; color: var(--soft) }
+}
 summary { cursor: pointer; font-weight: 600; margin-top: 8px } ul { padding-left: 20px }`
 
-/** What was left out, and why: the last lines say whether a comparison above lacks somebody. */
-const notTimed = (failed: ReadonlyArray<Failed>): string =>
-  failed.length === 0
+/** What was left out, and why: these lines say whether a comparison above lacks somebody. */
+const notTimed = (left: ReadonlyArray<Failed | Slower>): string =>
+  left.length === 0
     ? ""
-    : `<h2 id="not-timed">Not timed</h2><details><summary>${failed.length} subjects</summary><ul>${failed
-        .map(({ suite, group, subject, values, reason }) => {
-          const what = describeValues(values)
-          return `<li>${escaped(`${suite}, ${group}: ${subject}${what === "" ? "" : ` (${what})`}: ${reason}`)}</li>`
+    : `<h2 id="not-timed">Not timed</h2><details><summary>${left.length} subjects</summary><ul>${left
+        .map((row) => {
+          const what = describeValues(row.values)
+          const reason =
+            row.kind === "failed"
+              ? row.reason
+              : `${milliseconds(row.seconds)} ms before the rounds, where the library's fastest way took ${milliseconds(row.fastest)} ms`
+          const about = `${row.suite}, ${row.group}: ${row.subject}${what === "" ? "" : ` (${what})`}`
+          return `<li>${escaped(`${about}: ${reason}`)}</li>`
         })
         .join("")}</ul></details>`
 
@@ -132,6 +156,7 @@ export const page = (rows: ReadonlyArray<Row>): string => {
   const marked = timings.filter((row) => summarize(row).marked)
   const absent = rows.filter((row) => row.kind === "absent")
   const failed = rows.filter((row) => row.kind === "failed")
+  const left = rows.filter((row) => row.kind === "failed" || row.kind === "slower")
   const missing = failed.filter(({ peer }) => peer !== undefined)
   const when = run?.started.slice(0, 16).replace("T", " ") ?? ""
   return `<!doctype html>
@@ -139,13 +164,13 @@ export const page = (rows: ReadonlyArray<Row>): string => {
 <title>Spikeroute benchmarks, ${escaped(when)}</title><style>${style}</style></head><body>
 <h1>Spikeroute benchmarks</h1>
 <p>${escaped(run === undefined ? "" : `${run.machine.processor}, ${run.machine.processors} processors; commit ${run.commit}; ${when} UTC`)}${end === undefined || !end.whole ? ". <strong>The run ended early: this is what was measured until then.</strong>" : `; ${Math.round(end.seconds / 60)} minutes`}</p>
-<nav>${[...suites, ...(failed.length > 0 ? ["not-timed"] : []), "method", "machine"].map((name) => `<a href="#${name}">${name.replace("-", " ")}</a>`).join("")}</nav>
+<nav>${[...suites, ...(left.length > 0 ? ["not-timed"] : []), "method", "machine"].map((name) => `<a href="#${name}">${name.replace("-", " ")}</a>`).join("")}</nav>
 ${beside(comparisonsOf(rows))}
 ${missing.length === 0 ? "" : `<p class="note">${missing.length} ways of other libraries <a href="#not-timed">were not timed</a>: a comparison may lack their fastest.</p>`}
 ${marked.length === 0 ? "" : `<p class="note">${marked.length} of ${timings.length} timings (${percent(marked.length / timings.length)}) had too few rounds without other work on the machine; they are marked “!”.</p>`}
 ${absent.length === 0 ? "" : `<h2>Absent</h2><ul>${absent.map(({ subject, reason }) => `<li>${escaped(subject)}: ${escaped(reason)}</li>`).join("")}</ul>`}
 ${suites.map((suite) => section(suite, rows)).join("\n")}
-${notTimed(failed)}
+${notTimed(left)}
 ${method}
 ${run === undefined ? "" : machineTable(run)}
 </body></html>

@@ -1,6 +1,8 @@
 /** The README's tables, of a run's suites step and peers. */
+
+import { Program } from "@spikeroute/core"
 import { milliseconds, percent } from "../method/format.ts"
-import type { Row, Timing, Values } from "../method/row.ts"
+import type { Figures, Row, Timing, Values } from "../method/row.ts"
 import { ratio, summarize } from "../method/statistics.ts"
 import { groupsOf, timingsOf } from "./findings.ts"
 
@@ -42,7 +44,7 @@ const step = (timings: ReadonlyArray<Timing>): string => {
 
 /** One row for each iteration: each library's fastest way, and how many times as long it takes as each of our backends. */
 const peers = (timings: ReadonlyArray<Timing>): string => {
-  const groups = groupsOf(timings.filter(({ suite }) => suite === "peers"))
+  const groups = groupsOf(timings)
   const libraries = [...new Set(groups.flatMap((group) => group.flatMap(({ peer }) => (peer ? [peer] : []))))]
   const own = [...new Set(groups.flatMap((group) => group.filter(({ peer }) => !peer).map(({ subject }) => subject)))]
   const fastest = (group: ReadonlyArray<Timing>, library: string) =>
@@ -66,11 +68,34 @@ const peers = (timings: ReadonlyArray<Timing>): string => {
   )
 }
 
+/** By how much a process grows: a row for each iteration, a column for whoever runs it. */
+const memory = (figures: ReadonlyArray<Figures>): string => {
+  const subjects = [...new Set(figures.map(({ subject }) => subject))]
+  const iterations = [...new Set(figures.map(({ values }) => title(values)))]
+  const bytes = (value: number | undefined) => (value === undefined ? "–" : Program.formatBytes(value))
+  return markdown(
+    ["model, policy, T, batch", "planned", ...subjects],
+    iterations.map((iteration) => {
+      const own = figures.filter(({ values }) => title(values) === iteration)
+      return [
+        ...[iteration, bytes(own.find(({ peer }) => peer === undefined)?.figures["planned bytes"])],
+        ...subjects.map((name) => bytes(own.find(({ subject }) => subject === name)?.figures["resident bytes"])),
+      ]
+    }),
+  )
+}
+
 /** Tables of what a run has; in brackets, how many times as long PyTorch's fastest way takes. */
 export const tables = (rows: ReadonlyArray<Row>): string => {
   const timings = timingsOf(rows)
+  const beside = timings.filter(({ suite }) => suite === "peers")
+  const grown = rows.filter((row): row is Figures => row.kind === "figures" && row.suite === "peers")
   return [
     ...(timings.some(({ suite }) => suite === "step") ? [step(timings)] : []),
-    ...(timings.some(({ suite }) => suite === "peers") ? [peers(timings)] : []),
+    ...[...new Set(beside.map(({ values }) => String(values.weights)))].flatMap((weights) => [
+      `${weights}:`,
+      peers(beside.filter(({ values }) => values.weights === weights)),
+    ]),
+    ...(grown.length > 0 ? ["memory:", memory(grown)] : []),
   ].join("\n\n")
 }

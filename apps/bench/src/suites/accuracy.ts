@@ -1,9 +1,13 @@
-/** `accuracy`: how well BPTT, SLTT and SLTT-K train on the same data, settings and seeds. Every run is one of `bun run train`. */
+/** `accuracy`: how well, and how fast, BPTT, SLTT and SLTT-K train on the same data, settings and seeds. Every run is one of `bun run train`. */
 import { percent, print, say, table } from "@spikeroute/cli/terminal"
 import { runTraining } from "@spikeroute/cli/train"
 import { Effect } from "effect"
 
+/** The policies that are compared. */
+export const accuracyPolicies: ReadonlyArray<string> = ["bptt", "sltt", "slttk"]
+
 export interface AccuracyOptions {
+  readonly policies: ReadonlyArray<string>
   /** The steps that SLTT-K trains. */
   readonly k: number
   readonly seeds: number
@@ -20,14 +24,12 @@ const deviation = (values: ReadonlyArray<number>) => {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1))
 }
 
-export const accuracy = ({ k, seeds, out, settings }: AccuracyOptions) =>
+export const accuracy = ({ policies: chosen, k, seeds, out, settings }: AccuracyOptions) =>
   Effect.gen(function* () {
     const folder = out ?? `runs/accuracy-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`
-    const policies = [
-      { name: "bptt", policy: { policy: "bptt" } },
-      { name: "sltt", policy: { policy: "sltt" } },
-      { name: `slttk(${k})`, policy: { policy: "slttk", k } },
-    ]
+    const policies = chosen.map((policy) =>
+      policy === "slttk" ? { name: `slttk(${k})`, policy: { policy, k } } : { name: policy, policy: { policy } },
+    )
     const trainWith = (name: string, policy: object, seed: number) =>
       Effect.gen(function* () {
         yield* say(`\n${name}, seed ${seed}`)
@@ -48,13 +50,15 @@ export const accuracy = ({ k, seeds, out, settings }: AccuracyOptions) =>
       [
         `\ntest accuracy of ${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"}, seeds 0 – ${seeds - 1}`,
         table(
-          ["", "mean", "deviation", "least – most", "s a run", ...runs.map((_, seed) => `seed ${seed}`)],
+          ["", "mean", "deviation", "least – most", "s an epoch", "s a run", ...runs.map((_, seed) => `seed ${seed}`)],
           policies.map(({ name }, i) => {
             const own = runs.map((bySeed) => bySeed[i]!)
             const shares = own.map(({ testAccuracy }) => testAccuracy ?? Number.NaN)
             return [
               ...[name, percent(mean(shares)), seeds > 1 ? percent(deviation(shares)) : "–"],
               `${percent(Math.min(...shares))} – ${percent(Math.max(...shares))}`,
+              // Of training alone; a run has its tests besides.
+              mean(own.map((run) => (run.updates * batchSize) / run.epochs / run.samplesPerSecond)).toFixed(1),
               mean(own.map(({ seconds }) => seconds)).toFixed(1),
               ...shares.map(percent),
             ]

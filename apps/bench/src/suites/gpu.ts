@@ -2,7 +2,8 @@
  * `gpu`: a training iteration on WebGPU: this library's kernels beside TensorFlow.js's, and both beside what the adapter can do.
  *
  * Rates are of the program's own work, whoever does it: additions and multiplications as if every neuron fired, and every operand of
- * every instruction moved once. On an adapter made of software networks and batches are smaller, and only ratios are printed.
+ * every instruction moved once. On an adapter made of software networks and batches are smaller, and only ratios are printed: as that
+ * says nothing of a GPU, a run of all suites leaves software out.
  */
 
 import * as Gpu from "@spikeroute/backend-webgpu/gpu"
@@ -13,10 +14,11 @@ import { backendLayer, backendNames } from "../backends.ts"
 import { formatRatio, percent } from "../method/format.ts"
 import { type GpuCeilings, gpuCeilings } from "../method/gpu-ceilings.ts"
 import { countFor, type GpuCounts, noCounts } from "../method/gpu-counts.ts"
-import { measure, type Subject } from "../method/measure.ts"
+import { AbsentError, measure, type Subject } from "../method/measure.ts"
 import { layer } from "../method/recorder.ts"
 import type { Timing } from "../method/row.ts"
 import { ratio, summarize } from "../method/statistics.ts"
+import type { Case, Suite } from "../method/suite.ts"
 import { checkStep, graphOf, stepSubject, trainingOptionsOf, valuesOf, type Workload } from "../workloads.ts"
 
 const policy = Policy.sltt
@@ -85,6 +87,10 @@ const counted = (workload: Workload, name: string, counts: GpuCounts): Subject =
           countFor(counts)
           return opened.run
         }),
+        observe: (seconds) => ({
+          ...opened.observe?.(seconds),
+          figures: { dispatches: counts.dispatches, submissions: counts.submissions, "peak bytes": counts.peakBytes },
+        }),
         // On a device of its own, lest what it leaves there be memory that the timed network finds.
         check: Effect.suspend(() => {
           countFor(noCounts())
@@ -93,6 +99,28 @@ const counted = (workload: Workload, name: string, counts: GpuCounts): Subject =
       }))
     }),
   }
+}
+
+/** In a run of all suites: where there is a GPU. */
+export const gpuSuite: Suite = {
+  name: "gpu",
+  about: "an iteration on WebGPU beside TensorFlow.js's, where there is a GPU",
+  seconds: 50,
+  backends,
+  cases: () =>
+    Effect.gen(function* () {
+      const absent = (reason: string) => new AbsentError({ subject: "gpu", reason })
+      const info = Gpu.info(yield* Effect.mapError(Gpu.findAdapter, ({ reason }) => absent(reason)))
+      if (info.software)
+        return yield* absent(`${Gpu.format(info)} is no GPU but software; bun run bench gpu runs on it all the same`)
+      return workloads.map(
+        (workload): Case => ({
+          group: `${workload.model}, ${policy.name}`,
+          values: valuesOf(workload),
+          subjects: backends.map((name) => counted(workload, name, noCounts())),
+        }),
+      )
+    }),
 }
 
 /** Of each layer where there are a few, else their mean. */

@@ -73,7 +73,7 @@ const subject = (workload: Workload, backend: string, threads: number): Subject 
 export const infer: Suite = {
   name: "infer",
   about: "latency (p50, p99) at batch 1, throughput at batch 64, operations of a sample",
-  seconds: 120,
+  seconds: 90,
   backends: ["native", "wasm", "tfjs-wasm"],
   cases: ({ threads: counts }, backends) =>
     Effect.sync(() => {

@@ -22,8 +22,11 @@ export interface Growth {
   readonly loss: number
 }
 
-/** Iterations that are run. */
+/** Iterations that are run: the first makes what later ones keep. */
 const iterations = 5
+
+/** Iterations of a small network before, until the runtime has compiled the kernels: what that takes is not what a network takes. */
+const compiling = 300
 
 const status = (key: string): number =>
   1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
@@ -34,12 +37,11 @@ const measure = Effect.gen(function* () {
   const workload: Workload = { ...rest, policy: typeof named === "function" ? named(k) : named }
   const backendService = Context.get(yield* Layer.build(backendLayer(backend, threads)), Backend)
   const batch = batchOf(workload)
-  // A small network of the same kind first: what a runtime takes to compile code is not what a network takes.
   const kind = { ...workload, timeSteps: Math.min(4, workload.timeSteps), batchSize: 2, width: 1 / 16 }
   yield* Effect.scoped(
     Effect.gen(function* () {
       const small = yield* prepare(kind)
-      for (let i = 0; i < 30; i++) yield* small.step(batchOf(kind))
+      for (let i = 0; i < compiling; i++) yield* small.step(batchOf(kind))
     }),
   ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)

@@ -41,7 +41,7 @@ export const growthOf = (each: Case): Effect.Effect<Growth, MeasurementError> =>
 export const memory: Suite = {
   name: "memory",
   about: "planned, allocated and resident memory, against T",
-  seconds: 90,
+  seconds: 40,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, quick }, backends) =>
     Effect.sync(() => {

@@ -80,7 +80,7 @@ const subject = (shape: Shape, policy: Policy.Policy, backend: string, threads: 
 export const onm: Suite = {
   name: "onm",
   about: "the Open Neuromorphic benchmark's shape: one linear layer and LIF, T = 500, batch 16",
-  seconds: 150,
+  seconds: 120,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, quick }, backends) =>
     Effect.sync(() => {

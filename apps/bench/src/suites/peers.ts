@@ -1,34 +1,121 @@
-/** `peers`: the same training iterations in other libraries, in the same rounds, from the same weights on the same batch. */
+/**
+ * `peers`: the same training iterations in other libraries, in the same rounds, on the same batch and with the same weights: those that
+ * networks begin with, whose neurons hardly fire, and those after 100 steps on MNIST; and by how much a process grows by each.
+ */
 import { Policy } from "@spikeroute/core"
 import { Effect } from "effect"
-import type { Suite } from "../method/suite.ts"
-import { peerSubjects, startHosts } from "../peers/index.ts"
+import { peerOf } from "../backends.ts"
+import { learntOf, trainingSteps } from "../learnt.ts"
+import type { Case, Reading, Suite } from "../method/suite.ts"
+import { growthOf as growthOfPyTorch, type Hosts, peerSubjects, startHosts } from "../peers/index.ts"
 import { scriptSubjects } from "../peers/script.ts"
-import { stepSubject, valuesOf, type Workload, workloads } from "../workloads.ts"
+import {
+  batchOf,
+  type State,
+  stepSubject,
+  trainedParameters,
+  updates,
+  valuesOf,
+  type Workload,
+  workloads,
+} from "../workloads.ts"
+import { growthOf } from "./memory.ts"
 
 /** Small enough for TensorFlow.js in plain JavaScript, which the others leave out: it takes minutes for them. */
 const smallest: Workload = { model: "conv", policy: Policy.sltt, timeSteps: 4, batchSize: 4 }
 
+/** Whose memory is measured: besides, SLTT at as many time steps as BPTT. */
+export const measured: ReadonlyArray<Workload> = [
+  ...workloads.slice(0, 2),
+  { model: "conv", policy: Policy.sltt, timeSteps: 32, batchSize: 64 },
+  ...workloads.slice(2),
+]
+
+/** Ways of PyTorch whose memory is measured: as a person would write it, and the most sparing one; in the layout that takes less. */
+const pyTorchWays = ({ model, policy }: Workload) => [
+  { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast: model === "conv" } },
+  ...(policy.name === "bptt"
+    ? []
+    : [
+        { subject: "PyTorch, fused, hoist", options: { neuron: "fused", hoist: true, channelsLast: model === "conv" } },
+      ]),
+]
+
+/** "slttk(1)" as a process of its own is told it. */
+const named = ({ name }: Policy.Policy) => {
+  const [policy = name, k] = name.replace(")", "").split("(")
+  return { policy: policy as Policy.PolicyName, ...(k === undefined ? {} : { k: Number(k) }) }
+}
+
+/** Readings of all who train a workload: by how much a process of their own grows. */
+export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<string>): ReadonlyArray<Reading> => {
+  const { threads } = hosts
+  const about = {
+    group: "memory: by how much a process grows",
+    values: { ...valuesOf(workload), threads },
+  }
+  return [
+    ...own.map(
+      (backend): Reading => ({
+        ...{ ...about, subject: backend, ...peerOf(backend) },
+        read: Effect.map(
+          growthOf({ ...workload, ...named(workload.policy), backend, threads }),
+          ({ planned, growth, loss }) => ({ "planned bytes": planned, "resident bytes": growth, loss }),
+        ),
+      }),
+    ),
+    ...(hosts.torch === undefined ? [] : pyTorchWays(workload)).map(
+      ({ subject, options }): Reading => ({
+        ...{ ...about, subject, peer: "PyTorch" },
+        read: Effect.map(
+          growthOfPyTorch(workload, hosts, { batch: batchOf(workload), parameters: undefined }, options),
+          ({ bytes, loss }) => ({ "resident bytes": bytes, loss }),
+        ),
+      }),
+    ),
+  ]
+}
+
 export const peers: Suite = {
   name: "peers",
   about: "the same iterations in PyTorch, snnTorch, SpikingJelly, TensorFlow.js and jax-js, where they are installed",
-  seconds: 360,
+  seconds: 420,
   backends: ["native", "wasm", "tfjs-wasm"],
-  cases: ({ threads: counts, python, scripts, quick }, backends) =>
+  cases: ({ threads: counts, python, scripts, mnist, quick }, backends) =>
     Effect.gen(function* () {
       const threads = Math.max(...counts)
       const hosts = yield* startHosts(python, threads)
-      return yield* Effect.forEach([smallest, ...(quick ? workloads.slice(0, 1) : workloads)], (workload) =>
-        Effect.gen(function* () {
-          const others = yield* peerSubjects(workload, hosts)
-          const foreign = scripts === undefined ? [] : scriptSubjects(workload, python ?? "python3", scripts, threads)
-          const names = workload === smallest && !backends.includes("tfjs-cpu") ? [...backends, "tfjs-cpu"] : backends
+      const side = (workload: Workload, weights: string, state: State, names = backends) =>
+        Effect.map(peerSubjects(workload, hosts, state), (others): Case => {
+          // A script makes weights and batch of its own: of the same kind as these.
+          const foreign =
+            scripts === undefined || state.parameters !== undefined
+              ? []
+              : scriptSubjects(workload, python ?? "python3", scripts, threads)
           return {
-            group: `${workload.model}, ${workload.policy.name}, batch ${workload.batchSize}`,
-            values: { ...valuesOf(workload), threads },
-            subjects: [...names.map((name) => stepSubject(workload, name, threads)), ...others, ...foreign],
+            group: `${workload.model}, ${workload.policy.name}, batch ${workload.batchSize}: ${weights}`,
+            values: { ...valuesOf(workload), threads, weights },
+            subjects: [...names.map((name) => stepSubject(workload, name, threads, state)), ...others, ...foreign],
           }
-        }),
-      )
+        })
+      const random = (workload: Workload) =>
+        side(workload, "random weights", { batch: batchOf(workload), parameters: undefined })
+      const learnt = (workload: Workload, names = backends) =>
+        Effect.gen(function* () {
+          if (mnist !== undefined) {
+            const state = yield* learntOf(workload, mnist, backends[0] ?? "native", threads)
+            return yield* side(workload, `after ${trainingSteps} steps on MNIST`, state, names)
+          }
+          const state = { batch: batchOf(workload), parameters: yield* trainedParameters(workload) }
+          return yield* side(workload, `after ${updates} steps on noise`, state, names)
+        })
+      const timed = quick ? workloads.slice(0, 1) : workloads
+      const javaScript = backends.includes("tfjs-cpu") ? backends : [...backends, "tfjs-cpu"]
+      const own = backends.filter((name) => peerOf(name).peer === undefined)
+      return [
+        yield* learnt(smallest, javaScript),
+        ...(yield* Effect.forEach(timed, (workload) => Effect.all([random(workload), learnt(workload)]))).flat(),
+        ...(quick ? [] : measured.flatMap((workload) => memoryOf(workload, hosts, own))),
+      ]
     }),
 }

@@ -72,12 +72,6 @@ export interface ReproduceOptions {
   readonly rounds: number
 }
 
-/**
- * Rounds before those that are timed. The last layer and the gains of NF nets begin at 0, and kernels skip zeros: it takes two
- * updates until gradient reaches all layers.
- */
-const warmUp = 3
-
 /** Bytes of parameters, their gradients and the optimiser, which no policy saves. */
 const fixedBytes = ({ bytesByKind: { parameter, gradient, optimizer, statistic } }: Program.ProgramCost): number =>
   parameter + gradient + optimizer + statistic
@@ -106,7 +100,6 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
       {
         group: `${model}, ${data}`,
         values: { model, data },
-        warmUp,
         subjects: policies.map(({ policy }) => {
           const own = { ...workload, policy }
           const subject = stepSubject(own, backend, threads)

@@ -19,7 +19,7 @@ const brightness = [0.5, 1, 2, 4, 8]
 export const scale: Suite = {
   name: "scale",
   about: "an iteration's time against time steps, batch, width and firing rates",
-  seconds: 180,
+  seconds: 150,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, quick }, backends) =>
     Effect.sync(() => {

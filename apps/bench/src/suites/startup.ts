@@ -45,7 +45,7 @@ const started = (name: string, args: ReadonlyArray<string>): Subject => ({
 export const startup: Suite = {
   name: "startup",
   about: "from nothing to the command line's help, to the library imported, to the first step of training",
-  seconds: 60,
+  seconds: 50,
   backends: ["native", "wasm", "tfjs-wasm"],
   cases: (_, backends) =>
     Effect.sync(

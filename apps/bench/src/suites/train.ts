@@ -122,7 +122,7 @@ const learn = (task: Task, dataset: Dataset, policy: Policy.Policy, seed: number
 export const train: Suite = {
   name: "train",
   about: "time and operations until a network has learnt: shapes, and MNIST where it is given",
-  seconds: 150,
+  seconds: 140,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, mnist: folder, quick }, backends) =>
     Effect.gen(function* () {

@@ -1,0 +1,49 @@
+/** What networks are timed with that have learnt of MNIST: parameters, and the batch that comes next. */
+import { say } from "@spikeroute/cli/terminal"
+import { Backend, type Train } from "@spikeroute/core"
+import { batches, type FileServices, open } from "@spikeroute/datasets"
+import { Effect, Stream } from "effect"
+import {
+  accuracy,
+  openBackend,
+  parametersOf,
+  percent,
+  prepare,
+  type State,
+  valuesOf,
+  type Workload,
+} from "./workloads.ts"
+
+/** Steps that a network is trained for before it is timed. */
+export const trainingSteps = 100
+
+const learnt = new Map<string, State>()
+
+/** After so many steps on MNIST, from a folder, by one run on one backend; suites of a process share what it gives. */
+export const learntOf = (workload: Workload, mnist: string, backend: string, threads: number) =>
+  Effect.gen(function* () {
+    const id = JSON.stringify([valuesOf(workload), mnist])
+    const known = learnt.get(id)
+    if (known !== undefined) return known
+    const { batchSize, timeSteps } = workload
+    const dataset = yield* open("mnist", { timeSteps, dataDir: mnist })
+    const data: ReadonlyArray<Train.Batch> = Array.from(
+      yield* batches(dataset, "train", { batchSize, timeSteps, remainder: "drop" }).pipe(
+        Stream.take(trainingSteps + 1),
+        Stream.runCollect,
+      ),
+    )
+    const service = yield* openBackend(backend, threads)
+    const teacher = yield* prepare(workload).pipe(Effect.provideService(Backend, service))
+    let right = 0
+    for (const [i, batch] of data.slice(0, trainingSteps).entries()) {
+      const result = yield* teacher.step(batch)
+      if (i >= trainingSteps - 10) right += accuracy(result, batch) / 10
+    }
+    yield* say(
+      `${workload.model}, ${workload.policy.name}: ${trainingSteps} steps on MNIST, then ${percent(right)} right`,
+    )
+    const state: State = { batch: data.at(-1) as Train.Batch, parameters: yield* parametersOf(teacher.trainer) }
+    learnt.set(id, state)
+    return state
+  }).pipe(Effect.scoped) satisfies Effect.Effect<State, unknown, FileServices>
