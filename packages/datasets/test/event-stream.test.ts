@@ -95,7 +95,9 @@ describe("by hand, on a sensor of two pixels", () => {
       "event 0 (x 0, y 0, t 5, polarity 1) comes after 2 empty frames",
     )
     for (const t of [2 ** 53, Number.POSITIVE_INFINITY])
-      await expect(framed({ every }, of([0, 0, 5, 1], [0, 0, t, 1]))).rejects.toBeInstanceOf(EventStream.EventStreamError)
+      await expect(framed({ every }, of([0, 0, 5, 1], [0, 0, t, 1]))).rejects.toBeInstanceOf(
+        EventStream.EventStreamError,
+      )
     const endless = { every, maximumEmptyFrames: Number.POSITIVE_INFINITY }
     expect(await framed(endless, of([0, 0, 0, 1], [0, 0, 40_000, 1]))).toHaveLength(20_001)
     await expect(framed(endless, of([0, 0, 0, 1], [0, 0, Number.POSITIVE_INFINITY, 1]))).rejects.toThrow("t Infinity")

@@ -68,7 +68,9 @@ export async function* framesOf(
       if (!(step >= given)) refuse("comes after its frame is over: events have to be in order of time")
       const empty = step - given - (inFrame > 0 ? 1 : 0)
       if (empty > maximumEmptyFrames || step === Number.POSITIVE_INFINITY)
-        refuse(`comes after ${empty} empty frames, more than maximumEmptyFrames: ${maximumEmptyFrames}; are its time and start right?`)
+        refuse(
+          `comes after ${empty} empty frames, more than maximumEmptyFrames: ${maximumEmptyFrames}; are its time and start right?`,
+        )
       for (; given < step; given++) {
         yield frame.out
         frame = fresh()
