@@ -1,7 +1,6 @@
 /** Program files: made by the compiler, run without it. */
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import { gzipSync } from "node:zlib"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import {
   type Backend,
@@ -308,16 +307,4 @@ describe("a file that is damaged or foreign is refused with an error that says w
     }
     expect(refused).toBeGreaterThan(100)
   })
-})
-
-test("the inference path is small: it holds neither Effect nor the compiler", async () => {
-  const { outputs, metafile } = await Bun.build({
-    entrypoints: [new URL("../src/infer.ts", import.meta.url).pathname],
-    minify: true,
-    metafile: true,
-  })
-  const javaScript = new Uint8Array(await (outputs[0] as Blob).arrayBuffer())
-  expect(Object.keys(metafile?.inputs ?? {}).filter((path) => /effect|program\.ts|lower|ops\//.test(path))).toEqual([])
-  expect(gzipSync(javaScript).length).toBeLessThan(14_000)
-  expect(gzipSync(javaScript).length + gzipSync(wasm).length).toBeLessThan(60_000)
 })
