@@ -16,7 +16,7 @@ test.each(all.map(({ folder, manifest }) => [folder, manifest] as const))("%s pi
   const { dependencies, devDependencies, optionalDependencies, peerDependencies } = manifest
   const versions = { ...dependencies, ...devDependencies, ...optionalDependencies, ...peerDependencies }
   const loose = Object.entries(versions).filter(
-    ([, version]) => version !== "workspace:*" && !/^\d+\.\d+\.\d+(-[\w.-]+)?$/.test(version),
+    ([, version]) => version !== "workspace:*" && !/^(npm:[\w@/-]+@)?\d+\.\d+\.\d+(-[\w.-]+)?$/.test(version),
   )
   expect(loose).toEqual([])
 })

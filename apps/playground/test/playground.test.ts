@@ -18,9 +18,14 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   afterAll(() => served?.stop())
 
   /** Uses the page in a browser of its own, which has never seen it; what it complains of on the console is a failure. */
-  const visit = async (use: (page: Page) => Promise<void>, options: BrowserContextOptions = {}): Promise<void> => {
+  const visit = async (
+    use: (page: Page) => Promise<void>,
+    options: BrowserContextOptions = {},
+    prepare: (page: Page) => Promise<unknown> = async () => {},
+  ): Promise<void> => {
     const browser = await launchChromium()
     const page = await browser.newPage(options)
+    await prepare(page)
     page.setDefaultTimeout(patience)
     const said = complaints(page)
     try {
@@ -139,6 +144,23 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
         await updates(page, 1)
         expect(await number(page, "loss")).toBeCloseTo(2.2, 0)
       }),
+    patience,
+  )
+
+  test(
+    "says why a backend cannot run, and takes a fresh one when a person begins anew",
+    () =>
+      visit(
+        async (page) => {
+          await page.waitForSelector("#status:has-text('error: backend wasm cannot run here')")
+          await page.context().unroute("**/*.wasm")
+          await page.click("#restart")
+          await updates(page, 2)
+          expect(await page.textContent("#status")).toContain("Training")
+        },
+        {},
+        (page) => page.context().route("**/*.wasm", (route) => route.fulfill({ body: "no module" })),
+      ),
     patience,
   )
 

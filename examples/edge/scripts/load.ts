@@ -57,7 +57,7 @@ export const runtimes = (): ReadonlyArray<number> =>
 export interface IsolateMemory {
   /** Objects of JavaScript. */
   readonly heap: number
-  /** Array buffers, and the memory of WebAssembly. */
+  /** Array buffers, but for the memory of WebAssembly. */
   readonly buffers: number
 }
 
@@ -94,12 +94,11 @@ export const isolateMemory = async ({ url, inspector }: Host): Promise<IsolateMe
   return { heap: usedSize, buffers: backingStorageSize }
 }
 
-/** Bytes that a process holds at most, but for those of files that it maps: its own program is one. Only Linux says. */
-export const peakMemory = (pid: number): number => {
-  const status = statusOf(String(pid))
-  const bytes = (name: string) => 1024 * Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(status)?.[1] ?? 0)
-  return bytes("VmHWM") - bytes("RssFile")
-}
+const bytesOf = (pid: number, name: string): number =>
+  1024 * Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(statusOf(String(pid)))?.[1] ?? 0)
+
+/** The most that a process has held (VmHWM), but for the files that it maps now. Only Linux says. */
+export const peakMemory = (pid: number): number => bytesOf(pid, "VmHWM") - bytesOf(pid, "RssFile")
 
 /** Milliseconds for which a process has had a processor, on all its threads: what else the machine does, does not count. Only Linux says. */
 export const processorTime = (pid: number): number =>

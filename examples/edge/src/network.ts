@@ -1,16 +1,14 @@
 /** The Durable Object: one network, its weights in durable storage. */
 
 import { DurableObject } from "cloudflare:workers"
-import { load, type Model } from "@spikeroute/backend-wasm/infer"
+import type { Model } from "@spikeroute/backend-wasm/infer"
 import kernels from "@spikeroute/backend-wasm/spikeroute.wasm"
 import program from "../program.safetensors"
+import { modelOf } from "./deployment.ts"
 import type { Learner } from "./learner.ts"
 import { labelOf, marginOf, Refusal, sampleOf } from "./requests.ts"
 import { readLearnt, writeLearnt } from "./storage.ts"
 import type { Env } from "./worker.ts"
-
-/** Of the 128 MB of an isolate. */
-const memory = { maximumBytes: 2 ** 25 }
 
 /** Small, for each step follows one sample. */
 const usualLearningRate = 0.003
@@ -23,7 +21,7 @@ export class Network extends DurableObject<Env> {
 
   #ready(): Model {
     if (this.#model === undefined) {
-      const model = load(kernels, new Uint8Array(program), memory)
+      const model = modelOf(kernels, new Uint8Array(program))
       const learnt = readLearnt(this.ctx.storage)
       if (learnt !== undefined) model.load(learnt.tensors)
       this.#update = learnt?.update ?? 0

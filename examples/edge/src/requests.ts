@@ -1,5 +1,6 @@
 /** Reading requests that anybody may have sent: what does not fit is refused with a status and one line, before anything happens. */
 import type { Model } from "@spikeroute/backend-wasm/infer"
+import { DeploymentError } from "./deployment.ts"
 
 /** A request that is answered with a 4xx. */
 export class Refusal extends Error {
@@ -11,9 +12,13 @@ export class Refusal extends Error {
     super(reason)
   }
 
-  /** The response to an error; what is not the client's fault says nothing of the inside. */
+  /** The response to an error; what is neither the client's fault nor that of who deployed says nothing of the inside. */
   static responseOf(error: unknown): Response {
     if (error instanceof Refusal) return new Response(`${error.message}\n`, { status: error.status })
+    if (error instanceof DeploymentError) {
+      console.error(`error: ${error.message}`)
+      return new Response(`${error.message}\n`, { status: 500 })
+    }
     console.error(error)
     return new Response("something went wrong here; nothing was changed\n", { status: 500 })
   }

@@ -24,7 +24,7 @@ const classes = 3
 const graph = Graph.makeUnsafe([8, 8, 2], Models.conv(classes, { width: 0.25 }))
 const size = timeSteps * 8 * 8 * 2
 /** A program whose first weights are multiplied by a factor; they are finite in any case. */
-const programOf = (factor: number) =>
+const programOf = (factor: number, options: Partial<ProgramFile.SaveOptions> = {}) =>
   Effect.runSync(
     ProgramFile.save(
       graph,
@@ -35,7 +35,7 @@ const programOf = (factor: number) =>
           return [Program.bufferNames.parameter(name), { shape, values: scaled }]
         }),
       ),
-      { batchSize: 1, timeSteps, encoding: "frames" },
+      { batchSize: 1, timeSteps, encoding: "frames", ...options },
     ),
   )
 const program = programOf(2)
@@ -342,6 +342,66 @@ describe("learning", () => {
     },
     60_000,
   )
+})
+
+describe("what is deployed", () => {
+  /** A worker that runs only as long as it is used. */
+  const deployed = async <A>(program: Uint8Array<ArrayBuffer>, use: (url: URL) => Promise<A>): Promise<A> => {
+    const worker = await startWith({ program, storage: join(storage, "deployed") })
+    try {
+      return await use(worker.url)
+    } finally {
+      await worker.close()
+    }
+  }
+  const described = async (url: URL) => (await (await fetch(url)).json()) as { update: number; timeSteps: number }
+  const predicted = async (url: URL) => {
+    const response = await fetch(new URL("/predict", url), sampleRequest(sampleOf(1)))
+    return ((await response.json()) as { outputs: ReadonlyArray<number> }).outputs
+  }
+
+  test("begins with its own weights, whatever others have learnt; the former have kept what they learnt", async () => {
+    const learnt = await deployed(program, async (url) => {
+      for (const index of [0, 1, 2])
+        await fetch(new URL(`/learn?label=${index}`, url), sampleRequest(sampleOf(index), token))
+      return { ...(await described(url)), outputs: await predicted(url) }
+    })
+    expect(learnt.update).toBe(3)
+    const other = programOf(1.5)
+    expect(
+      await deployed(other, async (url) => ({ ...(await described(url)), outputs: await predicted(url) })),
+    ).toEqual({
+      ...learnt,
+      update: 0,
+      outputs: [...load(kernels, other).predict(sampleOf(1)).outputs],
+    })
+    expect(
+      await deployed(program, async (url) => ({ ...(await described(url)), outputs: await predicted(url) })),
+    ).toEqual(learnt)
+    // The same weights for other time steps are the same network.
+    expect(await deployed(programOf(2, { timeSteps: 6 }), described)).toMatchObject({ update: 3, timeSteps: 6 })
+  }, 60_000)
+
+  test.each([
+    [
+      "takes several samples at once",
+      programOf(2, { batchSize: 3 }),
+      "the deployed program takes 3 samples at once, a request holds one: export it with --batch-size 1 and deploy again\n",
+    ],
+    ["is cut off", program.slice(0, -7), "the deployed program cannot run: "],
+    [
+      "is no program",
+      Safetensors.encode({ tensors: new Map(), metadata: {} }),
+      "the deployed program cannot run: no program file",
+    ],
+  ])("if it %s, every request is told what to deploy instead", async (_, program, line) => {
+    const { status, text } = await deployed(program, async (url) => {
+      const response = await fetch(new URL("/predict", url), sampleRequest(sampleOf(1)))
+      return { status: response.status, text: await response.text() }
+    })
+    expect({ status, lines: text.split("\n").length }).toEqual({ status: 500, lines: 2 })
+    expect(text).toStartWith(line)
+  })
 })
 
 test("a thousand requests, 16 at a time: no error, and nothing of them is left in memory", async () => {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { InputError, load, type Model } from "@spikeroute/backend-wasm/infer"
+import { loadModule } from "@spikeroute/backend-wasm/module"
 
 /** A status, and one line or the prediction. */
 export interface Answer {
@@ -43,12 +44,7 @@ const predictorOf = (model: Model): Predictor => {
 export const open = async (program: string): Promise<Predictor> => {
   // A bundle has the kernels beside it.
   const beside = fileURLToPath(new URL("./spikeroute.wasm", import.meta.url))
-  const kernels = existsSync(beside)
-    ? beside
-    : fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
-  const [module, file] = await Promise.all([
-    readFile(kernels).then((bytes) => WebAssembly.compile(bytes)),
-    readFile(program),
-  ])
+  const kernels = existsSync(beside) ? readFile(beside).then((bytes) => WebAssembly.compile(bytes)) : loadModule()
+  const [module, file] = await Promise.all([kernels, readFile(program)])
   return predictorOf(load(module, file))
 }

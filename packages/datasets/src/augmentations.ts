@@ -7,8 +7,10 @@ import type { Image } from "./images/image.ts"
 import { cutout, randomCrop, randomHorizontalFlip, randomResizedCrop, randomRoll } from "./images/transforms.ts"
 import { compose, type Transform } from "./transform.ts"
 
+export type AugmentationName = "crop" | "cutout" | "flip" | "roll" | "resized-crop"
+
 /** By name, for images that are `size` × `size` in the end. */
-export const augmentations = {
+export const augmentations: Readonly<Record<AugmentationName, (size: number) => Transform<Image>>> = {
   /** Zeros around it, 4 wide, then a random part of the old size. */
   crop: () => randomCrop(4),
   /** With probability 0.5 a rectangle of 2–40 % of the area becomes grey. */
@@ -18,10 +20,8 @@ export const augmentations = {
   /** Moved by up to 5 pixels each way, around the edges. */
   roll: () => randomRoll(5),
   /** A random part of 8–100 % of the area, brought to size. */
-  "resized-crop": (size: number) => randomResizedCrop(size),
-} as const satisfies Record<string, (size: number) => Transform<Image>>
-
-export type AugmentationName = keyof typeof augmentations
+  "resized-crop": (size) => randomResizedCrop(size),
+}
 
 export const augmentationNames = Object.keys(augmentations) as ReadonlyArray<AugmentationName>
 

@@ -5,31 +5,37 @@
 import { Data, type PlatformError } from "effect"
 
 /** There is no data set of this name. */
-export class UnknownDataset extends Data.TaggedError("UnknownDataset")<{
+export class UnknownDataset extends Data.Error<{
   readonly dataset: string
   /** The known name that looks most like it, if one does. */
   readonly nearest: string | undefined
   readonly known: ReadonlyArray<string>
 }> {
-  override get message() {
+  readonly _tag = "UnknownDataset"
+  override readonly name = "UnknownDataset"
+
+  override get message(): string {
     const hint = this.nearest === undefined ? "" : ` (did you mean "${this.nearest}"?)`
     return `no data set is called "${this.dataset}"${hint}; there are ${this.known.join(", ")}`
   }
 }
 
 /** An option has a value that cannot be meant. */
-export class InvalidOption extends Data.TaggedError("InvalidOption")<{
+export class InvalidOption extends Data.Error<{
   readonly option: string
   readonly value: unknown
   readonly problem: string
 }> {
-  override get message() {
+  readonly _tag = "InvalidOption"
+  override readonly name = "InvalidOption"
+
+  override get message(): string {
     return `${this.option} = ${String(this.value)}: ${this.problem}`
   }
 }
 
 /** A file of a data set is not there, and is not to be downloaded or cannot be. */
-export class MissingFile extends Data.TaggedError("MissingFile")<{
+export class MissingFile extends Data.Error<{
   readonly dataset: string
   /** The names that would have done, the usual one first. */
   readonly wanted: ReadonlyArray<string>
@@ -37,7 +43,10 @@ export class MissingFile extends Data.TaggedError("MissingFile")<{
   readonly searched: ReadonlyArray<string>
   readonly advice: string
 }> {
-  override get message() {
+  readonly _tag = "MissingFile"
+  override readonly name = "MissingFile"
+
+  override get message(): string {
     return `${this.dataset}: found no ${this.wanted.join(" or ")} in ${this.searched.join(" or ")}: ${this.advice}`
   }
 }
@@ -46,13 +55,16 @@ export class MissingFile extends Data.TaggedError("MissingFile")<{
  * A file does not hold what its format says; `offset` counts bytes from 0, `textLine` lines from 1 (errors of some
  * engines have a `line` of their own).
  */
-export class MalformedFile extends Data.TaggedError("MalformedFile")<{
+export class MalformedFile extends Data.Error<{
   readonly file: string
   readonly offset?: number
   readonly textLine?: number
   readonly problem: string
 }> {
-  override get message() {
+  readonly _tag = "MalformedFile"
+  override readonly name = "MalformedFile"
+
+  override get message(): string {
     const where =
       this.textLine !== undefined ? `, line ${this.textLine}` : this.offset !== undefined ? `, byte ${this.offset}` : ""
     return `${this.file}${where}: ${this.problem}`
@@ -66,48 +78,61 @@ const reasonOf = ({ reason }: PlatformError.PlatformError): string => {
 }
 
 /** The file system refused. */
-export class FileFailed extends Data.TaggedError("FileFailed")<{
+export class FileFailed extends Data.Error<{
   readonly file: string
   readonly problem: string
 }> {
-  /** For `Effect.mapError`: names the file that was at stake. */
-  static readonly at = (file: string) => (error: PlatformError.PlatformError) =>
-    new FileFailed({ file, problem: reasonOf(error) })
+  readonly _tag = "FileFailed"
+  override readonly name = "FileFailed"
 
-  override get message() {
+  /** For `Effect.mapError`: names the file that was at stake. */
+  static at(file: string): (error: PlatformError.PlatformError) => FileFailed {
+    return (error) => new FileFailed({ file, problem: reasonOf(error) })
+  }
+
+  override get message(): string {
     return `${this.file}: ${this.problem}`
   }
 }
 
 /** A download did not come through; what has arrived is kept, and the next attempt goes on from there. */
-export class DownloadFailed extends Data.TaggedError("DownloadFailed")<{
+export class DownloadFailed extends Data.Error<{
   readonly url: string
   readonly file: string
   readonly problem: string
 }> {
-  override get message() {
+  readonly _tag = "DownloadFailed"
+  override readonly name = "DownloadFailed"
+
+  override get message(): string {
     return `${this.url}: ${this.problem}`
   }
 }
 
 /** A downloaded file is not the one that was wanted; it has been removed. */
-export class ChecksumMismatch extends Data.TaggedError("ChecksumMismatch")<{
+export class ChecksumMismatch extends Data.Error<{
   readonly url: string
   readonly file: string
   readonly algorithm: "md5" | "sha256"
   readonly expected: string
   readonly actual: string
 }> {
-  override get message() {
+  readonly _tag = "ChecksumMismatch"
+  override readonly name = "ChecksumMismatch"
+
+  override get message(): string {
     return `${this.url}: ${this.algorithm} should be ${this.expected}, is ${this.actual}; nothing was kept as ${this.file}`
   }
 }
 
 /** A worker that makes samples ended, or met what it should not. */
-export class WorkerFailed extends Data.TaggedError("WorkerFailed")<{
+export class WorkerFailed extends Data.Error<{
   readonly problem: string
 }> {
-  override get message() {
+  readonly _tag = "WorkerFailed"
+  override readonly name = "WorkerFailed"
+
+  override get message(): string {
     return `a worker that reads samples failed: ${this.problem}; workers: 0 does without`
   }
 }

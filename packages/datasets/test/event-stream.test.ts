@@ -77,6 +77,31 @@ describe("by hand, on a sensor of two pixels", () => {
     ])
     expect(await framed({ every: { duration: 2 } })).toEqual([])
   })
+  test("so many empty frames in a row, and no more: one wrong time does not make frames without end", async () => {
+    const every = { duration: 2 }
+    const gap = of([0, 0, 5, 1], [1, 0, 13, 1])
+    expect(await framed({ channels: 1, every, maximumEmptyFrames: 3 }, gap)).toEqual([
+      [1, 0],
+      [0, 0],
+      [0, 0],
+      [0, 0],
+      [0, 1],
+    ])
+    await expect(framed({ every, maximumEmptyFrames: 2 }, gap)).rejects.toThrow(
+      "event 1 (x 1, y 0, t 13, polarity 1) comes after 3 empty frames, more than maximumEmptyFrames: 2",
+    )
+    // Frames before the first event are empty too.
+    await expect(framed({ every: { ...every, start: 0 }, maximumEmptyFrames: 1 }, gap)).rejects.toThrow(
+      "event 0 (x 0, y 0, t 5, polarity 1) comes after 2 empty frames",
+    )
+    for (const t of [2 ** 53, Number.POSITIVE_INFINITY])
+      await expect(framed({ every }, of([0, 0, 5, 1], [0, 0, t, 1]))).rejects.toBeInstanceOf(
+        EventStream.EventStreamError,
+      )
+    const endless = { every, maximumEmptyFrames: Number.POSITIVE_INFINITY }
+    expect(await framed(endless, of([0, 0, 0, 1], [0, 0, 40_000, 1]))).toHaveLength(20_001)
+    await expect(framed(endless, of([0, 0, 0, 1], [0, 0, Number.POSITIVE_INFINITY, 1]))).rejects.toThrow("t Infinity")
+  })
   test("a frame is given out before the packets have ended", async () => {
     async function* stream() {
       yield first

@@ -1,7 +1,9 @@
 /**
- * What every runtime is put to: train 50 iterations, predict, save, load, predict again. Hashes of what came out say whether two
- * runtimes computed the same bits. It uses nothing that is not in all of them.
+ * What every runtime is put to: train 50 iterations, save, load, predict; then the same from a program file, without the compiler.
+ * Hashes of what came out say whether two runtimes computed the same bits. It uses nothing that is not in all of them.
  */
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { load } from "@spikeroute/backend-wasm/infer"
 import * as S from "@spikeroute/core"
 import { Effect, type Layer } from "effect"
 
@@ -11,12 +13,20 @@ export interface Report {
   /** SHA-256 of the file of all tensors, and of the read-outs of a predictor that loaded them. */
   readonly weights: string
   readonly predictions: string
+  /** SHA-256 of the program file, of the read-outs of the model that is loaded from it, and of the same where samples stop early. */
+  readonly program: string
+  readonly answers: string
+  readonly early: string
+  /** Time steps that a sample takes on average when it stops early. */
+  readonly meanSteps: number
 }
 
 const hash = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
   Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (byte) =>
     byte.toString(16).padStart(2, "0"),
   ).join("")
+
+const hashOf = (values: Float32Array): Promise<string> => hash(new Uint8Array(Float32Array.from(values).buffer))
 
 const network = S.Graph.sequential(
   S.conv2d({ channels: 8, kernelSize: 3, padding: 1 }),
@@ -41,8 +51,11 @@ const makeBatch = (): S.Train.Batch => {
   return { inputs, labels }
 }
 
-/** Runs it on a backend. */
-export const run = async (layer: Layer.Layer<S.Backend, S.BackendUnavailableError>): Promise<Report> => {
+/** Runs it on a backend; the program file runs on the kernels, the compiled module, whatever the backend. */
+export const run = async (
+  layer: Layer.Layer<S.Backend, S.BackendUnavailableError>,
+  kernels: WebAssembly.Module,
+): Promise<Report> => {
   const program = Effect.gen(function* () {
     const graph = yield* S.Graph.make([8, 8, 1], network)
     const trainer = yield* S.Train.make(graph, S.Policy.slttK(2), {
@@ -61,12 +74,21 @@ export const run = async (layer: Layer.Layer<S.Backend, S.BackendUnavailableErro
     const predictor = yield* S.Train.makePredictor(graph, { batchSize, timeSteps })
     yield* predictor.load((yield* S.Safetensors.decode(file, "weights.safetensors")).tensors)
     const { outputs } = yield* predictor.predict(batch.inputs)
-    return { firstLoss: losses[0] as number, lastLoss: losses.at(-1) as number, file, outputs }
+    const saved = yield* ProgramFile.save(graph, yield* trainer.save, { batchSize, timeSteps })
+    return { firstLoss: losses[0] as number, lastLoss: losses.at(-1) as number, file, outputs, saved, batch }
   })
-  const { file, outputs, ...losses } = await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(layer)))
+  const { file, outputs, saved, batch, ...losses } = await Effect.runPromise(
+    program.pipe(Effect.scoped, Effect.provide(layer)),
+  )
+  const model = load(kernels, saved)
+  const early = model.predict(batch.inputs, { margin: 1 })
   return {
     ...losses,
     weights: await hash(file),
-    predictions: await hash(new Uint8Array(Float32Array.from(outputs).buffer)),
+    predictions: await hashOf(outputs),
+    program: await hash(saved),
+    answers: await hashOf(model.predict(batch.inputs).outputs),
+    early: await hashOf(early.outputs),
+    meanSteps: early.meanSteps,
   }
 }

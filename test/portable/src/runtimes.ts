@@ -5,6 +5,7 @@ import { deno } from "@spikeroute/publish-tools/deno"
 import { missingChromium, openModule } from "@spikeroute/test-support"
 import { Miniflare } from "miniflare"
 import type { Report } from "./body.ts"
+import { node22 } from "./node.ts"
 import { output } from "./project.ts"
 
 /** What a backend reports, or why it could not. */
@@ -23,12 +24,12 @@ import { Backend } from "@spikeroute/core"
 import { Effect } from "effect"
 import { run } from "./body.js"
 
-export const attempt = async (layers) => {
+export const attempt = async (layers, kernels) => {
   const reports = {}
   for (const [name, layer] of Object.entries(layers)) {
     try {
       const { description } = await Effect.runPromise(Backend.pipe(Effect.provide(layer)))
-      reports[name] = { description, ...(await run(layer)) }
+      reports[name] = { description, ...(await run(layer, kernels)) }
     } catch (error) {
       reports[name] = String(error)
     }
@@ -43,20 +44,22 @@ import { layer as native } from "@spikeroute/backend-native"
 import { layer as reference } from "@spikeroute/backend-reference"
 import { cpu } from "@spikeroute/backend-tfjs"
 import { layer as wasm } from "@spikeroute/backend-wasm"
+import { loadModule } from "@spikeroute/backend-wasm/module"
 import { datasets } from "@spikeroute/datasets"
 import { attempt } from "./attempt.js"
 
 if (!("mnist" in datasets)) throw new Error("the data sets are not there")
 const layers = { wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }), reference, native: native(), tfjs: cpu }
-console.log(JSON.stringify(await attempt(layers)))
+console.log(JSON.stringify(await attempt(layers, await loadModule())))
 `
 
 /** Pages load the modules of WebAssembly beside them. */
 const page = `
 import { layer as wasm } from "@spikeroute/backend-wasm"
+import { loadModule } from "@spikeroute/backend-wasm/module"
 import { attempt } from "./attempt.js"
 
-export const reports = () => attempt({ wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }) })
+export const reports = async () => attempt({ wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }) }, await loadModule())
 `
 
 /** Edge functions are given a compiled module. */
@@ -65,7 +68,7 @@ import { fromModule } from "@spikeroute/backend-wasm/edge"
 import kernels from "@spikeroute/backend-wasm/spikeroute.wasm"
 import { attempt } from "./attempt.js"
 
-export default { fetch: async () => Response.json(await attempt({ wasm: fromModule(kernels) })) }
+export default { fetch: async () => Response.json(await attempt({ wasm: fromModule(kernels) }, kernels)) }
 `
 
 /** The programs of the project. */
@@ -127,7 +130,8 @@ const workerd: Runtime = {
 
 export const runtimes: ReadonlyArray<Runtime> = [
   command("Bun", [process.execPath]),
-  command("Node", ["node"]),
+  command("Node of the PATH", ["node"]),
+  command("Node 22", [node22]),
   command("Deno", [deno, "run", "--no-lock", "--allow-all"]),
   workerd,
   chromium,

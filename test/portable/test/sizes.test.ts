@@ -2,17 +2,24 @@ import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { repository } from "../src/project.ts"
-import { sizes } from "../src/sizes/sizes.ts"
+import { modulesOf, sizes } from "../src/sizes/sizes.ts"
 
 test("the paths of inference and training are no larger than they may be", async () => {
   const all = await sizes()
-  expect(all.map(({ path }) => path)).toEqual(["inference", "training"])
+  expect(all.map(({ path }) => path)).toEqual(["inference", "inference from a graph", "training"])
   for (const { code, kernels, limit } of all) {
     // The smallest of kernels and code that could be right: a bundle that failed is no small bundle.
     expect(code).toBeGreaterThan(1024)
     expect(kernels).toBeGreaterThan(10 * 1024)
     expect(code + kernels).toBeLessThanOrEqual(limit)
   }
+})
+
+test("the paths of inference hold nothing that trains, the smaller one neither compiler nor Effect", async () => {
+  const trains = /policies\/|train\/(initialize|learning-rate|similarity)|initializers/
+  expect((await modulesOf("training.ts")).some((path) => trains.test(path))).toBe(true)
+  expect((await modulesOf("graph.ts")).filter((path) => trains.test(path))).toEqual([])
+  expect((await modulesOf("inference.ts")).filter((path) => /effect\/|program\/|ops\//.test(path))).toEqual([])
 })
 
 test("the README's table says what they are, to a tenth", async () => {

@@ -1,6 +1,5 @@
 /** The adapter that tests run on. */
 
-import { dlopen } from "bun:ffi"
 import { existsSync, readdirSync } from "node:fs"
 import { Gpu } from "@spikeroute/backend-webgpu"
 import { Effect } from "effect"
@@ -17,7 +16,7 @@ const hasGpu = (): boolean =>
   (existsSync("/dev/dri") && readdirSync("/dev/dri").some((file) => file.startsWith("renderD")))
 
 /** Sets variables where libraries of this process see them: Bun keeps changes of `process.env` to itself and its children. */
-const setEnvironment = (variables: Readonly<Record<string, string>>): void => {
+const setEnvironment = (dlopen: typeof import("bun:ffi").dlopen, variables: Readonly<Record<string, string>>): void => {
   const { symbols } = dlopen("libc.so.6", { setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" } })
   const text = (value: string) => Buffer.from(`${value}\0`)
   for (const [name, value] of Object.entries(variables)) {
@@ -27,12 +26,13 @@ const setEnvironment = (variables: Readonly<Record<string, string>>): void => {
 }
 
 /** Lets Vulkan use SwiftShader where the machine has no GPU and the environment names no driver. */
-const chooseDriver = (): void => {
+const chooseDriver = async (): Promise<void> => {
   if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || hasGpu()) return
   const chromium = findChromium()
   if (chromium === undefined) return
+  const { dlopen } = await import("bun:ffi")
   // Layers that desktops install write to standard error.
-  setEnvironment({ VK_ICD_FILENAMES: chromium.swiftShader, VK_LOADER_LAYERS_DISABLE: "~implicit~" })
+  setEnvironment(dlopen, { VK_ICD_FILENAMES: chromium.swiftShader, VK_LOADER_LAYERS_DISABLE: "~implicit~" })
   // Dawn asks for Vulkan's loader by name, and gets what is loaded already: the system need not have one.
   const loader = loaderOf(chromium)
   if (existsSync(loader)) dlopen(loader, { vkGetInstanceProcAddr: { args: ["ptr", "cstring"], returns: "ptr" } })
@@ -45,8 +45,9 @@ const chooseDriver = (): void => {
  * const { missing } = await findTestAdapter()
  * describe.skipIf(missing !== undefined)(`webgpu ${missing ?? ""}`, () => { … })
  */
-export const findTestAdapter = (): Promise<TestAdapter> => {
-  chooseDriver()
+export const findTestAdapter = async (): Promise<TestAdapter> => {
+  if (!process.versions.bun) return { missing: "tests look for a GPU under Bun alone" }
+  await chooseDriver()
   return Effect.runPromise(
     Gpu.findAdapter.pipe(
       Effect.map((adapter): TestAdapter => ({ adapter })),

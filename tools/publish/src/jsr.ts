@@ -1,6 +1,6 @@
 /**
- * What JSR publishes: the sources of the packages that are complete without npm's layout, as a workspace of Deno's. The others need
- * files or native code beside them, and Deno takes those from npm.
+ * What JSR publishes: the sources of the packages that are complete as modules, as a workspace of Deno's. `backend-native` builds C
+ * files that have to lie on the disk, `backend-tfjs` needs a package that is not published: Deno takes those two from npm.
  */
 import { cp, mkdir, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
@@ -11,9 +11,13 @@ const names: ReadonlySet<string> = new Set([
   "@spikeroute/backend-kernels",
   "@spikeroute/backend-reference",
   "@spikeroute/backend-wasm",
+  "@spikeroute/datasets",
 ])
 
-/** The manifest that JSR reads. Modules only: what is no module lies beside them. */
+/**
+ * The manifest that JSR reads. It takes no module of WebAssembly that imports its memory, so `backend-wasm/spikeroute.wasm` is no
+ * sub-path there: `backend-wasm/module` loads it.
+ */
 const manifestOf = ({ name, version, license, exports, dependencies, peerDependencies }: SourceManifest): object => ({
   name,
   version,

@@ -1,5 +1,5 @@
 /** The page's worker: hears requests, and gives answers. */
-import { Backend } from "@spikeroute/core"
+import { Backend, type BackendUnavailableError } from "@spikeroute/core"
 import { Cause, Effect, Fiber, ManagedRuntime } from "effect"
 import type { Answer, Request, Settings } from "../protocol.ts"
 import { backends } from "./backends.ts"
@@ -18,8 +18,9 @@ const report = (cause: Cause.Cause<unknown>): void => {
 const reported = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.catchCause(effect, (cause) => Effect.sync(() => report(cause)))
 
-/** A backend is loaded once, when it is first used. */
-type Runtime = ManagedRuntime.ManagedRuntime<Backend, unknown>
+type Runtime = ManagedRuntime.ManagedRuntime<Backend, BackendUnavailableError>
+
+/** A backend is loaded when it is first used, and kept until something fails on it: what is chosen after that is a fresh one. */
 const runtimes = new Map<string, Runtime>()
 const runtimeOf = (name: string): Runtime => {
   const known = runtimes.get(name)
@@ -29,22 +30,50 @@ const runtimeOf = (name: string): Runtime => {
   return runtime
 }
 
-let session: Session | undefined
-let runtime: Runtime | undefined
-let running: Fiber.Fiber<unknown, unknown> | undefined
+/** What trains: on which backend, and the session once it is there. */
+interface Training {
+  readonly backend: string
+  readonly runtime: Runtime
+  fiber?: Fiber.Fiber<unknown, unknown>
+  session?: Session
+}
+let training: Training | undefined
+
+/** Does something on the backend of a training. Where that fails, all that runs on the backend ends with it. */
+const runOn = (
+  { backend, runtime }: Training,
+  effect: Effect.Effect<unknown, unknown, Backend>,
+): Effect.Effect<unknown> =>
+  Effect.flatMap(runtime.contextEffect, (context) => Effect.provideContext(effect, context)).pipe(
+    Effect.catchCause((cause) =>
+      Effect.sync(() => {
+        report(cause)
+        if (!Cause.hasInterruptsOnly(cause)) discard(backend, runtime)
+      }),
+    ),
+  )
+
+const discard = (backend: string, runtime: Runtime): void => {
+  if (runtimes.get(backend) === runtime) runtimes.delete(backend)
+  let ended: Training["fiber"]
+  if (training?.runtime === runtime) {
+    ended = training.fiber
+    training = undefined
+  }
+  Effect.runFork(Effect.andThen(ended ? Fiber.interrupt(ended) : Effect.void, runtime.disposeEffect))
+}
 
 const train = ({ settings, drawings }: Extract<Request, { readonly type: "train" }>): void => {
-  const before = running
-  session = undefined
+  const before = training?.fiber
+  const next: Training = { backend: settings.backend, runtime: runtimeOf(settings.backend) }
   const body = Effect.gen(function* () {
-    if (before) yield* Fiber.interrupt(before)
     const { description } = yield* Backend
-    const made = yield* makeSession(settings, drawings, description, post)
-    session = made
-    yield* made.run
+    next.session = yield* makeSession(settings, drawings, description, post)
+    yield* next.session.run
   })
-  runtime = runtimeOf(settings.backend)
-  running = runtime.runFork(reported(Effect.scoped(body)))
+  training = next
+  const started = runOn(next, Effect.scoped(body))
+  next.fiber = Effect.runFork(before ? Effect.andThen(Fiber.interrupt(before), started) : started)
 }
 
 const plan = (settings: Settings) =>
@@ -61,7 +90,7 @@ const plan = (settings: Settings) =>
 
 /** Does something with the session, if there is one. */
 const withSession = (use: (session: Session) => Effect.Effect<unknown, unknown, Backend>): void => {
-  if (session && runtime) runtime.runFork(reported(use(session)))
+  if (training?.session) Effect.runFork(runOn(training, use(training.session)))
 }
 
 const findBackends = Effect.forEach(Object.entries(backends), ([name, { label, found }]) =>

@@ -70,7 +70,7 @@ export interface Model {
   readonly step: (frame?: Float32Array) => Float32Array
   /**
    * Takes a step for each frame that arrives, [N, …shape]; the state is kept as long as the stream lasts. Only with the encoding
-   * `frames`. Another sample begun on the model meanwhile ends the stream with an InputError.
+   * `frames`. A model has one state: `begin`, `step`, `predict` or another stream meanwhile end this one with an InputError.
    */
   readonly stream: (frames: AsyncIterable<Float32Array>) => AsyncGenerator<StreamStep, void, undefined>
   /**
@@ -163,21 +163,32 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     valuesOf(input).set(values)
   }
 
-  /** Counts the samples that were begun, so that a stream knows whether the state is still its own. */
-  let begun = 0
-  const begin = (images?: Float32Array): void => {
-    if (encoding === "static") write(images, "images")
-    begun++
+  /** Whom the state belongs to: nobody at first, the caller of `begin` and `step`, or a stream, by its own token. */
+  let owner: object | undefined
+  const caller = {}
+  const beginFor = (next: object): void => {
+    owner = next
     run(segmentNumbers.clear, segmentNumbers.begin)
   }
-
-  const step = (frame?: Float32Array): Float32Array => {
-    if (begun === 0) begin()
+  const advance = (frame?: Float32Array): Float32Array => {
     if (encoding === "frames") write(frame, "frames")
     // The program adds its read-out to the outputs.
     valuesOf(readout).fill(0)
     run(segmentNumbers.forward)
     return valuesOf(readout).slice()
+  }
+
+  const begin = (images?: Float32Array): void => {
+    if (encoding === "static") write(images, "images")
+    beginFor(caller)
+  }
+
+  const step = (frame?: Float32Array): Float32Array => {
+    if (owner === undefined) begin()
+    const logits = advance(frame)
+    // A stream whose state this was has lost it.
+    owner = caller
+    return logits
   }
 
   const add = (outputs: Float32Array, logits: Float32Array, sample: number): void => {
@@ -200,7 +211,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     const steps = samples.map(() => timeSteps)
     let going = samples
     for (let t = 0; t < timeSteps && going.length > 0; t++) {
-      const logits = step(frames ? inputs.subarray(t * input.size, (t + 1) * input.size) : undefined)
+      const logits = advance(frames ? inputs.subarray(t * input.size, (t + 1) * input.size) : undefined)
       for (const sample of going) add(outputs, logits, sample)
       if (margin === undefined) continue
       going = going.filter((sample) => {
@@ -215,13 +226,14 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
 
   async function* stream(frames: AsyncIterable<Float32Array>): AsyncGenerator<StreamStep, void, undefined> {
     if (encoding === "static") throw new InputError("the program shows one image at every step: it takes no stream")
-    begin()
-    const own = begun
+    const own = {}
+    beginFor(own)
     let recent: ReadonlyArray<Float32Array> = []
     let count = 0
     for await (const frame of frames) {
-      if (own !== begun) throw new InputError("another sample was begun on this model: load one for each stream")
-      const logits = step(frame)
+      if (owner !== own)
+        throw new InputError("this model was used for something else between two frames: load one for each stream")
+      const logits = advance(frame)
       recent = [...recent, logits].slice(-timeSteps)
       const outputs = new Float32Array(readout.size)
       for (const each of recent) for (const sample of samples) add(outputs, each, sample)

@@ -2,13 +2,15 @@
  * The WebAssembly backend: the CPU kernels with 128-bit vectors, everywhere where WebAssembly has SIMD.
  *
  * {@link layer} loads the modules beside it and uses threads where memory can be shared. edge.ts takes a module that is compiled
- * already, and infer.ts runs program files on one, without the compiler.
+ * already, infer.ts runs program files on one, without the compiler, and module.ts compiles it where nothing else does.
  */
 import { fromEngine } from "@spikeroute/backend-kernels"
 import { Backend, type BackendUnavailableError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
+import { compile } from "./compile.ts"
 import { single, unavailable } from "./edge.ts"
 import { engineOf, instantiate, memoryOf } from "./engine.ts"
+import { loadModule } from "./module.ts"
 import { startThreads } from "./threads.ts"
 
 export { fromModule } from "./edge.ts"
@@ -18,28 +20,6 @@ export interface WasmOptions {
   readonly threads?: number
 }
 
-/** The modules. Their addresses are written out, so that bundlers see the files and lay them beside the code. */
-const urls = {
-  single: () => new URL("../built/spikeroute.wasm", import.meta.url),
-  threads: () => new URL("../built/spikeroute-threads.wasm", import.meta.url),
-} as const
-
-const read = async (url: URL): Promise<Uint8Array<ArrayBuffer>> => {
-  if (url.protocol === "file:") {
-    const { readFile } = await import("node:fs/promises")
-    return new Uint8Array(await readFile(url))
-  }
-  const response = await fetch(url)
-  if (!response.ok) throw new Error(`${url} cannot be loaded: ${response.status} ${response.statusText}`)
-  return new Uint8Array(await response.arrayBuffer())
-}
-
-const compile = async (url: URL): Promise<WebAssembly.Module> => {
-  const bytes = await read(url)
-  if (!WebAssembly.validate(bytes)) throw new Error("this runtime's WebAssembly has no SIMD")
-  return WebAssembly.compile(bytes)
-}
-
 /** A backend, and what ends its threads. */
 interface Open {
   readonly backend: Backend["Service"]
@@ -47,7 +27,8 @@ interface Open {
 }
 
 const openThreads = async (threads: number): Promise<Open> => {
-  const module = await compile(urls.threads())
+  // Its address is written out, so that bundlers see the file and lay it beside the code.
+  const module = await compile(new URL("../built/spikeroute-threads.wasm", import.meta.url))
   const instance = instantiate(module, memoryOf({}, true))
   return { close: await startThreads(instance, module, threads), backend: fromEngine(engineOf(instance, threads)) }
 }
@@ -68,7 +49,7 @@ const open = async ({ threads: wanted }: WasmOptions): Promise<Open> => {
       // Memory cannot be shared or workers cannot be started here: one thread gives the same results.
     }
   }
-  return { backend: single(await compile(urls.single())), close: () => {} }
+  return { backend: single(await loadModule()), close: () => {} }
 }
 
 /** The backend as a layer. Its threads end with the layer. */

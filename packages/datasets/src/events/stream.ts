@@ -5,7 +5,7 @@
 import type { Events } from "./events.ts"
 import { add } from "./frames.ts"
 
-/** Events that make no frame: they lie outside the sensor, or before a frame that was given out already. */
+/** Events that make no frame: they lie outside the sensor, before a frame that was given out already, or too long after the last. */
 export class EventStreamError extends Error {
   readonly _tag = "EventStreamError"
   override readonly name = "EventStreamError"
@@ -20,14 +20,19 @@ export interface StreamFraming {
   readonly channels?: 1 | 2
   /** What ends a frame: so many events, or so many microseconds, from the time `start` or else the first event on. */
   readonly every: { readonly events: number } | { readonly duration: number; readonly start?: number }
+  /**
+   * With a duration: how many empty frames in a row time without events may make. Default 10,000. An event after more of them is an
+   * error, for one wrong time would make frames without end; `Infinity` allows any silence.
+   */
+  readonly maximumEmptyFrames?: number
 }
 
 /**
  * The frames [height, width, channels] of packets of events, which have to be in order of time. What is left when the packets end
  * is a last frame.
  *
- * With equal durations, time without events gives frames of zeros, in which membranes decay; a frame is given out when the first
- * event after it arrives. The frames of a whole recording are those of `framesByDuration`.
+ * With equal durations, time without events gives frames of zeros, in which membranes decay, up to `maximumEmptyFrames` in a row; a
+ * frame is given out when the first event after it arrives. The frames of a whole recording are those of `framesByDuration`.
  *
  * @throws EventStreamError
  * @example
@@ -36,7 +41,7 @@ export interface StreamFraming {
  */
 export async function* framesOf(
   packets: AsyncIterable<Events>,
-  { width, height, channels = 2, every }: StreamFraming,
+  { width, height, channels = 2, every, maximumEmptyFrames = 10_000 }: StreamFraming,
 ): AsyncGenerator<Float32Array, void, undefined> {
   const byDuration = "duration" in every
   const size = byDuration ? every.duration : every.events
@@ -61,6 +66,11 @@ export async function* framesOf(
       start ??= t
       const step = byDuration ? Math.floor((t - start) / size) : given
       if (!(step >= given)) refuse("comes after its frame is over: events have to be in order of time")
+      const empty = step - given - (inFrame > 0 ? 1 : 0)
+      if (empty > maximumEmptyFrames || step === Number.POSITIVE_INFINITY)
+        refuse(
+          `comes after ${empty} empty frames, more than maximumEmptyFrames: ${maximumEmptyFrames}; are its time and start right?`,
+        )
       for (; given < step; given++) {
         yield frame.out
         frame = fresh()

@@ -75,7 +75,11 @@ export const indexAedat3 = (file: string, bytes: Uint8Array): Result.Result<Read
 }
 
 /** The bytes of the file in which all events of [start, end) lie, with their packets. */
-export const extentOf = (packets: ReadonlyArray<Packet>, start: number, end: number) => {
+export const extentOf = (
+  packets: ReadonlyArray<Packet>,
+  start: number,
+  end: number,
+): { readonly packets: ReadonlyArray<Packet>; readonly from: number; readonly to: number } => {
   const inside = packets.filter(({ first, last }) => last >= start && first < end)
   const from = inside[0]?.offset ?? 0
   const lastPacket = inside.at(-1)

@@ -15,17 +15,29 @@ export interface Size {
 
 const gzipped = (bytes: Uint8Array | string): number => gzipSync(bytes, { level: 9 }).length
 
+const bundle = (entry: string) =>
+  Bun.build({ entrypoints: [join(import.meta.dir, entry)], target: "browser", minify: true, metafile: true })
+
 const bundled = async (entry: string): Promise<number> => {
-  const { outputs } = await Bun.build({ entrypoints: [join(import.meta.dir, entry)], target: "browser", minify: true })
+  const { outputs } = await bundle(entry)
   return gzipped((await outputs[0]?.text()) ?? "")
 }
 
-/** The sizes of both paths. */
+/** Paths of the modules of which a bundle holds anything. */
+export const modulesOf = async (entry: string): Promise<ReadonlyArray<string>> => {
+  const { metafile } = await bundle(entry)
+  return Object.values(metafile?.outputs ?? {}).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : [])),
+  )
+}
+
+/** The sizes of all paths. */
 export const sizes = async (): Promise<ReadonlyArray<Size>> => {
   const file = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
   const kernels = gzipped(await readFile(file))
   return [
     { path: "inference", code: await bundled("inference.ts"), kernels, limit: 60 * 1024 },
+    { path: "inference from a graph", code: await bundled("graph.ts"), kernels, limit: 100 * 1024 },
     { path: "training", code: await bundled("training.ts"), kernels, limit: 110 * 1024 },
   ]
 }

@@ -1,12 +1,11 @@
 /** How close two tensors are, and the error that says where they are not. */
 import { Data, Effect } from "effect"
-import type { Tagged } from "../../errors.ts"
-
-const ConformanceErrorBase: Tagged<"ConformanceError", { readonly reason: string }> =
-  Data.TaggedError("ConformanceError")
 
 /** A backend does not do what the suite asks of it. */
-export class ConformanceError extends ConformanceErrorBase {
+export class ConformanceError extends Data.Error<{ readonly reason: string }> {
+  readonly _tag = "ConformanceError"
+  override readonly name = "ConformanceError"
+
   override get message(): string {
     return this.reason
   }

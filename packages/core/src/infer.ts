@@ -1,0 +1,26 @@
+/**
+ * The side of the core that only predicts: graphs, layers, models, the compiler for inference, predictors, files of weights. It is
+ * {@link ./index.ts} without policies, losses, optimisers and trainers, for pages and functions whose bundler leaves out the rest.
+ *
+ * Where a program file is made beforehand, `@spikeroute/backend-wasm/infer` runs it without this compiler.
+ *
+ * @example
+ * import * as S from "@spikeroute/core/infer"
+ *
+ * const graph = yield* S.Graph.make([8, 8, 1], S.Graph.sequential(S.flatten(), S.linear({ features: 10 })))
+ * const predictor = yield* S.makePredictor(graph, { batchSize: 1, timeSteps: 4 })
+ * const { outputs } = yield* predictor.predict(new Float32Array(64))
+ */
+
+export * from "./backend/backend.ts"
+export * from "./errors.ts"
+export * as Graph from "./graph/index.ts"
+export * as PyTorch from "./interop/pytorch.ts"
+export * as Safetensors from "./interop/safetensors.ts"
+export * from "./layers.ts"
+export * as Models from "./models/index.ts"
+export * as Program from "./program/inference.ts"
+export * as Shape from "./shape.ts"
+export * as Spikes from "./spikes.ts"
+export { hits } from "./train/accuracy.ts"
+export { makePredictor, type Predictor, type Tensors } from "./train/trainer.ts"

@@ -1,0 +1,5 @@
+export * from "./check.ts"
+export { compileInference, type InferenceOptions } from "./compile.ts"
+export * from "./cost.ts"
+export * from "./print.ts"
+export * from "./program.ts"
