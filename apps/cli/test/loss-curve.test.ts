@@ -2,9 +2,10 @@
  * ResNet-18 at width 1/4 over 100 iterations, from the weights and batches that PyTorch had.
  *
  * A spike that falls otherwise by rounding changes all that follows, so PyTorch's own curves part too: with float64 for float32,
- * and with every weight changed by at most half a unit in the last place (see golden.py). Those runs say how near a curve can be
- * to another: as long as they agree, ours agrees; after that, means over ten iterations leave the band of theirs by no more than
- * half of where it is widest.
+ * and with every weight changed by half a unit in the last place before each update (see golden.py). Of two million membranes in an
+ * iteration about one in ten iterations has one that near to the threshold. So the first losses are the same but for rounding, which
+ * holds the gradients and the optimiser; after that, means over ten iterations leave the band of PyTorch's runs by no more than half
+ * of where it is widest.
  */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
@@ -57,9 +58,7 @@ test("the loss follows PyTorch's", async () => {
     return { least: Math.min(...means), most: Math.max(...means) }
   }
 
-  const agreeing = ours.findIndex((_, i) => spread(i, 1).most - spread(i, 1).least > 1e-3)
-  expect(agreeing).toBeGreaterThan(5)
-  for (let i = 0; i < agreeing; i++) expect(Math.abs(ours[i]! - runs[0]![i]!)).toBeLessThan(1e-3)
+  for (let i = 0; i < 6; i++) expect(Math.abs(ours[i]! - runs[0]![i]!)).toBeLessThan(1e-5)
 
   const windows = Array.from({ length: 10 }, (_, i) => ({ ours: mean(ours, 10 * i, 10), ...spread(10 * i, 10) }))
   const widest = Math.max(...windows.map(({ least, most }) => most - least))

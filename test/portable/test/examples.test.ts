@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { layer } from "@spikeroute/backend-reference"
+import { findTestAdapter } from "@spikeroute/test-support"
 import { Effect, Layer } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { examples, moduleOf } from "../src/examples/extract.ts"
@@ -10,7 +11,9 @@ import * as prelude from "../src/examples/prelude.ts"
 import { output, repository } from "../src/project.ts"
 
 /** Those that need files or another machine are held to their types alone. */
-const needsMore = /datasets\/src\/(files|workers|open)\b/
+const { missing } = await findTestAdapter()
+const needsMore =
+  missing === undefined ? /datasets\/src\/(files|workers|open)\b/ : /datasets\/src\/(files|workers|open)\b|webgpu/
 
 const all = await examples(repository)
 const names = [...Object.keys(prelude), "Events"]

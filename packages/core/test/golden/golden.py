@@ -95,20 +95,20 @@ def gradients():
 
 
 def curve(dtype, nudge=0.0):
-    """Losses of SGD with momentum, from the drawn weights; `nudge` changes each weight by that share of itself."""
+    """Losses of SGD with momentum, from the drawn weights; `nudge` changes each weight by that share of itself, before every update."""
     seed, steps, batch, classes, sample = 4, 2, 8, 4, [3, 32, 32]
     neurons = Neurons(2.0, "sltt")
     network = models["resnet18"](neurons, 0.25, classes, sample[0])
     drawn.fill(seed, network)
     network.to(dtype)
     parameters = list(network.parameters())
-    with torch.no_grad():
-        for parameter in parameters:
-            parameter.mul_(1 + nudge * torch.randn(parameter.shape, dtype=dtype).sign())
     momentum = [torch.zeros_like(parameter) for parameter in parameters]
     losses = []
     for update in range(1, 101):
         network.zero_grad()
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.mul_(1 + nudge * torch.randn(parameter.shape, dtype=dtype).sign())
         frames = [drawn.images(seed, update, batch, classes, sample).to(dtype)] * steps
         losses.append(backpropagate(network, neurons, frames, drawn.labels(seed, update, batch, classes))[1])
         with torch.no_grad():
@@ -121,7 +121,7 @@ def curve(dtype, nudge=0.0):
 def loss_curve():
     torch.manual_seed(0)
     runs = {"float32": curve(torch.float32), "float64": curve(torch.float64)}
-    runs |= {f"nudged{i}": curve(torch.float32, 2**-24) for i in range(4)}
+    runs |= {f"nudged{i}": curve(torch.float32, 2**-24) for i in range(8)}
     for name, losses in runs.items():
         print(name, " ".join(f"{loss:.4f}" for loss in losses[:8] + losses[8::8]))
     with open(f"{folder}/loss-curve.json", "w") as file:

@@ -13,6 +13,7 @@ import { Effect } from "effect"
 
 export * as NodeServices from "@effect/platform-node/NodeServices"
 export * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
+export { Gpu } from "@spikeroute/backend-webgpu"
 export { averagePool, conv2d, lif, Policy, Steps } from "@spikeroute/core"
 export { Arbitrary, Conformance } from "@spikeroute/core/testing"
 export { batches, compose, download, nearest, open, openInWorkers, serve } from "@spikeroute/datasets"
