@@ -2,7 +2,9 @@
 #include "dense.h"
 #include "transpose.h"
 
-/* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with STRIP columns it takes at most 32 KB. */
+/* Columns of Y that are summed at a time, in registers: more of them where vectors are short and the loop over events weighs more. */
+enum { VECTORS = VECTOR_BYTES == 16 ? 12 : 8, COLUMNS = VECTORS * LANES };
+/* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with COLUMNS columns it takes at most 32 KB. */
 enum { PANEL_WORDS = VECTOR_BYTES == 16 ? 2 : 1, PANEL = 64 * PANEL_WORDS };
 /* So many rows make it worth copying a panel, to where its rows are aligned and neighbours. */
 enum { WORTH_COPYING = 8 };
@@ -16,7 +18,7 @@ typedef struct {
 
 static Room room_of(int32_t rows, int32_t depth, int spikes, int transposed_a) {
   return (Room){align64(8 * (size_t)rows * (size_t)ceiling(depth, 64)),
-                transposed_a && !spikes ? align64(4 * (size_t)rows * (size_t)depth) : 0, 4 * (size_t)PANEL * STRIP};
+                transposed_a && !spikes ? align64(4 * (size_t)rows * (size_t)depth) : 0, 4 * (size_t)PANEL * COLUMNS};
 }
 
 size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a) {
@@ -117,8 +119,8 @@ enum { WHOLE, RAGGED, RAGGED_BOTH };
 /* y += Σ value·row, where y begins with `start`. */
 INLINE void add_panel(int kind, int vectors, int edge, float *y, const float *start, int32_t width, Panel b, const uint64_t *bits,
                       int32_t words, const float *values) {
-  vf sum[STRIP_VECTORS];
-#pragma GCC unroll 8
+  vf sum[VECTORS];
+#pragma GCC unroll 12
   for (int v = 0; v < vectors; v++) {
     const float *at = start + v * LANES;
     sum[v] = !start ? splat(0) : edge == WHOLE ? load(at) : load_up_to(at, width - v * LANES);
@@ -129,13 +131,13 @@ INLINE void add_panel(int kind, int vectors, int edge, float *y, const float *st
       const float *row = b.rows + (size_t)k * b.stride;
       IN_REGISTER(row);
       const vf value = splat(kind == SPIKE ? 1 : values[k]);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int v = 0; v < vectors; v++) {
         const float *at = row + v * LANES;
         sum[v] = plus(kind, sum[v], value, edge == RAGGED_BOTH ? load_up_to(at, width - v * LANES) : load(at));
       }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int v = 0; v < vectors; v++)
     if (edge == WHOLE) store(y + v * LANES, sum[v]);
     else store_up_to(y + v * LANES, width - v * LANES, sum[v]);
@@ -156,19 +158,19 @@ INLINE void panel_rows(const Work *w, int kind, int vectors, int edge, int32_t c
 
 /* The same with what the compiler is to know; of rows that were not copied, a ragged strip goes vector by vector. */
 #define KNOWN(KIND)                                                                                                  \
-  if (width == STRIP) panel_rows(w, KIND, STRIP_VECTORS, WHOLE, column, width, begin, first, last, b, ahead);        \
+  if (width == COLUMNS) panel_rows(w, KIND, VECTORS, WHOLE, column, width, begin, first, last, b, ahead);        \
   else if (!copied)                                                                                                  \
     for (int32_t o = 0; o < width; o += LANES)                                                                       \
       panel_rows(w, KIND, 1, RAGGED_BOTH, column + o, width - o, begin, first, last, (Panel){b.rows + o, b.stride}, ahead); \
   else if (width <= LANES) panel_rows(w, KIND, 1, RAGGED, column, width, begin, first, last, b, ahead);              \
   else if (width <= 4 * LANES) panel_rows(w, KIND, 4, RAGGED, column, width, begin, first, last, b, ahead);          \
-  else panel_rows(w, KIND, STRIP_VECTORS, RAGGED, column, width, begin, first, last, b, ahead);
+  else panel_rows(w, KIND, VECTORS, RAGGED, column, width, begin, first, last, b, ahead);
 
 /* A strip of columns of some rows. */
 static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Work *w = work;
   const Product *p = w->product;
-  const int32_t column = piece % w->strips * STRIP, width = smaller(STRIP, p->columns - column);
+  const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column);
   const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
   const int32_t copied = p->transposed_b || last - first >= WORTH_COPYING;
   float *block = (float *)(w->blocks + (size_t)thread * w->block);
@@ -176,10 +178,10 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {
     const int32_t depth = smaller(PANEL, p->depth - begin);
     const float *from = p->transposed_b ? p->b + (size_t)column * p->stride + begin : p->b + (size_t)begin * p->stride + column;
-    if (p->transposed_b) transpose(from, p->stride, width, depth, block, STRIP);
+    if (p->transposed_b) transpose(from, p->stride, width, depth, block, COLUMNS);
     else if (copied)
-      for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * STRIP, from + (size_t)k * p->stride, 4 * (size_t)width);
-    const Panel b = copied ? (Panel){block, STRIP} : (Panel){from, p->stride};
+      for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * COLUMNS, from + (size_t)k * p->stride, 4 * (size_t)width);
+    const Panel b = copied ? (Panel){block, COLUMNS} : (Panel){from, p->stride};
     const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), width};
     if (kind == SPIKE) { KNOWN(SPIKE) }
     else if (kind == PRODUCT) { KNOWN(PRODUCT) }
@@ -210,7 +212,7 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
   const Run *run = p->call->run;
   const int spikes = is_spikes(p->call, p->operand);
   const Room room = room_of(p->rows, p->depth, spikes, p->transposed_a);
-  Work w = {.product = p, .words = ceiling(p->depth, 64), .strips = ceiling(p->columns, STRIP), .block = room.block, .then = then};
+  Work w = {.product = p, .words = ceiling(p->depth, 64), .strips = ceiling(p->columns, COLUMNS), .block = room.block, .then = then};
   w.bits = (uint64_t *)run->scratch;
   if (room.values) w.transposed = (float *)(run->scratch + room.bits);
   if (!spikes) w.values = p->transposed_a ? w.transposed : floats(p->call, p->operand);
