@@ -1,5 +1,5 @@
 export * from "./accuracy.ts"
-export * from "./initialize.ts"
+export { initialize } from "./initialize.ts"
 export * from "./learning-rate.ts"
 export * from "./similarity.ts"
 export * from "./trainer.ts"

@@ -1,25 +1,34 @@
-import type { Graph, Initializer } from "../graph/graph.ts"
+import type { Graph, Initializer, Parameter } from "../graph/graph.ts"
 import * as Key from "../random.ts"
 import { size } from "../shape.ts"
+
+const apply = (values: Float32Array, valueOf: (drawn: number) => number): Float32Array => {
+  for (let i = 0; i < values.length; i++) values[i] = valueOf(values[i] as number)
+  return values
+}
 
 const fill = (initializer: Initializer, key: Key.Key, values: Float32Array): Float32Array => {
   switch (initializer.kind) {
     case "constant":
       return values.fill(initializer.value)
     case "uniform":
-      return Key.uniform(key, values).map((u) => initializer.bound * (2 * u - 1))
+      return apply(Key.uniform(key, values), (u) => initializer.bound * (2 * u - 1))
     case "normal":
-      return Key.normal(key, values).map((n) => initializer.standardDeviation * n)
+      return apply(Key.normal(key, values), (n) => initializer.standardDeviation * n)
     default:
       return initializer satisfies never
   }
 }
 
-/** First values of a graph's parameters, by name. A parameter's numbers depend on the key and its own name alone. */
+/** First values of one parameter, into `out`: they depend on the key and its own name alone. */
+export const initialValues = ({ name, initializer }: Parameter, key: Key.Key, out: Float32Array): Float32Array =>
+  fill(initializer, Key.fold(key, name), out)
+
+/** First values of a graph's parameters, by name. */
 export const initialize = (graph: Graph, key: Key.Key): ReadonlyMap<string, Float32Array> =>
   new Map(
-    graph.parameters.map(({ name, shape, initializer }) => [
-      name,
-      fill(initializer, Key.fold(key, name), new Float32Array(size(shape))),
+    graph.parameters.map((parameter) => [
+      parameter.name,
+      initialValues(parameter, key, new Float32Array(size(parameter.shape))),
     ]),
   )

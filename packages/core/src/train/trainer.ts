@@ -22,7 +22,8 @@ import { draw, type Policy } from "../policies/policy.ts"
 import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
 import { bufferNames, type Call, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
-import { initialize } from "./initialize.ts"
+import { size } from "../shape.ts"
+import { initialValues } from "./initialize.ts"
 import { joined, partOf } from "./micro-batch.ts"
 
 /** Data of one batch. */
@@ -85,8 +86,13 @@ export const make = (
   Effect.gen(function* () {
     const program = yield* compile(graph, policy, options)
     const executable = yield* (yield* Backend).prepare(program)
-    for (const [name, values] of initialize(graph, Key.fold(options.key, "parameters")))
-      yield* executable.write(bufferNames.parameter(name), values)
+    const first = Key.fold(options.key, "parameters")
+    // One array for all of them in turn: a network should not need twice its weights to begin.
+    const room = new Float32Array(Math.max(0, ...graph.parameters.map(({ shape }) => size(shape))))
+    for (const parameter of graph.parameters) {
+      const values = initialValues(parameter, first, room.subarray(0, size(parameter.shape)))
+      yield* executable.write(bufferNames.parameter(parameter.name), values)
+    }
 
     const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
     const optimizer = options.optimizer
