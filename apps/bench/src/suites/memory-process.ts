@@ -25,8 +25,8 @@ export interface Growth {
 /** Iterations that are run: the first makes what later ones keep. */
 const iterations = 5
 
-/** Iterations of a small network before, until the runtime has compiled the kernels: what that takes is not what a network takes. */
-const compiling = 300
+/** Iterations of a small network before, until the runtime has compiled the kernels to the last: what that takes is not what a network takes. */
+const compiling = 3000
 
 const status = (key: string): number =>
   1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
