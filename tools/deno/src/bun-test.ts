@@ -5,6 +5,8 @@
 import { after, afterEach, before, describe as nodeDescribe, test as nodeTest } from "node:test"
 import { expect } from "expect"
 
+export { spyOn } from "jest-mock"
+
 type Body = () => unknown
 type Rows = ReadonlyArray<unknown>
 

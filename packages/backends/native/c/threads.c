@@ -1,6 +1,8 @@
 /* The pool of threads on POSIX threads. */
+#define _GNU_SOURCE
 #include "threads.h"
 #include "pool.h"
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -41,6 +43,15 @@ static void *worker(void *thread) {
   return 0;
 }
 
+/*
+ * Opens this library once more, so that it stays where its threads are: a runtime may close it, as Deno does at the end of a worker or
+ * of a file of tests, and load it again.
+ */
+static void stay_loaded(void) {
+  Dl_info self;
+  if (dladdr(&workers, &self)) dlopen(self.dli_fname, RTLD_NOW);
+}
+
 int32_t start_threads(int32_t threads) {
   if (threads > MAX_THREADS) threads = MAX_THREADS;
   pthread_mutex_lock(&submitting);
@@ -48,6 +59,7 @@ int32_t start_threads(int32_t threads) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  if (workers == 0 && threads > 1) stay_loaded();
   while (workers < threads - 1) {
     pthread_t thread;
     if (pthread_create(&thread, 0, worker, (void *)(intptr_t)(workers + 1)) != 0) break;

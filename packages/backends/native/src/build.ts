@@ -97,7 +97,7 @@ export const build = async (onBuild: () => void = () => {}): Promise<string> => 
   try {
     const objects = await compile(compiler, units, workplace)
     const linked = join(workplace, "library.so")
-    await command(compiler, ["-shared", "-pthread", "-o", linked, ...objects])
+    await command(compiler, ["-shared", "-pthread", "-o", linked, ...objects, "-ldl"])
     // In one step, so that nobody sees half a library.
     await rename(linked, library)
   } finally {
