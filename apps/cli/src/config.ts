@@ -41,6 +41,8 @@ export const RunConfig = Schema.Struct({
   policy: NameOf("policy", Policy.policyNames),
   /** slttk: how many time steps are trained; tbptt: the window. */
   k: Schema.optionalKey(atLeast(1)),
+  /** What maps gave is computed again in the backward direction rather than kept: less memory. */
+  recompute: Schema.optionalKey(Schema.Boolean),
   backend: NameOf("backend", backendNames),
   timeSteps: atLeast(1),
   /** Membrane time constant in time steps: the decay is λ = 1 − 1/τ. */
@@ -193,19 +195,19 @@ export const resolve = (...layers: ReadonlyArray<PartialConfig>): Settings => {
 export const policyOf = ({
   policy: name,
   k,
-}: Pick<RunConfig, "policy" | "k">): Effect.Effect<Policy.Policy, UsageError> => {
+  recompute = false,
+}: Pick<RunConfig, "policy" | "k" | "recompute">): Effect.Effect<Policy.Policy, UsageError> => {
   const policy = Policy.policies[name as Policy.PolicyName]
-  if (typeof policy === "function")
-    return k === undefined
-      ? Effect.fail(new UsageError({ reason: `policy ${name} needs a number of time steps: give it as --k` }))
-      : Effect.succeed(policy(k))
-  return k === undefined
-    ? Effect.succeed(policy)
-    : Effect.fail(
-        new UsageError({
-          reason: `policy ${name} takes no --k; ${Policy.policyNames.filter(takesK).join(" and ")} do`,
-        }),
-      )
+  if (takesK(name as Policy.PolicyName) && k === undefined)
+    return Effect.fail(new UsageError({ reason: `policy ${name} needs a number of time steps: give it as --k` }))
+  if (!takesK(name as Policy.PolicyName) && k !== undefined)
+    return Effect.fail(
+      new UsageError({
+        reason: `policy ${name} takes no --k; ${Policy.policyNames.filter(takesK).join(" and ")} do`,
+      }),
+    )
+  const chosen = typeof policy === "function" ? policy(k as number) : policy
+  return Effect.succeed(recompute ? chosen.pipe(Policy.recompute) : chosen)
 }
 
 const takesK = (name: Policy.PolicyName) => typeof Policy.policies[name] === "function"

@@ -28,6 +28,11 @@ const config = text("config", "a JSON file of settings; flags win over it")
 const out = text("out", "the run's directory; default runs/…")
 const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk or ottt")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
+const recompute = Flag.Boolean("recompute").pipe(
+  Flag.optional,
+  Flag.map(Option.getOrUndefined),
+  Flag.withDescription("compute again what maps gave rather than keep it: less memory, the same gradients"),
+)
 const timeSteps = whole("time-steps", "time steps T")
 const batchSize = whole("batch-size", "samples per batch")
 const microBatches = whole(
@@ -66,6 +71,7 @@ const train = Command.make(
       init: text("init", "a run, or a .safetensors file, whose parameters training starts from"),
       policy,
       k,
+      recompute,
       backend,
       timeSteps,
       tau,
@@ -103,7 +109,20 @@ const plan = Command.make(
     ),
     config,
     json,
-    settings: { dataset, size, model, width, dropout, policy, k, timeSteps, batchSize, microBatches, optimizer },
+    settings: {
+      dataset,
+      size,
+      model,
+      width,
+      dropout,
+      policy,
+      k,
+      recompute,
+      timeSteps,
+      batchSize,
+      microBatches,
+      optimizer,
+    },
   },
   (flags) =>
     Effect.flatMap(

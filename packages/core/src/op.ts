@@ -99,8 +99,11 @@ export interface Op<A = unknown> {
   readonly view?: (mode: Mode) => boolean
   /** In training, a sample's output depends on the others of its batch. */
   readonly mixesSamples?: true
-  /** So cheap that the backward direction computes it again rather than keep its output over time. */
-  readonly recompute?: true
+  /**
+   * The backward direction computes the output again rather than have it kept: of `cheap` ops over time, always; of `sum`s and `map`s
+   * where the policy recomputes. Their forward direction writes nothing but its output.
+   */
+  readonly recompute?: "cheap" | "sum" | "map"
   readonly forward: (context: Forward<A>) => void
   readonly backward: (context: Backward<A>) => void
 }

@@ -43,7 +43,7 @@ export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
     elements: "float32",
     batched: true,
   }),
-  recompute: true,
+  recompute: "cheap",
   forward: ({ emit, input, output }) => emit(adaptiveAveragePoolForward, { x: input(0), y: output }),
   backward: ({ emit, outputGradient, gradient }) => {
     const inputGradient = outputGradient && gradient(0)

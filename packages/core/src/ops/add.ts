@@ -32,6 +32,7 @@ export const addOp = make({
       fail(`the two inputs are ${format(a!.shape)} and ${format(b!.shape)}; they must be the same`)
     return { ...a!, elements: "float32" }
   },
+  recompute: "sum",
   forward: ({ emit, input, output }) => emit(addForward, { a: input(0), b: input(1), y: output }),
   backward: ({ emit, outputGradient, gradient }) => {
     if (outputGradient === undefined) return

@@ -46,7 +46,7 @@ export const averagePoolOp = make<Window>({
   name: "averagePool",
   attributes: WindowSchema,
   infer: ([x], window, fail) => ({ shape: slide(x!, window, fail), elements: "float32", batched: true }),
-  recompute: true,
+  recompute: "cheap",
   forward: ({ emit, input, output, attributes }) =>
     emit(averagePoolForward, { x: input(0), y: output }, { ...attributes }),
   backward: ({ emit, outputGradient, gradient, attributes }) => {

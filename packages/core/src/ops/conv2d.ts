@@ -123,6 +123,7 @@ export const conv2dOp = make({
     return { shape: [height, width, outputs], elements: "float32", batched: true }
   },
   synapse: true,
+  recompute: "map",
   forward: ({ emit, input, arity, output, attributes }) =>
     emit(convForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }, attributes),
   backward: ({ emit, input, presynaptic, arity, outputGradient, gradient, attributes }) => {

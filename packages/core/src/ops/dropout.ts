@@ -60,7 +60,7 @@ export const dropoutOp = make<Attributes>({
   attributes,
   infer: sameShape,
   view: (mode) => mode === "inference",
-  recompute: true,
+  recompute: "cheap",
   forward: ({ emit, input, output, attributes: { rate } }) =>
     emit(dropoutForward, { x: input(0), mask: input(1), y: output }, { rate }),
   backward: ({ emit, input, outputGradient, gradient, attributes: { rate } }) => {

@@ -80,6 +80,7 @@ export const linearOp = make({
     return { shape: [outputs], elements: "float32", batched: true }
   },
   synapse: true,
+  recompute: "map",
   forward: ({ emit, input, arity, output }) =>
     emit(linearForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }),
   backward: ({ emit, input, presynaptic, arity, outputGradient, gradient }) => {

@@ -46,7 +46,7 @@ export const maxPoolOp = make<Window>({
       fail(`padding ${window.padding} is more than half of the window, ${window.kernelSize}`)
     return { shape: slide(x!, window, fail), elements: x!.elements, batched: true }
   },
-  recompute: true,
+  recompute: "cheap",
   forward: ({ emit, input, output, attributes }) => emit(maxPoolForward, { x: input(0), y: output }, { ...attributes }),
   backward: ({ emit, input, outputGradient, gradient, attributes }) => {
     const inputGradient = outputGradient && gradient(0)

@@ -31,7 +31,7 @@ export const scaleOp = make<Attributes>({
   name: "scale",
   attributes: Schema.Struct({ factor: Schema.Finite }),
   infer: sameShape,
-  recompute: true,
+  recompute: "cheap",
   forward: ({ emit, input, output, attributes }) => emit(scaleForward, { x: input(0), y: output }, { ...attributes }),
   backward: ({ emit, outputGradient, gradient, attributes }) => {
     const inputGradient = outputGradient && gradient(0)

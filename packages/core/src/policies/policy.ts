@@ -7,7 +7,7 @@
  * @example
  * const sltt = Policy.bptt.pipe(Policy.detach("membrane", "reset"))
  * const ottt = sltt.pipe(Policy.trace())
- * const lean = Policy.bptt.pipe(Policy.checkpoint())
+ * const lean = Policy.bptt.pipe(Policy.checkpoint(), Policy.recompute)
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
  */
 import { Effect, Pipeable } from "effect"
@@ -37,6 +37,8 @@ export interface Parts {
   readonly trace: TraceDecay | undefined
   /** Steps between two checkpoints, where steps run again rather than keep their residuals. */
   readonly checkpoint: number | "root" | undefined
+  /** What maps gave is computed again in the backward direction rather than kept. */
+  readonly recompute: boolean
 }
 
 export class Policy extends Pipeable.Class implements Parts {
@@ -46,8 +48,9 @@ export class Policy extends Pipeable.Class implements Parts {
   readonly steps: Steps.Steps
   readonly trace: TraceDecay | undefined
   readonly checkpoint: number | "root" | undefined
+  readonly recompute: boolean
 
-  constructor({ name, detached, window, steps, trace, checkpoint }: Parts) {
+  constructor({ name, detached, window, steps, trace, checkpoint, recompute }: Parts) {
     super()
     this.name = name
     this.detached = detached
@@ -55,6 +58,7 @@ export class Policy extends Pipeable.Class implements Parts {
     this.steps = steps
     this.trace = trace
     this.checkpoint = checkpoint
+    this.recompute = recompute
   }
 }
 
@@ -76,6 +80,7 @@ export const make = (name: string): Policy =>
     steps: Steps.all,
     trace: undefined,
     checkpoint: undefined,
+    recompute: false,
   })
 
 /** The same policy under another name. */
@@ -119,6 +124,16 @@ export const trace = (decay: TraceDecay = "presynaptic"): Change =>
  */
 export const checkpoint = (steps: number | "root" = "root"): Change =>
   change(({ name }) => ({ name: `${name}-checkpoint${steps === "root" ? "" : `(${steps})`}`, checkpoint: steps }))
+
+/**
+ * What a linear map or a convolution gave, and sums of it, are computed again in the backward direction, from the spikes that are kept in
+ * any case, rather than kept: in networks with batch normalisation, half of what a step keeps, for up to one more forward pass. The
+ * gradients are the same bits. It goes with any policy, and with checkpoints: they keep fewer steps, this keeps less of each.
+ *
+ * @example
+ * const lean = Policy.sltt.pipe(Policy.recompute)
+ */
+export const recompute: Change = change(({ name }) => ({ name: `${name}-recompute`, recompute: true }))
 
 /** Backpropagation through time: all gradients, all steps. */
 export const bptt: Policy = make("bptt")

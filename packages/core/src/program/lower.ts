@@ -42,6 +42,8 @@ export interface Request {
   /** Maps by weights that have a presynaptic trace, by name. */
   readonly traces: ReadonlyMap<string, Decay>
   readonly resetGradient: boolean
+  /** Whether what maps gave is computed again rather than kept. */
+  readonly recompute: boolean
   /** Whether some steps inside a window may have no loss. */
   readonly partial: boolean
   readonly trainedSteps: number
@@ -49,6 +51,33 @@ export interface Request {
   readonly loss: Loss | undefined
   readonly optimizer: OptimizerOptions | undefined
   readonly hoist: boolean
+}
+
+/** Maps that may have to run to have a value again. */
+const greatestDetour = 2
+
+/**
+ * The values that are computed again where a policy recomputes: what maps and cheap ops give, and sums, of values that are kept anyway
+ * or computed again themselves. Along a residual stream, where each value is the one before and what a map gave, some are kept, so that
+ * none is more than `greatestDetour` maps away from what is kept.
+ */
+const recomputed = (
+  nodes: ReadonlyArray<Node>,
+  typeOf: (value: string) => ValueType,
+  inputsOf: (node: Node) => ReadonlyArray<string>,
+): ReadonlySet<string> => {
+  /** Maps that have to run; 0 where a value is kept, Infinity where it would have to be kept for this alone. */
+  const detours = new Map<string, number>()
+  const again = new Set<string>()
+  for (const node of nodes) {
+    const how = (ops.get(node.op) as AnyOp).recompute
+    const own = how === "map" ? 1 : 0
+    const detour = inputsOf(node).reduce((sum, input) => sum + (detours.get(input) ?? 0), own)
+    if (how !== undefined && detour <= greatestDetour) again.add(node.name)
+    const free = typeOf(node.name).elements === "spikes" || (how !== undefined && Number.isFinite(detour))
+    detours.set(node.name, again.has(node.name) ? detour : free ? 0 : Number.POSITIVE_INFINITY)
+  }
+  return again
 }
 
 /** Values live in a scope: once a micro-batch, or anew in each kind of step. */
@@ -96,6 +125,7 @@ export const lower = (graph: Graph, request: Request): Program => {
   }
   const hoisted = liveNodes.filter((node) => invariant.has(node.name))
   const repeated = liveNodes.filter((node) => !invariant.has(node.name))
+  const again = request.recompute ? recomputed(repeated, typeOf, (node) => inputsOf(node).map(base)) : new Set<string>()
   const observed = new Set(request.observe.map(base))
   const usedInLoop = new Set(repeated.flatMap((node) => inputsOf(node).map(base)))
   usedInLoop.add(base(graph.output))
@@ -259,19 +289,19 @@ export const lower = (graph: Graph, request: Request): Program => {
   /** Backward through `nodes`, given the values of `scope`. */
   const backward = (steps: ReadonlyArray<Node>, scope: Scope, segment: SegmentName, withLoss: boolean): void => {
     const written = new Set<string>()
-    const recomputed = new Map<string, Ref>()
+    const recalled = new Map<string, Ref>()
     const separate = segment === "backward" || segment === "backwardThrough"
 
-    /** A value of the forward step; cheap ones are computed again rather than kept. */
+    /** A value of the forward step, kept or computed again. */
     const recall = (value: string): Ref => {
       const name = base(value)
       const node = nodes.get(name)
-      if (!separate || node === undefined || !opOf(node).recompute || scopeOf(name, scope) === "batch")
-        return valueRef(name, scope)
-      const known = recomputed.get(name)
+      const kept = !again.has(name) && !(separate && node !== undefined && opOf(node).recompute === "cheap")
+      if (kept || node === undefined || scopeOf(name, scope) === "batch") return valueRef(name, scope)
+      const known = recalled.get(name)
       if (known) return known
-      const ref = buffer(`${segment}/${name}`, "scratch", fullShape(typeOf(name)), typeOf(name).elements)
-      recomputed.set(name, ref)
+      const ref = buffer(`${segment}/again/${name}`, "scratch", fullShape(typeOf(name)), typeOf(name).elements)
+      recalled.set(name, ref)
       forward(node, scope, segment, "backward", { output: ref, input: (i) => recall(node.inputs[i] as string) })
       return ref
     }

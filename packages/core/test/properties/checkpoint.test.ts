@@ -1,22 +1,38 @@
-/** Checkpoints: less memory, more forward steps, the same bits. */
+/** Checkpoints and recomputation: less memory, more forward steps, the same bits. */
 import { expect, test } from "bun:test"
+import { Effect } from "effect"
 import * as fc from "fast-check"
-import { Policy, Program } from "../../src/index.ts"
+import {
+  batchNorm,
+  conv2d,
+  defaultLoss,
+  flatten,
+  Graph,
+  lif,
+  linear,
+  Optimizer,
+  Policy,
+  Program,
+  residual,
+} from "../../src/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import { expectSameBits, expectSameForward, programOf, runs, train } from "./harness.ts"
 
-/** A policy without checkpoints, the same with them, and the steps between two. */
+/** A policy that keeps all residuals, and the same that does not. */
 const pair = () =>
   fc
-    .record({ choice: Arbitrary.policy(), every: fc.nat({ max: 6 }) })
+    .record({ choice: Arbitrary.policy(), every: fc.option(fc.nat({ max: 6 })) })
     .map(({ choice, every }) => (timeSteps: number) => {
-      const detached = choice.detached.filter((edge) => edge !== "membrane")
-      const plain = Arbitrary.policyOf({ ...choice, detached, checkpoint: 0 }, timeSteps)
-      return { plain, lean: plain.pipe(Policy.checkpoint(every === 0 ? "root" : every)) }
+      // What there are checkpoints for is gradient that crosses time.
+      const detached = every === null ? choice.detached : choice.detached.filter((edge) => edge !== "membrane")
+      const plain = Arbitrary.policyOf({ ...choice, detached, checkpoint: 0, recompute: false }, timeSteps)
+      const recomputed = choice.recompute || every === null ? plain.pipe(Policy.recompute) : plain
+      const lean = every === null ? recomputed : recomputed.pipe(Policy.checkpoint(every === 0 ? "root" : every))
+      return { plain, lean }
     })
 
 test("gradients, metrics, outputs and running statistics are the same bits as without", () => {
-  let replayed = 0
+  let [replayed, recomputed] = [0, 0]
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 9 }), pair(), fc.boolean(), (workload, policies, hoist) => {
       const { plain, lean } = policies(workload.timeSteps)
@@ -26,11 +42,13 @@ test("gradients, metrics, outputs and running statistics are the same bits as wi
         expectSameBits(actual.gradients, expected.gradients)
         expectSameForward(actual, expected)
         if (actual.program.segments.replay.length > 0) replayed++
+        if (actual.program.buffers.some(({ name }) => name.includes("/again/"))) recomputed++
       }
     }),
-    runs(400),
+    runs(480),
   )
   expect(replayed).toBeGreaterThan(200)
+  expect(recomputed).toBeGreaterThan(100)
 }, 60_000)
 
 test("every step runs forward once and, but for those of the last stretch, once again before its backward step", () => {
@@ -61,6 +79,54 @@ test("every step runs forward once and, but for those of the last stretch, once 
     runs(100),
   )
 }, 60_000)
+
+test("what maps gave is no residual where it is computed again, and runs once more at most", () => {
+  let less = 0
+  fc.assert(
+    fc.property(Arbitrary.workload(), fc.integer({ min: 2, max: 12 }), (made, timeSteps) => {
+      const workload = { ...made, timeSteps }
+      const [plain, lean] = [Policy.bptt, Policy.bptt.pipe(Policy.recompute)].map((policy) =>
+        programOf(workload, policy),
+      )
+      const residuals = ({ buffers }: Program.Program) =>
+        buffers.filter(({ kind }) => kind === "residual").reduce((sum, { slots, stride }) => sum + slots * stride, 0)
+      const runs = ({ segments }: Program.Program, segment: Program.SegmentName) =>
+        segments[segment].filter(({ kernel }) => kernel === "conv2d.forward" || kernel === "linear.forward").length
+      expect(residuals(lean!)).toBeLessThanOrEqual(residuals(plain!))
+      expect(runs(plain!, "backward")).toBe(0)
+      expect(runs(lean!, "backward")).toBeLessThanOrEqual(runs(plain!, "keep"))
+      expect(runs(lean!, "keep")).toBe(runs(plain!, "keep"))
+      if (residuals(lean!) < residuals(plain!)) less++
+    }),
+    runs(150),
+  )
+  expect(less).toBeGreaterThan(30)
+}, 60_000)
+
+test("along a residual stream every third value stays, so that no value is more than two maps away", () => {
+  const block = () => residual(Graph.sequential(batchNorm(), lif(), conv2d({ channels: 2, kernelSize: 3 })))
+  const blocks = Array.from({ length: 9 }, block)
+  const graph = Graph.makeUnsafe(
+    [4, 4, 2],
+    Graph.sequential(
+      conv2d({ channels: 2, kernelSize: 3 }),
+      ...blocks,
+      batchNorm(),
+      lif(),
+      flatten(),
+      linear({ features: 2 }),
+    ),
+  )
+  const { buffers } = Effect.runSync(
+    Program.compile(graph, Policy.bptt.pipe(Policy.recompute), {
+      ...{ batchSize: 2, timeSteps: 3, encoding: "frames", loss: defaultLoss },
+      optimizer: Optimizer.options("sgd"),
+    }),
+  )
+  const stream = graph.nodes.filter(({ op }) => op === "add").map(({ name }) => `keep/${name}`)
+  const kept = buffers.filter(({ kind, name }) => kind === "residual" && stream.includes(name)).map(({ name }) => name)
+  expect(kept).toEqual([1, 4, 7].map((i) => stream[i] as string))
+})
 
 test("residuals are those of one stretch, and saved states those of the others", () => {
   fc.assert(

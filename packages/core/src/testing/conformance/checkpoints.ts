@@ -1,4 +1,4 @@
-/** Steps that run again give the bits that they gave at first. */
+/** What runs again, whole steps or maps alone, gives the bits that it gave at first. */
 import { Effect } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import * as Optimizer from "../../optimizers/index.ts"
@@ -11,7 +11,7 @@ import { networks } from "./networks.ts"
 import type { ProgramFailure } from "./programs.ts"
 import { feed, run, workload, writeParameters } from "./workload.ts"
 
-/** Gradients, running statistics and metrics after one batch of BPTT. */
+/** Gradients, running statistics and metrics after one batch. */
 const trained = (name: string, policy: Policy.Policy, encoding: Encoding) =>
   Effect.gen(function* () {
     const graph = networks[name] as (typeof networks)[string]
@@ -35,23 +35,35 @@ const trained = (name: string, policy: Policy.Policy, encoding: Encoding) =>
     return left
   }).pipe(Effect.scoped)
 
-const sameBits = (name: string, encoding: Encoding): Effect.Effect<void, ProgramFailure, Backend> =>
+const sameBits = (
+  name: string,
+  encoding: Encoding,
+  whole: Policy.Policy,
+  leaner: ReadonlyArray<Policy.Policy>,
+): Effect.Effect<void, ProgramFailure, Backend> =>
   Effect.gen(function* () {
-    const whole = yield* trained(name, Policy.bptt, encoding)
-    for (const steps of [1, "root"] as const) {
-      const lean = yield* trained(name, Policy.bptt.pipe(Policy.checkpoint(steps)), encoding)
-      for (const [buffer, values] of whole)
-        yield* expectEqual(
-          `${buffer}, with a checkpoint every ${steps === 1 ? "step" : "three steps"},`,
-          values,
-          lean.get(buffer)!,
-        )
+    const expected = yield* trained(name, whole, encoding)
+    for (const policy of leaner) {
+      const found = yield* trained(name, policy, encoding)
+      for (const [buffer, values] of expected)
+        yield* expectEqual(`${buffer}, ${policy.name}`, values, found.get(buffer)!)
     }
   })
 
+const { bptt, sltt, checkpoint, recompute } = Policy
+
 export const checkpointCases = Object.keys(networks).flatMap((name) =>
-  (["static", "frames"] as const).map((encoding) => ({
-    name: `${name}, ${encoding}, the same bits with checkpoints`,
-    run: sameBits(name, encoding),
-  })),
+  (["static", "frames"] as const).flatMap((encoding) => [
+    {
+      name: `${name}, ${encoding}, the same bits with checkpoints`,
+      run: sameBits(name, encoding, bptt, [bptt.pipe(checkpoint(1)), bptt.pipe(checkpoint())]),
+    },
+    {
+      name: `${name}, ${encoding}, the same bits recomputed`,
+      run: Effect.andThen(
+        sameBits(name, encoding, bptt, [bptt.pipe(recompute), bptt.pipe(checkpoint(), recompute)]),
+        sameBits(name, encoding, sltt, [sltt.pipe(recompute)]),
+      ),
+    },
+  ]),
 )
