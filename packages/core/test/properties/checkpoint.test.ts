@@ -104,12 +104,12 @@ test("what maps gave is no residual where it is computed again, and runs once mo
 }, 60_000)
 
 test("along a residual stream every third value stays, so that no value is more than two maps away", () => {
-  const block = () => residual(Graph.sequential(batchNorm(), lif(), conv2d({ channels: 2, kernelSize: 3 })))
+  const block = () => residual(Graph.sequential(batchNorm(), lif(), conv2d({ channels: 2, kernelSize: 3, padding: 1 })))
   const blocks = Array.from({ length: 9 }, block)
   const graph = Graph.makeUnsafe(
     [4, 4, 2],
     Graph.sequential(
-      conv2d({ channels: 2, kernelSize: 3 }),
+      conv2d({ channels: 2, kernelSize: 3, padding: 1 }),
       ...blocks,
       batchNorm(),
       lif(),
