@@ -113,6 +113,7 @@ export const policies: ReadonlyArray<{ readonly title: string; readonly cases: R
     title: "`….checkpoint(n)`",
     cases: ["bptt-checkpoint", "tbptt(3)-checkpoint(2)-last(2)", "the same bits with checkpoints"],
   },
+  { title: "`….recompute`", cases: ["the same bits recomputed"] },
   { title: "your own", cases: ["bptt-detach(reset)-every(2)", "tbptt(3)-first"] },
   { title: "inference", cases: ["inference"] },
 ]
