@@ -4,7 +4,7 @@
 {"threads": 2}                                      -> {}
 {"open": 1, "file": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
                                                     -> {"loss": ..., "firingRates": [...]} of an iteration that is not timed
-{"run": 1}                                          -> {"seconds": ..., "loss": ...}
+{"run": 1, "uncounted": 1, "times": 3}              -> {"seconds": ..., "loss": ...}: an iteration's, of three in a row after one
 {"close": 1}                                        -> {}
 {"grow": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
                                                     -> {"bytes": ..., "loss": ...}: by how much a process that has done nothing
@@ -107,9 +107,12 @@ class Server:
 
     def run(self, message):
         iteration = self.open_ones[message["run"]]
+        for _ in range(message["uncounted"]):
+            iteration.run()
         before = time.perf_counter()
-        loss = iteration.run()
-        return {"seconds": time.perf_counter() - before, "loss": loss}
+        for _ in range(message["times"]):
+            loss = iteration.run()
+        return {"seconds": (time.perf_counter() - before) / message["times"], "loss": loss}
 
     def close(self, message):
         self.open_ones.pop(message["close"], None)

@@ -216,6 +216,7 @@ export const stepSubject = (
     else if (!("parameters" in given)) for (let i = 0; i < firstUpdates; i++) yield* run.step(batch)
     return {
       run: Effect.as(run.step(batch, timedLearningRate), undefined),
+      repeatable: true,
       ...(backend === "reference" ? {} : { check: checkStep(workload).pipe(Effect.provideService(Backend, service)) }),
       observe: () => ({ loss: run.last().loss, firingRates: run.last().firingRates }),
     }

@@ -24,7 +24,7 @@ export interface Observation {
 export interface Opened<E> {
   /** One unit of work; gives its seconds where it knows better than a clock around it. */
   readonly run: Effect.Effect<number | undefined, E>
-  /** Whether short units may be run many times for one time: their state does not move. */
+  /** Whether units may be run several times for one time: their state does not move. */
   readonly repeatable?: true
   /** Holds its outputs against what is right, before anything is timed. */
   readonly check?: Effect.Effect<Check, E>
@@ -81,19 +81,30 @@ const most = 15
 const sittings = 3
 /** Seconds that three rounds may take, however little a group is given: a busy machine is no reason to leave somebody out. */
 const patience = 8
-/** Seconds that one time should take at least. */
-const leastSeconds = 0.01
+/** Seconds that one time of repeatable units should take at least. */
+const leastSeconds = 0.05
+/**
+ * Repeatable units that take less begin with one that does not count: caches and sleeping threads are left to them by whoever ran before,
+ * which is not so where they follow one another, as they do at work.
+ */
+const shortSeconds = 0.25
 /** A way that takes so many times as long as its library's fastest before the rounds begin does not go through them. */
 const hopeless = 1.4
 /** How often it is timed again before that is believed. */
 const chances = 2
+
+/** How often a repeatable unit that takes so many seconds runs for one time, and how often before without being timed. */
+export const repeatsOf = (seconds: number) => ({
+  times: Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds))),
+  uncounted: seconds < shortSeconds ? 1 : 0,
+})
 
 interface Taken<E> {
   readonly subject: Subject<E, unknown>
   readonly seconds: Array<number>
   readonly sittings: Array<number>
   readonly others: Array<number | undefined>
-  repeats: number
+  repeats: ReturnType<typeof repeatsOf>
   check: Check | undefined
   observation: Observation
 }
@@ -124,7 +135,14 @@ export const measure = <E, R>(
     let taking = subjects.map(
       (subject): Taken<E> => ({
         subject: subject as Subject<E, unknown>,
-        ...{ seconds: [], sittings: [], others: [], repeats: 1, check: undefined, observation: {} },
+        ...{
+          seconds: [],
+          sittings: [],
+          others: [],
+          repeats: { times: 1, uncounted: 0 },
+          check: undefined,
+          observation: {},
+        },
       }),
     )
     const about = ({ subject }: Taken<E>) => ({
@@ -139,12 +157,14 @@ export const measure = <E, R>(
       })
     const time = (each: Taken<E>, opened: Opened<E>) =>
       Effect.gen(function* () {
+        const { times, uncounted } = each.repeats
+        for (let i = 0; i < uncounted; i++) yield* opened.run
         const before = performance.now()
         let known = 0
-        for (let i = 0; i < each.repeats; i++) known += (yield* opened.run) ?? Number.NaN
-        const elapsed = (performance.now() - before) / 1000 / each.repeats
+        for (let i = 0; i < times; i++) known += (yield* opened.run) ?? Number.NaN
+        const elapsed = (performance.now() - before) / 1000 / times
         yield* Effect.yieldNow
-        return { seconds: Number.isNaN(known) ? elapsed : known / each.repeats, elapsed }
+        return { seconds: Number.isNaN(known) ? elapsed : known / times, elapsed }
       })
     /** Gives what the effect gives; what fails leaves the group. Only an interruption goes on. */
     const guarded = <A>(each: Taken<E>, effect: Effect.Effect<A, E, R | Scope.Scope>) =>
@@ -183,7 +203,8 @@ export const measure = <E, R>(
         /** What a unit took before the rounds: at least, by its own account; and the last time, with all that goes with it. */
         const leasts = new Map<Taken<E>, number>()
         const lasts = new Map<Taken<E>, number>()
-        const round = () => taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * each.repeats, 0)
+        const round = () =>
+          taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * (each.repeats.times + each.repeats.uncounted), 0)
         const before = (each: Taken<E>) =>
           Effect.gen(function* () {
             const took = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
@@ -207,8 +228,7 @@ export const measure = <E, R>(
           yield* record({ kind: "slower", ...about(each), seconds: leasts.get(each) as number, fastest: fastest() })
         }
         for (const [each, seconds] of lasts)
-          if (opened.get(each)?.repeatable && number === 0)
-            each.repeats = Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds)))
+          if (opened.get(each)?.repeatable && number === 0) each.repeats = repeatsOf(seconds)
         if (wanted === undefined) {
           while (taking.length > 1 && 3 * round() > Math.max(1.5 * allowedSeconds, patience)) {
             const slowest = taking.reduce((a, b) => ((lasts.get(b) ?? 0) > (lasts.get(a) ?? 0) ? b : a))

@@ -25,8 +25,11 @@ export interface Growth {
 /** Iterations that are run: the first makes what later ones keep. */
 const iterations = 5
 
-/** Iterations of a small network before, until the runtime has compiled the kernels to the last: what that takes is not what a network takes. */
-const compiling = 3000
+/**
+ * A small network before, until the runtime has compiled the kernels to the last: what that takes is not what a network takes. So many
+ * iterations at least, and as many as so many seconds hold.
+ */
+const compiling = { iterations: 300, seconds: 2 }
 
 const status = (key: string): number =>
   1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
@@ -41,7 +44,9 @@ const measure = Effect.gen(function* () {
   yield* Effect.scoped(
     Effect.gen(function* () {
       const small = yield* prepare(kind)
-      for (let i = 0; i < compiling; i++) yield* small.step(batchOf(kind))
+      const [began, sample] = [performance.now(), batchOf(kind)]
+      for (let i = 0; i < compiling.iterations || performance.now() - began < 1000 * compiling.seconds; i++)
+        yield* small.step(sample)
     }),
   ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)
