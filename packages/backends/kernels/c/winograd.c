@@ -32,7 +32,7 @@ typedef struct {
   int32_t block, blocks, chunk, chunks, strips, width;
   /*
    * Numbers from one point to the next in U [POINTS][blocks of outputs][chunk][BLOCK_OUTPUTS]; from one tile to the next in
-   * V [block][POINTS][chunk] and the sums [block][POINTS][OUTPUTS].
+   * V [block][POINTS][chunk] and the sums [block][POINTS][width].
    */
   size_t u, v, sums;
   /* Whether U of all chunks and strips is made beforehand; it lies before the memory of the threads. */
@@ -55,7 +55,7 @@ static Plan plan_of(const Windows *w) {
   p.width = ceiling(smaller(OUTPUTS, w->outputs), BLOCK_OUTPUTS) * BLOCK_OUTPUTS;
   p.u = spread((size_t)p.chunk * p.width);
   p.v = spread(POINTS * (size_t)p.chunk);
-  p.sums = spread(POINTS * OUTPUTS);
+  p.sums = spread(POINTS * (size_t)p.width);
   p.shared = p.tiles > OWN_TILES && all_u(&p) <= SHARED_BYTES;
   p.blocks = larger(1, ceiling(p.tiles, p.shared ? SHARED_TILES : OWN_TILES));
   p.block = ceiling(p.tiles, p.blocks);
@@ -65,9 +65,12 @@ static Plan plan_of(const Windows *w) {
 /* Chunks differ by one channel at most: so none has fewer than LANES, where there are as many. */
 static int32_t first_channel(const Plan *p, int32_t chunk) { return (int32_t)((int64_t)p->windows->channels * chunk / p->chunks); }
 
+/* Numbers of a thread's own U, of one chunk and strip. */
+static size_t own_u(const Plan *p) { return p->shared ? 0 : POINTS * p->u; }
+
 static size_t thread_bytes(const Plan *p) {
   const size_t turned = TAPS * (size_t)p->chunk * LANES;
-  return align64(4 * (turned + POINTS * p->u + p->block * (p->v + p->sums)));
+  return align64(4 * (turned + own_u(p) + p->block * (p->v + p->sums)));
 }
 
 /* Transforms cost too much where tiles reach far over the edges, and those of the weights where there are few of them. */
@@ -244,7 +247,7 @@ INLINE void add_tiles(int pixels, const Plan *p, const float *u, const float *pa
 /* The products of a chunk, for all points. */
 static void multiply_chunk(const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t outputs, int32_t channels, int add,
                            float *sums) {
-  for (int point = 0; point < POINTS; point++, u += p->u, patches += p->chunk, sums += OUTPUTS)
+  for (int point = 0; point < POINTS; point++, u += p->u, patches += p->chunk, sums += p->width)
     for (int32_t o = 0; o < outputs; o += BLOCK_OUTPUTS)
       for (int32_t tile = 0; tile < tiles;) {
         const int32_t left = tiles - tile;
@@ -266,7 +269,7 @@ static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t 
       vf half[PATCH][SIDE];
       ONE_BY_ONE(j, PATCH) {
         vf column[PATCH];
-        EACH(i) column[i] = load(sums + (i * PATCH + j) * OUTPUTS + o);
+        EACH(i) column[i] = load(sums + (i * PATCH + j) * p->width + o);
         tile_axis(column, half[j]);
       }
       ONE_BY_ONE(i, rows) {
@@ -290,7 +293,7 @@ static void piece_of_tiles(void *work, int32_t piece, int32_t thread) {
   const int32_t strip = piece % p->strips, output = strip * OUTPUTS, outputs = smaller(OUTPUTS, w->outputs - output);
   const int32_t first = piece / p->strips * p->block, count = smaller(p->block, p->tiles - first);
   float *turned = memory_of(p, thread), *own = turned + TAPS * (size_t)p->chunk * LANES;
-  float *v = own + POINTS * p->u, *sums = v + p->block * p->v;
+  float *v = own + own_u(p), *sums = v + p->block * p->v;
   for (int32_t chunk = 0; chunk < p->chunks; chunk++) {
     const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
     if (!p->shared) transform_weights(p, chunk, strip, turned, own);
