@@ -59,6 +59,23 @@ test("rounds go through all subjects in turn, and every sitting opens and closes
   ])
 })
 
+test("a short repeatable unit is timed as its like follow one another: what the subject before left does not count", async () => {
+  let last = ""
+  const subject = (name: string): Subject => ({
+    name,
+    open: Effect.succeed({
+      repeatable: true,
+      run: Effect.suspend(() => {
+        const cold = last !== name
+        last = name
+        return Effect.as(Effect.sleep(cold ? "60 millis" : "20 millis"), undefined)
+      }),
+    }),
+  })
+  const rows = (await measured([subject("A"), subject("B")], { seconds: 10, rounds: 3 })) as ReadonlyArray<Timing>
+  for (const { seconds } of rows) expect(Math.max(...seconds)).toBeLessThan(0.04)
+})
+
 test("what is wrong is not timed, what is absent is named, what fails leaves the others alone", async () => {
   let ran = 0
   const opened = (error: number) => ({
