@@ -109,7 +109,7 @@ const machineTable = ({ machine, versions, commit, started, command }: Run): str
 const style = `
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6875; --line: #d9dfe5; --paper: #fff; --lost: #b03a3a }
 @media (prefers-color-scheme: dark) { :root { --ink: #e3e8ee; --soft: #9aa7b4; --line: #36424e; --paper: #151b21; --lost: #f08a8a } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 16px; max-width: 1360px }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 16px; max-width: 1360px; overflow-wrap: anywhere }
 h1 { font-size: 1.6rem; margin: 8px 0 } h2 { font-size: 1.25rem; margin: 40px 0 8px; border-top: 1px solid var(--line); padding-top: 16px }
 nav { display: flex; flex-wrap: wrap; gap: 4px 14px } a { color: #2a6fb0 } p { max-width: 75ch } .note, small, .legend { color: var(--soft); font-size: .85rem }
 .lost { color: var(--lost); font-weight: 600 }

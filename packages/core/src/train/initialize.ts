@@ -2,8 +2,8 @@ import type { Graph, Initializer, Parameter } from "../graph/graph.ts"
 import * as Key from "../random.ts"
 import { size } from "../shape.ts"
 
-const apply = (values: Float32Array, valueOf: (drawn: number) => number): Float32Array => {
-  for (let i = 0; i < values.length; i++) values[i] = valueOf(values[i] as number)
+const apply = (values: Float32Array, value: (drawn: number) => number): Float32Array => {
+  for (let i = 0; i < values.length; i++) values[i] = value(values[i] as number)
   return values
 }
 
