@@ -3,7 +3,7 @@ import { BackendUnavailableError, Policy, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../src/backends.ts"
 import { watch } from "../src/method/disturbance.ts"
-import { AbsentError, measure, type Subject } from "../src/method/measure.ts"
+import { AbsentError, measure, once, type Repeats, repeatsOf, type Subject } from "../src/method/measure.ts"
 import { fanOut, operationsOf } from "../src/method/operations.ts"
 import { layer, Recorder } from "../src/method/recorder.ts"
 import type { Row, Timing } from "../src/method/row.ts"
@@ -59,21 +59,45 @@ test("rounds go through all subjects in turn, and every sitting opens and closes
   ])
 })
 
-test("a short repeatable unit is timed as its like follow one another: what the subject before left does not count", async () => {
+test("a repeatable unit is timed as its like follow one another, however long it is: what the subject before left does not count", async () => {
   let last = ""
-  const subject = (name: string): Subject => ({
+  const subject = (name: string, seconds: number): Subject => ({
     name,
     open: Effect.succeed({
       repeatable: true,
-      run: Effect.suspend(() => {
+      run: Effect.sync(() => {
         const cold = last !== name
         last = name
-        return Effect.as(Effect.sleep(cold ? "60 millis" : "20 millis"), undefined)
+        return cold ? 3 * seconds : seconds
       }),
     }),
   })
-  const rows = (await measured([subject("A"), subject("B")], { seconds: 10, rounds: 3 })) as ReadonlyArray<Timing>
-  for (const { seconds } of rows) expect(Math.max(...seconds)).toBeLessThan(0.04)
+  const rows = await measured([subject("A", 0.01), subject("B", 2)], { seconds: 10, rounds: 3 })
+  expect((rows as ReadonlyArray<Timing>).map(({ seconds }) => seconds)).toEqual([
+    [0.01, 0.01, 0.01],
+    [2, 2, 2],
+  ])
+})
+
+test("units that repeat themselves are told how often: once before they were timed, then as many as take 50 ms, in all rounds", async () => {
+  const told: Array<Repeats> = []
+  const run = (repeats: Repeats) =>
+    Effect.sync(() => {
+      told.push(repeats)
+      return 0.02
+    })
+  const rows = await measured([{ name: "A", open: Effect.succeed({ run: run(once), repeatable: run }) }], {
+    seconds: 10,
+    rounds: 3,
+  })
+  const later = { times: 3, uncounted: 1 }
+  expect(told).toEqual([once, once, ...Array.from({ length: 7 }, () => later)])
+  expect(rows).toMatchObject([{ seconds: [0.02, 0.02, 0.02] }])
+})
+
+test("a unit is repeated until its time can be told", () => {
+  const timesOf = (seconds: number) => repeatsOf(seconds).times
+  expect([0, 1e-6, 0.001, 0.03, 0.05, 10].map(timesOf)).toEqual([1000, 1000, 50, 2, 1, 1])
 })
 
 test("what is wrong is not timed, what is absent is named, what fails leaves the others alone", async () => {

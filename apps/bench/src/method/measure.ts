@@ -5,6 +5,9 @@
  * (A B C, A B C, …), so that whatever else the machine does falls on all alike. After some rounds everything is closed and opened
  * anew, for where memory happens to lie decides about speed too: these are sittings. How many rounds there are follows from the time
  * that the group may take.
+ *
+ * A unit that may be repeated begins with one that does not count: caches and sleeping threads are left to it by whoever ran before,
+ * which is not so where units follow one another, as they do at work. Then come as many as take 50 ms, and their mean is the time.
  */
 import { say } from "@spikeroute/cli/terminal"
 import { Cause, Data, Effect, Option, type Scope } from "effect"
@@ -20,12 +23,21 @@ export interface Observation {
   readonly figures?: Readonly<Record<string, number>>
 }
 
+/** How often a unit runs for one time, and how often before without being timed. */
+export interface Repeats {
+  readonly times: number
+  readonly uncounted: number
+}
+
 /** A subject that is ready. */
 export interface Opened<E> {
   /** One unit of work; gives its seconds where it knows better than a clock around it. */
   readonly run: Effect.Effect<number | undefined, E>
-  /** Whether units may be run several times for one time: their state does not move. */
-  readonly repeatable?: true
+  /**
+   * Whether units may be run several times for one time: their state does not move. As a function, how they are, and the seconds of one:
+   * by another process on its own, say, whose threads would go to sleep between one message and the next.
+   */
+  readonly repeatable?: true | ((repeats: Repeats) => Effect.Effect<number, E>)
   /** Holds its outputs against what is right, before anything is timed. */
   readonly check?: Effect.Effect<Check, E>
   /** Of the last unit; `seconds` are the median so far. */
@@ -83,20 +95,18 @@ const sittings = 3
 const patience = 8
 /** Seconds that one time of repeatable units should take at least. */
 const leastSeconds = 0.05
-/**
- * Repeatable units that take less begin with one that does not count: caches and sleeping threads are left to them by whoever ran before,
- * which is not so where they follow one another, as they do at work.
- */
-const shortSeconds = 0.25
 /** A way that takes so many times as long as its library's fastest before the rounds begin does not go through them. */
 const hopeless = 1.4
 /** How often it is timed again before that is believed. */
 const chances = 2
 
-/** How often a repeatable unit that takes so many seconds runs for one time, and how often before without being timed. */
-export const repeatsOf = (seconds: number) => ({
+/** What cannot be repeated, and what has not been timed yet. */
+export const once: Repeats = { times: 1, uncounted: 0 }
+
+/** How often a repeatable unit runs that takes so many seconds. */
+export const repeatsOf = (seconds: number): Repeats => ({
   times: Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds))),
-  uncounted: seconds < shortSeconds ? 1 : 0,
+  uncounted: 1,
 })
 
 interface Taken<E> {
@@ -104,7 +114,7 @@ interface Taken<E> {
   readonly seconds: Array<number>
   readonly sittings: Array<number>
   readonly others: Array<number | undefined>
-  repeats: ReturnType<typeof repeatsOf>
+  repeats: Repeats
   check: Check | undefined
   observation: Observation
 }
@@ -135,14 +145,7 @@ export const measure = <E, R>(
     let taking = subjects.map(
       (subject): Taken<E> => ({
         subject: subject as Subject<E, unknown>,
-        ...{
-          seconds: [],
-          sittings: [],
-          others: [],
-          repeats: { times: 1, uncounted: 0 },
-          check: undefined,
-          observation: {},
-        },
+        ...{ seconds: [], sittings: [], others: [], repeats: once, check: undefined, observation: {} },
       }),
     )
     const about = ({ subject }: Taken<E>) => ({
@@ -155,16 +158,24 @@ export const measure = <E, R>(
         yield* record({ kind: "failed", ...about(each), reason })
         yield* say(`${suite}, ${group}: ${each.subject.name}: ${reason}`)
       })
-    const time = (each: Taken<E>, opened: Opened<E>) =>
+    /** Seconds of a unit, and what it took with all that goes with it. */
+    const time = ({ repeats }: Taken<E>, { run, repeatable }: Opened<E>) =>
       Effect.gen(function* () {
-        const { times, uncounted } = each.repeats
-        for (let i = 0; i < uncounted; i++) yield* opened.run
-        const before = performance.now()
-        let known = 0
-        for (let i = 0; i < times; i++) known += (yield* opened.run) ?? Number.NaN
-        const elapsed = (performance.now() - before) / 1000 / times
+        const { times, uncounted } = repeats
+        const start = performance.now()
+        const since = (from: number) => (performance.now() - from) / 1000
+        let seconds: number
+        if (repeats !== once && typeof repeatable === "function") seconds = yield* repeatable(repeats)
+        else {
+          for (let i = 0; i < uncounted; i++) yield* run
+          const before = performance.now()
+          let known = 0
+          for (let i = 0; i < times; i++) known += (yield* run) ?? Number.NaN
+          seconds = (Number.isNaN(known) ? since(before) : known) / times
+        }
+        const elapsed = since(start) / (times + uncounted)
         yield* Effect.yieldNow
-        return { seconds: Number.isNaN(known) ? elapsed : known / times, elapsed }
+        return { seconds, elapsed }
       })
     /** Gives what the effect gives; what fails leaves the group. Only an interruption goes on. */
     const guarded = <A>(each: Taken<E>, effect: Effect.Effect<A, E, R | Scope.Scope>) =>
@@ -203,8 +214,9 @@ export const measure = <E, R>(
         /** What a unit took before the rounds: at least, by its own account; and the last time, with all that goes with it. */
         const leasts = new Map<Taken<E>, number>()
         const lasts = new Map<Taken<E>, number>()
-        const round = () =>
-          taking.reduce((sum, each) => sum + (lasts.get(each) ?? 0) * (each.repeats.times + each.repeats.uncounted), 0)
+        /** What a subject takes of a round. */
+        const share = (each: Taken<E>) => (lasts.get(each) ?? 0) * (each.repeats.times + each.repeats.uncounted)
+        const round = () => taking.reduce((sum, each) => sum + share(each), 0)
         const before = (each: Taken<E>) =>
           Effect.gen(function* () {
             const took = yield* guarded(each, time(each, opened.get(each) as Opened<E>))
@@ -227,18 +239,18 @@ export const measure = <E, R>(
           taking = taking.filter((other) => other !== each)
           yield* record({ kind: "slower", ...about(each), seconds: leasts.get(each) as number, fastest: fastest() })
         }
-        for (const [each, seconds] of lasts)
-          if (opened.get(each)?.repeatable && number === 0) each.repeats = repeatsOf(seconds)
+        for (const [each, seconds] of number === 0 ? lasts : [])
+          if (opened.get(each)?.repeatable) each.repeats = repeatsOf(seconds)
         if (wanted === undefined) {
           while (taking.length > 1 && 3 * round() > Math.max(1.5 * allowedSeconds, patience)) {
-            const slowest = taking.reduce((a, b) => ((lasts.get(b) ?? 0) > (lasts.get(a) ?? 0) ? b : a))
-            const takes = (lasts.get(slowest) ?? 0).toPrecision(3)
+            const slowest = taking.reduce((a, b) => (share(b) > share(a) ? b : a))
+            const takes = (leasts.get(slowest) ?? 0).toPrecision(3)
             yield* drop(slowest, `it takes ${takes} s a time, too long for the ${Math.round(allowedSeconds)} s at hand`)
           }
           wanted = Math.max(fewest, Math.min(most, Math.floor((0.8 * left()) / round()) - warmed * (of - 1)))
         }
-        const share = Math.floor(((number + 1) * wanted) / of) - Math.floor((number * wanted) / of)
-        for (let r = 0; r < share && taking.length > 0; r++) {
+        const own = Math.floor(((number + 1) * wanted) / of) - Math.floor((number * wanted) / of)
+        for (let r = 0; r < own && taking.length > 0; r++) {
           if (rounds === undefined && enough() && left() < -0.5 * allowedSeconds) break
           const processes = [...opened.values()].flatMap((one) => one.processes ?? [])
           const others = watch(processes)

@@ -8,7 +8,7 @@ import { Program, PyTorch, Safetensors } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
 import { settled } from "../method/disturbance.ts"
-import { AbsentError, repeatsOf, type Subject } from "../method/measure.ts"
+import { AbsentError, once, type Repeats, type Subject } from "../method/measure.ts"
 import { deviation, prepare, type State, timedLearningRate, type Workload } from "../workloads.ts"
 import { type PeerProcess, start } from "./process.ts"
 
@@ -179,16 +179,16 @@ export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
               Effect.ignore(host.ask({ close: id })),
             )) as { readonly loss: number; readonly firingRates: ReadonlyArray<number> }
             let loss = first.loss
-            let repeats = { times: 1, uncounted: 0 }
-            return {
-              // Repeated over there: its threads would go to sleep between one message and the next.
-              run: Effect.gen(function* () {
+            const iterate = (repeats: Repeats) =>
+              Effect.gen(function* () {
                 yield* settled
                 const answer = yield* host.ask({ run: id, ...repeats })
                 loss = answer.loss as number
-                repeats = repeatsOf(answer.seconds as number)
                 return answer.seconds as number
-              }),
+              })
+            return {
+              run: iterate(once),
+              repeatable: iterate,
               check: Effect.succeed({
                 against: "wasm, the whole batch",
                 error: Math.max(deviation([right.loss], [first.loss]), deviation(right.firingRates, first.firingRates)),

@@ -78,7 +78,8 @@ const section = (suite: string, rows: ReadonlyArray<Row>): string => {
 
 const method = `<h2 id="method">Method</h2>
 <p>Subjects of a group run in turn, round after round (A B C, A B C, …), after rounds that do not count; between sittings everything is
-closed and opened anew. A time is the median of the rounds. Ratios are medians of the rounds' ratios; their intervals are 99 % bootstrap
+closed and opened anew. In a round a subject begins with an iteration that does not count, then runs as many as take 50 ms, and their mean
+is its time; what cannot be repeated runs once. A time is the median of the rounds. Ratios are medians of the rounds' ratios; their intervals are 99 % bootstrap
 intervals over sittings and rounds, and reach to each sitting's own median.</p>
 <p>While a round runs, what others do on the machine is measured (Linux: /proc/stat less our own processes). Rounds in which others kept
 more than ${tolerated} of a processor busy are disturbed, and count only where fewer than three others are left; such rows are marked

@@ -27,7 +27,7 @@ const predictorOf = (workload: Workload) =>
   })
 
 const subject = (workload: Workload, backend: string, threads: number): Subject => {
-  /** Of all sittings, without the first run of each. */
+  /** Of all runs that count. */
   const latencies: Array<number> = []
   return {
     name: backend,
@@ -37,17 +37,22 @@ const subject = (workload: Workload, backend: string, threads: number): Subject 
       const service = yield* openBackend(backend, threads)
       const predictor = yield* predictorOf(workload).pipe(Effect.provideService(Backend, service))
       const { inputs } = batchOf(workload)
-      let runs = 0
       let rates: ReadonlyArray<number> = []
+      const predict = Effect.gen(function* () {
+        const before = performance.now()
+        rates = (yield* predictor.predict(inputs)).firingRates
+        return (performance.now() - before) / 1000
+      })
       return {
-        run: Effect.gen(function* () {
-          const before = performance.now()
-          rates = (yield* predictor.predict(inputs)).firingRates
-          const seconds = (performance.now() - before) / 1000
-          if (runs++ > 0) latencies.push(seconds)
-          return seconds
-        }),
-        repeatable: true,
+        run: predict,
+        repeatable: ({ times, uncounted }) =>
+          Effect.gen(function* () {
+            for (let i = 0; i < uncounted; i++) yield* predict
+            const counted: Array<number> = []
+            for (let i = 0; i < times; i++) counted.push(yield* predict)
+            latencies.push(...counted)
+            return counted.reduce((sum, seconds) => sum + seconds, 0) / times
+          }),
         check: Effect.gen(function* () {
           const less = { ...workload, batchSize: 1 }
           const batch = batchOf(less)
