@@ -34,6 +34,17 @@ const compiling = { iterations: 300, seconds: 2 }
 const status = (key: string): number =>
   1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
 
+/** The runtime gives freed pages back in its own time: those still there at the start would be growth that is not seen. */
+const settled = Effect.gen(function* () {
+  for (let [last, looks] = [Number.POSITIVE_INFINITY, 0]; looks < 20; looks++) {
+    const now = status("VmRSS")
+    if (now > last - 100_000) return now
+    last = now
+    yield* Effect.sleep("500 millis")
+  }
+  return status("VmRSS")
+})
+
 const measure = Effect.gen(function* () {
   const { backend, threads, policy: name, k = 1, ...rest } = JSON.parse(process.argv[2] ?? "") as Case
   const named = Policy.policies[name]
@@ -50,7 +61,7 @@ const measure = Effect.gen(function* () {
     }),
   ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)
-  const before = status("VmRSS")
+  const before = yield* settled
   writeFileSync("/proc/self/clear_refs", "5")
   const { trainer, step, last } = yield* prepare(workload).pipe(Effect.provideService(Backend, backendService))
   for (let i = 0; i < iterations; i++) yield* step(batch)
