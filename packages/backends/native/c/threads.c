@@ -44,12 +44,12 @@ static void *worker(void *thread) {
 }
 
 /*
- * Opens this library once more, so that it stays where its threads are: a runtime may close it, as Deno does at the end of a worker or
- * of a file of tests, and load it again.
+ * Marks this library as never to be unloaded, so that it stays where its threads are: a runtime may close it, as Deno does at the end of a
+ * worker or of a file of tests, and load it again.
  */
 static void stay_loaded(void) {
   Dl_info self;
-  if (dladdr(&workers, &self)) dlopen(self.dli_fname, RTLD_NOW);
+  if (dladdr(&workers, &self)) dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 int32_t start_threads(int32_t threads) {
