@@ -28,10 +28,9 @@ const config = text("config", "a JSON file of settings; flags win over it")
 const out = text("out", "the run's directory; default runs/…")
 const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk or ottt")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
-const recompute = Flag.Boolean("recompute").pipe(
-  Flag.optional,
-  Flag.map(Option.getOrUndefined),
-  Flag.withDescription("compute again what maps gave rather than keep it: less memory, the same gradients"),
+const recompute = optional(
+  Flag.Boolean("recompute"),
+  "compute again what maps gave rather than keep it: less memory, the same gradients",
 )
 const timeSteps = whole("time-steps", "time steps T")
 const batchSize = whole("batch-size", "samples per batch")

@@ -27,6 +27,26 @@ test("peak bytes under sltt and slttk do not depend on the time steps; under bpt
   expect(long[2].backward.multiplications).toBeLessThan(long[1].backward.multiplications / 20)
 })
 
+test("--recompute makes each of them take less, side by side too", async () => {
+  const size = [
+    "--model",
+    "vgg11",
+    "--dataset",
+    "cifar10",
+    "--width",
+    "0.125",
+    "--time-steps",
+    "4",
+    "--batch-size",
+    "8",
+  ]
+  const [kept, again] = await Promise.all([plan("--compare", ...size), plan("--compare", "--recompute", ...size)])
+  expect(again.map(({ policy }: { readonly policy: string }) => policy)).toEqual([
+    ...["bptt-recompute", "sltt-recompute", "slttk(1)-recompute"],
+  ])
+  for (const [i, { peakBytes }] of kept.entries()) expect(again[i].peakBytes).toBeLessThan(peakBytes)
+})
+
 test("people get a table", async () => {
   const { code, stdout } = await run("plan", "--compare", "--program", "--time-steps", "4")
   expect(code).toBe(0)

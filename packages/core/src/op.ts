@@ -100,8 +100,11 @@ export interface Op<A = unknown> {
   /** In training, a sample's output depends on the others of its batch. */
   readonly mixesSamples?: true
   /**
-   * The backward direction computes the output again rather than have it kept: of `cheap` ops over time, always; of `sum`s and `map`s
-   * where the policy recomputes. Their forward direction writes nothing but its output.
+   * The backward direction may compute the output again rather than have it kept. The forward direction writes nothing but its output.
+   *
+   * - `cheap`: always where steps lie between the two directions; and as `sum`.
+   * - `sum`: where the policy recomputes and its inputs are at hand, or can be had by few maps; it needs no map itself.
+   * - `map`: the same, and runs one itself.
    */
   readonly recompute?: "cheap" | "sum" | "map"
   readonly forward: (context: Forward<A>) => void

@@ -1,7 +1,19 @@
 /** What programs cost, against formulas written down from the networks' equations. */
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "../src/index.ts"
+import {
+  batchNorm,
+  conv2d,
+  defaultLoss,
+  flatten,
+  Graph,
+  lif,
+  linear,
+  Models,
+  Optimizer,
+  Policy,
+  Program,
+} from "../src/index.ts"
 
 const costOf = (network: Graph.Layer, shape: ReadonlyArray<number>, policy: Policy.Policy, N: number, T: number) =>
   Program.cost(
@@ -175,6 +187,35 @@ describe("conv of 8×8 images of 2 channels and 10 classes, batch 3, one image f
   })
   test("bptt pools again in its backward steps rather than keep what the pools gave", () => {
     expect(cost(Policy.bptt).backward).toEqual(backward(T, 4, 1))
+  })
+})
+
+describe("three convolutions with batch norm, 8×8 images of 2 channels, batch 3, one image for 4 time steps, recomputed", () => {
+  const N = 3
+  const T = 4
+  const block = () => Graph.sequential(conv2d({ channels: 4, kernelSize: 3, padding: 1 }), batchNorm(), lif())
+  const network = Graph.sequential(block(), block(), block(), flatten(), linear({ features: 10 }))
+  const cost = (policy: Policy.Policy) => costOf(network, [8, 8, 2], policy, N, T)
+  /** What a convolution gives, which batch norm needs to go back. The first is computed once in any case. */
+  const values = N * 64 * 4
+
+  test.each([Policy.bptt, Policy.sltt])("$name pays for the second and the third convolution once more", (policy) => {
+    const [plain, lean] = [cost(policy), cost(policy.pipe(Policy.recompute))]
+    const { multiplications, additions, spikeOperations } = plain.backward
+    expect(lean.backward).toEqual({
+      multiplications,
+      additions: additions + T * 2 * values,
+      spikeOperations: spikeOperations + T * 2 * values * 9 * 4,
+    })
+    expect([lean.forward, lean.update]).toEqual([plain.forward, plain.update])
+  })
+  test("bptt no longer keeps what they give of any step", () => {
+    const [plain, lean] = [cost(Policy.bptt), cost(Policy.bptt.pipe(Policy.recompute))]
+    expect(plain.bytesByKind.residual - lean.bytesByKind.residual).toBe(T * 2 * 4 * values)
+  })
+  test("sltt holds one of them at a time rather than both", () => {
+    const [plain, lean] = [cost(Policy.sltt), cost(Policy.sltt.pipe(Policy.recompute))]
+    expect(plain.peakBytes - lean.peakBytes).toBe(4 * values)
   })
 })
 

@@ -62,7 +62,10 @@ export const plan = ({ compare, program: whole, config: file, json, settings }: 
     const config = resolve(given, yield* fromFlags(settings))
     if (compare && settings.policy !== undefined)
       return yield* new UsageError({ reason: "--compare shows bptt, sltt and slttk: leave --policy out" })
-    const policies = compare ? [Policy.bptt, Policy.sltt, Policy.slttK(config.k ?? 1)] : [yield* policyOf(config)]
+    const compared = [Policy.bptt, Policy.sltt, Policy.slttK(config.k ?? 1)]
+    const policies = compare
+      ? compared.map((policy) => (config.recompute ? policy.pipe(Policy.recompute) : policy))
+      : [yield* policyOf(config)]
     const plans = yield* Effect.forEach(policies, (policy) => planOf(config, policy))
     if (json) {
       const forms = plans.map((each) => forJson(each, config))

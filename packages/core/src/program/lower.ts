@@ -53,7 +53,10 @@ export interface Request {
   readonly hoist: boolean
 }
 
-/** Maps that may have to run to have a value again. */
+/**
+ * Maps that may have to run to have a value again. Each runs once a step at most, whatever this is; but all values of a stream that is
+ * computed again are alive at once, so with no limit a policy that keeps one step would need more memory than without.
+ */
 const greatestDetour = 2
 
 /**
@@ -65,6 +68,7 @@ const recomputed = (
   nodes: ReadonlyArray<Node>,
   typeOf: (value: string) => ValueType,
   inputsOf: (node: Node) => ReadonlyArray<string>,
+  output: string,
 ): ReadonlySet<string> => {
   /** Maps that have to run; 0 where a value is kept, Infinity where it would have to be kept for this alone. */
   const detours = new Map<string, number>()
@@ -73,7 +77,8 @@ const recomputed = (
     const how = (ops.get(node.op) as AnyOp).recompute
     const own = how === "map" ? 1 : 0
     const detour = inputsOf(node).reduce((sum, input) => sum + (detours.get(input) ?? 0), own)
-    if (how !== undefined && detour <= greatestDetour) again.add(node.name)
+    // The loss needs the read-out at once: to run its map again would save next to nothing.
+    if (how !== undefined && detour <= greatestDetour && node.name !== output) again.add(node.name)
     const free = typeOf(node.name).elements === "spikes" || (how !== undefined && Number.isFinite(detour))
     detours.set(node.name, again.has(node.name) ? detour : free ? 0 : Number.POSITIVE_INFINITY)
   }
@@ -125,7 +130,9 @@ export const lower = (graph: Graph, request: Request): Program => {
   }
   const hoisted = liveNodes.filter((node) => invariant.has(node.name))
   const repeated = liveNodes.filter((node) => !invariant.has(node.name))
-  const again = request.recompute ? recomputed(repeated, typeOf, (node) => inputsOf(node).map(base)) : new Set<string>()
+  const again = request.recompute
+    ? recomputed(repeated, typeOf, (node) => inputsOf(node).map(base), base(graph.output))
+    : new Set<string>()
   const observed = new Set(request.observe.map(base))
   const usedInLoop = new Set(repeated.flatMap((node) => inputsOf(node).map(base)))
   usedInLoop.add(base(graph.output))
