@@ -13,7 +13,10 @@ export interface Executable {
   readonly program: Program
   /** Bytes of memory taken, at their peak so far. */
   readonly allocatedBytes: () => number
-  /** Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). */
+  /**
+   * Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values are copied before it
+   * is done: whoever writes may use the array for something else then.
+   */
   readonly write: (buffer: string, values: Float32Array | Uint32Array) => Effect.Effect<void, BackendError>
   /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`. */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
