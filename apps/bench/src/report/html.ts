@@ -43,7 +43,7 @@ const beside = (comparisons: ReadonlyArray<Comparison>): string => {
     `<h2>Where Spikeroute loses</h2>`,
     lost.length === 0
       ? `<p>In none of ${comparisons.length} comparisons with ${libraries(comparisons)}.</p>`
-      : `<p class="lost">${lost.length} of ${comparisons.length} comparisons: there ${libraries(lost)} ${lost.length === 1 ? "takes" : "take"} less time.</p>${timesTable(lost)}`,
+      : `<p class="lost">${lost.length} of ${comparisons.length} comparisons take less time with ${libraries(lost)}.</p>${timesTable(lost)}`,
     open.length === 0 ? "" : `<h2>Where the noise, or too few rounds, leave it open</h2>${timesTable(open)}`,
     won.length === 0 ? "" : `<h2>Where Spikeroute wins</h2>${timesTable(won)}`,
     `<p class="note">× as long: how many times Spikeroute's time the library's fastest configuration takes, with the interval that holds it in 99 of 100 runs.</p>`,
@@ -110,9 +110,9 @@ const machineTable = ({ machine, versions, commit, started, command }: Run): str
 const style = `
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6875; --line: #d9dfe5; --paper: #fff; --lost: #b03a3a }
 @media (prefers-color-scheme: dark) { :root { --ink: #e3e8ee; --soft: #9aa7b4; --line: #36424e; --paper: #151b21; --lost: #f08a8a } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 16px; max-width: 1360px; overflow-wrap: anywhere }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 16px; max-width: 1360px }
 h1 { font-size: 1.6rem; margin: 8px 0 } h2 { font-size: 1.25rem; margin: 40px 0 8px; border-top: 1px solid var(--line); padding-top: 16px }
-nav { display: flex; flex-wrap: wrap; gap: 4px 14px } a { color: #2a6fb0 } p { max-width: 75ch } .note, small, .legend { color: var(--soft); font-size: .85rem }
+nav { display: flex; flex-wrap: wrap; gap: 4px 14px } a { color: #2a6fb0 } p { max-width: 75ch } p, li { overflow-wrap: anywhere } .note, small, .legend { color: var(--soft); font-size: .85rem }
 .lost { color: var(--lost); font-weight: 600 }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px }
 figure { margin: 0; min-width: 0; background: #fff; color: #1d2733; border: 1px solid var(--line); border-radius: 6px; padding: 8px }
