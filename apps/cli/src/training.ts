@@ -4,7 +4,7 @@
  */
 import { Key, NonFiniteLossError, Train } from "@spikeroute/core"
 import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
-import { Clock, Effect, Stream } from "effect"
+import { Clock, Effect, Option, Stream } from "effect"
 import { type RunConfig, scheduleOf } from "./config.ts"
 import { type Evaluation, evaluate } from "./evaluation.ts"
 import { openMetrics, type Position, type RunDirectory, save } from "./run-directory.ts"
@@ -84,12 +84,13 @@ export const train = (
       lastCheckpoint = now()
     })
 
-    const trainBatch = ({ inputs, labels, index }: Batch) =>
+    const trainBatch = (batch: Batch, next: Batch | undefined) =>
       Effect.gen(function* () {
+        const { labels, index } = batch
         const before = now()
         const update = position.update + 1
         const learningRate = Train.learningRate(schedule, config.lr, position.epoch + index / perEpoch, epochs)
-        const { loss, outputs, firingRates } = yield* trainer.step({ inputs, labels }, { update, learningRate })
+        const { loss, outputs, firingRates } = yield* trainer.step(batch, { update, learningRate, next })
         trainingSeconds += now() - before
         const top1 = Train.hits(outputs, labels, 1)
         const top5 = Train.hits(outputs, labels, 5)
@@ -165,7 +166,10 @@ export const train = (
 
     const epoch = Effect.gen(function* () {
       const data = { batchSize, timeSteps, limit, remainder: "drop", from: position.batch } as const
-      yield* Stream.runForEach(batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) }), trainBatch)
+      const epochOf = batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) })
+      yield* Stream.runForEach(Stream.zipWithNext(epochOf), ([batch, next]) =>
+        trainBatch(batch, Option.getOrUndefined(next)),
+      )
       yield* predictor.load(yield* trainer.save)
       yield* endEpoch(yield* evaluate(predictor, dataset, config))
     })

@@ -10,7 +10,7 @@ export interface Columns {
 }
 
 /** Chunks that the rows are cut into: enough threads, and on a GPU made of software few workgroups. */
-const chunksOf = ({ rows, columns }: Columns, { software }: Operands): number =>
+const chunksOf = ({ rows, columns }: Columns, { target: { software } }: Operands): number =>
   Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor((software ? 2048 : 65536) / columns), 1024))
 
 /** WGSL that goes through the rows of chunk `chunk`: `i` is the element in column `c`. */

@@ -6,6 +6,7 @@ import { fuser } from "./fusion.ts"
 import { type Linked, link, recordWords, threadsOf } from "./link.ts"
 import { fail } from "./memory.ts"
 import { type Placed, placeScratch, schedule, scratchNumbers } from "./schedule.ts"
+import type { Target } from "./shader.ts"
 import type { Ref, Work } from "./work.ts"
 
 /** One dispatch of a segment. */
@@ -63,9 +64,9 @@ const usedBy = (dispatch: ReadonlyArray<Placed>): Program.Instruction => {
   return { ...instructions[0], operands: Object.fromEntries(refs.map((ref, i) => [`${i}`, ref])) }
 }
 
-/** The dispatches of a program for a GPU, made of software or not, whose records begin at multiples of so many bytes. */
-export const makeCommands = (program: Program.Program, software: boolean, alignment: number): Commands => {
-  const fuse = fuser(program, software)
+/** The dispatches of a program for a GPU whose records begin at multiples of so many bytes. */
+export const makeCommands = (program: Program.Program, target: Target, alignment: number): Commands => {
+  const fuse = fuser(program, target)
   const works = segmentsOf((name) => joinAlike(fuse(program.segments[name])))
   const scratch = scratchNumbers(Object.values(works).flat())
   const scheduled = segmentsOf((name) => {

@@ -33,7 +33,8 @@ const wanted = [
 /** Opens a device of an adapter with the adapter's own limits. */
 export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promise<Device> => {
   const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]))
-  return makeDevice(await adapter.requestDevice({ requiredLimits }), info)
+  const requiredFeatures: ReadonlyArray<GPUFeatureName> = info.subgroups ? ["subgroups" as GPUFeatureName] : []
+  return makeDevice(await adapter.requestDevice({ requiredLimits, requiredFeatures }), info)
 }
 
 /** A {@link Device} around WebGPU's own. */

@@ -1,7 +1,8 @@
 /**
  * A program on a GPU: all of its memory is one buffer, and a run is one submission.
  *
- * Nothing waits but `read`. The metrics and the outputs are copied out at the end of each run, so that both come with one wait.
+ * Nothing waits but `read`. The metrics and the outputs are copied out at the end of each run, so that both come with one wait;
+ * what is written meanwhile is for the next run.
  */
 import { BackendError, type Executable, Program, Shape, UnsupportedKernelError } from "@spikeroute/core"
 import { Effect, type Scope, Semaphore } from "effect"
@@ -47,7 +48,7 @@ export const prepare = (
     const commands = yield* attempt(() => {
       device.check()
       const { minUniformBufferOffsetAlignment } = device.gpu.limits
-      const made = makeCommands(program, device.info.software, minUniformBufferOffsetAlignment)
+      const made = makeCommands(program, device.info, minUniformBufferOffsetAlignment)
       checkSize(device, made)
       return made
     })
@@ -108,19 +109,27 @@ const make = (
   const results = resultsOf(commands)
   /** What the results buffer holds: nothing of worth, a copy on the GPU, or that copy read. */
   let held: "stale" | "copied" | ArrayBuffer = "stale"
+  /** The frames that were uploaded for the next run. */
+  let ahead: Float32Array | undefined
   const reading = Semaphore.makeUnsafe(1)
+
+  /** What is written now, the queue keeps for after the runs that are in it. */
+  const upload = (frames: Float32Array): void => {
+    device.check()
+    const { bytes } = memory.find(Program.bufferNames.input, 0)
+    const expected = (program.timeSteps * bytes) / 4
+    if (frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
+    if (buffers.frames === undefined) throw fail("the program's input is static: it takes no frames")
+    gpu.queue.writeBuffer(buffers.frames, 0, frames as Float32Array<ArrayBuffer>)
+    ahead = frames
+  }
 
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
     device.check()
+    if (frames && frames !== ahead) upload(frames)
+    ahead = undefined
     const encoder = gpu.createCommandEncoder()
     let pass: GPUComputePassEncoder | undefined
-    if (frames) {
-      const { bytes } = memory.find(Program.bufferNames.input, 0)
-      const expected = (program.timeSteps * bytes) / 4
-      if (frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
-      if (buffers.frames === undefined) throw fail("the program's input is static: it takes no frames")
-      gpu.queue.writeBuffer(buffers.frames, 0, frames as Float32Array<ArrayBuffer>)
-    }
     for (const { segment, t } of calls) {
       if (buffers.frames && frames && Program.forwardSegments.has(segment)) {
         pass?.end()
@@ -193,10 +202,12 @@ const make = (
       attempt(() => {
         const words = memory.pack(bufferName, values)
         device.check()
-        held = "stale"
-        gpu.queue.writeBuffer(arena, memory.find(bufferName, 0).offset, words)
+        const { offset, bytes } = memory.find(bufferName, 0)
+        if (offset < results.from + results.bytes && offset + bytes > results.from) held = "stale"
+        gpu.queue.writeBuffer(arena, offset, words)
       }).pipe(reading.withPermits(1)),
     read: (bufferName, t = 0) => wait(() => read(bufferName, t)).pipe(reading.withPermits(1)),
     run: (calls, frames) => attempt(() => run(calls, frames)).pipe(reading.withPermits(1)),
+    upload: (frames) => attempt(() => upload(frames)),
   }
 }

@@ -8,7 +8,7 @@
 import { type AnyKernel, kernels, type Program } from "@spikeroute/core"
 import { wgslKernels } from "./kernels/index.ts"
 import { neuronAndPool } from "./kernels/neurons.ts"
-import { accessorsOf, type Operand, Operands, type Stage, type Then } from "./shader.ts"
+import { accessorsOf, type Operand, Operands, type Stage, type Target, type Then } from "./shader.ts"
 import { type Ref, type Work, workOf } from "./work.ts"
 
 type Refs = Readonly<Record<string, Ref>>
@@ -54,7 +54,7 @@ const accessOf = (kernel: string, operand: string): string =>
 /** Whether a kernel changes an operand. */
 export const changes = (kernel: string, operand: string): boolean => !accessOf(kernel, operand).startsWith("read")
 
-export const fuser = (program: Program.Program, software: boolean) => {
+export const fuser = (program: Program.Program, adapter: Target) => {
   const { buffers, segments } = program
   /** How many instructions use a buffer. */
   const uses = new Map<number, number>()
@@ -76,7 +76,7 @@ export const fuser = (program: Program.Program, software: boolean) => {
         .map((name) => [name, operands[name] as Ref]),
     )
   const typed = (refs: Refs): Operands =>
-    new Operands(Object.fromEntries(Object.entries(refs).map(([name, ref]) => [name, operandOf(ref)])), software)
+    new Operands(Object.fromEntries(Object.entries(refs).map(([name, ref]) => [name, operandOf(ref)])), adapter)
 
   const single = (instruction: Program.Instruction): { readonly refs: Refs; readonly work: Work } => {
     const refs = refsOf(instruction)
@@ -119,7 +119,7 @@ export const fuser = (program: Program.Program, software: boolean) => {
     const then: Then = { text: textOf(typed(rest), taken, each), stores, spikes: each.spikes && `then_${each.spikes}` }
     const own = refsOf(first)
     const producing = typed(own)
-    const operands = new Operands({ ...producing.byName, [made]: { ...producing.get(made), then } }, software)
+    const operands = new Operands({ ...producing.byName, [made]: { ...producing.get(made), then } }, adapter)
     const refs = {
       ...(stores ? own : Object.fromEntries(Object.entries(own).filter(([name]) => name !== made))),
       ...Object.fromEntries(Object.entries(rest).map(([name, ref]) => [`then_${name}`, ref])),
@@ -161,7 +161,7 @@ const textOf = (
 ): string => {
   const prefixed = new Operands(
     Object.fromEntries(Object.entries(operands.byName).map(([name, operand]) => [`then_${name}`, operand])),
-    operands.software,
+    operands.target,
   )
   const names = [...Object.keys(operands.byName), taken].join("|")
   const calls = new RegExp(`\\b(load|store|add|word|set_word)_(${names})\\b`, "g")

@@ -43,6 +43,8 @@ export interface AdapterInfo {
   readonly software: boolean
   /** Optional features, sorted: `shader-f16`, `subgroups`, `timestamp-query` and more. */
   readonly features: ReadonlyArray<string>
+  /** Whether threads of a subgroup can add without a barrier: the adapter has subgroups, and WGSL's language numbers them. */
+  readonly subgroups: boolean
   /** Threads of a subgroup, least and most, where the adapter has subgroups. */
   readonly subgroupSizes?: readonly [number, number]
   readonly limits: Readonly<Record<(typeof limitNames)[number], number>>
@@ -70,6 +72,9 @@ const isNode = typeof process === "object" && typeof process.versions?.node === 
 /** Dawn ends the process when its objects are collected while it works: it is made once and kept. */
 let dawn: Promise<GPU> | undefined
 
+/** What {@link entry} gave. */
+let known: GPU | undefined
+
 /**
  * WebGPU's entry point. Where the runtime has none, the constants of the standard (`GPUBufferUsage`, …) become globals with Dawn, as
  * they are in browsers.
@@ -91,7 +96,12 @@ export const entry: Effect.Effect<GPU, GpuUnavailableError> = Effect.suspend(() 
     try: () => (dawn ??= startDawn()),
     catch: (error) => error as GpuUnavailableError,
   })
-})
+}).pipe(
+  Effect.tap((gpu) => {
+    known = gpu
+    return Effect.void
+  }),
+)
 
 const startDawn = async (): Promise<GPU> => {
   if (runtime.Bun?.isMainThread === false)
@@ -173,6 +183,7 @@ export const info = (adapter: GPUAdapter): AdapterInfo => {
     backend: backendOf(),
     software: isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${architecture} ${description}`),
     features: [...adapter.features].sort(),
+    subgroups: adapter.features.has("subgroups") && known?.wgslLanguageFeatures.has("subgroup_id") === true,
     ...(adapter.features.has("subgroups") && subgroupMinSize && subgroupMaxSize
       ? { subgroupSizes: [subgroupMinSize, subgroupMaxSize] as const }
       : {}),

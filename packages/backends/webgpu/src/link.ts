@@ -64,6 +64,13 @@ const renamed = (text: string, number: number): string => {
     .replaceAll(/\bscratch\[/g, `scratch[places.of${number}_scratch + `)
 }
 
+/** `subgroup`: how many threads those of a thread are and which of them it is, which of the workgroup's subgroups, and of how many. */
+const subgroupOfThread = `struct Subgroup { size: u32, lane: u32, id: u32, count: u32 }
+var<private> subgroup: Subgroup;
+`
+const subgroupBuiltins =
+  "@builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32, "
+
 /** The shader of parts that suit `threads`, and its grid. */
 export const link = (parts: ReadonlyArray<Part>, threads: number): Linked => {
   const grids = parts.map(({ stage }) => stage.workgroups(threads))
@@ -77,15 +84,18 @@ export const link = (parts: ReadonlyArray<Part>, threads: number): Linked => {
     first += counts[i] as number
     return `if (group < ${first}u) { let g = group - ${from}u; run_${i}(vec3<u32>(g % ${x}u, g / ${x}u % ${y}u, g / ${x * y}u), local); }`
   })
-  const source = `struct Places { ${fields.join(" ")} }
+  const bodies = texts.map(renamed).join("")
+  const subgroups = bodies.includes("subgroup.")
+  const source = `${subgroups ? "enable subgroups;\nrequires subgroup_id;\n" : ""}struct Places { ${fields.join(" ")} }
 @group(0) @binding(0) var<storage, read_write> arena: array<u32>;
 @group(0) @binding(1) var<uniform> places: Places;
 @group(0) @binding(2) var<storage, read_write> scratch: array<f32>;
 @group(0) @binding(3) var<storage, read> tables: array<u32>;
 const threads = ${threads}u;
-${declarations}${texts.map(renamed).join("")}
+${subgroups ? subgroupOfThread : ""}${declarations}${bodies}
 @compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(${subgroups ? subgroupBuiltins : ""}@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  ${subgroups ? "subgroup = Subgroup(size, lane, id, count);" : ""}
   ${parts.length === 1 ? "run_0(workgroup, local);" : `${setGroup}\n  ${branches.join("\n  else ")}`}
 }`
   return { source, workgroups: parts.length === 1 ? (grids[0] as Linked["workgroups"]) : grid(first) }

@@ -18,7 +18,7 @@ import { tiled } from "./tiled-product.ts"
 /** The instruction's stages. */
 export const product = (operands: Operands, factors: Product): ReadonlyArray<Stage> => {
   const { rows, columns, store, target } = factors
-  const { stage, splits } = operands.software ? direct(operands, factors) : tiled(operands, factors)
+  const { stage, splits } = operands.target.software ? direct(operands, factors) : tiled(operands, factors)
   if (splits === 1) return [stage]
   const partial = rows * columns
   const gather = forEachStored(

@@ -14,6 +14,7 @@
  * dispatch: see link.ts.
  */
 import { Shape, Spikes } from "@spikeroute/core"
+import type { AdapterInfo } from "./gpu.ts"
 
 /** An operand of an instruction: what its shader is made for. */
 export interface Operand {
@@ -34,6 +35,9 @@ export interface Then {
   /** Its operand of spikes, if it has one; after each element `then_fires` says whether that one fires. */
   readonly spikes: string | undefined
 }
+
+/** What shaders are made for, as an adapter says of itself. */
+export type Target = Pick<AdapterInfo, "software" | "subgroups">
 
 /** Workgroups of a shader that go through one step of an instruction. */
 export interface Stage {
@@ -59,13 +63,12 @@ export interface Stage {
 export class Operands {
   constructor(
     readonly byName: Readonly<Record<string, Operand>>,
-    /** Whether the GPU is a program on the processor. */
-    readonly software: boolean,
+    readonly target: Target,
   ) {}
 
   /** Workgroups that keep the GPU busy. */
   get parallelism(): number {
-    return this.software ? 8 : 512
+    return this.target.software ? 8 : 512
   }
 
   has(name: string): boolean {
@@ -212,7 +215,10 @@ ${body}`,
 })
 
 /** `total(local, value)`: the sum over the threads of a workgroup, always in the same order. */
-const total = `
+const total = ({ subgroups }: Target) => (subgroups ? totalOfSubgroups : totalOfThreads)
+
+/** Halving the threads, a barrier for each half. */
+const totalOfThreads = `
 var<workgroup> parts: array<f32, threads>;
 fn total(local: u32, value: f32) -> f32 {
   workgroupBarrier();
@@ -225,12 +231,26 @@ fn total(local: u32, value: f32) -> f32 {
   return parts[0];
 }`
 
+/** Each subgroup's own sum without a barrier, then these in order. A shuffle is no branch: all threads have to take it. */
+const totalOfSubgroups = `
+var<workgroup> parts: array<f32, threads>;
+fn total(local: u32, value: f32) -> f32 {
+  var own = value;
+  for (var half = 64u; half > 0u; half /= 2u) { own += select(0f, subgroupShuffleXor(own, half), half < subgroup.size); }
+  workgroupBarrier();
+  if (subgroup.lane == 0u) { parts[subgroup.id] = own; }
+  workgroupBarrier();
+  var sum = 0f;
+  for (var id = 0u; id < subgroup.count; id++) { sum += parts[id]; }
+  return sum;
+}`
+
 /**
  * Sums: for each `group` below `count` some threads share the work, thread `local` of `adders` of them; `total` is known to `body`.
  * A GPU made of software, where barriers are dear, takes one thread for each group.
  */
 export const forEachGroup = (operands: Operands, count: number, body: string, declarations = "", scratch = 0): Stage =>
-  operands.software
+  operands.target.software
     ? forEach(
         operands,
         count,
@@ -244,7 +264,7 @@ ${body}`,
     : {
         text: textOf(
           operands,
-          `${total}${declarations}`,
+          `${total(operands.target)}${declarations}`,
           `  ${setGroup}
   let adders = threads;
 ${count > rowOfWorkgroups ? `  if (group >= ${count}u) { return; }\n` : ""}${body}`,

@@ -64,7 +64,7 @@ export const fire = (operands: Operands, firing: Firing): Stage => {
     }
     ${window?.finish ?? ""}`
   const wordAt = `(pixel + ${tap}) * ${perRow}u + firstChannel / 32u`
-  const made: Stage = operands.software
+  const made: Stage = operands.target.software
     ? forEach(
         operands,
         words,

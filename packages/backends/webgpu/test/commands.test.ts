@@ -9,7 +9,7 @@ const options = { batchSize: 64, timeSteps: 4, loss: defaultLoss, optimizer: Opt
 // TensorFlow.js's WebGPU backend takes 502 dispatches for this iteration: a tenth of them at most.
 test.each([true, false])("an iteration of conv is at most 50 dispatches, on software %p", async (software) => {
   const program = await Effect.runPromise(Program.compile(graph, Policy.sltt, options))
-  const { segments, arenaBytes } = makeCommands(program, software, 256)
+  const { segments, arenaBytes } = makeCommands(program, { software, subgroups: true }, 256)
   const calls = Program.schedule(program, Program.representativeSteps(program))
   expect(calls.reduce((sum, { segment }) => sum + segments[segment].length, 0)).toBeLessThanOrEqual(50)
   expect(arenaBytes).toBeLessThanOrEqual(program.arenaBytes)
@@ -19,7 +19,7 @@ test.each([Policy.sltt, Policy.bptt])(
   "$name: buffers that a dispatch uses do not overlap, whatever runs side by side in it",
   async (policy) => {
     const program = await Effect.runPromise(Program.compile(graph, policy, options))
-    const { segments, buffers } = makeCommands(program, true, 256)
+    const { segments, buffers } = makeCommands(program, { software: true, subgroups: true }, 256)
     for (const { placed } of Object.values(segments).flat()) {
       const used = new Set(placed.flatMap(({ work }) => work.refs.map(({ buffer }) => buffer)))
       const places = [...used]

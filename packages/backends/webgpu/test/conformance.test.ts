@@ -10,14 +10,16 @@ describe.skipIf(withoutGpu !== undefined)(`webgpu ${withoutGpu ?? ""}`, () => {
     if (!onSoftware || isQuick(name)) test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })
 
-// A GPU made of software has shaders of its own where barriers are: here it runs those of the others.
-describe.skipIf(!onSoftware)("webgpu, shaders of hardware", () => {
-  const { layer } = shared({ software: false })
+// A GPU made of software has shaders of its own where barriers are: here it runs those of the others, and with subgroups what sums.
+describe.skipIf(!onSoftware).each([
+  [
+    "without",
+    false,
+    /^kernel (linear|conv2d|bias|batchNorm|neuron|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/,
+  ],
+  ["with", true, /^kernel (bias|batchNorm|neuron.backward|spikes|loss|gain)|^normaliser-free, static, inference/],
+] as const)("webgpu, shaders of hardware, %s subgroups", (_, subgroups, some) => {
+  const { layer } = shared({ software: false, subgroups })
   for (const { name, run } of Conformance.cases({ memory: "own" }))
-    if (
-      /^kernel (linear|conv2d|bias|batchNorm|neuron|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/.test(
-        name,
-      )
-    )
-      test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
+    if (some.test(name)) test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })

@@ -50,6 +50,45 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
     expect(counts).toEqual([3, 3])
   })
 
+  test.each(["static", "frames"] as const)(
+    "%s: the next batch is uploaded before the result is waited for, once",
+    async (encoding) => {
+      const { gpu } = await device()
+      const batches = Array.from({ length: 3 }, (_, i) => ({
+        inputs: Key.uniform(Key.make(i), new Float32Array(encoding === "frames" ? 360 : 120)),
+        labels: Float32Array.of(i % 3, 1),
+      }))
+      const events: Array<string> = []
+      const { writeBuffer, submit } = gpu.queue
+      const { mapAsync } = GPUBuffer.prototype
+      const spies = [
+        spyOn(gpu.queue, "writeBuffer").mockImplementation((...given) => {
+          const { byteLength } = given[2] as Float32Array
+          if (byteLength === batches[0]?.inputs.byteLength) events.push("upload")
+          return writeBuffer.apply(gpu.queue, given)
+        }),
+        spyOn(gpu.queue, "submit").mockImplementation((commands) => {
+          events.push("submit")
+          return submit.call(gpu.queue, commands)
+        }),
+        spyOn(GPUBuffer.prototype, "mapAsync").mockImplementation(function (this: GPUBuffer, ...given) {
+          events.push("wait")
+          return mapAsync.apply(this, given)
+        }),
+      ]
+      await Effect.runPromise(
+        Effect.gen(function* () {
+          const made = yield* trainer(Policy.bptt, encoding)
+          events.length = 0
+          for (const [i, each] of batches.entries())
+            yield* made.step(each, { update: i + 1, learningRate: 0.01, next: batches[i + 1] })
+        }).pipe(Effect.scoped, Effect.provide(layer)),
+      )
+      for (const spy of spies) spy.mockRestore()
+      expect(events.join(" ")).toBe("upload submit upload wait submit upload wait submit wait")
+    },
+  )
+
   test("a read waits for the run before it, whatever was read before", async () => {
     const seen = await Effect.runPromise(
       Effect.gen(function* () {

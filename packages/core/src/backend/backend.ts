@@ -25,6 +25,11 @@ export interface Executable {
    * each forward step first puts its frame into the input buffer; otherwise the input is what was written.
    */
   readonly run: (calls: ReadonlyArray<Call>, frames?: Float32Array) => Effect.Effect<void, BackendError>
+  /**
+   * Only where frames have to be carried to another memory: begins with those that the next `run` is given, while this goes on with what
+   * it was told before. They must stay as they are until then.
+   */
+  readonly upload?: (frames: Float32Array) => Effect.Effect<void, BackendError>
 }
 
 /** What a backend does. */

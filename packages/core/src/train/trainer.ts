@@ -54,10 +54,13 @@ export interface Trainer {
   readonly graph: Graph
   readonly program: Program
   readonly executable: Executable
-  /** Trains on one batch; `update` counts batches from 1. */
+  /**
+   * Trains on one batch; `update` counts batches from 1. `next` is the batch of the next step, where it is known: a backend with a memory of
+   * its own takes it while this step's result is waited for. It must stay as it is until then.
+   */
   readonly step: (
     batch: Batch,
-    options: { readonly update: number; readonly learningRate: number },
+    options: { readonly update: number; readonly learningRate: number; readonly next?: Batch | undefined },
   ) => Effect.Effect<BatchResult, BackendError | PolicyError | NonFiniteLossError>
   /**
    * What one batch gives before its update: the weights stay as they are, running statistics move. Random draws are those of
@@ -97,9 +100,11 @@ export const make = (
     const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
     const optimizer = options.optimizer
     const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
+    /** The batch that is there already. */
+    let uploaded: Batch | undefined
 
     /** Runs one batch, with or without its update. A loss that is not finite is an error, whatever it has done to the weights. */
-    const runUpdate = (batch: Batch, update: number, withUpdate: boolean) =>
+    const runUpdate = (batch: Batch, update: number, withUpdate: boolean, next?: Batch) =>
       Effect.gen(function* () {
         const key = Key.fold(options.key, "update", update)
         const trained = yield* draw(policy, program.timeSteps).pipe(
@@ -115,16 +120,20 @@ export const make = (
           const calls = schedule(program, trained, part)
           return withUpdate ? calls : calls.filter(({ segment }) => segment !== "update")
         }
-        const result = yield* runBatch(executable, batch, callsOf, writeKeys)
+        const isThere = uploaded === batch
+        uploaded = undefined
+        const ahead = program.microBatches === 1 ? next : undefined
+        const result = yield* runBatch(executable, batch, callsOf, { before: writeKeys, isThere, next: ahead })
+        uploaded = ahead
         if (!Number.isFinite(result.loss))
           return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
         return result
       })
 
-    const step: Trainer["step"] = (batch, { update, learningRate }) =>
+    const step: Trainer["step"] = (batch, { update, learningRate, next }) =>
       Effect.gen(function* () {
         yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
-        return yield* runUpdate(batch, update, true)
+        return yield* runUpdate(batch, update, true, next)
       })
 
     return {
@@ -198,25 +207,41 @@ const parameterLoader =
         if (name.startsWith(parameterPrefix) && known.has(name)) yield* executable.write(name, values)
     })
 
+type Samples = Omit<Batch, "labels"> & Partial<Batch>
+
+/** Puts samples where the next run takes them from. */
+const upload = (executable: Executable, { inputs, labels }: Samples): Effect.Effect<void, BackendError> =>
+  Effect.gen(function* () {
+    if (labels) yield* executable.write(bufferNames.labels, labels)
+    if (executable.program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
+    else if (executable.upload) yield* executable.upload(inputs)
+  })
+
 /** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
 const runBatch = (
   executable: Executable,
-  batch: { readonly inputs: Float32Array; readonly labels?: Float32Array },
+  batch: Samples,
   callsOf: (part: number) => ReadonlyArray<Call>,
-  before: (part: number) => Effect.Effect<void, BackendError> = () => Effect.void,
+  options: {
+    /** Runs before each part. */
+    readonly before?: (part: number) => Effect.Effect<void, BackendError>
+    /** Whether the batch has been uploaded; it is whole then, as `next` is, which is uploaded once this one runs. */
+    readonly isThere?: boolean
+    readonly next?: Samples | undefined
+  } = {},
 ): Effect.Effect<BatchResult, BackendError> =>
   Effect.gen(function* () {
+    const { before, isThere = false, next } = options
     const { program } = executable
     const { microBatches } = program
     const outputs: Array<Float32Array> = []
     let metrics: Float32Array = new Float32Array()
     for (let part = 0; part < microBatches; part++) {
-      yield* before(part)
-      const { inputs, labels } = partOf(program, batch, part)
-      if (labels) yield* executable.write(bufferNames.labels, labels)
-      const frames = program.encoding === "frames" ? inputs : undefined
-      if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
-      yield* executable.run(callsOf(part), frames)
+      if (before) yield* before(part)
+      const samples = partOf(program, batch, part)
+      if (!isThere) yield* upload(executable, samples)
+      yield* executable.run(callsOf(part), program.encoding === "frames" ? samples.inputs : undefined)
+      if (next) yield* upload(executable, next)
       outputs.push(yield* executable.read(bufferNames.outputs))
       metrics = yield* executable.read(bufferNames.metrics)
       if (!Number.isFinite(metrics[0])) break

@@ -310,6 +310,29 @@ const resumes = Effect.gen(function* () {
   )
 })
 
+/** A batch that was announced before it comes, or that does not come, changes no bit. */
+const takesBatchesAhead = (graph: Graph, changed: Partial<TrainingOptions>) =>
+  Effect.gen(function* () {
+    const made = { ...options, ...changed, key: Key.make(5) }
+    const program = yield* compile(graph, Policy.bptt, made)
+    const { batches } = yield* workload(graph, program, Policy.bptt, 2, 4)
+    const plain = yield* makeTrainer(graph, Policy.bptt, made)
+    const ahead = yield* makeTrainer(graph, Policy.bptt, made)
+    for (const [i, batch] of batches.entries()) {
+      const at = { update: 1 + i, learningRate: 0.01 }
+      // The third step is told of the first batch, and the fourth comes.
+      const next = i === 2 ? batches[0] : batches[i + 1]
+      const expected = yield* plain.step(batch, at)
+      const result = yield* ahead.step(batch, { ...at, next })
+      yield* ensure(
+        result.loss === expected.loss,
+        `the loss of update ${1 + i} is ${result.loss}, not ${expected.loss}`,
+      )
+      yield* expectEqual(`outputs of update ${1 + i}`, expected.outputs, result.outputs)
+    }
+    yield* expectSame("uploaded ahead", yield* snapshot(plain.executable), yield* snapshot(ahead.executable))
+  })
+
 const unknownKernel = Effect.gen(function* () {
   const program = yield* compile(graph, Policy.sltt, options)
   const update = program.segments.update.map((instruction, i) =>
@@ -373,6 +396,9 @@ export const lifecycleCases = (own: Lifecycle) =>
     { name: "runs: two programs do not disturb each other", run: separate },
     { name: "runs: a batch knows nothing of the one before", run: forgets },
     { name: "runs: stopped and resumed, the same bits", run: resumes },
+    { name: "runs: told of the next batch, static", run: takesBatchesAhead(graph, { encoding: "static" }) },
+    { name: "runs: told of the next batch, frames", run: takesBatchesAhead(graph, { encoding: "frames" }) },
+    { name: "runs: told of the next batch, micro-batches", run: takesBatchesAhead(spiking, { microBatches: 2 }) },
     { name: "errors: an unknown kernel, when prepared", run: unknownKernel },
     {
       name: "errors: NaN in the data ends in a loss that is not finite",
