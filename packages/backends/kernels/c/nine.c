@@ -8,7 +8,7 @@
  * in the first-level cache. Which channels of a pixel are events is a word of bits: that of the spikes, or made before.
  *
  * A piece of work is a band of an image with all outputs; or, where all weights together would pass through the cache again for every
- * image, one strip of outputs for many images.
+ * image, one strip of outputs for many images: then each thread packs the block that it is about to use.
  */
 #include "nine.h"
 
@@ -25,11 +25,14 @@ typedef struct {
   /* Rows of y in a band, bands in an image; bands and strips of a piece. */
   int32_t height, bands, some_bands, some_strips;
   int finishes;
+  /* Whether a piece packs its weights, block by block; else all of them are packed beforehand. */
+  int packs;
   float *packed;
   /* Where x is no spikes, the bits of a block of channels, pixel by pixel, then those of the next. */
   uint64_t *bits;
   uint8_t *own;
-  size_t packed_bytes, bits_bytes, sums_bytes;
+  /* Packed beforehand; bits; what a thread has of its own: sums, then packed weights. */
+  size_t packed_bytes, bits_bytes, sums_bytes, own_bytes;
 } Plan;
 
 static Plan plan_of(const Windows *w) {
@@ -40,31 +43,37 @@ static Plan plan_of(const Windows *w) {
   p.height = larger(1, smaller(most, ceiling(w->out_height, ceiling(PIECES, larger(1, w->batch)))));
   p.bands = ceiling(w->out_height, p.height);
   p.packed_bytes = align64((size_t)p.strips * p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
-  const int split = p.packed_bytes > WEIGHT_BYTES;
-  p.some_strips = split ? 1 : larger(1, p.strips);
-  p.some_bands = split ? larger(1, ceiling(w->batch * p.bands, ceiling(PIECES, p.strips))) : 1;
+  p.packs = p.packed_bytes > WEIGHT_BYTES;
+  p.some_strips = p.packs ? 1 : larger(1, p.strips);
+  p.some_bands = p.packs ? larger(1, ceiling(w->batch * p.bands, ceiling(PIECES, p.strips))) : 1;
   p.bits_bytes = w->spikes ? 0 : align64(8 * (size_t)p.blocks * w->batch * w->height * w->width);
   p.sums_bytes = align64(2 * ((size_t)w->width + 2) * p.vectors * LANES * 4);
+  p.own_bytes = p.sums_bytes + (p.packs ? align64((size_t)p.vectors * LANES * 4 * TAPS * CHANNELS) : 0);
+  if (p.packs) p.packed_bytes = 0;
   return p;
 }
 
 size_t nine_scratch(const Windows *w, int32_t threads) {
   const Plan p = plan_of(w);
-  return p.packed_bytes + p.bits_bytes + (size_t)threads * p.sums_bytes;
+  return p.packed_bytes + p.bits_bytes + (size_t)threads * p.own_bytes;
 }
 
-/* The weights of one strip of outputs. */
-static void pack_piece(void *work, int32_t strip, int32_t thread) {
-  (void)thread;
-  const Plan *p = work;
+/* The weights of some channels for one strip of outputs. */
+static void pack(const Plan *p, int32_t strip, int32_t channel, int32_t count, float *to) {
   const Windows *w = p->windows;
   const int32_t width = p->vectors * LANES, first = strip * width;
-  float *to = p->packed + (size_t)strip * width * TAPS * w->channels;
-  for (int32_t c = 0; c < w->channels; c++)
+  for (int32_t c = channel; c < channel + count; c++)
     for (int32_t tap = 0; tap < TAPS; tap++) {
       const float *from = w->weight + ((size_t)tap * w->channels + c) * w->outputs + first;
       for (int32_t o = 0; o < width; o += LANES, to += LANES) store(to, load_up_to(from + o, w->outputs - first - o));
     }
+}
+
+static void pack_piece(void *work, int32_t strip, int32_t thread) {
+  (void)thread;
+  const Plan *p = work;
+  const int32_t channels = p->windows->channels;
+  pack(p, strip, 0, channels, p->packed + (size_t)strip * p->vectors * LANES * TAPS * channels);
 }
 
 /* A block of channels of a row of x: for each pixel the bits of its events, `stride` words apart, and their values if these are not 1. */
@@ -192,10 +201,10 @@ static Row row_of(const Plan *p, int32_t n, int32_t r, int32_t block) {
 }
 
 /* What a block of channels adds to a strip of rows first … last − 1 of y. */
-static void slide_band(const Plan *p, int32_t strip, int32_t block, int32_t n, int32_t first, int32_t last, float *memory) {
+static void slide_band(const Plan *p, int32_t strip, int32_t block, const float *weight, int32_t n, int32_t first, int32_t last,
+                       float *memory) {
   const Windows *w = p->windows;
   const int32_t width = p->vectors * LANES, o = strip * width;
-  const float *weight = p->packed + ((size_t)strip * w->channels + block * CHANNELS) * TAPS * width;
   const size_t y_row = (size_t)w->out_width * w->outputs;
   float *const y = w->y + (size_t)n * w->out_height * y_row + o;
   Sums sums = {.count = w->outputs - o, .first = memory, .second = memory + ((size_t)w->width + 2) * width};
@@ -214,16 +223,20 @@ static void slide_band(const Plan *p, int32_t strip, int32_t block, int32_t n, i
 static void piece_of_bands(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Windows *w = p->windows;
-  float *memory = (float *)(p->own + (size_t)thread * p->sums_bytes);
+  float *memory = (float *)(p->own + (size_t)thread * p->own_bytes), *own = memory + p->sums_bytes / 4;
   const int32_t parts = ceiling(w->batch * p->bands, p->some_bands);
   const int32_t band = piece % parts * p->some_bands, last_band = smaller(w->batch * p->bands, band + p->some_bands);
   const int32_t strip = piece / parts * p->some_strips, last_strip = smaller(p->strips, strip + p->some_strips);
   for (int32_t s = strip; s < last_strip; s++)
-    for (int32_t block = 0; block < larger(1, p->blocks); block++)
+    for (int32_t block = 0; block < larger(1, p->blocks); block++) {
+      const int32_t channel = block * CHANNELS;
+      const float *weight = p->packs ? own : p->packed + ((size_t)s * w->channels + channel) * TAPS * p->vectors * LANES;
+      if (p->packs) pack(p, s, channel, smaller(CHANNELS, w->channels - channel), own);
       for (int32_t b = band; b < last_band; b++) {
         const int32_t first = b % p->bands * p->height;
-        slide_band(p, s, block, b / p->bands, first, smaller(w->out_height, first + p->height), memory);
+        slide_band(p, s, block, weight, b / p->bands, first, smaller(w->out_height, first + p->height), memory);
       }
+    }
 }
 
 /* A band with all outputs, which is done. */
@@ -251,9 +264,9 @@ void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
   p.own = scratch + p.packed_bytes + p.bits_bytes;
   const Run *run = w->call->run;
   const int32_t bands = w->batch * p.bands;
-  parallel(run, p.strips, pack_piece, &p);
   if (!w->spikes) parallel(run, w->batch, bits_piece, &p);
-  if (p.some_strips >= p.strips) {
+  if (!p.packs) {
+    parallel(run, p.strips, pack_piece, &p);
     parallel(run, bands, whole_band_piece, &p);
     return;
   }
