@@ -83,6 +83,9 @@ const tiled: ReadonlyArray<Convolution> = [
   { batch: 5, height: 13, width: 14, inputs: 20, outputs: 66, kernelSize: 3, padding: 1 },
 ]
 
+/** Weights of more than a megabyte: a backend may go through them once for many images. */
+const heavy: Convolution = { batch: 3, height: 3, width: 4, inputs: 150, outputs: 210, kernelSize: 3, padding: 1 }
+
 const shapesOf = ({ batch = 1, height, width, inputs, outputs, kernelSize, stride = 1, padding = 0 }: Convolution) => {
   const extent = (length: number) => Math.floor((length + 2 * padding - kernelSize) / stride) + 1
   return {
@@ -150,13 +153,15 @@ export const maps: Readonly<Record<string, ReadonlyArray<Example>>> = {
     },
   ],
   "conv2d.forward": [
-    ...convolutions.flatMap((convolution, i) => ordinary.map((kind) => convForward(kind, convolution, i % 2 === 0))),
+    ...[...convolutions, heavy].flatMap((convolution, i) =>
+      ordinary.map((kind) => convForward(kind, convolution, i % 2 === 0)),
+    ),
     ...[...extreme, huge, ...notFinite].flatMap((kind) =>
       [true, false].map((b) => convForward(kind, usualConvolution, b)),
     ),
   ],
   "conv2d.inputGradient": [
-    ...[...convolutions, ...tiled].map((convolution) => [outputGradients[0] as Kind, convolution] as const),
+    ...[...convolutions, ...tiled, heavy].map((convolution) => [outputGradients[0] as Kind, convolution] as const),
     ...outputGradients.slice(1).map((kind) => [kind, usualConvolution] as const),
   ].map(([[kind, gradient], convolution]) => {
     const { attributes, x, weight, y, label } = shapesOf(convolution)
@@ -167,7 +172,7 @@ export const maps: Readonly<Record<string, ReadonlyArray<Example>>> = {
     }
   }),
   "conv2d.weightGradient": [
-    ...convolutions.flatMap((convolution) => ordinary.map((kind) => convWeightGradient(kind, convolution))),
+    ...[...convolutions, heavy].flatMap((convolution) => ordinary.map((kind) => convWeightGradient(kind, convolution))),
     ...[...extreme, huge].map((kind) => convWeightGradient(kind, usualConvolution)),
   ],
   "bias.gradient": (
