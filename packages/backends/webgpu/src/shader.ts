@@ -236,7 +236,7 @@ const totalOfSubgroups = `
 var<workgroup> parts: array<f32, threads>;
 fn total(local: u32, value: f32) -> f32 {
   var own = value;
-  for (var half = 64u; half > 0u; half /= 2u) { own += select(0f, subgroupShuffleXor(own, half), half < subgroup.size); }
+  for (var half = 64u; half > 0u; half /= 2u) { own += select(0f, subgroupShuffleXor(own, half), half < min(subgroup.size, threads)); }
   workgroupBarrier();
   if (subgroup.lane == 0u) { parts[subgroup.id] = own; }
   workgroupBarrier();

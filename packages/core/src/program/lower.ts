@@ -13,7 +13,7 @@ import { accumulateOutputs, type Loss, lossBackward, lossForward } from "../loss
 import type { AnyOp, Context, Emit, Mode, Ref, ValueType } from "../op.ts"
 import { ops } from "../ops/index.ts"
 import { type OptimizerOptions, optimizers } from "../optimizers/index.ts"
-import type { Shape } from "../shape.ts"
+import { type Shape, size } from "../shape.ts"
 import type { Elements } from "../spikes.ts"
 import { type DraftBuffer, layOut } from "./layout.ts"
 import {
@@ -59,6 +59,15 @@ export interface Request {
  */
 const greatestDetour = 2
 
+/** Multiplications for each number that a map gives, at most, for it to be worth them: the last layers of a deep network take many for few. */
+const greatestPrice = 4096
+
+/** Whether a node is a map by weights that costs more than the memory of what it gives. */
+const isDear = ({ inputs: [, weight] }: Node, typeOf: (value: string) => ValueType): boolean => {
+  const shape = weight === undefined ? [] : typeOf(weight).shape
+  return size(shape.slice(0, -1)) > greatestPrice
+}
+
 /**
  * The values that are computed again where a policy recomputes: what maps and cheap ops give, and sums, of values that are kept anyway
  * or computed again themselves. Along a residual stream, where each value is the one before and what a map gave, some are kept, so that
@@ -74,7 +83,8 @@ const recomputed = (
   const detours = new Map<string, number>()
   const again = new Set<string>()
   for (const node of nodes) {
-    const how = (ops.get(node.op) as AnyOp).recompute
+    const able = (ops.get(node.op) as AnyOp).recompute
+    const how = able === "map" && isDear(node, typeOf) ? undefined : able
     const own = how === "map" ? 1 : 0
     const detour = inputsOf(node).reduce((sum, input) => sum + (detours.get(input) ?? 0), own)
     // The loss needs the read-out at once: to run its map again would save next to nothing.
