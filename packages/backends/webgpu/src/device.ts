@@ -33,7 +33,7 @@ const wanted = [
 /** Opens a device of an adapter with the adapter's own limits. */
 export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promise<Device> => {
   const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]))
-  const requiredFeatures: ReadonlyArray<GPUFeatureName> = info.subgroups ? ["subgroups" as GPUFeatureName] : []
+  const requiredFeatures: Array<GPUFeatureName> = info.subgroups ? ["subgroups" as GPUFeatureName] : []
   return makeDevice(await adapter.requestDevice({ requiredLimits, requiredFeatures }), info)
 }
 
