@@ -166,8 +166,8 @@ export const train = (
 
     const epoch = Effect.gen(function* () {
       const data = { batchSize, timeSteps, limit, remainder: "drop", from: position.batch } as const
-      const epochOf = batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) })
-      yield* Stream.runForEach(Stream.zipWithNext(epochOf), ([batch, next]) =>
+      const epochBatches = batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) })
+      yield* Stream.runForEach(Stream.zipWithNext(epochBatches), ([batch, next]) =>
         trainBatch(batch, Option.getOrUndefined(next)),
       )
       yield* predictor.load(yield* trainer.save)
