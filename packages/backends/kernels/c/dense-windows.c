@@ -51,7 +51,7 @@ float nonzero_share(const Call *call, int operand) {
 }
 
 int are_dense(const Windows *w, float share) {
-  return !w->spikes && w->stride == 1 && 4 * w->outputs >= 3 * ceiling(w->outputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS && share > 0.5f;
+  return !w->spikes && w->stride == 1 && 4 * w->outputs >= 3 * summed_outputs(w->outputs) && share > 0.5f;
 }
 
 /* Rows first … of image n, with the zeros around them. */
@@ -69,49 +69,56 @@ static void copy_band(const Plan *p, int32_t n, int32_t first, float *to) {
   }
 }
 
-/* The sums of one tile: windows that begin at the pixels `x`. */
-INLINE void sum_tile(const Windows *w, size_t line, const float *const x[PIXELS], const float *weight, vf sum[PIXELS][BLOCK_VECTORS]) {
-  EACH_PIXEL(PIXELS) EACH_VECTOR sum[q][v] = splat(0);
-  const int32_t length = w->columns * w->channels;
-  for (int32_t a = 0; a < w->rows; a++, weight += (size_t)length * BLOCK_OUTPUTS) {
-    const float *at[PIXELS];
-    EACH_PIXEL(PIXELS) at[q] = x[q] + (size_t)a * line;
-    add_products(PIXELS, at, length, weight, sum);
+/* Some pixels of a piece of work: of `height` rows from `first` on, of `images` images from `image` on, all of them in the copy. */
+typedef struct {
+  int32_t image, images, first, height;
+  const float *copy;
+} Band;
+
+/* Outputs from o on, a block or half of one, of all pixels of a band. */
+INLINE void sum_block(int at_a_time, int vectors, const Plan *p, const Band *band, int32_t o) {
+  const Windows *w = p->windows;
+  const size_t line = (size_t)p->copy_width * w->channels;
+  const int32_t length = w->columns * w->channels, rows = w->out_width * band->height, pixels = band->images * rows;
+  for (int32_t tile = 0; tile < pixels; tile += at_a_time) {
+    const float *x[HALF_PIXELS];
+    float *y[HALF_PIXELS];
+    Tile sum;
+    /* Behind the last pixel it is computed again, and not written. */
+    EACH_PIXEL(at_a_time) {
+      const int32_t at = smaller(tile + q, pixels - 1), i = at % rows / w->out_width, j = at % w->out_width, n = at / rows;
+      x[q] = band->copy + (size_t)n * (p->image_bytes / 4) + (size_t)i * line + (size_t)j * w->channels;
+      y[q] = w->y + window_pixel(w, band->image + n, band->first + i, j) * (size_t)w->outputs + o;
+      EACH_VECTOR(vectors) sum[q][v] = splat(0);
+    }
+    const float *weight = w->weight + (size_t)o * w->rows * w->columns * w->channels;
+    for (int32_t a = 0; a < w->rows; a++, weight += (size_t)length * BLOCK_OUTPUTS) {
+      const float *row[HALF_PIXELS];
+      EACH_PIXEL(at_a_time) row[q] = x[q] + (size_t)a * line;
+      add_products(at_a_time, vectors, row, length, weight, sum);
+    }
+    EACH_PIXEL(at_a_time) if (tile + q < pixels) EACH_VECTOR(vectors) {
+      const int32_t left = w->outputs - o - v * LANES;
+      float *to = y[q] + v * LANES;
+      const vf before = w->accumulate ? load_up_to(to, left) : splat(0);
+      store_up_to(to, left, before + sum[q][v]);
+    }
   }
 }
 
 static void piece_of_windows(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Windows *w = p->windows;
-  const int32_t image = piece / p->bands * p->images, images = smaller(p->images, w->batch - image);
-  const int32_t first = piece % p->bands * p->height, height = smaller(p->height, w->out_height - first);
-  if (height < 1 || w->out_width < 1) return;
+  Band band = {.image = piece / p->bands * p->images, .first = piece % p->bands * p->height};
+  band.images = smaller(p->images, w->batch - band.image);
+  band.height = smaller(p->height, w->out_height - band.first);
+  if (band.height < 1 || w->out_width < 1) return;
   float *copy = (float *)(p->scratch + (size_t)thread * thread_bytes(p));
-  for (int32_t i = 0; i < images; i++) copy_band(p, image + i, first, copy + (size_t)i * (p->image_bytes / 4));
-
-  const size_t line = (size_t)p->copy_width * w->channels, taps = (size_t)w->rows * w->columns;
-  const int32_t band = height * w->out_width, pixels = images * band;
-  for (int32_t o = 0; o < w->outputs; o += BLOCK_OUTPUTS) {
-    const float *weight = w->weight + (size_t)o * taps * w->channels;
-    for (int32_t tile = 0; tile < pixels; tile += PIXELS) {
-      const float *x[PIXELS];
-      float *y[PIXELS];
-      /* Behind the last pixel it is computed again, and not written. */
-      EACH_PIXEL(PIXELS) {
-        const int32_t at = smaller(tile + q, pixels - 1), i = at % band / w->out_width, j = at % w->out_width, n = at / band;
-        x[q] = copy + (size_t)n * (p->image_bytes / 4) + (size_t)i * line + (size_t)j * w->channels;
-        y[q] = w->y + window_pixel(w, image + n, first + i, j) * (size_t)w->outputs + o;
-      }
-      vf sum[PIXELS][BLOCK_VECTORS];
-      sum_tile(w, line, x, weight, sum);
-      EACH_PIXEL(PIXELS) if (tile + q < pixels) EACH_VECTOR {
-        const int32_t left = w->outputs - o - v * LANES;
-        float *to = y[q] + v * LANES;
-        const vf before = w->accumulate ? load_up_to(to, left) : splat(0);
-        store_up_to(to, left, before + sum[q][v]);
-      }
-    }
-  }
+  for (int32_t i = 0; i < band.images; i++) copy_band(p, band.image + i, band.first, copy + (size_t)i * (p->image_bytes / 4));
+  band.copy = copy;
+  for (int32_t o = 0; o < w->outputs; o += BLOCK_OUTPUTS)
+    if (is_half(w->outputs - o)) sum_block(HALF_PIXELS, HALF_VECTORS, p, &band, o);
+    else sum_block(PIXELS, BLOCK_VECTORS, p, &band, o);
 }
 
 void sum_dense_windows(const Windows *w, uint8_t *scratch) {

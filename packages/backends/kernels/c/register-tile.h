@@ -3,24 +3,35 @@
  * of the weights to them. Products are fused with sums where there is FMA.
  */
 #pragma once
-#include "lanes.h"
+#include "kernel.h"
 
 /* Outputs of a block: weights are packed in rows of BLOCK_OUTPUTS. */
 enum { BLOCK_VECTORS = VECTOR_BYTES == 64 ? 4 : 2, BLOCK_OUTPUTS = BLOCK_VECTORS * LANES };
-/* Pixels that are summed at a time: as many as leave registers for a row of weights. */
-enum { PIXELS = VECTOR_BYTES == 64 ? 6 : 4 };
+/* What is left of the outputs is summed as a whole block, or as half of one where vectors are long. */
+enum { HALF_VECTORS = VECTOR_BYTES == 64 ? 2 : BLOCK_VECTORS, HALF_OUTPUTS = HALF_VECTORS * LANES };
+/* Pixels that are summed at a time: as many as leave registers for a row of weights, and for addresses. */
+enum { PIXELS = VECTOR_BYTES == 64 ? 6 : 4, HALF_PIXELS = VECTOR_BYTES == 64 ? 12 : PIXELS };
 
-#define EACH_PIXEL(pixels) _Pragma("GCC unroll 6") for (int q = 0; q < pixels; q++)
-#define EACH_VECTOR _Pragma("GCC unroll 4") for (int v = 0; v < BLOCK_VECTORS; v++)
+#define EACH_PIXEL(pixels) _Pragma("GCC unroll 12") for (int q = 0; q < pixels; q++)
+#define EACH_VECTOR(vectors) _Pragma("GCC unroll 4") for (int v = 0; v < vectors; v++)
 
-/* sum[q][:] += Σ_k x[q][k] · weight[k][:] for `pixels` pixels, a constant of at most PIXELS. */
-INLINE void add_products(int pixels, const float *const x[PIXELS], int32_t length, const float *weight, vf sum[PIXELS][BLOCK_VECTORS]) {
+/* Sums of some pixels for the outputs of a block. */
+typedef vf Tile[HALF_PIXELS][BLOCK_VECTORS];
+
+/* sum[q][:] += Σ_k x[q][k] · weight[k][:] for pixels and vectors whose numbers are constants. */
+INLINE void add_products(int pixels, int vectors, const float *const x[HALF_PIXELS], int32_t length, const float *weight, Tile sum) {
   for (int32_t k = 0; k < length; k++, weight += BLOCK_OUTPUTS) {
     vf row[BLOCK_VECTORS];
-    EACH_VECTOR row[v] = load(weight + v * LANES);
+    EACH_VECTOR(vectors) row[v] = load(weight + v * LANES);
     EACH_PIXEL(pixels) {
       const vf value = splat(x[q][k]);
-      EACH_VECTOR sum[q][v] = multiply_add(value, row[v], sum[q][v]);
+      EACH_VECTOR(vectors) sum[q][v] = multiply_add(value, row[v], sum[q][v]);
     }
   }
 }
+
+/* Whether so many outputs are half a block. */
+INLINE int is_half(int32_t outputs) { return HALF_VECTORS < BLOCK_VECTORS && outputs <= HALF_OUTPUTS; }
+
+/* Outputs as they are summed, filled up to whole blocks and a half. */
+INLINE int32_t summed_outputs(int32_t outputs) { return ceiling(outputs, HALF_OUTPUTS) * HALF_OUTPUTS; }

@@ -20,14 +20,20 @@ enum { SIDE = 4, PATCH = SIDE + 2, POINTS = PATCH * PATCH, TAPS = 9 };
 /* Channels of a chunk and outputs of a strip, at most. */
 enum { CHANNELS = 64, OUTPUTS = 64 };
 /* Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case. */
-enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 32, OWN_TILES = 64 };
+enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 36, OWN_TILES = 64 };
 /* Points and tiles are apart by an odd number of cache lines, lest all of them meet in the same sets. */
 enum { APART = 16 };
 
+/* Images side by side in a frame along one axis, the pixels from one to the next, and the tiles that cover them. */
+typedef struct {
+  int32_t images, apart, tiles;
+} Axis;
+
 typedef struct {
   const Windows *windows;
-  /* Tiles of a row and of an image, and of all. */
-  int32_t columns, image, tiles;
+  Axis down, across;
+  /* Tiles of a frame, and of all. */
+  int32_t frame, tiles;
   /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks. */
   int32_t block, blocks, chunk, chunks, strips, width;
   /*
@@ -45,15 +51,34 @@ static size_t spread(size_t numbers) { return numbers + (numbers % (2 * APART) ?
 /* Bytes of U for all chunks and strips. */
 static size_t all_u(const Plan *p) { return align64(4 * POINTS * p->u * p->chunks * p->strips); }
 
+static Axis axis_of(int32_t images, int32_t length, int32_t margin, int32_t out_length) {
+  return (Axis){images, length + margin, ceiling((images - 1) * (length + margin) + out_length, SIDE)};
+}
+
+/*
+ * Small images whose extents are no multiples of a tile's lie side by side in a frame, with the zeros around them between them, so
+ * that fewer tiles reach over edges: as many as make the tiles of all images fewest.
+ */
+static Plan frames_of(const Windows *w) {
+  enum { IMAGES = 4, SMALL = 64 };
+  Plan p = {.windows = w};
+  for (int32_t down = 1; down <= (w->out_height < SMALL ? IMAGES : 1); down++)
+    for (int32_t across = 1; across <= (w->out_width < SMALL ? IMAGES : 1); across++) {
+      const Axis y = axis_of(down, w->height, w->top, w->out_height), x = axis_of(across, w->width, w->left, w->out_width);
+      const int32_t frame = y.tiles * x.tiles, tiles = ceiling(w->batch, down * across) * frame;
+      if (p.frame && tiles >= p.tiles) continue;
+      p.down = y, p.across = x, p.frame = frame, p.tiles = tiles;
+    }
+  return p;
+}
+
 static Plan plan_of(const Windows *w) {
-  Plan p = {.windows = w, .columns = ceiling(w->out_width, SIDE)};
-  p.image = ceiling(w->out_height, SIDE) * p.columns;
-  p.tiles = w->batch * p.image;
+  Plan p = frames_of(w);
   p.chunks = larger(1, ceiling(w->channels, CHANNELS));
   p.chunk = ceiling(w->channels, p.chunks);
   p.strips = ceiling(w->outputs, OUTPUTS);
-  p.width = ceiling(smaller(OUTPUTS, w->outputs), BLOCK_OUTPUTS) * BLOCK_OUTPUTS;
-  p.u = spread((size_t)p.chunk * p.width);
+  p.width = summed_outputs(smaller(OUTPUTS, w->outputs));
+  p.u = spread((size_t)p.chunk * ceiling(p.width, BLOCK_OUTPUTS) * BLOCK_OUTPUTS);
   p.v = spread(POINTS * (size_t)p.chunk);
   p.sums = spread(POINTS * (size_t)p.width);
   p.shared = p.tiles > OWN_TILES && all_u(&p) <= SHARED_BYTES;
@@ -77,13 +102,13 @@ static size_t thread_bytes(const Plan *p) {
 static int fits(const Windows *w) {
   enum { FEW_PIXELS = 64, FILLED = 9 };
   if (w->spikes || w->rows != 3 || w->columns != 3 || w->stride != 1 || w->step != 1 || w->channels < LANES) return 0;
-  const int64_t images = w->batch, pixels = images * w->out_height * w->out_width;
-  return pixels >= FEW_PIXELS && pixels >= FILLED * images * ceiling(w->out_height, SIDE) * ceiling(w->out_width, SIDE);
+  const int64_t pixels = (int64_t)w->batch * w->out_height * w->out_width;
+  return pixels >= FEW_PIXELS && pixels >= FILLED * (int64_t)frames_of(w).tiles;
 }
 
 int are_winograd(const Windows *w, float share) {
   /* Sums over events take as long where a fifth of the elements are not 0, and the blocks of outputs are full. */
-  return fits(w) && 5 * share * (float)w->outputs > (float)(ceiling(w->outputs, BLOCK_OUTPUTS) * BLOCK_OUTPUTS);
+  return fits(w) && 5 * share * (float)w->outputs > (float)summed_outputs(w->outputs);
 }
 
 size_t winograd_scratch(const Windows *w, int32_t threads) {
@@ -94,6 +119,7 @@ size_t winograd_scratch(const Windows *w, int32_t threads) {
 
 /* Along one axis in registers; along the other one after the other, for the code would be as large as that of all other sums. */
 #define EACH(i) _Pragma("GCC unroll 6") for (int i = 0; i < PATCH; i++)
+#define EACH_SUM(i) _Pragma("GCC unroll 4") for (int i = 0; i < SIDE; i++)
 #ifdef __clang__
 #define ONE_BY_ONE(i, count) _Pragma("clang loop unroll(disable)") for (int i = 0; i < count; i++)
 #else
@@ -195,18 +221,43 @@ static void piece_of_weights(void *work, int32_t piece, int32_t thread) {
 /* What lies around an image. */
 static const float zeros[CHANNELS];
 
+/* Where one row or column of a frame lies: which of the frame's images, and which row or column of x or y; −1 if of none. */
+typedef struct {
+  int32_t image, at;
+} Line;
+
+static Line line_of(const Axis *axis, int32_t position, int32_t length) {
+  const int32_t image = position < 0 ? 0 : position / axis->apart, at = position - image * axis->apart;
+  return (Line){image, at >= 0 && at < length && image < axis->images ? at : -1};
+}
+
+/* The first row and column of a tile in its frame, and the frame's first image. */
+typedef struct {
+  int32_t image, row, column;
+} Corner;
+
+static Corner corner_of(const Plan *p, int32_t tile) {
+  const int32_t frame = tile / p->frame, rest = tile % p->frame;
+  return (Corner){frame * p->down.images * p->across.images, rest / p->across.tiles * SIDE, rest % p->across.tiles * SIDE};
+}
+
 /* V of some tiles and a chunk of channels, which are LANES at least: the last ones of it may be computed twice. */
 static void transform_patches(const Plan *p, int32_t first, int32_t count, int32_t channel, int32_t channels, float *v) {
   const Windows *w = p->windows;
   const float *x = floats(w->call, w->operand) + channel;
   const size_t apart = (size_t)p->chunk;
   for (int32_t tile = first; tile < first + count; tile++, v += p->v) {
-    const int32_t n = tile / p->image, r = tile % p->image / p->columns * SIDE - w->top, s = tile % p->columns * SIDE - w->left;
+    const Corner corner = corner_of(p, tile);
     const float *pixels[PATCH][PATCH];
+    Line columns[PATCH];
+    EACH(j) columns[j] = line_of(&p->across, corner.column - w->left + j, w->width);
     ONE_BY_ONE(i, PATCH) {
-      const int inside = r + i >= 0 && r + i < w->height;
-      const int64_t row = ((int64_t)n * w->height + r + i) * w->width;
-      EACH(j) pixels[i][j] = inside && s + j >= 0 && s + j < w->width ? x + (row + s + j) * w->channels : zeros;
+      const Line row = line_of(&p->down, corner.row - w->top + i, w->height);
+      EACH(j) {
+        const int32_t n = corner.image + row.image * p->across.images + columns[j].image;
+        const int inside = row.at >= 0 && columns[j].at >= 0 && n < w->batch;
+        pixels[i][j] = inside ? x + (((int64_t)n * w->height + row.at) * w->width + columns[j].at) * w->channels : zeros;
+      }
     }
     for (int32_t c = 0; c < channels; c += LANES) {
       const int32_t at = smaller(c, channels - LANES);
@@ -232,39 +283,58 @@ static void transform_patches(const Plan *p, int32_t first, int32_t count, int32
 }
 
 /* The sums of the first of `left` tiles for one block of outputs and one point. */
-INLINE void add_tiles(int pixels, const Plan *p, const float *u, const float *patches, int32_t left, int32_t channels, int add, float *sums) {
-  const float *x[PIXELS];
-  vf sum[PIXELS][BLOCK_VECTORS];
+INLINE void add_tiles(int pixels, int vectors, const Plan *p, const float *u, const float *patches, int32_t left, int32_t channels, int add,
+                      float *sums) {
+  const float *x[HALF_PIXELS];
+  Tile sum;
   /* Behind the last tile it is computed again, and not written. */
   EACH_PIXEL(pixels) {
     x[q] = patches + (size_t)smaller(q, left - 1) * p->v;
-    EACH_VECTOR sum[q][v] = add && q < left ? load(sums + q * p->sums + v * LANES) : splat(0);
+    EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(sums + q * p->sums + v * LANES) : splat(0);
   }
-  add_products(pixels, x, channels, u, sum);
-  EACH_PIXEL(pixels) if (q < left) EACH_VECTOR store(sums + q * p->sums + v * LANES, sum[q][v]);
+  add_products(pixels, vectors, x, channels, u, sum);
+  EACH_PIXEL(pixels) if (q < left) EACH_VECTOR(vectors) store(sums + q * p->sums + v * LANES, sum[q][v]);
+}
+
+/* Those of all tiles, `pixels` at a time; the last ones by fours, where that leaves fewer to be computed again. */
+INLINE void add_all_tiles(int pixels, int vectors, const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t channels,
+                          int add, float *sums) {
+  for (int32_t tile = 0; tile < tiles;) {
+    const int32_t left = tiles - tile;
+    const float *const from = patches + tile * p->v;
+    float *const to = sums + tile * p->sums;
+    if (pixels == 4 || left <= 4 || (pixels == 6 && left == 8)) add_tiles(4, vectors, p, u, from, left, channels, add, to), tile += 4;
+    else add_tiles(pixels, vectors, p, u, from, left, channels, add, to), tile += pixels;
+  }
 }
 
 /* The products of a chunk, for all points. */
 static void multiply_chunk(const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t outputs, int32_t channels, int add,
                            float *sums) {
   for (int point = 0; point < POINTS; point++, u += p->u, patches += p->chunk, sums += p->width)
-    for (int32_t o = 0; o < outputs; o += BLOCK_OUTPUTS)
-      for (int32_t tile = 0; tile < tiles;) {
-        const int32_t left = tiles - tile;
-        const float *const weights = u + (size_t)o * p->chunk, *const from = patches + tile * p->v;
-        float *const to = sums + tile * p->sums + o;
-        /* The last ones by fours, where that leaves fewer to be computed again. */
-        if (PIXELS == 4 || left <= 4 || left == 8) add_tiles(4, p, weights, from, left, channels, add, to), tile += 4;
-        else add_tiles(PIXELS, p, weights, from, left, channels, add, to), tile += PIXELS;
-      }
+    for (int32_t o = 0; o < outputs; o += BLOCK_OUTPUTS) {
+      const float *const weights = u + (size_t)o * p->chunk;
+      if (is_half(outputs - o)) add_all_tiles(HALF_PIXELS, HALF_VECTORS, p, weights, patches, tiles, channels, add, sums + o);
+      else add_all_tiles(PIXELS, BLOCK_VECTORS, p, weights, patches, tiles, channels, add, sums + o);
+    }
 }
 
 /* Y of some tiles. */
 static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t output, int32_t outputs, const float *sums) {
   const Windows *w = p->windows;
   for (int32_t tile = first; tile < first + count; tile++, sums += p->sums) {
-    const int32_t n = tile / p->image, r = tile % p->image / p->columns * SIDE, s = tile % p->columns * SIDE;
-    const int32_t rows = smaller(SIDE, w->out_height - r), columns = smaller(SIDE, w->out_width - s);
+    const Corner corner = corner_of(p, tile);
+    float *pixels[SIDE][SIDE];
+    Line columns[SIDE];
+    EACH_SUM(j) columns[j] = line_of(&p->across, corner.column + j, w->out_width);
+    ONE_BY_ONE(i, SIDE) {
+      const Line row = line_of(&p->down, corner.row + i, w->out_height);
+      EACH_SUM(j) {
+        const int32_t n = corner.image + row.image * p->across.images + columns[j].image;
+        const int inside = row.at >= 0 && columns[j].at >= 0 && n < w->batch;
+        pixels[i][j] = inside ? w->y + window_pixel(w, n, row.at, columns[j].at) * (size_t)w->outputs + output : 0;
+      }
+    }
     for (int32_t o = 0; o < outputs; o += LANES) {
       vf half[PATCH][SIDE];
       ONE_BY_ONE(j, PATCH) {
@@ -272,13 +342,13 @@ static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t 
         EACH(i) column[i] = load(sums + (i * PATCH + j) * p->width + o);
         tile_axis(column, half[j]);
       }
-      ONE_BY_ONE(i, rows) {
+      ONE_BY_ONE(i, SIDE) {
         const vf row[PATCH] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
         vf sum[SIDE];
         tile_axis(row, sum);
-        float *to = w->y + window_pixel(w, n, r + i, s) * (size_t)w->outputs + output + o;
-        _Pragma("GCC unroll 4") for (int j = 0; j < SIDE; j++, to += w->outputs) {
-          if (j >= columns) break;
+        EACH_SUM(j) {
+          if (!pixels[i][j]) continue;
+          float *to = pixels[i][j] + o;
           if (w->accumulate) sum[j] += load_up_to(to, outputs - o);
           store_up_to(to, outputs - o, sum[j]);
         }

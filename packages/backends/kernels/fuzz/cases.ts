@@ -98,7 +98,8 @@ const window = (s: Source, padded: boolean) => {
   return {
     size,
     attributes: { stride, padding },
-    batch: s.int(1, 4),
+    // Several images may be summed as one.
+    batch: s.chance(0.1) ? s.int(5, 17) : s.int(1, 4),
     extents: [height, width] as const,
     out: [slide(height, size, stride, padding), slide(width, size, stride, padding)] as const,
   }

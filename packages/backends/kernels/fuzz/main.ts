@@ -138,8 +138,6 @@ const within = async <A>(work: Promise<A>): Promise<A> => {
 
 const main = async (): Promise<void> => {
   const chosen = flags.kernel === undefined ? fuzzedKernels : [flags.kernel]
-  const missing = [...kernels.keys()].filter((kernel) => !fuzzedKernels.includes(kernel))
-  if (missing.length > 0) throw new Failure(`no cases for ${missing.join(", ")}: add them to fuzz/cases.ts`)
   const runners = await startRunners()
   const end = performance.now() + 1000 * Number(flags.seconds)
   let [cases, mutations, refused] = [0, 0, 0]
@@ -168,5 +166,10 @@ const main = async (): Promise<void> => {
   }
 }
 
-if (process.arch === "x64" && process.platform === "linux" && (await canBuild())) await main()
+const missing = [...kernels.keys()].filter((kernel) => !fuzzedKernels.includes(kernel))
+if (missing.length > 0) throw new Failure(`no cases for ${missing.join(", ")}: add them to fuzz/cases.ts`)
+if (flags.kernel !== undefined && !fuzzedKernels.includes(flags.kernel)) {
+  process.stderr.write(`there is no kernel ${flags.kernel}, but ${fuzzedKernels.join(", ")}\n`)
+  process.exitCode = 1
+} else if (process.arch === "x64" && process.platform === "linux" && (await canBuild())) await main()
 else process.stdout.write("left out: it needs Linux on x86-64 and a C compiler with AddressSanitizer\n")
