@@ -3,11 +3,12 @@
  *
  * For each input channel the pixels where it is not 0 are listed; a tap sums the rows of ∂y that lie a fixed distance from them, in
  * a copy of ∂y with a margin of zeros. Pixels that leave different remainders by the stride are seen by different taps and have lists
- * of their own. Groups of images are summed alone, then those sums in order. Windows of 3 × 3 that move by 1 have a way of
- * their own: see nine-gradient.c.
+ * of their own. Groups of images are summed alone, then those sums in order. Windows of 3 × 3 that move by 1 have ways of
+ * their own: see nine-gradient.c and winograd-gradient.h.
  */
 #include "convolution.h"
 #include "nine-gradient.h"
+#include "winograd-gradient.h"
 
 enum { X, DY, DWEIGHT };
 
@@ -173,14 +174,18 @@ static void add_block(const Call *call, int32_t first, int32_t count) {
 CHECK(conv_weight_gradient) { return convolution_fits(call, X, DWEIGHT, DY); }
 SCRATCH(conv_weight_gradient) {
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
-  if (has_nine_gradient(&c)) return nine_gradient_scratch(call);
+  if (has_nine_gradient(&c)) {
+    const size_t events = nine_gradient_scratch(call), winograd = winograd_gradient_scratch(call);
+    return events > winograd ? events : winograd;
+  }
   const Plan p = plan_of(call);
   return (p.groups > 1 ? (size_t)p.groups * p.weight_bytes : 0) + (size_t)call->run->threads * (p.list_bytes + p.margin_bytes);
 }
 KERNEL(conv_weight_gradient) {
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
   if (has_nine_gradient(&c)) {
-    nine_gradient(call);
+    if (is_winograd_gradient(call)) winograd_gradient(call);
+    else nine_gradient(call);
     return;
   }
   Work w = {call, plan_of(call)};

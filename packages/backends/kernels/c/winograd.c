@@ -1,39 +1,20 @@
 /*
- * A tile of 4 × 4 sums is Y = Aᵀ·(Σ_c U_c ∘ V_c)·A of the patch of 6 × 6 pixels d_c below it and the weights g_c, with V = Bᵀ·d·B and
- * U = G·g·Gᵀ. These polynomials are taken at 0, ±√½, ±√2 and ∞: with the usual points ±1 and ±2 the sums would lose a digit more.
- *
- *          1   0  −5/2  0   1  0           1    0    0            1  1   1   1    1   0
- *          0 −√2   −2  √½   1  0         −2/3 −√2/3 −1/3          0 √½ −√½  √2  −√2   0
- *     Bᵀ = 0  √2   −2 −√½   1  0     G = −2/3  √2/3 −1/3     Aᵀ = 0  ½   ½   2    2   0
- *          0 −√½   −½  √2   1  0          1/6  √2/6  1/3          0 √⅛ −√⅛  √8  −√8   1
- *          0  √½   −½ −√2   1  0          1/6 −√2/6  1/3
- *          0   1    0 −5/2  0  1           0    0    1
- *
- * The sum over channels is a product of matrices for each of the 36 points. A piece of work is a block of tiles and a strip of
- * outputs: for one chunk of channels after the other, U, V and the sums lie in the second-level cache.
+ * The sum over channels is a product of matrices for each of the 36 points: see winograd-tiles.h. A piece of work is a block of tiles
+ * and a strip of outputs: for one chunk of channels after the other, U, V and the sums lie in the second-level cache.
  */
 #include "winograd.h"
 #include "register-tile.h"
 #include "transpose.h"
+#include "winograd-tiles.h"
 
-enum { SIDE = 4, PATCH = SIDE + 2, POINTS = PATCH * PATCH, TAPS = 9 };
-/* Channels of a chunk and outputs of a strip, at most. */
-enum { CHANNELS = 64, OUTPUTS = 64 };
+/* Outputs of a strip, at most; the channels of a chunk are CHANNELS at most. */
+enum { OUTPUTS = 64 };
 /* Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case. */
 enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 36, OWN_TILES = 64 };
-/* Points and tiles are apart by an odd number of cache lines, lest all of them meet in the same sets. */
-enum { APART = 16 };
-
-/* Images side by side in a frame along one axis, the pixels from one to the next, and the tiles that cover them. */
-typedef struct {
-  int32_t images, apart, tiles;
-} Axis;
 
 typedef struct {
   const Windows *windows;
-  Axis down, across;
-  /* Tiles of a frame, and of all. */
-  int32_t frame, tiles;
+  Tiling tiling;
   /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks. */
   int32_t block, blocks, chunk, chunks, strips, width;
   /*
@@ -46,34 +27,15 @@ typedef struct {
   uint8_t *scratch;
 } Plan;
 
-static size_t spread(size_t numbers) { return numbers + (numbers % (2 * APART) ? 0 : APART); }
-
 /* Bytes of U for all chunks and strips. */
 static size_t all_u(const Plan *p) { return align64(4 * POINTS * p->u * p->chunks * p->strips); }
 
-static Axis axis_of(int32_t images, int32_t length, int32_t margin, int32_t out_length) {
-  return (Axis){images, length + margin, ceiling((images - 1) * (length + margin) + out_length, SIDE)};
-}
-
-/*
- * Small images whose extents are no multiples of a tile's lie side by side in a frame, with the zeros around them between them, so
- * that fewer tiles reach over edges: as many as make the tiles of all images fewest.
- */
-static Plan frames_of(const Windows *w) {
-  enum { IMAGES = 4, SMALL = 64 };
-  Plan p = {.windows = w};
-  for (int32_t down = 1; down <= (w->out_height < SMALL ? IMAGES : 1); down++)
-    for (int32_t across = 1; across <= (w->out_width < SMALL ? IMAGES : 1); across++) {
-      const Axis y = axis_of(down, w->height, w->top, w->out_height), x = axis_of(across, w->width, w->left, w->out_width);
-      const int32_t frame = y.tiles * x.tiles, tiles = ceiling(w->batch, down * across) * frame;
-      if (p.frame && tiles >= p.tiles) continue;
-      p.down = y, p.across = x, p.frame = frame, p.tiles = tiles;
-    }
-  return p;
+static Tiling tiling_here(const Windows *w) {
+  return tiling_of(w->batch, w->height, w->width, w->out_height, w->out_width, w->top, w->left);
 }
 
 static Plan plan_of(const Windows *w) {
-  Plan p = frames_of(w);
+  Plan p = {.windows = w, .tiling = tiling_here(w)};
   p.chunks = larger(1, ceiling(w->channels, CHANNELS));
   p.chunk = ceiling(w->channels, p.chunks);
   p.strips = ceiling(w->outputs, OUTPUTS);
@@ -81,9 +43,9 @@ static Plan plan_of(const Windows *w) {
   p.u = spread((size_t)p.chunk * ceiling(p.width, BLOCK_OUTPUTS) * BLOCK_OUTPUTS);
   p.v = spread(POINTS * (size_t)p.chunk);
   p.sums = spread(POINTS * (size_t)p.width);
-  p.shared = p.tiles > OWN_TILES && all_u(&p) <= SHARED_BYTES;
-  p.blocks = larger(1, ceiling(p.tiles, p.shared ? SHARED_TILES : OWN_TILES));
-  p.block = ceiling(p.tiles, p.blocks);
+  p.shared = p.tiling.tiles > OWN_TILES && all_u(&p) <= SHARED_BYTES;
+  p.blocks = larger(1, ceiling(p.tiling.tiles, p.shared ? SHARED_TILES : OWN_TILES));
+  p.block = ceiling(p.tiling.tiles, p.blocks);
   return p;
 }
 
@@ -103,7 +65,7 @@ static int fits(const Windows *w) {
   enum { FEW_PIXELS = 64, FILLED = 9 };
   if (w->spikes || w->rows != 3 || w->columns != 3 || w->stride != 1 || w->step != 1 || w->channels < LANES) return 0;
   const int64_t pixels = (int64_t)w->batch * w->out_height * w->out_width;
-  return pixels >= FEW_PIXELS && pixels >= FILLED * (int64_t)frames_of(w).tiles;
+  return pixels >= FEW_PIXELS && pixels >= FILLED * (int64_t)tiling_here(w).tiles;
 }
 
 int are_winograd(const Windows *w, float share) {
@@ -117,27 +79,7 @@ size_t winograd_scratch(const Windows *w, int32_t threads) {
   return (p.shared ? all_u(&p) : 0) + (size_t)threads * thread_bytes(&p);
 }
 
-/* Along one axis in registers; along the other one after the other, for the code would be as large as that of all other sums. */
-#define EACH(i) _Pragma("GCC unroll 6") for (int i = 0; i < PATCH; i++)
-#define EACH_SUM(i) _Pragma("GCC unroll 4") for (int i = 0; i < SIDE; i++)
-#ifdef __clang__
-#define ONE_BY_ONE(i, count) _Pragma("clang loop unroll(disable)") for (int i = 0; i < count; i++)
-#else
-#define ONE_BY_ONE(i, count) _Pragma("GCC unroll 1") for (int i = 0; i < count; i++)
-#endif
-#define ROOT_2 1.41421356237f
-
-/* One axis of Bᵀ·d·B, of G·g·Gᵀ and of Aᵀ·m·A. */
-INLINE void patch_axis(const vf d[PATCH], vf to[PATCH]) {
-  const vf even_half = multiply_add(splat(-2), d[2], d[4]), odd_half = multiply_add(splat(-2), d[1], d[3]);
-  const vf even_two = multiply_add(splat(-0.5f), d[2], d[4]), odd_two = multiply_add(splat(-0.5f), d[1], d[3]);
-  to[0] = multiply_add(splat(-2.5f), d[2], d[0] + d[4]);
-  to[1] = multiply_add(splat(ROOT_2 / 2), odd_half, even_half);
-  to[2] = multiply_add(splat(-ROOT_2 / 2), odd_half, even_half);
-  to[3] = multiply_add(splat(ROOT_2), odd_two, even_two);
-  to[4] = multiply_add(splat(-ROOT_2), odd_two, even_two);
-  to[5] = multiply_add(splat(-2.5f), d[3], d[1] + d[5]);
-}
+/* One axis of G·g·Gᵀ and of Aᵀ·m·A. */
 INLINE void weight_axis(const vf g[3], vf to[PATCH]) {
   const vf third = splat(1 / 3.0f) * g[2], root = splat(ROOT_2 / 6) * g[1];
   const vf half = multiply_add(splat(-2 / 3.0f), g[0], -third), two = multiply_add(splat(1 / 6.0f), g[0], third);
@@ -197,7 +139,7 @@ static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float
         const vf row[3] = {half[0][i], half[1][i], half[2][i]};
         vf point[PATCH];
         weight_axis(row, point);
-        EACH(j) store(to + (i * PATCH + j) * apart, point[j]);
+        EACH(j, PATCH) store(to + (i * PATCH + j) * apart, point[j]);
       }
     }
   }
@@ -216,70 +158,6 @@ static void piece_of_weights(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const int32_t chunk = piece % p->chunks, strip = piece / p->chunks;
   transform_weights(p, chunk, strip, memory_of(p, thread), shared_u(p, chunk, strip));
-}
-
-/* What lies around an image. */
-static const float zeros[CHANNELS];
-
-/* Where one row or column of a frame lies: which of the frame's images, and which row or column of x or y; −1 if of none. */
-typedef struct {
-  int32_t image, at;
-} Line;
-
-static Line line_of(const Axis *axis, int32_t position, int32_t length) {
-  const int32_t image = position < 0 ? 0 : position / axis->apart, at = position - image * axis->apart;
-  return (Line){image, at >= 0 && at < length && image < axis->images ? at : -1};
-}
-
-/* The first row and column of a tile in its frame, and the frame's first image. */
-typedef struct {
-  int32_t image, row, column;
-} Corner;
-
-static Corner corner_of(const Plan *p, int32_t tile) {
-  const int32_t frame = tile / p->frame, rest = tile % p->frame;
-  return (Corner){frame * p->down.images * p->across.images, rest / p->across.tiles * SIDE, rest % p->across.tiles * SIDE};
-}
-
-/* V of some tiles and a chunk of channels, which are LANES at least: the last ones of it may be computed twice. */
-static void transform_patches(const Plan *p, int32_t first, int32_t count, int32_t channel, int32_t channels, float *v) {
-  const Windows *w = p->windows;
-  const float *x = floats(w->call, w->operand) + channel;
-  const size_t apart = (size_t)p->chunk;
-  for (int32_t tile = first; tile < first + count; tile++, v += p->v) {
-    const Corner corner = corner_of(p, tile);
-    const float *pixels[PATCH][PATCH];
-    Line columns[PATCH];
-    EACH(j) columns[j] = line_of(&p->across, corner.column - w->left + j, w->width);
-    ONE_BY_ONE(i, PATCH) {
-      const Line row = line_of(&p->down, corner.row - w->top + i, w->height);
-      EACH(j) {
-        const int32_t n = corner.image + row.image * p->across.images + columns[j].image;
-        const int inside = row.at >= 0 && columns[j].at >= 0 && n < w->batch;
-        pixels[i][j] = inside ? x + (((int64_t)n * w->height + row.at) * w->width + columns[j].at) * w->channels : zeros;
-      }
-    }
-    for (int32_t c = 0; c < channels; c += LANES) {
-      const int32_t at = smaller(c, channels - LANES);
-      vf half[PATCH][PATCH];
-      ONE_BY_ONE(i, PATCH) {
-        vf row[PATCH];
-        EACH(j) row[j] = load(pixels[i][j] + at);
-        patch_axis(row, half[i]);
-      }
-      ONE_BY_ONE(j, PATCH) {
-        const vf column[PATCH] = {half[0][j], half[1][j], half[2][j], half[3][j], half[4][j], half[5][j]};
-        vf to[PATCH];
-        patch_axis(column, to);
-        EACH(i) {
-          float *const point = v + (i * PATCH + j) * apart + at;
-          store(point, to[i]);
-          /* The next tile's. */
-          __builtin_prefetch(point + p->v, 1, 3);
-        }
-      }
-    }
-  }
 }
 
 /* The sums of the first of `left` tiles for one block of outputs and one point. */
@@ -323,32 +201,22 @@ static void multiply_chunk(const Plan *p, const float *u, const float *patches, 
 static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t output, int32_t outputs, const float *sums) {
   const Windows *w = p->windows;
   for (int32_t tile = first; tile < first + count; tile++, sums += p->sums) {
-    const Corner corner = corner_of(p, tile);
-    float *pixels[SIDE][SIDE];
-    Line columns[SIDE];
-    EACH_SUM(j) columns[j] = line_of(&p->across, corner.column + j, w->out_width);
-    ONE_BY_ONE(i, SIDE) {
-      const Line row = line_of(&p->down, corner.row + i, w->out_height);
-      EACH_SUM(j) {
-        const int32_t n = corner.image + row.image * p->across.images + columns[j].image;
-        const int inside = row.at >= 0 && columns[j].at >= 0 && n < w->batch;
-        pixels[i][j] = inside ? w->y + window_pixel(w, n, row.at, columns[j].at) * (size_t)w->outputs + output : 0;
-      }
-    }
+    int64_t pixels[SIDE][SIDE];
+    tile_pixels(&p->tiling, tile, pixels);
     for (int32_t o = 0; o < outputs; o += LANES) {
       vf half[PATCH][SIDE];
       ONE_BY_ONE(j, PATCH) {
         vf column[PATCH];
-        EACH(i) column[i] = load(sums + (i * PATCH + j) * p->width + o);
+        EACH(i, PATCH) column[i] = load(sums + (i * PATCH + j) * p->width + o);
         tile_axis(column, half[j]);
       }
       ONE_BY_ONE(i, SIDE) {
         const vf row[PATCH] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
         vf sum[SIDE];
         tile_axis(row, sum);
-        EACH_SUM(j) {
-          if (!pixels[i][j]) continue;
-          float *to = pixels[i][j] + o;
+        EACH(j, SIDE) {
+          if (pixels[i][j] < 0) continue;
+          float *to = w->y + (size_t)pixels[i][j] * w->outputs + output + o;
           if (w->accumulate) sum[j] += load_up_to(to, outputs - o);
           store_up_to(to, outputs - o, sum[j]);
         }
@@ -361,13 +229,13 @@ static void piece_of_tiles(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Windows *w = p->windows;
   const int32_t strip = piece % p->strips, output = strip * OUTPUTS, outputs = smaller(OUTPUTS, w->outputs - output);
-  const int32_t first = piece / p->strips * p->block, count = smaller(p->block, p->tiles - first);
+  const int32_t first = piece / p->strips * p->block, count = smaller(p->block, p->tiling.tiles - first);
   float *turned = memory_of(p, thread), *own = turned + TAPS * (size_t)p->chunk * LANES;
   float *v = own + own_u(p), *sums = v + p->block * p->v;
   for (int32_t chunk = 0; chunk < p->chunks; chunk++) {
     const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
     if (!p->shared) transform_weights(p, chunk, strip, turned, own);
-    transform_patches(p, first, count, channel, channels, v);
+    transform_patches(&p->tiling, floats(w->call, w->operand) + channel, w->channels, first, count, channels, v, p->v, (size_t)p->chunk);
     multiply_chunk(p, p->shared ? shared_u(p, chunk, strip) : own, v, count, outputs, channels, chunk > 0, sums);
   }
   transform_sums(p, first, count, output, outputs, sums);

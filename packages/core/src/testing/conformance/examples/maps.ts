@@ -80,7 +80,7 @@ const usualConvolution = convolutions[1] as Convolution
 /** So many pixels and channels that a backend may sum tiles of pixels at a time, in blocks; some tiles reach over the edges. */
 const tiled: ReadonlyArray<Convolution> = [
   { batch: 2, height: 9, width: 7, inputs: 70, outputs: 17, kernelSize: 3, padding: 1 },
-  { batch: 5, height: 13, width: 14, inputs: 20, outputs: 66, kernelSize: 3, padding: 1 },
+  { batch: 5, height: 13, width: 14, inputs: 20, outputs: 74, kernelSize: 3, padding: 1 },
 ]
 
 /** Weights of more than a megabyte: a backend may go through them once for many images. */
@@ -172,7 +172,9 @@ export const maps: Readonly<Record<string, ReadonlyArray<Example>>> = {
     }
   }),
   "conv2d.weightGradient": [
-    ...[...convolutions, heavy].flatMap((convolution) => ordinary.map((kind) => convWeightGradient(kind, convolution))),
+    ...[...convolutions, ...tiled, heavy].flatMap((convolution) =>
+      ordinary.map((kind) => convWeightGradient(kind, convolution)),
+    ),
     ...[...extreme, huge].map((kind) => convWeightGradient(kind, usualConvolution)),
   ],
   "bias.gradient": (
