@@ -94,7 +94,7 @@ static void transform_gradients(const Plan *p, int32_t first, int32_t count, int
       vf half[SIDE][PATCH];
       ONE_BY_ONE(i, SIDE) {
         vf row[SIDE];
-        EACH(j, SIDE) row[j] = pixels[i][j] < 0 ? splat(0) : load_up_to(dy + pixels[i][j] * p->c.outputs + o, outputs - o);
+        ONE_BY_ONE(j, SIDE) row[j] = pixels[i][j] < 0 ? splat(0) : load_up_to(dy + pixels[i][j] * p->c.outputs + o, outputs - o);
         tile_axis(row, half[i]);
       }
       ONE_BY_ONE(j, PATCH) {
@@ -156,7 +156,7 @@ static void transform_sums(const Plan *p, const float *m, int32_t channels, int3
         const vf row[PATCH] = {half[0][a], half[1][a], half[2][a], half[3][a], half[4][a], half[5][a]};
         vf sum[3];
         sum_axis(row, sum);
-        EACH(b, 3) {
+        ONE_BY_ONE(b, 3) {
           float *here = to + (size_t)(3 * a + b) * tap + o;
           if (add) sum[b] += load_up_to(here, outputs - o);
           store_up_to(here, outputs - o, sum[b]);

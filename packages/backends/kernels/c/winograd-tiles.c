@@ -46,10 +46,10 @@ static int64_t pixel_at(const Tiling *t, int32_t first, Line row, Line column, i
 void tile_pixels(const Tiling *t, int32_t tile, int64_t pixels[SIDE][SIDE]) {
   const Corner corner = corner_of(t, tile);
   Line columns[SIDE];
-  EACH(j, SIDE) columns[j] = line_of(&t->across, corner.column + j, t->out_width);
+  ONE_BY_ONE(j, SIDE) columns[j] = line_of(&t->across, corner.column + j, t->out_width);
   ONE_BY_ONE(i, SIDE) {
     const Line row = line_of(&t->down, corner.row + i, t->out_height);
-    EACH(j, SIDE) pixels[i][j] = pixel_at(t, corner.image, row, columns[j], t->out_height, t->out_width);
+    ONE_BY_ONE(j, SIDE) pixels[i][j] = pixel_at(t, corner.image, row, columns[j], t->out_height, t->out_width);
   }
 }
 
@@ -74,10 +74,10 @@ void transform_patches(const Tiling *t, const float *x, int32_t stride, int32_t 
     const Corner corner = corner_of(t, i);
     const float *pixels[PATCH][PATCH];
     Line columns[PATCH];
-    EACH(b, PATCH) columns[b] = line_of(&t->across, corner.column - t->left + b, t->width);
+    ONE_BY_ONE(b, PATCH) columns[b] = line_of(&t->across, corner.column - t->left + b, t->width);
     ONE_BY_ONE(a, PATCH) {
       const Line row = line_of(&t->down, corner.row - t->top + a, t->height);
-      EACH(b, PATCH) {
+      ONE_BY_ONE(b, PATCH) {
         const int64_t pixel = pixel_at(t, corner.image, row, columns[b], t->height, t->width);
         pixels[a][b] = pixel < 0 ? zeros : x + pixel * stride;
       }

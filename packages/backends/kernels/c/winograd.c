@@ -214,7 +214,7 @@ static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t 
         const vf row[PATCH] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
         vf sum[SIDE];
         tile_axis(row, sum);
-        EACH(j, SIDE) {
+        ONE_BY_ONE(j, SIDE) {
           if (pixels[i][j] < 0) continue;
           float *to = w->y + (size_t)pixels[i][j] * w->outputs + output + o;
           if (w->accumulate) sum[j] += load_up_to(to, outputs - o);
