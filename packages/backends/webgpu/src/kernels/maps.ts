@@ -8,15 +8,18 @@ import { Spikes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
 import { product } from "../product.ts"
 import type { Operands, WgslKernel } from "../shader.ts"
+import { winogradInputGradient, winogradWeightGradient } from "../winograd.ts"
 
-interface Image {
+/** A batch of images. */
+export interface Image {
   readonly batch: number
   readonly height: number
   readonly width: number
   readonly channels: number
 }
 
-interface Geometry {
+/** A convolution's images, and how its window moves. */
+export interface Geometry {
   readonly input: Image
   readonly output: Image
   /** Height and width of the window. */
@@ -210,10 +213,14 @@ export const maps = {
   "linear.weightGradient": (operands) => weightGradient(operands, linear(operands, "x", "weightGradient")),
   "conv2d.forward": (operands, sliding: Sliding) =>
     forward(operands, convolution(operands, "x", "weight", "y", sliding)),
-  "conv2d.inputGradient": (operands, sliding: Sliding) =>
-    inputGradient(operands, convolution(operands, "inputGradient", "weight", "outputGradient", sliding)),
-  "conv2d.weightGradient": (operands, sliding: Sliding) =>
-    weightGradient(operands, convolution(operands, "x", "weightGradient", "outputGradient", sliding)),
+  "conv2d.inputGradient": (operands, sliding: Sliding) => {
+    const geometry = convolution(operands, "inputGradient", "weight", "outputGradient", sliding)
+    return winogradInputGradient(operands, geometry) ?? inputGradient(operands, geometry)
+  },
+  "conv2d.weightGradient": (operands, sliding: Sliding) => {
+    const geometry = convolution(operands, "x", "weightGradient", "outputGradient", sliding)
+    return winogradWeightGradient(operands, geometry) ?? weightGradient(operands, geometry)
+  },
   "bias.gradient": (operands) => {
     const columns = operands.size("biasGradient")
     return columnSums(
