@@ -9,7 +9,7 @@
 enum { BLOCK_VECTORS = VECTOR_BYTES == 64 ? 4 : 2, BLOCK_OUTPUTS = BLOCK_VECTORS * LANES };
 /* What is left of the outputs is summed as a whole block, or as half of one where vectors are long. */
 enum { HALF_VECTORS = VECTOR_BYTES == 64 ? 2 : BLOCK_VECTORS, HALF_OUTPUTS = HALF_VECTORS * LANES };
-/* Pixels that are summed at a time: as many as leave registers for a row of weights, and for addresses. */
+/* Pixels that are summed at a time: as many as leave registers for a row of weights. */
 enum { PIXELS = VECTOR_BYTES == 64 ? 6 : 4, HALF_PIXELS = VECTOR_BYTES == 64 ? 12 : PIXELS };
 
 #define EACH_PIXEL(pixels) _Pragma("GCC unroll 12") for (int q = 0; q < pixels; q++)
