@@ -95,7 +95,7 @@ INLINE void sum_block(int at_a_time, int vectors, const Plan *p, const Band *ban
     for (int32_t a = 0; a < w->rows; a++, weight += (size_t)length * BLOCK_OUTPUTS) {
       const float *row[HALF_PIXELS];
       EACH_PIXEL(at_a_time) row[q] = x[q] + (size_t)a * line;
-      add_products(at_a_time, vectors, row, length, weight, sum);
+      add_products(at_a_time, vectors, row, 1, length, weight, BLOCK_OUTPUTS, sum);
     }
     EACH_PIXEL(at_a_time) if (tile + q < pixels) EACH_VECTOR(vectors) {
       const int32_t left = w->outputs - o - v * LANES;

@@ -18,17 +18,21 @@ enum { PIXELS = VECTOR_BYTES == 64 ? 6 : 4, HALF_PIXELS = VECTOR_BYTES == 64 ? 1
 /* Sums of some pixels for the outputs of a block. */
 typedef vf Tile[HALF_PIXELS][BLOCK_VECTORS];
 
-/* sum[q][:] += Σ_k x[q][k] · weight[k][:] for pixels and vectors whose numbers are constants. */
-INLINE void add_products(int pixels, int vectors, const float *const x[HALF_PIXELS], int32_t length, const float *weight, Tile sum) {
-  for (int32_t k = 0; k < length; k++, weight += BLOCK_OUTPUTS) {
+/* sum[q][:] += Σ_k x[q][k·step] · weight[k·stride …] for pixels and vectors whose numbers are constants. */
+INLINE void add_products(int pixels, int vectors, const float *const x[HALF_PIXELS], size_t step, int32_t length, const float *weight,
+                         size_t stride, Tile sum) {
+  for (int32_t k = 0; k < length; k++, weight += stride) {
     vf row[BLOCK_VECTORS];
     EACH_VECTOR(vectors) row[v] = load(weight + v * LANES);
     EACH_PIXEL(pixels) {
-      const vf value = splat(x[q][k]);
+      const vf value = splat(x[q][(size_t)k * step]);
       EACH_VECTOR(vectors) sum[q][v] = multiply_add(value, row[v], sum[q][v]);
     }
   }
 }
+
+/* Whether what is left goes by fours rather than by so many pixels: where that leaves fewer to be computed again. */
+INLINE int by_fours(int pixels, int32_t left) { return pixels == 4 || left <= 4 || (pixels == 6 && left == 8); }
 
 /* Whether so many outputs are half a block. */
 INLINE int is_half(int32_t outputs) { return HALF_VECTORS < BLOCK_VECTORS && outputs <= HALF_OUTPUTS; }

@@ -43,8 +43,7 @@ static Plan plan_of(const Call *call) {
   p.v = spread((size_t)TILES * p.channels);
   p.e = spread((size_t)TILES * p.outputs);
   p.m = spread((size_t)p.channels * p.outputs);
-  /* The last channels of V may be read beyond. */
-  p.thread_bytes = align64(4 * (POINTS * (p.v + p.e + p.m) + PIXELS));
+  p.thread_bytes = align64(4 * POINTS * (p.v + p.e + p.m));
   return p;
 }
 
@@ -53,7 +52,8 @@ static int fits(const Call *call) {
   enum { FILLED = 9 };
   if (is_spikes(call, X)) return 0;
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
-  if (c.size != 3 || c.stride != 1 || c.padding > 2 || c.inputs < LANES || 4 * c.outputs < 3 * summed_outputs(c.outputs)) return 0;
+  if (c.size != 3 || c.stride != 1 || c.padding > 2 || c.inputs < LANES) return 0;
+  if (c.outputs < 1 || 4 * c.outputs < 3 * summed_outputs(c.outputs)) return 0;
   const int32_t tiles = tiling_here(&c).tiles;
   return tiles >= TILES && (int64_t)c.batch * c.out_height * c.out_width >= FILLED * (int64_t)tiles;
 }
@@ -110,16 +110,14 @@ static void transform_gradients(const Plan *p, int32_t first, int32_t count, int
 /* What some tiles add to M, for some channels and a block of outputs at one point; of `channels` rows of M only `left` are written. */
 INLINE void add_channels(int channels, int vectors, const Plan *p, const float *patches, const float *gradients, int32_t tiles, int32_t left,
                          int add, float *m) {
+  const float *x[HALF_PIXELS];
   Tile sum;
-  EACH_PIXEL(channels) EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(m + q * p->outputs + v * LANES) : splat(0);
-  for (int32_t t = 0; t < tiles; t++, patches += p->channels, gradients += p->outputs) {
-    vf row[BLOCK_VECTORS];
-    EACH_VECTOR(vectors) row[v] = load(gradients + v * LANES);
-    EACH_PIXEL(channels) {
-      const vf value = splat(patches[q]);
-      EACH_VECTOR(vectors) sum[q][v] = multiply_add(value, row[v], sum[q][v]);
-    }
+  /* Behind the last channel others are read, and not written. */
+  EACH_PIXEL(channels) {
+    x[q] = patches + q;
+    EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(m + q * p->outputs + v * LANES) : splat(0);
   }
+  add_products(channels, vectors, x, (size_t)p->channels, tiles, gradients, (size_t)p->outputs, sum);
   EACH_PIXEL(channels) if (q < left) EACH_VECTOR(vectors) store(m + q * p->outputs + v * LANES, sum[q][v]);
 }
 
@@ -128,8 +126,7 @@ INLINE void add_all_channels(int at_a_time, int vectors, const Plan *p, const fl
   for (int32_t k = 0; k < channels;) {
     const int32_t left = channels - k;
     float *const to = m + (size_t)k * p->outputs;
-    if (at_a_time == 4 || left <= 4 || (at_a_time == 6 && left == 8))
-      add_channels(4, vectors, p, patches + k, gradients, tiles, left, add, to), k += 4;
+    if (by_fours(at_a_time, left)) add_channels(4, vectors, p, patches + k, gradients, tiles, left, add, to), k += 4;
     else add_channels(at_a_time, vectors, p, patches + k, gradients, tiles, left, add, to), k += at_a_time;
   }
 }

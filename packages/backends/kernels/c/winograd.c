@@ -170,18 +170,18 @@ INLINE void add_tiles(int pixels, int vectors, const Plan *p, const float *u, co
     x[q] = patches + (size_t)smaller(q, left - 1) * p->v;
     EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(sums + q * p->sums + v * LANES) : splat(0);
   }
-  add_products(pixels, vectors, x, channels, u, sum);
+  add_products(pixels, vectors, x, 1, channels, u, BLOCK_OUTPUTS, sum);
   EACH_PIXEL(pixels) if (q < left) EACH_VECTOR(vectors) store(sums + q * p->sums + v * LANES, sum[q][v]);
 }
 
-/* Those of all tiles, `pixels` at a time; the last ones by fours, where that leaves fewer to be computed again. */
+/* Those of all tiles, `pixels` at a time. */
 INLINE void add_all_tiles(int pixels, int vectors, const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t channels,
                           int add, float *sums) {
   for (int32_t tile = 0; tile < tiles;) {
     const int32_t left = tiles - tile;
     const float *const from = patches + tile * p->v;
     float *const to = sums + tile * p->sums;
-    if (pixels == 4 || left <= 4 || (pixels == 6 && left == 8)) add_tiles(4, vectors, p, u, from, left, channels, add, to), tile += 4;
+    if (by_fours(pixels, left)) add_tiles(4, vectors, p, u, from, left, channels, add, to), tile += 4;
     else add_tiles(pixels, vectors, p, u, from, left, channels, add, to), tile += pixels;
   }
 }

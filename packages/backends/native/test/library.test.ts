@@ -20,6 +20,24 @@ const program = Effect.runSync(
 )
 const packed = encode(program)
 
+/** A program of one convolution, 3 × 3 with padding 1, of operands of these shapes, one of which may be spikes; and its memory. */
+const only = (kernel: string, operands: Readonly<Record<string, Shape.Shape>>, spikes?: string) => {
+  let arenaBytes = 0
+  const buffers = Object.entries({ input: [1], ...operands }).map(([name, shape]): Program.Buffer => {
+    const stride = 64 * Math.ceil(Shape.size(shape) / 16)
+    const offset = arenaBytes
+    arenaBytes += stride
+    const elements = name === spikes ? "spikes" : "float32"
+    return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] }
+  })
+  const refs = Object.fromEntries(Object.keys(operands).map((name, i) => [name, { buffer: i + 1 }]))
+  const layout = { buffers, arenaBytes }
+  return [
+    Program.singleInstruction({ kernel, operands: refs, attributes: { stride: 1, padding: 1 } }, layout),
+    layout,
+  ] as const
+}
+
 if (unavailable === undefined) {
   const library = await load(await build())
   const open = (words: Int32Array, length = words.length) => library.open(words, length, 1, 64)
@@ -69,23 +87,18 @@ if (unavailable === undefined) {
       library.close(next)
     })
 
+    test("a convolution without outputs has nothing to do", () => {
+      const shapes = { x: [8, 12, 12, 32], outputGradient: [8, 12, 12, 0], weightGradient: [3, 3, 32, 0] }
+      const session = open(encode(only("conv2d.weightGradient", shapes)[0]))
+      expect(library.run(session, Int32Array.of(Program.segmentNames.indexOf("begin"), 0), 1)).toBe(0)
+      library.close(session)
+    })
+
     test("padding bits of spikes are no channels: a convolution neither reads weights for them nor adds anything", () => {
-      const shapes = { input: [1], x: [1, 4, 4, 5], weight: [3, 3, 5, 7], y: [1, 4, 4, 7] }
-      let arenaBytes = 0
-      const buffers = Object.entries(shapes).map(([name, shape]): Program.Buffer => {
-        const stride = 64 * Math.ceil(Shape.size(shape) / 16)
-        const offset = arenaBytes
-        arenaBytes += stride
-        const elements = name === "x" ? "spikes" : "float32"
-        return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] }
-      })
-      const convolution = Program.singleInstruction(
-        {
-          kernel: "conv2d.forward",
-          operands: { x: { buffer: 1 }, weight: { buffer: 2 }, y: { buffer: 3 } },
-          attributes: { stride: 1, padding: 1 },
-        },
-        { buffers, arenaBytes },
+      const [convolution, { buffers, arenaBytes }] = only(
+        "conv2d.forward",
+        { x: [1, 4, 4, 5], weight: [3, 3, 5, 7], y: [1, 4, 4, 7] },
+        "x",
       )
       const session = open(encode(convolution))
       const arena = library.arena(session, arenaBytes)
