@@ -1,15 +1,10 @@
 /** Products of threads that read the factors where they lie. */
-import { leave, type Product, packing, spread } from "./factors.ts"
-import { type Operands, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
+import { leave, type Product, packing, smallProduct, spread } from "./factors.ts"
+import { type Operands, range, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
 
 const threads = 32
 /** Elements of the depth in a block: the spikes of a word. */
 const block = 32
-
-/** Products of fewer multiplications are over sooner than a better shader is made. */
-const smallProduct = 2 ** 20
-
-const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 
 /** The stage that multiplies, and into how many parts it splits the depth. */
 export const direct = (operands: Operands, factors: Product): { readonly stage: Stage; readonly splits: number } => {

@@ -41,8 +41,11 @@ export interface Spread {
   readonly iterations: number
 }
 
+/** Products of fewer multiplications are over sooner than a better shader is made. */
+export const smallProduct = 2 ** 20
+
 /** Sums of float32 numbers lose precision where they are longer than this. */
-const longestSum = 4096
+export const longestSum = 4096
 
 /** Fewer splits do not make up for the pass over memory that adds their sums. */
 const leastSplits = 4

@@ -106,6 +106,9 @@ export class Operands {
 // biome-ignore lint/suspicious/noExplicitAny: attributes differ from kernel to kernel
 export type WgslKernel = (operands: Operands, attributes: any) => ReadonlyArray<Stage>
 
+/** The numbers from 0 on: for texts that stand so many times. */
+export const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
+
 /** A number of float32 as WGSL writes it. */
 export const float = (value: number): string => {
   const text = `${Math.fround(value)}f`

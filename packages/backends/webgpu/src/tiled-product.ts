@@ -1,6 +1,6 @@
 /** Products by tiles in workgroup memory. */
 import { leave, type Product, packing, spread } from "./factors.ts"
-import { type Operands, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
+import { type Operands, range, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
 
 interface Tile {
   readonly rows: number
@@ -18,8 +18,6 @@ const tileOf = ({ columns, word }: Product): Tile => ({
   rowsOfThread: columns > 32 ? 8 : 4,
   columnsOfThread: 4,
 })
-
-const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 
 /** The stage that multiplies, and into how many parts it splits the depth. */
 export const tiled = (operands: Operands, factors: Product): { readonly stage: Stage; readonly splits: number } => {

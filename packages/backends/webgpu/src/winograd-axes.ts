@@ -2,8 +2,7 @@
  * The transforms of Winograd's minimal filtering F(4 × 4, 3 × 3) as WGSL, with polynomials taken at 0, ±√½, ±√2 and ∞: the matrices
  * are those of the kernels for CPUs (winograd-tiles.h).
  */
-
-export const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
+import { range } from "./shader.ts"
 
 /** A matrix's elements as WGSL; statements that they need come before. */
 export interface Matrix {

@@ -9,13 +9,13 @@
  * A first stage transforms both factors into scratch memory, points last; in the second, threads of a workgroup take a point each and
  * multiply, then an element each and transform it back. For a GPU made of software, whose threads lie side by side in a vector.
  */
+import { longestSum, smallProduct } from "./factors.ts"
 import type { Geometry, Image } from "./kernels/maps.ts"
-import { forEach, type Operands, type Stage, textOf } from "./shader.ts"
+import { forEach, type Operands, range, type Stage, textOf } from "./shader.ts"
 import {
   both,
   type Matrix,
   patchAxis,
-  range,
   tileAxis,
   tileGradientAxis,
   weightAxis,
@@ -29,11 +29,8 @@ const threads = block * block
 
 /** Pixels of a tile that must be those of an image, on average. */
 const filled = 9
-/** Terms of a sum, and numbers of scratch memory, at most. */
-const longestSum = 4096
+/** Numbers of scratch memory, at most. */
 const mostScratch = 2 ** 22
-/** Products of fewer multiplications are over sooner than these shaders are made. */
-const smallProduct = 2 ** 20
 
 interface Tiles {
   readonly across: number
