@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
 import {
+  averagePool,
   batchNorm,
   conv2d,
   defaultLoss,
@@ -13,6 +14,7 @@ import {
   Optimizer,
   Policy,
   Program,
+  residual,
   Steps,
   scaledWeightStandardizedConv2d,
 } from "../src/index.ts"
@@ -218,6 +220,34 @@ describe("what does not change over time", () => {
     expect(kernelsIn(compile(Policy.sltt, { encoding: "static", hoist: false }, network), "begin")).toEqual([
       "dropout.mask",
     ])
+  })
+})
+
+describe("the gradient of an average pool behind neurons", () => {
+  const pooling = (pool: ReturnType<typeof averagePool>) =>
+    compile(
+      Policy.bptt,
+      {},
+      Graph.makeUnsafe(
+        [6, 6, 2],
+        Graph.sequential(conv2d({ channels: 3, kernelSize: 3 }), lif(), pool, flatten(), linear({ features: 2 })),
+      ),
+    )
+  const kernelsOf = ({ segments }: Program.Program) => segments.backward.map(({ kernel }) => kernel)
+
+  test("is the neurons' own where windows lie side by side: in between nothing has memory", () => {
+    const program = pooling(averagePool({ kernelSize: 2 }))
+    expect(kernelsOf(program)).not.toContain("averagePool.backward")
+    const [neurons] = program.segments.backward.filter(({ kernel }) => kernel === "neuron.backward")
+    expect(neurons?.attributes).toMatchObject({ pool: 2 })
+    expect(program.buffers[neurons?.operands.outputGradient?.buffer as number]?.shape).toEqual([1, 2, 2, 3])
+    expect(program.buffers.map(({ name }) => name)).not.toContain("backward/gradient/1")
+    expect(Program.defects(program)).toEqual([])
+  })
+  test("is made where they overlap, and where the neurons have another gradient too", () => {
+    const overlapping = averagePool({ kernelSize: 2, stride: 1 })
+    const beside = residual(averagePool({ kernelSize: 1 }))
+    for (const pool of [overlapping, beside]) expect(kernelsOf(pooling(pool))).toContain("averagePool.backward")
   })
 })
 

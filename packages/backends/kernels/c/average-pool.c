@@ -42,72 +42,25 @@ static void forward_row(const Call *call, Pool p, int32_t piece) {
   }
 }
 
-/* The gradient of `count` channels, from channel c on, of pixel x of row `row` of all images' rows. */
-INLINE void backward_pixel(const Call *call, Pool p, int32_t row, Range rows, int32_t x, int32_t c, int32_t count, int accumulate,
-                           float *restrict to) {
-  const Range columns = looked_at_by(p, x, p.width, p.out_width);
-  int clear = !accumulate;
-  for (int32_t i = rows.from; i < rows.to; i++)
-    for (int32_t j = columns.from; j < columns.to; j++) {
-      const float share = 1 / area_of(p, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width));
-      const float *restrict from =
-          floats(call, DY) + (size_t)((row / p.height * p.out_height + i) * p.out_width + j) * p.channels + c;
-      if (clear)
-        for (int32_t k = 0; k < count; k++) to[k] = share * from[k];
-      else
-        for (int32_t k = 0; k < count; k++) to[k] += share * from[k];
-      clear = 0;
-    }
-  if (clear) __builtin_memset(to, 0, 4 * (size_t)count);
-}
-
-/* Whether every input pixel has one window at most. */
-INLINE int disjoint(Pool p) { return p.size > 0 && p.stride == p.size && p.padding == 0; }
-
-/* `count` elements of the gradient from `first` on, of windows that do not overlap. */
-static void disjoint_elements(const Call *call, Pool p, int32_t first, int32_t count, float *restrict to) {
-  if (count < 1) return;
-  const float share = 1 / (float)(p.size * p.size);
-  int32_t c = first % p.channels, x = first / p.channels % p.width;
-  for (int32_t row = first / p.channels / p.width; count > 0; row++, x = 0) {
-    const int32_t i = row % p.height / p.size;
-    const float *from = floats(call, DY) + (size_t)(row / p.height * p.out_height + i) * p.out_width * p.channels;
-    for (int32_t j = x / p.size, left = p.size - x % p.size; x < p.width && count > 0; x++, c = 0) {
-      const int32_t here = smaller(count, p.channels - c);
-      if (i < p.out_height && j < p.out_width)
-        for (int32_t k = 0; k < here; k++) to[k] = share * from[j * p.channels + c + k];
-      else __builtin_memset(to, 0, 4 * (size_t)here);
-      to += here, count -= here;
-      if (--left == 0) left = p.size, j++;
-    }
-  }
-}
-
 /* One row of input pixels of one image. */
 static void backward_row(const Call *call, Pool p, int32_t row) {
-  if (disjoint(p) && !call->operands[DX].accumulate) {
-    const int32_t length = p.width * p.channels;
-    return disjoint_elements(call, p, row * length, length, floats(call, DX) + (size_t)row * length);
-  }
   const Range rows = looked_at_by(p, row % p.height, p.height, p.out_height);
-  float *to = floats(call, DX) + (size_t)row * p.width * p.channels;
-  for (int32_t x = 0; x < p.width; x++, to += p.channels)
-    backward_pixel(call, p, row, rows, x, 0, p.channels, call->operands[DX].accumulate, to);
-}
-
-void average_pool_elements(const void *context, int32_t first, int32_t count, float *to) {
-  const Call *call = context;
-  const Pool p = pool_of(call, DX, DY, 0);
-  if (count < 1 || disjoint(p)) return disjoint_elements(call, p, first, count, to);
-  int32_t c = first % p.channels, x = first / p.channels % p.width, row = first / p.channels / p.width;
-  Range rows = looked_at_by(p, row % p.height, p.height, p.out_height);
-  while (count > 0) {
-    const int32_t here = smaller(count, p.channels - c);
-    backward_pixel(call, p, row, rows, x, c, here, 0, to);
-    to += here, count -= here, c = 0;
-    if (++x < p.width) continue;
-    x = 0, row++;
-    rows = looked_at_by(p, row % p.height, p.height, p.out_height);
+  const int accumulate = call->operands[DX].accumulate;
+  float *restrict to = floats(call, DX) + (size_t)row * p.width * p.channels;
+  for (int32_t x = 0; x < p.width; x++, to += p.channels) {
+    const Range columns = looked_at_by(p, x, p.width, p.out_width);
+    int clear = !accumulate;
+    for (int32_t i = rows.from; i < rows.to; i++)
+      for (int32_t j = columns.from; j < columns.to; j++) {
+        const float share = 1 / area_of(p, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width));
+        const float *restrict from = floats(call, DY) + (size_t)((row / p.height * p.out_height + i) * p.out_width + j) * p.channels;
+        if (clear)
+          for (int32_t c = 0; c < p.channels; c++) to[c] = share * from[c];
+        else
+          for (int32_t c = 0; c < p.channels; c++) to[c] += share * from[c];
+        clear = 0;
+      }
+    if (clear) __builtin_memset(to, 0, 4 * (size_t)p.channels);
   }
 }
 

@@ -30,8 +30,6 @@ typedef struct {
   const int32_t *attributes;
   /* What a producer of rows calls for each of them: null, or the kernel that comes next and wants them in the cache. */
   const Epilogue *then;
-  /* Null, or the kernel before, whose result this one takes block by block: then it has no memory of its own. */
-  const Prologue *from;
   Operand operands[MAX_OPERANDS];
 } Call;
 

@@ -6,8 +6,11 @@
 enum { TRIANGLE, RECTANGLE, SIGMOID, ATAN, FAST_SIGMOID, SURROGATES };
 enum { SOFT, HARD, NONE, RESETS };
 
-/* Attributes of both directions. `fire_at` is the least float32 that reaches the threshold; `parameter` is α or the width. */
-enum { RESET, SURROGATE, SMOOTH, DECAY, THRESHOLD, FIRE_AT, PARAMETER, RESET_GRADIENT };
+/*
+ * Attributes of both directions, and two of the backward one's own. `fire_at` is the least float32 that reaches the threshold;
+ * `parameter` is α or the width; a pool of 0 is none.
+ */
+enum { RESET, SURROGATE, SMOOTH, DECAY, THRESHOLD, FIRE_AT, PARAMETER, RESET_GRADIENT, POOL };
 
 typedef struct {
   int reset, surrogate, smooth;

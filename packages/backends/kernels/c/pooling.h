@@ -44,10 +44,6 @@ INLINE float area_of(Pool p, Range rows, Range columns) {
   return p.size ? (float)(p.size * p.size) : (float)((rows.to - rows.from) * (columns.to - columns.from));
 }
 
-/* Elements of the input gradient of averagePool.backward, a `Call`. */
-void NAME(average_pool_elements)(const void *call, int32_t first, int32_t count, float *to);
-#define average_pool_elements NAME(average_pool_elements)
-
 INLINE int pool_fits(const Call *call, int image, int pooled, int adaptive) {
   const Buffer *in = shape(call, image), *out = shape(call, pooled);
   if (in->rank != 4 || out->rank != 4 || in->extent[0] != out->extent[0] || in->extent[3] != out->extent[3]) return 0;

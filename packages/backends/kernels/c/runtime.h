@@ -22,12 +22,6 @@ typedef void (*Piece)(void *work, int32_t piece, int32_t thread);
 /* Does all pieces, in any order, on all threads, and waits for them. Each platform has its own. */
 void parallel(const Run *run, int32_t pieces, Piece piece, void *work);
 
-/* What makes the elements of an operand that is not in memory: see `from` in kernel.h. */
-typedef struct {
-  void (*elements)(const void *context, int32_t first, int32_t count, float *to);
-  const void *context;
-} Prologue;
-
 /* What is done with rows of a result while they are in the cache: see `finish` in kernel.h. */
 typedef struct {
   void (*rows)(const void *context, int32_t first, int32_t count);

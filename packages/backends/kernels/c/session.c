@@ -182,52 +182,16 @@ static int fuses(int32_t opcode, const Kernel *kernel, const Call *call, int32_t
   return 1;
 }
 
-/* How many operands of all instructions are this buffer. */
-static int32_t uses_of(const Session *session, int32_t buffer) {
-  int32_t uses = 0;
-  for (int s = 0; s < SEGMENTS; s++) {
-    const Segment segment = session->program->segments[s];
-    const int32_t *at = (const int32_t *)session->program + segment.begin;
-    for (int32_t i = 0; i < segment.count; i++) {
-      const Kernel *kernel = &session->use->kernels[at[0]];
-      for (int k = 0; kernel->operands[k]; k++) uses += at[1 + k] >= 0 && at[1 + k] >> 2 == buffer;
-      at += words_of_instruction(kernel);
-    }
-  }
-  return uses;
-}
-
-/*
- * Whether `next` can take what `call` makes block by block, so that it need not be written: a pool's gradient that only the neurons
- * below it read. What the neurons write must not be what the pool still reads.
- */
-static int feeds(const Session *session, const int32_t *at, const Call *call, int32_t next_opcode, const Call *next) {
-  enum { POOL_DY, POOL_DX, NEURON_DY = 1, NEURON_CARRY, NEURON_DX = 5 };
-  if (at[0] != average_pool_backward_opcode || next_opcode != neuron_backward_opcode) return 0;
-  if (call->operands[POOL_DX].accumulate || call->operands[POOL_DX].data != next->operands[NEURON_DY].data) return 0;
-  return uses_of(session, at[1 + POOL_DX] >> 2) == 2 && !overlap(&call->operands[POOL_DY], &next->operands[NEURON_DX]) &&
-         !overlap(&call->operands[POOL_DY], &next->operands[NEURON_CARRY]);
-}
-
 static void run_segment(const Session *session, Segment segment, int32_t t) {
   const Kernel *kernels = session->use->kernels;
   const int32_t *at = (const int32_t *)session->program + segment.begin;
   for (int32_t i = 0; i < segment.count; i++) {
-    const int32_t *here = at;
     const int32_t opcode = at[0];
     const Kernel *kernel = &kernels[opcode];
     Call call = locate(session, at, t);
     at += words_of_instruction(kernel);
     if (i + 1 < segment.count) {
       Call next = locate(session, at, t);
-      const Prologue from = {session->use->average_pool_elements, &call};
-      if (feeds(session, here, &call, at[0], &next)) {
-        next.from = &from;
-        kernels[at[0]].run(&next);
-        at += words_of_instruction(&kernels[at[0]]);
-        i++;
-        continue;
-      }
       const Epilogue then = {session->use->neuron_rows, &next};
       if (fuses(opcode, kernel, &call, at[0], &next)) {
         call.then = &then;

@@ -33,14 +33,10 @@ typedef struct {
   void (*run)(const Call *);
 } Kernel;
 
-/*
- * The kernels for one width of vectors, in the order of kernels.def, and what runs parts of them within another: a neuron.forward on
- * rows of its input, an averagePool.backward for elements of its result.
- */
+/* The kernels for one width of vectors, in the order of kernels.def, and what runs a neuron.forward on rows of its input. */
 typedef struct {
   const Kernel *kernels;
   void (*neuron_rows)(const void *call, int32_t first, int32_t count);
-  void (*average_pool_elements)(const void *call, int32_t first, int32_t count, float *to);
   int32_t vector_bytes;
 } Kernels;
 

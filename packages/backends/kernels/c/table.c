@@ -20,4 +20,4 @@ static const Kernel kernels[] = {
 #undef ROW
 };
 
-const Kernels NAME(kernels) = {kernels, neuron_rows, average_pool_elements, VECTOR_BYTES};
+const Kernels NAME(kernels) = {kernels, neuron_rows, VECTOR_BYTES};

@@ -291,12 +291,15 @@ const makers: Readonly<Record<string, (s: Source) => Made>> = {
     return [{ x: s.activation(shape), ...membranes, ...s.maybe("decay", s.positive([])), spikes: fired }, attributes]
   },
   "neuron.backward": (s) => {
-    const shape = s.shape()
+    const pool = s.chance(0.4) ? s.int(1, 4) : 0
+    const [batch, height, width, channels] = [s.int(1, 3), s.int(pool, 12), s.int(pool, 12), s.channels()]
+    const shape = pool ? [batch, height, width, channels] : s.shape()
+    const pooled = pool ? [batch, Math.floor(height / pool), Math.floor(width / pool), channels] : shape
     const learnt = s.chance(0.5) ? { before: s.real(shape), decay: s.positive([]), decayGradient: s.real([]) } : {}
-    const gradients = { ...s.maybe("outputGradient", s.real(shape)), ...s.maybe("carry", s.real(shape)) }
+    const gradients = { ...s.maybe("outputGradient", s.real(pooled)), ...s.maybe("carry", s.real(shape)) }
     return [
       { membrane: s.real(shape), ...gradients, ...learnt, ...s.maybe("inputGradient", s.real(shape)) },
-      { ...neuron(s), resetGradient: s.chance(0.5) },
+      { ...neuron(s), resetGradient: s.chance(0.5), ...(pool ? { pool } : {}) },
     ]
   },
   "decay.forward": (s) => [{ w: s.real([]), decay: s.real([]) }],

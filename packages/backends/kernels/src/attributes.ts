@@ -69,7 +69,7 @@ const packers: Readonly<Record<string, (attributes: any) => ReadonlyArray<Word>>
   "scale.forward": scaled,
   "scale.backward": scaled,
   "neuron.forward": neuron,
-  "neuron.backward": (attributes) => [...neuron(attributes), attributes.resetGradient ? 1 : 0],
+  "neuron.backward": (attributes) => [...neuron(attributes), attributes.resetGradient ? 1 : 0, attributes.pool ?? 0],
   "readout.forward": decayed,
   "readout.backward": decayed,
   "trace.update": ({ decay }) => [float(decay ?? 1)],

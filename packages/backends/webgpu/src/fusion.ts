@@ -20,7 +20,6 @@ const producers: Readonly<Record<string, string>> = {
   "conv2d.forward": "y",
   "conv2d.inputGradient": "inputGradient",
   "averagePool.forward": "y",
-  "averagePool.backward": "inputGradient",
   "adaptiveAveragePool.forward": "y",
   "adaptiveAveragePool.backward": "inputGradient",
   "maxPool.backward": "inputGradient",

@@ -12,7 +12,8 @@ test.each([true, false])("an iteration of conv is at most 50 dispatches, on soft
   const { segments, arenaBytes } = makeCommands(program, { software, subgroups: true }, 256)
   const calls = Program.schedule(program, Program.representativeSteps(program))
   expect(calls.reduce((sum, { segment }) => sum + segments[segment].length, 0)).toBeLessThanOrEqual(50)
-  expect(arenaBytes).toBeLessThanOrEqual(program.arenaBytes)
+  // What runs side by side in a dispatch does not share memory.
+  expect(arenaBytes).toBeLessThanOrEqual(1.03 * program.arenaBytes)
 })
 
 test.each([Policy.sltt, Policy.bptt])(

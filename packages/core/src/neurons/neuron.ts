@@ -16,9 +16,11 @@
  * The term ∂v/∂s is the route through the reset.
  */
 import { Schema } from "effect"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
-import { format, size } from "../shape.ts"
+import { averagePoolBackward } from "../ops/average-pool.ts"
+import { tiles } from "../ops/pixels.ts"
+import { format, type Shape, size } from "../shape.ts"
 import { bind, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema, resets } from "./reset.ts"
 
@@ -75,7 +77,20 @@ export const neuronForward = kernel<NeuronAttributes>()({
   },
 })
 
-export const neuronBackward = kernel<NeuronAttributes & { readonly resetGradient: boolean }>()({
+/** The gradient of each neuron from that of the pool behind them. */
+const spread = (outputGradient: Operand, shape: Shape, pool: number): Operand => {
+  const inputGradient = { shape, data: new Float32Array(size(shape)) }
+  averagePoolBackward.run({ outputGradient, inputGradient }, tiles(pool))
+  return inputGradient
+}
+
+export interface NeuronBackwardAttributes extends NeuronAttributes {
+  readonly resetGradient: boolean
+  /** The output gradient is that of the average pool behind the neurons, whose windows have this size and lie side by side. */
+  readonly pool?: number
+}
+
+export const neuronBackward = kernel<NeuronBackwardAttributes>()({
   name: "neuron.backward",
   operands: {
     membrane: "read",
@@ -86,23 +101,25 @@ export const neuronBackward = kernel<NeuronAttributes & { readonly resetGradient
     inputGradient: "gradient?",
     decayGradient: "gradient?",
   },
-  cost: ({ membrane, carry, decayGradient }) =>
-    elementwise(
-      size(membrane.shape),
-      2 + (carry ? 2 : 0) + (decayGradient ? 1 : 0),
-      2 + (carry ? 2 : 0) + (decayGradient ? 1 : 0),
-    ),
+  cost: ({ membrane, outputGradient, carry, decayGradient }, { pool }) => {
+    const each = 2 + (carry ? 2 : 0) + (decayGradient ? 1 : 0)
+    const own = elementwise(size(membrane.shape), each, each)
+    return pool && outputGradient
+      ? addCost(own, averagePoolBackward.cost({ outputGradient, inputGradient: membrane }, tiles(pool)))
+      : own
+  },
   run: ({ membrane, outputGradient, carry, before, decay, inputGradient, decayGradient }, attributes) => {
-    const { threshold, reset, surrogate, resetGradient } = attributes
+    const { threshold, reset, surrogate, resetGradient, pool } = attributes
     const spike = fire(attributes)
     const potential = settle(attributes)
     const { gradient } = bind(surrogate)
+    const arrived = pool && outputGradient ? spread(outputGradient, membrane.shape, pool) : outputGradient
     const { byMembrane, bySpike } = resets[reset]
     const factor = decay?.data[0] ?? attributes.decay ?? 1
     let decaySum = 0
     for (let i = 0; i < membrane.data.length; i++) {
       const u = membrane.data[i]!
-      let membraneGradient = (outputGradient?.data[i] ?? 0) * gradient(u - threshold)
+      let membraneGradient = (arrived?.data[i] ?? 0) * gradient(u - threshold)
       if (carry) {
         const arriving = carry.data[i]!
         if (resetGradient) membraneGradient += arriving * bySpike(u, threshold) * gradient(u - threshold)

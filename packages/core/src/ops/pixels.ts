@@ -16,6 +16,9 @@ export interface Window extends Geometry {
   readonly kernelSize: number
 }
 
+/** Windows side by side. */
+export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kernelSize, padding: 0 })
+
 export const WindowSchema = Schema.Struct({ kernelSize: PositiveInt, stride: PositiveInt, padding: NaturalInt })
 
 /** An image's extents, or a failure. */

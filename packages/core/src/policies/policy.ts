@@ -128,7 +128,7 @@ export const checkpoint = (steps: number | "root" = "root"): Change =>
 /**
  * What a linear map or a convolution gave, and sums of it, are computed again in the backward direction, from the spikes that are kept in
  * any case, rather than kept: in networks with batch normalisation, half of what a step keeps, for up to one more forward pass. Maps of
- * more than 4096 multiplications for each number, as at the end of deep networks, are kept: they cost much and save little. The
+ * more than 2048 multiplications for each number, as at the end of deep networks, are kept: they cost much and save little. The
  * gradients are the same bits. It goes with any policy, and with checkpoints: they keep fewer steps, this keeps less of each.
  *
  * @example

@@ -12,6 +12,14 @@ import {
 /** A buffer before it has a place. */
 export type DraftBuffer = Pick<Buffer, "name" | "kind" | "shape" | "elements" | "slots" | "every">
 
+/** The instruction on other buffers. */
+export const moved = (instruction: Instruction, to: (buffer: number) => number): Instruction => ({
+  ...instruction,
+  operands: Object.fromEntries(
+    Object.entries(instruction.operands).map(([name, ref]) => [name, { ...ref, buffer: to(ref.buffer) }]),
+  ),
+})
+
 /** Every slot begins at a multiple of so many bytes: a cache line, and the widest vector. */
 const alignment = 64
 

@@ -15,6 +15,7 @@ import { ops } from "../ops/index.ts"
 import { type OptimizerOptions, optimizers } from "../optimizers/index.ts"
 import type { Shape } from "../shape.ts"
 import type { Elements } from "../spikes.ts"
+import { fuse } from "./fuse.ts"
 import { type DraftBuffer, layOut } from "./layout.ts"
 import {
   type BufferKind,
@@ -394,7 +395,7 @@ export const lower = (graph: Graph, request: Request): Program => {
     trainedSteps: request.trainedSteps,
     loss: request.loss,
     optimizer: request.optimizer,
-    ...layOut(keepOverTime(buffers, segments, stretch, request.encoding), segments),
+    ...layOut(fuse(keepOverTime(buffers, segments, stretch, request.encoding), segments), segments),
     segments,
     neurons: spiking.map(({ name }) => name),
   }

@@ -11,7 +11,7 @@ import { size } from "../shape.ts"
 const greatestDetour = 2
 
 /** Multiplications for each number that a map gives, at most, for it to be worth them: the last layers of a deep network take many for few. */
-const greatestPrice = 4096
+const greatestPrice = 2048
 
 /** Whether a node is a map by weights that costs more than the memory of what it gives. */
 const isDear = ({ inputs: [, weight] }: Node, typeOf: (value: string) => ValueType): boolean => {

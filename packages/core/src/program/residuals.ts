@@ -1,5 +1,5 @@
 /** Residuals: what is kept from forward steps to their backward ones. */
-import type { DraftBuffer } from "./layout.ts"
+import { type DraftBuffer, moved } from "./layout.ts"
 import { bufferNames, type Encoding, type Instruction, type SegmentName } from "./program.ts"
 
 /**
@@ -35,14 +35,6 @@ export const keepOverTime = (
     own.set(i, kept.length)
     kept.push({ ...draft, name: draft.name.replace(/^keep/, "replay") })
   }
-  segments.replay = segments.replay.map((instruction) => ({
-    ...instruction,
-    operands: Object.fromEntries(
-      Object.entries(instruction.operands).map(([name, ref]) => [
-        name,
-        { ...ref, buffer: own.get(ref.buffer) ?? ref.buffer },
-      ]),
-    ),
-  }))
+  segments.replay = segments.replay.map((instruction) => moved(instruction, (i) => own.get(i) ?? i))
   return kept
 }

@@ -2,6 +2,7 @@
 import type { Surrogate } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
+import { averagePoolBackward } from "./pooling.ts"
 import { below } from "./rounding.ts"
 import { bind } from "./surrogates.ts"
 
@@ -62,16 +63,24 @@ export const neuronForward: Composition<Operands<"x" | "before", "membrane" | "s
 
 export const neuronBackward: Composition<
   Operands<"membrane", never, "outputGradient" | "carry" | "before" | "decay", "inputGradient" | "decayGradient">,
-  Attributes & { readonly resetGradient: boolean }
+  Attributes & { readonly resetGradient: boolean; readonly pool?: number }
 > = (tf, { membrane, outputGradient, carry, before, decay, decayGradient }, attributes) => {
-  const { threshold, reset, surrogate, resetGradient } = attributes
+  const { threshold, reset, surrogate, resetGradient, pool } = attributes
+  const arrived =
+    pool && outputGradient
+      ? averagePoolBackward(
+          tf,
+          { outputGradient, inputGradient: membrane },
+          { kernelSize: pool, stride: pool, padding: 0 },
+        ).inputGradient
+      : outputGradient
   const u = tf.flat(membrane)
   const slope = tf.chain(
     u,
     (z) => tf.sub(z, threshold),
     (z) => bind(surrogate).gradient(tf, z),
   )
-  const terms: Array<Tensor> = outputGradient ? [tf.mul(tf.flat(outputGradient), slope)] : []
+  const terms: Array<Tensor> = arrived ? [tf.mul(tf.flat(arrived), slope)] : []
   if (carry) {
     const arriving = tf.flat(carry)
     if (resetGradient && reset !== "none") {

@@ -1,9 +1,10 @@
 /** Neurons: their equations are core's. */
 import type { Surrogate } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, type Operands, type Stage, type WgslKernel } from "../shader.ts"
+import { float, forEach, forEachInImage, type Operands, type Stage, type WgslKernel } from "../shader.ts"
 import { fire, forEachSpike } from "../spikes.ts"
 import { decayFactor } from "./elementwise.ts"
+import { averageSpread, extents, pixelOf, tiles } from "./pooling.ts"
 import { surrogateFunctions } from "./surrogates.ts"
 
 interface Attributes {
@@ -43,12 +44,19 @@ export const neurons = {
       ? [forEachSpike(operands, "spikes", `${charged} fires = spike(u) != 0f;`, functions(attributes))]
       : [forEach(operands, operands.size("spikes"), `${charged} store_spikes(i, spike(u));`, functions(attributes))]
   },
-  "neuron.backward": (operands, attributes: Attributes & { readonly resetGradient: boolean }) => {
+  "neuron.backward": (
+    operands,
+    attributes: Attributes & { readonly resetGradient: boolean; readonly pool?: number },
+  ) => {
     const size = operands.size("membrane")
     const given = (name: string, text: string) => (operands.has(name) ? text : "")
-    const each = `let u = load_membrane(i);
+    const pooled =
+      attributes.pool && operands.has("outputGradient") ? averageSpread(operands, tiles(attributes.pool)) : undefined
+    const arrived = pooled ? "arrived" : operands.has("outputGradient") ? "load_outputGradient(i)" : "0f"
+    const each = `${pooled?.body ?? ""}
+    let u = load_membrane(i);
     let slope = gradient(u - ${float(attributes.threshold)});
-    var change = ${operands.has("outputGradient") ? "load_outputGradient(i) * slope" : "0f"};
+    var change = ${arrived} * slope;
     ${given(
       "carry",
       `let arriving = load_carry(i);
@@ -57,15 +65,21 @@ export const neurons = {
     store_carry(i, ${decayFactor(operands, attributes)} * change);`,
     )}
     ${given("inputGradient", "add_inputGradient(i, change);")}`
-    if (!operands.has("decayGradient")) return [forEach(operands, size, each, functions(attributes))]
+    const declarations = `${functions(attributes)}${pooled?.declarations ?? ""}`
+    if (!operands.has("decayGradient"))
+      return [
+        pooled
+          ? forEachInImage(operands, extents(operands, "membrane"), each, declarations)
+          : forEach(operands, size, each, declarations),
+      ]
     return columnSums(
       operands,
       { rows: size, columns: 1 },
       {
         names: ["sum"],
-        each: `${each} sum += change * settle(load_before(i));`,
+        each: `${pooled ? pixelOf(extents(operands, "membrane")) : ""}${each} sum += change * settle(load_before(i));`,
         finish: "add_decayGradient(0u, sum);",
-        declarations: functions(attributes),
+        declarations,
       },
     )
   },

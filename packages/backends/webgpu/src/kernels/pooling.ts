@@ -9,13 +9,23 @@ interface Window {
   readonly padding: number
 }
 
+/** Windows side by side. */
+export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kernelSize, padding: 0 })
+
 type Extents = readonly [batch: number, height: number, width: number, channels: number]
 
-const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
+export const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
 
 /** Index of element (n, y, x, c) of an image. */
 const index = ([, height, width, channels]: Extents, y: string, x: string): string =>
   `((n * ${height}u + ${y}) * ${width}u + ${x}) * ${channels}u + c`
+
+/** Where element i of an image lies: channel c of pixel (n, py, px). */
+export const pixelOf = ([, height, width, channels]: Extents): string => `
+  let c = i % ${channels}u;
+  let px = i / ${channels}u % ${width}u;
+  let py = i / ${channels * width}u % ${height}u;
+  let n = i / ${channels * width * height}u;`
 
 /** `window_from(o)` and `window_to(o, length)`: the input positions that output position o looks at, clipped to the image. */
 const windows = ({ kernelSize, stride, padding }: Window): string => `
@@ -59,6 +69,17 @@ const eachWindow = ({ kernelSize, stride, padding }: Window, [, height, width]: 
     for (var ox = first_window(px); ox < last_window(px, ${width}u); ox++) { ${body} }
   }`
 
+/** `arrived`, what channel c of pixel (n, py, px) gets of `outputGradient` by an average pool. */
+export const averageSpread = (operands: Operands, window: Window) => {
+  const y = extents(operands, "outputGradient")
+  return {
+    body: `
+  var arrived = 0f;${eachWindow(window, y, `arrived += load_outputGradient(${index(y, "oy", "ox")});`)}
+  arrived *= ${1 / window.kernelSize ** 2}f;`,
+    declarations: windows(window),
+  }
+}
+
 export const pooling = {
   "averagePool.forward": (operands, window: Window) => {
     const x = extents(operands, "x")
@@ -74,17 +95,9 @@ export const pooling = {
     ]
   },
   "averagePool.backward": (operands, window: Window) => {
-    const y = extents(operands, "outputGradient")
-    return [
-      forEachInImage(
-        operands,
-        extents(operands, "inputGradient"),
-        `
-  var sum = 0f;${eachWindow(window, y, `sum += load_outputGradient(${index(y, "oy", "ox")});`)}
-  add_inputGradient(i, sum * ${1 / window.kernelSize ** 2}f);`,
-        windows(window),
-      ),
-    ]
+    const { body, declarations } = averageSpread(operands, window)
+    const x = extents(operands, "inputGradient")
+    return [forEachInImage(operands, x, `${body}\n  add_inputGradient(i, arrived);`, declarations)]
   },
   "adaptiveAveragePool.forward": (operands) => {
     const x = extents(operands, "x")

@@ -76,29 +76,43 @@ const forward = (neuron: Neuron, note = ""): ReadonlyArray<Example> => {
 /** Exactly at the threshold a neuron fires, one float32 number below it does not. */
 const border = [1, 0.99999994, 1.0000001, 0, -1, 2, 0.5, 1.5]
 
+/** Images that windows tile, and some of which a rest is left. */
+const pools: ReadonlyArray<readonly [Shape, number]> = [
+  [[2, 4, 6, 33], 2],
+  [[3, 12, 28, 64], 2],
+  [[1, 5, 7, 3], 2],
+  [[2, 5, 4, 17], 3],
+]
+
+const pooled = ([batch, height, width, channels]: Shape, size: number): Shape =>
+  [batch, Math.floor((height as number) / size), Math.floor((width as number) / size), channels] as Shape
+
 interface Backward extends Neuron {
   readonly carry?: boolean
   readonly outputGradient?: boolean
   readonly resetGradient?: boolean
   readonly inputGradient?: boolean
   readonly membrane?: Draw
+  /** The output gradient is that of a pool. */
+  readonly pool?: number
 }
 
 const backward = (neuron: Backward, note = ""): Example => {
   const { shape = usual, decay = 0.5, learnt = false, carry = true, outputGradient = true } = neuron
-  const { resetGradient = true, inputGradient = true } = neuron
+  const { resetGradient = true, inputGradient = true, pool } = neuron
   const parts = [
     label(neuron),
     carry ? (resetGradient ? "carry, reset" : "carry") : "no carry",
     ...(outputGradient ? [] : ["no output gradient"]),
     ...(inputGradient ? [] : ["no input gradient"]),
+    ...(pool ? [`behind a pool of ${pool}×${pool}`] : []),
   ]
   return {
     name: `${note || shape.join("×")}; ${parts.join(", ")}`,
-    attributes: { ...attributesOf(neuron), resetGradient },
+    attributes: { ...attributesOf(neuron), resetGradient, ...(pool ? { pool } : {}) },
     operands: {
       membrane: neuron.membrane ?? normal(shape, 1.5),
-      ...(outputGradient ? { outputGradient: normal(shape) } : {}),
+      ...(outputGradient ? { outputGradient: normal(pool ? pooled(shape, pool) : shape) } : {}),
       ...(carry ? { carry: normal(shape) } : {}),
       ...(learnt ? { before: normal(shape, 1.5), decay: cycle([], decay), decayGradient: output([]) } : {}),
       ...(inputGradient ? { inputGradient: output(shape) } : {}),
@@ -148,6 +162,11 @@ export const neurons: Readonly<Record<string, ReadonlyArray<Example>>> = {
       ]),
     ),
     ...shapes.map((shape) => backward({ shape, decay: 0.09, threshold: 0.5 })),
+    ...pools.flatMap(([shape, pool]) => [
+      backward({ shape, pool, carry: false }),
+      backward({ shape, pool }),
+      backward({ shape, pool, learnt: true, decay: 0.3 }),
+    ]),
     backward({ learnt: true, carry: false, inputGradient: false }),
     backward({ learnt: true, inputGradient: false }),
     ...surrogateNames.flatMap((surrogate) => [

@@ -1,0 +1,54 @@
+/** Two instructions that become one, so that what lies between them needs no memory. */
+import type { Ref } from "../op.ts"
+import type { Window } from "../ops/pixels.ts"
+import { type DraftBuffer, moved } from "./layout.ts"
+import { type Instruction, type SegmentName, segmentNames } from "./program.ts"
+
+const isTiling = ({ kernelSize, stride, padding }: Window): boolean => stride === kernelSize && padding === 0
+
+/**
+ * Neurons take the gradient of the average pool behind them as it is, where its windows do not overlap and nothing else gives them one:
+ * a pool of 2×2 makes four equal elements of each of its gradient's, and in networks whose first layers are the largest that is much of
+ * what a step needs.
+ */
+export const fuse = (
+  buffers: ReadonlyArray<DraftBuffer>,
+  segments: Record<SegmentName, ReadonlyArray<Instruction>>,
+): ReadonlyArray<DraftBuffer> => {
+  /** How many operands of all instructions each buffer is. */
+  const uses: Array<number> = buffers.map(() => 0)
+  for (const { operands } of Object.values(segments).flat())
+    for (const { buffer } of Object.values(operands)) uses[buffer]! += 1
+  const gone = new Set<number>()
+  for (const name of segmentNames) {
+    const fused: Array<Instruction> = []
+    for (const instruction of segments[name]) {
+      const before = fused.at(-1)
+      const { kernel, operands, attributes } = instruction
+      const between = operands.outputGradient?.buffer as number
+      const isPooled =
+        kernel === "neuron.backward" &&
+        before?.kernel === "averagePool.backward" &&
+        before.operands.inputGradient?.buffer === between &&
+        uses[between] === 2 &&
+        isTiling(before.attributes as unknown as Window)
+      if (!isPooled) {
+        fused.push(instruction)
+        continue
+      }
+      gone.add(between)
+      const outputGradient = before.operands.outputGradient as Ref
+      fused[fused.length - 1] = {
+        ...instruction,
+        operands: { ...operands, outputGradient },
+        attributes: { ...attributes, pool: before.attributes.kernelSize },
+      }
+    }
+    segments[name] = fused
+  }
+  const left = buffers.map((_, i) => i).filter((i) => !gone.has(i))
+  const places = new Map(left.map((from, to) => [from, to]))
+  for (const name of segmentNames)
+    segments[name] = segments[name].map((instruction) => moved(instruction, (i) => places.get(i) as number))
+  return left.map((i) => buffers[i] as DraftBuffer)
+}
