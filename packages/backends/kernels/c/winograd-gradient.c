@@ -8,8 +8,8 @@
 #include "winograd-tiles.h"
 
 enum { X, DY, DWEIGHT };
-/* Channels and outputs of a piece at most; tiles that are transformed at a time. */
-enum { SOME_CHANNELS = 32, OUTPUTS = 64, TILES = 32 };
+/* Channels and outputs of a piece at most; outputs and tiles that are transformed at a time. */
+enum { SOME_CHANNELS = 32, OUTPUTS = 64, SOME_OUTPUTS = 32, TILES = 32 };
 /* Pieces of work that there should be; bytes that the sums of all groups may take. */
 enum { PIECES = 8, SUM_BYTES = 1 << 21 };
 
@@ -19,7 +19,9 @@ typedef struct {
   Tiling tiling;
   /* Channels of a piece, pieces to all channels; outputs of a piece, filled up, and pieces to all of them; tiles of a group, groups. */
   int32_t channels, chunks, outputs, strips, tiles, groups;
-  /* Numbers from one point to the next in V [POINTS][TILES][channels], E [POINTS][TILES][outputs] and M [POINTS][channels][outputs]. */
+  /* Outputs of E. */
+  int32_t width;
+  /* Numbers from one point to the next in V [POINTS][TILES][channels], E [POINTS][TILES][width] and M [POINTS][channels][outputs]. */
   size_t v, e, m;
   size_t sum_bytes, thread_bytes;
 } Plan;
@@ -41,7 +43,8 @@ static Plan plan_of(const Call *call) {
   p.tiles = ceiling(ceiling(p.tiling.tiles, larger(1, wanted)), TILES) * TILES;
   p.groups = ceiling(p.tiling.tiles, p.tiles);
   p.v = spread((size_t)TILES * p.channels);
-  p.e = spread((size_t)TILES * p.outputs);
+  p.width = smaller(SOME_OUTPUTS, p.outputs);
+  p.e = spread((size_t)TILES * p.width);
   p.m = spread((size_t)p.channels * p.outputs);
   p.thread_bytes = align64(4 * POINTS * (p.v + p.e + p.m));
   return p;
@@ -87,7 +90,7 @@ INLINE void sum_axis(const vf m[PATCH], vf to[3]) {
 /* E of some tiles and outputs. */
 static void transform_gradients(const Plan *p, int32_t first, int32_t count, int32_t output, int32_t outputs, float *e) {
   const float *dy = floats(p->call, DY) + output;
-  for (int32_t tile = first; tile < first + count; tile++, e += p->outputs) {
+  for (int32_t tile = first; tile < first + count; tile++, e += p->width) {
     int64_t pixels[SIDE][SIDE];
     tile_pixels(&p->tiling, tile, pixels);
     for (int32_t o = 0; o < outputs; o += LANES) {
@@ -117,7 +120,7 @@ INLINE void add_channels(int channels, int vectors, const Plan *p, const float *
     x[q] = patches + q;
     EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(m + q * p->outputs + v * LANES) : splat(0);
   }
-  add_products(channels, vectors, x, (size_t)p->channels, tiles, gradients, (size_t)p->outputs, sum);
+  add_products(channels, vectors, x, (size_t)p->channels, tiles, gradients, (size_t)p->width, sum);
   EACH_PIXEL(channels) if (q < left) EACH_VECTOR(vectors) store(m + q * p->outputs + v * LANES, sum[q][v]);
 }
 
@@ -177,8 +180,11 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
   for (int32_t first = begin; first < end; first += TILES) {
     const int32_t count = smaller(TILES, end - first);
     transform_patches(&p->tiling, floats(p->call, X) + channel, c->inputs, first, count, channels, v, (size_t)p->channels, p->v);
-    transform_gradients(p, first, count, output, outputs, e);
-    multiply_tiles(p, v, e, count, channels, outputs, first > begin, m);
+    for (int32_t o = 0; o < outputs; o += p->width) {
+      const int32_t some = smaller(p->width, outputs - o);
+      transform_gradients(p, first, count, output + o, some, e);
+      multiply_tiles(p, v, e, count, channels, some, first > begin, m + o);
+    }
   }
   float *sums = p->groups > 1 ? (float *)(p->call->run->scratch + group * p->sum_bytes) : floats(p->call, DWEIGHT);
   transform_sums(p, m, channels, outputs, p->groups == 1 && p->call->operands[DWEIGHT].accumulate,
