@@ -12,7 +12,7 @@
 enum { X, DY, DWEIGHT };
 enum { TAPS = 9 };
 /* Bytes that the sums of all groups may take, and a band of a strip of ∂y. */
-enum { SUM_BYTES = 1 << 21, BAND_BYTES = 1 << 15 };
+enum { SUM_BYTES = 1 << 21, BAND_BYTES = VECTOR_BYTES == 16 ? 1 << 14 : 1 << 15 };
 /* Groups of images at most, and pieces of work that there should be; channels of a piece at least. */
 enum { GROUPS = 8, PIECES = 8, SOME_CHANNELS = 8 };
 
