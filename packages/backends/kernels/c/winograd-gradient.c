@@ -9,7 +9,7 @@
 
 enum { X, DY, DWEIGHT };
 /* Channels and outputs of a piece at most; outputs and tiles that are transformed at a time. */
-enum { SOME_CHANNELS = 32, OUTPUTS = 64, SOME_OUTPUTS = 32, TILES = 32 };
+enum { SOME_CHANNELS = 32, OUTPUTS = 64, SOME_OUTPUTS = 32, TILES = 24 };
 /* Pieces of work that there should be; bytes that the sums of all groups may take. */
 enum { PIECES = 8, SUM_BYTES = 1 << 21 };
 
