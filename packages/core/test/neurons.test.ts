@@ -124,6 +124,24 @@ describe("gradients of one step: u = 0.75, 1.5, 2.5 with g = 0.75, 0.5, 0 (trian
     expectNear(inputGradient, [1.6, -0.1, -0.2])
     expectNear(carry, [0.8, -0.05, -0.1])
   })
+  test("behind an average pool of 2×2 a neuron has a quarter of its window's gradient, and none at the border", () => {
+    const { inputGradient } = backward(
+      { pool: 2 },
+      {
+        membrane: [
+          [1, 2, 3, 1],
+          [0.75, 1.5, 0.75, 2.5, 0.75, 1.5],
+        ],
+        outputGradient: [[1, 1, 1, 1], [8]],
+        carry: [
+          [1, 2, 3, 1],
+          [0, 0, 0, 0, 0, 0],
+        ],
+        inputGradient: empty(1, 2, 3, 1),
+      },
+    )
+    expectNear(inputGradient, [1.5, 1, 0, 0, 1.5, 0])
+  })
   test("without the route through the reset: ∂s·g + ∂v", () => {
     const { inputGradient, carry } = backward({ resetGradient: false })
     expectNear(inputGradient, [1.9, 0.3, -0.2])

@@ -224,30 +224,31 @@ describe("what does not change over time", () => {
 })
 
 describe("the gradient of an average pool behind neurons", () => {
-  const pooling = (pool: ReturnType<typeof averagePool>) =>
-    compile(
-      Policy.bptt,
-      {},
-      Graph.makeUnsafe(
-        [6, 6, 2],
-        Graph.sequential(conv2d({ channels: 3, kernelSize: 3 }), lif(), pool, flatten(), linear({ features: 2 })),
-      ),
-    )
-  const kernelsOf = ({ segments }: Program.Program) => segments.backward.map(({ kernel }) => kernel)
+  type Layer = ReturnType<typeof averagePool>
+  const pooling = (...behind: ReadonlyArray<Layer>) => {
+    const layers = [conv2d({ channels: 3, kernelSize: 3 }), lif(), ...behind, flatten(), linear({ features: 2 })]
+    return (policy: Policy.Policy) => compile(policy, {}, Graph.makeUnsafe([6, 6, 2], Graph.sequential(...layers)))
+  }
+  const backward = ({ segments }: Program.Program) => [...segments.train, ...segments.backward]
 
-  test("is the neurons' own where windows lie side by side: in between nothing has memory", () => {
-    const program = pooling(averagePool({ kernelSize: 2 }))
-    expect(kernelsOf(program)).not.toContain("averagePool.backward")
-    const [neurons] = program.segments.backward.filter(({ kernel }) => kernel === "neuron.backward")
+  test.each([Policy.sltt, Policy.bptt])("$name: is the neurons' own, where windows lie side by side", (policy) => {
+    const program = pooling(averagePool({ kernelSize: 2 }))(policy)
+    expect(backward(program).map(({ kernel }) => kernel)).not.toContain("averagePool.backward")
+    const [neurons] = backward(program).filter(({ kernel }) => kernel === "neuron.backward")
     expect(neurons?.attributes).toMatchObject({ pool: 2 })
     expect(program.buffers[neurons?.operands.outputGradient?.buffer as number]?.shape).toEqual([1, 2, 2, 3])
-    expect(program.buffers.map(({ name }) => name)).not.toContain("backward/gradient/1")
+    expect(program.buffers.filter(({ name }) => name.endsWith("/gradient/1"))).toEqual([])
     expect(Program.defects(program)).toEqual([])
   })
-  test("is made where they overlap, and where the neurons have another gradient too", () => {
-    const overlapping = averagePool({ kernelSize: 2, stride: 1 })
-    const beside = residual(averagePool({ kernelSize: 1 }))
-    for (const pool of [overlapping, beside]) expect(kernelsOf(pooling(pool))).toContain("averagePool.backward")
+  const apart: ReadonlyArray<readonly [string, ReadonlyArray<Layer>]> = [
+    ["windows overlap", [averagePool({ kernelSize: 2, stride: 1 })]],
+    ["pixels lie between windows", [averagePool({ kernelSize: 1, stride: 2 })]],
+    ["they reach over the border", [averagePool({ kernelSize: 2, padding: 1 })]],
+    ["another layer lies between", [dropout(0.5), averagePool({ kernelSize: 2 })]],
+    ["the neurons feed something else too", [residual(averagePool({ kernelSize: 1 }))]],
+  ]
+  test.each(apart)("is made where %s", (_, behind) => {
+    expect(backward(pooling(...behind)(Policy.bptt)).map(({ kernel }) => kernel)).toContain("averagePool.backward")
   })
 })
 

@@ -51,8 +51,13 @@ const measure = Effect.gen(function* () {
   const workload: Workload = { ...rest, policy: typeof named === "function" ? named(k) : named }
   const backendService = Context.get(yield* Layer.build(backendLayer(backend, threads)), Backend)
   const batch = batchOf(workload)
-  const kind = { ...workload, timeSteps: Math.min(4, workload.timeSteps), batchSize: 4, width: 1 / 4 }
-  const small = yield* Effect.scoped(
+  const kind = {
+    ...workload,
+    timeSteps: Math.min(4, workload.timeSteps),
+    batchSize: 4,
+    width: (workload.width ?? 1) / 4,
+  }
+  const warmed = yield* Effect.scoped(
     Effect.gen(function* () {
       const small = yield* prepare(kind)
       const [began, sample] = [performance.now(), batchOf(kind)]
@@ -63,7 +68,7 @@ const measure = Effect.gen(function* () {
   ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)
   // A module's memory never shrinks: what the small network had of it is taken again, and was not there before.
-  const before = (yield* settled) - (backend === "wasm" ? small : 0)
+  const before = (yield* settled) - (backend === "wasm" ? warmed : 0)
   writeFileSync("/proc/self/clear_refs", "5")
   const { trainer, step, last } = yield* prepare(workload).pipe(Effect.provideService(Backend, backendService))
   for (let i = 0; i < iterations; i++) yield* step(batch)

@@ -42,8 +42,30 @@ static void forward_row(const Call *call, Pool p, int32_t piece) {
   }
 }
 
+void unpool(const float *from, const Buffer *pooled, const Buffer *image, int32_t size, int32_t first, int32_t count, float *restrict to) {
+  const int32_t height = image->extent[1], width = image->extent[2], channels = image->extent[3], *out = pooled->extent;
+  const float share = 1 / ((float)size * (float)size);
+  for (int32_t c = first % channels, x = first / channels % width, row = first / channels / width; count > 0; row++, x = 0) {
+    const int32_t i = row % height / size;
+    const float *dy = from + (size_t)(row / height * out[1] + i) * out[2] * channels;
+    for (int32_t j = x / size, left = size - x % size; x < width && count > 0; x++, c = 0) {
+      const int32_t here = smaller(count, channels - c);
+      if (i < out[1] && j < out[2])
+        for (int32_t k = 0; k < here; k++) to[k] = share * dy[j * channels + c + k];
+      else __builtin_memset(to, 0, 4 * (size_t)here);
+      to += here, count -= here;
+      if (--left == 0) left = size, j++;
+    }
+  }
+}
+
 /* One row of input pixels of one image. */
 static void backward_row(const Call *call, Pool p, int32_t row) {
+  const int side_by_side = p.size > 0 && p.stride == p.size && p.padding == 0;
+  if (side_by_side && !call->operands[DX].accumulate) {
+    const int32_t length = p.width * p.channels;
+    return unpool(floats(call, DY), shape(call, DY), shape(call, DX), p.size, row * length, length, floats(call, DX) + (size_t)row * length);
+  }
   const Range rows = looked_at_by(p, row % p.height, p.height, p.out_height);
   const int accumulate = call->operands[DX].accumulate;
   float *restrict to = floats(call, DX) + (size_t)row * p.width * p.channels;

@@ -2,6 +2,7 @@
  * ∂u = (∂s + ∂v·∂v/∂s)·g(u − threshold) + ∂v·∂v/∂u,  ∂x += ∂u,  ∂v₋₁ = λ·∂u,  ∂λ += Σ ∂u·v₋₁: see core's neurons/neuron.ts.
  */
 #include "neuron.h"
+#include "pooling.h"
 
 enum { MEMBRANE, DY, CARRY, BEFORE, LEARNT_DECAY, DX, DDECAY };
 
@@ -61,30 +62,11 @@ static void any_block(Neuron n, int reset_gradient, int32_t count, const float *
 /* Whether the output gradient is that of an average pool behind the neurons, whose windows lie side by side. */
 INLINE int is_pooled(const Call *call) { return given(call, DY) && call->attributes[POOL] != 0; }
 
-static int pool_fits(const Call *call) {
+static int output_gradient_fits(const Call *call) {
+  if (!is_pooled(call)) return same_size(call, MEMBRANE, DY);
   const int32_t size = call->attributes[POOL], *in = shape(call, MEMBRANE)->extent, *out = shape(call, DY)->extent;
   return size > 0 && shape(call, MEMBRANE)->rank == 4 && shape(call, DY)->rank == 4 && in[0] == out[0] && in[3] == out[3] &&
          in[1] / size == out[1] && in[2] / size == out[2];
-}
-
-/* Elements first … first + count − 1 of the gradient that comes through the pool: what is left at the border has none. */
-static void spread(const Call *call, int32_t first, int32_t count, float *restrict to) {
-  const int32_t size = call->attributes[POOL], *out = shape(call, DY)->extent;
-  const int32_t height = extent(call, MEMBRANE, 1), width = extent(call, MEMBRANE, 2), channels = extent(call, MEMBRANE, 3);
-  const float share = 1 / ((float)size * (float)size);
-  int32_t c = first % channels, x = first / channels % width;
-  for (int32_t row = first / channels / width; count > 0; row++, x = 0) {
-    const int32_t i = row % height / size;
-    const float *from = floats(call, DY) + (size_t)(row / height * out[1] + i) * out[2] * channels;
-    for (int32_t j = x / size, left = size - x % size; x < width && count > 0; x++, c = 0) {
-      const int32_t here = smaller(count, channels - c);
-      if (i < out[1] && j < out[2])
-        for (int32_t k = 0; k < here; k++) to[k] = share * from[j * channels + c + k];
-      else __builtin_memset(to, 0, 4 * (size_t)here);
-      to += here, count -= here;
-      if (--left == 0) left = size, j++;
-    }
-  }
 }
 
 static void neuron_piece(void *work, int32_t piece, int32_t thread) {
@@ -97,7 +79,7 @@ static void neuron_piece(void *work, int32_t piece, int32_t thread) {
     const int32_t count = smaller(BLOCK, end - first);
     float arrived[BLOCK];
     const float *dy = !given(call, DY) ? zeros : is_pooled(call) ? arrived : floats(call, DY) + first;
-    if (dy == arrived) spread(call, first, count, arrived);
+    if (dy == arrived) unpool(floats(call, DY), shape(call, DY), shape(call, MEMBRANE), call->attributes[POOL], first, count, arrived);
     float *carry = given(call, CARRY) ? floats(call, CARRY) + first : 0;
     float du[BLOCK], v[BLOCK];
     /* Where the gradient is set rather than added to, it needs no room of its own. */
@@ -117,8 +99,8 @@ static void neuron_piece(void *work, int32_t piece, int32_t thread) {
 }
 
 CHECK(neuron_backward) {
-  return (is_pooled(call) ? pool_fits(call) : same_size(call, MEMBRANE, DY)) && neuron_fits(call) &&
-         same_size(call, MEMBRANE, CARRY) && same_size(call, MEMBRANE, BEFORE) && same_size(call, MEMBRANE, DX) && has_size(call, LEARNT_DECAY, 1) && has_size(call, DDECAY, 1);
+  return neuron_fits(call) && output_gradient_fits(call) && same_size(call, MEMBRANE, CARRY) && same_size(call, MEMBRANE, BEFORE) &&
+         same_size(call, MEMBRANE, DX) && has_size(call, LEARNT_DECAY, 1) && has_size(call, DDECAY, 1);
 }
 SCRATCH(neuron_backward) { return given(call, DDECAY) ? sizeof(double) * (size_t)sum_pieces(shape(call, MEMBRANE)->size) : 0; }
 KERNEL(neuron_backward) {

@@ -12,7 +12,9 @@
 enum { X, DY, DWEIGHT };
 enum { TAPS = 9 };
 /* Bytes that the sums of all groups may take, and a band of a strip of ∂y. */
-enum { SUM_BYTES = 1 << 21, BAND_BYTES = VECTOR_BYTES == 16 ? 1 << 14 : 1 << 15 };
+enum { SUM_BYTES = 1 << 21, BAND_BYTES = 1 << 15 };
+/* Pixels of small images that are taken together: their lists and the copies of all strips are held at once. */
+enum { TOGETHER = 1 << 10 };
 /* Groups of images at most, and pieces of work that there should be; channels of a piece at least. */
 enum { GROUPS = 8, PIECES = 8, SOME_CHANNELS = 8 };
 
@@ -46,7 +48,7 @@ static Plan plan_of(const Call *call) {
   p.line = c->width + 2;
   p.band = larger(1, smaller(c->height, BAND_BYTES / (4 * LANES) / p.line - 2));
   p.plane = (p.band + 2) * p.line;
-  p.together = p.band < c->height ? 1 : larger(1, smaller(p.images, BAND_BYTES / (4 * LANES) / p.plane));
+  p.together = p.band < c->height ? 1 : larger(1, smaller(p.images, smaller(BAND_BYTES / (4 * LANES), TOGETHER) / p.plane));
   p.strip = (size_t)p.together * p.plane * LANES;
   p.copy_bytes = align64(4 * p.strip * p.strips);
   p.list = (int64_t)p.together * p.band * c->width;

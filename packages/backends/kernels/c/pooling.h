@@ -44,6 +44,13 @@ INLINE float area_of(Pool p, Range rows, Range columns) {
   return p.size ? (float)(p.size * p.size) : (float)((rows.to - rows.from) * (columns.to - columns.from));
 }
 
+/*
+ * Elements first … first + count − 1 of an image's gradient by that of its average over windows of size × size side by side: what they
+ * leave at the border has none.
+ */
+void NAME(unpool)(const float *from, const Buffer *pooled, const Buffer *image, int32_t size, int32_t first, int32_t count, float *to);
+#define unpool NAME(unpool)
+
 INLINE int pool_fits(const Call *call, int image, int pooled, int adaptive) {
   const Buffer *in = shape(call, image), *out = shape(call, pooled);
   if (in->rank != 4 || out->rank != 4 || in->extent[0] != out->extent[0] || in->extent[3] != out->extent[3]) return 0;

@@ -6,7 +6,7 @@
 enum { VECTORS = VECTOR_BYTES == 16 ? 12 : 8, COLUMNS = VECTORS * LANES };
 /* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with COLUMNS columns it takes at most 32 KB. */
 enum { PANEL_WORDS = VECTOR_BYTES == 16 ? 2 : 1, PANEL = 64 * PANEL_WORDS };
-/* So many rows make it worth copying a panel of several vectors, to where its rows are aligned and neighbours. */
+/* So many rows make it worth copying a panel, to where its rows are aligned and neighbours. */
 enum { WORTH_COPYING = 8 };
 /* Rows of Aᵀ whose bits are transposed together; rows of A that are a piece of work, and of Y that are handed on together. */
 enum { TOGETHER = 64, SOME_ROWS = 8 };
@@ -172,7 +172,7 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Product *p = w->product;
   const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column);
   const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
-  const int32_t copied = p->transposed_b || (last - first >= WORTH_COPYING && width > LANES);
+  const int32_t copied = p->transposed_b || last - first >= WORTH_COPYING;
   float *block = (float *)(w->blocks + (size_t)thread * w->block);
   const int kind = kind_of(!w->values, p->rounding);
   for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {

@@ -1,7 +1,7 @@
 /*
  * For each of the 36 points the sum over tiles is a product of matrices, M = Vᵀ·E with E = A·∂Y·Aᵀ. A piece of work is a block of
- * channels, a block of outputs and a group of tiles: for some of these tiles after the other V and E are made, and lie in the
- * second-level cache with M. Groups are summed alone, then those sums in order.
+ * channels, a block of outputs and a group of tiles: for some of these tiles after the other V is made, and E for some outputs after
+ * the other; they lie in the second-level cache with M. Groups are summed alone, then those sums in order.
  */
 #include "winograd-gradient.h"
 #include "dense-windows.h"
@@ -10,6 +10,7 @@
 enum { X, DY, DWEIGHT };
 /* Channels and outputs of a piece at most; outputs and tiles that are transformed at a time. */
 enum { SOME_CHANNELS = 32, OUTPUTS = 64, SOME_OUTPUTS = 32, TILES = 24 };
+_Static_assert(SOME_OUTPUTS % HALF_OUTPUTS == 0, "E holds what is summed at a time");
 /* Pieces of work that there should be; bytes that the sums of all groups may take. */
 enum { PIECES = 8, SUM_BYTES = 1 << 21 };
 
@@ -17,10 +18,11 @@ typedef struct {
   const Call *call;
   Convolution c;
   Tiling tiling;
-  /* Channels of a piece, pieces to all channels; outputs of a piece, filled up, and pieces to all of them; tiles of a group, groups. */
-  int32_t channels, chunks, outputs, strips, tiles, groups;
-  /* Outputs of E. */
-  int32_t width;
+  /*
+   * Channels of a piece, pieces to all channels; outputs of a piece, filled up, those of them that E holds, and pieces to all of them;
+   * tiles of a group, groups.
+   */
+  int32_t channels, chunks, outputs, width, strips, tiles, groups;
   /* Numbers from one point to the next in V [POINTS][TILES][channels], E [POINTS][TILES][width] and M [POINTS][channels][outputs]. */
   size_t v, e, m;
   size_t sum_bytes, thread_bytes;
@@ -110,36 +112,35 @@ static void transform_gradients(const Plan *p, int32_t first, int32_t count, int
   }
 }
 
-/* What some tiles add to M, for some channels and a block of outputs at one point; of `channels` rows of M only `left` are written. */
-INLINE void add_channels(int channels, int vectors, const Plan *p, const float *patches, const float *gradients, int32_t tiles, int32_t left,
+/* What some tiles add to M, for some channels and half a block of outputs at one point; of `channels` rows of M only `left` are written. */
+INLINE void add_channels(int channels, const Plan *p, const float *patches, const float *gradients, int32_t tiles, int32_t left,
                          int add, float *m) {
   const float *x[HALF_PIXELS];
   Tile sum;
   /* Behind the last channel others are read, and not written. */
   EACH_PIXEL(channels) {
     x[q] = patches + q;
-    EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(m + q * p->outputs + v * LANES) : splat(0);
+    EACH_VECTOR(HALF_VECTORS) sum[q][v] = add && q < left ? load(m + q * p->outputs + v * LANES) : splat(0);
   }
-  add_products(channels, vectors, x, (size_t)p->channels, tiles, gradients, (size_t)p->width, sum);
-  EACH_PIXEL(channels) if (q < left) EACH_VECTOR(vectors) store(m + q * p->outputs + v * LANES, sum[q][v]);
+  add_products(channels, HALF_VECTORS, x, (size_t)p->channels, tiles, gradients, (size_t)p->width, sum);
+  EACH_PIXEL(channels) if (q < left) EACH_VECTOR(HALF_VECTORS) store(m + q * p->outputs + v * LANES, sum[q][v]);
 }
 
-INLINE void add_all_channels(int at_a_time, int vectors, const Plan *p, const float *patches, const float *gradients, int32_t tiles,
-                             int32_t channels, int add, float *m) {
+INLINE void add_all_channels(const Plan *p, const float *patches, const float *gradients, int32_t tiles, int32_t channels, int add,
+                             float *m) {
   for (int32_t k = 0; k < channels;) {
     const int32_t left = channels - k;
     float *const to = m + (size_t)k * p->outputs;
-    if (by_fours(at_a_time, left)) add_channels(4, vectors, p, patches + k, gradients, tiles, left, add, to), k += 4;
-    else add_channels(at_a_time, vectors, p, patches + k, gradients, tiles, left, add, to), k += at_a_time;
+    if (by_fours(HALF_PIXELS, left)) add_channels(4, p, patches + k, gradients, tiles, left, add, to), k += 4;
+    else add_channels(HALF_PIXELS, p, patches + k, gradients, tiles, left, add, to), k += HALF_PIXELS;
   }
 }
 
 /* M += Vᵀ·E for all points. */
 static void multiply_tiles(const Plan *p, const float *v, const float *e, int32_t tiles, int32_t channels, int32_t outputs, int add, float *m) {
   for (int point = 0; point < POINTS; point++, v += p->v, e += p->e, m += p->m)
-    for (int32_t o = 0; o < outputs; o += BLOCK_OUTPUTS)
-      if (is_half(outputs - o)) add_all_channels(HALF_PIXELS, HALF_VECTORS, p, v, e + o, tiles, channels, add, m + o);
-      else add_all_channels(PIXELS, BLOCK_VECTORS, p, v, e + o, tiles, channels, add, m + o);
+    for (int32_t o = 0; o < outputs; o += HALF_OUTPUTS)
+      add_all_channels(p, v, e + o, tiles, channels, add, m + o);
 }
 
 /* Nine taps of M, for some channels and outputs, whose taps are `tap` numbers apart. */

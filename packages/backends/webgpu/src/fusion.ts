@@ -20,6 +20,7 @@ const producers: Readonly<Record<string, string>> = {
   "conv2d.forward": "y",
   "conv2d.inputGradient": "inputGradient",
   "averagePool.forward": "y",
+  "averagePool.backward": "inputGradient",
   "adaptiveAveragePool.forward": "y",
   "adaptiveAveragePool.backward": "inputGradient",
   "maxPool.backward": "inputGradient",
@@ -29,7 +30,7 @@ const producers: Readonly<Record<string, string>> = {
   "add.forward": "y",
 }
 
-/** Kernels whose one stage reads an operand at the element that it treats and nowhere else. */
+/** Kernels whose one stage reads an operand at the element that it treats and nowhere else, wherever that stage has an `each`. */
 const consumers: Readonly<Record<string, string>> = {
   "neuron.forward": "x",
   "neuron.backward": "outputGradient",

@@ -1,15 +1,13 @@
 /** Two instructions that become one, so that what lies between them needs no memory. */
 import type { Ref } from "../op.ts"
-import type { Window } from "../ops/pixels.ts"
+import { areTiles, type Window } from "../ops/pixels.ts"
 import { type DraftBuffer, moved } from "./layout.ts"
 import { type Instruction, type SegmentName, segmentNames } from "./program.ts"
 
-const isTiling = ({ kernelSize, stride, padding }: Window): boolean => stride === kernelSize && padding === 0
-
 /**
- * Neurons take the gradient of the average pool behind them as it is, where its windows do not overlap and nothing else gives them one:
- * a pool of 2×2 makes four equal elements of each of its gradient's, and in networks whose first layers are the largest that is much of
- * what a step needs.
+ * Neurons take the gradient of the average pool behind them as it is, where its windows lie side by side and nothing else gives them
+ * one: a pool of 2×2 makes four equal elements of each of its gradient's, and in networks whose first layers are the largest that is
+ * much of what a step needs. Changes the segments, and gives the buffers that they still use.
  */
 export const fuse = (
   buffers: ReadonlyArray<DraftBuffer>,
@@ -30,8 +28,9 @@ export const fuse = (
         kernel === "neuron.backward" &&
         before?.kernel === "averagePool.backward" &&
         before.operands.inputGradient?.buffer === between &&
+        // One writes it, the other reads it: so it is set, not added to, and of no use elsewhere.
         uses[between] === 2 &&
-        isTiling(before.attributes as unknown as Window)
+        areTiles(before.attributes as unknown as Window)
       if (!isPooled) {
         fused.push(instruction)
         continue

@@ -10,7 +10,11 @@ import { size } from "../shape.ts"
  */
 const greatestDetour = 2
 
-/** Multiplications for each number that a map gives, at most, for it to be worth them: the last layers of a deep network take many for few. */
+/**
+ * Multiplications for each number that a map gives, at most, for it to be worth them: the last layers of a deep network take many for
+ * few. Measured under BPTT: with maps of 3×3×256 kept, VGG-11 (T = 20) takes 1.79 s at 651 MB rather than 1.97 s at 580 MB, and
+ * ResNet-18 (T = 6) 1.39 s at 679 MB rather than 1.43 s at 635 MB.
+ */
 const greatestPrice = 2048
 
 /** Whether a node is a map by weights that costs more than the memory of what it gives. */

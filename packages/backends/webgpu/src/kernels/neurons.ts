@@ -67,6 +67,7 @@ export const neurons = {
     ${given("inputGradient", "add_inputGradient(i, change);")}`
     const declarations = `${functions(attributes)}${pooled?.declarations ?? ""}`
     if (!operands.has("decayGradient"))
+      // Behind a pool an element reads another's gradient: that stage has no `each`, so nothing is fused before it.
       return [
         pooled
           ? forEachInImage(operands, extents(operands, "membrane"), each, declarations)
@@ -113,8 +114,8 @@ export const neuronAndPool = (
   { kernelSize, stride, padding }: { readonly kernelSize: number; readonly stride: number; readonly padding: number },
 ): ReadonlyArray<Stage> | undefined => {
   const [, height = 1, width = 1, channels = 1] = operands.shape("spikes")
-  const tiles = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0
-  if (!tiles || !operands.isSpikes("spikes")) return undefined
+  const isTiled = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0
+  if (!isTiled || !operands.isSpikes("spikes")) return undefined
   return [
     fire(operands, {
       ...{ name: "spikes", size: operands.size("spikes"), channels },

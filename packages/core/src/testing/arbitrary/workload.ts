@@ -109,6 +109,9 @@ const simple = (): fc.Arbitrary<Piece> =>
     fc.record({ piece: fc.constant("dropout" as const), rate: fc.constantFrom(0, 0.25, 0.5) }),
     fc.record({ piece: fc.constantFrom("averagePool" as const, "maxPool" as const), ...window(3) }),
     fc.record({ piece: fc.constantFrom("maxPool" as const), ...window(2) }),
+    fc
+      .constantFrom(1, 2)
+      .map((size) => ({ piece: "averagePool" as const, kernelSize: size, stride: size, padding: 0 })),
     fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
     fc.record({ piece: fc.constant("adaptiveAveragePool" as const), outputSize: fc.integer({ min: 1, max: 3 }) }),
     fc.constant({ piece: "flatten" as const }),
