@@ -176,12 +176,28 @@ export const fromFlags = (
     return withPaths(config, (place) => path.resolve(place))
   })
 
+/**
+ * Settings of a config file, or others where there is none, under those from the command line. A policy that takes no k is not told the
+ * file's.
+ */
+export const chosen = (
+  file: string | undefined,
+  flags: Readonly<Record<string, unknown>>,
+  otherwise: PartialConfig = {},
+): Effect.Effect<PartialConfig, UsageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const given = file === undefined ? otherwise : yield* readConfigFile(file)
+    const own = yield* fromFlags(flags)
+    const { k: _, ...others } = given
+    const isOther = own.policy !== undefined && !takesK(own.policy as Policy.PolicyName)
+    return { ...(isOther ? others : given), ...own }
+  })
+
 /** All that a network and its training are; only the backend is not decided. */
 export type Settings = Omit<RunConfig, "backend">
 
-/** Settings with the others filled in; later ones win. */
-export const resolve = (...layers: ReadonlyArray<PartialConfig>): Settings => {
-  const chosen: PartialConfig = Object.assign({}, ...layers)
+/** Settings with the others filled in. */
+export const resolve = (chosen: PartialConfig): Settings => {
   const merged = { ...general, ...suited[chosen.dataset ?? general.dataset], ...chosen }
   const augment = datasets[merged.dataset]?.augment ?? []
   return {

@@ -226,7 +226,10 @@ const importWeights = Command.make(
     ),
     config,
     out,
-    settings: { dataset, model, width, dropout, policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
+    settings: {
+      ...{ dataset, dataDir, size, model, width, dropout },
+      ...{ policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
+    },
   },
   (flags) =>
     Effect.flatMap(

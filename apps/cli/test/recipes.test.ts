@@ -53,6 +53,18 @@ const shapes: Readonly<Record<string, ReadonlyArray<number>>> = {
   "image-folder": [224, 224, 3],
 }
 
+test("a policy that takes no k wins over a recipe's policy and its k", async () => {
+  const { code, stdout } = await run(
+    "plan",
+    "--config",
+    recipe("dvs-gesture-vgg11-slttk4"),
+    "--policy",
+    "sltt",
+    "--json",
+  )
+  expect([code, JSON.parse(stdout).policy]).toEqual([0, "sltt"])
+})
+
 test("every recipe is a row of the table", () => {
   expect(names).toEqual(rows.map(([name]) => `${name}.json`).sort())
 })

@@ -1,6 +1,6 @@
 /** Weights in and out of runs: `import`, `export`, `train --init`. */
 import { beforeAll, expect, test } from "bun:test"
-import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { load } from "@spikeroute/backend-wasm/infer"
@@ -49,6 +49,28 @@ test("what was imported is exported again, number for number", async () => {
   expect(metadata).toMatchObject({ model: "conv", dataset: "shapes" })
   expect((await run("export", path("imported"))).stdout.trim()).toBe(path("imported/weights.safetensors"))
   expect(readFileSync(path("imported/weights.safetensors"))).toEqual(readFileSync(path("ours.safetensors")))
+})
+
+test("weights for samples of another size, and of as many classes as there are folders, make a run for those", async () => {
+  const graph = Graph.makeUnsafe([16, 16, 3], Models.conv(2, { width: 0.25 }))
+  const tensors = graph.parameters.map((parameter) => {
+    const shape = PyTorch.pyTorchShape(graph, parameter)
+    return [parameter.name, { shape, values: new Float32Array(Shape.size(shape)) }] as const
+  })
+  for (const folder of ["train/a", "train/b", "val/a", "val/b"]) {
+    mkdirSync(path(`images/${folder}`), { recursive: true })
+    writeFileSync(path(`images/${folder}/0.png`), "")
+  }
+  const images = ["--dataset", "image-folder", "--data-dir", path("images"), "--size", "16", ...network]
+  const { code, stderr } = await run(
+    "import",
+    write("two.safetensors", new Map(tensors)),
+    ...images,
+    "--out",
+    path("two"),
+  )
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  expect(readJson(path("two/graph.json"))).toMatchObject({ input: [16, 16, 3] })
 })
 
 test("an imported run is tested, shown and gone on with", async () => {

@@ -40,8 +40,7 @@ const ofRun = (directory: string, { checkpoint: name, config, settings }: Compar
 
 const ofSettings = ({ config: file, settings }: CompareFlags) =>
   Effect.gen(function* () {
-    const given = file === undefined ? {} : yield* Config.readConfigFile(file)
-    const chosen = { ...given, ...(yield* Config.fromFlags(settings)) }
+    const chosen = yield* Config.chosen(file, settings)
     const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
     const dataset = yield* openDataset(config)
     const graph = yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes))

@@ -1,10 +1,11 @@
 /** `import`: a run that stands before its first batch, with the weights that PyTorch trained. */
 import { Graph, Program, PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
-import { datasets } from "@spikeroute/datasets"
+import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect, FileSystem } from "effect"
 import { defaultBackend } from "../backends.ts"
 import * as Config from "../config.ts"
 import { refused } from "../files.ts"
+import { openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
 import { beginning } from "../training.ts"
@@ -18,10 +19,13 @@ export interface ImportFlags {
 
 export const importWeights = ({ file, config: configFile, out, settings }: ImportFlags) =>
   Effect.gen(function* () {
-    const given = configFile === undefined ? {} : yield* Config.readConfigFile(configFile)
-    const chosen = { ...given, ...(yield* Config.fromFlags(settings)) }
+    const chosen = yield* Config.chosen(configFile, settings)
     const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
-    const { shape, classes, encoding } = (datasets[config.dataset] as (typeof datasets)[string]).sample
+    // Where the data are at hand they say how many classes there are, as folders of images do; else it is the usual number.
+    const { shape, classes, encoding } =
+      config.dataDir === undefined
+        ? sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
+        : yield* Effect.scoped(openDataset(config))
     const graph = yield* Graph.make(shape, Config.networkOf(config, classes))
     const policy = yield* Config.policyOf(config)
     const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, encoding))

@@ -2,7 +2,7 @@
 import { Graph, Policy, Program } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
-import { fromFlags, networkOf, policyOf, readConfigFile, resolve, type Settings, trainingOptions } from "../config.ts"
+import { chosen, networkOf, policyOf, resolve, type Settings, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { bold, print, table } from "../terminal.ts"
 
@@ -58,8 +58,7 @@ const forPeople = (plans: ReadonlyArray<Plan>): string => {
 
 export const plan = ({ compare, program: whole, config: file, json, settings }: PlanFlags) =>
   Effect.gen(function* () {
-    const given = file === undefined ? { dataset: "mnist" } : yield* readConfigFile(file)
-    const config = resolve(given, yield* fromFlags(settings))
+    const config = resolve(yield* chosen(file, settings, { dataset: "mnist" }))
     if (compare && settings.policy !== undefined)
       return yield* new UsageError({ reason: "--compare shows bptt, sltt and slttk: leave --policy out" })
     const compared = [Policy.bptt, Policy.sltt, Policy.slttK(config.k ?? 1)]

@@ -35,8 +35,7 @@ const resumed = ({ resume = "", config, out, settings }: Omit<TrainFlags, "json"
 
 const configured = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
-    const file = config === undefined ? {} : yield* Config.readConfigFile(config)
-    const chosen = { ...file, ...(yield* Config.fromFlags(settings)) }
+    const chosen = yield* Config.chosen(config, settings)
     const resolved = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
     return { path: out ?? RunDirectory.defaultDirectory(resolved, new Date()), config: resolved }
   })
