@@ -25,7 +25,7 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
     const { shape, classes, encoding } =
       config.dataDir === undefined
         ? sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
-        : yield* Effect.scoped(openDataset(config))
+        : yield* Effect.scoped(openDataset({ ...config, workers: 0 }))
     const graph = yield* Graph.make(shape, Config.networkOf(config, classes))
     const policy = yield* Config.policyOf(config)
     const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, encoding))
