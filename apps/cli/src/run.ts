@@ -6,7 +6,8 @@ import { Program } from "@spikeroute/core"
 import { type AugmentationName, type Dataset, type DatasetError, datasets, openInWorkers } from "@spikeroute/datasets"
 import { Effect, type FileSystem, type Path, type Scope } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import type { PartialConfig, RunConfig } from "./config.ts"
+import { defaultBackend } from "./backends.ts"
+import { chosen, type PartialConfig, type RunConfig, resolve } from "./config.ts"
 import { type CheckpointName, load, open as openDirectory } from "./run-directory.ts"
 import { showBar } from "./terminal.ts"
 
@@ -34,6 +35,13 @@ export const openDataset = (
   }
   return openInWorkers(dataset, options, workers).pipe(Effect.provide([FetchHttpClient.layer, workerLayer]))
 }
+
+/** What a run is to be, by a config file and the command line. */
+export const configured = (file: string | undefined, flags: Readonly<Record<string, unknown>>) =>
+  Effect.gen(function* () {
+    const given = yield* chosen(file, flags)
+    return { ...resolve(given), backend: given.backend ?? (yield* defaultBackend) }
+  })
 
 /** Opens an earlier run at one of its checkpoints, with some settings changed. */
 export const openRun = (directory: string, name: CheckpointName, changes: PartialConfig) =>

@@ -2,10 +2,10 @@
 import { Graph, Policy, Train } from "@spikeroute/core"
 import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
-import { backendLayer, defaultBackend } from "../backends.ts"
+import { backendLayer } from "../backends.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
-import { openDataset, openRun } from "../run.ts"
+import { configured, openDataset, openRun } from "../run.ts"
 import { type CheckpointName, restore } from "../run-directory.ts"
 import { print, showBar, table } from "../terminal.ts"
 import { dataKey, runKey } from "../training.ts"
@@ -40,8 +40,7 @@ const ofRun = (directory: string, { checkpoint: name, config, settings }: Compar
 
 const ofSettings = ({ config: file, settings }: CompareFlags) =>
   Effect.gen(function* () {
-    const chosen = yield* Config.chosen(file, settings)
-    const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
+    const config = yield* configured(file, settings)
     const dataset = yield* openDataset(config)
     const graph = yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes))
     return { config, graph, dataset, checkpoint: undefined }

@@ -2,10 +2,9 @@
 import { Graph, Program, PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect, FileSystem } from "effect"
-import { defaultBackend } from "../backends.ts"
 import * as Config from "../config.ts"
 import { refused } from "../files.ts"
-import { openDataset } from "../run.ts"
+import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
 import { beginning } from "../training.ts"
@@ -19,8 +18,7 @@ export interface ImportFlags {
 
 export const importWeights = ({ file, config: configFile, out, settings }: ImportFlags) =>
   Effect.gen(function* () {
-    const chosen = yield* Config.chosen(configFile, settings)
-    const config = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
+    const config = yield* configured(configFile, settings)
     // Where the data are at hand they say how many classes there are, as folders of images do; else it is the usual number.
     const { shape, classes, encoding } =
       config.dataDir === undefined

@@ -1,10 +1,10 @@
 /** `train`: a new run, or one that goes on. */
 import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
 import { Effect } from "effect"
-import { backendLayer, defaultBackend } from "../backends.ts"
+import { backendLayer } from "../backends.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
-import { openDataset } from "../run.ts"
+import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { bold, dim, percent, print, say } from "../terminal.ts"
 import { beginning, train as fit, runKey } from "../training.ts"
@@ -33,10 +33,9 @@ const resumed = ({ resume = "", config, out, settings }: Omit<TrainFlags, "json"
     return { run: { ...run, config: { ...run.config, ...changes } }, checkpoint }
   })
 
-const configured = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
+const begun = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
-    const chosen = yield* Config.chosen(config, settings)
-    const resolved = { ...Config.resolve(chosen), backend: chosen.backend ?? (yield* defaultBackend) }
+    const resolved = yield* configured(config, settings)
     return { path: out ?? RunDirectory.defaultDirectory(resolved, new Date()), config: resolved }
   })
 
@@ -44,7 +43,7 @@ const configured = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
 export const runTraining = (flags: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const earlier = flags.resume === undefined ? undefined : yield* resumed(flags)
-    const { path, config } = earlier?.run ?? (yield* configured(flags))
+    const { path, config } = earlier?.run ?? (yield* begun(flags))
     const policy = yield* Config.policyOf(config)
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)

@@ -19,6 +19,7 @@ export interface Window extends Geometry {
 /** Windows side by side. */
 export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kernelSize, padding: 0 })
 
+/** Whether windows lie side by side. */
 export const areTiles = ({ kernelSize, stride, padding }: Window): boolean => stride === kernelSize && padding === 0
 
 export const WindowSchema = Schema.Struct({ kernelSize: PositiveInt, stride: PositiveInt, padding: NaturalInt })
