@@ -2,7 +2,7 @@
  * Sums over the rows of a matrix, a sum for each column, in two passes of fixed order: first over chunks of the rows, chunk k
  * being the rows k, k + chunks, k + 2·chunks, …, then over the chunks.
  */
-import { forEach, forEachGroup, type Operands, type Stage } from "./shader.ts"
+import { forEach, forEachGroup, type Operands, range, type Stage } from "./shader.ts"
 
 export interface Columns {
   readonly rows: number
@@ -11,11 +11,28 @@ export interface Columns {
 
 /** Chunks that the rows are cut into: enough threads, and on a GPU made of software few workgroups. */
 const chunksOf = ({ rows, columns }: Columns, { target: { software } }: Operands): number =>
-  Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor((software ? 2048 : 65536) / columns), 1024))
+  Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor((software ? 2048 : 131072) / columns), 2048))
 
-/** WGSL that goes through the rows of chunk `chunk`: `i` is the element in column `c`. */
-const eachRow = ({ rows, columns }: Columns, chunks: number, body: string): string => `
-  for (var row = chunk; row < ${rows}u; row += ${chunks}u) { let i = row * ${columns}u + c; ${body} }`
+/**
+ * WGSL that goes through the rows of chunk `chunk`: `i` is the element in column `c`. On a GPU several rows at a time, so that none
+ * waits for what is read for the one before.
+ */
+const eachRow = ({ rows, columns }: Columns, chunks: number, { target }: Operands, body: string): string => {
+  const together = target.software ? 1 : 4
+  const at = (row: string) => `{ let i = (${row}) * ${columns}u + c; ${body} }`
+  return `
+  { var row = chunk;${
+    together === 1
+      ? ""
+      : `
+  for (; row + ${(together - 1) * chunks}u < ${rows}u; row += ${together * chunks}u) {
+    ${range(together)
+      .map((n) => at(`row + ${n * chunks}u`))
+      .join("\n    ")}
+  }`
+  }
+  for (; row < ${rows}u; row += ${chunks}u) ${at("row")} }`
+}
 
 const header = (columns: number) => `
   let c = i % ${columns}u;
@@ -49,7 +66,7 @@ export const columnSums = (
     operands,
     partials,
     `${header(columns)}
-  ${names.map((name) => `var ${name} = 0f;`).join(" ")}${eachRow(matrix, chunks, each)}
+  ${names.map((name) => `var ${name} = 0f;`).join(" ")}${eachRow(matrix, chunks, operands, each)}
   ${names.map((name, n) => `scratch[${kept + n * partials}u + i] = ${name};`).join(" ")}`,
     declarations,
     scratch,
@@ -92,9 +109,9 @@ export const columnMoments = (
     operands,
     partials,
     `${header(columns)}
-  var sum = 0f;${eachRow(matrix, chunks, `sum += ${value};`)}
+  var sum = 0f;${eachRow(matrix, chunks, operands, `sum += ${value};`)}
   let average = sum / ${size};
-  var squares = 0f;${eachRow(matrix, chunks, `let difference = ${value} - average; squares += difference * difference;`)}
+  var squares = 0f;${eachRow(matrix, chunks, operands, `let difference = ${value} - average; squares += difference * difference;`)}
   scratch[${kept}u + i] = average;
   scratch[${kept + partials}u + i] = squares;`,
     "",

@@ -8,7 +8,7 @@ const block = 32
 
 /** The stage that multiplies, and into how many parts it splits the depth. */
 export const direct = (operands: Operands, factors: Product): { readonly stage: Stage; readonly splits: number } => {
-  const { rows, columns, steps, depth, word } = factors
+  const { rows, columns, steps, depth, word, silent } = factors
   // A thread of many sums reads little for each, but its shader takes a tenth of a second to make.
   const small = rows * columns * steps * depth < smallProduct
   const threadRows = small ? 2 : 8
@@ -70,6 +70,7 @@ ${eachRow(
   for (var iteration = split * ${perSplit}u; iteration < min(${iterations}u, (split + 1u) * ${perSplit}u); iteration++) {
     let step = iteration / ${blocks}u;
     let start = iteration % ${blocks}u * ${block}u;
+    ${silent === undefined ? "" : `if (${silent("row_0", `min(row_${threadRows - 1}, ${rows - 1}u)`, "step")}) { continue; }`}
 ${eachRow((suffix) => `    ${factors.step(suffix)}`)}
     ${walk}
   }

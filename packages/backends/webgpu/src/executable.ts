@@ -27,12 +27,13 @@ const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> => Effect.try
 const wait = <A>(body: () => Promise<A>): Effect.Effect<A, BackendError> =>
   Effect.tryPromise({ try: body, catch: toBackendError }).pipe(Effect.uninterruptible)
 
-/** Refuses an arena that the adapter cannot bind. */
-const checkSize = ({ gpu }: Device, { arenaBytes }: Commands): void => {
+/** Refuses memory that the adapter cannot bind. */
+const checkSize = ({ gpu }: Device, { arenaBytes, scratch }: Commands): void => {
+  const bytes = Math.max(arenaBytes, 4 * scratch)
   for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"] as const)
-    if (arenaBytes > gpu.limits[limit])
+    if (bytes > gpu.limits[limit])
       throw fail(
-        `the program needs ${arenaBytes.toLocaleString("en")} bytes, and this GPU gives ${gpu.limits[limit].toLocaleString("en")} at once (${limit}): use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
+        `the program needs ${bytes.toLocaleString("en")} bytes and this GPU gives ${gpu.limits[limit].toLocaleString("en")} at once (${limit}): use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
       )
 }
 

@@ -16,6 +16,8 @@ export interface Product {
   readonly at: string
   /** The left factor at (row, `step`, `k`), all inside. */
   readonly left: (suffix: string) => string
+  /** Whether the left factor lies in memory along the depth or along its rows. */
+  readonly leftAlong: "depth" | "rows"
   /** Where the left factor is spikes along the depth: the word of those from (row, `step`, `k`) on; beyond the depth they are 0. */
   readonly word?: (suffix: string) => string
   /** Where the left factor is spikes along the rows: eight of them, from a row that is a multiple of 8 on, in the lowest bits. */
@@ -24,6 +26,10 @@ export interface Product {
   readonly right: (column: string) => string
   /** Whether the right factor lies in memory along its columns or along the depth. */
   readonly rightAlong: "columns" | "depth"
+  /** How many products of the same shape there are: texts know which one as `member`. Default 1. */
+  readonly batch?: number
+  /** Whether no row from `first` to `last` sees anything at `step`, if that can be. */
+  readonly silent?: (first: string, last: string, step: string) => string
   /** Functions that the texts call. */
   readonly declarations?: string
   /** What is done with the result, `value` at (`row`, `column`), of operand `target`. */
@@ -47,6 +53,9 @@ export const smallProduct = 2 ** 20
 /** Sums of float32 numbers lose precision where they are longer than this. */
 export const longestSum = 4096
 
+/** Blocks of the depth in a split, at least. */
+export const leastBlocks = 8
+
 /** Fewer splits do not make up for the pass over memory that adds their sums. */
 const leastSplits = 4
 
@@ -56,7 +65,7 @@ export const spread = ({ steps, depth }: Product, block: number, tiles: number, 
   const iterations = steps * blocks
   const more = Math.floor(parallelism / tiles)
   const wanted = Math.max(more < leastSplits ? 1 : more, Math.ceil((iterations * block) / longestSum))
-  const perSplit = Math.ceil(iterations / Math.max(1, Math.min(wanted, Math.floor(iterations / 8))))
+  const perSplit = Math.ceil(iterations / Math.max(1, Math.min(wanted, Math.floor(iterations / leastBlocks))))
   return { splits: Math.ceil(iterations / perSplit), perSplit, blocks, iterations }
 }
 

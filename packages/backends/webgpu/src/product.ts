@@ -11,9 +11,13 @@
  */
 import { direct } from "./direct-product.ts"
 import type { Product } from "./factors.ts"
-import type { Operands, Stage } from "./shader.ts"
+import { forEachGroup, type Operands, type Stage } from "./shader.ts"
 import { forEachStored } from "./spikes.ts"
 import { tiled } from "./tiled-product.ts"
+
+/** Where splits are many and sums few, threads share the splits of a sum. */
+const manySplits = 32
+const fewSums = 4096
 
 /** The instruction's stages. */
 export const product = (operands: Operands, factors: Product): ReadonlyArray<Stage> => {
@@ -21,6 +25,22 @@ export const product = (operands: Operands, factors: Product): ReadonlyArray<Sta
   const { stage, splits } = operands.target.software ? direct(operands, factors) : tiled(operands, factors)
   if (splits === 1) return [stage]
   const partial = rows * columns
+  if (splits >= manySplits && partial <= fewSums && operands.get(target).then === undefined)
+    return [
+      stage,
+      forEachGroup(
+        operands,
+        partial,
+        `  let row = group / ${columns}u;
+  let column = group % ${columns}u;
+  var own = 0f;
+  for (var split = local; split < ${splits}u; split += adders) { own += scratch[split * ${partial}u + group]; }
+  let value = total(local, own);
+  if (local == 0u) { ${store} }`,
+        "",
+        stage.scratch,
+      ),
+    ]
   const gather = forEachStored(
     operands,
     target,

@@ -37,7 +37,7 @@ export interface Then {
 }
 
 /** What shaders are made for, as an adapter says of itself. */
-export type Target = Pick<AdapterInfo, "software" | "subgroups">
+export type Target = Pick<AdapterInfo, "software" | "subgroups" | "limits">
 
 /** Workgroups of a shader that go through one step of an instruction. */
 export interface Stage {

@@ -1,121 +1,213 @@
 /** Products by tiles in workgroup memory. */
-import { leave, type Product, packing, spread } from "./factors.ts"
+import { type Product, packing, spread } from "./factors.ts"
 import { type Operands, range, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
+import { padding, tileOf } from "./tile.ts"
 
-interface Tile {
-  readonly rows: number
-  readonly columns: number
-  readonly depth: number
-  /** Rows and columns of one thread, multiples of 4. */
-  readonly rowsOfThread: number
-  readonly columnsOfThread: number
+/** How a workgroup brings the elements of a block of a factor into workgroup memory: each thread always those of the same lines. */
+interface Load {
+  /** Statements before all blocks. */
+  readonly before: string
+  /** Reads what `start` and `step` say, into variables; their declarations. */
+  readonly declare: string
+  readonly fetch: string
+  readonly put: string
 }
 
-const tileOf = ({ columns, word }: Product): Tile => ({
-  rows: 64,
-  columns: columns > 32 ? 64 : columns > 16 ? 32 : 16,
-  depth: word === undefined ? 16 : 32,
-  rowsOfThread: columns > 32 ? 8 : 4,
-  columnsOfThread: 4,
-})
-
-/** The stage that multiplies, and into how many parts it splits the depth. */
-export const tiled = (operands: Operands, factors: Product): { readonly stage: Stage; readonly splits: number } => {
-  const { rows, columns, depth, word } = factors
-  const tile = tileOf(factors)
+/**
+ * The stage that multiplies, and into how many parts it splits the depth. Where `sums` is given all sums are left in scratch memory
+ * from there on, those of a split as [member][row][column].
+ */
+export const tiled = (
+  operands: Operands,
+  factors: Product,
+  sums?: number,
+): { readonly stage: Stage; readonly splits: number } => {
+  const { rows, columns, depth, word, batch = 1, silent } = factors
+  // Tiles that pass over most of the depth are done early: there have to be more of them.
+  const parallelism = operands.parallelism * (silent === undefined ? 1 : 2)
+  const tile = tileOf(factors, parallelism, operands)
   const threads = (tile.rows / tile.rowsOfThread) * (tile.columns / tile.columnsOfThread)
   const rowTiles = Math.ceil(rows / tile.rows)
   const columnTiles = Math.ceil(columns / tile.columns)
-  const parts = spread(factors, tile.depth, rowTiles * columnTiles, operands.parallelism)
+  const parts = spread(factors, tile.depth, batch * rowTiles * columnTiles, parallelism)
   const { splits, perSplit, blocks, iterations } = parts
-  const packs = splits === 1 ? packing(operands, factors, tile) : undefined
-  const quads = tile.columns / 4
+  const kept = splits > 1 || sums !== undefined
+  const packs = !kept ? packing(operands, factors, tile) : undefined
   const threadColumns = tile.columns / tile.columnsOfThread
+  const threadRows = tile.rows / tile.rowsOfThread
+  const leftStride = (tile.rows + padding) / 4
+  const rightStride = (tile.columns + padding) / 4
+  const put = (name: "left" | "right", k: string, line: string, value: string) =>
+    `${name}[(${k}) * ${name === "left" ? leftStride : rightStride}u + (${line}) / 4u][(${line}) % 4u] = ${value};`
+  const ragged = depth % tile.depth !== 0
+  const guard = (value: string) => (ragged ? `select(0f, ${value}, k < ${depth}u)` : value)
 
-  // A thread loads a part of a row of the left factor: always of the same row, which is looked at once.
-  const partsOfRow = threads / tile.rows
-  const part = tile.depth / partsOfRow
-  const put = (k: string, value: string) => `left[((${k}) * ${tile.rows}u + m) / 4u][m % 4u] = ${value};`
-  const loadLeft =
-    word === undefined
-      ? `for (var at = firstAt; at < firstAt + ${part}u; at++) {
-        let k = start + at;
-        var value = 0f;
-        if (inside && k < ${depth}u) { ${factors.at} value = ${factors.left("")}; }
-        ${put("at", "value")}
-      }`
-      : `let k = start;
-      var bits = 0u;
-      if (inside) { bits = ${word("")}; }
-      for (var bit = firstAt; bit < firstAt + ${part}u; bit++) { ${put("bit", "f32((bits >> bit) & 1u)")} }`
-  const loadRight =
+  /** Elements that lie in memory along the depth: neighbouring threads read neighbouring elements of a line. */
+  const alongDepth = (
+    name: "left" | "right",
+    lines: number,
+    before: (i: number) => string,
+    at: (i: number) => string,
+    value: (i: number) => string,
+  ): Load => {
+    const stride = threads / tile.depth
+    const passes = range(Math.ceil(lines / stride))
+    return {
+      before: passes.map(before).join("\n"),
+      declare: passes.map((i) => `var ${name}_${i} = 0f;`).join(" "),
+      fetch: `{ let k = start + local % ${tile.depth}u;
+        ${passes.map((i) => `{ ${at(i)} ${name}_${i} = ${guard(value(i))}; }`).join("\n        ")} }`,
+      put: passes
+        .map((i) => put(name, `local % ${tile.depth}u`, `local / ${tile.depth}u + ${i * stride}u`, `${name}_${i}`))
+        .join("\n      "),
+    }
+  }
+  /** Elements that lie in memory along the lines. */
+  const alongLines = (name: "left" | "right", lines: number, before: string, at: string, value: string): Load => {
+    const stride = threads / lines
+    const passes = range(Math.ceil(tile.depth / stride))
+    return {
+      before,
+      declare: passes.map((i) => `var ${name}_${i} = 0f;`).join(" "),
+      fetch: passes
+        .map((i) => `{ let k = start + local / ${lines}u + ${i * stride}u; ${at} ${name}_${i} = ${guard(value)}; }`)
+        .join("\n      "),
+      put: passes
+        .map((i) => put(name, `local / ${lines}u + ${i * stride}u`, `local % ${lines}u`, `${name}_${i}`))
+        .join("\n      "),
+    }
+  }
+  const lineOf = (i: number) => `local / ${tile.depth}u + ${(i * threads) / tile.depth}u`
+  /** Lines beyond the last are never stored: they stand for the last. */
+  const within = (line: string, count: number, size: number) =>
+    count % size === 0 ? line : `min(${line}, ${count - 1}u)`
+
+  const spikes = (text: (suffix: string) => string): Load => {
+    const partsOfRow = threads / tile.rows
+    const part = tile.depth / partsOfRow
+    return {
+      before: `let row = ${within(`firstRow + local % ${tile.rows}u`, rows, tile.rows)}; let inside = true; ${factors.row("")}`,
+      declare: "var bits = 0u;",
+      fetch: `{ let k = start; ${factors.step("")} bits = ${text("")}; }`,
+      put: `{ let shifted = bits >> ((start + local / ${tile.rows}u * ${part}u) & 31u);
+      ${range(part)
+        .map((bit) =>
+          put(
+            "left",
+            `local / ${tile.rows}u * ${part}u + ${bit}u`,
+            `local % ${tile.rows}u`,
+            `f32((shifted >> ${bit}u) & 1u)`,
+          ),
+        )
+        .join("\n      ")} }`,
+    }
+  }
+  const left: Load =
+    word !== undefined
+      ? spikes(word)
+      : factors.leftAlong === "depth"
+        ? alongDepth(
+            "left",
+            tile.rows,
+            (i) =>
+              `let row_${i} = ${within(`firstRow + ${lineOf(i)}`, rows, tile.rows)}; let inside_${i} = true; ${factors.row(`_${i}`)}`,
+            (i) => `${factors.step(`_${i}`)} ${factors.at}`,
+            (i) => factors.left(`_${i}`),
+          )
+        : alongLines(
+            "left",
+            tile.rows,
+            `let row = ${within(`firstRow + local % ${tile.rows}u`, rows, tile.rows)}; let inside = true; ${factors.row("")}`,
+            factors.at,
+            factors.left(""),
+          )
+  const right: Load =
     factors.rightAlong === "columns"
-      ? `for (var e = local; e < ${tile.depth * tile.columns}u; e += ${threads}u) {
-      let at = e / ${tile.columns}u;
-      let n = e % ${tile.columns}u;`
-      : `for (var e = local; e < ${tile.depth * tile.columns}u; e += ${threads}u) {
-      let at = e % ${tile.depth}u;
-      let n = e / ${tile.depth}u;`
+      ? alongLines(
+          "right",
+          tile.columns,
+          `let column = ${within(`firstColumn + local % ${tile.columns}u`, columns, tile.columns)};`,
+          "",
+          factors.right("column"),
+        )
+      : alongDepth(
+          "right",
+          tile.columns,
+          (i) => `let column_${i} = ${within(`firstColumn + ${lineOf(i)}`, columns, tile.columns)};`,
+          () => "",
+          (i) => factors.right(`column_${i}`),
+        )
 
-  const threadRows = range(tile.rowsOfThread)
-  const threadQuads = range(tile.columnsOfThread / 4)
-  const sums = threadRows.flatMap((r) => threadQuads.map((q) => `  var sum_${r}_${q} = vec4<f32>();`))
-  const multiply = `    for (var k = 0u; k < ${tile.depth}u; k++) {
-${range(tile.rowsOfThread / 4)
-  .map((r) => `      let a_${r} = left[k * ${tile.rows / 4}u + threadRow * ${tile.rowsOfThread / 4}u + ${r}u];`)
-  .join("\n")}
-${threadQuads.map((q) => `      let b_${q} = right[k * ${quads}u + threadColumn + ${q * threadColumns}u];`).join("\n")}
-${threadRows
-  .flatMap((r) => threadQuads.map((q) => `      sum_${r}_${q} += a_${Math.floor(r / 4)}[${r % 4}] * b_${q};`))
-  .join("\n")}
+  const rowQuads = range(tile.rowsOfThread / 4)
+  const columnQuads = range(tile.columnsOfThread / 4)
+  const eachSum = (text: (r: number, q: number) => string) =>
+    range(tile.rowsOfThread).flatMap((r) => columnQuads.map((q) => text(r, q)))
+  const sum = (r: number, q: number) => {
+    const [a, b] = [`a_${Math.floor(r / 4)}[${r % 4}]`, `b_${q}`]
+    return `sum_${r}_${q} += ${a} * ${b};`
+  }
+  const multiply = `for (var k = 0u; k < ${tile.depth}u; k++) {
+      ${rowQuads.map((r) => `let a_${r} = left[k * ${leftStride}u + threadRow + ${r * threadRows}u];`).join(" ")}
+      ${columnQuads.map((q) => `let b_${q} = right[k * ${rightStride}u + threadColumn + ${q * threadColumns}u];`).join(" ")}
+      ${eachSum(sum).join("\n      ")}
     }`
-  const leaves = `  var sums = array(${threadRows.flatMap((r) => threadQuads.map((q) => `sum_${r}_${q}`)).join(", ")});
+  const keep = `scratch[${sums ?? 0}u + (split * ${batch}u + ${batch > 1 ? "member" : "0u"}) * ${rows * columns}u + row * ${columns}u + column] = value;`
+  const leaves = `  var sums = array(${eachSum((r, q) => `sum_${r}_${q}`).join(", ")});
   for (var e = 0u; e < ${tile.rowsOfThread * tile.columnsOfThread}u; e++) {
-    let row = firstRow + threadRow * ${tile.rowsOfThread}u + e / ${tile.columnsOfThread}u;
-    let quad = e / 4u % ${threadQuads.length}u;
+    let r = e / ${tile.columnsOfThread}u;
+    let row = firstRow + (threadRow + r / 4u * ${threadRows}u) * 4u + r % 4u;
+    let quad = e / 4u % ${columnQuads.length}u;
     let column = firstColumn + (threadColumn + quad * ${threadColumns}u) * 4u + e % 4u;
     if (row < ${rows}u && column < ${columns}u) {
       let value = sums[e / 4u][e % 4u];
-      ${leave(factors, parts)}
+      ${kept ? keep : factors.store}
       ${packs?.add("row - firstRow", "column - firstColumn") ?? ""}
     }
   }
   ${packs?.store ?? ""}`
+  const fetch = `{
+      let step = iteration / ${blocks}u;
+      let start = iteration % ${blocks}u * ${tile.depth}u;
+      ${left.fetch}
+      ${right.fetch}
+    }`
+  // Steps at which no row of the tile sees anything are passed over.
+  const skip =
+    silent === undefined
+      ? ""
+      : `while (iteration < end && ${silent("firstRow", `min(firstRow + ${tile.rows - 1}u, ${rows - 1}u)`, `(iteration / ${blocks}u)`)}) { iteration = (iteration / ${blocks}u + 1u) * ${blocks}u; }`
   const stage: Stage = {
     text: textOf(
       operands,
       `${factors.declarations ?? ""}
-var<workgroup> left: array<vec4<f32>, ${(tile.depth * tile.rows) / 4}>;
-var<workgroup> right: array<vec4<f32>, ${tile.depth * quads}>;
+var<workgroup> left: array<vec4<f32>, ${tile.depth * leftStride}>;
+var<workgroup> right: array<vec4<f32>, ${tile.depth * rightStride}>;
 ${packs?.declarations ?? ""}`,
       `  let firstRow = (workgroup.x + workgroup.y * ${rowOfWorkgroups}u) * ${tile.rows}u;
-  let split = workgroup.z / ${columnTiles}u;
   let firstColumn = workgroup.z % ${columnTiles}u * ${tile.columns}u;
+  let split = workgroup.z / ${columnTiles}u % ${splits}u;
+  ${batch > 1 ? `let member = workgroup.z / ${columnTiles * splits}u;` : ""}
   let threadRow = local / ${threadColumns}u;
   let threadColumn = local % ${threadColumns}u;
-  let m = local / ${partsOfRow}u;
-  let firstAt = local % ${partsOfRow}u * ${part}u;
-  let row = firstRow + m;
-  let inside = row < ${rows}u;
-  ${factors.row("")}
-${sums.join("\n")}
-  for (var iteration = split * ${perSplit}u; iteration < min(${iterations}u, (split + 1u) * ${perSplit}u); iteration++) {
-    let step = iteration / ${blocks}u;
+  ${left.before}
+  ${right.before}
+  ${left.declare} ${right.declare}
+${eachSum((r, q) => `  var sum_${r}_${q} = vec4<f32>();`).join("\n")}
+  var iteration = split * ${perSplit}u;
+  let end = min(${iterations}u, iteration + ${perSplit}u);
+  ${skip}
+  if (iteration < end) ${fetch}
+  while (iteration < end) {
     let start = iteration % ${blocks}u * ${tile.depth}u;
     workgroupBarrier();
-    {
-      ${factors.step("")}
-      ${loadLeft}
-    }
-    ${loadRight}
-      let k = start + at;
-      let column = firstColumn + n;
-      var value = 0f;
-      if (k < ${depth}u && column < ${columns}u) { value = ${factors.right("column")}; }
-      right[at * ${quads}u + n / 4u][n % 4u] = value;
-    }
+    ${left.put}
+    ${right.put}
     workgroupBarrier();
-${multiply}
+    // What is next is read while this block is multiplied.
+    iteration++;
+    ${skip}
+    if (iteration < end) ${fetch}
+    ${multiply}
   }
 ${leaves}`,
     ),
@@ -124,9 +216,9 @@ ${leaves}`,
     workgroups: () => [
       Math.min(rowTiles, rowOfWorkgroups),
       Math.ceil(rowTiles / rowOfWorkgroups),
-      columnTiles * splits,
+      columnTiles * splits * batch,
     ],
-    scratch: splits === 1 ? 0 : splits * rows * columns,
+    scratch: kept ? (sums ?? 0) + splits * batch * rows * columns : 0,
   }
   return { stage, splits }
 }

@@ -4,6 +4,12 @@
  */
 import { range } from "./shader.ts"
 
+/** Points of a patch of 6 × 6 pixels. */
+export const points = 36
+
+/** Puts number (i, j) of a transform somewhere. */
+export type Put = (i: number, j: number, value: string) => string
+
 /** A matrix's elements as WGSL; statements that they need come before. */
 export interface Matrix {
   readonly before: string
@@ -88,12 +94,7 @@ export const weightGradientAxis: Axis = ([m0, m1, m2, m3, m4, m5], own) => ({
 })
 
 /** Applies a transform to the rows, then to the columns of a square matrix; `put` takes each number of the result. */
-export const both = (
-  axis: Axis,
-  from: number,
-  matrix: Matrix,
-  put: (i: number, j: number, value: string) => string,
-): string => {
+export const both = (axis: Axis, from: number, matrix: Matrix, put: Put): string => {
   const rows = range(from).map((i) => {
     const elements = range(from).map((j) => `m_${i}_${j}`)
     const { common, to } = axis(elements, `r_${i}`)

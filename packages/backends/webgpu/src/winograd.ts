@@ -6,31 +6,41 @@
  *
  *     y = Aᵀ·(G·g·Gᵀ ∘ Bᵀ·d·B)·A,  ∂g = Gᵀ·(A·∂y·Aᵀ ∘ Bᵀ·d·B)·G
  *
- * A first stage transforms both factors into scratch memory, points last; in the second, threads of a workgroup take a point each and
- * multiply, then an element each and transform it back. For a GPU made of software, whose threads lie side by side in a vector.
+ * Both factors are transformed into scratch memory, multiplied point by point, and what comes of it is transformed back: on a GPU by
+ * winograd-batch.ts, on one made of software by winograd-blocks.ts.
  */
-import { longestSum, smallProduct } from "./factors.ts"
 import type { Geometry, Image } from "./kernels/maps.ts"
-import { forEach, type Operands, range, type Stage, textOf } from "./shader.ts"
+import { type Operands, range, type Stage } from "./shader.ts"
 import {
   both,
   type Matrix,
+  type Put,
   patchAxis,
   tileAxis,
   tileGradientAxis,
   weightAxis,
   weightGradientAxis,
 } from "./winograd-axes.ts"
+import { inBatches } from "./winograd-batch.ts"
+import { inBlocks } from "./winograd-blocks.ts"
 
-const points = 36
-/** Rows and columns of a workgroup's block; as many threads as it has elements. */
-const block = 8
-const threads = block * block
+/** What is summed for each point: left factors of rows × depth, right ones of depth × columns. Tiles are rows, or are the depth. */
+export interface Sums {
+  readonly rows: number
+  readonly columns: number
+  readonly depth: number
+  readonly tilesAre: "rows" | "depth"
+  /** Makes the points of the left factor of channel `c` at `tile`, and those of the right factor of element `e`. */
+  readonly left: (put: Put) => string
+  readonly right: (put: Put) => string
+  /** Gives what the sums of `row` and `column` make. */
+  readonly give: (sums: Matrix) => string
+  /** The operand that it is given to. */
+  readonly target: string
+}
 
 /** Pixels of a tile that must be those of an image, on average. */
 const filled = 9
-/** Numbers of scratch memory, at most. */
-const mostScratch = 2 ** 22
 
 interface Tiles {
   readonly across: number
@@ -58,129 +68,74 @@ const pixels = (operand: string, { height, width, channels }: Image, size: numbe
   at: (i, j) => `select(0f, load_${operand}((line_${i} + x_${j}) * ${channels}u + c), in_y_${i} & in_x_${j})`,
 })
 
-/** What is summed for each point: left factors of rows × depth, right ones of depth × columns. */
-interface Sums {
-  readonly rows: number
-  readonly columns: number
-  readonly depth: number
-  /** Which element of the left factors belongs to `row` and `k`. */
-  readonly left: (row: string) => string
-  /** Makes element `i` of the left factors, and of the right ones, whose points begin at `scratch[at]`. */
-  readonly makeLeft: string
-  readonly makeRight: string
-  /** Gives what 36 sums make of `row` and `column`. */
-  readonly give: (sums: Matrix) => string
-}
+/** What sums of a tile make: its pixels in channel `column`, those of the image. */
+const giveTile =
+  (tiles: Tiles, { height, width, channels }: Image, store: (place: string, value: string) => string) =>
+  (sums: Matrix): string =>
+    `let tile = row; ${corner(tiles)}
+    let place = ((n * ${height}u + u32(top)) * ${width}u + u32(left)) * ${channels}u + column;
+    ${both(
+      tileAxis,
+      6,
+      sums,
+      (i, j, value) =>
+        `if (top + ${i} < ${height} && left + ${j} < ${width}) { ${store(`place + ${(i * width + j) * channels}u`, value)} }`,
+    )}`
 
-const fits = (
-  operands: Operands,
-  { window, stride, padding }: Geometry,
-  { rows, columns, depth }: Sums,
-  target: string,
-): boolean =>
-  operands.target.software &&
-  window.every((size) => size === 3) &&
-  stride === 1 &&
-  padding <= 2 &&
-  operands.get(target).then?.spikes === undefined &&
-  Math.min(rows, columns) >= block &&
-  depth <= longestSum &&
-  rows * columns * depth * points >= smallProduct &&
-  points * depth * (rows + columns) <= mostScratch
-
+/** The stages, if the window is such and they are the fastest. */
 const stages = (
   operands: Operands,
-  { rows, columns, depth, left, makeLeft, makeRight, give }: Sums,
-): ReadonlyArray<Stage> => {
-  const lefts = rows * depth
-  const rights = depth * columns
-  const scratch = points * (lefts + rights)
-  const transform = forEach(
-    operands,
-    lefts + rights,
-    `  let at = i * ${points}u;
-  if (i < ${lefts}u) {
-    ${makeLeft}
-  } else {
-    let e = i - ${lefts}u;
-    ${makeRight}
-  }`,
-    "",
-    scratch,
-  )
-  const each = (text: (i: number) => string) => range(block).map(text).join(" ")
-  const multiply = textOf(
-    operands,
-    `
-var<workgroup> sums: array<f32, ${threads * points}>;`,
-    `  let firstRow = workgroup.x * ${block}u;
-  let firstColumn = workgroup.y * ${block}u;
-  if (local < ${points}u) {
-    ${each((r) => `let row_${r} = min(firstRow + ${r}u, ${rows - 1}u);`)}
-    ${each((q) => `let column_${q} = min(firstColumn + ${q}u, ${columns - 1}u);`)}
-    ${each((r) => each((q) => `var sum_${r}_${q} = 0f;`))}
-    for (var k = 0u; k < ${depth}u; k++) {
-      ${each((q) => `let b_${q} = scratch[(${lefts}u + k * ${columns}u + column_${q}) * ${points}u + local];`)}
-      ${range(block)
-        .map(
-          (r) =>
-            `{ let a = scratch[(${left(`row_${r}`)}) * ${points}u + local]; ${each((q) => `sum_${r}_${q} += a * b_${q};`)} }`,
-        )
-        .join("\n      ")}
-    }
-    ${each((r) => each((q) => `sums[${(r * block + q) * points}u + local] = sum_${r}_${q};`))}
-  }
-  workgroupBarrier();
-  let row = firstRow + local / ${block}u;
-  let column = firstColumn + local % ${block}u;
-  if (row < ${rows}u && column < ${columns}u) {
-    ${give({ before: "", at: (i, j) => `sums[local * ${points}u + ${6 * i + j}u]` })}
-  }`,
-  )
-  return [
-    transform,
-    {
-      text: multiply,
-      threads,
-      flexible: false,
-      workgroups: () => [Math.ceil(rows / block), Math.ceil(columns / block), 1],
-      scratch,
-    },
-  ]
+  { window, stride, padding }: Geometry,
+  { batch, height, width }: Image,
+  sums: Sums,
+): ReadonlyArray<Stage> | undefined => {
+  const tiles = sums[sums.tilesAre]
+  if (window.some((size) => size !== 3) || stride !== 1 || padding > 2) return undefined
+  if (batch * height * width < filled * tiles || operands.get(sums.target).then?.spikes !== undefined) return undefined
+  return operands.target.software ? inBlocks(operands, sums) : inBatches(operands, sums)
 }
 
-const toPoint = (i: number, j: number, value: string): string => `scratch[at + ${6 * i + j}u] = ${value};`
-
-/** Whether so many tiles are filled with pixels of the image. */
-const isFilled = ({ batch, height, width }: Image, { count }: Tiles): boolean =>
-  batch * height * width >= filled * count
+/** The stages of conv2d.forward, if they are the fastest: rows are tiles of y, columns its channels, the depth those of x. */
+export const winogradForward = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
+  const { input, output, padding } = geometry
+  const tiles = tilesOf(output)
+  const [inputs, outputs] = [input.channels, output.channels]
+  return stages(operands, geometry, output, {
+    rows: tiles.count,
+    columns: outputs,
+    depth: inputs,
+    tilesAre: "rows",
+    left: (put) => `${corner(tiles)}
+    ${both(patchAxis, 6, pixels("x", input, 6, padding), put)}`,
+    right: (put) =>
+      both(weightAxis, 3, { before: "", at: (i, j) => `load_weight(${(3 * i + j) * inputs * outputs}u + e)` }, put),
+    give: giveTile(
+      tiles,
+      output,
+      (place, value) => `store_y(${place}, ${value}${operands.has("bias") ? " + load_bias(column)" : ""});`,
+    ),
+    target: "y",
+  })
+}
 
 /** The stages of conv2d.inputGradient, if they are the fastest: rows are tiles of ∂x, columns its channels, the depth those of ∂y. */
 export const winogradInputGradient = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
   const { input, output, padding } = geometry
   const tiles = tilesOf(input)
   const [inputs, outputs] = [input.channels, output.channels]
-  const sums: Sums = {
+  return stages(operands, geometry, input, {
     rows: tiles.count,
     columns: inputs,
     depth: outputs,
-    left: (row) => `${row} * ${outputs}u + k`,
-    makeLeft: `let c = i % ${outputs}u; let tile = i / ${outputs}u; ${corner(tiles)}
-    ${both(patchAxis, 6, pixels("outputGradient", output, 6, 2 - padding), toPoint)}`,
+    tilesAre: "rows",
+    left: (put) => `${corner(tiles)}
+    ${both(patchAxis, 6, pixels("outputGradient", output, 6, 2 - padding), put)}`,
     // The window turned around, as [output][input].
-    makeRight: `let place = e % ${inputs}u * ${outputs}u + e / ${inputs}u;
-    ${both(weightAxis, 3, { before: "", at: (i, j) => `load_weight(${((2 - i) * 3 + 2 - j) * inputs * outputs}u + place)` }, toPoint)}`,
-    give: (sums) => `let tile = row; ${corner(tiles)}
-    let place = ((n * ${input.height}u + u32(top)) * ${input.width}u + u32(left)) * ${inputs}u + column;
-    ${both(
-      tileAxis,
-      6,
-      sums,
-      (i, j, value) =>
-        `if (top + ${i} < ${input.height} && left + ${j} < ${input.width}) { add_inputGradient(place + ${(i * input.width + j) * inputs}u, ${value}); }`,
-    )}`,
-  }
-  return isFilled(input, tiles) && fits(operands, geometry, sums, "inputGradient") ? stages(operands, sums) : undefined
+    right: (put) => `let place = e % ${inputs}u * ${outputs}u + e / ${inputs}u;
+    ${both(weightAxis, 3, { before: "", at: (i, j) => `load_weight(${((2 - i) * 3 + 2 - j) * inputs * outputs}u + place)` }, put)}`,
+    give: giveTile(tiles, input, (place, value) => `add_inputGradient(${place}, ${value});`),
+    target: "inputGradient",
+  })
 }
 
 /** The stages of conv2d.weightGradient, if they are the fastest: rows are channels of x, columns those of ∂y, the depth its tiles. */
@@ -188,15 +143,15 @@ export const winogradWeightGradient = (operands: Operands, geometry: Geometry): 
   const { input, output, padding } = geometry
   const tiles = tilesOf(output)
   const [inputs, outputs] = [input.channels, output.channels]
-  const sums: Sums = {
+  return stages(operands, geometry, output, {
     rows: inputs,
     columns: outputs,
     depth: tiles.count,
-    left: (row) => `k * ${inputs}u + ${row}`,
-    makeLeft: `let c = i % ${inputs}u; let tile = i / ${inputs}u; ${corner(tiles)}
-    ${both(patchAxis, 6, pixels("x", input, 6, padding), toPoint)}`,
-    makeRight: `let c = e % ${outputs}u; let tile = e / ${outputs}u; ${corner(tiles)}
-    ${both(tileGradientAxis, 4, pixels("outputGradient", output, 4, 0), toPoint)}`,
+    tilesAre: "depth",
+    left: (put) => `${corner(tiles)}
+    ${both(patchAxis, 6, pixels("x", input, 6, padding), put)}`,
+    right: (put) => `let c = e % ${outputs}u; let tile = e / ${outputs}u; ${corner(tiles)}
+    ${both(tileGradientAxis, 4, pixels("outputGradient", output, 4, 0), put)}`,
     give: (sums) =>
       both(
         weightGradientAxis,
@@ -205,8 +160,6 @@ export const winogradWeightGradient = (operands: Operands, geometry: Geometry): 
         (i, j, value) =>
           `add_weightGradient(${(3 * i + j) * inputs * outputs}u + row * ${outputs}u + column, ${value});`,
       ),
-  }
-  return isFilled(output, tiles) && !operands.isSpikes("x") && fits(operands, geometry, sums, "weightGradient")
-    ? stages(operands, sums)
-    : undefined
+    target: "weightGradient",
+  })
 }

@@ -4,12 +4,21 @@ import { Effect } from "effect"
 import { makeCommands } from "../src/commands.ts"
 
 const graph = Graph.makeUnsafe([28, 28, 1], Models.models.conv(10, {}))
+/** Those that every GPU has. */
+const limits = {
+  maxBufferSize: 2 ** 28,
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 2 ** 14,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
+}
 const options = { batchSize: 64, timeSteps: 4, loss: defaultLoss, optimizer: Optimizer.options("adam") } as const
 
 // TensorFlow.js's WebGPU backend takes 502 dispatches for this iteration: a tenth of them at most.
 test.each([true, false])("an iteration of conv is at most 50 dispatches, on software %p", async (software) => {
   const program = await Effect.runPromise(Program.compile(graph, Policy.sltt, options))
-  const { segments, arenaBytes } = makeCommands(program, { software, subgroups: true }, 256)
+  const { segments, arenaBytes } = makeCommands(program, { software, subgroups: true, limits }, 256)
   const calls = Program.schedule(program, Program.representativeSteps(program))
   expect(calls.reduce((sum, { segment }) => sum + segments[segment].length, 0)).toBeLessThanOrEqual(50)
   // What runs side by side in a dispatch does not share memory.
@@ -20,7 +29,7 @@ test.each([Policy.sltt, Policy.bptt])(
   "$name: buffers that a dispatch uses do not overlap, whatever runs side by side in it",
   async (policy) => {
     const program = await Effect.runPromise(Program.compile(graph, policy, options))
-    const { segments, buffers } = makeCommands(program, { software: true, subgroups: true }, 256)
+    const { segments, buffers } = makeCommands(program, { software: true, subgroups: true, limits }, 256)
     for (const { placed } of Object.values(segments).flat()) {
       const used = new Set(placed.flatMap(({ work }) => work.refs.map(({ buffer }) => buffer)))
       const places = [...used]

@@ -13,16 +13,20 @@ export const withoutGpu = missing
 /** Whether the GPU is a program on the processor, on which whole networks take their time. */
 export const onSoftware = adapter !== undefined && Gpu.info(adapter).software
 
-/** A device of its own: an adapter gives one. What the adapter says of itself can be overruled. */
-export const open = async (overruled: Partial<Gpu.AdapterInfo> = {}): Promise<Device> => {
+/** A device of its own: an adapter gives one. What the adapter says of itself, and some of its limits, can be overruled. */
+export const open = async (
+  overruled: Partial<Gpu.AdapterInfo> = {},
+  limits: Partial<Gpu.AdapterInfo["limits"]> = {},
+): Promise<Device> => {
   const own = await Effect.runPromise(Gpu.findAdapter)
-  return openDevice(own, { ...Gpu.info(own), ...overruled })
+  const info = Gpu.info(own)
+  return openDevice(own, { ...info, ...overruled, limits: { ...info.limits, ...limits } })
 }
 
 /** A device that is shared by a file of tests, opened when it is first used. */
-export const shared = (overruled?: Partial<Gpu.AdapterInfo>) => {
+export const shared = (...overruled: Parameters<typeof open>) => {
   let opened: Promise<Device> | undefined
-  const device = () => (opened ??= open(overruled))
+  const device = () => (opened ??= open(...overruled))
   afterAll(async () => (await opened)?.close())
   return {
     device,

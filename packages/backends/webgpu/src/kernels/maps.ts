@@ -6,9 +6,10 @@
  */
 import { Spikes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
+import type { Product } from "../factors.ts"
 import { product } from "../product.ts"
 import type { Operands, WgslKernel } from "../shader.ts"
-import { winogradInputGradient, winogradWeightGradient } from "../winograd.ts"
+import { winogradForward, winogradInputGradient, winogradWeightGradient } from "../winograd.ts"
 
 /** A batch of images. */
 export interface Image {
@@ -82,11 +83,42 @@ const split = ({ height, width }: Image, name: string, suffix: string): string =
 const inside = ({ height, width }: Image, y: string, x: string): string =>
   `(u32(${y}) < ${height}u) & (u32(${x}) < ${width}u)`
 
-/** Sets `pixel` to the input pixel that the output pixel of a row sees through tap `step`, and `seen` to whether there is one. */
-const look = ({ input, window: [, columns], stride, padding }: Geometry, suffix: string): string =>
-  `let y${suffix} = out_y${suffix} * ${stride} + i32(step / ${columns}u) - ${padding}; let x${suffix} = out_x${suffix} * ${stride} + i32(step % ${columns}u) - ${padding};
-    let seen${suffix} = ${inside(input, `y${suffix}`, `x${suffix}`)};
-    let pixel${suffix} = (out_n${suffix} * ${input.height}u + u32(y${suffix})) * ${input.width}u + u32(x${suffix});`
+/** Taps of a window, where a word has a bit for each. */
+const mostTaps = 32
+
+/**
+ * What a row sees through the taps of a window: `row` sets up, `step` sets `pixel` to the pixel seen through tap `step`, and `seen` to
+ * whether there is one. `up` and `left` are the pixel seen through the first tap; the next are to its right and below, or where `turned`
+ * to its left and above.
+ */
+const look = (
+  image: Image,
+  window: Geometry["window"],
+  n: string,
+  up: (suffix: string) => string,
+  left: (suffix: string) => string,
+  turned: boolean,
+): Pick<Product, "row" | "step"> => {
+  const sign = turned ? "-" : "+"
+  const [rows, columns] = window
+  const from = (s: string) => `(i32(${n}${s}) * ${image.height} + ${up(s)}) * ${image.width} + ${left(s)}`
+  const offset = `${sign} i32(step / ${columns}u * ${image.width}u + step % ${columns}u)`
+  if (rows * columns <= mostTaps)
+    return {
+      row: (s) => `let first${s} = ${from(s)}; var taps${s} = 0u;
+      { var above = 0u; var across = 0u;
+      for (var i = 0; i < ${rows}; i++) { above |= select(0u, 1u, u32(${up(s)} ${sign} i) < ${image.height}u) << u32(i * ${columns}); }
+      for (var i = 0; i < ${columns}; i++) { across |= select(0u, 1u, u32(${left(s)} ${sign} i) < ${image.width}u) << u32(i); }
+      taps${s} = above * across; }`,
+      step: (s) => `let pixel${s} = u32(first${s} ${offset}); let seen${s} = ((taps${s} >> step) & 1u) != 0u;`,
+    }
+  return {
+    row: () => "",
+    step: (s) =>
+      `let y${s} = ${up(s)} ${sign} i32(step / ${columns}u); let x${s} = ${left(s)} ${sign} i32(step % ${columns}u);
+    let seen${s} = ${inside(image, `y${s}`, `x${s}`)}; let pixel${s} = u32(${from(s)} ${offset});`,
+  }
+}
 
 /** A row that is a pixel itself. */
 const itself = (suffix: string): string => `let pixel${suffix} = row${suffix}; let seen${suffix} = inside${suffix};`
@@ -99,7 +131,7 @@ const wordsOf = (operands: Operands, name: string, channels: number): number | u
 }
 
 /** `see(n, y, x, k)`: the input at pixel (n, y, x) and channel k; 0 beyond the image. */
-const seeing = ({ input }: Geometry): string => `
+const seen = ({ input }: Geometry): string => `
 fn see(n: u32, y: i32, x: i32, k: u32) -> f32 {
   let pixel = (n * ${input.height}u + u32(y)) * ${input.width}u + u32(x);
   return select(0f, load_x(pixel * ${input.channels}u + k), ${inside(input, "y", "x")});
@@ -118,13 +150,21 @@ const forward = (operands: Operands, geometry: Geometry) => {
   const pointwise = isPointwise(geometry)
   const flat = inputs < fewChannels && !pointwise
   const perRow = inputs < fewChannels ? undefined : wordsOf(operands, "x", inputs)
+  const seeing = look(
+    input,
+    window,
+    "out_n",
+    (s) => `(out_y${s} * ${stride} - ${padding})`,
+    (s) => `(out_x${s} * ${stride} - ${padding})`,
+    false,
+  )
   return product(operands, {
     rows: pixels(output),
     columns: outputs,
     steps: flat ? 1 : taps,
     depth: flat ? taps * inputs : inputs,
-    row: (suffix) => (pointwise ? itself(suffix) : split(output, "out", suffix)),
-    step: (suffix) => (pointwise || flat ? "" : look(geometry, suffix)),
+    row: (s) => (pointwise ? itself(s) : `${split(output, "out", s)} ${flat ? "" : seeing.row(s)}`),
+    step: (s) => (pointwise || flat ? "" : seeing.step(s)),
     at: flat
       ? `let tap = k / ${inputs}u; let channel = k % ${inputs}u; let down = i32(tap / ${window[1]}u) - ${padding}; let across = i32(tap % ${window[1]}u) - ${padding};`
       : "",
@@ -135,12 +175,29 @@ const forward = (operands: Operands, geometry: Geometry) => {
     ...(perRow === undefined
       ? {}
       : { word: (suffix: string) => `select(0u, word_x(pixel${suffix} * ${perRow}u + k / 32u), seen${suffix})` }),
+    leftAlong: "depth",
     right: (column) => `load_weight((step * ${inputs}u + k) * ${outputs}u + ${column})`,
     rightAlong: "columns",
     target: "y",
     store: `store_y(row * ${outputs}u + column, value${operands.has("bias") ? " + load_bias(column)" : ""});`,
-    ...(flat ? { declarations: seeing(geometry) } : {}),
+    ...(flat ? { declarations: seen(geometry) } : {}),
   })
+}
+
+/**
+ * How the input's pixels are rows where a window moves by more than 1: those that the same taps see come one after the other, so that
+ * whole tiles pass over the taps that see none of them. `silent`: see {@link Product}; `pixel` is a row's pixel.
+ */
+const interleaved = ({ input, window, stride, padding }: Geometry) => {
+  const [height, width] = [input.height / stride, input.width / stride]
+  const count = input.batch * height * width
+  return {
+    row: (s: string) => `let parity${s} = row${s} / ${count}u; let of_parity${s} = row${s} % ${count}u;
+    let in_x${s} = i32(of_parity${s} % ${width}u * ${stride}u + parity${s} % ${stride}u); let in_y${s} = i32(of_parity${s} / ${width}u % ${height}u * ${stride}u + parity${s} / ${stride}u); let in_n${s} = of_parity${s} / ${height * width}u;`,
+    silent: (first: string, last: string, step: string) =>
+      `((${first} / ${count}u == ${last} / ${count}u) & (((${first} / ${count * stride}u + ${padding}u + ${stride * window[0]}u - ${step} / ${window[1]}u) % ${stride}u != 0u) | ((${first} / ${count}u % ${stride}u + ${padding}u + ${stride * window[1]}u - ${step} % ${window[1]}u) % ${stride}u != 0u)))`,
+    pixel: `((in_n * ${input.height}u + u32(in_y)) * ${input.width}u + u32(in_x))`,
+  }
 }
 
 /** Rows are input pixels, columns input channels; the depth is the taps and the output's channels below each. */
@@ -149,25 +206,39 @@ const inputGradient = (operands: Operands, geometry: Geometry) => {
   const { channels: inputs } = input
   const { channels: outputs } = output
   const pointwise = isPointwise(geometry)
-  const strided = stride > 1
+  const classes =
+    stride > 1 && input.height % stride === 0 && input.width % stride === 0 ? interleaved(geometry) : undefined
+  const seeing = look(
+    output,
+    window,
+    "in_n",
+    (s) => `(in_y${s} + ${padding})`,
+    (s) => `(in_x${s} + ${padding})`,
+    true,
+  )
+  const row = (s: string) => classes?.row(s) ?? split(input, "in", s)
   return product(operands, {
     rows: pixels(input),
     columns: inputs,
     steps: window[0] * window[1],
     depth: outputs,
-    row: (suffix) => (pointwise ? itself(suffix) : split(input, "in", suffix)),
-    step: (suffix) =>
+    row: (s) => (pointwise ? itself(s) : `${row(s)} ${stride > 1 ? "" : seeing.row(s)}`),
+    step: (s) =>
       pointwise
         ? ""
-        : `let y${suffix} = in_y${suffix} + ${padding} - i32(step / ${window[1]}u); let x${suffix} = in_x${suffix} + ${padding} - i32(step % ${window[1]}u);
-    let seen${suffix} = ${strided ? `(u32(y${suffix}) % ${stride}u == 0u) & (u32(x${suffix}) % ${stride}u == 0u) & ` : ""}${inside(output, strided ? `(u32(y${suffix}) / ${stride}u)` : `y${suffix}`, strided ? `(u32(x${suffix}) / ${stride}u)` : `x${suffix}`)};
-    let pixel${suffix} = (in_n${suffix} * ${output.height}u + u32(y${suffix}) / ${stride}u) * ${output.width}u + u32(x${suffix}) / ${stride}u;`,
+        : stride > 1
+          ? `let y${s} = in_y${s} + ${padding} - i32(step / ${window[1]}u); let x${s} = in_x${s} + ${padding} - i32(step % ${window[1]}u);
+    let seen${s} = (u32(y${s}) % ${stride}u == 0u) & (u32(x${s}) % ${stride}u == 0u) & ${inside(output, `(u32(y${s}) / ${stride}u)`, `(u32(x${s}) / ${stride}u)`)};
+    let pixel${s} = (in_n${s} * ${output.height}u + u32(y${s}) / ${stride}u) * ${output.width}u + u32(x${s}) / ${stride}u;`
+          : seeing.step(s),
     at: "",
     left: (suffix) => `select(0f, load_outputGradient(pixel${suffix} * ${outputs}u + k), seen${suffix})`,
+    leftAlong: "depth",
     right: (column) => `load_weight((step * ${inputs}u + ${column}) * ${outputs}u + k)`,
     rightAlong: "depth",
+    ...(classes ? { silent: classes.silent } : {}),
     target: "inputGradient",
-    store: `add_inputGradient(row * ${inputs}u + column, value);`,
+    store: `${classes ? `${classes.row("")} ` : ""}add_inputGradient(${classes?.pixel ?? "row"} * ${inputs}u + column, value);`,
   })
 }
 
@@ -199,11 +270,12 @@ const weightGradient = (operands: Operands, geometry: Geometry) => {
     at: `let x = i32(k % ${width}u); let y = i32(k / ${width}u % ${height}u); let n = k / ${height * width}u;`,
     left: (suffix) => `see(${pixelOfTap(suffix)})`,
     ...(packed ? { octet: (suffix: string) => `octet(${pixelOfTap(suffix)})` } : {}),
+    leftAlong: "rows",
     right: (column) => `load_outputGradient(k * ${outputs}u + ${column})`,
     rightAlong: "columns",
     target: "weightGradient",
     store: `add_weightGradient(row * ${outputs}u + column, value);`,
-    declarations: seeing(geometry) + (packed ? octets(geometry) : ""),
+    declarations: seen(geometry) + (packed ? octets(geometry) : ""),
   })
 }
 
@@ -211,8 +283,10 @@ export const maps = {
   "linear.forward": (operands) => forward(operands, linear(operands, "x", "weight")),
   "linear.inputGradient": (operands) => inputGradient(operands, linear(operands, "outputGradient", "weight")),
   "linear.weightGradient": (operands) => weightGradient(operands, linear(operands, "x", "weightGradient")),
-  "conv2d.forward": (operands, sliding: Sliding) =>
-    forward(operands, convolution(operands, "x", "weight", "y", sliding)),
+  "conv2d.forward": (operands, sliding: Sliding) => {
+    const geometry = convolution(operands, "x", "weight", "y", sliding)
+    return winogradForward(operands, geometry) ?? forward(operands, geometry)
+  },
   "conv2d.inputGradient": (operands, sliding: Sliding) => {
     const geometry = convolution(operands, "inputGradient", "weight", "outputGradient", sliding)
     return winogradInputGradient(operands, geometry) ?? inputGradient(operands, geometry)
