@@ -33,7 +33,7 @@ const checkSize = ({ gpu }: Device, { arenaBytes, scratch }: Commands): void => 
   for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"] as const)
     if (bytes > gpu.limits[limit])
       throw fail(
-        `the program needs ${bytes.toLocaleString("en")} bytes and this GPU gives ${gpu.limits[limit].toLocaleString("en")} at once (${limit}): use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
+        `the program needs ${bytes.toLocaleString("en")} bytes, and this GPU gives ${gpu.limits[limit].toLocaleString("en")} at once (${limit}): use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
       )
 }
 

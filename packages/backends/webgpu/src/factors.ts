@@ -54,7 +54,7 @@ export const smallProduct = 2 ** 20
 export const longestSum = 4096
 
 /** Blocks of the depth in a split, at least. */
-export const leastBlocks = 8
+const leastBlocks = 8
 
 /** Fewer splits do not make up for the pass over memory that adds their sums. */
 const leastSplits = 4

@@ -1,5 +1,5 @@
 /** The part of a product that a workgroup computes. */
-import { leastBlocks, type Product } from "./factors.ts"
+import { type Product, spread } from "./factors.ts"
 import type { Operands } from "./shader.ts"
 
 export interface Tile {
@@ -33,15 +33,15 @@ const leastUsed = 0.8
 
 /** The largest tile that the matrix fills, that workgroups have memory for, and of which there are enough for the adapter. */
 export const tileOf = (product: Product, parallelism: number, { target: { limits } }: Operands): Tile => {
-  const { rows, columns, steps, depth, batch = 1 } = product
+  const { rows, columns, batch = 1 } = product
   const most = limits.maxComputeWorkgroupStorageSize - reserve
   const possible = tiles.filter(
     (tile) => columns > tile.columns / 2 && tile.columns >= Math.min(columns, 64) && bytesOf(tile) <= most,
   )
   const suitable = possible.find((tile) => {
-    const splits = Math.max(1, Math.floor((steps * Math.ceil(depth / tile.depth)) / leastBlocks))
     const count = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns)
     const used = (rows * columns) / (count * tile.rows * tile.columns)
+    const { splits } = spread(product, tile.depth, batch * count, parallelism)
     return used >= leastUsed && batch * count * splits >= parallelism / 2
   })
   return suitable ?? possible.at(-1) ?? (tiles.at(-1) as Tile)
