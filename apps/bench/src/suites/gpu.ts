@@ -129,7 +129,8 @@ const formatRates = (rates: ReadonlyArray<number>): string =>
     ? rates.map(percent).join(" ")
     : `mean ${percent(rates.reduce((sum, each) => sum + each, 0) / rates.length)}`
 
-const rate = (value: number, unit: string): string => `${(value / 1e9).toPrecision(3)} G${unit}`
+const rate = (value: number, unit: string): string =>
+  value >= 1e12 ? `${(value / 1e12).toPrecision(3)} T${unit}` : `${(value / 1e9).toPrecision(3)} G${unit}`
 
 const timeOne = (workload: Workload, rounds: number, ceilings: GpuCeilings | undefined) =>
   Effect.gen(function* () {
