@@ -12,9 +12,11 @@ import { type Put, points } from "./winograd-axes.ts"
 const leastMultiplications = 2 ** 29
 const leastChannels = 32
 
-/** Numbers of scratch memory, at most: a quarter of what can be bound, for neighbours have it side by side. */
-const mostScratch = ({ target: { limits } }: Operands): number =>
-  Math.min(2 ** 25, limits.maxStorageBufferBindingSize / 16)
+/** Numbers of scratch memory that can be bound: half of them, for neighbours have it side by side. */
+const boundScratch = ({ target: { limits } }: Operands): number => limits.maxStorageBufferBindingSize / 8
+
+/** Numbers of scratch memory that chunks are made for. */
+const mostScratch = (operands: Operands): number => Math.min(2 ** 25, boundScratch(operands) / 2)
 
 /** Tiles of a chunk are a multiple of this: whole tiles of the product. */
 const grain = 128
@@ -24,7 +26,7 @@ const putAt =
   (i, j, value) =>
     `scratch[${place} + ${(6 * i + j) * stride}u] = ${value};`
 
-/** The product of a chunk, whose factors and sums begin at these places; what it takes of scratch memory from `sums` on. */
+/** The product of a chunk, whose factors and sums begin at these places in scratch memory. */
 const productOf = (
   operands: Operands,
   { tilesAre, columns, ...sums }: Sums,
@@ -61,7 +63,8 @@ export const inBatches = (operands: Operands, sums: Sums): ReadonlyArray<Stage> 
   const channels = tilesAre === "rows" ? depth : rows
   if (16 * 9 * rows * columns * depth < leastMultiplications || Math.min(channels, columns) < leastChannels)
     return undefined
-  return tilesAre === "rows" ? byRows(operands, sums, tiles, channels) : byDepth(operands, sums, tiles, channels)
+  const stages = (tilesAre === "rows" ? byRows : byDepth)(operands, sums, tiles, channels)
+  return stages.every(({ scratch }) => scratch <= boundScratch(operands)) ? stages : undefined
 }
 
 /** How many tiles a chunk has where so many numbers are left for those that a tile takes. */
