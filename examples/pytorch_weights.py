@@ -51,5 +51,7 @@ def state_dict(checkpoint):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python pytorch_weights.py checkpoint.pth weights.safetensors")
     source, target = sys.argv[1:]
     save(target, state_dict(torch.load(source, map_location="cpu", weights_only=True)))

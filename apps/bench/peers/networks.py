@@ -131,37 +131,88 @@ class SpikingJelly(nn.Module):
 neurons = {"plain": Plain, "fused": Fused, "snntorch": SnnTorch, "spikingjelly": SpikingJelly}
 
 
-def build(model, neuron, width=1):
-    """A network; `neuron()` makes a layer of neurons, `width` is a factor of its channels."""
-    narrow, wide, hidden = int(32 * width), int(64 * width), int(1000 * width)
-    if model == "conv":
-        return nn.Sequential(
-            nn.Conv2d(1, narrow, 3, padding=1), neuron(), nn.AvgPool2d(2),
-            nn.Conv2d(narrow, wide, 3, padding=1), neuron(), nn.AvgPool2d(2),
-            nn.Flatten(), nn.Linear(wide * 7 * 7, 10),
-        )  # fmt: skip
-    if model == "mlp":
-        return nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(784, hidden), neuron(),
-            nn.Linear(hidden, hidden), neuron(), nn.Linear(hidden, 10),
-        )  # fmt: skip
-    raise ValueError(f"there is no network {model} here: conv and mlp are")
+class PreActivation(nn.Module):
+    """A block of a pre-activation ResNet whose shortcut carries the spikes: a 1 x 1 convolution where the shape changes."""
+
+    def __init__(self, inputs, outputs, stride, neuron):
+        super().__init__()
+        self.bn1, self.lif1 = nn.BatchNorm2d(inputs), neuron()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+        self.bn2, self.lif2 = nn.BatchNorm2d(outputs), neuron()
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        reshapes = stride != 1 or inputs != outputs
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride) if reshapes else nn.Identity()
+
+    def forward(self, x):
+        spikes = self.lif1(self.bn1(x))
+        return self.conv2(self.lif2(self.bn2(self.conv1(spikes)))) + self.shortcut(spikes)
+
+
+def resnet18(neuron, width):
+    channels = [int(each * width) for each in (64, 64, 128, 256, 512)]
+    stages = [
+        PreActivation(before if i == 0 else after, after, 2 if i == 0 and n > 0 else 1, neuron)
+        for n, (before, after) in enumerate(zip(channels, channels[1:]))
+        for i in range(2)
+    ]
+    return nn.Sequential(
+        nn.Conv2d(3, channels[0], 3, padding=1, bias=False),
+        *stages,
+        nn.BatchNorm2d(channels[-1]), neuron(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], 10),
+    )  # fmt: skip
+
+
+def vgg11(neuron, width):
+    layers, inputs = [], 2
+    for outputs, pooled in ((64, True), (128, True), (256, False), (256, True), (512, False), (512, True), (512, False), (512, True)):
+        outputs = int(outputs * width)
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), neuron()]
+        layers += [nn.AvgPool2d(2)] if pooled else []
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(49 * inputs, 10))
+
+
+def conv(neuron, width):
+    narrow, wide = int(32 * width), int(64 * width)
+    return nn.Sequential(
+        nn.Conv2d(1, narrow, 3, padding=1), neuron(), nn.AvgPool2d(2),
+        nn.Conv2d(narrow, wide, 3, padding=1), neuron(), nn.AvgPool2d(2),
+        nn.Flatten(), nn.Linear(wide * 7 * 7, 10),
+    )  # fmt: skip
+
+
+def mlp(neuron, width):
+    hidden = int(1000 * width)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, hidden), neuron(), nn.Linear(hidden, hidden), neuron(), nn.Linear(hidden, 10)
+    )
+
+
+# A network by its name: `neuron()` makes a layer of neurons, `width` is a factor of its channels.
+models = {"conv": conv, "mlp": mlp, "resnet18": resnet18, "vgg11": vgg11}
+
+
+def spiking(module):
+    """Whether there are neurons in it."""
+    return any(hasattr(each, "forget") for each in module.modules())
 
 
 class Iteration:
-    """One training iteration of a batch: an image that stays the same for all time steps, cross-entropy, Adam."""
+    """One training iteration of a batch: an image that stays the same for all time steps, or a frame for each; cross-entropy."""
 
-    def __init__(self, net, policy, time_steps, inputs, labels, steps=1, hoist=False, learning_rate=1e-3):
+    def __init__(self, net, policy, inputs, labels, time_steps, frames, optimizer, learning_rate, steps=1, hoist=False):
         self.net, self.policy, self.time_steps, self.steps = net, policy, time_steps, steps
-        self.inputs, self.labels = inputs, labels
+        self.inputs, self.labels, self.frames = inputs, labels, frames
         self.layers = [each for each in net.modules() if hasattr(each, "forget")]
         # Everything before the first layer of neurons is the same at every step.
-        first = next(i for i, each in enumerate(net) if hasattr(each, "forget"))
+        first = next(i for i, each in enumerate(net) if spiking(each))
         self.still, self.rest = (net[:first], net[first:]) if hoist else (None, net)
-        self.optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
+        self.optimizer = (
+            torch.optim.SGD(net.parameters(), lr=learning_rate, momentum=0.9)
+            if optimizer == "sgd"
+            else torch.optim.Adam(net.parameters(), lr=learning_rate)
+        )
         self.rates = [0.0] * len(self.layers)
-        self.watched = False
 
     def watch(self):
         """Firing rates of the next iteration are taken; it is not to be timed."""
@@ -192,7 +243,8 @@ class Iteration:
     def bptt(self):
         # The same layer on the same image: autograd adds up what comes back to it.
         x = self.inputs if self.still is None else self.still(self.inputs)
-        losses = [functional.cross_entropy(self.rest(x), self.labels) for _ in range(self.time_steps)]
+        at = (lambda t: x[t]) if self.frames else (lambda _: x)
+        losses = [functional.cross_entropy(self.rest(at(t)), self.labels) for t in range(self.time_steps)]
         loss = torch.stack(losses).mean()
         loss.backward()
         return loss.item()
@@ -205,7 +257,8 @@ class Iteration:
             x = below.detach().requires_grad_()
         for t in range(self.time_steps):
             with torch.set_grad_enabled(t in trained):
-                loss = functional.cross_entropy(self.rest(x), self.labels) / self.time_steps
+                outputs = self.rest(x[t] if self.frames else x)
+                loss = functional.cross_entropy(outputs, self.labels) / self.time_steps
                 if t in trained:
                     loss.backward()
             total += loss.item()

@@ -50,7 +50,7 @@ def make(tensors, about, how, width=1):
 
     policy, decay = about["policy"], 1 - 1 / float(about["tau"])
     maker = networks.neurons[how["neuron"]]
-    net = networks.build(about["model"], lambda: maker(decay, policy == "bptt"), width)
+    net = networks.models[about["model"]](lambda: maker(decay, policy == "bptt"), width)
     if width == 1:
         with torch.no_grad():
             for i, parameter in enumerate(net.parameters()):
@@ -58,15 +58,19 @@ def make(tensors, about, how, width=1):
     inputs = tensors["inputs"]
     if how["channelsLast"]:
         net = net.to(memory_format=torch.channels_last)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        # Of frames, each is so on its own.
+        images = inputs.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+        inputs = images.unflatten(0, inputs.shape[:-3])
     return networks.Iteration(
         net,
         policy,
-        int(about["timeSteps"]),
         inputs,
         tensors["labels"].long(),
-        hoist=how["hoist"],
+        time_steps=int(about["timeSteps"]),
+        frames=about["encoding"] == "frames",
+        optimizer=about["optimizer"],
         learning_rate=float(about["learningRate"]),
+        hoist=how["hoist"],
     )
 
 
@@ -121,9 +125,10 @@ class Server:
     def grow(self, message):
         tensors, about = read(message["grow"])
         # A small network of the same kind first: what a library takes to prepare itself is not what a network takes.
-        small = {name: each[:2].clone() for name, each in tensors.items() if name in ("inputs", "labels")}
-        few = {**about, "timeSteps": min(4, int(about["timeSteps"]))}
-        iteration = make(small, few, message, width=1 / 16)
+        steps = min(4, int(about["timeSteps"]))
+        inputs = tensors["inputs"][:steps, :2] if about["encoding"] == "frames" else tensors["inputs"][:2]
+        small = {"inputs": inputs.clone(), "labels": tensors["labels"][:2].clone()}
+        iteration = make(small, {**about, "timeSteps": steps}, message, width=1 / 16)
         for _ in range(30):
             iteration.run()
         del iteration

@@ -13,6 +13,7 @@ import { accuracy, accuracyPolicies } from "./suites/accuracy.ts"
 import { data } from "./suites/data.ts"
 import { gpu, gpuModels } from "./suites/gpu.ts"
 import { suites } from "./suites/index.ts"
+import { paperModels, peers, peersOf } from "./suites/peers.ts"
 import { networkNames, reproduce } from "./suites/reproduce.ts"
 import { stepOf } from "./suites/step.ts"
 import { workloads } from "./workloads.ts"
@@ -88,7 +89,7 @@ const settings = {
 }
 
 const suiteCommands = suites
-  .filter(({ name }) => name !== "step" && name !== "gpu")
+  .filter(({ name }) => !["step", "peers", "gpu"].includes(name))
   .map((suite) =>
     Command.make(suite.name, settings, (chosen) => run([suite], chosen)).pipe(Command.withDescription(suite.about)),
   )
@@ -123,6 +124,12 @@ const stepCommand = Command.make(
     return run([stepOf(models === undefined ? workloads : product)], chosen)
   },
 ).pipe(Command.withDescription("one training iteration: models × policies × T × batch × backends × threads"))
+
+const peersCommand = Command.make(
+  "peers",
+  { ...settings, models: names("models", paperModels, "networks of the SLTT paper, instead of conv and mlp") },
+  ({ models, ...chosen }) => run([peersOf(models)], chosen),
+).pipe(Command.withDescription(peers.about))
 
 const gateCommand = Command.make(
   "gate",
@@ -194,7 +201,11 @@ const reproduceCommand = Command.make(
     rounds: atLeastOne("rounds", 5, "timed rounds through the policies in turn"),
   },
   reproduce,
-).pipe(Command.withDescription("The SLTT paper's table of time and memory on this machine"))
+).pipe(
+  Command.withDescription(
+    "The SLTT paper's table of time and memory on this machine; its accuracies: bun run bench accuracy",
+  ),
+)
 
 const accuracyCommand = Command.make(
   "accuracy",
@@ -282,6 +293,7 @@ runMain(
     Command.withSubcommands([
       ...suiteCommands,
       stepCommand,
+      peersCommand,
       gpuCommand,
       gateCommand,
       reportCommand,

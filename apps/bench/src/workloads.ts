@@ -22,7 +22,10 @@ export interface Workload {
   readonly optimizer?: Optimizer.OptimizerOptions["name"]
 }
 
-const imageShape: Shape.Shape = [28, 28, 1]
+export const imageShape: Shape.Shape = [28, 28, 1]
+
+/** Whether a network is none of the small ones without batch norms. */
+export const isDeep = ({ model }: Pick<Workload, "model">): boolean => model !== "conv" && model !== "mlp"
 
 export const describe = ({ model, policy, timeSteps, batchSize }: Workload): string =>
   `${model} ${policy.name}, T = ${timeSteps}, batch ${batchSize}`
@@ -33,6 +36,20 @@ export const workloads: ReadonlyArray<Workload> = [
   { model: "mlp", policy: Policy.sltt, timeSteps: 25, batchSize: 128 },
   { model: "conv", policy: Policy.bptt, timeSteps: 32, batchSize: 64 },
   { model: "conv", policy: Policy.slttK(1), timeSteps: 32, batchSize: 64 },
+]
+
+const resnet18: Omit<Workload, "policy"> = {
+  ...{ model: "resnet18", shape: [32, 32, 3], timeSteps: 6, batchSize: 32, tau: 1.1, optimizer: "sgd" },
+}
+const vgg11: Omit<Workload, "policy"> = {
+  ...{ model: "vgg11", shape: [48, 48, 2], encoding: "frames", timeSteps: 20, batchSize: 16, tau: 1.1 },
+  optimizer: "sgd",
+}
+
+/** The SLTT paper's networks, in the shapes of CIFAR-10 and of DVS-Gesture at 48×48. */
+export const paperWorkloads: ReadonlyArray<Workload> = [
+  ...[Policy.sltt, Policy.slttK(1), Policy.bptt].map((policy) => ({ ...resnet18, policy })),
+  ...[Policy.sltt, Policy.slttK(4), Policy.bptt].map((policy) => ({ ...vgg11, policy })),
 ]
 
 const classes = 10
@@ -134,7 +151,7 @@ const trained = new Map<string, Train.Tensors>()
 export const trainedParameters = (workload: Omit<Workload, "policy">) =>
   Effect.gen(function* () {
     const { model, width = 1, tau = 2, shape } = workload
-    if (!["conv", "mlp"].includes(model) || shape !== undefined) return undefined
+    if (isDeep(workload) || shape !== undefined) return undefined
     const id = JSON.stringify([model, width, tau])
     const known = trained.get(id)
     if (known !== undefined) return known
@@ -167,9 +184,9 @@ export const deviation = (right: ArrayLike<number>, found: ArrayLike<number>, sc
  * A workload that the reference gets through in a moment: the same layers, a sample or two, few time steps. The more neurons step, the
  * likelier is one whose membrane lies so near its threshold that rounding decides, and from there on everything differs.
  */
-const small = (workload: Workload): Workload => ({
+export const small = (workload: Workload): Workload => ({
   ...workload,
-  batchSize: ["conv", "mlp"].includes(workload.model) ? 2 : 1,
+  batchSize: isDeep(workload) ? 1 : 2,
   timeSteps: Math.min(workload.timeSteps, 4),
 })
 

@@ -41,7 +41,21 @@ const microBatches = whole(
 const lr = number("lr", "learning rate")
 const seed = whole("seed", "seed of everything random")
 const optimizer = text("optimizer", "sgd, adam (default) or adamw")
-const backend = text("backend", "native (default where it can be built), wasm, tfjs-wasm, tfjs-cpu or reference")
+/** How the learning rate goes, what the optimiser adds, and the loss. */
+const learning = {
+  schedule: text("schedule", "of the learning rate: cosine (default), step or constant"),
+  warmUp: number("warm-up", "epochs in which the learning rate rises to its own; default 0"),
+  stepSize: number("step-size", "schedule step: epochs between one step and the next; default 1"),
+  gamma: number("gamma", "schedule step: what the learning rate is multiplied by; default 0.1"),
+  momentum: number("momentum", "sgd: share of the last update that is kept; default 0.9"),
+  weightDecay: number("weight-decay", "what the optimiser adds of the weights to their gradient; default by optimizer"),
+  lossMix: number("loss-mix", "share of the squared error in the loss, beside cross-entropy; default 0.05"),
+  lossTarget: text("loss-target", "what the squared error is to: ones (default) or one-hot"),
+}
+const backend = text(
+  "backend",
+  "native (default where it can be built), wasm, webgpu, tfjs-wasm, tfjs-webgpu, tfjs-cpu or reference",
+)
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
 const size = whole("size", "width and height of samples: dvs-gesture, cifar10-dvs, image-folder")
 const workers = whole("workers", "threads that make samples; default by data set; no bit depends on them")
@@ -79,6 +93,7 @@ const train = Command.make(
       microBatches,
       epochs: whole("epochs", "passes through the training samples"),
       lr,
+      ...learning,
       optimizer,
       seed,
     },

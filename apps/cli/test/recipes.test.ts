@@ -136,6 +136,66 @@ describe("a few steps", () => {
     expect(config).toMatchObject({ augment: ["crop", "cutout", "flip"], weightDecay: 5e-5, lossTarget: "ones" })
   })
 
+  test("of CIFAR-100", async () => {
+    const records = (seed: number) =>
+      Uint8Array.from({ length: 8 * 3074 }, (_, i) => (i % 3074 < 2 ? Math.floor(i / 3074) * 9 : (i * seed) % 251))
+    mkdirSync(join(place, "cifar100"))
+    writeFileSync(join(place, "cifar100", "train.bin"), records(7))
+    writeFileSync(join(place, "cifar100", "test.bin"), records(11))
+    const { summary } = await train("cifar100-resnet18-sltt", "cifar100-run", "--data-dir", join(place, "cifar100"))
+    expect(summary).toMatchObject({ updates: 2, policy: "sltt", timeSteps: 6 })
+  })
+
+  test("of CIFAR10-DVS, under SLTT-2", async () => {
+    // AEDAT 2.0: address and time of each event, high bytes first.
+    const recording = (seed: number) => {
+      const header = Buffer.from("#!AER-DAT2.0\r\n")
+      const events = Buffer.alloc(64 * 8)
+      for (let i = 0; i < 64; i++) {
+        events.writeUInt32BE((((i * seed) % 128) << 8) | (((i * 3) % 128) << 1) | (i % 2), 8 * i)
+        events.writeUInt32BE(10 * i, 8 * i + 4)
+      }
+      return Buffer.concat([header, events])
+    }
+    const data = join(place, "cifar10-dvs")
+    for (const [i, name] of "airplane automobile bird cat deer dog frog horse ship truck".split(" ").entries()) {
+      mkdirSync(join(data, name), { recursive: true })
+      for (const number of [0, 900])
+        writeFileSync(join(data, name, `cifar10_${name}_${number}.aedat`), recording(2 * i + 1))
+    }
+    const { config, summary } = await train("cifar10-dvs-vgg11-slttk2", "cifar10-dvs-run", "--data-dir", data)
+    expect(summary).toMatchObject({ updates: 2, policy: "slttk", k: 2, timeSteps: 10 })
+    expect(config).toMatchObject({ dropout: 0.3, lossTarget: "one-hot" })
+  })
+
+  test("of DVS-Gesture, under SLTT-4", async () => {
+    // AEDAT 3.1: a packet of polarity events, low bytes first.
+    const words = (...values: ReadonlyArray<number>) => Buffer.from(Uint32Array.from(values).buffer)
+    const events = Array.from({ length: 64 }, (_, i) => [
+      ((i * 5) % 128) * 2 ** 17 + (((i * 3) % 128) << 2) + (i % 2) * 2 + 1,
+      i,
+    ])
+    const recording = Buffer.concat([
+      Buffer.from("#!AER-DAT3.1\r\n#!END-HEADER\r\n"),
+      words(1, 8, 4, 0, events.length, events.length, events.length, ...events.flat()),
+    ])
+    const data = join(place, "dvs-gesture")
+    mkdirSync(data)
+    for (const [part, user] of [
+      ["train", "user01_led"],
+      ["test", "user24_led"],
+    ]) {
+      writeFileSync(join(data, `trials_to_${part}.txt`), `${user}.aedat\n`)
+      writeFileSync(join(data, `${user}.aedat`), recording)
+      const gestures = [1, 2, 3, 4].map((name) => `${name},${(name - 1) * 16},${name * 16}`)
+      writeFileSync(join(data, `${user}_labels.csv`), ["class,startTime_usec,endTime_usec", ...gestures, ""].join("\n"))
+    }
+    const flags = ["--data-dir", data, "--size", "48"]
+    const { config, summary } = await train("dvs-gesture-vgg11-slttk4", "dvs-gesture-run", ...flags)
+    expect(summary).toMatchObject({ updates: 1, policy: "slttk", k: 4, timeSteps: 20 })
+    expect(config).toMatchObject({ size: 48, dropout: 0.4, optimizer: "sgd" })
+  })
+
   /** A grey image as PNG (ISO/IEC 15948): 8 bits, no filter. */
   const png = (side: number, value: (i: number) => number): Uint8Array => {
     const chunk = (type: string, data: Uint8Array) => {

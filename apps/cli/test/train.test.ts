@@ -132,3 +132,17 @@ test("a loss that is no number stops the run, names update and layer, and keeps 
   expect(readJson(path, "last.json").update).toBe(0)
   expect((await run("eval", path)).code).toBe(0)
 })
+
+test("how the rate goes, what the optimiser adds and the loss are flags too", async () => {
+  const path = join(directory, "flags")
+  const flags =
+    "--schedule step --warm-up 0.5 --step-size 2 --gamma 0.5 --momentum 0.8 --weight-decay 0.001 --loss-mix 0"
+  const { code, stderr } = await run(
+    ...["train", ...small(1), "--optimizer", "sgd", ...flags.split(" "), "--loss-target", "one-hot", "--out", path],
+  )
+  expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" })
+  expect(readJson(path, "config.json")).toMatchObject({
+    ...{ schedule: "step", warmUp: 0.5, stepSize: 2, gamma: 0.5, momentum: 0.8 },
+    ...{ weightDecay: 0.001, lossMix: 0, lossTarget: "one-hot" },
+  })
+})

@@ -137,6 +137,15 @@ describe("a file that is none", () => {
     )
     expect(refusal(bytesOf({}, 0, 2n ** 64n - 1n))).toContain("truncated or no safetensors file")
   })
+  test("a checkpoint of PyTorch, which is a ZIP archive or a pickle", () => {
+    for (const first of [
+      [0x50, 0x4b, 3, 4],
+      [0x80, 2, 0x8a, 10],
+    ])
+      expect(refusal(Uint8Array.from([...first, ...new Array(60).fill(7)]))).toBe(
+        "file: no safetensors file but one that torch.save wrote, it seems: examples/pytorch_weights.py makes one of it",
+      )
+  })
   test("a header that is not JSON, not an object, or not UTF-8", () => {
     expect(refusal(bytesOf("{nonsense}", 0))).toBe("file: no safetensors file: the header at byte 8 is not JSON")
     for (const header of ["[]", "null", "3", '"text"'])

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { Effect } from "effect"
-import { untar } from "../src/files/unpack.ts"
+import { named, untar } from "../src/files/unpack.ts"
 import { type DownloadOptions, download, open, type Progress } from "../src/index.ts"
 import { cachedIn, cifarRecord, failure, online, run, withDirectory } from "./support.ts"
 
@@ -205,7 +205,7 @@ describe("the cache", () => {
       expect(readdirSync(folder).sort()).toEqual(["cifar-10-batches-bin", "cifar-10-binary.tar.gz"])
 
       writeFileSync(join(folder, "other.tar.gz"), gzipSync(tar([["x.bin", [1]]])))
-      await run(untar(join(folder, "other.tar.gz"), /^x/, join(folder, "cifar-10-batches-bin")))
+      await run(untar(join(folder, "other.tar.gz"), named(/^x/), join(folder, "cifar-10-batches-bin")))
       expect(readdirSync(join(folder, "cifar-10-batches-bin"))).toEqual(["x.bin"])
     })
   })

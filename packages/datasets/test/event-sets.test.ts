@@ -4,7 +4,18 @@ import { join } from "node:path"
 import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
 import { type AugmentationName, type Dataset, open } from "../src/index.ts"
-import { aedat2, aedat3Header, aedat3Packet, cachedIn, failure, online, run, withDirectory, zip } from "./support.ts"
+import {
+  aedat2,
+  aedat3Header,
+  aedat3Packet,
+  cachedIn,
+  failure,
+  nmnistEvent,
+  online,
+  run,
+  withDirectory,
+  zip,
+} from "./support.ts"
 
 const labels = ({ size, label }: Dataset["train"]) => Array.from({ length: size }, (_, i) => label(i))
 
@@ -258,6 +269,53 @@ describe("cifar10-dvs", () => {
       const missing = await failure(open("cifar10-dvs", { timeSteps: 1, dataDir: join(dataDir, "no") }))
       expect(missing.message).toContain("found no cifar10_airplane_<number>.aedat in ")
       expect(missing.message).toContain("https://ndownloader.figshare.com/files/7712788")
+    })
+  })
+})
+
+describe("nmnist", () => {
+  const recording = Uint8Array.from([10, 20].flatMap((t) => nmnistEvent(1, 2, 1, t)))
+
+  test("without a data directory it downloads the archives, whose checksums are published", async () => {
+    await withDirectory({}, async (cache) => {
+      const asked: Array<string> = []
+      const archive = zip({ "Train/3/00001.bin": recording })
+      const error = await failure(
+        open("nmnist", { timeSteps: 1 }).pipe(
+          online(() => new Response(Uint8Array.from(archive)), asked),
+          cachedIn(cache),
+        ),
+      )
+      expect(asked).toEqual([
+        "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded whole",
+      ])
+      expect(error.message).toContain("md5 should be 20959b8e626244a1b502305a9e6e2031")
+      expect(readdirSync(join(cache, "spikeroute", "nmnist"))).toEqual([])
+    })
+  })
+
+  test("archives that lie in the cache are unpacked, digit by digit, whatever else they hold", async () => {
+    const archives = {
+      "spikeroute/nmnist/Train.zip": zip({
+        "Train/3/00001.bin": recording,
+        "Train/3/00004.bin": recording,
+        "Train/0/00002.bin": recording,
+        "Train/0/.DS_Store": Uint8Array.of(1),
+        "../Train/../7/00005.bin": recording,
+        "__MACOSX/notes.bin": recording,
+      }),
+      "spikeroute/nmnist/Test.zip": zip({ "Test/9/00001.bin": recording }),
+    }
+    const offline = online(() => new Response("no", { status: 500 }))
+    await withDirectory(archives, async (cache) => {
+      const { train, test } = await run(open("nmnist", { timeSteps: 1 }).pipe(offline, cachedIn(cache)))
+      expect([labels(train), labels(test)]).toEqual([[0, 3, 3], [9]])
+      expect(readdirSync(join(cache, "spikeroute/nmnist/Train")).sort()).toEqual(["0", "3"])
+    })
+    const foreign = { "spikeroute/nmnist/Train.zip": zip({ "Train/x.bin": recording }) }
+    await withDirectory(foreign, async (cache) => {
+      const error = await failure(open("nmnist", { timeSteps: 1 }).pipe(offline, cachedIn(cache)))
+      expect(error.message).toContain("Train.zip: it holds no Train/<digit>/*.bin")
     })
   })
 })

@@ -11,6 +11,8 @@ import { growthOf as growthOfPyTorch, type Hosts, peerSubjects, startHosts } fro
 import { scriptSubjects } from "../peers/script.ts"
 import {
   batchOf,
+  isDeep,
+  paperWorkloads,
   type State,
   stepSubject,
   trainedParameters,
@@ -32,14 +34,14 @@ export const measured: ReadonlyArray<Workload> = [
 ]
 
 /** Ways of PyTorch whose memory is measured: as a person would write it, and the most sparing one; in the layout that takes less. */
-const pyTorchWays = ({ model, policy }: Workload) => [
-  { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast: model === "conv" } },
-  ...(policy.name === "bptt"
-    ? []
-    : [
-        { subject: "PyTorch, fused, hoist", options: { neuron: "fused", hoist: true, channelsLast: model === "conv" } },
-      ]),
-]
+const pyTorchWays = (workload: Workload) => {
+  const channelsLast = workload.model !== "mlp"
+  const plain = { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast } }
+  if (workload.policy.name === "bptt") return [plain]
+  const hoist = !isDeep(workload)
+  const subject = hoist ? "PyTorch, fused, hoist" : "PyTorch, fused"
+  return [plain, { subject, options: { neuron: "fused", hoist, channelsLast } }]
+}
 
 /** "slttk(1)" as a process of its own is told it. */
 const named = ({ name }: Policy.Policy) => {
@@ -76,7 +78,11 @@ export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<st
   ]
 }
 
-export const peers: Suite = {
+/** The networks that peers have besides the usual ones. */
+export const paperModels: ReadonlyArray<string> = [...new Set(paperWorkloads.map(({ model }) => model))]
+
+/** With models, these in place of the usual ones: with the weights that they begin with. */
+export const peersOf = (models?: ReadonlyArray<string>): Suite => ({
   name: "peers",
   about: "the same iterations in PyTorch, snnTorch, SpikingJelly, TensorFlow.js and jax-js, where they are installed",
   seconds: 420,
@@ -89,7 +95,7 @@ export const peers: Suite = {
         Effect.map(peerSubjects(workload, hosts, state), (others): Case => {
           // A script makes weights and batch of its own: of the same kind as these.
           const foreign =
-            scripts === undefined || state.parameters !== undefined
+            scripts === undefined || state.parameters !== undefined || models !== undefined
               ? []
               : scriptSubjects(workload, python ?? "python3", scripts, threads)
           return {
@@ -109,13 +115,22 @@ export const peers: Suite = {
           const state = { batch: batchOf(workload), parameters: yield* trainedParameters(workload) }
           return yield* side(workload, `after ${updates} steps on noise`, state, names)
         })
+      const own = backends.filter((name) => peerOf(name).peer === undefined)
+      if (models !== undefined) {
+        const chosen = paperWorkloads.filter(({ model }) => models.includes(model))
+        return [
+          ...(yield* Effect.forEach(chosen, random)),
+          ...chosen.flatMap((workload) => memoryOf(workload, hosts, own)),
+        ]
+      }
       const timed = quick ? workloads.slice(0, 1) : workloads
       const javaScript = backends.includes("tfjs-cpu") ? backends : [...backends, "tfjs-cpu"]
-      const own = backends.filter((name) => peerOf(name).peer === undefined)
       return [
         yield* learnt(smallest, javaScript),
         ...(yield* Effect.forEach(timed, (workload) => Effect.all([random(workload), learnt(workload)]))).flat(),
         ...(quick ? [] : measured.flatMap((workload) => memoryOf(workload, hosts, own))),
       ]
     }),
-}
+})
+
+export const peers = peersOf()

@@ -122,7 +122,7 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
             beyond: cost.peakBytes - fixedBytes(cost),
             growth: growths[i]?.growth as number,
           },
-          multiplications: cost.backward.multiplications,
+          ...{ multiplications: cost.backward.multiplications, additions: cost.backward.additions },
           firing: firingRates.reduce((sum, rate) => sum + rate, 0) / firingRates.length,
         }
       }),
@@ -145,6 +145,8 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
       ["÷ bptt", toBptt(({ beyond }) => beyond)],
       ["backward multiplications", ({ multiplications }) => multiplications.toLocaleString("en")],
       ["÷ bptt", toBptt(({ multiplications }) => multiplications)],
+      ["additions", ({ additions }) => additions.toLocaleString("en")],
+      ["÷ bptt", toBptt(({ additions }) => additions)],
       ["loss", ({ loss }) => loss.toFixed(3)],
       ["firing", ({ firing }) => percent(firing)],
     ]

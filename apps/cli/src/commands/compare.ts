@@ -170,7 +170,7 @@ export const compare = (flags: CompareFlags) =>
       const names = others.map(({ name }) => name)
       yield* print(
         [
-          `${model} on ${data}, T = ${timeSteps}, τ = ${tau}, after ${trained} updates, ${count} batches of ${batchSize}: beside the gradient of bptt`,
+          `${model} on ${data}, T = ${timeSteps}, τ = ${tau}, after ${trained} updates, ${count} ${count === 1 ? "batch" : "batches"} of ${batchSize}: beside the gradient of bptt`,
           table(
             ["parameter", "temporal share", ...names.flatMap((name) => [`${name}: cosine`, "norm ratio"])],
             rows.map(({ parameter, temporalShare, policies: own }) => [

@@ -14,27 +14,44 @@ interface Entry {
   readonly body: Stream.Stream<Uint8Array, ArchiveError | FileFailed>
 }
 
+/** Where a file of an archive goes below the directory that is made, by its path there; nowhere if undefined. */
+export type Place = (path: string) => string | undefined
+
+/** Files whose base name matches, under that base name: whatever a path may hold beside (`..`) does not count. */
+export const named =
+  (pattern: RegExp): Place =>
+  (path) => {
+    const name = path.split("/").at(-1) ?? ""
+    return pattern.test(name) ? name : undefined
+  }
+
 /**
- * Makes `directory` of the plain files among the entries whose base name matches, under that base name: folders and
- * whatever a path may hold beside (`..`, a link) do not count. The directory appears only when it is whole, in place
- * of one that there may be.
+ * Makes `directory` of the plain files among the entries that have a place there; folders and links do not count. The
+ * directory appears only when it is whole, in place of one that there may be.
  */
 const extract = Effect.fnUntraced(function* (
   archive: string,
   entries: Stream.Stream<Entry, ArchiveError | FileFailed>,
-  pattern: RegExp,
+  place: Place,
   directory: string,
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const part = `${directory}.part`
   const remove = (each: string) => fs.remove(each, { recursive: true, force: true })
+  const made = new Set([part])
   const unpack = entries.pipe(
-    Stream.runForEach((entry) => {
-      const name = entry.header.path.split("/").at(-1) ?? ""
-      if (entry.header.type !== "File" || !pattern.test(name)) return Effect.void
-      return Stream.run(entry.body, fs.sink(path.join(part, name)))
-    }),
+    Stream.runForEach(
+      Effect.fnUntraced(function* (entry) {
+        const own = entry.header.type === "File" ? place(entry.header.path) : undefined
+        if (own === undefined) return
+        const target = path.join(part, own)
+        const folder = path.dirname(target)
+        if (!made.has(folder)) yield* fs.makeDirectory(folder, { recursive: true })
+        made.add(folder)
+        yield* Stream.run(entry.body, fs.sink(target))
+      }),
+    ),
   )
   yield* remove(part).pipe(
     Effect.andThen(fs.makeDirectory(part, { recursive: true })),
@@ -57,17 +74,17 @@ const extract = Effect.fnUntraced(function* (
   )
 })
 
-/** Makes `directory` of the files of a gzipped tar archive whose base name matches. */
-export const untar = Effect.fnUntraced(function* (archive: string, pattern: RegExp, directory: string) {
+/** Makes `directory` of the files of a gzipped tar archive that have a place there. */
+export const untar = Effect.fnUntraced(function* (archive: string, place: Place, directory: string) {
   const bytes = yield* Effect.flatMap(readBytes(archive), (packed) => gunzip(archive, packed))
   const entries = Stream.make(bytes).pipe(Stream.pipeThroughChannel(Tar.decode()))
-  yield* extract(archive, entries, pattern, directory)
+  yield* extract(archive, entries, place, directory)
 })
 
-/** Makes `directory` of the files of a zip archive whose base name matches; the archive may be larger than memory. */
-export const unzip = Effect.fnUntraced(function* (archive: string, pattern: RegExp, directory: string) {
+/** Makes `directory` of the files of a zip archive that have a place there; the archive may be larger than memory. */
+export const unzip = Effect.fnUntraced(function* (archive: string, place: Place, directory: string) {
   const fs = yield* FileSystem.FileSystem
   const bytes = fs.stream(archive).pipe(Stream.mapError(FileFailed.at(archive)))
   const entries = bytes.pipe(Stream.pipeThroughChannelOrFail(Zip.decode<FileFailed>()))
-  yield* extract(archive, entries, pattern, directory)
+  yield* extract(archive, entries, place, directory)
 })

@@ -3,7 +3,7 @@ import { Array as Arr, Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
 import { advice, listMatching, obtain, type RemoteFile, readBytes, searched } from "../files/locate.ts"
-import { untar } from "../files/unpack.ts"
+import { named, untar } from "../files/unpack.ts"
 import { type CifarLayout, parseCifar } from "../formats/cifar.ts"
 import { concatenate, imageSplit } from "../images/split.ts"
 import { normalize } from "../images/transforms.ts"
@@ -65,7 +65,7 @@ export const cifarSource = (source: CifarSource): Source => {
         return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice: advice(archive.url) })
       }
       const packed = yield* obtain(name, archive, options)
-      yield* untar(packed, either, path.join(path.dirname(packed), folder))
+      yield* untar(packed, named(either), path.join(path.dirname(packed), folder))
       files = yield* find(stem, directories)
       if (files === undefined) return yield* new MalformedFile({ file: packed, problem: `it holds no ${wanted}` })
     }

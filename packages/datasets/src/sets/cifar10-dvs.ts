@@ -17,7 +17,7 @@ import { augmentation } from "../augmentations.ts"
 import { FileFailed, MalformedFile, MissingFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
 import { listMatching, obtain, searched } from "../files/locate.ts"
-import { unzip } from "../files/unpack.ts"
+import { named, unzip } from "../files/unpack.ts"
 import { parseAedat2, side } from "../formats/aedat2.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
@@ -69,7 +69,7 @@ const recordings = Effect.fnUntraced(function* (className: ClassName, options: O
   }
   const checksum = { algorithm: "md5", hex: md5 } as const
   const archive = yield* obtain(name, { names: [`${className}.zip`], url, checksum }, options)
-  yield* unzip(archive, pattern, path.join(path.dirname(archive), className))
+  yield* unzip(archive, named(pattern), path.join(path.dirname(archive), className))
   const files = yield* list()
   if (files.length > 0) return files
   return yield* new MalformedFile({ file: archive, problem: `it holds no cifar10_${className}_<number>.aedat` })

@@ -2,41 +2,67 @@
  * N-MNIST: MNIST's digits before an event camera that makes three saccades (Orchard et al., 2015).
  *
  * Read from Train/<digit>/*.bin and Test/<digit>/*.bin, as many recordings as there are. Recordings are read when a
- * batch wants them: the whole set has 70,000 files and a gigabyte of events. It is given away as archives behind a
- * page, so that it is not downloaded here.
+ * batch wants them: the whole set has 70,000 files and a gigabyte of events.
  */
 import { Effect, FileSystem, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
-import { FileFailed, MissingFile } from "../errors.ts"
+import { FileFailed, MalformedFile, MissingFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
-import { listMatching, searched } from "../files/locate.ts"
+import { listMatching, obtain, searched } from "../files/locate.ts"
+import { type Place, unzip } from "../files/unpack.ts"
 import { parseNmnist, side } from "../formats/nmnist.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
 const name = "nmnist"
 
-const recordings = Effect.fnUntraced(function* (split: "Train" | "Test", options: OpenOptions) {
+type Split = "Train" | "Test"
+
+/** The authors' archives on Mendeley Data (https://data.mendeley.com/datasets/468j46mzdv/1), and their MD5. */
+const archives = {
+  Train: { id: "39c25547-014b-4137-a934-9d29fa53c7a0", md5: "20959b8e626244a1b502305a9e6e2031" },
+  Test: { id: "05a4d654-7e03-4c15-bdfa-9bb2bcbea494", md5: "69ca8762b2fe404d9b9bad1103e97832" },
+} as const
+
+/** Recordings of the archive of a split go below its folder by digit. */
+const placeOf =
+  (split: Split): Place =>
+  (path) =>
+    new RegExp(`(?:^|/)${split}/(\\d/\\d+\\.bin)$`).exec(path)?.[1]
+
+const recordings = Effect.fnUntraced(function* (split: Split, options: OpenOptions) {
   const path = yield* Path.Path
   const directories = yield* searched(name, options)
-  for (const directory of directories) {
-    const files: Array<string> = []
-    const labels: Array<number> = []
-    for (let digit = 0; digit < 10; digit++) {
-      const found = yield* listMatching(path.join(directory, split, String(digit)), /\.bin$/)
-      files.push(...found)
-      labels.push(...found.map(() => digit))
+  const list = Effect.fnUntraced(function* () {
+    for (const directory of directories) {
+      const files: Array<string> = []
+      const labels: Array<number> = []
+      for (let digit = 0; digit < 10; digit++) {
+        const found = yield* listMatching(path.join(directory, split, String(digit)), /\.bin$/)
+        files.push(...found)
+        labels.push(...found.map(() => digit))
+      }
+      if (files.length > 0) return { files, labels }
     }
-    if (files.length > 0) return { files, labels }
-  }
-  return yield* new MissingFile({
-    dataset: name,
-    wanted: [`${split}/<digit>/*.bin`],
-    searched: directories,
-    advice: `unpack ${split}.zip from https://www.garrickorchard.com/datasets/n-mnist there`,
+    return undefined
   })
+  const there = yield* list()
+  if (there !== undefined) return there
+  const { id, md5 } = archives[split]
+  const url = `https://data.mendeley.com/public-files/datasets/468j46mzdv/files/${id}/file_downloaded`
+  const wanted = [`${split}/<digit>/*.bin`]
+  if (options.dataDir !== undefined) {
+    const advice = `unpack ${split}.zip from ${url} there, or name no data directory to have it downloaded`
+    return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice })
+  }
+  const checksum = { algorithm: "md5", hex: md5 } as const
+  const archive = yield* obtain(name, { names: [`${split}.zip`], url, checksum }, options)
+  yield* unzip(archive, placeOf(split), path.join(path.dirname(archive), split))
+  const unpacked = yield* list()
+  if (unpacked !== undefined) return unpacked
+  return yield* new MalformedFile({ file: archive, problem: `it holds no ${wanted}` })
 })
 
-const openSplit = Effect.fnUntraced(function* (split: "Train" | "Test", options: OpenOptions) {
+const openSplit = Effect.fnUntraced(function* (split: Split, options: OpenOptions) {
   const fs = yield* FileSystem.FileSystem
   const { files, labels } = yield* recordings(split, options)
   const load = (index: number) => {

@@ -9,7 +9,7 @@ import { Effect, Path } from "effect"
 import { MalformedFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
 import { find, obtain, searched } from "../files/locate.ts"
-import { unzip } from "../files/unpack.ts"
+import { named, unzip } from "../files/unpack.ts"
 import { channels, readShd } from "../formats/shd.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
@@ -38,7 +38,7 @@ const locate = Effect.fnUntraced(function* (split: "train" | "test", options: Op
   // With a data directory, which is never written to, the archive will not do.
   const names = options.dataDir === undefined ? ([`${file}.zip`] as const) : ([file] as const)
   const archive = yield* obtain(name, { names, url, checksum }, options)
-  yield* unzip(archive, new RegExp(`^${file}$`), path.join(path.dirname(archive), folder))
+  yield* unzip(archive, named(new RegExp(`^${file}$`)), path.join(path.dirname(archive), folder))
   const unpacked = yield* find(directories, places)
   return unpacked ?? (yield* new MalformedFile({ file: archive, problem: `it holds no ${file}` }))
 })
