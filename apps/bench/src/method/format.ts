@@ -11,6 +11,12 @@ export const milliseconds = (seconds: number): string => {
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
+/** Firing rates: of each layer where there are a few, else their mean. */
+export const formatRates = (rates: ReadonlyArray<number>): string =>
+  rates.length <= 4
+    ? rates.map(percent).join(", ")
+    : `mean ${percent(rates.reduce((sum, each) => sum + each, 0) / rates.length)}`
+
 export const formatRatio = ({ value, low, high }: Ratio): string => {
   const digits = value < 0.1 ? 3 : value < 10 ? 2 : 1
   if (high === Number.POSITIVE_INFINITY) return `${value.toFixed(digits)} [?]`
@@ -82,7 +88,7 @@ export const columnsOf = (rows: ReadonlyArray<Timing | Figures>): ReadonlyArray<
   if (timings.some(({ loss }) => loss !== undefined))
     columns.push({ title: "loss", cell: timed(({ loss }) => loss?.toFixed(3) ?? "") })
   if (timings.some(({ firingRates }) => firingRates !== undefined))
-    columns.push({ title: "firing rates", cell: timed(({ firingRates = [] }) => firingRates.map(percent).join(" ")) })
+    columns.push({ title: "firing rates", cell: timed(({ firingRates = [] }) => formatRates(firingRates)) })
   if (timings.some(({ check }) => check !== undefined))
     columns.push({ title: "error", cell: timed(({ check }) => check?.error.toExponential(0) ?? "") })
   if (timings.some((row) => summarize(row).disturbed > 0))

@@ -1,7 +1,7 @@
 /** The README's tables, of a run's suites step and peers. */
 
 import { Program } from "@spikeroute/core"
-import { milliseconds, percent } from "../method/format.ts"
+import { formatRates, milliseconds } from "../method/format.ts"
 import type { Figures, Row, Timing, Values } from "../method/row.ts"
 import { ratio, summarize } from "../method/statistics.ts"
 import { groupsOf, timingsOf } from "./findings.ts"
@@ -20,7 +20,7 @@ const title = ({ model, policy, timeSteps, batchSize }: Values) => {
   return `${model}, ${name}, T = ${timeSteps}, ${batchSize}`
 }
 
-const rates = (timing: Timing) => (timing.firingRates ?? []).map(percent).join(", ")
+const rates = (timing: Timing) => formatRates(timing.firingRates ?? [])
 
 /** One row for each iteration, at its largest number of threads; a column for each backend. */
 const step = (timings: ReadonlyArray<Timing>): string => {

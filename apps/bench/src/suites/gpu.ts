@@ -11,7 +11,7 @@ import { print, say, table } from "@spikeroute/cli/terminal"
 import { type AnyKernel, kernels, Policy, Program, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer, backendNames } from "../backends.ts"
-import { formatRatio, percent } from "../method/format.ts"
+import { formatRates, formatRatio, percent } from "../method/format.ts"
 import { type GpuCeilings, gpuCeilings } from "../method/gpu-ceilings.ts"
 import { countFor, type GpuCounts, noCounts } from "../method/gpu-counts.ts"
 import { AbsentError, measure, type Subject } from "../method/measure.ts"
@@ -122,12 +122,6 @@ export const gpuSuite: Suite = {
       )
     }),
 }
-
-/** Of each layer where there are a few, else their mean. */
-const formatRates = (rates: ReadonlyArray<number>): string =>
-  rates.length <= 4
-    ? rates.map(percent).join(" ")
-    : `mean ${percent(rates.reduce((sum, each) => sum + each, 0) / rates.length)}`
 
 const rate = (value: number, unit: string): string =>
   value >= 1e12 ? `${(value / 1e12).toPrecision(3)} T${unit}` : `${(value / 1e9).toPrecision(3)} G${unit}`
