@@ -200,7 +200,7 @@ def spiking(module):
 class Iteration:
     """One training iteration of a batch: an image that stays the same for all time steps, or a frame for each; cross-entropy."""
 
-    def __init__(self, net, policy, inputs, labels, time_steps, frames, optimizer, learning_rate, steps=1, hoist=False):
+    def __init__(self, net, policy, inputs, labels, time_steps, frames, optimizer, learning_rate, steps, hoist):
         self.net, self.policy, self.time_steps, self.steps = net, policy, time_steps, steps
         self.inputs, self.labels, self.frames = inputs, labels, frames
         self.layers = [each for each in net.modules() if hasattr(each, "forget")]

@@ -53,8 +53,12 @@ def make(tensors, about, how, width=1):
     net = networks.models[about["model"]](lambda: maker(decay, policy == "bptt"), width)
     if width == 1:
         with torch.no_grad():
-            for i, parameter in enumerate(net.parameters()):
-                parameter.copy_(tensors[f"parameter.{i}"])
+            parameters = list(net.parameters())
+            given = [tensors[name] for name in tensors if name.startswith("parameter.")]
+            if [each.shape for each in parameters] != [each.shape for each in given]:
+                raise ValueError("the file's parameters are not those of the network")
+            for parameter, values in zip(parameters, given):
+                parameter.copy_(values)
     inputs = tensors["inputs"]
     if how["channelsLast"]:
         net = net.to(memory_format=torch.channels_last)
@@ -70,6 +74,7 @@ def make(tensors, about, how, width=1):
         frames=about["encoding"] == "frames",
         optimizer=about["optimizer"],
         learning_rate=float(about["learningRate"]),
+        steps=int(about.get("k", 0)),
         hoist=how["hoist"],
     )
 

@@ -48,7 +48,7 @@ const learning = {
   stepSize: number("step-size", "schedule step: epochs between one step and the next; default 1"),
   gamma: number("gamma", "schedule step: what the learning rate is multiplied by; default 0.1"),
   momentum: number("momentum", "sgd: share of the last update that is kept; default 0.9"),
-  weightDecay: number("weight-decay", "what the optimiser adds of the weights to their gradient; default by optimizer"),
+  weightDecay: number("weight-decay", "share of the weights that is taken away with each update; default by optimizer"),
   lossMix: number("loss-mix", "share of the squared error in the loss, beside cross-entropy; default 0.05"),
   lossTarget: text("loss-target", "what the squared error is to: ones (default) or one-hot"),
 }

@@ -143,8 +143,12 @@ describe("a file that is none", () => {
       [0x80, 2, 0x8a, 10],
     ])
       expect(refusal(Uint8Array.from([...first, ...new Array(60).fill(7)]))).toBe(
-        "file: no safetensors file but one that torch.save wrote, it seems: examples/pytorch_weights.py makes one of it",
+        "file: no safetensors file; torch.save wrote it, it seems: examples/pytorch_weights.py makes one of it",
       )
+    // A header of 128 bytes begins as a pickle does.
+    const header = `{"__metadata__":{"note":"${"x".repeat(100)}"}}`.padEnd(128)
+    expect(header.length).toBe(128)
+    expect(Effect.runSync(Safetensors.decode(bytesOf(header, 0), "file")).tensors.size).toBe(0)
   })
   test("a header that is not JSON, not an object, or not UTF-8", () => {
     expect(refusal(bytesOf("{nonsense}", 0))).toBe("file: no safetensors file: the header at byte 8 is not JSON")

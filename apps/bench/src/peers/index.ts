@@ -4,7 +4,7 @@ import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
+import { type Policy, Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
 import { settled } from "../method/disturbance.ts"
@@ -40,12 +40,11 @@ interface Peer {
 
 /**
  * All ways that there are: kinds of neurons; the first layer at every time step, or once for the image that does not change
- * (`hoist`); and for convolutions both layouts of memory. Which is fastest depends on the shapes. Deep networks have one layout, the
- * faster, and the first layer is little of them.
+ * (`hoist`); and for convolutions both layouts of memory, of deep networks channels last. Which is fastest depends on the shapes.
  */
 const python = (library: string, neurons: ReadonlyArray<string>, hoists: ReadonlyArray<boolean>, workload: Workload) =>
   neurons.flatMap((neuron) =>
-    (isDeep(workload) ? [false] : hoists).flatMap((hoist) =>
+    (workload.encoding === "frames" ? [false] : hoists).flatMap((hoist) =>
       (isDeep(workload) ? [true] : workload.model === "mlp" ? [false] : [false, true]).map(
         (channelsLast): Configuration => {
           const details = [
@@ -82,6 +81,12 @@ export const peers: ReadonlyArray<Peer> = [
       model === "mlp" && policy.name === "sltt" ? [{ name: "jax-js", options: {} }] : [],
   },
 ]
+
+/** The k of "slttk(1)". */
+const kOf = ({ name }: Policy.Policy) => {
+  const [, k] = /\((\d+)\)/.exec(name) ?? []
+  return k === undefined ? {} : { k }
+}
 
 /** A batch's inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] of frames. */
 const channelsFirst = (
@@ -134,7 +139,7 @@ const write = (workload: Workload, folder: string, state: State) =>
     tensors.set("labels", { shape: [batch.labels.length], values: batch.labels })
     const learningRate = `${timedLearningRate}`
     const metadata = {
-      ...{ model, policy: policy.name, encoding, optimizer },
+      ...{ model, policy: policy.name, ...kOf(policy), encoding, optimizer },
       ...{ timeSteps: `${timeSteps}`, tau: `${tau}`, learningRate },
     }
     const path = join(folder, `${++written}.safetensors`)

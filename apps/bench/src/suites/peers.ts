@@ -11,7 +11,6 @@ import { growthOf as growthOfPyTorch, type Hosts, peerSubjects, startHosts } fro
 import { scriptSubjects } from "../peers/script.ts"
 import {
   batchOf,
-  isDeep,
   paperWorkloads,
   type State,
   stepSubject,
@@ -38,7 +37,7 @@ const pyTorchWays = (workload: Workload) => {
   const channelsLast = workload.model !== "mlp"
   const plain = { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast } }
   if (workload.policy.name === "bptt") return [plain]
-  const hoist = !isDeep(workload)
+  const hoist = workload.encoding !== "frames"
   const subject = hoist ? "PyTorch, fused, hoist" : "PyTorch, fused"
   return [plain, { subject, options: { neuron: "fused", hoist, channelsLast } }]
 }
@@ -118,6 +117,7 @@ export const peersOf = (models?: ReadonlyArray<string>): Suite => ({
       const own = backends.filter((name) => peerOf(name).peer === undefined)
       if (models !== undefined) {
         const chosen = paperWorkloads.filter(({ model }) => models.includes(model))
+        if (quick) return yield* Effect.forEach(chosen.slice(0, 1), random)
         return [
           ...(yield* Effect.forEach(chosen, random)),
           ...chosen.flatMap((workload) => memoryOf(workload, hosts, own)),

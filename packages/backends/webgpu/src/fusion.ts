@@ -3,7 +3,7 @@
  * where nothing else reads it.
  *
  * So a neuron charges and fires behind the convolution that feeds it, and its backward direction follows the pool or the
- * convolution that its gradient comes from. Results are those of the instructions one after the other, bit by bit.
+ * convolution that its gradient comes from.
  */
 import { type AnyKernel, kernels, type Program } from "@spikeroute/core"
 import { wgslKernels } from "./kernels/index.ts"
@@ -13,7 +13,7 @@ import { type Ref, type Work, workOf } from "./work.ts"
 
 type Refs = Readonly<Record<string, Ref>>
 
-/** Kernels that store each element of an operand once, all in their last stage, and do not look at it again. */
+/** Kernels that store each element of an operand once and do not look at it again. */
 const producers: Readonly<Record<string, string>> = {
   "linear.forward": "y",
   "linear.inputGradient": "inputGradient",

@@ -20,7 +20,7 @@ const tiles: ReadonlyArray<Tile> = [
   { rows: 64, columns: 16, depth: 16, rowsOfThread: 4, columnsOfThread: 4 },
 ]
 
-/** Numbers beyond a line of a block in workgroup memory, so that threads that store a column of it do so in different banks. */
+/** Numbers beyond a line of a block in workgroup memory, so that threads that store a column of it do so in more banks. */
 export const padding = 4
 
 /** Bytes of workgroup memory that are left to what shares a dispatch with a product. */

@@ -12,11 +12,9 @@ import { type Put, points } from "./winograd-axes.ts"
 const leastMultiplications = 2 ** 29
 const leastChannels = 32
 
-/** Numbers of scratch memory that can be bound: half of them, for neighbours have it side by side. */
-const boundScratch = ({ target: { limits } }: Operands): number => limits.maxStorageBufferBindingSize / 8
-
-/** Numbers of scratch memory that chunks are made for. */
-const mostScratch = (operands: Operands): number => Math.min(2 ** 25, boundScratch(operands) / 2)
+/** Numbers of scratch memory, at most: half of what can be bound, for neighbours have it side by side. */
+const mostScratch = ({ target: { limits } }: Operands): number =>
+  Math.min(2 ** 25, limits.maxStorageBufferBindingSize / 8)
 
 /** Tiles of a chunk are a multiple of this: whole tiles of the product. */
 const grain = 128
@@ -63,8 +61,7 @@ export const inBatches = (operands: Operands, sums: Sums): ReadonlyArray<Stage> 
   const channels = tilesAre === "rows" ? depth : rows
   if (16 * 9 * rows * columns * depth < leastMultiplications || Math.min(channels, columns) < leastChannels)
     return undefined
-  const stages = (tilesAre === "rows" ? byRows : byDepth)(operands, sums, tiles, channels)
-  return stages.every(({ scratch }) => scratch <= boundScratch(operands)) ? stages : undefined
+  return (tilesAre === "rows" ? byRows : byDepth)(operands, sums, tiles, channels)
 }
 
 /** How many tiles a chunk has where so many numbers are left for those that a tile takes. */
@@ -75,10 +72,11 @@ const chunkOf = (tiles: number, numbers: number, perTile: number): number => {
 }
 
 /** Each chunk of tiles gives its own elements. */
-const byRows = (operands: Operands, sums: Sums, tiles: number, channels: number): ReadonlyArray<Stage> => {
+const byRows = (operands: Operands, sums: Sums, tiles: number, channels: number): ReadonlyArray<Stage> | undefined => {
   const { columns } = sums
   const rights = channels * columns
   const chunk = chunkOf(tiles, mostScratch(operands) - points * rights, points * (channels + columns))
+  if (points * (rights + chunk * (channels + columns)) > mostScratch(operands)) return undefined
   return range(Math.ceil(tiles / chunk)).flatMap((number) => {
     const first = number * chunk
     const count = Math.min(chunk, tiles - first)
@@ -103,10 +101,12 @@ const byRows = (operands: Operands, sums: Sums, tiles: number, channels: number)
 }
 
 /** Sums of chunks of tiles are kept, and added in the end. */
-const byDepth = (operands: Operands, sums: Sums, tiles: number, channels: number): ReadonlyArray<Stage> => {
+const byDepth = (operands: Operands, sums: Sums, tiles: number, channels: number): ReadonlyArray<Stage> | undefined => {
   const { columns } = sums
   const each = points * channels * columns
   const chunk = chunkOf(tiles, mostScratch(operands) / 2, points * (channels + columns))
+  // Each chunk leaves a sum at least.
+  if (Math.ceil(tiles / chunk) * each > mostScratch(operands) / 2) return undefined
   const numbers = points * Math.min(chunk, tiles) * (channels + columns)
   let next = numbers
   let splits = 0
@@ -122,6 +122,7 @@ const byDepth = (operands: Operands, sums: Sums, tiles: number, channels: number
   else { let e = ${first * columns}u + i - ${lefts}u; let at = ${points * lefts}u + i - ${lefts}u; ${sums.right(putAt("at", rights))} }`
     return { count: lefts + rights, body, stage: product.stage }
   })
+  if (next > mostScratch(operands)) return undefined
   return [
     ...parts.flatMap(({ count, body, stage }) => [
       forEach(operands, count, body, "", next),

@@ -1,6 +1,6 @@
 /**
- * Gradients of convolutions whose window is 3 × 3 and moves by 1, by Winograd's minimal filtering F(4 × 4, 3 × 3): 36 products for
- * the 16 pixels of a tile, where one for each tap takes 144 (Lavin & Gray, Fast algorithms for convolutional neural networks, 2016).
+ * Convolutions whose window is 3 × 3 and moves by 1, and their gradients, by Winograd's minimal filtering F(4 × 4, 3 × 3): 36 products
+ * for the 16 pixels of a tile, where one for each tap takes 144 (Lavin & Gray, Fast algorithms for convolutional neural networks, 2016).
  *
  * Of a patch d of 6 × 6 pixels, weights g and a tile y of 4 × 4 pixels,
  *

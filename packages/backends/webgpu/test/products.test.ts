@@ -12,11 +12,14 @@ import {
   maxPool,
   Optimizer,
   Policy,
+  Program,
   Shape,
   Train,
 } from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"
 import { Effect } from "effect"
+import { makeCommands } from "../src/commands.ts"
+import type { Device } from "../src/index.ts"
 import { shared, withoutGpu } from "./device.ts"
 
 /** A network and a batch for it. */
@@ -53,7 +56,7 @@ const wide: Case = {
   body: Graph.sequential(
     conv2d({ channels: 64, kernelSize: 3, padding: 1 }),
     lif({ threshold: 0.2 }),
-    conv2d({ channels: 72, kernelSize: 3, padding: 1, bias: false }),
+    conv2d({ channels: 128, kernelSize: 3, padding: 1, bias: false }),
     batchNorm(),
     lif({ threshold: 0.5 }),
     averagePool({ kernelSize: 4 }),
@@ -61,19 +64,30 @@ const wide: Case = {
     linear({ features: 10 }),
   ),
   policy: Policy.sltt,
-  batchSize: 13,
+  batchSize: 15,
 }
 
+const optionsOf = ({ batchSize }: Case) => ({
+  ...{ batchSize, timeSteps: 2, loss: defaultLoss, optimizer: Optimizer.options("sgd"), key: Key.make(0) },
+})
+
 /** Outputs and gradients of a batch. */
-const differentiated = ({ shape, body, policy, batchSize }: Case) =>
+const differentiated = (network: Case) =>
   Effect.gen(function* () {
-    const trainer = yield* Train.make(Graph.makeUnsafe(shape, body), policy, {
-      ...{ batchSize, timeSteps: 2, loss: defaultLoss, optimizer: Optimizer.options("sgd"), key: Key.make(0) },
-    })
+    const { shape, body, policy, batchSize } = network
+    const trainer = yield* Train.make(Graph.makeUnsafe(shape, body), policy, optionsOf(network))
     const inputs = Key.uniform(Key.make(3), new Float32Array(batchSize * Shape.size(shape)))
     const labels = Float32Array.from({ length: batchSize }, (_, i) => i % 10)
     return yield* trainer.differentiate({ inputs, labels }, { update: 1 })
   }).pipe(Effect.scoped)
+
+/** How many products come in batches: those of Winograd's points. */
+const batchesOf = async (network: Case, { info }: Device): Promise<number> => {
+  const { shape, body, policy } = network
+  const program = await Effect.runPromise(Program.compile(Graph.makeUnsafe(shape, body), policy, optionsOf(network)))
+  const dispatches = Object.values(makeCommands(program, info, 256).segments).flat()
+  return dispatches.reduce((sum, { linked }) => sum + linked.source.split("let member =").length - 1, 0)
+}
 
 const references = new Map<Case, ReturnType<typeof reference>>()
 const reference = (network: Case) => Effect.runPromise(Effect.provide(differentiated(network), Conformance.oracle()))
@@ -88,13 +102,15 @@ const rightOf = (network: Case) => {
 const little = { maxStorageBufferBindingSize: 2 ** 25, maxComputeWorkgroupStorageSize: 2 ** 14 }
 
 describe.skipIf(withoutGpu !== undefined).each([
-  ["by tiles", ordinary, false, {}],
-  ["without tiles", ordinary, true, {}],
-  ["transformed", wide, false, {}],
-  ["transformed in chunks, by small tiles", wide, false, little],
-] as const)(`products %s ${withoutGpu ?? ""}`, (_, network, software, limits) => {
-  const { layer } = shared({ software }, limits)
+  ["by tiles", ordinary, false, {}, 0],
+  ["without tiles", ordinary, true, {}, 0],
+  // Forward, for the input and for the weight.
+  ["transformed, by tiles of 128 rows", wide, false, {}, 3],
+  ["transformed in chunks, by tiles of 64 rows", wide, false, little, 8],
+] as const)(`products %s ${withoutGpu ?? ""}`, (_, network, software, limits, batches) => {
+  const { device, layer } = shared({ software }, limits)
   test("spikes, outputs and gradients are the reference's", async () => {
+    expect(await batchesOf(network, await device())).toBe(batches)
     const right = await rightOf(network)
     const { gradients, outputs, firingRates } = await Effect.runPromise(Effect.provide(differentiated(network), layer))
     expect(firingRates).toEqual(right.firingRates.map((rate) => expect.closeTo(rate, 6)))

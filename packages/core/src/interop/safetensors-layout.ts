@@ -64,20 +64,21 @@ const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonl
       reason: `truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`,
       offset: bytes.length,
     }
-  // PyTorch's checkpoints are ZIP archives, and were pickles.
-  if ((bytes[0] === 0x50 && bytes[1] === 0x4b) || bytes[0] === 0x80)
-    return {
-      reason:
-        "no safetensors file but one that torch.save wrote, it seems: examples/pytorch_weights.py makes one of it",
-      offset: 0,
-    }
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = Number(data.getBigUint64(0, true))
-  if (length > bytes.length - 8)
-    return {
-      reason: `truncated or no safetensors file: its header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
-      offset: bytes.length,
-    }
+  if (length > bytes.length - 8) {
+    // PyTorch's checkpoints are ZIP archives, and were pickles.
+    const isPyTorch = (bytes[0] === 0x50 && bytes[1] === 0x4b) || (bytes[0] === 0x80 && (bytes[1] as number) <= 5)
+    return isPyTorch
+      ? {
+          reason: "no safetensors file; torch.save wrote it, it seems: examples/pytorch_weights.py makes one of it",
+          offset: 0,
+        }
+      : {
+          reason: `truncated or no safetensors file: its header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
+          offset: bytes.length,
+        }
+  }
   try {
     const header: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)))
     return isObject(header)

@@ -14,7 +14,7 @@ interface Entry {
   readonly body: Stream.Stream<Uint8Array, ArchiveError | FileFailed>
 }
 
-/** Where a file of an archive goes below the directory that is made, by its path there; nowhere if undefined. */
+/** Where a file of an archive goes below the directory that is made, by its path there: a path without `..`; nowhere if undefined. */
 export type Place = (path: string) => string | undefined
 
 /** Files whose base name matches, under that base name: whatever a path may hold beside (`..`) does not count. */

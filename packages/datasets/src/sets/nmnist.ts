@@ -24,10 +24,10 @@ const archives = {
 } as const
 
 /** Recordings of the archive of a split go below its folder by digit. */
-const placeOf =
-  (split: Split): Place =>
-  (path) =>
-    new RegExp(`(?:^|/)${split}/(\\d/\\d+\\.bin)$`).exec(path)?.[1]
+const placeOf = (split: Split): Place => {
+  const pattern = new RegExp(`(?:^|/)${split}/(\\d/\\d+\\.bin)$`)
+  return (path) => pattern.exec(path)?.[1]
+}
 
 const recordings = Effect.fnUntraced(function* (split: Split, options: OpenOptions) {
   const path = yield* Path.Path

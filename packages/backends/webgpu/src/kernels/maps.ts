@@ -131,7 +131,7 @@ const wordsOf = (operands: Operands, name: string, channels: number): number | u
 }
 
 /** `see(n, y, x, k)`: the input at pixel (n, y, x) and channel k; 0 beyond the image. */
-const seen = ({ input }: Geometry): string => `
+const seeFunction = ({ input }: Geometry): string => `
 fn see(n: u32, y: i32, x: i32, k: u32) -> f32 {
   let pixel = (n * ${input.height}u + u32(y)) * ${input.width}u + u32(x);
   return select(0f, load_x(pixel * ${input.channels}u + k), ${inside(input, "y", "x")});
@@ -180,7 +180,7 @@ const forward = (operands: Operands, geometry: Geometry) => {
     rightAlong: "columns",
     target: "y",
     store: `store_y(row * ${outputs}u + column, value${operands.has("bias") ? " + load_bias(column)" : ""});`,
-    ...(flat ? { declarations: seen(geometry) } : {}),
+    ...(flat ? { declarations: seeFunction(geometry) } : {}),
   })
 }
 
@@ -258,7 +258,7 @@ const weightGradient = (operands: Operands, geometry: Geometry) => {
   const { height, width } = output
   const pixelOfTap = (suffix: string) =>
     `n, y * ${stride} + down${suffix}, x * ${stride} + across${suffix}, channel${suffix}`
-  const packed = inputs % 8 === 0 && wordsOf(operands, "x", inputs) !== undefined
+  const packed = operands.target.software && inputs % 8 === 0 && wordsOf(operands, "x", inputs) !== undefined
   return product(operands, {
     rows: window[0] * window[1] * inputs,
     columns: outputs,
@@ -275,7 +275,7 @@ const weightGradient = (operands: Operands, geometry: Geometry) => {
     rightAlong: "columns",
     target: "weightGradient",
     store: `add_weightGradient(row * ${outputs}u + column, value);`,
-    declarations: seen(geometry) + (packed ? octets(geometry) : ""),
+    declarations: seeFunction(geometry) + (packed ? octets(geometry) : ""),
   })
 }
 

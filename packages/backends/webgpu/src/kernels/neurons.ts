@@ -107,6 +107,9 @@ export const neurons = {
   ],
 } satisfies Record<string, WgslKernel>
 
+/** Windows for whose spikes there is workgroup memory, whatever shares the dispatch. */
+const mostPooled = 8
+
 /** `neuron.forward` and the average pool of its spikes, whose windows tile the image, as one stage; undefined where they do not. */
 export const neuronAndPool = (
   operands: Operands,
@@ -115,7 +118,7 @@ export const neuronAndPool = (
 ): ReadonlyArray<Stage> | undefined => {
   const [, height = 1, width = 1, channels = 1] = operands.shape("spikes")
   const isTiled = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0
-  if (!isTiled || !operands.isSpikes("spikes")) return undefined
+  if (!isTiled || kernelSize > mostPooled || !operands.isSpikes("spikes")) return undefined
   return [
     fire(operands, {
       ...{ name: "spikes", size: operands.size("spikes"), channels },

@@ -73,6 +73,8 @@ const convolutions: ReadonlyArray<Convolution> = [
   { height: 3, width: 4, inputs: 3, outputs: 5, kernelSize: 2, padding: 2 },
   // An image smaller than the window.
   { height: 2, width: 3, inputs: 5, outputs: 3, kernelSize: 5, padding: 2 },
+  // More taps than a word has bits.
+  { height: 7, width: 5, inputs: 3, outputs: 5, kernelSize: 6, padding: 3 },
 ]
 
 const usualConvolution = convolutions[1] as Convolution
