@@ -40,11 +40,12 @@ interface Peer {
 
 /**
  * All ways that there are: kinds of neurons; the first layer at every time step, or once for the image that does not change
- * (`hoist`); and for convolutions both layouts of memory, of deep networks channels last. Which is fastest depends on the shapes.
+ * (`hoist`); and for convolutions both layouts of memory. Which is fastest depends on the shapes. Deep networks have channels last, and
+ * nothing hoisted, which gains nothing there: the first layer is little of them.
  */
 const python = (library: string, neurons: ReadonlyArray<string>, hoists: ReadonlyArray<boolean>, workload: Workload) =>
   neurons.flatMap((neuron) =>
-    (workload.encoding === "frames" ? [false] : hoists).flatMap((hoist) =>
+    (isDeep(workload) ? [false] : hoists).flatMap((hoist) =>
       (isDeep(workload) ? [true] : workload.model === "mlp" ? [false] : [false, true]).map(
         (channelsLast): Configuration => {
           const details = [

@@ -11,6 +11,7 @@ import { growthOf as growthOfPyTorch, type Hosts, peerSubjects, startHosts } fro
 import { scriptSubjects } from "../peers/script.ts"
 import {
   batchOf,
+  isDeep,
   paperWorkloads,
   type State,
   stepSubject,
@@ -37,7 +38,7 @@ const pyTorchWays = (workload: Workload) => {
   const channelsLast = workload.model !== "mlp"
   const plain = { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast } }
   if (workload.policy.name === "bptt") return [plain]
-  const hoist = workload.encoding !== "frames"
+  const hoist = !isDeep(workload)
   const subject = hoist ? "PyTorch, fused, hoist" : "PyTorch, fused"
   return [plain, { subject, options: { neuron: "fused", hoist, channelsLast } }]
 }
