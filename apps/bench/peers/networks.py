@@ -227,7 +227,7 @@ class Iteration:
         return [layer.register_forward_hook(note(i)) for i, layer in enumerate(self.layers)]
 
     def trained(self):
-        if not self.policy.startswith("slttk"):
+        if self.policy != "slttk":
             return range(self.time_steps)
         return set(torch.randperm(self.time_steps)[: self.steps].tolist())
 

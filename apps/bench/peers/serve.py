@@ -74,7 +74,7 @@ def make(tensors, about, how, width=1):
         frames=about["encoding"] == "frames",
         optimizer=about["optimizer"],
         learning_rate=float(about["learningRate"]),
-        steps=int(about.get("k", 0)),
+        steps=int(about["k"]),
         hoist=how["hoist"],
     )
 

@@ -54,6 +54,12 @@ export const paperWorkloads: ReadonlyArray<Workload> = [
 
 const classes = 10
 
+/** "slttk(1)" as a process of its own is told it. */
+export const named = ({ name }: Policy.Policy) => {
+  const [policy = name, k] = name.replace(")", "").split("(")
+  return { policy: policy as Policy.PolicyName, ...(k === undefined ? {} : { k: Number(k) }) }
+}
+
 /** A batch of images of noise, brighter with `scale`, and random labels. */
 export const noise = (batchSize: number, scale = 1, shape = imageShape): Train.Batch => ({
   inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * Shape.size(shape))).map(

@@ -4,7 +4,7 @@ import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type Policy, Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
+import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
 import { settled } from "../method/disturbance.ts"
@@ -14,6 +14,7 @@ import {
   deviation,
   imageShape,
   isDeep,
+  named,
   prepare,
   type State,
   small,
@@ -83,12 +84,6 @@ export const peers: ReadonlyArray<Peer> = [
   },
 ]
 
-/** The k of "slttk(1)". */
-const kOf = ({ name }: Policy.Policy) => {
-  const [, k] = /\((\d+)\)/.exec(name) ?? []
-  return k === undefined ? {} : { k }
-}
-
 /** A batch's inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] of frames. */
 const channelsFirst = (
   { inputs }: Train.Batch,
@@ -103,8 +98,6 @@ const channelsFirst = (
   return { shape: [...(encoding === "frames" ? [timeSteps] : []), batchSize, channels, height, width], values }
 }
 
-let written = 0
-
 /** A network of a workload with the parameters that are given, on the backend that says what is right. */
 const opening = (workload: Workload, { parameters }: State) =>
   Effect.tap(prepare(workload), ({ trainer }) =>
@@ -118,6 +111,8 @@ const rightOf = (workload: Workload, state: State) =>
     Effect.scoped,
     Effect.provide(onWasm),
   )
+
+let written = 0
 
 /** A workload as a file that every peer reads: inputs, labels, the parameters in PyTorch's layouts. */
 const write = (workload: Workload, folder: string, state: State) =>
@@ -139,8 +134,9 @@ const write = (workload: Workload, folder: string, state: State) =>
     tensors.set("inputs", channelsFirst(batch, workload))
     tensors.set("labels", { shape: [batch.labels.length], values: batch.labels })
     const learningRate = `${timedLearningRate}`
+    const { policy: policyName, k = 0 } = named(policy)
     const metadata = {
-      ...{ model, policy: policy.name, ...kOf(policy), encoding, optimizer },
+      ...{ model, policy: policyName, k: `${k}`, encoding, optimizer },
       ...{ timeSteps: `${timeSteps}`, tau: `${tau}`, learningRate },
     }
     const path = join(folder, `${++written}.safetensors`)

@@ -12,6 +12,7 @@ import { scriptSubjects } from "../peers/script.ts"
 import {
   batchOf,
   isDeep,
+  named,
   paperWorkloads,
   type State,
   stepSubject,
@@ -41,12 +42,6 @@ const pyTorchWays = (workload: Workload) => {
   const hoist = !isDeep(workload)
   const subject = hoist ? "PyTorch, fused, hoist" : "PyTorch, fused"
   return [plain, { subject, options: { neuron: "fused", hoist, channelsLast } }]
-}
-
-/** "slttk(1)" as a process of its own is told it. */
-const named = ({ name }: Policy.Policy) => {
-  const [policy = name, k] = name.replace(")", "").split("(")
-  return { policy: policy as Policy.PolicyName, ...(k === undefined ? {} : { k: Number(k) }) }
 }
 
 /** Readings of all who train a workload: by how much a process of their own grows. */

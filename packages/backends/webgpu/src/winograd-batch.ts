@@ -61,7 +61,8 @@ export const inBatches = (operands: Operands, sums: Sums): ReadonlyArray<Stage> 
   const channels = tilesAre === "rows" ? depth : rows
   if (16 * 9 * rows * columns * depth < leastMultiplications || Math.min(channels, columns) < leastChannels)
     return undefined
-  return (tilesAre === "rows" ? byRows : byDepth)(operands, sums, tiles, channels)
+  const stages = (tilesAre === "rows" ? byRows : byDepth)(operands, sums, tiles, channels)
+  return stages?.every(({ scratch }) => scratch <= mostScratch(operands)) ? stages : undefined
 }
 
 /** How many tiles a chunk has where so many numbers are left for those that a tile takes. */
@@ -96,7 +97,7 @@ const byRows = (operands: Operands, sums: Sums, tiles: number, channels: number)
       "",
       scratch,
     )
-    return [transform, stage, give(operands, sums, count, first, made, splits, scratch)]
+    return [transform, stage, gather(operands, sums, count, first, made, splits, scratch)]
   })
 }
 
@@ -122,18 +123,17 @@ const byDepth = (operands: Operands, sums: Sums, tiles: number, channels: number
   else { let e = ${first * columns}u + i - ${lefts}u; let at = ${points * lefts}u + i - ${lefts}u; ${sums.right(putAt("at", rights))} }`
     return { count: lefts + rights, body, stage: product.stage }
   })
-  if (next > mostScratch(operands)) return undefined
   return [
     ...parts.flatMap(({ count, body, stage }) => [
       forEach(operands, count, body, "", next),
       { ...stage, scratch: next },
     ]),
-    give(operands, sums, sums.rows, 0, numbers, splits, next),
+    gather(operands, sums, sums.rows, 0, numbers, splits, next),
   ]
 }
 
 /** Adds the sums of so many splits, which begin at `made`, and transforms them back. */
-const give = (
+const gather = (
   operands: Operands,
   { columns, give }: Sums,
   rows: number,

@@ -95,45 +95,54 @@ const stages = (
   return operands.target.software ? inBlocks(operands, sums) : inBatches(operands, sums)
 }
 
-/** The stages of conv2d.forward, if they are the fastest: rows are tiles of y, columns its channels, the depth those of x. */
+/** A convolution of an image with a window, tile by tile. */
+interface Filter {
+  readonly source: { readonly operand: string; readonly image: Image; readonly reach: number }
+  readonly made: Image
+  /** Element (i, j) of the window for element `e` of [channels of the source][channels of what is made]. */
+  readonly weight: Matrix
+  readonly store: (place: string, value: string) => string
+  readonly target: string
+}
+
+/** The stages of a filter, if they are the fastest: rows are tiles of what is made, columns its channels, the depth those of the source. */
+const filter = (operands: Operands, geometry: Geometry, { source, made, weight, store, target }: Filter) => {
+  const tiles = tilesOf(made)
+  return stages(operands, geometry, made, {
+    ...{ rows: tiles.count, columns: made.channels, depth: source.image.channels, tilesAre: "rows", target },
+    left: (put) => `${corner(tiles)}
+    ${both(patchAxis, 6, pixels(source.operand, source.image, 6, source.reach), put)}`,
+    right: (put) => both(weightAxis, 3, weight, put),
+    give: giveTile(tiles, made, store),
+  })
+}
+
+/** The stages of conv2d.forward, if they are the fastest. */
 export const winogradForward = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
   const { input, output, padding } = geometry
-  const tiles = tilesOf(output)
-  const [inputs, outputs] = [input.channels, output.channels]
-  return stages(operands, geometry, output, {
-    rows: tiles.count,
-    columns: outputs,
-    depth: inputs,
-    tilesAre: "rows",
-    left: (put) => `${corner(tiles)}
-    ${both(patchAxis, 6, pixels("x", input, 6, padding), put)}`,
-    right: (put) =>
-      both(weightAxis, 3, { before: "", at: (i, j) => `load_weight(${(3 * i + j) * inputs * outputs}u + e)` }, put),
-    give: giveTile(
-      tiles,
-      output,
-      (place, value) => `store_y(${place}, ${value}${operands.has("bias") ? " + load_bias(column)" : ""});`,
-    ),
+  const pairs = input.channels * output.channels
+  const bias = operands.has("bias") ? " + load_bias(column)" : ""
+  return filter(operands, geometry, {
+    source: { operand: "x", image: input, reach: padding },
+    made: output,
+    weight: { before: "", at: (i, j) => `load_weight(${(3 * i + j) * pairs}u + e)` },
+    store: (place, value) => `store_y(${place}, ${value}${bias});`,
     target: "y",
   })
 }
 
-/** The stages of conv2d.inputGradient, if they are the fastest: rows are tiles of ∂x, columns its channels, the depth those of ∂y. */
+/** The stages of conv2d.inputGradient, if they are the fastest: the window is turned around. */
 export const winogradInputGradient = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
   const { input, output, padding } = geometry
-  const tiles = tilesOf(input)
   const [inputs, outputs] = [input.channels, output.channels]
-  return stages(operands, geometry, input, {
-    rows: tiles.count,
-    columns: inputs,
-    depth: outputs,
-    tilesAre: "rows",
-    left: (put) => `${corner(tiles)}
-    ${both(patchAxis, 6, pixels("outputGradient", output, 6, 2 - padding), put)}`,
-    // The window turned around, as [output][input].
-    right: (put) => `let place = e % ${inputs}u * ${outputs}u + e / ${inputs}u;
-    ${both(weightAxis, 3, { before: "", at: (i, j) => `load_weight(${((2 - i) * 3 + 2 - j) * inputs * outputs}u + place)` }, put)}`,
-    give: giveTile(tiles, input, (place, value) => `add_inputGradient(${place}, ${value});`),
+  return filter(operands, geometry, {
+    source: { operand: "outputGradient", image: output, reach: 2 - padding },
+    made: input,
+    weight: {
+      before: `let place = e % ${inputs}u * ${outputs}u + e / ${inputs}u;`,
+      at: (i, j) => `load_weight(${((2 - i) * 3 + 2 - j) * inputs * outputs}u + place)`,
+    },
+    store: (place, value) => `add_inputGradient(${place}, ${value});`,
     target: "inputGradient",
   })
 }
