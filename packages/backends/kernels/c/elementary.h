@@ -44,16 +44,20 @@ INLINE vf atan_lanes(vf x) {
   return (vf)((vi)(base + (p * s * z + z)) | sign);
 }
 
-/* eˣ: the Taylor series of a remainder below ln 2 / 2. */
+/* eˣ: the Taylor series Σ rᵏ/k! of a remainder below ln 2 / 2. */
 INLINE double exp_scalar(double x) {
+  static const double inverse_factorials[] = {
+    1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800,
+    1.0 / 479001600, 1.0 / 6227020800,
+  };
   if (x != x) return x;
   if (x > 709.7) return __builtin_inf();
   if (x < -745.0) return 0;
   const double shift = 6755399441055744.0; /* 1.5·2⁵² */
   const double n = (x * 1.4426950408889634 + shift) - shift;
   const double r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
-  double sum = 1;
-  for (int k = 13; k > 0; k--) sum = 1 + sum * r / k;
+  double sum = inverse_factorials[13];
+  for (int k = 12; k >= 0; k--) sum = sum * r + inverse_factorials[k];
   const int32_t whole = (int32_t)n, half = whole / 2;
   union {
     uint64_t bits;

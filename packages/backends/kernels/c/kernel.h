@@ -1,7 +1,8 @@
 /*
- * A kernel gets its operands and attributes, and runs on all threads. It consists of up to three functions, and a row of kernels.def
+ * A kernel gets its operands and attributes, and runs on all threads. It consists of up to four functions, and a row of kernels.def
  * names them: KERNEL does the work, CHECK says beforehand whether shapes and attributes fit each other, SCRATCH how many bytes of
- * scratch memory the work needs. Core's kernel of the same name says in plain loops what it means.
+ * scratch memory the work needs, KEPT how many it keeps from one time step to the next. Core's kernel of the same name says in plain
+ * loops what it means.
  */
 #pragma once
 #include "lanes.h"
@@ -25,9 +26,20 @@ typedef struct {
   int32_t accumulate;
 } Operand;
 
+/* What a kernel has made of its operand KEPT_OPERAND, a weight: it serves all time steps of a batch. */
+typedef struct {
+  float *values;
+  /* Whether it was made since the batch began. */
+  int32_t is_made;
+} Kept;
+
+enum { KEPT_OPERAND = 1 };
+
 typedef struct {
   const Run *run;
   const int32_t *attributes;
+  /* Null where nothing is kept. */
+  Kept *kept;
   /* What a producer of rows calls for each of them: null, or the kernel that comes next and wants them in the cache. */
   const Epilogue *then;
   Operand operands[MAX_OPERANDS];
@@ -37,6 +49,7 @@ typedef struct {
 /* Operands that must be there are there, of the elements that kernels.def says, with consistent sizes: the rest is checked here. */
 #define CHECK(name) int NAME(check_##name)(const Call *call)
 #define SCRATCH(name) size_t NAME(scratch_##name)(const Call *call)
+#define KEPT(name) size_t NAME(kept_##name)(const Call *call)
 
 INLINE const Buffer *shape(const Call *call, int i) { return call->operands[i].buffer; }
 INLINE int32_t extent(const Call *call, int i, int axis) { return call->operands[i].buffer->extent[axis]; }

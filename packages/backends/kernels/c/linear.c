@@ -30,14 +30,21 @@ KERNEL(linear_forward) {
 
 /* ∂x = ∂y·Wᵀ */
 enum { DY, BACK_WEIGHT, DX };
-CHECK(linear_input_gradient) { return fits(call, DX, BACK_WEIGHT, DY); }
+/* Whether the weights stay the same from step to step. */
+enum { STAYS };
+CHECK(linear_input_gradient) {
+  return (call->attributes[STAYS] == 0 || call->attributes[STAYS] == 1) && fits(call, DX, BACK_WEIGHT, DY);
+}
 SCRATCH(linear_input_gradient) {
   return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
+}
+KEPT(linear_input_gradient) {
+  return call->attributes[STAYS] ? product_kept(extent(call, BACK_WEIGHT, 1), extent(call, BACK_WEIGHT, 0)) : 0;
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);
   const Product p = {.call = call, .rows = extent(call, DX, 0), .depth = outputs, .columns = inputs, .operand = DY,
-                     .b = floats(call, BACK_WEIGHT), .stride = (size_t)outputs, .transposed_b = 1, .y = floats(call, DX),
+                     .b = floats(call, BACK_WEIGHT), .stride = (size_t)outputs, .transposed_b = 1, .kept = call->kept, .y = floats(call, DX),
                      .accumulate = call->operands[DX].accumulate, .rounding = FUSED};
   multiply(&p, 0);
 }

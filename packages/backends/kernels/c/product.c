@@ -6,8 +6,8 @@
 enum { VECTORS = VECTOR_BYTES == 16 ? 12 : 8, COLUMNS = VECTORS * LANES };
 /* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with COLUMNS columns it takes at most 32 KB. */
 enum { PANEL_WORDS = VECTOR_BYTES == 16 ? 2 : 1, PANEL = 64 * PANEL_WORDS };
-/* So many rows make it worth copying a panel, to where its rows are aligned and neighbours. */
-enum { WORTH_COPYING = 8 };
+/* So many rows make it worth copying a panel, to where its rows are aligned and neighbours; so many more, copying it twice. */
+enum { WORTH_COPYING = 8, MANY_ROWS = 512 };
 /* Rows of Aᵀ whose bits are transposed together; rows of A that are a piece of work, and of Y that are handed on together. */
 enum { TOGETHER = 64, SOME_ROWS = 8 };
 
@@ -24,6 +24,13 @@ static Room room_of(int32_t rows, int32_t depth, int spikes, int transposed_a) {
 size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a) {
   const Room r = room_of(rows, depth, spikes, transposed_a);
   return r.bits + r.values + (size_t)threads * r.block;
+}
+
+/* Where vectors are short, sums take so much longer than transposing that keeping panels gains nothing. */
+enum { KEEPS = VECTOR_BYTES > 16 };
+
+size_t product_kept(int32_t depth, int32_t columns) {
+  return KEEPS ? 4 * (size_t)depth * (size_t)ceiling(columns, COLUMNS) * COLUMNS : 0;
 }
 
 typedef struct {
@@ -172,7 +179,9 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Product *p = w->product;
   const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column);
   const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
-  const int32_t copied = p->transposed_b || last - first >= WORTH_COPYING;
+  /* A row of one vector that is not whole is as fast to load where it is, with masks. */
+  const int masked = VECTOR_BYTES == 64 && width <= LANES;
+  const int32_t copied = p->transposed_b || (last - first >= WORTH_COPYING && !masked);
   float *block = (float *)(w->blocks + (size_t)thread * w->block);
   const int kind = kind_of(!w->values, p->rounding);
   for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {
@@ -186,6 +195,30 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
     if (kind == SPIKE) { KNOWN(SPIKE) }
     else if (kind == PRODUCT) { KNOWN(PRODUCT) }
     else { KNOWN(FUSED_PRODUCT) }
+  }
+}
+
+/* The panels of a strip of columns are kept one behind the other. */
+static float *kept_strip(const Product *p, int32_t column) { return p->kept->values + (size_t)column * (size_t)p->depth; }
+
+static void keep_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Product *p = ((const Work *)work)->product;
+  const int32_t column = piece * COLUMNS;
+  transpose(p->b + (size_t)column * p->stride, p->stride, smaller(COLUMNS, p->columns - column), p->depth, kept_strip(p, column), COLUMNS);
+}
+
+/* A strip of columns of some rows, with kept panels. */
+static void kept_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Work *w = work;
+  const Product *p = w->product;
+  const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column), copied = 1;
+  const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
+  for (int32_t begin = 0; begin < p->depth; begin += PANEL) {
+    const Panel b = {kept_strip(p, column) + (size_t)begin * COLUMNS, COLUMNS};
+    const Ahead ahead = {b.rows + PANEL * COLUMNS, COLUMNS, smaller(PANEL, p->depth - begin - PANEL), width};
+    KNOWN(FUSED_PRODUCT)
   }
 }
 
@@ -218,14 +251,20 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
   if (!spikes) w.values = p->transposed_a ? w.transposed : floats(p->call, p->operand);
   w.blocks = run->scratch + room.bits + room.values;
   if (!w.strips || !p->rows) return;
-  /* Few strips: then the rows are parted too. */
-  w.rows_per_piece = larger(8, ceiling(p->rows, ceiling(8, w.strips)));
+  /*
+   * The rows are parted too where strips are few, and where it costs little: two threads that have rows of their own write to no cache
+   * line together, and meet rows that are theirs in the kernels before and after.
+   */
+  const int kept = KEEPS && p->kept;
+  const int32_t parts = larger(kept || p->rows >= MANY_ROWS ? 2 : 1, ceiling(8, w.strips));
+  w.rows_per_piece = larger(8, ceiling(p->rows, parts));
   if (p->transposed_a) parallel(run, ceiling(p->rows, TOGETHER), column_bits, &w);
   else parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
   if (p->transposed_b && p->depth >= DENSE_VECTORS * LANES && is_dense(&w)) {
     multiply_dense(p->call, p->rows, p->columns, p->depth, w.values, p->b, p->y, p->accumulate);
     return;
   }
-  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), strip_piece, &w);
+  if (kept && !p->kept->is_made) parallel(run, w.strips, keep_piece, &w), p->kept->is_made = 1;
+  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), kept ? kept_piece : strip_piece, &w);
   if (then) parallel(run, ceiling(p->rows, SOME_ROWS), done_piece, &w);
 }

@@ -1,6 +1,6 @@
 #include "session.h"
 
-#define ROW(name, core_name, operands, attributes, scratch) name##_opcode,
+#define ROW(name, core_name, operands, attributes, scratch, kept) name##_opcode,
 enum {
 #include "kernels.def"
   OPCODES
@@ -12,11 +12,22 @@ const int32_t kernel_count = OPCODES;
 /* Buffers and offsets are counted in these. */
 enum { UNIT = 64 };
 
+/* The segment with which a batch begins: src/packed.ts has its number too. */
+enum { BEGIN = 1 };
+
+/* The weights of which something is kept, by the numbers of their buffers; of more than so many nothing is. */
+enum { MOST_KEPT = 64 };
+typedef struct {
+  int32_t count, weights[MOST_KEPT];
+  Kept of[MOST_KEPT];
+} Keeping;
+
 struct Session {
   const Kernels *use;
   const Program *program;
   uint8_t *arena;
   Run run;
+  Keeping keeping;
 };
 
 /* --- reading a program */
@@ -43,6 +54,34 @@ static Call call_of(const Kernel *kernel, const Buffer *buffers, const int32_t *
   return call;
 }
 
+/* What is kept of a weight, or null. */
+static Kept *kept_of(Keeping *keeping, int32_t weight) {
+  for (int32_t i = 0; i < keeping->count; i++)
+    if (keeping->weights[i] == weight) return &keeping->of[i];
+  return 0;
+}
+
+static int32_t weight_of(const int32_t *at) { return at[1 + KEPT_OPERAND] >> 2; }
+
+/* Finds out what a checked program keeps, lays it out from `memory` on (null: only counts), and returns the bytes. */
+static size_t keep(const Kernels *use, const Program *program, const Run *run, Keeping *keeping, uint8_t *memory) {
+  size_t bytes = 0;
+  for (int s = 0; s < SEGMENTS; s++) {
+    const int32_t *at = (const int32_t *)program + program->segments[s].begin;
+    for (int32_t i = 0; i < program->segments[s].count; i++) {
+      const Kernel *kernel = &use->kernels[at[0]];
+      const Call call = call_of(kernel, buffers_of(program), at, run);
+      const size_t own = kernel->kept ? kernel->kept(&call) : 0;
+      if (own && keeping->count < MOST_KEPT && !kept_of(keeping, weight_of(at))) {
+        keeping->weights[keeping->count] = weight_of(at);
+        keeping->of[keeping->count++] = (Kept){memory ? (float *)(memory + bytes) : 0, 0};
+        bytes += align64(own);
+      }
+      at += words_of_instruction(kernel);
+    }
+  }
+  return bytes;
+}
 
 /* --- checking it */
 
@@ -131,20 +170,24 @@ double session_bytes(const int32_t *packed, double words, int32_t threads) {
       at += words_of_instruction(kernel);
     }
   }
-  return (double)(align64(sizeof(Session)) + program_bytes(program) + align64(scratch));
+  Keeping keeping = {0};
+  return (double)(align64(sizeof(Session)) + program_bytes(program) + keep(use, program, &run, &keeping, 0) + align64(scratch));
 }
 
 void session_open(void *memory, const int32_t *packed, int32_t threads, uint8_t *arena) {
   const Program *program = (const Program *)packed;
   uint8_t *copy = (uint8_t *)memory + align64(sizeof(Session));
   __builtin_memcpy(copy, packed, 4 * (size_t)program->words);
-  *(Session *)memory = (Session){kernels_here(), (const Program *)copy, arena, {threads, copy + program_bytes(program)}};
+  Session *session = memory;
+  *session = (Session){.use = kernels_here(), .program = (const Program *)copy, .arena = arena, .run = {threads, 0}};
+  uint8_t *kept = copy + program_bytes(program);
+  session->run.scratch = kept + keep(session->use, session->program, &session->run, &session->keeping, kept);
 }
 
 /* --- running it */
 
 /* An instruction as a call, with its data at time step t. */
-static Call locate(const Session *session, const int32_t *at, int32_t t) {
+static Call locate(Session *session, const int32_t *at, int32_t t) {
   const Kernel *kernel = &session->use->kernels[at[0]];
   Call call = call_of(kernel, buffers_of(session->program), at, &session->run);
   for (int i = 0; kernel->operands[i]; i++) {
@@ -154,6 +197,7 @@ static Call locate(const Session *session, const int32_t *at, int32_t t) {
     const int64_t step = (int64_t)t - (at[1 + i] & 1), slot = ((step + b->every) / b->every - 1 + b->slots) % b->slots;
     call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
   }
+  if (kernel->kept && kernel->kept(&call)) call.kept = kept_of(&session->keeping, weight_of(at));
   return call;
 }
 
@@ -182,7 +226,7 @@ static int fuses(int32_t opcode, const Kernel *kernel, const Call *call, int32_t
   return 1;
 }
 
-static void run_segment(const Session *session, Segment segment, int32_t t) {
+static void run_segment(Session *session, Segment segment, int32_t t) {
   const Kernel *kernels = session->use->kernels;
   const int32_t *at = (const int32_t *)session->program + segment.begin;
   for (int32_t i = 0; i < segment.count; i++) {
@@ -209,6 +253,10 @@ int32_t session_run(Session *session, const int32_t *calls, int32_t count) {
   const Program *program = session->program;
   for (int32_t i = 0; i < count; i++)
     if (calls[2 * i] < 0 || calls[2 * i] >= SEGMENTS || calls[2 * i + 1] < 0 || calls[2 * i + 1] >= program->time_steps) return UNKNOWN_CALL;
-  for (int32_t i = 0; i < count; i++) run_segment(session, program->segments[calls[2 * i]], calls[2 * i + 1]);
+  for (int32_t i = 0; i < count; i++) {
+    if (calls[2 * i] == BEGIN)
+      for (int32_t k = 0; k < session->keeping.count; k++) session->keeping.of[k].is_made = 0;
+    run_segment(session, program->segments[calls[2 * i]], calls[2 * i + 1]);
+  }
   return 0;
 }

@@ -29,7 +29,7 @@ typedef struct {
   int32_t attributes;
   int (*check)(const Call *);
   /* Null where the kernel needs none. */
-  size_t (*scratch)(const Call *);
+  size_t (*scratch)(const Call *), (*kept)(const Call *);
   void (*run)(const Call *);
 } Kernel;
 

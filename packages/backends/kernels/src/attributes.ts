@@ -5,7 +5,7 @@ export type Word = number | { readonly float: number }
 
 const float = (value: number): Word => ({ float: value })
 
-// The attributes of each kernel are what core's kernel of that name declares.
+// The attributes of each kernel are what core's kernel of that name declares, and what encode.ts adds.
 interface Window {
   readonly kernelSize: number
   readonly stride: number
@@ -55,6 +55,7 @@ const neuron = ({ reset, surrogate, smooth, decay, threshold }: Neuron) => [
 // biome-ignore lint/suspicious/noExplicitAny: each kernel has attributes of its own
 const packers: Readonly<Record<string, (attributes: any) => ReadonlyArray<Word>>> = {
   "conv2d.forward": geometry,
+  "linear.inputGradient": ({ stays }) => [stays ? 1 : 0],
   "conv2d.inputGradient": geometry,
   "conv2d.weightGradient": geometry,
   "batchNorm.forward": ({ updates }) => [updates],

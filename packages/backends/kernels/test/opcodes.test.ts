@@ -7,7 +7,7 @@ import { kernelTable, segmentNumbers } from "../src/packed.ts"
 /** The rows of kernels.def. */
 const rows = Array.from(
   readFileSync(new URL("../c/kernels.def", import.meta.url), "utf8").matchAll(
-    /^ROW\(\w+, "(.+?)", "(\w+)", (\d+), \w+\)$/gm,
+    /^ROW\(\w+, "(.+?)", "(\w+)", (\d+), \w+, \w+\)$/gm,
   ),
   ([, name, operands, attributes]) => ({ name, operands: operands as string, attributes }),
 )
