@@ -227,11 +227,11 @@ static void kept_piece(void *work, int32_t piece, int32_t thread) {
  * several rows of A. Measured: transposing costs as much as 20 rows of A, and an element that is not 0 a tenth more than in the dense
  * product.
  */
-static int is_dense(const Work *w) {
+static int is_dense(const Work *w, int kept) {
   const Product *p = w->product;
   int64_t events = 0;
   for (size_t i = 0; i < (size_t)p->rows * (size_t)w->words; i++) events += __builtin_popcountll(w->bits[i]);
-  return 10 * events > (9 * (int64_t)p->rows - 200) * p->depth;
+  return 10 * events > (9 * (int64_t)p->rows - (kept ? 0 : 200)) * p->depth;
 }
 
 static void done_piece(void *work, int32_t piece, int32_t thread) {
@@ -260,7 +260,7 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
   w.rows_per_piece = larger(8, ceiling(p->rows, parts));
   if (p->transposed_a) parallel(run, ceiling(p->rows, TOGETHER), column_bits, &w);
   else parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
-  if (p->transposed_b && p->depth >= DENSE_VECTORS * LANES && is_dense(&w)) {
+  if (p->transposed_b && p->depth >= DENSE_VECTORS * LANES && is_dense(&w, kept)) {
     multiply_dense(p->call, p->rows, p->columns, p->depth, w.values, p->b, p->y, p->accumulate);
     return;
   }

@@ -390,5 +390,8 @@ export const programOf = (
       { buffer: i, ...(accumulate && gradients.has(name) ? { accumulate: true as const } : {}) },
     ]),
   )
-  return Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
+  const program = Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
+  // At a time step, so that what kernels keep from one to the next is there too.
+  const { begin } = program.segments
+  return { ...program, trainedSteps: 2, segments: { ...program.segments, begin: [], train: begin } }
 }

@@ -72,8 +72,8 @@ export const encode = (program: Program.Program): Int32Array => {
   const stays = (segment: Program.SegmentName, { operands }: Program.Instruction): boolean =>
     !once.has(segment) &&
     (program.window > 1 || program.trainedSteps > 1) &&
-    operands["weight"] !== undefined &&
-    !changes.has(operands["weight"].buffer)
+    operands.weight !== undefined &&
+    !changes.has(operands.weight.buffer)
   const segments = Program.segmentNames.flatMap((name) => {
     const begin = headerWords + words.length
     for (const instruction of program.segments[name])

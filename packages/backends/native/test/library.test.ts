@@ -87,6 +87,58 @@ if (unavailable === undefined) {
       library.close(next)
     })
 
+    test("weights that are transposed once a batch give the bits of weights that are transposed at every step", () => {
+      const wide = Effect.runSync(
+        Program.compile(
+          Graph.makeUnsafe(
+            [20],
+            Graph.sequential(
+              linear({ features: 200 }),
+              lif(),
+              linear({ features: 150 }),
+              lif(),
+              linear({ features: 3 }),
+            ),
+          ),
+          Policy.sltt,
+          { batchSize: 70, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.options("sgd") },
+        ),
+      )
+      const after = (program: Program.Program) => {
+        const session = library.open(encode(program), encode(program).length, 3, 64)
+        const arena = library.arena(session, program.arenaBytes)
+        for (const { name, kind, shape, offset } of program.buffers) {
+          const values = new Float32Array(
+            arena,
+            offset,
+            kind === "parameter" || name === "input" ? Shape.size(shape) : 0,
+          )
+          values.forEach((_, i) => {
+            values[i] = ((i * 7919) % 211) / 211 - 0.4
+          })
+          if (name === Program.bufferNames.hyperparameters) new Float32Array(arena, offset, 1)[0] = 0.01
+        }
+        const calls = Program.schedule(program, [0, 1, 2]).map(({ segment, t }) => [
+          Program.segmentNames.indexOf(segment),
+          t,
+        ])
+        for (let batch = 0; batch < 3; batch++)
+          expect(library.run(session, Int32Array.from(calls.flat()), calls.length)).toBe(0)
+        const bytes = library.bytes(session)
+        const parameters = wide.buffers
+          .filter(({ kind }) => kind === "parameter")
+          .map(({ shape, offset }) => new Float32Array(arena, offset, Shape.size(shape)).slice())
+        library.close(session)
+        return { bytes, parameters }
+      }
+      const kept = after(wide)
+      // Of a program that trains one step nothing is kept.
+      const plain = after({ ...wide, trainedSteps: 1 })
+      expect(kept.bytes > plain.bytes).toBe(library.vectorBytes(64) > 16)
+      expect(kept.parameters).toEqual(plain.parameters)
+      expect(kept.parameters.flatMap((values) => [...values]).every(Number.isFinite)).toBe(true)
+    })
+
     test("a convolution without outputs has nothing to do", () => {
       const shapes = { x: [8, 12, 12, 32], outputGradient: [8, 12, 12, 0], weightGradient: [3, 3, 32, 0] }
       const session = open(encode(only("conv2d.weightGradient", shapes)[0]))
