@@ -382,7 +382,16 @@ export const programOf = (
     const stride = Math.ceil(Spikes.byteLength(shape, elements) / gap) * gap
     const offset = top
     top += stride + gap
-    return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] }
+    return {
+      name,
+      kind: name === "weight" ? "parameter" : "state",
+      shape,
+      elements,
+      slots: 1,
+      offset,
+      stride,
+      lifetime: [0, 0],
+    }
   })
   const refs = Object.fromEntries(
     Object.keys(operands).map((name, i) => [
@@ -391,7 +400,6 @@ export const programOf = (
     ]),
   )
   const program = Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
-  // At a time step, so that what kernels keep from one to the next is there too.
-  const { begin } = program.segments
-  return { ...program, trainedSteps: 2, segments: { ...program.segments, begin: [], train: begin } }
+  // Of several steps, so that what kernels keep from one to the next is there too.
+  return { ...program, trainedSteps: 2 }
 }

@@ -20,7 +20,7 @@ const { values: flags } = parseArgs({
 })
 
 const seed = Number(flags.seed)
-const calls = Int32Array.of(Program.segmentNames.indexOf("train"), 0)
+const calls = Int32Array.of(Program.segmentNames.indexOf("begin"), 0)
 
 /** How far a result may be from the reference's, as a share of the largest of the operand. */
 const tolerance = 2e-5

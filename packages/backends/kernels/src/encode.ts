@@ -37,27 +37,9 @@ const bitsOf = (value: number): number => {
   return bits[0] as number
 }
 
-const signatureOf = (kernel: string): Readonly<Record<string, string>> => (kernels.get(kernel) as AnyKernel).operands
-
-/** Segments that run at most once a micro-batch. */
-const once: ReadonlySet<Program.SegmentName> = new Set(["clear", "begin", "end", "update"])
-
-/** Buffers that a batch writes to at its time steps. */
-const changing = ({ segments }: Program.Program): ReadonlySet<number> =>
-  new Set(
-    Program.segmentNames
-      .filter((name) => !once.has(name))
-      .flatMap((name) => segments[name])
-      .flatMap(({ kernel, operands }) =>
-        Object.entries(signatureOf(kernel))
-          .filter(([, access]) => !access.startsWith("read"))
-          .flatMap(([name]) => operands[name]?.buffer ?? []),
-      ),
-  )
-
 const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instruction): ReadonlyArray<number> => [
   opcodes.indexOf(kernel),
-  ...Object.keys(signatureOf(kernel)).map((name) => {
+  ...Object.keys((kernels.get(kernel) as AnyKernel).operands).map((name) => {
     const ref = operands[name]
     return ref === undefined ? -1 : 4 * ref.buffer + (ref.accumulate ? 2 : 0) + (ref.lag ?? 0)
   }),
@@ -67,21 +49,15 @@ const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instructio
 /** Packs a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
   const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
-  const changes = changing(program)
-  /** Whether the weights of an instruction are the same at several of its runs, so that what is made of them is worth keeping. */
-  const stays = (segment: Program.SegmentName, { operands }: Program.Instruction): boolean =>
-    !once.has(segment) &&
-    (program.window > 1 || program.trainedSteps > 1) &&
-    operands.weight !== undefined &&
-    !changes.has(operands.weight.buffer)
+  const { buffers, window, trainedSteps } = program
+  /** Whether the weights of an instruction serve several steps of a batch, so that what is made of them is worth keeping. */
+  const stays = ({ operands: { weight } }: Program.Instruction): boolean =>
+    (window > 1 || trainedSteps > 1) && weight !== undefined && buffers[weight.buffer]?.kind === "parameter"
   const segments = Program.segmentNames.flatMap((name) => {
     const begin = headerWords + words.length
     for (const instruction of program.segments[name])
       words.push(
-        ...wordsOfInstruction({
-          ...instruction,
-          attributes: { ...instruction.attributes, stays: stays(name, instruction) },
-        }),
+        ...wordsOfInstruction({ ...instruction, attributes: { ...instruction.attributes, stays: stays(instruction) } }),
       )
     return [begin, program.segments[name].length]
   })

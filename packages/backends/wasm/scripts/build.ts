@@ -19,6 +19,9 @@ const compileFlags = [
   ..."-msimd128 -mbulk-memory -matomics -DVECTOR_BYTES=16 -Ikernels -Iown".split(" "),
 ]
 
+/** Sources that take no time worth speaking of: they are compiled for size. */
+const small: ReadonlySet<string> = new Set(["kernels/session", "kernels/loss"])
+
 const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [
   ..."--no-entry --import-memory --strip-all -O2 -z stack-size=131072".split(" "),
   ...["session_bytes", "session_open", "session_run", "__heap_base"].map((name) => `--export=${name}`),
@@ -68,7 +71,8 @@ export const build = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
   )
   const objects: Record<string, Uint8Array> = {}
   for (const unit of units) {
-    const made = await run("clang", [...compileFlags, "-c", "-o", "unit.o", `${unit}.c`], sources)
+    const flags = [...compileFlags, ...(small.has(unit) ? ["-Oz"] : [])]
+    const made = await run("clang", [...flags, "-c", "-o", "unit.o", `${unit}.c`], sources)
     objects[`${unit.replace("/", "-")}.o`] = made["unit.o"] as Uint8Array
   }
   const special = new Set(Object.values(modules).flatMap(({ sources }) => sources))
