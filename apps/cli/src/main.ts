@@ -123,6 +123,11 @@ const plan = Command.make(
     ),
     config,
     json,
+    // Those that take all their memory before they run.
+    backend: optional(
+      Flag.Literals("backend", ["native", "wasm", "webgpu", "reference"]),
+      "a backend whose workspace is added: what its kernels take beside the program",
+    ),
     settings: {
       dataset,
       size,

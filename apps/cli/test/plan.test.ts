@@ -27,6 +27,18 @@ test("peak bytes under sltt and slttk do not depend on the time steps; under bpt
   expect(long[2].backward.multiplications).toBeLessThan(long[1].backward.multiplications / 20)
 })
 
+test("with a backend, the workspace of its kernels is planned too", async () => {
+  const size = ["--time-steps", "4", "--batch-size", "8"]
+  const [program, reference, wasm] = await Promise.all([
+    plan(...size),
+    plan(...size, "--backend", "reference"),
+    plan(...size, "--backend", "wasm"),
+  ])
+  expect(reference).toEqual({ ...program, workspaceBytes: 0 })
+  expect(wasm.workspaceBytes).toBeGreaterThan(0)
+  expect(wasm.peakBytes).toBe(program.peakBytes + wasm.workspaceBytes)
+})
+
 test("--recompute makes each of them take less, side by side too", async () => {
   const size = [
     "--model",

@@ -1,4 +1,4 @@
-/** `memory`: what was planned, what a backend allocates, and how much a process grows by training. Each case has a process of its own. */
+/** `memory`: what was planned, and how much a process grows by training. Each case has a process of its own. */
 import { Data, Effect } from "effect"
 import { peerOf } from "../backends.ts"
 import type { Reading, Suite } from "../method/suite.ts"
@@ -40,7 +40,7 @@ export const growthOf = (each: Case): Effect.Effect<Growth, MeasurementError> =>
 
 export const memory: Suite = {
   name: "memory",
-  about: "planned, allocated and resident memory, against T",
+  about: "planned and resident memory, against T",
   seconds: 40,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, quick }, backends) =>
@@ -55,9 +55,8 @@ export const memory: Suite = {
             values: { ...workload },
             read: Effect.map(
               growthOf({ backend, threads, ...workload }),
-              ({ planned, allocated, growth, loss }): Readonly<Record<string, number>> => ({
+              ({ planned, growth, loss }): Readonly<Record<string, number>> => ({
                 "planned bytes": planned,
-                "allocated bytes": allocated,
                 "resident bytes": growth,
                 "resident ÷ planned": growth / planned,
                 loss,

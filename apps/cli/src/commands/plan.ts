@@ -1,7 +1,8 @@
 /** `plan`: what a program costs, known before it runs. */
-import { Graph, Policy, Program } from "@spikeroute/core"
+import { Backend, Graph, Policy, Program } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
+import { backendLayer } from "../backends.ts"
 import { chosen, networkOf, policyOf, resolve, type Settings, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { bold, print, table } from "../terminal.ts"
@@ -12,15 +13,24 @@ export interface PlanFlags {
   /** A file of settings. */
   readonly config: string | undefined
   readonly json: boolean
+  /** What it takes beside the program is planned too. */
+  readonly backend: string | undefined
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-const planOf = (config: Settings, policy: Policy.Policy) =>
+const allocatedBy = (backend: string, program: Program.Program) =>
+  Effect.gen(function* () {
+    return (yield* (yield* Backend).prepare(program)).allocatedBytes()
+  }).pipe(Effect.scoped, Effect.provide(backendLayer(backend)))
+
+const planOf = (config: Settings, policy: Policy.Policy, backend: string | undefined) =>
   Effect.gen(function* () {
     const { shape, classes, encoding } = sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
     const graph = yield* Graph.make(shape, networkOf(config, classes))
     const program = yield* Program.compile(graph, policy, trainingOptions(config, encoding))
-    return { policy: policy.name, program, ...Program.cost(program) }
+    const cost = Program.cost(program)
+    const peakBytes = backend === undefined ? cost.peakBytes : yield* allocatedBy(backend, program)
+    return { policy: policy.name, program, ...cost, peakBytes, workspaceBytes: peakBytes - cost.peakBytes }
   })
 
 type Plan = Effect.Success<ReturnType<typeof planOf>>
@@ -41,13 +51,16 @@ const counts = [
 ] as const
 
 /** A table with a column for each plan. */
-const forPeople = (plans: ReadonlyArray<Plan>): string => {
+const forPeople = (plans: ReadonlyArray<Plan>, backend: string | undefined): string => {
   const kinds = Program.bufferKinds.filter((kind) => plans.some(({ bytesByKind }) => bytesByKind[kind] > 0))
   return table(
     ["", ...plans.map(({ policy }) => policy)],
     [
       ["peak memory", ...plans.map(({ peakBytes }) => bold(Program.formatBytes(peakBytes)))],
       ...kinds.map((kind) => [`  ${kind}`, ...plans.map(({ bytesByKind }) => Program.formatBytes(bytesByKind[kind]))]),
+      ...(backend === undefined
+        ? []
+        : [[`  workspace, ${backend}`, ...plans.map(({ workspaceBytes }) => Program.formatBytes(workspaceBytes))]]),
       ...(["forward", "backward", "update"] as const).flatMap((phase) => [
         [`${phase}, a batch`],
         ...counts.map(([key, name]) => [`  ${name}`, ...plans.map((plan) => plan[phase][key].toLocaleString("en"))]),
@@ -56,7 +69,7 @@ const forPeople = (plans: ReadonlyArray<Plan>): string => {
   )
 }
 
-export const plan = ({ compare, program: whole, config: file, json, settings }: PlanFlags) =>
+export const plan = ({ compare, program: whole, config: file, json, backend, settings }: PlanFlags) =>
   Effect.gen(function* () {
     const config = resolve(yield* chosen(file, settings, { dataset: "mnist" }))
     if (compare && settings.policy !== undefined)
@@ -65,7 +78,7 @@ export const plan = ({ compare, program: whole, config: file, json, settings }: 
     const policies = compare
       ? compared.map((policy) => (config.recompute ? policy.pipe(Policy.recompute) : policy))
       : [yield* policyOf(config)]
-    const plans = yield* Effect.forEach(policies, (policy) => planOf(config, policy))
+    const plans = yield* Effect.forEach(policies, (policy) => planOf(config, policy, backend))
     if (json) {
       const forms = plans.map((each) => forJson(each, config))
       return yield* print(JSON.stringify(compare ? forms : forms[0], undefined, 2))
@@ -74,7 +87,7 @@ export const plan = ({ compare, program: whole, config: file, json, settings }: 
     yield* print(
       [
         `${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}`,
-        forPeople(plans),
+        forPeople(plans, backend),
         "A spike operation is an addition that is made where a spike is: times the firing rate, it is what runs.",
         ...(whole ? plans.map(({ program }) => `\n${Program.format(program)}`) : []),
       ].join("\n"),
