@@ -13,7 +13,7 @@ import { accuracy, accuracyPolicies } from "./suites/accuracy.ts"
 import { data } from "./suites/data.ts"
 import { gpu, gpuModels } from "./suites/gpu.ts"
 import { suites } from "./suites/index.ts"
-import { paperModels, peers, peersOf } from "./suites/peers.ts"
+import { peerModels, peers, peersOf } from "./suites/peers.ts"
 import { networkNames, reproduce } from "./suites/reproduce.ts"
 import { stepOf } from "./suites/step.ts"
 import { workloads } from "./workloads.ts"
@@ -127,7 +127,10 @@ const stepCommand = Command.make(
 
 const peersCommand = Command.make(
   "peers",
-  { ...settings, models: names("models", paperModels, "networks of the SLTT paper, instead of conv and mlp") },
+  {
+    ...settings,
+    models: names("models", [...peerModels.usual, ...peerModels.paper], "which networks; default conv and mlp"),
+  },
   ({ models, ...chosen }) => run([peersOf(models)], chosen),
 ).pipe(Command.withDescription(peers.about))
 

@@ -73,11 +73,12 @@ export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<st
   ]
 }
 
-/** The networks that peers have besides the usual ones. */
-export const paperModels: ReadonlyArray<string> = [...new Set(paperWorkloads.map(({ model }) => model))]
+const modelsOf = (all: ReadonlyArray<Workload>): ReadonlyArray<string> => [...new Set(all.map(({ model }) => model))]
 
-/** With models, these in place of the usual ones: with the weights that they begin with. */
-export const peersOf = (models?: ReadonlyArray<string>): Suite => ({
+/** The usual networks, and those of the SLTT paper, which have no weights but those that they begin with. */
+export const peerModels = { usual: modelsOf(workloads), paper: modelsOf(paperWorkloads) }
+
+export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite => ({
   name: "peers",
   about: "the same iterations in PyTorch, snnTorch, SpikingJelly, TensorFlow.js and jax-js, where they are installed",
   seconds: 420,
@@ -90,7 +91,7 @@ export const peersOf = (models?: ReadonlyArray<string>): Suite => ({
         Effect.map(peerSubjects(workload, hosts, state), (others): Case => {
           // A script makes weights and batch of its own: of the same kind as these.
           const foreign =
-            scripts === undefined || state.parameters !== undefined || models !== undefined
+            scripts === undefined || state.parameters !== undefined || peerModels.paper.includes(workload.model)
               ? []
               : scriptSubjects(workload, python ?? "python3", scripts, threads)
           return {
@@ -111,20 +112,15 @@ export const peersOf = (models?: ReadonlyArray<string>): Suite => ({
           return yield* side(workload, `after ${updates} steps on noise`, state, names)
         })
       const own = backends.filter((name) => peerOf(name).peer === undefined)
-      if (models !== undefined) {
-        const chosen = paperWorkloads.filter(({ model }) => models.includes(model))
-        if (quick) return yield* Effect.forEach(chosen.slice(0, 1), random)
-        return [
-          ...(yield* Effect.forEach(chosen, random)),
-          ...chosen.flatMap((workload) => memoryOf(workload, hosts, own)),
-        ]
-      }
-      const timed = quick ? workloads.slice(0, 1) : workloads
+      const isChosen = ({ model }: Workload) => models.includes(model)
+      const first = <A>(all: ReadonlyArray<A>) => (quick ? all.slice(0, 1) : all)
       const javaScript = backends.includes("tfjs-cpu") ? backends : [...backends, "tfjs-cpu"]
+      const [usual, paper] = [first(workloads.filter(isChosen)), first(paperWorkloads.filter(isChosen))]
       return [
-        yield* learnt(smallest, javaScript),
-        ...(yield* Effect.forEach(timed, (workload) => Effect.all([random(workload), learnt(workload)]))).flat(),
-        ...(quick ? [] : measured.flatMap((workload) => memoryOf(workload, hosts, own))),
+        ...(isChosen(smallest) ? [yield* learnt(smallest, javaScript)] : []),
+        ...(yield* Effect.forEach(usual, (workload) => Effect.all([random(workload), learnt(workload)]))).flat(),
+        ...(yield* Effect.forEach(paper, random)),
+        ...(quick ? [] : [...measured.filter(isChosen), ...paper].flatMap((each) => memoryOf(each, hosts, own))),
       ]
     }),
 })
