@@ -34,7 +34,7 @@ test("with a backend, the workspace of its kernels is planned too", async () => 
     plan(...size, "--backend", "reference"),
     plan(...size, "--backend", "wasm"),
   ])
-  expect(reference).toEqual({ ...program, workspaceBytes: 0 })
+  expect(reference).toEqual({ ...program, backend: "reference", workspaceBytes: 0 })
   expect(wasm.workspaceBytes).toBeGreaterThan(0)
   expect(wasm.peakBytes).toBe(program.peakBytes + wasm.workspaceBytes)
 })

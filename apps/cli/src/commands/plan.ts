@@ -29,8 +29,10 @@ const planOf = (config: Settings, policy: Policy.Policy, backend: string | undef
     const graph = yield* Graph.make(shape, networkOf(config, classes))
     const program = yield* Program.compile(graph, policy, trainingOptions(config, encoding))
     const cost = Program.cost(program)
-    const peakBytes = backend === undefined ? cost.peakBytes : yield* allocatedBy(backend, program)
-    return { policy: policy.name, program, ...cost, peakBytes, workspaceBytes: peakBytes - cost.peakBytes }
+    const plan = { policy: policy.name, program, ...cost, workspaceBytes: undefined }
+    if (backend === undefined) return plan
+    const peakBytes = yield* allocatedBy(backend, program)
+    return { ...plan, backend, peakBytes, workspaceBytes: peakBytes - cost.peakBytes }
   })
 
 type Plan = Effect.Success<ReturnType<typeof planOf>>
@@ -60,7 +62,9 @@ const forPeople = (plans: ReadonlyArray<Plan>, backend: string | undefined): str
       ...kinds.map((kind) => [`  ${kind}`, ...plans.map(({ bytesByKind }) => Program.formatBytes(bytesByKind[kind]))]),
       ...(backend === undefined
         ? []
-        : [[`  workspace, ${backend}`, ...plans.map(({ workspaceBytes }) => Program.formatBytes(workspaceBytes))]]),
+        : [
+            [`  workspace, ${backend}`, ...plans.map(({ workspaceBytes }) => Program.formatBytes(workspaceBytes ?? 0))],
+          ]),
       ...(["forward", "backward", "update"] as const).flatMap((phase) => [
         [`${phase}, a batch`],
         ...counts.map(([key, name]) => [`  ${name}`, ...plans.map((plan) => plan[phase][key].toLocaleString("en"))]),

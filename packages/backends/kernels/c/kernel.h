@@ -26,10 +26,10 @@ typedef struct {
   int32_t accumulate;
 } Operand;
 
-/* What a kernel has made of its operand KEPT_OPERAND, a weight: it serves all time steps of a batch. */
+/* What a kernel has made of its operand KEPT_OPERAND, a weight: it serves all time steps of a micro-batch. */
 typedef struct {
   float *values;
-  /* Whether it was made since the batch began. */
+  /* Whether it was made since the micro-batch began. */
   int32_t is_made;
 } Kept;
 

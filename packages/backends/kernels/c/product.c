@@ -114,7 +114,7 @@ typedef struct {
   int32_t left, width;
 } Ahead;
 
-/* So many rows further, rows of Y are asked for, where they are so many that they come from the outermost cache too. */
+/* Rows of Y are asked for so many rows ahead, where they are so many that they come from the outermost cache too. */
 enum { ROWS_AHEAD = 4 };
 
 INLINE void ask_ahead(Ahead *a) {
@@ -161,7 +161,7 @@ INLINE void panel_rows(const Work *w, int kind, int vectors, int edge, int32_t c
   for (int32_t m = first; m < last; m++) {
     float *y = p->y + (size_t)m * p->columns + column;
     ask_ahead(&ahead);
-    if (p->rows >= MANY_ROWS && begin == 0)
+    if (p->rows >= MANY_ROWS && begin == 0 && m + ROWS_AHEAD < last)
       for (int32_t o = 0; o < width; o += 16) __builtin_prefetch(y + ROWS_AHEAD * (size_t)p->columns + o, 1, 3);
     add_panel(kind, vectors, edge, y, begin || p->accumulate ? y : p->start ? p->start + column : 0, width, b,
               w->bits + (size_t)m * w->words + word, words, kind == SPIKE ? 0 : w->values + (size_t)m * p->depth + begin);

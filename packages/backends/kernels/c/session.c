@@ -11,8 +11,10 @@ const int32_t kernel_count = OPCODES;
 
 /* Buffers and offsets are counted in these. */
 enum { UNIT = 64 };
+/* Of a buffer: loops may go some blocks further than there are elements, and still count in 32 bits. */
+enum { MOST_ELEMENTS = 1 << 30 };
 
-/* The segment with which a batch begins: src/packed.ts has its number too. */
+/* The segment with which a micro-batch begins: src/packed.ts has its number too. */
 enum { BEGIN = 1 };
 
 /* The weights of which something is kept, by the numbers of their buffers; of more than so many nothing is. */
@@ -91,12 +93,12 @@ static int good_buffer(const Buffer *b, int32_t arena) {
   for (int i = 0; i < b->rank; i++) {
     if (b->extent[i] < 0) return 0;
     size *= b->extent[i];
-    if (size > INT32_MAX) return 0;
+    if (size > MOST_ELEMENTS) return 0;
   }
   const int32_t channels = b->rank ? b->extent[b->rank - 1] : 1;
   if (b->size != size || b->channels != channels || b->rows != (channels ? (int32_t)size / channels : 0)) return 0;
   const int64_t words = b->elements == SPIKES ? (int64_t)b->rows * words_of(channels) : size;
-  if (words > INT32_MAX) return 0;
+  if (words > MOST_ELEMENTS) return 0;
   if (b->offset < 0 || b->slots < 1 || b->every < 1 || b->stride < (4 * words + UNIT - 1) / UNIT) return 0;
   return (int64_t)b->offset + (int64_t)b->slots * b->stride <= arena;
 }

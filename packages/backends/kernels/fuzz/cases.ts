@@ -400,6 +400,6 @@ export const programOf = (
     ]),
   )
   const program = Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
-  // Of several steps, so that what kernels keep from one to the next is there too.
+  // Of several steps, so that kernels make what they keep from one to the next.
   return { ...program, trainedSteps: 2 }
 }

@@ -50,7 +50,7 @@ const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instructio
 export const encode = (program: Program.Program): Int32Array => {
   const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
   const { buffers, window, trainedSteps } = program
-  /** Whether the weights of an instruction serve several steps of a batch, so that what is made of them is worth keeping. */
+  /** Whether the weights of an instruction serve several steps of a micro-batch, so that what is made of them is worth keeping. */
   const stays = ({ operands: { weight } }: Program.Instruction): boolean =>
     (window > 1 || trainedSteps > 1) && weight !== undefined && buffers[weight.buffer]?.kind === "parameter"
   const segments = Program.segmentNames.flatMap((name) => {
