@@ -29,10 +29,9 @@ const planOf = (config: Settings, policy: Policy.Policy, backend: string | undef
     const graph = yield* Graph.make(shape, networkOf(config, classes))
     const program = yield* Program.compile(graph, policy, trainingOptions(config, encoding))
     const cost = Program.cost(program)
-    const plan = { policy: policy.name, program, ...cost, workspaceBytes: undefined }
-    if (backend === undefined) return plan
-    const peakBytes = yield* allocatedBy(backend, program)
-    return { ...plan, backend, peakBytes, workspaceBytes: peakBytes - cost.peakBytes }
+    const peakBytes = backend === undefined ? cost.peakBytes : yield* allocatedBy(backend, program)
+    const workspaceBytes = backend === undefined ? undefined : peakBytes - cost.peakBytes
+    return { policy: policy.name, program, ...cost, peakBytes, backend, workspaceBytes }
   })
 
 type Plan = Effect.Success<ReturnType<typeof planOf>>
