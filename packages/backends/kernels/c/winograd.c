@@ -10,7 +10,7 @@
 /* Outputs of a strip, at most; the channels of a chunk are CHANNELS at most. */
 enum { OUTPUTS = 64 };
 /* Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case. */
-enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 36, OWN_TILES = 64 };
+enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 24, OWN_TILES = 64 };
 
 typedef struct {
   const Windows *windows;
@@ -18,7 +18,7 @@ typedef struct {
   /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks. */
   int32_t block, blocks, chunk, chunks, strips, width;
   /*
-   * Numbers from one point to the next in U [POINTS][blocks of outputs][chunk][BLOCK_OUTPUTS]; from one tile to the next in
+   * Numbers from one point to the next in U [POINTS][blocks of outputs][chunk][outputs of the block]; from one tile to the next in
    * V [block][POINTS][chunk] and the sums [block][POINTS][width].
    */
   size_t u, v, sums;
@@ -40,7 +40,7 @@ static Plan plan_of(const Windows *w) {
   p.chunk = ceiling(w->channels, p.chunks);
   p.strips = ceiling(w->outputs, OUTPUTS);
   p.width = summed_outputs(smaller(OUTPUTS, w->outputs));
-  p.u = spread((size_t)p.chunk * ceiling(p.width, BLOCK_OUTPUTS) * BLOCK_OUTPUTS);
+  p.u = spread((size_t)p.chunk * p.width);
   p.v = spread(POINTS * (size_t)p.chunk);
   p.sums = spread(POINTS * (size_t)p.width);
   p.shared = p.tiling.tiles > OWN_TILES && all_u(&p) <= SHARED_BYTES;
@@ -117,17 +117,19 @@ static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float
   const Windows *w = p->windows;
   const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
   const size_t tap = (size_t)p->chunk * LANES, apart = p->u;
-  for (int32_t o = 0; o < p->width; o += LANES) {
+  const int32_t width = summed_outputs(smaller(OUTPUTS, w->outputs - strip * OUTPUTS));
+  for (int32_t o = 0; o < width; o += LANES) {
     const int32_t output = strip * OUTPUTS + o, count = larger(0, smaller(LANES, w->outputs - output));
     for (int t = 0; t < TAPS; t++) {
       if (count < LANES) __builtin_memset(turned + t * tap, 0, 4 * tap);
       transpose(w->weight + ((size_t)(TAPS - 1 - t) * w->outputs + output) * w->channels + channel, (size_t)w->channels, count, channels,
                 turned + t * tap, LANES);
     }
-    float *to = u + (size_t)(o / BLOCK_OUTPUTS * p->chunk) * BLOCK_OUTPUTS + o % BLOCK_OUTPUTS;
+    const int32_t within = o % BLOCK_OUTPUTS, row = is_half(width - (o - within)) ? HALF_OUTPUTS : BLOCK_OUTPUTS;
+    float *to = u + (size_t)(o - within) * p->chunk + within;
     Ahead ahead = {w->weight + (size_t)(output + LANES) * w->channels + channel, (size_t)w->channels, (size_t)w->outputs * w->channels,
                    channels, larger(0, smaller(LANES, w->outputs - output - LANES)), 0, 0};
-    for (int32_t c = 0; c < channels; c++, to += BLOCK_OUTPUTS) {
+    for (int32_t c = 0; c < channels; c++, to += row) {
       if (c % (16 / LANES) == 0) ask_ahead(&ahead);
       const float *from = turned + (size_t)c * LANES;
       vf half[3][PATCH];
@@ -170,7 +172,7 @@ INLINE void add_tiles(int pixels, int vectors, const Plan *p, const float *u, co
     x[q] = patches + (size_t)smaller(q, left - 1) * p->v;
     EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(sums + q * p->sums + v * LANES) : splat(0);
   }
-  add_products(pixels, vectors, x, 1, channels, u, BLOCK_OUTPUTS, sum);
+  add_products(pixels, vectors, x, 1, channels, u, vectors * LANES, sum);
   EACH_PIXEL(pixels) if (q < left) EACH_VECTOR(vectors) store(sums + q * p->sums + v * LANES, sum[q][v]);
 }
 

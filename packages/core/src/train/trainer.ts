@@ -90,12 +90,14 @@ export const make = (
     const program = yield* compile(graph, policy, options)
     const executable = yield* (yield* Backend).prepare(program)
     const first = Key.fold(options.key, "parameters")
-    // One array for all of them in turn: a network should not need twice its weights to begin.
+    // One array for all of them in turn, given back before the first batch: a network should not need twice its weights to begin.
     const room = new Float32Array(Math.max(0, ...graph.parameters.map(({ shape }) => size(shape))))
     for (const parameter of graph.parameters) {
       const values = initialValues(parameter, first, room.subarray(0, size(parameter.shape)))
       yield* executable.write(bufferNames.parameter(parameter.name), values)
     }
+    // Node.js 20 cannot: it is collected there, sooner or later.
+    room.buffer.transfer?.(0)
 
     const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
     const optimizer = options.optimizer
