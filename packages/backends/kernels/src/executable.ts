@@ -1,5 +1,5 @@
 /** Core's executable over a session of an engine: buffers are read and written in the arena, calls cross to the kernels packed. */
-import { BackendError, type Executable, Program, Shape, Spikes } from "@spikeroute/core"
+import { asArray, BackendError, type BufferValues, type Executable, Program, Shape, Spikes } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { encode } from "./encode.ts"
 import type { Engine, Session } from "./engine.ts"
@@ -39,9 +39,14 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
   }
   const floatsOf = (words: Uint32Array) => new Float32Array(words.buffer, words.byteOffset, words.length)
 
-  const write = (name: string, values: Float32Array | Uint32Array, t: number): void => {
+  const write = (name: string, given: BufferValues, t: number): void => {
     const buffer = find(name)
     const words = wordsOf(buffer, Program.slotOf(buffer, {}, t))
+    if (typeof given === "function" && buffer.elements === "float32") {
+      given(floatsOf(words))
+      return
+    }
+    const values = asArray(given, Shape.size(buffer.shape))
     const expected = values instanceof Uint32Array ? words.length : Shape.size(buffer.shape)
     if (values.length !== expected) throw fail(`${name} takes ${expected} values, not ${values.length}`)
     if (values instanceof Uint32Array) words.set(values)

@@ -7,7 +7,9 @@
  */
 import {
   type AnyKernel,
+  asArray,
   BackendError,
+  type BufferValues,
   type Executable,
   kernels,
   Program,
@@ -178,9 +180,10 @@ class Machine {
     if (old) this.engine.dispose(old)
   }
 
-  private write(index: number, t: number, values: Float32Array | Uint32Array): void {
+  private write(index: number, t: number, given: BufferValues): void {
     const buffer = this.program.buffers[index] as Program.Buffer
     const expected = Shape.size(buffer.shape)
+    const values = asArray(given, expected)
     if (values.length !== expected) throw this.fail(`${buffer.name} takes ${expected} values, not ${values.length}`)
     const words = this.words.get(index)
     if (words) words.set(values instanceof Uint32Array ? values : new Uint32Array(values.slice().buffer))

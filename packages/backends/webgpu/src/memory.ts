@@ -1,5 +1,5 @@
 /** Where a program's buffers lie in the arena, and what values are in words. */
-import { BackendError, Program, Shape, Spikes } from "@spikeroute/core"
+import { asArray, BackendError, type BufferValues, Program, Shape, Spikes } from "@spikeroute/core"
 
 /** This backend's name. */
 export const name = "webgpu"
@@ -13,7 +13,7 @@ export interface Memory {
     t: number,
   ) => { readonly buffer: Program.Buffer; readonly offset: number; readonly bytes: number }
   /** Values of a buffer as they lie in memory. */
-  readonly pack: (buffer: string, values: Float32Array | Uint32Array) => Uint32Array<ArrayBuffer>
+  readonly pack: (buffer: string, values: BufferValues) => Uint32Array<ArrayBuffer>
   /** Words of a buffer as numbers, in memory of their own. */
   readonly unpack: (buffer: Program.Buffer, words: Uint32Array<ArrayBuffer>) => Float32Array
 }
@@ -31,8 +31,9 @@ export const memoryOf = (buffers: ReadonlyArray<Program.Buffer>): Memory => {
   }
   return {
     find,
-    pack: (bufferName, values) => {
+    pack: (bufferName, given) => {
       const { buffer, bytes } = find(bufferName, 0)
+      const values = asArray(given, Shape.size(buffer.shape))
       const expected = values instanceof Uint32Array ? bytes / 4 : Shape.size(buffer.shape)
       if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
       const words = new Uint32Array(bytes / 4)

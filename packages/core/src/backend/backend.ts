@@ -8,16 +8,28 @@ import { Context, type Effect, type Scope } from "effect"
 import type { BackendError, UnsupportedKernelError } from "../errors.ts"
 import type { Call, Program } from "../program/program.ts"
 
+/** What a buffer is set to: raw words, float32, or what a function puts into the float32 array that it is given, all elements of it. */
+export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
+
+/** Values as an array, of `length` numbers where a function gives them: for a backend whose memory is not at hand. */
+export const asArray = (values: BufferValues, length: number): Float32Array | Uint32Array => {
+  if (typeof values !== "function") return values
+  const out = new Float32Array(length)
+  values(out)
+  return out
+}
+
 /** A program on a machine, with its memory. */
 export interface Executable {
   readonly program: Program
   /** Bytes of memory taken, at their peak so far. */
   readonly allocatedBytes: () => number
   /**
-   * Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values are copied before it
-   * is done: whoever writes may use the array for something else then.
+   * Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values of an array are copied
+   * before it is done: whoever writes may use the array for something else then. A function needs no array of its own where a backend's
+   * memory is at hand: it is given the buffer, whatever is in there.
    */
-  readonly write: (buffer: string, values: Float32Array | Uint32Array) => Effect.Effect<void, BackendError>
+  readonly write: (buffer: string, values: BufferValues) => Effect.Effect<void, BackendError>
   /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`. */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**

@@ -22,7 +22,6 @@ import { draw, type Policy } from "../policies/policy.ts"
 import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
 import { bufferNames, type Call, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
-import { size } from "../shape.ts"
 import { initialValues } from "./initialize.ts"
 import { joined, partOf } from "./micro-batch.ts"
 
@@ -90,14 +89,8 @@ export const make = (
     const program = yield* compile(graph, policy, options)
     const executable = yield* (yield* Backend).prepare(program)
     const first = Key.fold(options.key, "parameters")
-    // One array for all of them in turn, given back before the first batch: a network should not need twice its weights to begin.
-    const room = new Float32Array(Math.max(0, ...graph.parameters.map(({ shape }) => size(shape))))
-    for (const parameter of graph.parameters) {
-      const values = initialValues(parameter, first, room.subarray(0, size(parameter.shape)))
-      yield* executable.write(bufferNames.parameter(parameter.name), values)
-    }
-    // Node.js 20 cannot: it is collected there, sooner or later.
-    room.buffer.transfer?.(0)
+    for (const parameter of graph.parameters)
+      yield* executable.write(bufferNames.parameter(parameter.name), (out) => initialValues(parameter, first, out))
 
     const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
     const optimizer = options.optimizer

@@ -7,7 +7,17 @@
  * different bits on the two, or NaN.
  */
 import { Effect, Layer } from "effect"
-import { Backend, BackendError, type Executable, kernels, Program, type Ref, Shape, Spikes } from "../../src/index.ts"
+import {
+  asArray,
+  Backend,
+  BackendError,
+  type Executable,
+  kernels,
+  Program,
+  type Ref,
+  Shape,
+  Spikes,
+} from "../../src/index.ts"
 
 /** Memory of one slot of a buffer. */
 interface Slot {
@@ -105,9 +115,10 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
   return {
     program,
     allocatedBytes: () => arena.byteLength,
-    write: (name, values) =>
+    write: (name, given) =>
       attempt(() => {
-        const { load, store } = find(name)
+        const { load, store, shape } = find(name)
+        const values = asArray(given, Shape.size(shape))
         if (!(values instanceof Uint32Array)) return store(values)
         const words = load()
         new Uint32Array(words.buffer, words.byteOffset, words.length).set(values)

@@ -159,7 +159,8 @@ const roundTrip = Effect.gen(function* () {
   const written = program.buffers.filter(
     ({ kind, elements }) => (kept.has(kind) || kind === "input") && elements === "float32",
   )
-  const valuesOf = (name: string, length: number) => Key.normal(Key.fold(Key.make(2), name), new Float32Array(length))
+  const valuesInto = (name: string, out: Float32Array) => Key.normal(Key.fold(Key.make(2), name), out)
+  const valuesOf = (name: string, length: number) => valuesInto(name, new Float32Array(length))
   for (const { name, shape } of written) {
     const values = valuesOf(name, size(shape))
     yield* executable.write(name, values)
@@ -173,6 +174,14 @@ const roundTrip = Effect.gen(function* () {
     values.fill(Number.NaN)
     yield* expectEqual(`${name}, read again,`, valuesOf(name, size(shape)), yield* executable.read(name))
   }
+  const other = (name: string) => `other ${name}`
+  for (const { name } of written) yield* executable.write(name, (out) => valuesInto(other(name), out))
+  for (const { name, shape } of written)
+    yield* expectEqual(
+      `${name}, put in by a function,`,
+      valuesOf(other(name), size(shape)),
+      yield* executable.read(name),
+    )
 })
 
 const fresh = Effect.gen(function* () {

@@ -6,7 +6,7 @@
  * the layout of a program, mixes up two buffers, or reads one before it was written.
  */
 import { Effect, Layer } from "effect"
-import { Backend, type Executable } from "../../backend/backend.ts"
+import { asArray, Backend, type Executable } from "../../backend/backend.ts"
 import { BackendError, UnsupportedKernelError } from "../../errors.ts"
 import type { AnyKernel, Operand } from "../../kernel.ts"
 import { kernels } from "../../kernels.ts"
@@ -67,9 +67,10 @@ export const make = (program: Program, table: Kernels = kernels): Executable => 
   return {
     program,
     allocatedBytes: () => program.arenaBytes,
-    write: (name, values) =>
+    write: (name, given) =>
       attempt(() => {
         const target = find(name, 0)
+        const values = asArray(given, target.length)
         if (values.length !== target.length) throw fail(`${name} takes ${target.length} values, not ${values.length}`)
         if (values instanceof Uint32Array) new Uint32Array(target.buffer).set(values)
         else target.set(values)
