@@ -10,7 +10,7 @@
 /* Outputs of a strip, at most; the channels of a chunk are CHANNELS at most. */
 enum { OUTPUTS = 64 };
 /* Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case. */
-enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 24, OWN_TILES = 64 };
+enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 16, OWN_TILES = 64 };
 
 typedef struct {
   const Windows *windows;
