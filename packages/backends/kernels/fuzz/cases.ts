@@ -372,10 +372,13 @@ export const makeCase = (seed: number, kernel: string, number: number): Case => 
 /** Bytes between buffers, which belong to none. */
 const gap = 64
 
-/** The case as a program of one instruction, buffers apart from each other. */
+/**
+ * The case as a program of one instruction, buffers apart from each other. It stands there twice where it gives the same then: the second
+ * time it uses what it has kept from the first.
+ */
 export const programOf = (
   { kernel, attributes, operands, accumulate }: Case,
-  gradients: ReadonlySet<string>,
+  accesses: Readonly<Record<string, string>>,
 ): Program.Program => {
   let top = gap
   const buffers = Object.entries(operands).map(([name, { shape, elements }]): Program.Buffer => {
@@ -393,13 +396,14 @@ export const programOf = (
       lifetime: [0, 0],
     }
   })
+  const names = Object.keys(operands)
+  const isAdded = (name: string) => accumulate && accesses[name]?.startsWith("gradient")
   const refs = Object.fromEntries(
-    Object.keys(operands).map((name, i) => [
-      name,
-      { buffer: i, ...(accumulate && gradients.has(name) ? { accumulate: true as const } : {}) },
-    ]),
+    names.map((name, i) => [name, { buffer: i, ...(isAdded(name) ? { accumulate: true as const } : {}) }]),
   )
   const program = Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
-  // Of several steps, so that kernels make what they keep from one to the next.
-  return { ...program, trainedSteps: 2 }
+  const { begin } = program.segments
+  const again = names.some((name) => isAdded(name) || accesses[name]?.startsWith("update")) ? [] : begin
+  // Of several steps, so that kernels keep what they make.
+  return { ...program, trainedSteps: 2, segments: { ...program.segments, begin: [...begin, ...again] } }
 }
