@@ -167,7 +167,7 @@ const subject = (map: LinearMap, direction: Direction, density: number, backend:
 export const kernels: Suite = {
   name: "kernels",
   about: "linear maps and convolutions: rate against density, beside the machine's own ceilings",
-  seconds: 220,
+  seconds: 150,
   backends: ["native", "wasm"],
   cases: ({ quick, threads: counts }, backends) =>
     Effect.sync(() => {

@@ -47,7 +47,7 @@ export const growthOf = (each: Case): Effect.Effect<Growth, MeasurementError> =>
 export const memory: Suite = {
   name: "memory",
   about: "planned and resident memory, against T",
-  seconds: 40,
+  seconds: 150,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, quick }, backends) =>
     Effect.sync(() => {

@@ -8,7 +8,7 @@ export const stepOf = (chosen: ReadonlyArray<Workload>) =>
   ({
     name: "step",
     about: "one training iteration: models, policies, backends, threads",
-    seconds: 220,
+    seconds: 180,
     backends: ["native", "wasm", "tfjs-wasm"],
     cases: ({ threads, mnist, quick }, backends) =>
       Effect.forEach(quick ? chosen.slice(0, 2) : chosen, (workload) =>

@@ -5,7 +5,7 @@
 #pragma once
 #include "kernel.h"
 
-/* Outputs of a block: weights are packed in rows of BLOCK_OUTPUTS. */
+/* Outputs of a block: weights are packed in rows of as many, or of half as many where half a block is packed alone. */
 enum { BLOCK_VECTORS = VECTOR_BYTES == 64 ? 4 : 2, BLOCK_OUTPUTS = BLOCK_VECTORS * LANES };
 /* What is left of the outputs is summed as a whole block, or as half of one where vectors are long. */
 enum { HALF_VECTORS = VECTOR_BYTES == 64 ? 2 : BLOCK_VECTORS, HALF_OUTPUTS = HALF_VECTORS * LANES };

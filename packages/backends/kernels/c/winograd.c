@@ -15,7 +15,7 @@ enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 16, OWN_TILES = 64 };
 typedef struct {
   const Windows *windows;
   Tiling tiling;
-  /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks. */
+  /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks and a half. */
   int32_t block, blocks, chunk, chunks, strips, width;
   /*
    * Numbers from one point to the next in U [POINTS][blocks of outputs][chunk][outputs of the block]; from one tile to the next in
@@ -125,11 +125,11 @@ static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float
       transpose(w->weight + ((size_t)(TAPS - 1 - t) * w->outputs + output) * w->channels + channel, (size_t)w->channels, count, channels,
                 turned + t * tap, LANES);
     }
-    const int32_t within = o % BLOCK_OUTPUTS, row = is_half(width - (o - within)) ? HALF_OUTPUTS : BLOCK_OUTPUTS;
+    const int32_t within = o % BLOCK_OUTPUTS, stride = is_half(width - (o - within)) ? HALF_OUTPUTS : BLOCK_OUTPUTS;
     float *to = u + (size_t)(o - within) * p->chunk + within;
     Ahead ahead = {w->weight + (size_t)(output + LANES) * w->channels + channel, (size_t)w->channels, (size_t)w->outputs * w->channels,
                    channels, larger(0, smaller(LANES, w->outputs - output - LANES)), 0, 0};
-    for (int32_t c = 0; c < channels; c++, to += row) {
+    for (int32_t c = 0; c < channels; c++, to += stride) {
       if (c % (16 / LANES) == 0) ask_ahead(&ahead);
       const float *from = turned + (size_t)c * LANES;
       vf half[3][PATCH];

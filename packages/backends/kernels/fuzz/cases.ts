@@ -372,13 +372,10 @@ export const makeCase = (seed: number, kernel: string, number: number): Case => 
 /** Bytes between buffers, which belong to none. */
 const gap = 64
 
-/**
- * The case as a program of one instruction, buffers apart from each other. It stands there twice where it gives the same then: the second
- * time it uses what it has kept from the first.
- */
+/** The case as a program of one instruction, buffers apart from each other. */
 export const programOf = (
   { kernel, attributes, operands, accumulate }: Case,
-  accesses: Readonly<Record<string, string>>,
+  gradients: ReadonlySet<string>,
 ): Program.Program => {
   let top = gap
   const buffers = Object.entries(operands).map(([name, { shape, elements }]): Program.Buffer => {
@@ -396,14 +393,15 @@ export const programOf = (
       lifetime: [0, 0],
     }
   })
-  const names = Object.keys(operands)
-  const isAdded = (name: string) => accumulate && accesses[name]?.startsWith("gradient")
   const refs = Object.fromEntries(
-    names.map((name, i) => [name, { buffer: i, ...(isAdded(name) ? { accumulate: true as const } : {}) }]),
+    Object.keys(operands).map((name, i) => [
+      name,
+      { buffer: i, ...(accumulate && gradients.has(name) ? { accumulate: true as const } : {}) },
+    ]),
   )
   const program = Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
   const { begin } = program.segments
-  const again = names.some((name) => isAdded(name) || accesses[name]?.startsWith("update")) ? [] : begin
-  // Of several steps, so that kernels keep what they make.
+  // In a program of several steps this kernel keeps the weights as it needs them: the second time it uses what it kept the first time.
+  const again = kernel === "linear.inputGradient" && !accumulate ? begin : []
   return { ...program, trainedSteps: 2, segments: { ...program.segments, begin: [...begin, ...again] } }
 }

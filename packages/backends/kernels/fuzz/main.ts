@@ -30,7 +30,12 @@ class Failure extends Error {}
 
 const kernelOf = (name: string) => kernels.get(name) as AnyKernel
 
-const accessesOf = (name: string) => kernelOf(name).operands as Readonly<Record<string, string>>
+const gradientsOf = (name: string): ReadonlySet<string> =>
+  new Set(
+    Object.entries(kernelOf(name).operands as Record<string, string>).flatMap(([operand, access]) =>
+      access.startsWith("gradient") ? [operand] : [],
+    ),
+  )
 
 const wordsOf = (arena: Uint32Array, { offset, shape, elements }: Program.Buffer) =>
   arena.subarray(offset / 4, offset / 4 + Spikes.byteLength(shape, elements) / 4)
@@ -58,12 +63,11 @@ const valuesOf = (arena: Uint32Array, buffer: Program.Buffer, length: number): F
 
 /** Holds what a kernel gave against the reference. */
 const compare = (made: Case, program: Program.Program, arena: Uint32Array): void => {
-  const accesses = accessesOf(made.kernel)
-  const isCleared = (name: string) => !made.accumulate && accesses[name]?.startsWith("gradient")
+  const cleared = made.accumulate ? new Set<string>() : gradientsOf(made.kernel)
   const expected = Object.fromEntries(
     Object.entries(made.operands).map(([name, { shape, values }]) => [
       name,
-      { shape, data: isCleared(name) ? new Float32Array(values.length) : values.slice() },
+      { shape, data: cleared.has(name) ? new Float32Array(values.length) : values.slice() },
     ]),
   )
   kernelOf(made.kernel).run(expected, made.attributes)
@@ -86,7 +90,7 @@ const compare = (made: Case, program: Program.Program, arena: Uint32Array): void
 }
 
 const runCase = async (made: Case, runners: ReadonlyArray<Runner>): Promise<void> => {
-  const program = programOf(made, accessesOf(made.kernel))
+  const program = programOf(made, gradientsOf(made.kernel))
   const arena = fill(made, program)
   const packed = encode(program)
   let first: Uint32Array | undefined
@@ -105,7 +109,7 @@ const runCase = async (made: Case, runners: ReadonlyArray<Runner>): Promise<void
 /** A packed program with a few words changed. */
 const runMutation = async (made: Case, number: number, runners: ReadonlyArray<Runner>): Promise<boolean> => {
   const random = Key.generator(Key.fold(Key.make(seed), "mutation", number))
-  const program = programOf(made, accessesOf(made.kernel))
+  const program = programOf(made, gradientsOf(made.kernel))
   const packed = encode(program)
   const changes = 1 + Math.floor(random.nextDoubleUnsafe() * 3)
   for (let i = 0; i < changes; i++) {

@@ -6,7 +6,6 @@
  */
 import {
   type AnyKernel,
-  asArray,
   Backend,
   BackendError,
   type Executable,
@@ -73,10 +72,15 @@ const make = (program: Program.Program): Executable => {
   return {
     program,
     allocatedBytes: () => arena.byteLength,
-    write: (bufferName, given) =>
+    write: (bufferName, values) =>
       attempt(() => {
         const target = find(bufferName, 0)
-        const values = asArray(given, Shape.size(target.shape))
+        if (typeof values === "function") {
+          const out = target.load()
+          values(out)
+          target.store(out)
+          return
+        }
         const expected = values instanceof Uint32Array ? target.words.length : Shape.size(target.shape)
         if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
         if (values instanceof Uint32Array) target.words.set(values)

@@ -33,13 +33,18 @@ export const memoryOf = (buffers: ReadonlyArray<Program.Buffer>): Memory => {
     find,
     pack: (bufferName, given) => {
       const { buffer, bytes } = find(bufferName, 0)
+      const words = new Uint32Array(bytes / 4)
+      const floats = new Float32Array(words.buffer)
+      if (typeof given === "function" && buffer.elements === "float32") {
+        given(floats)
+        return words
+      }
       const values = asArray(given, Shape.size(buffer.shape))
       const expected = values instanceof Uint32Array ? bytes / 4 : Shape.size(buffer.shape)
       if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
-      const words = new Uint32Array(bytes / 4)
       if (values instanceof Uint32Array) words.set(values)
       else if (buffer.elements === "spikes") Spikes.pack(values, buffer.shape.at(-1) ?? 1, words)
-      else new Float32Array(words.buffer).set(values)
+      else floats.set(values)
       return words
     },
     unpack: ({ shape, elements }, words) => {

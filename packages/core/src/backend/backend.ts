@@ -8,10 +8,10 @@ import { Context, type Effect, type Scope } from "effect"
 import type { BackendError, UnsupportedKernelError } from "../errors.ts"
 import type { Call, Program } from "../program/program.ts"
 
-/** What a buffer is set to: raw words, float32, or what a function puts into the float32 array that it is given, all elements of it. */
+/** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
 
-/** Values as an array, of `length` numbers where a function gives them: for a backend whose memory is not at hand. */
+/** Values as an array, of `length` numbers where a function gives them: for a buffer that it cannot put them into itself. */
 export const asArray = (values: BufferValues, length: number): Float32Array | Uint32Array => {
   if (typeof values !== "function") return values
   const out = new Float32Array(length)
@@ -26,8 +26,9 @@ export interface Executable {
   readonly allocatedBytes: () => number
   /**
    * Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values of an array are copied
-   * before it is done: whoever writes may use the array for something else then. A function needs no array of its own where a backend's
-   * memory is at hand: it is given the buffer, whatever is in there.
+   * before it is done: whoever writes may use the array for something else then. A function is given an array for all elements, whose
+   * contents are undefined: the buffer itself where that is possible, so that nobody needs a second one. It sets every element before
+   * it returns, and does not keep the array; where it throws, the buffer's contents are undefined. Raw words are written as an array only.
    */
   readonly write: (buffer: string, values: BufferValues) => Effect.Effect<void, BackendError>
   /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`. */

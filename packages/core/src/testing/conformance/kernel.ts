@@ -72,9 +72,10 @@ const runExample = (
     )
     const program = yield* check(programOf(kernel, example, drawn, accumulate))
     const executable = yield* (yield* Backend).prepare(program)
-    for (const [name, { data, elements }] of Object.entries(drawn)) {
+    for (const [i, [name, { data, elements }]] of Object.entries(drawn).entries()) {
       if (name === shared?.[1]) continue
-      const values = elements === "words" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : data
+      const floats = i % 2 === 0 ? data : (out: Float32Array) => out.set(data)
+      const values = elements === "words" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : floats
       yield* executable.write(`operand/${name === shared?.[0] ? shared[1] : name}`, values)
     }
     yield* executable.run([{ segment: "begin", t: 0 }])

@@ -201,6 +201,10 @@ const wrongSizes = Effect.gen(function* () {
   yield* refuses("writing no values", executable.write(hyperparameters, new Float32Array(0)))
   yield* refuses("writing one image too many", executable.write(input, new Float32Array(3 * size(graph.input))))
   yield* refuses("writing no such buffer", executable.write("parameter/none", values))
+  yield* refuses(
+    "filling no such buffer",
+    executable.write("parameter/none", (out) => out.fill(0)),
+  )
   yield* refuses("reading no such buffer", executable.read("parameter/none"))
   yield* expectEqual(`${name} after refused writes`, values, yield* executable.read(name))
   const key = program.buffers.find(({ elements }) => elements === "words")?.name ?? ""
