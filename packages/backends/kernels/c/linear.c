@@ -39,7 +39,8 @@ SCRATCH(linear_input_gradient) {
   return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
 }
 KEPT(linear_input_gradient) {
-  return call->attributes[STAYS] && shape(call, BACK_WEIGHT)->slots == 1 ? product_kept(extent(call, BACK_WEIGHT, 1), extent(call, BACK_WEIGHT, 0)) : 0;
+  const Buffer *weight = shape(call, BACK_WEIGHT);
+  return call->attributes[STAYS] && weight->slots == 1 ? product_kept(weight->extent[1], weight->extent[0]) : 0;
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);

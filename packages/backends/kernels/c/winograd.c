@@ -9,7 +9,10 @@
 
 /* Outputs of a strip, at most; the channels of a chunk are CHANNELS at most. */
 enum { OUTPUTS = 64 };
-/* Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case. */
+/*
+ * Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case: more of
+ * them take more memory, and no less time.
+ */
 enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 16, OWN_TILES = 64 };
 
 typedef struct {

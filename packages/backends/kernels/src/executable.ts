@@ -42,12 +42,9 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
   const write = (name: string, given: BufferValues, t: number): void => {
     const buffer = find(name)
     const words = wordsOf(buffer, Program.slotOf(buffer, {}, t))
-    if (typeof given === "function" && buffer.elements === "float32") {
-      given(floatsOf(words))
-      return
-    }
-    const values = asArray(given, Shape.size(buffer.shape))
-    const expected = values instanceof Uint32Array ? words.length : Shape.size(buffer.shape)
+    const size = Shape.size(buffer.shape)
+    const values = asArray(given, () => (buffer.elements === "float32" ? floatsOf(words) : new Float32Array(size)))
+    const expected = values instanceof Uint32Array ? words.length : size
     if (values.length !== expected) throw fail(`${name} takes ${expected} values, not ${values.length}`)
     if (values instanceof Uint32Array) words.set(values)
     else if (buffer.elements === "spikes") Spikes.pack(values, buffer.shape.at(-1) ?? 1, words)

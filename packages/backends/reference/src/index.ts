@@ -6,6 +6,7 @@
  */
 import {
   type AnyKernel,
+  asArray,
   Backend,
   BackendError,
   type Executable,
@@ -72,15 +73,10 @@ const make = (program: Program.Program): Executable => {
   return {
     program,
     allocatedBytes: () => arena.byteLength,
-    write: (bufferName, values) =>
+    write: (bufferName, given) =>
       attempt(() => {
         const target = find(bufferName, 0)
-        if (typeof values === "function") {
-          const out = target.load()
-          values(out)
-          target.store(out)
-          return
-        }
+        const values = asArray(given, target.load)
         const expected = values instanceof Uint32Array ? target.words.length : Shape.size(target.shape)
         if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
         if (values instanceof Uint32Array) target.words.set(values)

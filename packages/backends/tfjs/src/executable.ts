@@ -183,7 +183,7 @@ class Machine {
   private write(index: number, t: number, given: BufferValues): void {
     const buffer = this.program.buffers[index] as Program.Buffer
     const expected = Shape.size(buffer.shape)
-    const values = asArray(given, expected)
+    const values = asArray(given, () => new Float32Array(expected))
     if (values.length !== expected) throw this.fail(`${buffer.name} takes ${expected} values, not ${values.length}`)
     const words = this.words.get(index)
     if (words) words.set(values instanceof Uint32Array ? values : new Uint32Array(values.slice().buffer))

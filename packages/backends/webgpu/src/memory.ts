@@ -35,12 +35,9 @@ export const memoryOf = (buffers: ReadonlyArray<Program.Buffer>): Memory => {
       const { buffer, bytes } = find(bufferName, 0)
       const words = new Uint32Array(bytes / 4)
       const floats = new Float32Array(words.buffer)
-      if (typeof given === "function" && buffer.elements === "float32") {
-        given(floats)
-        return words
-      }
-      const values = asArray(given, Shape.size(buffer.shape))
-      const expected = values instanceof Uint32Array ? bytes / 4 : Shape.size(buffer.shape)
+      const size = Shape.size(buffer.shape)
+      const values = asArray(given, () => (buffer.elements === "float32" ? floats : new Float32Array(size)))
+      const expected = values instanceof Uint32Array ? bytes / 4 : size
       if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
       if (values instanceof Uint32Array) words.set(values)
       else if (buffer.elements === "spikes") Spikes.pack(values, buffer.shape.at(-1) ?? 1, words)

@@ -11,10 +11,10 @@ import type { Call, Program } from "../program/program.ts"
 /** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
 
-/** Values as an array, of `length` numbers where a function gives them: for a buffer that it cannot put them into itself. */
-export const asArray = (values: BufferValues, length: number): Float32Array | Uint32Array => {
+/** Values as an array: where a function gives them, in the room for all of a buffer's elements, the buffer itself where that is possible. */
+export const asArray = (values: BufferValues, room: () => Float32Array): Float32Array | Uint32Array => {
   if (typeof values !== "function") return values
-  const out = new Float32Array(length)
+  const out = room()
   values(out)
   return out
 }

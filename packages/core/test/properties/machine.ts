@@ -117,8 +117,8 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
     allocatedBytes: () => arena.byteLength,
     write: (name, given) =>
       attempt(() => {
-        const { load, store, shape } = find(name)
-        const values = asArray(given, Shape.size(shape))
+        const { load, store } = find(name)
+        const values = asArray(given, load)
         if (!(values instanceof Uint32Array)) return store(values)
         const words = load()
         new Uint32Array(words.buffer, words.byteOffset, words.length).set(values)

@@ -70,7 +70,7 @@ export const make = (program: Program, table: Kernels = kernels): Executable => 
     write: (name, given) =>
       attempt(() => {
         const target = find(name, 0)
-        const values = asArray(given, target.length)
+        const values = asArray(given, () => target)
         if (values.length !== target.length) throw fail(`${name} takes ${target.length} values, not ${values.length}`)
         if (values instanceof Uint32Array) new Uint32Array(target.buffer).set(values)
         else target.set(values)
