@@ -1,8 +1,8 @@
-/** Memory and errors: what is taken and given back, what may be written and read, what must be the same every time. */
+/** Memory, runs and errors: what is taken and given back, what must be the same every time. */
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import {
-  BackendError,
+  type BackendError,
   type MismatchError,
   NonFiniteLossError,
   type PolicyError,
@@ -11,17 +11,18 @@ import {
 } from "../../errors.ts"
 import { makeUnsafe, sequential } from "../../graph/builder.ts"
 import type { Graph } from "../../graph/graph.ts"
-import { batchNorm, conv2d, dropout, flatten, leakyReadout, lif, linear } from "../../layers.ts"
+import { leakyReadout, lif, linear } from "../../layers.ts"
 import * as Optimizer from "../../optimizers/index.ts"
 import * as Policy from "../../policies/policy.ts"
 import { compile, type TrainingOptions } from "../../program/compile.ts"
-import { bufferNames, type Program, schedule } from "../../program/program.ts"
+import { type Program, schedule } from "../../program/program.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
 import { make as makeTrainer } from "../../train/trainer.ts"
-import { type ConformanceError, ensure, expectClose, expectEqual, fail } from "./compare.ts"
-import * as Oracle from "./oracle.ts"
-import { feed, run, type Workload, workload, writeParameters } from "./workload.ts"
+import { bufferCases } from "./buffers.ts"
+import { type ConformanceError, ensure, expectEqual, fail } from "./compare.ts"
+import { graph, kept, options, prepared, refuses } from "./prepared.ts"
+import { feed, run, type Workload, workload } from "./workload.ts"
 
 export interface Lifecycle {
   /**
@@ -33,45 +34,12 @@ export interface Lifecycle {
   readonly resources?: Effect.Effect<number, never, Backend>
 }
 
-/** Everything that a program can keep from batch to batch: statistics, keys, states, parameters of several shapes. */
-const graph = makeUnsafe(
-  [5, 4, 2],
-  sequential(
-    conv2d({ channels: 3, kernelSize: 3 }),
-    batchNorm(),
-    lif({ threshold: 0.5 }),
-    dropout(0.3),
-    flatten(),
-    linear({ features: 3 }),
-  ),
-)
-
-const options: TrainingOptions = {
-  batchSize: 2,
-  timeSteps: 3,
-  encoding: "frames",
-  loss: { mix: 0.05, target: "ones" },
-  optimizer: Optimizer.options("adam"),
-}
-
-const kept: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer", "gradient", "metric"])
-
 /** Everything that outlives a batch. */
 const snapshot = (executable: Executable) =>
   Effect.forEach(
     executable.program.buffers.filter(({ kind }) => kept.has(kind)),
     ({ name }) => Effect.map(executable.read(name), (values) => [name, values] as const),
   )
-
-/** A program on the backend, and batches for it. */
-const prepared = (policy: Policy.Policy = Policy.bptt, changed: Partial<TrainingOptions> = {}, count = 2) =>
-  Effect.gen(function* () {
-    const program = yield* compile(graph, policy, { ...options, ...changed })
-    const data = yield* workload(graph, program, policy, 1, count)
-    const executable = yield* (yield* Backend).prepare(program)
-    yield* writeParameters(executable, data.parameters)
-    return { program, data, executable }
-  })
 
 const train = (executable: Executable, batches: Workload["batches"]) =>
   Effect.forEach(batches, (batch, n) =>
@@ -83,14 +51,6 @@ const expectSame = (
   expected: Effect.Success<ReturnType<typeof snapshot>>,
   found: Effect.Success<ReturnType<typeof snapshot>>,
 ) => Effect.forEach(expected, ([name, values], i) => expectEqual(`${name} ${what}`, values, found[i]![1]))
-
-/** Fails unless the effect fails with a {@link BackendError}. */
-const refuses = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const result = yield* Effect.result(effect)
-    if (result._tag === "Success") return yield* fail(`${what} succeeds; it must be a BackendError`)
-    yield* ensure(result.failure instanceof BackendError, `${what} is ${result.failure}; it must be a BackendError`)
-  })
 
 const leaks = ({ resources = Effect.succeed(0) }: Lifecycle) =>
   Effect.gen(function* () {
@@ -153,103 +113,6 @@ const peak = ({ memory = "planned" }: Lifecycle) =>
         : ensure(bytes > 0 && Number.isInteger(bytes), `${policy.name} takes ${bytes} bytes`)
     }
   })
-
-const roundTrip = Effect.gen(function* () {
-  const { executable, program } = yield* prepared()
-  const written = program.buffers.filter(
-    ({ kind, elements }) => (kept.has(kind) || kind === "input") && elements === "float32",
-  )
-  const valuesInto = (name: string, out: Float32Array) => Key.normal(Key.fold(Key.make(2), name), out)
-  const valuesOf = (name: string, length: number) => valuesInto(name, new Float32Array(length))
-  for (const { name, shape } of written) {
-    const values = valuesOf(name, size(shape))
-    yield* executable.write(name, values)
-    // What was written is a copy.
-    values.fill(Number.NaN)
-  }
-  for (const { name, shape } of written) {
-    const values = yield* executable.read(name)
-    yield* expectEqual(name, valuesOf(name, size(shape)), values)
-    // What was read is one too.
-    values.fill(Number.NaN)
-    yield* expectEqual(`${name}, read again,`, valuesOf(name, size(shape)), yield* executable.read(name))
-  }
-  const other = (name: string) => `other ${name}`
-  for (const { name } of written) yield* executable.write(name, (out) => valuesInto(other(name), out))
-  for (const { name, shape } of written)
-    yield* expectEqual(
-      `${name}, put in by a function,`,
-      valuesOf(other(name), size(shape)),
-      yield* executable.read(name),
-    )
-})
-
-const fresh = Effect.gen(function* () {
-  const { executable, program } = yield* prepared()
-  for (const { name, kind, shape } of program.buffers)
-    if (kind === "optimizer")
-      yield* expectEqual(`${name} of a new program`, new Float32Array(size(shape)), yield* executable.read(name))
-})
-
-const wrongSizes = Effect.gen(function* () {
-  const { executable, program, data } = yield* prepared()
-  const { outputs, labels, hyperparameters, input } = bufferNames
-  const [name] = [...data.parameters.keys()].map(bufferNames.parameter) as [string]
-  const values = yield* executable.read(name)
-  yield* refuses("writing one value too few", executable.write(name, values.subarray(1)))
-  yield* refuses("writing one value too many", executable.write(name, new Float32Array(values.length + 1)))
-  yield* refuses("writing no values", executable.write(hyperparameters, new Float32Array(0)))
-  yield* refuses("writing one image too many", executable.write(input, new Float32Array(3 * size(graph.input))))
-  yield* refuses("writing no such buffer", executable.write("parameter/none", values))
-  yield* refuses(
-    "filling no such buffer",
-    executable.write("parameter/none", (out) => out.fill(0)),
-  )
-  yield* refuses("reading no such buffer", executable.read("parameter/none"))
-  yield* expectEqual(`${name} after refused writes`, values, yield* executable.read(name))
-  const key = program.buffers.find(({ elements }) => elements === "words")?.name ?? ""
-  yield* refuses("writing a key of one word", executable.write(key, Uint32Array.of(1)))
-  const [batch] = data.batches
-  const short = batch!.inputs.subarray(1)
-  yield* refuses("running too few frames", executable.run(schedule(program, batch!.trained), short))
-  yield* feed(executable, batch!, 1)
-  yield* run(executable, schedule(program, batch!.trained), batch!)
-  for (const buffer of [outputs, labels])
-    yield* ensure(
-      (yield* executable.read(buffer)).every(Number.isFinite),
-      `${buffer} is not finite after refused writes and a run`,
-    )
-})
-
-/** A buffer of several slots gives the one of the step that is asked for. */
-const ring = Effect.gen(function* () {
-  const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
-  const { executable, program, data } = yield* prepared(Policy.bptt, { observe: [...neurons, graph.output] }, 1)
-  const oracle = Oracle.make(program)
-  yield* writeParameters(oracle, data.parameters)
-  const [batch] = data.batches
-  const calls = schedule(program, batch!.trained)
-  const forward = calls.slice(
-    0,
-    calls.findIndex(({ segment }) => segment === "beginBackward"),
-  )
-  for (const each of [oracle, executable]) {
-    yield* feed(each, batch!, 1)
-    yield* run(each, forward, batch!)
-  }
-  for (const node of [...neurons, graph.output]) {
-    const name = bufferNames.value(node)
-    const slots = program.buffers.find((buffer) => buffer.name === name)?.slots ?? 0
-    for (let t = program.timeSteps - slots; t < program.timeSteps; t++)
-      yield* expectClose(`${name} at step ${t}`, yield* oracle.read(name, t), yield* executable.read(name, t), 1e-4)
-  }
-  yield* expectClose(
-    "the last frame",
-    yield* oracle.read(bufferNames.input, program.timeSteps - 1),
-    yield* executable.read(bufferNames.input, program.timeSteps - 1),
-    0,
-  )
-})
 
 const deterministic = Effect.gen(function* () {
   const once = Effect.scoped(
@@ -401,10 +264,7 @@ export const lifecycleCases = (own: Lifecycle) =>
     { name: "memory: a scope that fails gives it back too", run: leaksOnFailure(own) },
     { name: "memory: batch after batch takes no more", run: growth(own) },
     { name: "memory: a program takes what was planned", run: peak(own) },
-    { name: "buffers: what is written is read again", run: roundTrip },
-    { name: "buffers: a new program's optimiser starts at zero", run: fresh },
-    { name: "buffers: wrong sizes and names are refused and change nothing", run: wrongSizes },
-    { name: "buffers: every kept time step can be read", run: ring },
+    ...bufferCases,
     { name: "runs: twice the same bits", run: deterministic },
     { name: "runs: two programs do not disturb each other", run: separate },
     { name: "runs: a batch knows nothing of the one before", run: forgets },
