@@ -1,0 +1,34 @@
+/** Text for people: one line, whatever the value came from. */
+
+const longest = 60
+
+/**
+ * A value of unknown origin for a message: in quotes if it is text, control characters escaped, cut to some 60 characters.
+ *
+ * @example quote("a\u001b[31mb\nc") // "a\u001b[31mb\nc" in JSON's escapes, on one line
+ */
+export const quote = (value: unknown): string => {
+  const text = typeof value === "string" ? JSON.stringify(clip(value)) : clip(plain(value))
+  // JSON leaves DEL, the C1 controls, line separators and bidirectional controls as they are.
+  return text.replace(
+    /[\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  )
+}
+
+const clip = (text: string): string => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text)
+
+const plain = (value: unknown): string => {
+  if (typeof value === "function") return "a function"
+  if (typeof value === "bigint") return `${value}n`
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor.name} of ${(value as Float32Array).length ?? value.byteLength}`
+  if (typeof value === "object" && value !== null) {
+    try {
+      return JSON.stringify(value) ?? "an object"
+    } catch {
+      return "an object"
+    }
+  }
+  return String(value)
+}

@@ -1,0 +1,54 @@
+/** Records of options: the first fault is named with its path, its value and what is expected; text of any origin stays on one line. */
+import { expect, test } from "bun:test"
+import { Effect, Schema } from "effect"
+import { OptionError } from "../src/errors.ts"
+import { check, Float32, faultIn, Positive, ShareBelowOne, whole } from "../src/options.ts"
+import { quote } from "../src/text.ts"
+
+const Record = Schema.Struct({
+  rate: Positive,
+  decay: Schema.optionalKey(ShareBelowOne),
+  steps: Schema.optionalKey(whole(1, 100)),
+  inner: Schema.optionalKey(Schema.Struct({ value: Float32 })),
+})
+
+test("a record without a fault is given back", async () => {
+  const record = { rate: 0.1, decay: 0, steps: 100, inner: { value: -3 } }
+  expect(await Effect.runPromise(check("the record", Record, record))).toBe(record)
+})
+
+test.each([
+  [{ rate: 0 }, "rate", 0],
+  [{ rate: 1e-60 }, "rate", 1e-60],
+  [{ rate: Number.NaN }, "rate", Number.NaN],
+  [{ rate: 1, decay: 1 }, "decay", 1],
+  [{ rate: 1, decay: 1 - 1e-12 }, "decay", 1 - 1e-12],
+  [{ rate: 1, steps: 0 }, "steps", 0],
+  [{ rate: 1, steps: 2.5 }, "steps", 2.5],
+  [{ rate: 1, inner: { value: 1e39 } }, "inner.value", 1e39],
+  [{}, "rate", undefined],
+])("%p is refused at %p", (record, option, value) => {
+  const fault = faultIn(Record as Schema.Codec<unknown>, record)
+  expect(fault).toMatchObject({ option, value })
+  expect(fault?.expected).toBeString()
+})
+
+test("an option that there is not is named", async () => {
+  const error = await Effect.runPromise(Effect.flip(check("the record", Record, { rate: 1, steps_: 3 })))
+  expect(error).toBeInstanceOf(OptionError)
+  expect(error).toMatchObject({ owner: "the record", option: "steps_", expected: undefined })
+})
+
+test("a record that is none is refused as a whole", () => {
+  expect(faultIn(Record as Schema.Codec<unknown>, 3)).toMatchObject({ option: "", value: 3 })
+})
+
+test("text of any origin is quoted, cut and on one line", () => {
+  const hostile = quote(`\u001b[31m\n\u009b\u202e${"x".repeat(100_000)}`)
+  expect(hostile.length).toBeLessThan(100)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is what is tested
+  expect(hostile).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/)
+  expect(quote("a\nb")).toBe('"a\\nb"')
+  expect(quote({ a: 1 })).toBe('{"a":1}')
+  expect(quote(Float32Array.of(1, 2))).toBe("Float32Array of 2")
+})
