@@ -1,6 +1,16 @@
 /** What a run is: flags over the config file over what suits the data set. */
-import { type Graph, LossSchema, Models, Optimizer, Policy, type Program, Surrogate, Train } from "@spikeroute/core"
-import { augmentationNames, datasets, nearest } from "@spikeroute/datasets"
+import {
+  type Graph,
+  LossSchema,
+  Models,
+  nearest,
+  Optimizer,
+  Policy,
+  type Program,
+  Surrogate,
+  Train,
+} from "@spikeroute/core"
+import { augmentationNames, datasets } from "@spikeroute/datasets"
 import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"

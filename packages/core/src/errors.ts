@@ -12,6 +12,8 @@ export class OptionError extends Data.Error<{
   readonly value: unknown
   /** What it must be, as `a number from 0 to 1`; `undefined` if there is no option of this name. */
   readonly expected: string | undefined
+  /** The name that is most likely meant. */
+  readonly similar?: string | undefined
 }> {
   readonly _tag = "OptionError"
   override readonly name = "OptionError"
@@ -26,16 +28,14 @@ export const describeFault = ({
   option,
   value,
   expected,
-}: {
-  readonly option: string
-  readonly value: unknown
-  readonly expected: string | undefined
-}): string => {
+  similar,
+}: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
   const named = option === "" ? "the value" : option
-  if (expected === undefined) return `there is no option ${quote(option)}`
+  const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
+  if (expected === undefined) return `there is no option ${quote(option)}${hint}`
   return value === undefined
     ? `${named} is missing; it must be ${expected}`
-    : `${named} is ${quote(value)}; it must be ${expected}`
+    : `${named} is ${quote(value)}; it must be ${expected}${hint}`
 }
 
 /** The graph cannot be built: shapes that do not fit, a name used twice, an attribute out of range. */

@@ -5,6 +5,7 @@
  */
 import { Effect, Result, Schema, SchemaIssue } from "effect"
 import { OptionError } from "./errors.ts"
+import { nearest } from "./text.ts"
 
 /** The first thing wrong with a record. */
 export interface Fault {
@@ -13,58 +14,103 @@ export interface Fault {
   readonly value: unknown
   /** What the option may be, as `a number greater than 0`; `undefined` where the record has no such option. */
   readonly expected: string | undefined
+  /** The name that an unknown one is most likely a slip of. */
+  readonly similar?: string | undefined
 }
 
+/** A check of values; `expected` completes "it must be …". */
+export const must = <A>(expected: string, test: (value: A) => boolean) => Schema.makeFilter(test, { expected })
+
+const finite = (x: number): boolean => Number.isFinite(Math.fround(x))
+
 /** A number that is finite in float32, in which all backends compute. */
-export const Float32: Schema.Finite = Schema.Finite.check(
-  Schema.makeFilter(
-    (x: number) => Number.isFinite(Math.fround(x)) || "Expected a number within float32's range, ±3.4e38",
-  ),
-)
+export const Float32: Schema.Finite = Schema.Finite.check(must("a number within float32's range, ±3.4e38", finite))
+
+/** The smallest normal float32: what is less is 0 on GPUs. */
+const tiny = 2 ** -126
 
 /** A number greater than 0, in float32 as well. */
 export const Positive: Schema.Finite = Float32.check(
-  Schema.makeFilter(
-    (x: number) => Math.fround(x) > 0 || "Expected a number greater than 0 (in float32: at least 1.4e-45)",
-  ),
+  must("a number greater than 0, at least 1.2e-38", (x) => x >= tiny),
 )
 
 /** A number of at least 0. */
-export const NonNegative: Schema.Finite = Float32.check(
-  Schema.makeFilter((x: number) => x >= 0 || "Expected a number of at least 0"),
-)
+export const NonNegative: Schema.Finite = Float32.check(must("a number of at least 0", (x) => x >= 0))
 
 /** A number from 0 to 1. */
-export const Share: Schema.Finite = Float32.check(
-  Schema.makeFilter((x: number) => (x >= 0 && x <= 1) || "Expected a number from 0 to 1"),
-)
+export const Share: Schema.Finite = Float32.check(must("a number from 0 to 1", (x) => x >= 0 && x <= 1))
 
 /** A number of at least 0 and less than 1. */
 export const ShareBelowOne: Schema.Finite = Float32.check(
-  Schema.makeFilter((x: number) => (x >= 0 && Math.fround(x) < 1) || "Expected a number of at least 0 and less than 1"),
+  must("a number of at least 0 and less than 1", (x) => x >= 0 && Math.fround(x) < 1),
 )
 
 /** A whole number from `minimum` to `maximum`. */
 export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
-  Schema.Int.check(
-    Schema.makeFilter(
-      (x: number) => (x >= minimum && x <= maximum) || `Expected a whole number from ${minimum} to ${maximum}`,
-    ),
+  Schema.Int.check(must(`a whole number from ${minimum} to ${maximum}`, (x) => x >= minimum && x <= maximum))
+
+/** A number greater than 0 whose derived number, as `1/width`, is finite in float32 as well. */
+export const positiveWith = (formula: string, derived: (x: number) => number): Schema.Finite =>
+  Positive.check(
+    must(`a number greater than 0 with ${formula} within float32's range, ±3.4e38`, (x) => finite(derived(x))),
   )
 
-/** The first fault of a record, `undefined` if it has none. An option that the Schema does not know is a fault. */
+/** What a Schema's values must be, in words; `undefined` where its checks say nothing. */
+export const expectedOf = (schema: Schema.Top): string | undefined => {
+  const expected = schema.ast.checks?.at(-1)?.annotations?.expected ?? schema.ast.annotations?.expected
+  return typeof expected === "string" ? expected : undefined
+}
+
+/** One of some names. */
+export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): Schema.Literals<Names> =>
+  Schema.Literals(names).annotate({ expected: `one of ${names.join(", ")}` })
+
+/** Yes or no. */
+export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
+
+/** The parts of a Schema that a path leads through. */
+interface Part extends Schema.Top {
+  readonly fields?: Readonly<Record<PropertyKey, Part>>
+  readonly members?: ReadonlyArray<Part>
+  readonly literals?: ReadonlyArray<string>
+  /** Of an optional key, the Schema of its value. */
+  readonly schema?: Part
+}
+
+const partAt = (part: Part | undefined, key: PropertyKey): Part | undefined => {
+  const field = part?.fields?.[key] ?? part?.members?.find(({ fields }) => fields?.[key])?.fields?.[key]
+  return field?.schema ?? field
+}
+
+/** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */
 export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault | undefined => {
-  const decoded = Schema.decodeUnknownResult(schema)(record, { onExcessProperty: "error" })
+  const given =
+    typeof record === "object" && record !== null && !Array.isArray(record)
+      ? Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))
+      : record
+  const decoded = Schema.decodeUnknownResult(schema)(given, { onExcessProperty: "error" })
   if (Result.isSuccess(decoded)) return undefined
   const [issue] = SchemaIssue.makeFormatterStandardSchemaV1()(decoded.failure.issue).issues
   const path = (issue?.path ?? []).map((part) => (typeof part === "object" ? part.key : part))
+  const message = issue?.message.replace(/^Expected /, "")
+  const option = path.map(String).join(".")
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], record)
-  const message = issue?.message ?? ""
-  const expected = message === "Missing key" ? "a value" : message.replace(/^Expected /, "")
+  const parents = path.slice(0, -1).reduce<Part | undefined>(partAt, schema as Part)
+  if (message === "no excess property")
+    return {
+      option,
+      value,
+      expected: undefined,
+      similar: nearest(String(path.at(-1)), Object.keys(parents?.fields ?? {})),
+    }
+  const part = path.length === 0 ? (schema as Part) : partAt(parents, path.at(-1) as PropertyKey)
+  const expected =
+    (part && expectedOf(part)) ?? (message === "Missing key" ? "given" : message === "object" ? "an object" : message)
   return {
-    option: path.map(String).join("."),
+    option,
     value,
-    expected: expected === "no excess property" ? undefined : expected,
+    expected,
+    similar: typeof value === "string" ? nearest(value, part?.literals ?? []) : undefined,
   }
 }
 

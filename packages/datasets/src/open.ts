@@ -1,10 +1,11 @@
 /** Opening a data set by its name. */
+
+import { nearest } from "@spikeroute/core/text"
 import { Effect } from "effect"
 import { augmentationNames } from "./augmentations.ts"
 import type { Dataset, Sample } from "./dataset.ts"
 import { type DatasetError, InvalidOption, UnknownDataset } from "./errors.ts"
 import type { FileServices } from "./files/locate.ts"
-import { nearest } from "./nearest.ts"
 import { cifar10 } from "./sets/cifar10.ts"
 import { cifar10Dvs } from "./sets/cifar10-dvs.ts"
 import { cifar100 } from "./sets/cifar100.ts"

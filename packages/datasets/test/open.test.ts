@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { nearest } from "@spikeroute/core/text"
 import { Effect, FileSystem, PlatformError } from "effect"
-import { type Dataset, datasets, nearest, open } from "../src/index.ts"
+import { type Dataset, datasets, open } from "../src/index.ts"
 import { cifarRecord, failure, idx, mnistFiles, nmnistEvent, run, withDirectory } from "./support.ts"
 
 const digit = (first: number, label: number) => `${[first, ...new Array(63).fill(0), label].join(",")}\n`
