@@ -48,8 +48,9 @@ export const rules: ReadonlyArray<ImportRule> = [
   },
   {
     folder: "packages/datasets",
-    workspace: ["@spikeroute/core/random", "@spikeroute/core/text"],
-    instead: "datasets know of core only its random keys and texts for people: compose the rest in an app",
+    workspace: ["@spikeroute/core/options", "@spikeroute/core/random", "@spikeroute/core/text"],
+    instead:
+      "datasets know of core only its random keys, checks of options and texts for people: compose the rest in an app",
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   {

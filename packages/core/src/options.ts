@@ -7,6 +7,8 @@ import { Effect, Result, Schema, SchemaIssue } from "effect"
 import { OptionError } from "./errors.ts"
 import { nearest } from "./text.ts"
 
+export { OptionError } from "./errors.ts"
+
 /** The first thing wrong with a record. */
 export interface Fault {
   /** The path of the option, as `surrogate.alpha`; empty for the record itself. */
@@ -124,4 +126,10 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
 export const check = <A>(owner: string, schema: Schema.Codec<A>, record: unknown): Effect.Effect<A, OptionError> => {
   const fault = faultIn(schema as Schema.Codec<unknown>, record)
   return fault === undefined ? Effect.succeed(record as A) : Effect.fail(new OptionError({ owner, ...fault }))
+}
+
+/** As `check`, for functions that are not Effects. @throws OptionError */
+export const assert = <A>(owner: string, schema: Schema.Codec<A>, record: unknown): void => {
+  const fault = faultIn(schema as Schema.Codec<unknown>, record)
+  if (fault !== undefined) throw new OptionError({ owner, ...fault })
 }
