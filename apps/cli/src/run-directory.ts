@@ -166,7 +166,9 @@ export const loadWeights = (from: string, graph: Graph.Graph) =>
     const { tensors } = yield* Safetensors.decode(bytes, from)
     const ofRun = [...tensors.keys()].some((name) => name.startsWith(Program.bufferNames.parameter("")))
     if (ofRun) return { file: from, tensors }
-    const parameters = yield* PyTorch.fromStateDict(graph, tensors).pipe(Effect.mapError((error) => error.in(from)))
+    const parameters = yield* PyTorch.fromStateDict(graph, tensors).pipe(
+      Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(from))),
+    )
     return {
       file: from,
       tensors: new Map([...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor])),

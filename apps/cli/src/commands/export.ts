@@ -52,9 +52,9 @@ export const exportWeights = ({ directory, checkpoint, format, out, batchSize, t
       encoding: (datasets[config.dataset] as (typeof datasets)[string]).sample.encoding,
     })
     const weights = stateDict({ graph, config, tensors, epoch: position.epoch })
-    const bytes = yield* Effect.catchTag(format === "program" ? program : weights, "MismatchError", (error) =>
-      Effect.fail(error.in(file)),
-    )
+    const bytes = yield* Effect.gen(function* () {
+      return yield* format === "program" ? program : weights
+    }).pipe(Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(file))))
     const name = format === "program" ? "program.safetensors" : "weights.safetensors"
     const target = out ?? (yield* Path.Path).join(directory, name)
     yield* writeWhole(target, bytes)

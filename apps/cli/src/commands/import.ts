@@ -31,7 +31,7 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
     const bytes = yield* (yield* FileSystem.FileSystem).readFile(file).pipe(Effect.mapError(refused(file, "read")))
     const stored = yield* Safetensors.decode(bytes, file)
     const parameters = yield* PyTorch.fromStateDict(graph, stored.tensors).pipe(
-      Effect.mapError((error) => error.in(file)),
+      Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(file))),
     )
     const tensors: Train.Tensors = new Map([
       ...[...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor] as const),

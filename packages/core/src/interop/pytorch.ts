@@ -1,11 +1,15 @@
 /**
  * PyTorch's layouts. Images are channels first there, convolution weights [out, in, height, width], linear weights [out, in], and
- * a linear layer behind a flatten counts its inputs channels first.
+ * features of a flattened image are counted channels first: by a linear layer, by batch norm, by whatever has a number for each of them.
+ *
+ * A network whose read-out is a flattened image itself counts its classes in that order, too: there pixel by pixel of the first channel,
+ * here channel by channel of the first pixel. {@link valuesFromPyTorch} brings its outputs from one to the other.
  */
 import { Effect } from "effect"
-import type { MismatchError } from "../errors.ts"
+import type { GraphError, MismatchError } from "../errors.ts"
 import type { Graph, Parameter } from "../graph/graph.ts"
 import { type Shape, size } from "../shape.ts"
+import { type PixelsAlong, pixelsAlong } from "./feature-order.ts"
 import { fit } from "./fit.ts"
 import type { StoredTensor } from "./safetensors.ts"
 
@@ -22,78 +26,90 @@ export const imagesFromPyTorch = (
   return out
 }
 
+/** PyTorch's order of our axes: an image's, a linear layer's weight's, a convolution's weight's; fewer axes are the same. */
+const theirAxes = (rank: number): ReadonlyArray<number> =>
+  [[], [0], [1, 0], [2, 0, 1], [3, 2, 0, 1]][rank] ?? Array.from({ length: rank }, (_, axis) => axis)
+
+const isGain = (graph: Graph, name: string): boolean =>
+  graph.nodes.some(({ op, inputs }) => op === "weightStandardization" && inputs[1] === name)
+
 /** A parameter's shape in PyTorch. The gains of standardised weights are [out, 1, 1, 1] there. */
-export const pyTorchShape = (graph: Graph, { name, shape }: Parameter): Shape => {
-  if (shape.length === 4) return [shape[3]!, shape[2]!, shape[0]!, shape[1]!]
-  if (shape.length === 2) return [shape[1]!, shape[0]!]
-  const isGain = graph.nodes.some(({ op, inputs }) => op === "weightStandardization" && inputs[1] === name)
-  return isGain ? [...shape, 1, 1, 1] : shape
-}
+export const pyTorchShape = (graph: Graph, { name, shape }: Parameter): Shape =>
+  isGain(graph, name) ? [...shape, 1, 1, 1] : theirAxes(shape.length).map((axis) => shape[axis]!)
 
-/** The image that a linear layer's input was before it was flattened, as [height, width, channels]. */
-const flattenedFrom = (graph: Graph, weight: string): Shape | undefined => {
-  const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
-  let value = graph.nodes.find(({ op, inputs }) => op === "linear" && inputs[1] === weight)?.inputs[0]
-  while (value !== undefined) {
-    const shape = graph.types.get(value)?.shape ?? []
-    if (shape.length === 3) return shape
-    const source: string | undefined = nodes.get(value)?.inputs[0]
-    const elementwise = source !== undefined && size(graph.types.get(source)?.shape ?? []) === size(shape)
-    if (!elementwise || nodes.get(value)?.op === "linear") return undefined
-    value = source
+/** For each element of a value or a parameter, where it lies in PyTorch's layout. */
+const placesOf =
+  (along: PixelsAlong) =>
+  ({ name, shape }: Pick<Parameter, "name" | "shape">): Uint32Array => {
+    const order = theirAxes(shape.length)
+    let places = new Uint32Array(1)
+    // Axis by axis: what the place of an element owes to its index along this one.
+    shape.forEach((extent, axis) => {
+      const stride = size(order.slice(order.indexOf(axis) + 1).map((behind) => shape[behind]!))
+      const pixels = along(name, axis)
+      const channels = extent / pixels
+      const next = new Uint32Array(places.length * extent)
+      for (let i = 0; i < extent; i++) {
+        const step = stride * ((i % channels) * pixels + Math.floor(i / channels))
+        for (let before = 0; before < places.length; before++) next[before * extent + i] = places[before]! + step
+      }
+      places = next
+    })
+    return places
   }
-  return undefined
-}
 
-/** For each element of a parameter, where it lies in PyTorch's layout. */
-const places = (graph: Graph, { name, shape }: Parameter): Uint32Array => {
-  const place = Uint32Array.from({ length: size(shape) }, (_, i) => i)
-  if (shape.length === 4) {
-    const [height, width, inputs, outputs] = shape as [number, number, number, number]
-    for (let i = 0; i < place.length; i++) {
-      const o = i % outputs
-      const k = Math.floor(i / outputs) % inputs
-      const tap = Math.floor(i / (outputs * inputs))
-      place[i] = (o * inputs + k) * height * width + tap
-    }
-  } else if (shape.length === 2) {
-    const [inputs, outputs] = shape as [number, number]
-    const [height, width, channels] = flattenedFrom(graph, name) ?? [1, 1, inputs]
-    const pixels = height! * width!
-    for (let i = 0; i < place.length; i++) {
-      const input = Math.floor(i / outputs)
-      const theirs = (input % channels!) * pixels + Math.floor(input / channels!)
-      place[i] = (i % outputs) * inputs + theirs
-    }
-  }
-  return place
-}
-
-/** A parameter's values (or gradients) from PyTorch's layout. */
-export const fromPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
-  Float32Array.from(places(graph, parameter), (place) => values[place]!)
-
-/** A parameter's values (or gradients) in PyTorch's layout. */
-export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array => {
+const gathered = (places: Uint32Array, values: Float32Array): Float32Array => {
   const out = new Float32Array(values.length)
-  places(graph, parameter).forEach((place, i) => {
-    out[place] = values[i]!
-  })
+  for (let start = 0; start < values.length; start += places.length)
+    for (let i = 0; i < places.length; i++) out[start + i] = values[start + places[i]!]!
+  return out
+}
+
+const scattered = (places: Uint32Array, values: Float32Array): Float32Array => {
+  const out = new Float32Array(values.length)
+  for (let i = 0; i < places.length; i++) out[places[i]!] = values[i]!
   return out
 }
 
 /**
+ * A parameter's values (or gradients) from PyTorch's layout.
+ *
+ * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
+ */
+export const fromPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
+  gathered(placesOf(pixelsAlong(graph))(parameter), values)
+
+/**
+ * A parameter's values (or gradients) in PyTorch's layout.
+ *
+ * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
+ */
+export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
+  scattered(placesOf(pixelsAlong(graph))(parameter), values)
+
+/**
+ * Values of a node, or of `input`, from PyTorch's layout, one sample after the other.
+ *
+ * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
+ */
+export const valuesFromPyTorch = (graph: Graph, name: string, values: Float32Array): Float32Array =>
+  gathered(placesOf(pixelsAlong(graph))({ name, shape: graph.types.get(name)?.shape ?? [] }), values)
+
+type Tensors = ReadonlyMap<string, StoredTensor>
+
+const placesIn = (graph: Graph) =>
+  Effect.try({ try: () => placesOf(pixelsAlong(graph)), catch: (error) => error as GraphError })
+
+/**
  * A graph's parameters and statistics from a state dict's tensors, by name. Batch norm's `num_batches_tracked` is passed over: it
- * counts, and decides nothing where there is a momentum. Fails with every tensor that is missing, unexpected or misshapen.
+ * counts, and decides nothing where there is a momentum. Fails with every tensor that is missing, unexpected or misshapen; and with a
+ * GraphError where flattened images of different shapes are added, for PyTorch adds other pixels of them.
  *
  * @example
  * const { tensors } = yield* Safetensors.decode(bytes, "weights.safetensors")
  * const values = yield* PyTorch.fromStateDict(graph, tensors)
  */
-export const fromStateDict = (
-  graph: Graph,
-  tensors: ReadonlyMap<string, StoredTensor>,
-): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError> =>
+export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, MismatchError | GraphError> =>
   Effect.gen(function* () {
     const statistics = new Set(graph.parameters.filter(({ role }) => role === "statistic").map(({ name }) => name))
     const counter = /\.num_batches_tracked$/
@@ -101,25 +117,24 @@ export const fromStateDict = (
       [...tensors].filter(([name]) => !(counter.test(name) && statistics.has(name.replace(counter, ".running_mean")))),
     )
     yield* fit(new Map(graph.parameters.map((each) => [each.name, pyTorchShape(graph, each)])), theirs)
+    const places = yield* placesIn(graph)
     return new Map(
       graph.parameters.map((parameter) => {
         const { values } = theirs.get(parameter.name) as StoredTensor
-        return [parameter.name, { shape: parameter.shape, values: fromPyTorch(graph, parameter, values) }]
+        return [parameter.name, { shape: parameter.shape, values: gathered(places(parameter), values) }]
       }),
     )
   })
 
 /** What `model.load_state_dict` takes, from a graph's parameters and statistics by name, which must all be there. */
-export const toStateDict = (
-  graph: Graph,
-  tensors: ReadonlyMap<string, StoredTensor>,
-): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError> =>
+export const toStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, MismatchError | GraphError> =>
   Effect.gen(function* () {
     yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), tensors)
+    const places = yield* placesIn(graph)
     return new Map(
       graph.parameters.map((parameter) => {
         const { values } = tensors.get(parameter.name) as StoredTensor
-        return [parameter.name, { shape: pyTorchShape(graph, parameter), values: toPyTorch(graph, parameter, values) }]
+        return [parameter.name, { shape: pyTorchShape(graph, parameter), values: scattered(places(parameter), values) }]
       }),
     )
   })

@@ -1,6 +1,6 @@
 /**
  * Flatten: all axes become one, in memory order (channels last). It is a view: no instruction runs. PyTorch flattens channels
- * first; the weights of a linear layer behind it are reordered when they are imported or exported.
+ * first; what has numbers for these features is reordered when weights are imported or exported.
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"

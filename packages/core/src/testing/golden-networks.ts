@@ -8,6 +8,7 @@ import {
   type LifOptions,
   lif,
   linear,
+  residual,
   scaledWeightStandardizedConv2d,
 } from "../layers.ts"
 import { normalizerFreeBlock, preActivationBlock } from "../models/index.ts"
@@ -54,5 +55,17 @@ export const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Lay
       adaptiveAveragePool({ outputSize: 1 }),
       flatten(),
       linear({ features: 3 }),
+    ),
+  // Batch norm, neurons and an added branch along a flattened image, and batch norm behind the linear layer.
+  flattened: (neuron) =>
+    Graph.sequential(
+      conv2d({ channels: 3, kernelSize: 2 }),
+      flatten(),
+      batchNorm(),
+      lif(neuron),
+      residual(Graph.sequential(linear({ features: 18 }), batchNorm())),
+      lif(neuron),
+      linear({ features: 5 }),
+      batchNorm(),
     ),
 }

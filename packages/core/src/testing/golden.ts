@@ -19,7 +19,7 @@ import {
   type UnsupportedKernelError,
 } from "../errors.ts"
 import * as Graph from "../graph/index.ts"
-import { fromPyTorch, imagesFromPyTorch, toPyTorch } from "../interop/pytorch.ts"
+import { fromPyTorch, toPyTorch, valuesFromPyTorch } from "../interop/pytorch.ts"
 import type { StoredTensor, TensorFile } from "../interop/safetensors.ts"
 import { type ModelName, modelNames, models } from "../models/index.ts"
 import * as Optimizer from "../optimizers/index.ts"
@@ -73,10 +73,6 @@ const tensor = (golden: Golden, name: string): Effect.Effect<StoredTensor, Check
   return found ? Effect.succeed(found) : refuse(golden, `it has no tensor ${name}`)
 }
 
-/** The values of images that PyTorch has channels first; all else stays. */
-const fromChannelsFirst = (values: Float32Array, shape: Shape | undefined): Float32Array =>
-  shape?.length === 3 ? imagesFromPyTorch(values, shape as readonly [number, number, number]) : values
-
 /** A sample's shape here. */
 const channelsLast = (sample: Shape): Shape => (sample.length === 3 ? [sample[1]!, sample[2]!, sample[0]!] : sample)
 
@@ -114,7 +110,7 @@ const stored = (golden: Golden) =>
       graph,
       timeSteps,
       batchSize,
-      frames: fromChannelsFirst(input.values, shape),
+      frames: valuesFromPyTorch(graph, Graph.inputName, input.values),
       labels: (yield* tensor(golden, "label")).values,
       valuesOf: (parameter) =>
         Effect.map(tensor(golden, `param.${parameter.name}`), ({ values }) => fromPyTorch(graph, parameter, values)),
@@ -158,7 +154,7 @@ const drawn = (golden: Golden, model: ModelName) =>
       graph,
       timeSteps,
       batchSize,
-      frames: fromChannelsFirst(frames, shape),
+      frames: valuesFromPyTorch(graph, Graph.inputName, frames),
       labels: Drawn.labels(batch),
       valuesOf: (parameter) => Effect.succeed(Drawn.parameter(seed, graph, parameter)),
     } satisfies Workload
@@ -212,7 +208,7 @@ export const verify = (
         }
         const { values } = yield* tensor(golden, `spikes.${i}`)
         const at = values.subarray(t * spikes.length, (t + 1) * spikes.length)
-        const theirs = fromChannelsFirst(at, graph.types.get(name)?.shape)
+        const theirs = valuesFromPyTorch(graph, name, at)
         return spikes.filter((spike, k) => spike !== theirs[k]).length
       })
 
@@ -223,7 +219,8 @@ export const verify = (
       yield* executable.run([call], workload.frames)
       if (!forwardSegments.has(call.segment)) continue
       const read = yield* executable.read(bufferNames.value(graph.output), call.t)
-      outDeviation.add(out.subarray(call.t * read.length, (call.t + 1) * read.length), read)
+      const theirs = out.subarray(call.t * read.length, (call.t + 1) * read.length)
+      outDeviation.add(valuesFromPyTorch(graph, graph.output, theirs), read)
       for (const [i, name] of neurons.entries()) {
         const spikes = yield* executable.read(bufferNames.value(name), call.t)
         spikesMismatched += yield* mismatches(i, name, call.t, spikes)

@@ -1,9 +1,10 @@
 """Makes the golden files of this folder anew: what PyTorch computes for the models of packages/core/src/models.
 
-    python golden.py [state-dicts | gradients | loss-curve]...        all of them where none is named
+    python golden.py [state-dicts | gradients | flattened | loss-curve]...        all of them where none is named
 
 state-dicts.json        names and shapes of every model's parameters and statistics
 <model>-<route>.safetensors   one batch in float64, at width 1/8: see packages/core/src/testing/golden.ts
+flattened-<route>.safetensors   the same of a small network whose features lie behind a flattened image, with all of its numbers
 loss-curve.json         100 iterations of ResNet-18 at width 1/4 in float32, and how far PyTorch is from itself
 """
 import json
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 folder = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(folder, "../../../../examples"))
 import drawn
-from networks import Neurons, models
+from networks import Neurons, flattened, models
 from pytorch_weights import save
 
 torch.set_num_threads(1)
@@ -94,6 +95,36 @@ def gradients():
             print(name, route, "seed", seed, f"margin {neurons.margin:.1e}", f"loss {loss:.4f}", "spikes", [int(count) for count in counts.sum(1)])
 
 
+def flattened_image():
+    """All numbers of a network with batch norm, neurons and an added branch along the features of a flattened image."""
+    steps, batch, classes, sample = 3, 4, 5, [2, 3, 4]
+
+    def run(route, seed):
+        neurons = Neurons(2.0, route)
+        network = flattened(neurons).double()
+        drawn.fill(seed, network)
+        before = {name: value.clone() for name, value in network.state_dict().items() if "num_batches" not in name}
+        frames = drawn.images(seed, 0, batch, classes, sample).double().expand(steps, batch, *sample)
+        labels = drawn.labels(seed, 0, batch, classes)
+        spikes = []
+        for layer in neurons.layers:
+            spikes.append([])
+            layer.register_forward_hook(lambda _, __, s, kept=spikes[-1]: kept.append(s.detach()))
+        return network, neurons, before, frames, labels, spikes, backpropagate(network, neurons, frames, labels)
+
+    seed = max(range(300), key=lambda seed: run("sltt", seed)[1].margin)
+    for route in ("bptt", "sltt"):
+        network, neurons, before, frames, labels, spikes, (out, loss) = run(route, seed)
+        tensors = {f"param.{name}": value for name, value in before.items()}
+        tensors |= {"input": frames, "label": labels, "steps": torch.arange(float(steps)), "out": out}
+        tensors |= {f"spikes.{i}": torch.stack(each) for i, each in enumerate(spikes)}
+        tensors |= {f"grad.{name}": parameter.grad for name, parameter in network.named_parameters()}
+        tensors |= {f"after.{name}": value for name, value in network.state_dict().items() if "running" in name}
+        metadata = {"net": "flattened", "tau": 2.0, "surrogate": "triangle", "route": route, "loss_lambda": MIX, "seed": seed}
+        save(f"{folder}/flattened-{route}.safetensors", tensors, metadata)
+        print("flattened", route, "seed", seed, f"margin {neurons.margin:.1e}", f"loss {loss:.4f}", "spikes", [int(sum(s.sum() for s in each)) for each in spikes])
+
+
 def curve(dtype, nudge=0.0):
     """Losses of SGD with momentum, from the drawn weights; `nudge` changes each weight by that share of itself, before every update."""
     seed, steps, batch, classes, sample = 4, 2, 8, 4, [3, 32, 32]
@@ -130,6 +161,6 @@ def loss_curve():
 
 
 if __name__ == "__main__":
-    parts = {"state-dicts": state_dicts, "gradients": gradients, "loss-curve": loss_curve}
+    parts = {"state-dicts": state_dicts, "gradients": gradients, "flattened": flattened_image, "loss-curve": loss_curve}
     for part in sys.argv[1:] or parts:
         parts[part]()

@@ -197,3 +197,21 @@ models = {
     "nfresnet50": nfresnet(True, 3, 4, 6, 3),
     "nfresnet101": nfresnet(True, 3, 4, 23, 3),
 }
+
+
+class Residual(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, x):
+        return self.body(x) + x
+
+
+def flattened(neurons):
+    """`flattened` of packages/core/src/testing/golden-networks.ts, for images of 2 channels and 3x4 pixels."""
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 2), nn.Flatten(), nn.BatchNorm1d(18), neurons(),
+        Residual(nn.Sequential(nn.Linear(18, 18), nn.BatchNorm1d(18))), neurons(),
+        nn.Linear(18, 5), nn.BatchNorm1d(5),
+    )

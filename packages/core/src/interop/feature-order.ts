@@ -1,0 +1,80 @@
+/**
+ * Where a network counts features in another order than PyTorch.
+ *
+ * A flattened image has its pixels first here and its channels first in PyTorch. So has every axis that such features run along: of the
+ * values up to the next linear layer, of their parameters (batch norm's, one number a feature), of that layer's weight, and of the
+ * weight, bias and statistics of a branch that is added to them. Axes that run along one another are joined into sets; a flatten
+ * says of its own set how many pixels lie side by side.
+ */
+import { GraphError } from "../errors.ts"
+import { type Graph, inputName, type Node } from "../graph/graph.ts"
+import { equals, type Shape, size } from "../shape.ts"
+
+/** The number of pixels that lie side by side along an axis of a value or a parameter; 1 where the order is the same. */
+export type PixelsAlong = (name: string, axis: number) => number
+
+/** Pixels of an image, 1 where its order of elements is the same in both layouts. */
+const pixelsOf = (shape: Shape): number => (shape.length === 3 && shape[2] !== 1 ? shape[0]! * shape[1]! : 1)
+
+/**
+ * Follows features through a graph.
+ *
+ * @throws GraphError where features of images of different shapes are joined: PyTorch joins others of them
+ */
+export const pixelsAlong = (graph: Graph): PixelsAlong => {
+  const parents = new Map<string, string>()
+  const pixels = new Map<string, number>()
+  const shapeOf = (name: string): Shape => graph.types.get(name)?.shape ?? []
+  /** The name of an axis; those below 0 count from the last. */
+  const axisOf = (name: string, axis: number): string => `${name} ${axis < 0 ? axis + shapeOf(name).length : axis}`
+  const rootOf = (axis: string): string => {
+    const parent = parents.get(axis)
+    return parent === undefined ? axis : rootOf(parent)
+  }
+
+  const follow = ({ name: node, op, inputs }: Node): void => {
+    const label = (axis: string, count: number | undefined): void => {
+      const root = rootOf(axis)
+      const known = pixels.get(root)
+      if (known !== undefined && count !== undefined && known !== count)
+        throw new GraphError({
+          node,
+          reason:
+            "features of images of different shapes meet here, which PyTorch orders in different ways: weights cannot come from it or go to it",
+        })
+      if (count !== undefined) pixels.set(root, count)
+    }
+    const join = (a: string, b: string): void => {
+      const [root, other] = [rootOf(a), rootOf(b)]
+      if (root === other) return
+      label(root, pixels.get(other))
+      parents.set(other, root)
+    }
+    const shape = shapeOf(node)
+    const [x = "", weight = "", bias] = inputs
+    if (shape.length > 1 && graph.types.get(node)?.batched) label(axisOf(node, -1), 1)
+    if (op === "flatten") {
+      if (shapeOf(x).length === 1) join(axisOf(node, 0), axisOf(x, 0))
+      else label(axisOf(node, 0), pixelsOf(shapeOf(x)))
+    } else if (op === "linear" || op === "conv2d") {
+      const features = axisOf(weight, -2)
+      if (op === "linear" && shapeOf(x).length > 1 && shapeOf(weight)[0] === size(shapeOf(x)))
+        label(features, pixelsOf(shapeOf(x)))
+      else join(features, axisOf(x, -1))
+      for (const each of [weight, bias]) if (each !== undefined) join(axisOf(node, -1), axisOf(each, -1))
+    } else
+      for (const input of inputs) {
+        const theirs = shapeOf(input)
+        if (equals(theirs, shape))
+          shape.forEach((_, i) => {
+            join(axisOf(node, i), axisOf(input, i))
+          })
+        else if (theirs.length > 0 && theirs.at(-1) === shape.at(-1)) join(axisOf(node, -1), axisOf(input, -1))
+        else if (theirs.length === 1 && theirs[0] === size(shape)) label(axisOf(input, 0), pixelsOf(shape))
+      }
+  }
+  // Samples come with their features in the same order, and images are reordered as a whole.
+  pixels.set(axisOf(inputName, -1), 1)
+  for (const node of graph.nodes) follow(node)
+  return (name, axis) => pixels.get(rootOf(axisOf(name, axis))) ?? 1
+}
