@@ -26,7 +26,7 @@ export interface TensorType {
   readonly elements: Elements
 }
 
-type Signature = Readonly<Record<string, Access>>
+export type Signature = Readonly<Record<string, Access>>
 
 /** Operands by name, optional where the access ends in `?`. */
 export type Bound<S extends Signature, A> = {
@@ -66,17 +66,17 @@ export const elementwise = (count: number, multiplications: number, additions: n
   spikeOperations: 0,
 })
 
-export interface Kernel<S extends Signature = Signature, A = unknown> {
-  readonly name: string
+export interface Kernel<S extends Signature = Signature, A = unknown, N extends string = string> {
+  readonly name: N
   readonly operands: S
   readonly cost: (types: Bound<S, TensorType>, attributes: A) => Cost
   readonly run: (operands: Bound<S, Operand>, attributes: A) => void
 }
 
-/** Declares a kernel; the attributes' type is read off `run` or given. */
+/** Declares a kernel, whose attributes are of type `A`. */
 export const make =
   <A = unknown>() =>
-  <const S extends Signature>(kernel: Kernel<S, A>): Kernel<S, A> =>
+  <const S extends Signature, const N extends string>(kernel: Kernel<S, A, N>): Kernel<S, A, N> =>
     kernel
 
 /** A kernel whose signature is not known to the type system: what tables and instructions hold. */

@@ -1,9 +1,14 @@
-/** The instruction set: a line for each kernel. Backends implement these names. */
+/** The instruction set: two lines for each kernel, the type of its attributes and the kernel. Backends implement these names. */
 import { copy, firingRate, updateTrace, zero } from "./bookkeeping.ts"
-import type { AnyKernel } from "./kernel.ts"
-import { accumulateOutputs, lossBackward, lossForward } from "./loss.ts"
+import type { AnyKernel, Kernel } from "./kernel.ts"
+import { accumulateOutputs, type LossAttributes, lossBackward, lossForward } from "./loss.ts"
 import { readoutBackward, readoutForward } from "./neurons/leaky-readout.ts"
-import { neuronBackward, neuronForward } from "./neurons/neuron.ts"
+import {
+  type NeuronAttributes,
+  type NeuronBackwardAttributes,
+  neuronBackward,
+  neuronForward,
+} from "./neurons/neuron.ts"
 import { decayBackward, decayForward } from "./neurons/plif.ts"
 import { adaptiveAveragePoolBackward, adaptiveAveragePoolForward } from "./ops/adaptive-average-pool.ts"
 import { addBackward, addForward } from "./ops/add.ts"
@@ -15,58 +20,115 @@ import { dropoutBackward, dropoutForward, dropoutMask } from "./ops/dropout.ts"
 import { gainBackward, gainForward } from "./ops/gain.ts"
 import { linearForward, linearInputGradient, linearWeightGradient } from "./ops/linear.ts"
 import { maxPoolBackward, maxPoolForward } from "./ops/max-pool.ts"
+import type { Geometry, Window } from "./ops/pixels.ts"
 import { scaleBackward, scaleForward } from "./ops/scale.ts"
 import { weightStandardizationBackward, weightStandardizationForward } from "./ops/weight-standardization.ts"
-import { adamUpdate } from "./optimizers/adam.ts"
-import { sgdUpdate } from "./optimizers/sgd.ts"
+import { type AdamAttributes, adamUpdate } from "./optimizers/adam.ts"
+import { type SgdAttributes, sgdUpdate } from "./optimizers/sgd.ts"
 
-const all: ReadonlyArray<AnyKernel> = [
-  linearForward,
-  linearInputGradient,
-  linearWeightGradient,
-  convForward,
-  convInputGradient,
-  convWeightGradient,
-  biasGradient,
-  weightStandardizationForward,
-  weightStandardizationBackward,
-  batchNormForward,
-  batchNormInference,
-  batchNormBackward,
-  averagePoolForward,
-  averagePoolBackward,
-  adaptiveAveragePoolForward,
-  adaptiveAveragePoolBackward,
-  maxPoolForward,
-  maxPoolBackward,
-  dropoutMask,
-  dropoutForward,
-  dropoutBackward,
-  addForward,
-  addBackward,
-  scaleForward,
-  scaleBackward,
-  gainForward,
-  gainBackward,
-  neuronForward,
-  neuronBackward,
-  decayForward,
-  decayBackward,
-  readoutForward,
-  readoutBackward,
-  lossForward,
-  lossBackward,
-  accumulateOutputs,
-  firingRate,
+type None = Readonly<Record<never, unknown>>
+
+/** The names of the kernels, and the attributes of each one's instructions. */
+export interface KernelAttributes {
+  readonly "linear.forward": None
+  readonly "linear.inputGradient": None
+  readonly "linear.weightGradient": None
+  readonly "conv2d.forward": Geometry
+  readonly "conv2d.inputGradient": Geometry
+  readonly "conv2d.weightGradient": Geometry
+  readonly "bias.gradient": None
+  readonly "weightStandardization.forward": None
+  readonly "weightStandardization.backward": None
+  readonly "batchNorm.forward": { readonly updates: number }
+  readonly "batchNorm.inference": None
+  readonly "batchNorm.backward": None
+  readonly "averagePool.forward": Window
+  readonly "averagePool.backward": Window
+  readonly "adaptiveAveragePool.forward": None
+  readonly "adaptiveAveragePool.backward": None
+  readonly "maxPool.forward": Window
+  readonly "maxPool.backward": Window
+  readonly "dropout.mask": { readonly rate: number }
+  readonly "dropout.forward": { readonly rate: number }
+  readonly "dropout.backward": { readonly rate: number }
+  readonly "add.forward": None
+  readonly "add.backward": None
+  readonly "scale.forward": { readonly factor: number }
+  readonly "scale.backward": { readonly factor: number }
+  readonly "gain.forward": None
+  readonly "gain.backward": None
+  readonly "neuron.forward": NeuronAttributes
+  readonly "neuron.backward": NeuronBackwardAttributes
+  readonly "decay.forward": None
+  readonly "decay.backward": None
+  readonly "readout.forward": { readonly decay: number }
+  readonly "readout.backward": { readonly decay: number }
+  readonly "loss.forward": LossAttributes
+  readonly "loss.backward": LossAttributes
+  readonly "outputs.accumulate": None
+  readonly "spikes.rate": { readonly index: number; readonly terms: number }
+  readonly zero: None
+  readonly copy: None
+  readonly "trace.update": { readonly decay?: number }
+  readonly "optimizer.sgd": SgdAttributes
+  readonly "optimizer.adam": AdamAttributes
+}
+
+/** The name of a kernel. A table over these names that lacks one does not compile. */
+export type KernelName = keyof KernelAttributes
+
+/** The kernels whose instructions have attributes. */
+export type AttributedKernel = {
+  readonly [N in KernelName]: keyof KernelAttributes[N] extends never ? never : N
+}[KernelName]
+
+const table: {
+  // biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
+  readonly [N in KernelName]: Kernel<any, KernelAttributes[N], N>
+} = {
+  "linear.forward": linearForward,
+  "linear.inputGradient": linearInputGradient,
+  "linear.weightGradient": linearWeightGradient,
+  "conv2d.forward": convForward,
+  "conv2d.inputGradient": convInputGradient,
+  "conv2d.weightGradient": convWeightGradient,
+  "bias.gradient": biasGradient,
+  "weightStandardization.forward": weightStandardizationForward,
+  "weightStandardization.backward": weightStandardizationBackward,
+  "batchNorm.forward": batchNormForward,
+  "batchNorm.inference": batchNormInference,
+  "batchNorm.backward": batchNormBackward,
+  "averagePool.forward": averagePoolForward,
+  "averagePool.backward": averagePoolBackward,
+  "adaptiveAveragePool.forward": adaptiveAveragePoolForward,
+  "adaptiveAveragePool.backward": adaptiveAveragePoolBackward,
+  "maxPool.forward": maxPoolForward,
+  "maxPool.backward": maxPoolBackward,
+  "dropout.mask": dropoutMask,
+  "dropout.forward": dropoutForward,
+  "dropout.backward": dropoutBackward,
+  "add.forward": addForward,
+  "add.backward": addBackward,
+  "scale.forward": scaleForward,
+  "scale.backward": scaleBackward,
+  "gain.forward": gainForward,
+  "gain.backward": gainBackward,
+  "neuron.forward": neuronForward,
+  "neuron.backward": neuronBackward,
+  "decay.forward": decayForward,
+  "decay.backward": decayBackward,
+  "readout.forward": readoutForward,
+  "readout.backward": readoutBackward,
+  "loss.forward": lossForward,
+  "loss.backward": lossBackward,
+  "outputs.accumulate": accumulateOutputs,
+  "spikes.rate": firingRate,
   zero,
   copy,
-  updateTrace,
-  sgdUpdate,
-  adamUpdate,
-]
-
-/** The name of a kernel. */
-export type KernelName = AnyKernel["name"]
+  "trace.update": updateTrace,
+  "optimizer.sgd": sgdUpdate,
+  "optimizer.adam": adamUpdate,
+}
 
 /** Every kernel by name. */
-export const kernels: ReadonlyMap<string, AnyKernel> = new Map(all.map((kernel) => [kernel.name, kernel]))
+export const kernels: ReadonlyMap<string, AnyKernel> = new Map(Object.entries(table))

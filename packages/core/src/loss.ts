@@ -27,7 +27,7 @@ export const LossSchema: Schema.Struct<{
 /** β = 0.05 towards ones: what the SLTT paper trains CIFAR with. */
 export const defaultLoss: Loss = { mix: 0.05, target: "ones" }
 
-interface Attributes extends Loss {
+export interface LossAttributes extends Loss {
   /** Of so many means the loss is the mean: time steps × micro-batches. */
   readonly terms: number
 }
@@ -61,7 +61,7 @@ const evaluate = (
 }
 
 /** metrics[0] += ℓ/T,  outputs += logits: the prediction is the largest of the outputs after all steps. */
-export const lossForward = kernel<Attributes>()({
+export const lossForward = kernel<LossAttributes>()({
   name: "loss.forward",
   operands: { logits: "read", labels: "read", metrics: "update", outputs: "update" },
   cost: ({ logits }) => elementwise(size(logits.shape), 2, 4),
@@ -72,7 +72,7 @@ export const lossForward = kernel<Attributes>()({
 })
 
 /** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T) */
-export const lossBackward = kernel<Attributes>()({
+export const lossBackward = kernel<LossAttributes>()({
   name: "loss.backward",
   operands: { logits: "read", labels: "read", logitsGradient: "gradient" },
   cost: ({ logits }) => elementwise(size(logits.shape), 3, 4),

@@ -5,7 +5,7 @@
  * It does not know which policy runs: a gradient that the policy cuts is simply absent.
  */
 import type { Schema } from "effect"
-import type { AnyKernel } from "./kernel.ts"
+import type { Kernel, Signature } from "./kernel.ts"
 import type { Shape } from "./shape.ts"
 import type { Elements } from "./spikes.ts"
 
@@ -30,10 +30,10 @@ export interface Ref {
 }
 
 /** Emits one instruction. Operands that are `undefined` are absent. */
-export type Emit = (
-  kernel: AnyKernel,
-  operands: Readonly<Record<string, Ref | undefined>>,
-  attributes?: Readonly<Record<string, unknown>>,
+export type Emit = <S extends Signature, A>(
+  kernel: Kernel<S, A>,
+  operands: { readonly [K in keyof S]?: Ref | undefined },
+  ...attributes: object extends A ? [attributes?: A] : [attributes: A]
 ) => void
 
 /** What both directions of an op can reach. */

@@ -1,5 +1,5 @@
 /** Random cases: one instruction of every kernel, with shapes that are ragged, aligned, tiny and wide in turn. */
-import { Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
+import { type KernelName, Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
 
 export interface Operand {
   readonly shape: Shape.Shape
@@ -174,7 +174,7 @@ const channelwise = (s: Source) => {
 }
 
 /** How the operands of each kernel are drawn. */
-const makers: Readonly<Record<string, (s: Source) => Made>> = {
+const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "linear.forward": (s) => {
     const [operands] = linear(s, "weight", "x", "y", s.activation)
     return [{ ...operands, ...s.maybe("bias", s.real([(operands.weight as Operand).shape[1] as number])) }]
@@ -359,13 +359,13 @@ const makers: Readonly<Record<string, (s: Source) => Made>> = {
   },
 }
 
-export const fuzzedKernels: ReadonlyArray<string> = Object.keys(makers)
+export const fuzzedKernels = Object.keys(makers) as ReadonlyArray<KernelName>
 
 /** The `number`-th case of a kernel. */
-export const makeCase = (seed: number, kernel: string, number: number): Case => {
+export const makeCase = (seed: number, kernel: KernelName, number: number): Case => {
   const random = Key.generator(Key.fold(Key.make(seed), kernel, number))
   const source = new Source(() => random.nextDoubleUnsafe())
-  const [operands, attributes = {}] = (makers[kernel] as (s: Source) => Made)(source)
+  const [operands, attributes = {}] = makers[kernel](source)
   return { kernel, attributes, operands, accumulate: source.chance(0.5), hostile: source.hostile }
 }
 

@@ -5,7 +5,7 @@
  *     bun run fuzz [--seconds 20] [--seed N] [--kernel NAME] [--case N]
  */
 import { parseArgs } from "node:util"
-import { type AnyKernel, Key, kernels, Program, Spikes } from "@spikeroute/core"
+import { type AnyKernel, type KernelName, Key, kernels, Program, Spikes } from "@spikeroute/core"
 import { encode } from "../src/encode.ts"
 import { type Case, fuzzedKernels, makeCase, programOf } from "./cases.ts"
 import { canBuild, type Runner, startRunners } from "./runner.ts"
@@ -136,8 +136,7 @@ const within = async <A>(work: Promise<A>): Promise<A> => {
   }
 }
 
-const main = async (): Promise<void> => {
-  const chosen = flags.kernel === undefined ? fuzzedKernels : [flags.kernel]
+const main = async (chosen: ReadonlyArray<KernelName>): Promise<void> => {
   const runners = await startRunners()
   const end = performance.now() + 1000 * Number(flags.seconds)
   let [cases, mutations, refused] = [0, 0, 0]
@@ -166,10 +165,9 @@ const main = async (): Promise<void> => {
   }
 }
 
-const missing = [...kernels.keys()].filter((kernel) => !fuzzedKernels.includes(kernel))
-if (missing.length > 0) throw new Failure(`no cases for ${missing.join(", ")}: add them to fuzz/cases.ts`)
-if (flags.kernel !== undefined && !fuzzedKernels.includes(flags.kernel)) {
+const chosen = fuzzedKernels.filter((kernel) => flags.kernel === undefined || kernel === flags.kernel)
+if (chosen.length === 0) {
   process.stderr.write(`there is no kernel ${flags.kernel}, but ${fuzzedKernels.join(", ")}\n`)
   process.exitCode = 1
-} else if (process.arch === "x64" && process.platform === "linux" && (await canBuild())) await main()
+} else if (process.arch === "x64" && process.platform === "linux" && (await canBuild())) await main(chosen)
 else process.stdout.write("left out: it needs Linux on x86-64 and a C compiler with AddressSanitizer\n")

@@ -1,33 +1,16 @@
 /** The attributes of kernels as 32-bit words, in the order in which the C sources number them: real numbers as float32. */
+import type { AttributedKernel, KernelAttributes } from "@spikeroute/core"
 
 /** A word is a whole number as it is, or a real one, marked. */
 export type Word = number | { readonly float: number }
 
 const float = (value: number): Word => ({ float: value })
 
-// The attributes of each kernel are what core's kernel of that name declares, and what encode.ts adds.
-interface Window {
-  readonly kernelSize: number
-  readonly stride: number
-  readonly padding: number
-}
+type Neuron = KernelAttributes["neuron.forward"]
+type Surrogate = Neuron["surrogate"]
 
-interface Neuron {
-  readonly reset: string
-  readonly surrogate: { readonly name: string; readonly alpha?: number; readonly width?: number }
-  readonly smooth?: boolean
-  readonly decay?: number
-  readonly threshold: number
-}
-
-interface Loss {
-  readonly target: string
-  readonly mix: number
-  readonly terms: number
-}
-
-const resets = ["soft", "hard", "none"]
-const surrogates = ["triangle", "rectangle", "sigmoid", "atan", "fastSigmoid"]
+const resets: ReadonlyArray<Neuron["reset"]> = ["soft", "hard", "none"]
+const surrogates: ReadonlyArray<Surrogate["name"]> = ["triangle", "rectangle", "sigmoid", "atan", "fastSigmoid"]
 
 /** The least float32 that is at least a positive number. */
 const leastFloatFrom = (value: number): number => {
@@ -36,24 +19,44 @@ const leastFloatFrom = (value: number): number => {
   return rounded[0] as number
 }
 
-const window = ({ kernelSize, stride, padding }: Window) => [kernelSize, stride, padding]
-const kept = ({ rate }: { readonly rate: number }) => [float(1 - rate)]
-const decayed = ({ decay }: { readonly decay: number }) => [float(decay)]
-const scaled = ({ factor }: { readonly factor: number }) => [float(factor)]
-const geometry = ({ stride, padding }: Window) => [stride, padding]
-const loss = ({ target, mix, terms }: Loss) => [target === "ones" ? 0 : 1, float(mix), float(1 - mix), terms]
-const neuron = ({ reset, surrogate, smooth, decay, threshold }: Neuron) => [
+type Packer<A> = (attributes: A) => ReadonlyArray<Word>
+
+const window: Packer<KernelAttributes["maxPool.forward"]> = ({ kernelSize, stride, padding }) => [
+  kernelSize,
+  stride,
+  padding,
+]
+const kept: Packer<KernelAttributes["dropout.forward"]> = ({ rate }) => [float(1 - rate)]
+const decayed: Packer<KernelAttributes["readout.forward"]> = ({ decay }) => [float(decay)]
+const scaled: Packer<KernelAttributes["scale.forward"]> = ({ factor }) => [float(factor)]
+const geometry: Packer<KernelAttributes["conv2d.forward"]> = ({ stride, padding }) => [stride, padding]
+const width = (surrogate: Surrogate): number => (surrogate.name === "rectangle" ? surrogate.width : surrogate.alpha)
+const loss: Packer<KernelAttributes["loss.forward"]> = ({ target, mix, terms }) => [
+  target === "ones" ? 0 : 1,
+  float(mix),
+  float(1 - mix),
+  terms,
+]
+const neuron: Packer<Neuron> = ({ reset, surrogate, smooth, decay, threshold }) => [
   resets.indexOf(reset),
   surrogates.indexOf(surrogate.name),
   smooth ? 1 : 0,
   float(decay ?? 1),
   float(threshold),
   float(leastFloatFrom(threshold)),
-  float(surrogate.alpha ?? surrogate.width ?? 1),
+  float(width(surrogate)),
 ]
 
-// biome-ignore lint/suspicious/noExplicitAny: each kernel has attributes of its own
-const packers: Readonly<Record<string, (attributes: any) => ReadonlyArray<Word>>> = {
+/** What encode.ts adds to the attributes of an instruction. */
+export interface Packed {
+  /** The weights serve several steps of a micro-batch, so that what is made of them is worth keeping. */
+  readonly stays: boolean
+}
+
+/** Every kernel that has attributes, and those that take what encode.ts adds. */
+const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> } & {
+  readonly "linear.inputGradient": Packer<Packed>
+} = {
   "conv2d.forward": geometry,
   "linear.inputGradient": ({ stays }) => [stays ? 1 : 0],
   "conv2d.inputGradient": geometry,
@@ -90,5 +93,5 @@ const packers: Readonly<Record<string, (attributes: any) => ReadonlyArray<Word>>
 }
 
 /** The attributes of a kernel's instruction as words. */
-export const packAttributes = (kernel: string, attributes: unknown): ReadonlyArray<Word> =>
-  packers[kernel]?.(attributes) ?? []
+export const packAttributes = (kernel: string, attributes: object): ReadonlyArray<Word> =>
+  (packers as Readonly<Record<string, Packer<object>>>)[kernel]?.(attributes) ?? []

@@ -5,7 +5,7 @@
  * So a neuron charges and fires behind the convolution that feeds it, and its backward direction follows the pool or the
  * convolution that its gradient comes from.
  */
-import { type AnyKernel, kernels, type Program } from "@spikeroute/core"
+import { type AnyKernel, kernels, Program } from "@spikeroute/core"
 import { wgslKernels } from "./kernels/index.ts"
 import { neuronAndPool } from "./kernels/neurons.ts"
 import { accessorsOf, type Operand, Operands, type Stage, type Target, type Then } from "./shader.ts"
@@ -129,13 +129,13 @@ export const fuser = (program: Program.Program, adapter: Target) => {
   }
 
   const pooled = (first: Program.Instruction, second: Program.Instruction): Work | undefined => {
-    if (first.kernel !== "neuron.forward" || second.kernel !== "averagePool.forward") return undefined
+    if (!Program.isOf(first, "neuron.forward") || !Program.isOf(second, "averagePool.forward")) return undefined
     const { spikes } = first.operands
     if (spikes === undefined || spikes.buffer !== second.operands.x?.buffer || second.operands.x.lag) return undefined
     if (!areApart(first, second, spikes.buffer)) return undefined
     const refs = { ...refsOf(first), y: second.operands.y as Ref }
     const operands = typed(refs)
-    const stages = neuronAndPool(operands, first.attributes as never, second.attributes as never)
+    const stages = neuronAndPool(operands, first.attributes, second.attributes)
     return stages && workOf([first, second], refs, operands, stages)
   }
 

@@ -13,7 +13,7 @@
  * Between the stages of one instruction `scratch` holds numbers. Stages of several instructions may run side by side in one
  * dispatch: see link.ts.
  */
-import { Shape, Spikes } from "@spikeroute/core"
+import { type KernelAttributes, type KernelName, Shape, Spikes } from "@spikeroute/core"
 import type { AdapterInfo } from "./gpu.ts"
 
 /** An operand of an instruction: what its shader is made for. */
@@ -103,8 +103,10 @@ export class Operands {
 }
 
 /** A kernel: the stages of an instruction, from its operands and attributes. */
-// biome-ignore lint/suspicious/noExplicitAny: attributes differ from kernel to kernel
-export type WgslKernel = (operands: Operands, attributes: any) => ReadonlyArray<Stage>
+export type WgslKernel<A> = (operands: Operands, attributes: A) => ReadonlyArray<Stage>
+
+/** Kernels by core's names. */
+export type WgslKernels = { readonly [N in KernelName]: WgslKernel<KernelAttributes[N]> }
 
 /** The numbers from 0 on: for texts that stand so many times. */
 export const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)

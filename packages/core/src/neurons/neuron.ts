@@ -35,20 +35,18 @@ export interface Firing {
   readonly smooth?: true
 }
 
-export const Firing = Schema.Struct({
+/** Attributes of a neuron: λ is an attribute, or the second input where it is learnt. */
+export const NeuronSchema = Schema.Struct({
   threshold: Schema.Finite.check(Schema.isGreaterThan(0)),
   reset: ResetSchema,
   surrogate: SurrogateSchema,
   smooth: Schema.optionalKey(Schema.Literal(true)),
-})
-
-/** Attributes of a neuron: λ is an attribute, or the second input where it is learnt. */
-export const NeuronSchema = Schema.Struct({
-  ...Firing.fields,
   decay: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
 })
 
-export type NeuronAttributes = typeof NeuronSchema.Type
+export interface NeuronAttributes extends Firing {
+  readonly decay?: number
+}
 
 /** s as a function of z = u − threshold. */
 const fire = ({ surrogate, smooth }: Firing): ((z: number) => number) =>

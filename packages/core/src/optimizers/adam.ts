@@ -9,7 +9,7 @@ import { elementwise, make as kernel } from "../kernel.ts"
 import { size } from "../shape.ts"
 import type { Optimizer } from "./optimizer.ts"
 
-interface Attributes {
+export interface AdamAttributes {
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
@@ -18,7 +18,7 @@ interface Attributes {
   readonly decoupled: boolean
 }
 
-export const adamUpdate = kernel<Attributes>()({
+export const adamUpdate = kernel<AdamAttributes>()({
   name: "optimizer.adam",
   operands: {
     parameter: "update",

@@ -5,7 +5,12 @@ import { elementwise, make as kernel } from "../kernel.ts"
 import { size } from "../shape.ts"
 import type { Optimizer } from "./optimizer.ts"
 
-export const sgdUpdate = kernel<{ readonly momentum: number; readonly weightDecay: number }>()({
+export interface SgdAttributes {
+  readonly momentum: number
+  readonly weightDecay: number
+}
+
+export const sgdUpdate = kernel<SgdAttributes>()({
   name: "optimizer.sgd",
   operands: { parameter: "update", gradient: "read", velocity: "update", hyperparameters: "read" },
   cost: ({ parameter }) => elementwise(size(parameter.shape), 3, 3),

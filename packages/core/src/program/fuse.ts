@@ -1,8 +1,8 @@
 /** Two instructions that become one, so that what lies between them needs no memory. */
 import type { Ref } from "../op.ts"
-import { areTiles, type Window } from "../ops/pixels.ts"
+import { areTiles } from "../ops/pixels.ts"
 import { type DraftBuffer, moved } from "./layout.ts"
-import { type Instruction, type SegmentName, segmentNames } from "./program.ts"
+import { type Instruction, isOf, type SegmentName, segmentNames } from "./program.ts"
 
 /**
  * Neurons take the gradient of the average pool behind them as it is, where its windows lie side by side and nothing else gives them
@@ -24,14 +24,14 @@ export const fuse = (
       const before = fused.at(-1)
       const { kernel, operands, attributes } = instruction
       const between = operands.outputGradient?.buffer as number
-      const isPooled =
-        kernel === "neuron.backward" &&
-        before?.kernel === "averagePool.backward" &&
-        before.operands.inputGradient?.buffer === between &&
+      if (
+        kernel !== "neuron.backward" ||
+        !isOf(before, "averagePool.backward") ||
+        before.operands.inputGradient?.buffer !== between ||
         // One writes it, the other reads it: so it is set, not added to, and of no use elsewhere.
-        uses[between] === 2 &&
-        areTiles(before.attributes as unknown as Window)
-      if (!isPooled) {
+        uses[between] !== 2 ||
+        !areTiles(before.attributes)
+      ) {
         fused.push(instruction)
         continue
       }

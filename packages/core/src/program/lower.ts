@@ -8,7 +8,6 @@
  */
 import { copy, firingRate, updateTrace, zero } from "../bookkeeping.ts"
 import { type Graph, inputName, type Node } from "../graph/graph.ts"
-import type { AnyKernel } from "../kernel.ts"
 import { accumulateOutputs, type Loss, lossBackward, lossForward } from "../loss.ts"
 import type { AnyOp, Context, Emit, Mode, Ref, ValueType } from "../op.ts"
 import { ops } from "../ops/index.ts"
@@ -184,12 +183,12 @@ export const lower = (graph: Graph, request: Request): Program => {
   >
   const emitter =
     (segment: SegmentName, node: string, phase: Instruction["phase"]): Emit =>
-    (kernel: AnyKernel, operands, attributes = {}) => {
-      const present = Object.entries(operands).filter((entry): entry is [string, Ref] => entry[1] !== undefined)
+    (kernel, operands, ...[attributes]) => {
+      const present = Object.entries<Ref | undefined>(operands).filter(([, ref]) => ref !== undefined)
       segments[segment].push({
         kernel: kernel.name,
-        operands: Object.fromEntries(present),
-        attributes: { ...attributes },
+        operands: Object.fromEntries(present) as Instruction["operands"],
+        attributes: { ...(attributes as object | undefined) },
         node,
         phase,
       })
@@ -229,7 +228,7 @@ export const lower = (graph: Graph, request: Request): Program => {
 
   /** Losses and firing rates are means over so many calls. */
   const terms = timeSteps * microBatches
-  const lossAttributes = { ...request.loss, terms }
+  const lossAttributes = { ...(request.loss as Loss), terms }
 
   /** Moves the trace of a map's input by one step. */
   const moveTrace = (node: Node, decay: Decay, scope: Scope, segment: SegmentName): void => {

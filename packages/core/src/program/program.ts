@@ -14,6 +14,7 @@
  *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
+import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Loss } from "../loss.ts"
 import type { Mode, Ref } from "../op.ts"
 import type { OptimizerOptions } from "../optimizers/index.ts"
@@ -63,6 +64,13 @@ export interface Instruction {
   readonly node: string
   readonly phase: "forward" | "backward" | "update"
 }
+
+/** Whether an instruction is one of a kernel, whose attributes it then has. */
+export const isOf = <N extends KernelName>(
+  instruction: Instruction | undefined,
+  kernel: N,
+): instruction is Instruction & { readonly kernel: N; readonly attributes: KernelAttributes[N] } =>
+  instruction?.kernel === kernel
 
 /**
  * Segments, in the order of the time line:

@@ -4,6 +4,7 @@
  * It gets tensors for what it reads and shapes for what it makes, and returns what it made by operand. Gradients are returned
  * by themselves: who runs the composition adds them to what is there.
  */
+import type { KernelAttributes, KernelName } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 
 /** An operand that the composition makes. */
@@ -26,4 +27,7 @@ export type Result = Readonly<Record<string, Tensor | undefined>>
 export type Composition<O, A = unknown> = (tf: Workspace, operands: O, attributes: A) => Result
 
 // biome-ignore lint/suspicious/noExplicitAny: operands differ from kernel to kernel
-export type AnyComposition = Composition<any, any>
+export type AnyComposition<A = any> = Composition<any, A>
+
+/** Compositions by core's names. */
+export type Compositions = { readonly [N in KernelName]: AnyComposition<KernelAttributes[N]> }

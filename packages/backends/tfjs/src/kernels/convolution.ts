@@ -2,14 +2,12 @@
  * Convolutions. TensorFlow.js's own gradients are missing or slow in WebAssembly, where its forward convolution is fast: both
  * gradients are forward convolutions of rearranged operands.
  */
+import type { KernelAttributes } from "@spikeroute/core"
 import { around } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 import { margins, spread, surround } from "./spread.ts"
 
-interface Geometry {
-  readonly stride: number
-  readonly padding: number
-}
+type Geometry = KernelAttributes["conv2d.forward"]
 
 type Image = readonly [batch: number, height: number, width: number, channels: number]
 

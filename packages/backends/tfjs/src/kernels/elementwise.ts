@@ -1,4 +1,5 @@
 /** Kernels that treat every element alike, and bookkeeping. */
+import type { KernelAttributes } from "@spikeroute/core"
 import { elements } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 
@@ -10,9 +11,7 @@ export const addBackward: Composition<Operands<"outputGradient", "inputGradient"
   inputGradient: outputGradient,
 })
 
-interface Factor {
-  readonly factor: number
-}
+type Factor = KernelAttributes["scale.forward"]
 
 export const scaleForward: Composition<Operands<"x", "y">, Factor> = (tf, { x }, { factor }) => ({
   y: tf.mul(factor, tf.flat(x)),
@@ -35,9 +34,7 @@ export const gainBackward: Composition<
   inputGradient: inputGradient && tf.mul(tf.flat(gain), tf.flat(outputGradient)),
 })
 
-interface Rate {
-  readonly rate: number
-}
+type Rate = KernelAttributes["dropout.forward"]
 
 export const dropoutForward: Composition<Operands<"x" | "mask", "y">, Rate> = (tf, { x, mask }, { rate }) => ({
   y: tf.div(tf.mul(tf.flat(x), tf.flat(mask)), 1 - rate),

@@ -1,6 +1,5 @@
 /** The table of kernels: a line for each, by core's names. `dropout.mask` is missing: it draws from a key, see ../host. */
-import type { KernelName } from "@spikeroute/core"
-import type { AnyComposition } from "./composition.ts"
+import type { Compositions } from "./composition.ts"
 import { convForward, convInputGradient, convWeightGradient } from "./convolution.ts"
 import {
   addBackward,
@@ -45,7 +44,7 @@ import {
   maxPoolForwardOnGpu,
 } from "./pooling.ts"
 
-export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, AnyComposition>> = {
+export const compositions: Omit<Compositions, "dropout.mask"> = {
   "linear.forward": linearForward,
   "linear.inputGradient": linearInputGradient,
   "linear.weightGradient": linearWeightGradient,
@@ -90,7 +89,7 @@ export const compositions: Readonly<Record<Exclude<KernelName, "dropout.mask">, 
 }
 
 /** Where the kernels of TensorFlow.js for WebGPU need another composition. */
-export const compositionsOnGpu: Readonly<Partial<Record<KernelName, AnyComposition>>> = {
+export const compositionsOnGpu: Partial<Compositions> = {
   "maxPool.forward": maxPoolForwardOnGpu,
   "maxPool.backward": maxPoolBackwardOnGpu,
 }

@@ -1,15 +1,13 @@
 /** The loss of every time step, and the outputs. */
-import type { Loss } from "@spikeroute/core"
+import type { KernelAttributes } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import { elements } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 
-interface Attributes extends Loss {
-  readonly terms: number
-}
+type Attributes = KernelAttributes["loss.forward"]
 
 /** Softmax's numerators and denominators, the labels one-hot, and the differences from the target. */
-const evaluate = (tf: Workspace, values: Tensor, labels: Tensor, { target }: Loss) => {
+const evaluate = (tf: Workspace, values: Tensor, labels: Tensor, { target }: Attributes) => {
   const batch = elements(labels)
   const classes = elements(values) / batch
   const logits = tf.rows(values, classes)

@@ -1,5 +1,5 @@
 /** Neurons and read-out, in core's order of operations: what is near the threshold must fall on the same side. */
-import type { Surrogate } from "@spikeroute/core"
+import type { KernelAttributes } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 import { averagePoolBackward } from "./pooling.ts"
@@ -7,13 +7,7 @@ import { below } from "./rounding.ts"
 import { bind } from "./surrogates.ts"
 
 /** Core's attributes of a neuron. */
-export interface Attributes {
-  readonly threshold: number
-  readonly reset: "soft" | "hard" | "none"
-  readonly surrogate: Surrogate.SurrogateOptions
-  readonly smooth?: true
-  readonly decay?: number
-}
+export type Attributes = KernelAttributes["neuron.forward"]
 
 const fire = (tf: Workspace, u: Tensor, { threshold, surrogate, smooth }: Attributes): Tensor =>
   smooth
@@ -106,9 +100,7 @@ export const decayBackward: Composition<Operands<"decay" | "outputGradient", "wG
   { decay, outputGradient },
 ) => ({ wGradient: tf.mul(tf.mul(tf.mul(-1, decay), tf.sub(1, decay)), outputGradient) })
 
-interface Decay {
-  readonly decay: number
-}
+type Decay = KernelAttributes["readout.forward"]
 
 export const readoutForward: Composition<Operands<"x" | "before", "membrane" | "y">, Decay> = (
   tf,

@@ -1,13 +1,10 @@
 /** Pools. Padding is made explicit: TensorFlow.js leaves it out of the mean, and core does not. */
+import type { KernelAttributes } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands, Target } from "./composition.ts"
 import { spread, surround } from "./spread.ts"
 
-interface Window {
-  readonly kernelSize: number
-  readonly stride: number
-  readonly padding: number
-}
+type Window = KernelAttributes["averagePool.forward"]
 
 type Pixels = readonly [number, number]
 type Image = readonly [batch: number, height: number, width: number, channels: number]

@@ -1,21 +1,13 @@
 /** Kernels that treat every element alike. */
 
 import { columnSums } from "../columns.ts"
-import { float, forEach, type Operands, type WgslKernel } from "../shader.ts"
+import { float, forEach, type Operands, type WgslKernel, type WgslKernels } from "../shader.ts"
 import { forEachSpike, forEachStored } from "../spikes.ts"
 
 /** A kernel of one thread for each element of operand `name`. */
 const over =
-  <A>(name: string, body: (operands: Operands, attributes: A) => string): WgslKernel =>
+  <A>(name: string, body: (operands: Operands, attributes: A) => string): WgslKernel<A> =>
   (operands, attributes) => [forEach(operands, operands.size(name), body(operands, attributes))]
-
-interface Factor {
-  readonly factor: number
-}
-
-interface Rate {
-  readonly rate: number
-}
 
 /** The factor of a leak: an operand where it is learnt, else an attribute. */
 export const decayFactor = (operands: Operands, { decay = 1 }: { readonly decay?: number }): string =>
@@ -42,8 +34,8 @@ fn uniform_bits(i: u32) -> u32 {
 export const elementwise = {
   "add.forward": (operands) => [forEachStored(operands, "y", "store_y(i, load_a(i) + load_b(i));")],
   "add.backward": over("inputGradient", () => "add_inputGradient(i, load_outputGradient(i));"),
-  "scale.forward": over<Factor>("y", (_, { factor }) => `store_y(i, ${float(factor)} * load_x(i));`),
-  "scale.backward": over<Factor>(
+  "scale.forward": over("y", (_, { factor }) => `store_y(i, ${float(factor)} * load_x(i));`),
+  "scale.backward": over(
     "inputGradient",
     (_, { factor }) => `add_inputGradient(i, ${float(factor)} * load_outputGradient(i));`,
   ),
@@ -61,19 +53,19 @@ export const elementwise = {
       },
     ),
   ],
-  "dropout.mask": (operands, { rate }: Rate) => [
+  "dropout.mask": (operands, { rate }) => [
     forEachSpike(operands, "mask", `fires = uniform_bits(i) >= ${Math.ceil(rate * 2 ** 24)}u;`, threefry),
   ],
-  "dropout.forward": over<Rate>("y", (_, { rate }) => `store_y(i, load_x(i) * load_mask(i) / ${float(1 - rate)});`),
-  "dropout.backward": over<Rate>(
+  "dropout.forward": over("y", (_, { rate }) => `store_y(i, load_x(i) * load_mask(i) / ${float(1 - rate)});`),
+  "dropout.backward": over(
     "inputGradient",
     (_, { rate }) => `add_inputGradient(i, load_outputGradient(i) * load_mask(i) / ${float(1 - rate)});`,
   ),
-  "trace.update": over<{ readonly decay?: number }>(
+  "trace.update": over(
     "trace",
     (operands, attributes) => `store_trace(i, ${decayFactor(operands, attributes)} * load_trace(i) + load_x(i));`,
   ),
   copy: (operands) => [forEach(operands, operands.words("target"), "set_word_target(i, word_source(i));")],
   zero: (operands) => [forEach(operands, operands.words("target"), "set_word_target(i, 0u);")],
   "outputs.accumulate": over("outputs", () => "store_outputs(i, load_outputs(i) + load_logits(i));"),
-} satisfies Record<string, WgslKernel>
+} satisfies Partial<WgslKernels>

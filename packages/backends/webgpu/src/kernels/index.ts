@@ -1,6 +1,6 @@
 /** The table of kernels: a name of core, and what makes its stages. */
-import type { KernelName } from "@spikeroute/core"
-import type { WgslKernel } from "../shader.ts"
+import type { Program } from "@spikeroute/core"
+import type { WgslKernel, WgslKernels } from "../shader.ts"
 import { elementwise } from "./elementwise.ts"
 import { maps } from "./maps.ts"
 import { neurons } from "./neurons.ts"
@@ -8,7 +8,7 @@ import { normalization } from "./normalization.ts"
 import { pooling } from "./pooling.ts"
 import { training } from "./training.ts"
 
-const all: Readonly<Record<KernelName, WgslKernel>> = {
+const all: WgslKernels = {
   ...maps,
   ...pooling,
   ...normalization,
@@ -17,5 +17,8 @@ const all: Readonly<Record<KernelName, WgslKernel>> = {
   ...training,
 }
 
-/** Every kernel by name. */
-export const wgslKernels: ReadonlyMap<string, WgslKernel> = new Map(Object.entries(all))
+/** Every kernel by name, for instructions whose attributes are that kernel's. */
+export const wgslKernels = new Map(Object.entries(all)) as ReadonlyMap<
+  string,
+  WgslKernel<Program.Instruction["attributes"]>
+>

@@ -4,11 +4,11 @@
  * Rows of the forward direction are output pixels, columns output channels; the depth is the taps of the window and the input's
  * channels below each. Where the input is spikes, one word of memory brings 32 channels of a pixel.
  */
-import { Spikes } from "@spikeroute/core"
+import { type KernelAttributes, Spikes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
 import type { Product } from "../factors.ts"
 import { product } from "../product.ts"
-import type { Operands, WgslKernel } from "../shader.ts"
+import type { Operands, WgslKernels } from "../shader.ts"
 import { winogradForward, winogradInputGradient, winogradWeightGradient } from "../winograd.ts"
 
 /** A batch of images. */
@@ -38,10 +38,7 @@ const image = ([batch = 1, height = 1, width = 1, channels = 1]: ReadonlyArray<n
 
 const pixels = ({ batch, height, width }: Image): number => batch * height * width
 
-interface Sliding {
-  readonly stride: number
-  readonly padding: number
-}
+type Sliding = KernelAttributes["conv2d.forward"]
 
 const convolution = (
   operands: Operands,
@@ -283,15 +280,15 @@ export const maps = {
   "linear.forward": (operands) => forward(operands, linear(operands, "x", "weight")),
   "linear.inputGradient": (operands) => inputGradient(operands, linear(operands, "outputGradient", "weight")),
   "linear.weightGradient": (operands) => weightGradient(operands, linear(operands, "x", "weightGradient")),
-  "conv2d.forward": (operands, sliding: Sliding) => {
+  "conv2d.forward": (operands, sliding) => {
     const geometry = convolution(operands, "x", "weight", "y", sliding)
     return winogradForward(operands, geometry) ?? forward(operands, geometry)
   },
-  "conv2d.inputGradient": (operands, sliding: Sliding) => {
+  "conv2d.inputGradient": (operands, sliding) => {
     const geometry = convolution(operands, "inputGradient", "weight", "outputGradient", sliding)
     return winogradInputGradient(operands, geometry) ?? inputGradient(operands, geometry)
   },
-  "conv2d.weightGradient": (operands, sliding: Sliding) => {
+  "conv2d.weightGradient": (operands, sliding) => {
     const geometry = convolution(operands, "x", "weightGradient", "outputGradient", sliding)
     return winogradWeightGradient(operands, geometry) ?? weightGradient(operands, geometry)
   },
@@ -303,4 +300,4 @@ export const maps = {
       { names: ["sum"], each: "sum += load_outputGradient(i);", finish: "add_biasGradient(c, sum);" },
     )
   },
-} satisfies Record<string, WgslKernel>
+} satisfies Partial<WgslKernels>

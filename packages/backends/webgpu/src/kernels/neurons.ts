@@ -1,19 +1,13 @@
 /** Neurons: their equations are core's. */
-import type { Surrogate } from "@spikeroute/core"
+import type { KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachInImage, type Operands, type Stage, type WgslKernel } from "../shader.ts"
+import { float, forEach, forEachInImage, type Operands, type Stage, type WgslKernels } from "../shader.ts"
 import { fire, forEachSpike } from "../spikes.ts"
 import { decayFactor } from "./elementwise.ts"
 import { averageSpread, extents, pixelOf, tiles } from "./pooling.ts"
 import { surrogateFunctions } from "./surrogates.ts"
 
-interface Attributes {
-  readonly threshold: number
-  readonly reset: "soft" | "hard" | "none"
-  readonly surrogate: Surrogate.SurrogateOptions
-  readonly smooth?: true
-  readonly decay?: number
-}
+type Attributes = KernelAttributes["neuron.forward"]
 
 /** v after the reset, ∂v/∂u and ∂v/∂s as functions of u, s. */
 const resets = (threshold: string) => ({
@@ -38,16 +32,13 @@ const charge = (operands: Operands, attributes: Attributes): string =>
     store_membrane(i, u);`
 
 export const neurons = {
-  "neuron.forward": (operands, attributes: Attributes) => {
+  "neuron.forward": (operands, attributes) => {
     const charged = charge(operands, attributes)
     return operands.isSpikes("spikes")
       ? [forEachSpike(operands, "spikes", `${charged} fires = spike(u) != 0f;`, functions(attributes))]
       : [forEach(operands, operands.size("spikes"), `${charged} store_spikes(i, spike(u));`, functions(attributes))]
   },
-  "neuron.backward": (
-    operands,
-    attributes: Attributes & { readonly resetGradient: boolean; readonly pool?: number },
-  ) => {
+  "neuron.backward": (operands, attributes) => {
     const size = operands.size("membrane")
     const given = (name: string, text: string) => (operands.has(name) ? text : "")
     const pooled =
@@ -89,14 +80,14 @@ export const neurons = {
   "decay.backward": (operands) => [
     forEach(operands, 1, "add_wGradient(0u, -load_decay(0u) * (1f - load_decay(0u)) * load_outputGradient(0u));"),
   ],
-  "readout.forward": (operands, { decay }: { readonly decay: number }) => [
+  "readout.forward": (operands, { decay }) => [
     forEach(
       operands,
       operands.size("y"),
       `let u = ${float(decay)} * load_before(i) + load_x(i); store_membrane(i, u); store_y(i, u);`,
     ),
   ],
-  "readout.backward": (operands, { decay }: { readonly decay: number }) => [
+  "readout.backward": (operands, { decay }) => [
     forEach(
       operands,
       operands.size("inputGradient"),
@@ -105,7 +96,7 @@ export const neurons = {
   ${operands.has("carry") ? `store_carry(i, ${float(decay)} * change);` : ""}`,
     ),
   ],
-} satisfies Record<string, WgslKernel>
+} satisfies Partial<WgslKernels>
 
 /** Windows for whose spikes there is workgroup memory, whatever shares the dispatch. */
 const mostPooled = 8
@@ -114,7 +105,7 @@ const mostPooled = 8
 export const neuronAndPool = (
   operands: Operands,
   attributes: Attributes,
-  { kernelSize, stride, padding }: { readonly kernelSize: number; readonly stride: number; readonly padding: number },
+  { kernelSize, stride, padding }: KernelAttributes["averagePool.forward"],
 ): ReadonlyArray<Stage> | undefined => {
   const [, height = 1, width = 1, channels = 1] = operands.shape("spikes")
   const isTiled = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0

@@ -1,6 +1,6 @@
 /** Batch normalisation and weight standardisation. */
 import { columnMoments, columnSums } from "../columns.ts"
-import { forEach, type Operands, type WgslKernel } from "../shader.ts"
+import { forEach, type Operands, type WgslKernels } from "../shader.ts"
 import { forEachStored } from "../spikes.ts"
 
 const matrixOf = (operands: Operands, name: string) => {
@@ -27,7 +27,7 @@ const weightMoments = (operands: Operands) => {
 }
 
 export const normalization = {
-  "batchNorm.forward": (operands, { updates }: { readonly updates: number }) => {
+  "batchNorm.forward": (operands, { updates }) => {
     const { rows, columns } = matrixOf(operands, "x")
     return [
       ...columnMoments(
@@ -133,4 +133,4 @@ export const normalization = {
       ),
     ]
   },
-} satisfies Record<string, WgslKernel>
+} satisfies Partial<WgslKernels>

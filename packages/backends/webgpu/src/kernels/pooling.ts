@@ -1,13 +1,9 @@
 /** Pools. Backward every input element looks at the windows that hold it, so that no two threads add to one place. */
 
-import { Spikes } from "@spikeroute/core"
-import { forEachInImage, type Operands, type WgslKernel } from "../shader.ts"
+import { type KernelAttributes, Spikes } from "@spikeroute/core"
+import { forEachInImage, type Operands, type WgslKernels } from "../shader.ts"
 
-interface Window {
-  readonly kernelSize: number
-  readonly stride: number
-  readonly padding: number
-}
+type Window = KernelAttributes["averagePool.forward"]
 
 /** Windows side by side. */
 export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kernelSize, padding: 0 })
@@ -81,7 +77,7 @@ export const averageSpread = (operands: Operands, window: Window) => {
 }
 
 export const pooling = {
-  "averagePool.forward": (operands, window: Window) => {
+  "averagePool.forward": (operands, window) => {
     const x = extents(operands, "x")
     return [
       forEachInImage(
@@ -94,7 +90,7 @@ export const pooling = {
       ),
     ]
   },
-  "averagePool.backward": (operands, window: Window) => {
+  "averagePool.backward": (operands, window) => {
     const { body, declarations } = averageSpread(operands, window)
     const x = extents(operands, "inputGradient")
     return [forEachInImage(operands, x, `${body}\n  add_inputGradient(i, arrived);`, declarations)]
@@ -144,7 +140,7 @@ export const pooling = {
       ),
     ]
   },
-  "maxPool.forward": (operands, window: Window) => {
+  "maxPool.forward": (operands, window) => {
     const x = extents(operands, "x")
     const y = extents(operands, "y")
     if (operands.isSpikes("x") && operands.isSpikes("y")) {
@@ -172,7 +168,7 @@ export const pooling = {
   )}`
     return [forEachInImage(operands, y, `${best} store_y(i, best);`, windows(window))]
   },
-  "maxPool.backward": (operands, window: Window) => {
+  "maxPool.backward": (operands, window) => {
     const x = extents(operands, "x")
     const y = extents(operands, "outputGradient")
     return [
@@ -201,4 +197,4 @@ export const pooling = {
       ),
     ]
   },
-} satisfies Record<string, WgslKernel>
+} satisfies Partial<WgslKernels>

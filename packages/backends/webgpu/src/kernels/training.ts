@@ -1,11 +1,9 @@
 /** The loss, firing rates and the optimisers. */
-import type { Loss } from "@spikeroute/core"
+import type { KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachGroup, type Operands, type WgslKernel } from "../shader.ts"
+import { float, forEach, forEachGroup, type Operands, type WgslKernels } from "../shader.ts"
 
-interface LossAttributes extends Loss {
-  readonly terms: number
-}
+type LossAttributes = KernelAttributes["loss.forward"]
 
 /** `largest_of(n)` and `total_of(n, largest)`: of row n of the logits, the largest and Σ exp(logit − largest). */
 const softmax = (classes: number): string => `
@@ -21,7 +19,7 @@ fn total_of(n: u32, largest: f32) -> f32 {
 }`
 
 /** The difference that is squared, of element `i` in column `c`. */
-const difference = ({ target }: Loss): string =>
+const difference = ({ target }: LossAttributes): string =>
   target === "ones" ? "load_logits(i) - 1f" : "load_logits(i) - select(0f, 1f, c == label)"
 
 const extentsOf = (operands: Operands) => {
@@ -30,7 +28,7 @@ const extentsOf = (operands: Operands) => {
 }
 
 export const training = {
-  "loss.forward": (operands, attributes: LossAttributes) => {
+  "loss.forward": (operands, attributes) => {
     const { batch, classes } = extentsOf(operands)
     const { mix, terms } = attributes
     return [
@@ -57,7 +55,7 @@ export const training = {
       ),
     ]
   },
-  "loss.backward": (operands, attributes: LossAttributes) => {
+  "loss.backward": (operands, attributes) => {
     const { batch, classes } = extentsOf(operands)
     const { mix, terms } = attributes
     return [
@@ -78,7 +76,7 @@ export const training = {
       ),
     ]
   },
-  "spikes.rate": (operands, { index, terms }: { readonly index: number; readonly terms: number }) => {
+  "spikes.rate": (operands, { index, terms }) => {
     // Whole numbers, exact in float32 up to 2²⁴ of them in each of the sums; padding bits are 0.
     const spikes = operands.isSpikes("spikes")
     const rows = spikes ? operands.words("spikes") : operands.size("spikes")
@@ -92,10 +90,7 @@ export const training = {
       },
     )
   },
-  "optimizer.sgd": (
-    operands,
-    { momentum, weightDecay }: { readonly momentum: number; readonly weightDecay: number },
-  ) => [
+  "optimizer.sgd": (operands, { momentum, weightDecay }) => [
     forEach(
       operands,
       operands.size("parameter"),
@@ -105,22 +100,7 @@ export const training = {
   store_parameter(i, w - load_hyperparameters(0u) * velocity);`,
     ),
   ],
-  "optimizer.adam": (
-    operands,
-    {
-      beta1,
-      beta2,
-      epsilon,
-      weightDecay,
-      decoupled,
-    }: {
-      readonly beta1: number
-      readonly beta2: number
-      readonly epsilon: number
-      readonly weightDecay: number
-      readonly decoupled: boolean
-    },
-  ) => [
+  "optimizer.adam": (operands, { beta1, beta2, epsilon, weightDecay, decoupled }) => [
     forEach(
       operands,
       operands.size("parameter"),
@@ -134,4 +114,4 @@ export const training = {
   store_parameter(i, w - rate * (m / load_hyperparameters(1u)) / (sqrt(v / load_hyperparameters(2u)) + ${float(epsilon)}));`,
     ),
   ],
-} satisfies Record<string, WgslKernel>
+} satisfies Partial<WgslKernels>

@@ -1,5 +1,6 @@
 /** Examples: one kernel, its attributes, and operands drawn from a key. */
 import type { Operand } from "../../kernel.ts"
+import type { KernelName } from "../../kernels.ts"
 import * as Key from "../../random.ts"
 import { type Shape, size } from "../../shape.ts"
 import type { Elements } from "../../spikes.ts"
@@ -23,6 +24,9 @@ export interface Example {
   /** What comes out not finite must not be finite, in whatever way; the rest is not compared. */
   readonly loose?: true
 }
+
+/** Examples by the name of their kernel. */
+export type Examples = Readonly<Record<KernelName, ReadonlyArray<Example>>>
 
 const draw =
   (shape: Shape, values: (key: Key.Key, length: number) => Float32Array, elements: Elements = "float32"): Draw =>

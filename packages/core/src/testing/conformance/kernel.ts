@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import type { AnyKernel, Operand } from "../../kernel.ts"
-import { kernels } from "../../kernels.ts"
+import { type KernelName, kernels } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
 import { check } from "../../program/check.ts"
 import { type DraftBuffer, layOut } from "../../program/layout.ts"
@@ -100,7 +100,7 @@ const runExample = (
 /** Runs all examples of a kernel, and names those that fail. */
 const runExamples = (kernel: AnyKernel): Effect.Effect<void, ConformanceError, Backend> =>
   Effect.gen(function* () {
-    const own = examples[kernel.name] ?? []
+    const own = examples[kernel.name as KernelName] ?? []
     if (own.length === 0)
       return yield* fail(`kernel ${kernel.name} has no examples: add some to testing/conformance/examples`)
     const failures: Array<string> = []

@@ -3,6 +3,7 @@ import type { Shape } from "../../../shape.ts"
 import {
   cycle,
   type Example,
+  type Examples,
   extreme,
   huge,
   type Kind,
@@ -38,7 +39,7 @@ const eachGradient = (example: (kind: Kind, shape: Shape) => Example): ReadonlyA
 
 const all = [...extreme, huge, ...notFinite]
 
-export const elementwise: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const elementwise = {
   "add.forward": [
     ...each(all, ([kind, a], shape) => ({
       name: `${label(kind, shape)} and real`,
@@ -132,4 +133,4 @@ export const elementwise: Readonly<Record<string, ReadonlyArray<Example>>> = {
       operands: { mask: spikes(shape, 1 - rate), outputGradient: gradient(shape), inputGradient: output(shape) },
     })),
   ),
-}
+} satisfies Partial<Examples>

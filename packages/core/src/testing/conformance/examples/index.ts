@@ -1,5 +1,5 @@
-/** Examples for every kernel: a line for each group. A kernel without examples fails the suite. */
-import type { Example } from "../example.ts"
+/** Examples for every kernel: a line for each group. A kernel without a line here does not compile, one without examples fails the suite. */
+import type { Examples } from "../example.ts"
 import { elementwise } from "./elementwise.ts"
 import { maps } from "./maps.ts"
 import { neurons } from "./neurons.ts"
@@ -7,7 +7,7 @@ import { normalization } from "./normalization.ts"
 import { pooling } from "./pooling.ts"
 import { training } from "./training.ts"
 
-export const examples: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const examples: Examples = {
   ...maps,
   ...pooling,
   ...normalization,

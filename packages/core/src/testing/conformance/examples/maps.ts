@@ -1,6 +1,16 @@
 /** Examples for the kernels of linear maps and convolutions. */
 import type { Shape } from "../../../shape.ts"
-import { type Example, extreme, huge, type Kind, normal, notFinite, ordinary, output } from "../example.ts"
+import {
+  type Example,
+  type Examples,
+  extreme,
+  huge,
+  type Kind,
+  normal,
+  notFinite,
+  ordinary,
+  output,
+} from "../example.ts"
 
 const bias = (present: boolean, shape: Shape) => (present ? { bias: normal(shape) } : {})
 
@@ -119,7 +129,7 @@ const convWeightGradient = ([kind, input]: Kind, convolution: Convolution): Exam
 
 const outputGradients: ReadonlyArray<Kind> = [ordinary[0] as Kind, huge, ["tiny", extreme[4]![1]]]
 
-export const maps: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const maps = {
   "linear.forward": [
     ...linears.flatMap((shape, i) => ordinary.map((kind) => linearForward(kind, shape, i % 2 === 0))),
     ...[...extreme, huge, ...notFinite].flatMap((kind) => [true, false].map((b) => linearForward(kind, usual, b))),
@@ -192,4 +202,4 @@ export const maps: Readonly<Record<string, ReadonlyArray<Example>>> = {
       operands: { outputGradient: gradient(shape), biasGradient: output([shape.at(-1) as number]) },
     })),
   ),
-}
+} satisfies Partial<Examples>

@@ -7,6 +7,7 @@ import {
   cycle,
   type Draw,
   type Example,
+  type Examples,
   extreme,
   huge,
   type Kind,
@@ -134,7 +135,7 @@ const decays: ReadonlyArray<readonly [string, Draw]> = [0, 1, -3, 30, -30, 200, 
   cycle([], w),
 ])
 
-export const neurons: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const neurons = {
   "neuron.forward": [
     ...resets.flatMap((reset) =>
       [0, 0.09, 1].flatMap((decay) => [0.5, 1].flatMap((threshold) => forward({ reset, decay, threshold }))),
@@ -202,4 +203,4 @@ export const neurons: Readonly<Record<string, ReadonlyArray<Example>>> = {
       operands: { carry: normal(shape), inputGradient: output(shape) },
     },
   ]),
-}
+} satisfies Partial<Examples>

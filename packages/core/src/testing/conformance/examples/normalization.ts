@@ -1,6 +1,17 @@
 /** Examples for batch normalisation and weight standardisation. */
 import type { Shape } from "../../../shape.ts"
-import { constant, type Example, extreme, type Kind, normal, notFinite, ordinary, output, uniform } from "../example.ts"
+import {
+  constant,
+  type Example,
+  type Examples,
+  extreme,
+  type Kind,
+  normal,
+  notFinite,
+  ordinary,
+  output,
+  uniform,
+} from "../example.ts"
 
 /** The third has one value a channel: its variance is 0. */
 const shapes: ReadonlyArray<Shape> = [
@@ -101,7 +112,7 @@ const standardization = (direction: "forward" | "backward"): ReadonlyArray<Examp
     })),
   )
 
-export const normalization: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const normalization = {
   "batchNorm.forward": [
     ...shapes.flatMap((shape, i) => ordinary.map((kind) => forward(kind, shape, i === 1 ? 4 : 1))),
     ...kinds.map((kind) => forward(kind, usual, 1)),
@@ -118,4 +129,4 @@ export const normalization: Readonly<Record<string, ReadonlyArray<Example>>> = {
   ],
   "weightStandardization.forward": standardization("forward"),
   "weightStandardization.backward": standardization("backward"),
-}
+} satisfies Partial<Examples>

@@ -1,5 +1,16 @@
 /** Examples for the kernels that pool. */
-import { type Example, extreme, huge, type Kind, normal, notFinite, ordinary, output, spikes } from "../example.ts"
+import {
+  type Example,
+  type Examples,
+  extreme,
+  huge,
+  type Kind,
+  normal,
+  notFinite,
+  ordinary,
+  output,
+  spikes,
+} from "../example.ts"
 
 interface Pool {
   readonly batch?: number
@@ -74,7 +85,7 @@ const spiking: ReadonlyArray<Kind> = [
   ["all spikes", (shape) => spikes(shape, 1)],
 ]
 
-export const pooling: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const pooling = {
   "averagePool.forward": [
     ...[...pools, beyond].flatMap((pool) => ordinary.map((kind) => forward(kind, pool))),
     ...[...extreme, huge].map((kind) => forward(kind, usual)),
@@ -130,4 +141,4 @@ export const pooling: Readonly<Record<string, ReadonlyArray<Example>>> = {
       operands: { x: input(x), outputGradient: normal(y), inputGradient: output(x) },
     }
   }),
-}
+} satisfies Partial<Examples>

@@ -4,6 +4,7 @@ import {
   cycle,
   type Draw,
   type Example,
+  type Examples,
   integers,
   type Kind,
   normal,
@@ -82,7 +83,7 @@ const adam = (shape: Shape, decoupled: boolean, n: number, scale = 1): Example =
   },
 })
 
-export const training: Readonly<Record<string, ReadonlyArray<Example>>> = {
+export const training = {
   "loss.forward": [
     ...lossInputs.map(([[kind, logits], shape, loss]) => ({
       name: lossName(kind, shape, loss),
@@ -137,4 +138,4 @@ export const training: Readonly<Record<string, ReadonlyArray<Example>>> = {
       operands: { ...adam([5, 7], decoupled, 1).operands, gradient: cycle([5, 7], 0) },
     },
   ]),
-}
+} satisfies Partial<Examples>

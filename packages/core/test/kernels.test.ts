@@ -1,0 +1,40 @@
+/** The table of kernels. Its types are held by `tsc`: what must not compile is a type that is not assignable here. */
+import { expect, test } from "bun:test"
+import { type AttributedKernel, type KernelAttributes, type KernelName, kernels, Program } from "../src/index.ts"
+
+/** Whether `A` may stand where `B` is asked for. */
+type Fits<A, B> = [A] extends [B] ? true : false
+
+type Table = Readonly<Record<KernelName, () => void>>
+
+test("names are literal, so a table that is empty, lacks a kernel or misspells one does not compile", () => {
+  const literal: Fits<string, KernelName> = false
+  const empty: Fits<Record<never, never>, Table> = false
+  const lacking: Fits<Omit<Table, "zero">, Table> = false
+  const misspelt: Fits<"neuron.forwards", KernelName> = false
+  expect([literal, empty, lacking, misspelt]).toEqual([false, false, false, false])
+})
+
+test("attributes are typed by kernel", () => {
+  const stride: Fits<KernelAttributes["conv2d.forward"]["stride"], number> = true
+  const window: Fits<{ readonly stride: number }, KernelAttributes["maxPool.forward"]> = false
+  const withAttributes: Fits<"neuron.backward" | "optimizer.adam", AttributedKernel> = true
+  const without: Fits<"linear.forward", AttributedKernel> = false
+  expect([stride, window, withAttributes, without]).toEqual([true, false, true, false])
+
+  const pool: Program.Instruction = {
+    kernel: "averagePool.forward",
+    operands: {},
+    attributes: { kernelSize: 3, stride: 2, padding: 1 },
+    node: "pool",
+    phase: "forward",
+  }
+  expect(Program.isOf(pool, "averagePool.forward") && pool.attributes.kernelSize).toBe(3)
+  expect(Program.isOf(pool, "averagePool.backward")).toBe(false)
+  expect(Program.isOf(undefined, "averagePool.forward")).toBe(false)
+})
+
+test("every kernel is known by its own name", () => {
+  expect(kernels.size).toBe(42)
+  for (const [name, kernel] of kernels) expect(kernel.name).toBe(name)
+})
