@@ -1,7 +1,7 @@
 /** Errors of the core: tagged for programs, one clear line for people. */
 import { Data } from "effect"
 import { format, type Shape } from "./shape.ts"
-import { quote } from "./text.ts"
+import { line, named, quote } from "./text.ts"
 
 /** An argument or an option is missing, unknown or out of its range. Nothing has been done. */
 export class OptionError extends Data.Error<{
@@ -19,7 +19,7 @@ export class OptionError extends Data.Error<{
   override readonly name = "OptionError"
 
   override get message(): string {
-    return `${this.owner}: ${describeFault(this)}`
+    return line(`${this.owner}: ${describeFault(this)}`)
   }
 }
 
@@ -48,7 +48,7 @@ export class GraphError extends Data.Error<{
   override readonly name = "GraphError"
 
   override get message(): string {
-    return `${this.node}: ${this.reason}`
+    return line(`${named(this.node)}: ${this.reason}`)
   }
 }
 
@@ -61,7 +61,7 @@ export class PolicyError extends Data.Error<{
   override readonly name = "PolicyError"
 
   override get message(): string {
-    return `policy ${this.policy}: ${this.reason}`
+    return line(`policy ${named(this.policy)}: ${this.reason}`)
   }
 }
 
@@ -71,7 +71,7 @@ export class ProgramError extends Data.Error<{ readonly reason: string }> {
   override readonly name = "ProgramError"
 
   override get message(): string {
-    return this.reason
+    return line(this.reason)
   }
 }
 
@@ -84,7 +84,9 @@ export class UnsupportedKernelError extends Data.Error<{
   override readonly name = "UnsupportedKernelError"
 
   override get message(): string {
-    return `backend ${this.backend} has no kernel ${this.kernels.join(", ")}; use backend reference, which has them all`
+    return line(
+      `backend ${this.backend} has no kernel ${listed(this.kernels.map(named))}; use backend reference, which has them all`,
+    )
   }
 }
 
@@ -97,7 +99,7 @@ export class BackendUnavailableError extends Data.Error<{
   override readonly name = "BackendUnavailableError"
 
   override get message(): string {
-    return `backend ${this.backend} cannot run here: ${this.reason}`
+    return line(`backend ${this.backend} cannot run here: ${this.reason}`)
   }
 }
 
@@ -110,7 +112,7 @@ export class BackendError extends Data.Error<{
   override readonly name = "BackendError"
 
   override get message(): string {
-    return `backend ${this.backend}: ${this.reason}`
+    return line(`backend ${this.backend}: ${this.reason}`)
   }
 }
 
@@ -124,40 +126,54 @@ export class CheckpointError extends Data.Error<{
   override readonly name = "CheckpointError"
 
   override get message(): string {
-    return this.file === undefined ? this.reason : `${this.file}: ${this.reason}`
+    return line(this.file === undefined ? this.reason : `${this.file}: ${this.reason}`)
   }
 }
 
-/** Tensors that do not belong to this network. Every one at fault is named, with its shape. */
+/** The first of some texts, and how many more there are. */
+const listed = (texts: ReadonlyArray<string>, most = 8): string =>
+  texts.length <= most ? texts.join(", ") : `${texts.slice(0, most).join(", ")} and ${texts.length - most} more`
+
+/** Tensors that do not belong to this network: all that are at fault, of which the message names the first. */
 export class MismatchError extends Data.Error<{
   /** The file, where there is one. */
   readonly file?: string
   readonly missing: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
   readonly unexpected: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
   readonly misshapen: ReadonlyArray<{ readonly name: string; readonly shape: Shape; readonly expected: Shape }>
+  /** Of a type of numbers that is not read, as `U8`. */
+  readonly unsupported: ReadonlyArray<{ readonly name: string; readonly dtype: string }>
 }> {
   readonly _tag = "MismatchError"
   override readonly name = "MismatchError"
 
   override get message(): string {
     const list = (what: string, tensors: ReadonlyArray<string>) =>
-      tensors.length > 0 ? [`${what} ${tensors.join(", ")}`] : []
-    const named = ({ name, shape }: { readonly name: string; readonly shape: Shape }) => `${name} (${format(shape)})`
+      tensors.length > 0 ? [`${what} ${listed(tensors)}`] : []
+    const shaped = ({ name, shape }: { readonly name: string; readonly shape: Shape }) =>
+      `${named(name)} (${format(shape)})`
     const faults = [
-      ...list("missing", this.missing.map(named)),
-      ...list("unexpected", this.unexpected.map(named)),
+      ...list("missing", this.missing.map(shaped)),
+      ...list("unexpected", this.unexpected.map(shaped)),
       ...list(
         "misshapen",
-        this.misshapen.map(({ name, shape, expected }) => `${name} (${format(shape)}, here ${format(expected)})`),
+        this.misshapen.map(
+          ({ name, shape, expected }) => `${named(name)} (${format(shape)}, here ${format(expected)})`,
+        ),
+      ),
+      ...list(
+        "to be converted to F32",
+        this.unsupported.map(({ name, dtype }) => `${named(name)} (${named(dtype)})`),
       ),
     ]
-    return `${this.file === undefined ? "" : `${this.file}: `}the tensors do not fit this network: ${faults.join("; ")}`
+    const file = this.file === undefined ? "" : `${this.file}: `
+    return line(`${file}the tensors do not fit this network: ${faults.join("; ")}`)
   }
 
   /** The same, said of a file. */
   in(file: string): MismatchError {
-    const { missing, unexpected, misshapen } = this
-    return new MismatchError({ file, missing, unexpected, misshapen })
+    const { missing, unexpected, misshapen, unsupported } = this
+    return new MismatchError({ file, missing, unexpected, misshapen, unsupported })
   }
 }
 

@@ -1,22 +1,30 @@
 /** Text for people: one line, whatever the value came from. */
 
 const longest = 60
+const longestLine = 2000
+
+/** Controls, what is not seen or turns the direction of text, line separators, halves of pairs. */
+const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+const escaped = (text: string): string =>
+  text.replace(unseen, (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, "0")}`)
+
+/** A message that may hold text of any origin, on one line: control characters escaped, cut to some 2,000 characters. */
+export const line = (message: string): string => clip(escaped(clip(message, longestLine)), longestLine)
+
+/** A name for a message: as it is where it is made of letters, digits and `_ . : / @ + -` alone, else quoted. */
+export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
 
 /**
  * A value of unknown origin for a message: in quotes if it is text, control characters escaped, cut to some 60 characters.
  *
  * @example quote("a\u001b[31mb\nc") // "a\u001b[31mb\nc" in JSON's escapes, on one line
  */
-export const quote = (value: unknown): string => {
-  const text = typeof value === "string" ? JSON.stringify(clip(value)) : clip(plain(value))
-  // JSON leaves DEL, the C1 controls, line separators and bidirectional controls as they are.
-  return text.replace(
-    /[\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  )
-}
+export const quote = (value: unknown): string =>
+  // JSON escapes some controls, not all.
+  escaped(typeof value === "string" ? JSON.stringify(clip(value)) : clip(plain(value)))
 
-const clip = (text: string): string => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text)
+const clip = (text: string, most = longest): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
 const plain = (value: unknown): string => {
   if (typeof value === "function") return "a function"

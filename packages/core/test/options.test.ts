@@ -1,7 +1,15 @@
 /** Records of options: the first fault is named with its path, its value and what is expected; text of any origin stays on one line. */
 import { expect, test } from "bun:test"
 import { Effect, Schema } from "effect"
-import { OptionError } from "../src/errors.ts"
+import {
+  BackendError,
+  CheckpointError,
+  GraphError,
+  MismatchError,
+  OptionError,
+  PolicyError,
+  ProgramError,
+} from "../src/errors.ts"
 import { check, Float32, faultIn, Positive, ShareBelowOne, whole } from "../src/options.ts"
 import { quote } from "../src/text.ts"
 
@@ -41,6 +49,35 @@ test("an option that there is not is named", async () => {
 
 test("a record that is none is refused as a whole", () => {
   expect(faultIn(Record as Schema.Codec<unknown>, 3)).toMatchObject({ option: "", value: 3 })
+})
+
+test("messages of errors are one line without controls, whatever names and reasons they hold", () => {
+  const hostile = "\u001b[31m\n\u009b\u202e\u2028\u{e0041}\ud800"
+  const name = hostile.repeat(1000)
+  const tensors = Array.from({ length: 1000 }, (_, i) => ({ name: `${i}${hostile}`, shape: [i] }))
+  const mismatch = new MismatchError({
+    file: hostile,
+    missing: tensors,
+    unexpected: tensors,
+    misshapen: tensors.map((each) => ({ ...each, expected: [2] })),
+    unsupported: tensors.map((each) => ({ name: each.name, dtype: name })),
+  })
+  for (const error of [
+    mismatch,
+    mismatch.in(name),
+    new GraphError({ node: name, reason: name }),
+    new PolicyError({ policy: name, reason: name }),
+    new ProgramError({ reason: name }),
+    new CheckpointError({ file: name, reason: name }),
+    new BackendError({ backend: "native", reason: name }),
+    new OptionError({ owner: name, option: name, value: name, expected: name }),
+  ]) {
+    expect(error.message).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)
+    expect(error.message.length).toBeLessThanOrEqual(2000)
+  }
+  // All are there for programs; the message names the first.
+  expect(mismatch.missing).toHaveLength(1000)
+  expect(mismatch.message).toContain("and 992 more")
 })
 
 test("text of any origin is quoted, cut and on one line", () => {

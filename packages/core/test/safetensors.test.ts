@@ -1,7 +1,7 @@
 /** The safetensors format, byte for byte, and files that are none. */
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { CheckpointError, Safetensors } from "../src/index.ts"
+import { CheckpointError, fit, Safetensors } from "../src/index.ts"
 
 const file = {
   tensors: new Map([
@@ -165,11 +165,53 @@ describe("a file that is none", () => {
   })
 })
 
-describe("a tensor that makes no sense is named", () => {
-  test("of another type", () => {
-    expect(refusal(bytesOf({ w: entry([2], 0, 2, "U8") }, 2))).toBe(
-      "file: tensor w is U8; convert it to F32 (F32, F64, F16, BF16, I64, I32 are read)",
+describe("a tensor of a type that is not read", () => {
+  const bytes = bytesOf({ w: entry([2], 0, 2, "U8"), b: entry([1], 2, 6), mask: entry([3], 6, 7, "F4\n\u001b[31m") }, 7)
+  const { tensors } = Effect.runSync(Safetensors.decode(bytes, "file"))
+  test("does not keep others from being read", () => {
+    expect(tensors.get("b")).toEqual({ shape: [1], values: Float32Array.of(0) })
+    expect(tensors.get("w")).toEqual({ shape: [2], values: new Float32Array(), unsupported: "U8" })
+    Effect.runSync(fit(new Map([["b", [1]]]), tensors))
+  })
+  test("is refused where it is needed, in one line", () => {
+    const error = Effect.runSync(
+      Effect.flip(
+        fit(
+          new Map([
+            ["b", [1]],
+            ["w", [2]],
+            ["mask", [3]],
+          ]),
+          tensors,
+        ),
+      ),
     )
+    expect(error).toMatchObject({
+      missing: [],
+      unexpected: [],
+      misshapen: [],
+      unsupported: [
+        { name: "w", dtype: "U8" },
+        { name: "mask", dtype: "F4\n\u001b[31m" },
+      ],
+    })
+    expect(error.message).not.toMatch(/\p{Cc}/u)
+  })
+  test("with offsets outside the file is refused, too", () => {
+    expect(refusal(bytesOf({ w: entry([2], 0, 9, "U8") }, 2))).toContain("truncated")
+    expect(refusal(bytesOf({ w: entry([2], 2, 0, "U8") }, 2))).toContain("span -2 bytes")
+  })
+})
+
+test("tensors of any name are written and read", () => {
+  const names = ["__proto__", "constructor", "toString", "a\nb", ""]
+  const tensors = new Map(names.map((name, i) => [name, { shape: [1], values: Float32Array.of(i) }]))
+  const read = Effect.runSync(Safetensors.decode(Safetensors.encode({ tensors, metadata: {} }), "file"))
+  expect(read.tensors).toEqual(tensors)
+})
+
+describe("a tensor that makes no sense is named", () => {
+  test("of another type than its bytes", () => {
     expect(refusal(bytesOf({ w: entry([2], 0, 8, "F16") }, 8))).toBe("file: tensor w is 2 but its offsets span 8 bytes")
   })
   test("with an entry that lacks a part or has a wrong one", () => {

@@ -4,6 +4,7 @@
  * This path is for edge functions and pages that have some tens of kilobytes to spend, so it is plain functions that throw, imports
  * neither Effect nor core's ops, and checks files by hand rather than by a Schema. The file itself is described in program-file.ts.
  */
+import { named } from "@spikeroute/core/text"
 import type { Engine } from "./engine.ts"
 import { bufferAt, type PackedBuffer, segmentNumbers } from "./packed.ts"
 import { aligned, headerOffset, ProgramFileError, programOf } from "./program-layout.ts"
@@ -120,7 +121,9 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
 
   const bufferOf = (name: string): PackedBuffer => {
     const buffer = Object.hasOwn(buffers, name) ? bufferAt(packed, buffers[name] as number) : undefined
-    return buffer?.elements === "float32" ? buffer : fail(`the program has no buffer ${name} of float32`, headerOffset)
+    return buffer?.elements === "float32"
+      ? buffer
+      : fail(`the program has no buffer ${named(name)} of float32`, headerOffset)
   }
   for (let i = 0; i < (packed[2] as number); i++)
     if (bufferAt(packed, i)?.slots !== 1) fail("the program keeps several time steps: it is none of inference")
@@ -147,9 +150,10 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   }
 
   for (const [name, buffer] of parameters) {
-    const entry = entries.get(name) ?? fail(`the file has no tensor ${name}`, headerOffset)
-    if (entry.dtype !== "F32" || entry.to - entry.from !== 4 * buffer.size)
-      fail(`tensor ${name} has ${entry.to - entry.from} bytes where the program takes ${4 * buffer.size}`, entry.from)
+    const entry = entries.get(name) ?? fail(`the file has no tensor ${named(name)}`, headerOffset)
+    if (entry.dtype !== "F32") fail(`tensor ${named(name)} is ${named(entry.dtype)}; it must be F32`, entry.from)
+    if (entry.to - entry.from !== 4 * buffer.size)
+      fail(`tensor ${named(name)} has ${(entry.to - entry.from) / 4} values, not ${buffer.size}`, entry.from)
     valuesOf(buffer).set(new Float32Array(aligned(file, entry)))
   }
 
@@ -255,7 +259,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       for (const [name, { size }] of parameters) {
         const count = tensors.get(name)?.values.length
         if (count !== size)
-          throw new InputError(`tensor ${name} has ${count ?? "no"} values where the network takes ${size}`)
+          throw new InputError(`tensor ${named(name)} has ${count ?? "no"} values where the network takes ${size}`)
       }
       for (const [name, buffer] of parameters)
         valuesOf(buffer).set((tensors.get(name) as { readonly values: Float32Array }).values)

@@ -1,5 +1,6 @@
 /** What a program file says of itself: its metadata, the packed program, where its weights lie. program-file.ts describes it. */
 import { type Entry, type Layout, layoutOf } from "@spikeroute/core/safetensors-layout"
+import { line, named } from "@spikeroute/core/text"
 import { kernelTable } from "./packed.ts"
 
 /** The bytes are no program file, or one that cannot run here. */
@@ -11,7 +12,7 @@ export class ProgramFileError extends Error {
     /** The byte of the file that is at fault. */
     readonly offset: number,
   ) {
-    super(reason)
+    super(line(reason))
   }
 }
 
@@ -32,7 +33,7 @@ const descriptionOf = ({ metadata }: Layout): Description => {
   if (metadata.format !== "spikeroute-program")
     return fail("no program file: its metadata do not name it; `bun run export RUN --format program` writes one")
   if (metadata.version !== "1")
-    return fail(`a program file of version ${metadata.version}: this library reads version 1`)
+    return fail(`a program file of version ${named(metadata.version ?? "unknown")}: this library reads version 1`)
   if (metadata.kernelTable !== String(kernelTable))
     return fail("the program was made for the kernels of another version of this library: export it again")
   let description: unknown

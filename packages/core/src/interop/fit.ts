@@ -5,21 +5,30 @@ import { equals, type Shape } from "../shape.ts"
 
 interface Shaped {
   readonly shape: Shape
+  readonly unsupported?: string
 }
 
-/** Fails with every tensor at fault; `expected` maps names to shapes. */
+/**
+ * Fails with every tensor at fault; `expected` maps names to shapes. A tensor of numbers that are not read is passed over where the network
+ * has none of its name: it cannot be a weight.
+ */
 export const fit = (
   expected: ReadonlyMap<string, Shape>,
   found: ReadonlyMap<string, Shaped>,
 ): Effect.Effect<void, MismatchError> => {
-  const present = [...found].map(([name, { shape }]) => ({ name, shape }))
+  const present = [...found].flatMap(([name, { shape, unsupported }]) =>
+    unsupported === undefined ? [{ name, shape }] : [],
+  )
   const missing = [...expected].filter(([name]) => !found.has(name)).map(([name, shape]) => ({ name, shape }))
+  const unsupported = [...found].flatMap(([name, { unsupported: dtype }]) =>
+    dtype === undefined || !expected.has(name) ? [] : [{ name, dtype }],
+  )
   const unexpected = present.filter(({ name }) => !expected.has(name))
   const misshapen = present.flatMap(({ name, shape }) => {
     const wanted = expected.get(name)
     return wanted === undefined || equals(wanted, shape) ? [] : [{ name, shape, expected: wanted }]
   })
-  return missing.length + unexpected.length + misshapen.length === 0
+  return missing.length + unexpected.length + misshapen.length + unsupported.length === 0
     ? Effect.void
-    : Effect.fail(new MismatchError({ missing, unexpected, misshapen }))
+    : Effect.fail(new MismatchError({ missing, unexpected, misshapen, unsupported }))
 }

@@ -3,8 +3,9 @@
  * that has to be small reads its files with them too.
  */
 import { format, type Shape, size } from "../shape.ts"
+import { named } from "../text.ts"
 
-/** A tensor of the file: its bytes are `from` … `to` − 1 of the file. */
+/** A tensor of the file: its bytes are `from` … `to` − 1 of the file. Its dtype may be one that is not read. */
 export interface Entry {
   readonly dtype: string
   readonly shape: Shape
@@ -101,22 +102,22 @@ export const layoutOf = (bytes: Uint8Array): Layout | Fault => {
 
   const entries = new Map<string, Entry>()
   for (const [name, entry] of Object.entries(raw)) {
-    if (!isRawEntry(entry)) return fault(`the header's entry for tensor ${name} is malformed`)
+    const tensor = `tensor ${named(name)}`
+    if (!isRawEntry(entry)) return fault(`the header's entry for ${tensor} is malformed`)
     const { dtype, shape } = entry
     const bytesOfNumber = bytesPerNumber.get(dtype)
-    if (bytesOfNumber === undefined)
-      return fault(`tensor ${name} is ${dtype}; convert it to F32 (${[...bytesPerNumber.keys()].join(", ")} are read)`)
     const [from, to] = entry.data_offsets
-    if (from < 0 || to - from !== bytesOfNumber * size(shape))
-      return fault(`tensor ${name} is ${format(shape)} but its offsets span ${to - from} bytes`)
+    if (from < 0 || to < from || (bytesOfNumber !== undefined && to - from !== bytesOfNumber * size(shape)))
+      return fault(`${tensor} is ${format(shape)} but its offsets span ${to - from} bytes`)
     if (begin + to > bytes.length)
-      return fault(`truncated at byte ${bytes.length}: tensor ${name} ends at byte ${begin + to}`, bytes.length)
+      return fault(`truncated at byte ${bytes.length}: ${tensor} ends at byte ${begin + to}`, bytes.length)
     entries.set(name, { dtype, shape, from: begin + from, to: begin + to })
   }
 
   let end = begin
   for (const [name, { from, to }] of [...entries].sort(([, a], [, b]) => a.from - b.from || a.to - b.to)) {
-    if (from !== end) return fault(`tensor ${name} begins at byte ${from}, where the one before it ends at ${end}`, end)
+    if (from !== end)
+      return fault(`tensor ${named(name)} begins at byte ${from}, where the one before it ends at ${end}`, end)
     end = to
   }
   if (end !== bytes.length) return fault(`the last tensor ends at byte ${end}, the file at byte ${bytes.length}`, end)

@@ -1,8 +1,8 @@
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header, then the tensors' bytes. The header maps a
  * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. The tensors' bytes follow each other
- * without a gap up to the end of the file. Float32 and int32 are written; what PyTorch's state dicts hold besides is read as
- * float32.
+ * without a gap up to the end of the file. Float32 and int32 are written; F64, F16, BF16, I64 and I32 are read as float32. A tensor of another
+ * type is an error only for what needs it.
  */
 import { Effect } from "effect"
 import { CheckpointError } from "../errors.ts"
@@ -12,6 +12,8 @@ import { layoutOf } from "./safetensors-layout.ts"
 export interface StoredTensor {
   readonly shape: Shape
   readonly values: Float32Array
+  /** The type of its numbers, as `U8`, where it is one that is not read; there are no values then. */
+  readonly unsupported?: string
 }
 
 export interface TensorFile {
@@ -27,7 +29,9 @@ export interface WritableFile {
 
 /** The bytes of a file; tensors stand in the order of the map. */
 export const encode = ({ tensors, metadata }: WritableFile): Uint8Array<ArrayBuffer> => {
-  const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {}
+  // Without a prototype, `__proto__` is a name like others.
+  const header: Record<string, unknown> = Object.create(null)
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
   let at = 0
   for (const [name, { shape, values }] of tensors) {
     const dtype = values instanceof Float32Array ? "F32" : "I32"
@@ -63,8 +67,9 @@ const brain = (data: DataView, at: number): number => {
 
 type Read = (data: DataView, at: number) => number
 
-/** How numbers of other types than float32, which is copied bit for bit, become float32. */
-const conversions: ReadonlyMap<string, Read> = new Map<string, Read>([
+/** How numbers become float32. Float32 is copied bit for bit. */
+const conversions: ReadonlyMap<string, Read | undefined> = new Map<string, Read | undefined>([
+  ["F32", undefined],
   ["F64", (data, at) => data.getFloat64(at, true)],
   ["F16", (data, at) => half(data.getUint16(at, true))],
   ["BF16", brain],
@@ -80,6 +85,10 @@ export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFil
     const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const tensors = new Map<string, StoredTensor>()
     for (const [name, { dtype, shape, from, to }] of layout.entries) {
+      if (!conversions.has(dtype)) {
+        tensors.set(name, { shape, values: new Float32Array(), unsupported: dtype })
+        continue
+      }
       const values = new Float32Array(size(shape))
       const read = conversions.get(dtype)
       if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(from, to))
