@@ -3,6 +3,8 @@ import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { Miniflare } from "miniflare"
 
+const compatibilityDate = "2026-07-01"
+
 /** The file of the kernels. */
 export const kernels = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
 
@@ -33,13 +35,29 @@ export const bundle = async (): Promise<ReadonlyMap<string, Uint8Array<ArrayBuff
   return new Map(files)
 }
 
+/**
+ * Stands before the worker as Cloudflare's servers do, which refuse malformed hosts; workerd by itself fails with 500. It gets the
+ * target of the request as it was sent.
+ */
+const front = `export default {
+  fetch: async (request, { WORKER }) => {
+    const host = request.headers.get("host") ?? ""
+    const base = /^[\\w.:[\\]-]+$/.test(host) ? URL.parse("http://" + host) : null
+    const url = base && URL.parse(request.url.startsWith("/") ? base.origin + request.url : request.url)
+    if (url) return WORKER.fetch(new Request(url, request))
+    await request.body?.pipeTo(new WritableStream())
+    return new Response("the path or the Host header is malformed\\n", { status: 400 })
+  }
+}`
+
 export interface HostOptions {
   /** A program file. */
   readonly program: Uint8Array<ArrayBuffer>
   /** The folder of the Durable Object's storage; without it the weights are gone with the host. */
   readonly storage?: string
   readonly token?: string
-  readonly learningRate?: number
+  /** Text is passed on as it is. */
+  readonly learningRate?: number | string
   readonly port?: number
   /** The bundle, where it was made already. */
   readonly modules?: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
@@ -64,22 +82,33 @@ export const start = async ({
 }: HostOptions): Promise<Host> => {
   const scripts = [...(modules ?? (await bundle()))].sort(([name]) => (name === "worker.js" ? -1 : 1))
   const miniflare = new Miniflare({
-    modules: [
-      ...scripts.map(([path, contents]) => ({ type: "ESModule" as const, path, contents })),
-      { type: "CompiledWasm", path: "spikeroute.wasm", contents: new Uint8Array(await readFile(kernels)) },
-      { type: "Data", path: "program.safetensors", contents: program },
+    workers: [
+      {
+        name: "front",
+        modules: [{ type: "ESModule", path: "front.js", contents: front }],
+        serviceBindings: { WORKER: "worker" },
+        unsafeDirectSockets: [{ host: "127.0.0.1", port, proxy: true }],
+        compatibilityDate,
+      },
+      {
+        name: "worker",
+        modules: [
+          ...scripts.map(([path, contents]) => ({ type: "ESModule" as const, path, contents })),
+          { type: "CompiledWasm", path: "spikeroute.wasm", contents: new Uint8Array(await readFile(kernels)) },
+          { type: "Data", path: "program.safetensors", contents: program },
+        ],
+        durableObjects: { NETWORK: { className: "Network", useSQLite: true } },
+        bindings: {
+          ...(token === undefined ? {} : { WRITE_TOKEN: token }),
+          ...(learningRate === undefined ? {} : { LEARNING_RATE: String(learningRate) }),
+        },
+        compatibilityDate,
+      },
     ],
-    compatibilityDate: "2026-07-01",
-    durableObjects: { NETWORK: { className: "Network", useSQLite: true } },
     durableObjectsPersist: storage ?? false,
-    bindings: {
-      ...(token === undefined ? {} : { WRITE_TOKEN: token }),
-      ...(learningRate === undefined ? {} : { LEARNING_RATE: String(learningRate) }),
-    },
-    host: "127.0.0.1",
-    port,
     inspectorPort: 0,
   })
-  const url = await miniflare.ready
+  await miniflare.ready
+  const url = await miniflare.unsafeGetDirectURL("front")
   return { url, inspector: await miniflare.getInspectorURL(), close: () => miniflare.dispose() }
 }

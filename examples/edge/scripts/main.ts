@@ -1,8 +1,13 @@
 /** `bun run edge PROGRAM`: the worker on this machine, with what it learns in runs/edge. */
 import { readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
-import { load } from "@spikeroute/backend-wasm/infer"
+import { quote } from "@spikeroute/core/text"
+import { DeploymentError, modelOf } from "../src/deployment.ts"
+import { sampleBytes } from "../src/requests.ts"
+import { settingsOf } from "../src/settings.ts"
 import { kernels, start } from "./host.ts"
+
+const port = 8787
 
 const help = `bun run edge PROGRAM serves a program file; what it learns is kept in runs/edge.
 
@@ -16,33 +21,46 @@ const fail = (reason: string): never => {
   process.exit(2)
 }
 
-const [file] = process.argv.slice(2)
+const [file, ...more] = process.argv.slice(2)
 if (file === undefined || file === "--help" || file === "-h") {
   process.stdout.write(help)
   process.exit(file === undefined ? 2 : 0)
 }
+if (more.length > 0) fail(`there is one argument, a program file, and no ${quote(more[0])}`)
 
-const program = await readFile(file).catch((error) => fail(`${file} cannot be read: ${error.code}`))
-const model = (() => {
+/** The worker makes the same checks, of each request: what it would not serve is said before it starts. */
+const checked = <A>(check: () => A, where = ""): A => {
   try {
-    return load(new WebAssembly.Module(readFileSync(kernels)), program)
+    return check()
   } catch (error) {
-    return fail(`${file}: ${(error as Error).message}`)
+    if (error instanceof DeploymentError) fail(where + error.message)
+    throw error
   }
-})()
-if (model.batchSize !== 1) fail(`${file} takes ${model.batchSize} samples at once; export it with --batch-size 1`)
-const token = process.env.WRITE_TOKEN ?? crypto.randomUUID()
-const host = await start({ program: new Uint8Array(program), storage: "runs/edge", token, port: 8787 }).catch((error) =>
-  fail(`the worker cannot start: ${error.message}`),
-)
-const samples = [...model.shape, model.encoding === "frames" ? model.timeSteps : 1]
-const bytes = samples.reduce((product, extent) => product * extent, 4)
+}
+
+const { WRITE_TOKEN = crypto.randomUUID(), LEARNING_RATE } = process.env
+checked(() => settingsOf({ WRITE_TOKEN, ...(LEARNING_RATE !== undefined && { LEARNING_RATE }) }))
+const program = await readFile(file).catch((error) => fail(`${quote(file)} cannot be read: ${error.code}`))
+const model = checked(() => modelOf(new WebAssembly.Module(readFileSync(kernels)), program), `${quote(file)}: `)
+// Workerd would print its own stack.
+try {
+  Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => {} } }).stop(true)
+} catch {
+  fail(`port ${port} is taken; end what listens there`)
+}
+const host = await start({
+  program: new Uint8Array(program),
+  storage: "runs/edge",
+  token: WRITE_TOKEN,
+  ...(LEARNING_RATE !== undefined && { learningRate: LEARNING_RATE }),
+  port,
+}).catch((error) => fail(`the worker cannot start: ${quote(error.message)}`))
 const octets = "-H 'content-type: application/octet-stream' --data-binary @sample"
 process.stdout.write(`listening on ${host.url}
 
-head -c ${bytes} /dev/zero > sample
+head -c ${sampleBytes(model)} /dev/zero > sample
 curl '${host.url}predict?margin=2' ${octets}
-curl '${host.url}learn?label=0' -H 'authorization: Bearer ${token}' ${octets}
+curl '${host.url}learn?label=0' -H 'authorization: Bearer ${WRITE_TOKEN}' ${octets}
 `)
 
 const stop = async () => {

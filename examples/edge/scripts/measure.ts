@@ -9,7 +9,7 @@ import { makeShapes } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import { Miniflare } from "miniflare"
 import { bundle, type Host, start } from "./host.ts"
-import { isolateMemory, many, peakMemory, processorTime, runtimes, sampleRequest } from "./load.ts"
+import { isolateMemory, keptConnection, many, peakMemory, processorTime, runtimes, sampleRequest } from "./load.ts"
 
 const [file] = process.argv.slice(2)
 if (file === undefined) {
@@ -146,6 +146,37 @@ hold(
   "MB",
   `; before and after each ${requests / parts}: ${sizes}`,
 )
+
+// --- what is refused leaves the connection as it is: a client that keeps it loses none
+
+const mixed = 5000
+const octets = "HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream"
+const sample = new Uint8Array(sampleAt(0).sample.buffer)
+const kinds = [
+  ["POST /predict", sample],
+  ["POST /predict", sample.subarray(1)],
+  ["POST /predict", new Uint8Array(2 ** 18)],
+  ["POST /predict?margin=much", sample],
+  ["POST /learn?label=0", sample],
+  ["PUT /predict", sample],
+  ["POST /teach", sample],
+] as const
+let lost = 0
+const connections = Array.from({ length: 16 }, () => keptConnection(host.url))
+await Promise.all(
+  connections.map(async (_, own) => {
+    for (let i = own; i < mixed; i += connections.length) {
+      const [request, body] = kinds[i % kinds.length] as (typeof kinds)[number]
+      const kept = connections[own] as (typeof connections)[number]
+      await kept.send(`${request} ${octets}`, body).catch(() => {
+        lost++
+        connections[own] = keptConnection(host.url)
+      })
+    }
+    connections[own]?.close()
+  }),
+)
+hold(`${mixed} requests on ${connections.length} connections that are kept, six of seven refused`, lost, 0, "lost")
 await host.close()
 
 // --- learning

@@ -6,39 +6,47 @@ import kernels from "@spikeroute/backend-wasm/spikeroute.wasm"
 import program from "../program.safetensors"
 import { modelOf } from "./deployment.ts"
 import type { Learner } from "./learner.ts"
-import { labelOf, marginOf, Refusal, sampleOf } from "./requests.ts"
-import { readLearnt, writeLearnt } from "./storage.ts"
-import type { Env } from "./worker.ts"
+import { answer, labelOf, marginOf, Refusal, sampleBytes, sampleOf } from "./requests.ts"
+import { type Env, settingsOf } from "./settings.ts"
+import { readLearnt, StorageError, writeLearnt } from "./storage.ts"
+import { Turns } from "./turns.ts"
 
-/** Small, for each step follows one sample. */
-const usualLearningRate = 0.003
+/** Requests that may be under way at once, of predictions and of learning each; fewer where their samples would take more memory. */
+const places = 32
+const placesBytes = 2 ** 24
+
+interface Serving {
+  readonly model: Model
+  readonly turns: Turns
+  /** Samples that the model's weights have learnt from. */
+  update: number
+}
 
 export class Network extends DurableObject<Env> {
   /** Loaded when they are first asked for: an isolate that only predicts never runs the compiler. */
-  #model: Model | undefined
-  #update = 0
+  #serving: Serving | undefined
   #learner: Promise<Learner> | undefined
 
-  #ready(): Model {
-    if (this.#model === undefined) {
+  #ready(): Serving {
+    if (this.#serving === undefined) {
       const model = modelOf(kernels, new Uint8Array(program))
       const learnt = readLearnt(this.ctx.storage)
-      if (learnt !== undefined) model.load(learnt.tensors)
-      this.#update = learnt?.update ?? 0
-      this.#model = model
+      try {
+        if (learnt !== undefined) model.load(learnt.tensors)
+      } catch (error) {
+        throw new StorageError((error as Error).message)
+      }
+      const turns = new Turns(Math.max(1, Math.min(places, Math.floor(placesBytes / sampleBytes(model)))))
+      this.#serving = { model, turns, update: learnt?.update ?? 0 }
     }
-    return this.#model
+    return this.#serving
   }
 
   #learning(): Promise<Learner> {
     if (this.#learner === undefined) {
+      const { learningRate } = settingsOf(this.env)
       const opening = import("./learner.ts").then(({ openLearner }) =>
-        openLearner(
-          kernels,
-          new Uint8Array(program),
-          readLearnt(this.ctx.storage),
-          Number(this.env.LEARNING_RATE ?? usualLearningRate),
-        ),
+        openLearner(kernels, new Uint8Array(program), readLearnt(this.ctx.storage), learningRate),
       )
       this.#learner = opening
       // What failed is tried again by the next request.
@@ -49,42 +57,52 @@ export class Network extends DurableObject<Env> {
     return this.#learner
   }
 
-  /** What is in memory may be ahead of what is stored: it is read again when it is needed. */
-  #forget(): void {
-    this.#model = undefined
-    this.#learner = undefined
-  }
-
-  async #predict(request: Request): Promise<Response> {
+  #predict(request: Request): Promise<Response> {
     const margin = marginOf(request)
-    const sample = await sampleOf(request, this.#ready())
-    const { classes, outputs, meanSteps } = this.#ready().predict(sample, margin === undefined ? {} : { margin })
-    return Response.json({ class: classes[0], outputs: [...outputs], steps: meanSteps, update: this.#update })
+    const serving = this.#ready()
+    const { model, turns } = serving
+    return turns.within("predict", async () => {
+      const sample = await sampleOf(request, model)
+      await turns.next("predict")
+      const { classes, outputs, meanSteps } = model.predict(sample, margin === undefined ? {} : { margin })
+      return Response.json({ class: classes[0], outputs: [...outputs], steps: meanSteps, update: serving.update })
+    })
   }
 
-  async #learn(request: Request): Promise<Response> {
-    const label = labelOf(request, this.#ready())
-    const sample = await sampleOf(request, this.#ready())
-    // Of the requests that wait for the same learner, one may have ended with it forgotten.
-    let learning: Promise<Learner>
-    let learner: Learner
-    do {
-      learning = this.#learning()
-      learner = await learning
-    } while (learning !== this.#learner)
-    // Nothing below waits, so no other request comes between the step, what is stored and what predicts; and the platform holds the
-    // response back until what was stored is durable.
-    const model = this.#ready()
+  #learn(request: Request): Promise<Response> {
+    const serving = this.#ready()
+    const { model, turns } = serving
+    const label = labelOf(request, model)
+    return turns.within("learn", async () => {
+      const sample = await sampleOf(request, model)
+      // Of the requests that wait for the same learner, one may have ended with it forgotten.
+      let learning: Promise<Learner>
+      let learner: Learner
+      do {
+        learning = this.#learning()
+        learner = await learning
+        await turns.next("learn")
+      } while (learning !== this.#learner)
+      return this.#step(serving, learner, sample, label)
+    })
+  }
+
+  /**
+   * Nothing here waits, so no other request comes between the step, what is stored and what predicts; and the platform holds the
+   * response back until what was stored is durable. Whatever fails, the model and the storage have the weights from before.
+   */
+  #step(serving: Serving, learner: Learner, sample: Float32Array, label: number): Response {
     try {
       const { loss, ...learnt } = learner.learn(sample, label)
       writeLearnt(this.ctx.storage, learnt)
-      model.load(learnt.tensors)
-      this.#update = learnt.update
+      serving.model.load(learnt.tensors)
+      serving.update = learnt.update
       return Response.json({ update: learnt.update, loss })
     } catch (error) {
-      this.#forget()
+      // It may be ahead of what is stored: the next one begins with that.
+      this.#learner = undefined
       if ((error as { _tag?: string })._tag === "NonFiniteLossError")
-        throw new Refusal(422, "the loss of this sample is not finite: nothing was learnt from it")
+        throw new Refusal(400, "the loss of this sample is not finite: nothing was learnt from it")
       throw error
     }
   }
@@ -95,12 +113,13 @@ export class Network extends DurableObject<Env> {
   }
 
   #describe(): Response {
-    const { shape, timeSteps, encoding, classCount, bytes } = this.#ready()
-    return Response.json({ shape, timeSteps, encoding, classes: classCount, bytes, update: this.#update })
+    const { model, update } = this.#ready()
+    const { shape, timeSteps, encoding, classCount, bytes } = model
+    return Response.json({ shape, timeSteps, encoding, classes: classCount, bytes, update })
   }
 
-  async fetch(request: Request): Promise<Response> {
-    try {
+  fetch(request: Request): Promise<Response> {
+    return answer(request, async () => {
       switch (new URL(request.url).pathname) {
         case "/predict":
           return await this.#predict(request)
@@ -111,8 +130,6 @@ export class Network extends DurableObject<Env> {
         default:
           return this.#describe()
       }
-    } catch (error) {
-      return Refusal.responseOf(error)
-    }
+    })
   }
 }

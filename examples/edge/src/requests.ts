@@ -1,27 +1,83 @@
 /** Reading requests that anybody may have sent: what does not fit is refused with a status and one line, before anything happens. */
 import type { Model } from "@spikeroute/backend-wasm/infer"
+import { quote } from "@spikeroute/core/text"
 import { DeploymentError } from "./deployment.ts"
+import { StorageError } from "./storage.ts"
 
-/** A request that is answered with a 4xx. */
+/** A request that is answered with a status other than 200, and one line. */
 export class Refusal extends Error {
   readonly _tag = "Refusal"
   constructor(
     readonly status: number,
     reason: string,
+    readonly headers: Readonly<Record<string, string>> = {},
   ) {
     super(reason)
   }
+}
 
-  /** The response to an error; what is neither the client's fault nor that of who deployed says nothing of the inside. */
-  static responseOf(error: unknown): Response {
-    if (error instanceof Refusal) return new Response(`${error.message}\n`, { status: error.status })
-    if (error instanceof DeploymentError) {
-      console.error(`error: ${error.message}`)
-      return new Response(`${error.message}\n`, { status: 500 })
-    }
-    console.error(error)
-    return new Response("something went wrong here; nothing was changed\n", { status: 500 })
+/** The response to an error; what is neither the client's fault nor that of who deployed says nothing of the inside. */
+const responseTo = (error: unknown): Response => {
+  if (error instanceof Refusal) return new Response(`${error.message}\n`, error)
+  if (error instanceof DeploymentError || error instanceof StorageError) {
+    console.error(`error: ${error.message}`)
+    return new Response(`${error.message}\n`, { status: 500 })
   }
+  console.error(error)
+  return new Response("something went wrong here\n", { status: 500 })
+}
+
+/** A body is read for so many milliseconds, and so many bytes of what is refused: what is left then is cut off. */
+const patience = 5000
+const mostRead = 2 ** 24
+
+/** Reads a body, part by part; says how that ended. */
+const read = async (
+  request: Request,
+  take: (part: Uint8Array) => void = () => {},
+): Promise<"whole" | "long" | "late" | "broken"> => {
+  if (request.body === null || request.bodyUsed) return "whole"
+  const reader = request.body.getReader()
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    reader.cancel().catch(() => {})
+  }, patience)
+  // What is announced to be too long is not read at all.
+  let length = Number(request.headers.get("content-length")) > mostRead ? Number.POSITIVE_INFINITY : 0
+  try {
+    while (length <= mostRead) {
+      const { done, value } = await reader.read()
+      if (late) return "late"
+      if (done) return "whole"
+      take(value)
+      length += value.length
+    }
+    await reader.cancel()
+    return "long"
+  } catch {
+    return late ? "late" : "broken"
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Answers a request; `work` may throw a refusal. What is left of the body is read first: a runtime closes a connection whose
+ * request was not read to its end, under a client that is about to use it again.
+ */
+export const answer = async (request: Request, work: () => Promise<Response>): Promise<Response> => {
+  const response = await work().catch(responseTo)
+  await read(request)
+  return response
+}
+
+/** The URL of a request, which its Host header is part of. */
+export const urlOf = (request: Request): URL => {
+  if (request.url.length > 2048) throw new Refusal(414, "the URL is longer than 2,048 characters")
+  const url = URL.parse(request.url)
+  if (url === null) throw new Refusal(400, `${quote(request.url)} is not a URL: check the path and the Host header`)
+  return url
 }
 
 const digest = (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))
@@ -37,43 +93,42 @@ const equal = async (a: string, b: string): Promise<boolean> => {
 /** Refuses requests that do not carry the write token. */
 export const requireToken = async (request: Request, token: string | undefined): Promise<void> => {
   const given = request.headers.get("authorization") ?? ""
-  if (!token || !(await equal(given, `Bearer ${token}`)))
-    throw new Refusal(401, "this needs the write token: authorization: Bearer …")
+  if (token === undefined || !(await equal(given, `Bearer ${token}`)))
+    throw new Refusal(401, "this needs the write token: authorization: Bearer …", { "www-authenticate": "Bearer" })
 }
 
-/** The bytes of a body, if they are not more than `limit`; no more than that is kept. */
-const bytesOf = async (request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> => {
-  const tooLarge = () => new Refusal(413, `the body is too large: a sample is ${limit} bytes`)
-  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge()
-  const bytes = new Uint8Array(limit)
-  let length = 0
-  try {
-    for await (const part of request.body ?? []) {
-      if (length + part.length > limit) throw tooLarge()
-      bytes.set(part, length)
-      length += part.length
-    }
-  } catch (error) {
-    throw error instanceof Refusal ? error : new Refusal(400, `the body broke off after ${length} bytes`)
-  }
-  return bytes.subarray(0, length)
-}
+/** The extents of a sample. */
+const extentsOf = ({ encoding, timeSteps, shape }: Model): ReadonlyArray<number> => [
+  ...(encoding === "frames" ? [timeSteps] : []),
+  ...shape,
+]
+
+/** Bytes of a sample. */
+export const sampleBytes = (model: Model): number => extentsOf(model).reduce((product, extent) => product * extent, 4)
 
 /** The sample in a request's body. */
 export const sampleOf = async (request: Request, model: Model): Promise<Float32Array> => {
-  const type = request.headers.get("content-type")?.split(";")[0]?.trim()
-  if (type !== "application/octet-stream")
+  const type = request.headers.get("content-type")
+  if (type?.split(";")[0]?.trim().toLowerCase() !== "application/octet-stream")
     throw new Refusal(
       415,
-      `the body is ${type ?? "of no type"}; a sample is application/octet-stream: float32s, little-endian`,
+      `the body is ${type === null ? "of no type" : quote(type)}; a sample is application/octet-stream: float32s, little-endian`,
     )
-  const shape = [...(model.encoding === "frames" ? [model.timeSteps] : []), ...model.shape]
-  const size = shape.reduce((product, extent) => product * extent, 1)
-  const bytes = await bytesOf(request, 4 * size)
-  if (bytes.length !== 4 * size)
+  const expected = sampleBytes(model)
+  const bytes = new Uint8Array(expected)
+  let length = 0
+  const end = await read(request, (part) => {
+    if (length + part.length <= expected) bytes.set(part, length)
+    length += part.length
+  })
+  if (end === "long" || length > expected)
+    throw new Refusal(413, `the body is too large: a sample is ${expected} bytes`)
+  if (end === "late") throw new Refusal(408, `the body did not arrive within ${patience / 1000} seconds`)
+  if (end === "broken") throw new Refusal(400, `the body broke off after ${length} bytes`)
+  if (length < expected)
     throw new Refusal(
       400,
-      `the body has ${bytes.length} bytes; a sample of ${shape.join("×")} float32s has ${4 * size}`,
+      `the body has ${length} bytes; a sample of ${extentsOf(model).join("×")} float32s has ${expected}`,
     )
   const values = new Float32Array(bytes.buffer)
   const bad = values.findIndex((value) => !Number.isFinite(value))
@@ -81,11 +136,15 @@ export const sampleOf = async (request: Request, model: Model): Promise<Float32A
   return values
 }
 
-/** A number that the query gives, if it gives one. */
+/** The one number that the query may give, if it gives it. */
 const queryOf = (request: Request, name: string): number | undefined => {
-  const text = new URL(request.url).searchParams.get(name)
-  if (text === null) return undefined
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  const [given, ...more] = urlOf(request).searchParams
+  const other = [given, ...more].find((each) => each !== undefined && each[0] !== name)
+  if (other !== undefined) throw new Refusal(400, `there is no ?${quote(other[0])}: there is ?${name}=`)
+  if (more.length > 0) throw new Refusal(400, `?${name}= is given ${more.length + 1} times`)
+  if (given === undefined) return undefined
+  const value = /^\d+(\.\d+)?$/.test(given[1]) ? Number(given[1]) : Number.NaN
+  return Number.isFinite(value) ? value : Number.NaN
 }
 
 /** The label in a request's query. */

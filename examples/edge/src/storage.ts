@@ -1,11 +1,21 @@
 /** Tensors in the SQLite database of a Durable Object: all of a state, or none of it. */
 import type { DurableObjectStorage } from "cloudflare:workers"
+import { quote } from "@spikeroute/core/text"
 
 /** What a network has learnt. */
 export interface Learnt {
   /** Samples that it has learnt from. */
   readonly update: number
   readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number>; readonly values: Float32Array }>
+}
+
+/** What is stored cannot be used: nothing that a request could mend. */
+export class StorageError extends Error {
+  readonly _tag = "StorageError"
+  override readonly name = "StorageError"
+  constructor(reason: string) {
+    super(`the stored weights cannot be used: ${reason}; deploy other weights, or delete the Durable Object`)
+  }
 }
 
 /** A row holds 2 MB at most: tensors lie in parts. */
@@ -18,25 +28,47 @@ const prepare = ({ sql }: DurableObjectStorage): void => {
   )
 }
 
-/** What was stored last; undefined where nothing was. */
+interface Row {
+  readonly name: string
+  readonly shape: string
+  readonly bytes: ArrayBuffer
+}
+
+const tensorOf = (name: string, parts: ReadonlyArray<Row>) => {
+  const fail = (reason: string): never => {
+    throw new StorageError(`tensor ${quote(name)} ${reason}`)
+  }
+  const text = parts[0]?.shape ?? ""
+  const shape: ReadonlyArray<number> = /^\[(\d+(,\d+)*)?\]$/.test(text) ? JSON.parse(text) : fail("has no shape")
+  const expected = shape.reduce((product, extent) => product * extent, 4)
+  const found = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
+  if (found !== expected) fail(`has ${found} bytes, of ${expected}`)
+  const bytes = new Uint8Array(expected)
+  let filled = 0
+  for (const part of parts) {
+    bytes.set(new Uint8Array(part.bytes), filled)
+    filled += part.bytes.byteLength
+  }
+  const values = new Float32Array(bytes.buffer)
+  const bad = values.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) fail(`is ${values[bad]} at index ${bad}`)
+  return { shape, values }
+}
+
+/**
+ * What was stored last; undefined where nothing was.
+ *
+ * @throws StorageError, with the tensor's name, where it is damaged or not finite
+ */
 export const readLearnt = (storage: DurableObjectStorage): Learnt | undefined => {
   prepare(storage)
   const [progress] = storage.sql.exec<{ updates: number }>("SELECT updates FROM progress").toArray()
   if (progress === undefined) return undefined
-  const tensors = new Map<string, { shape: ReadonlyArray<number>; values: Float32Array }>()
-  const rows = storage.sql.exec<{ name: string; part: number; shape: string; bytes: ArrayBuffer }>(
-    "SELECT name, part, shape, bytes FROM tensors ORDER BY name, part",
+  const rows = storage.sql.exec<Row>("SELECT name, shape, bytes FROM tensors ORDER BY name, part").toArray()
+  const tensors = [...Map.groupBy(rows, ({ name }) => name)].map(
+    ([name, parts]) => [name, tensorOf(name, parts)] as const,
   )
-  for (const { name, part, shape, bytes } of rows.toArray()) {
-    const extents: ReadonlyArray<number> = JSON.parse(shape)
-    const tensor = tensors.get(name) ?? {
-      shape: extents,
-      values: new Float32Array(extents.reduce((product, extent) => product * extent, 1)),
-    }
-    tensor.values.set(new Float32Array(bytes), (part * partBytes) / 4)
-    tensors.set(name, tensor)
-  }
-  return { update: progress.updates, tensors }
+  return { update: progress.updates, tensors: new Map(tensors) }
 }
 
 /** Stores all of it, in place of what was there. */

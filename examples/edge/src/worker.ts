@@ -10,43 +10,37 @@
  *
  * A sample is the body, float32s little-endian: [T, height, width, channels], or [height, width, channels] of a static image.
  */
-import type { DurableObjectNamespace } from "cloudflare:workers"
+import { quote } from "@spikeroute/core/text"
 import program from "../program.safetensors"
 import { originOf } from "./deployment.ts"
-import { Refusal, requireToken } from "./requests.ts"
+import { answer, Refusal, requireToken, urlOf } from "./requests.ts"
+import { type Env, settingsOf } from "./settings.ts"
 
 export { Network } from "./network.ts"
 
-export interface Env {
-  readonly NETWORK: DurableObjectNamespace
-  /** `wrangler secret put WRITE_TOKEN`. Without it nobody can write. */
-  readonly WRITE_TOKEN?: string
-  readonly LEARNING_RATE?: string
-}
-
-const routes: Readonly<Record<string, { readonly method: string; readonly guarded?: true }>> = {
-  "/": { method: "GET" },
-  "/predict": { method: "POST" },
-  "/learn": { method: "POST", guarded: true },
-  "/weights": { method: "GET", guarded: true },
+const routes: Readonly<Record<string, { readonly methods: ReadonlyArray<string>; readonly guarded?: true }>> = {
+  "/": { methods: ["GET", "HEAD"] },
+  "/predict": { methods: ["POST"] },
+  "/learn": { methods: ["POST"], guarded: true },
+  "/weights": { methods: ["GET", "HEAD"], guarded: true },
 }
 
 /** Of the deployed program; computed by the first request that needs it. */
 let origin: string | undefined
 
 export default {
-  async fetch(request: Request, env: Env): Promise<Response> {
-    try {
-      const { pathname } = new URL(request.url)
+  fetch: (request: Request, env: Env): Promise<Response> =>
+    answer(request, async () => {
+      const { token } = settingsOf(env)
+      const { pathname } = urlOf(request)
       const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
       if (route === undefined)
-        throw new Refusal(404, `there is no ${pathname}: there are ${Object.keys(routes).join(", ")}`)
-      if (request.method !== route.method) throw new Refusal(405, `${pathname} takes ${route.method}`)
-      if (route.guarded) await requireToken(request, env.WRITE_TOKEN)
+        throw new Refusal(404, `there is no ${quote(pathname)}: there are ${Object.keys(routes).join(", ")}`)
+      const { methods, guarded } = route
+      if (!methods.includes(request.method))
+        throw new Refusal(405, `${pathname} takes ${methods[0]}`, { allow: methods.join(", ") })
+      if (guarded) await requireToken(request, token)
       origin ??= await originOf(new Uint8Array(program))
-      return await env.NETWORK.get(env.NETWORK.idFromName(origin)).fetch(request)
-    } catch (error) {
-      return Refusal.responseOf(error)
-    }
-  },
+      return env.NETWORK.get(env.NETWORK.idFromName(origin)).fetch(request)
+    }),
 }

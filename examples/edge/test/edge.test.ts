@@ -1,53 +1,16 @@
 /** The worker under workerd, from outside: over HTTP, with a Durable Object whose storage is a folder. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { connect } from "node:net"
 import { platform, tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { ProgramFile } from "@spikeroute/backend-kernels"
 import { load } from "@spikeroute/backend-wasm/infer"
-import { Graph, Key, Models, Program, Safetensors, Train } from "@spikeroute/core"
+import { Safetensors } from "@spikeroute/core"
 import { Effect } from "effect"
 import { bundle, type Host, type HostOptions, start } from "../scripts/host.ts"
-import { isolateMemory, many, runtimes, sampleRequest } from "../scripts/load.ts"
+import { isolateMemory, keptConnection, many, runtimes, sampleRequest } from "../scripts/load.ts"
 import { openLearner } from "../src/learner.ts"
-
-const token = "a token of the test's"
-const kernels = new WebAssembly.Module(
-  readFileSync(fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))),
-)
-
-const learningRate = 0.1
-const timeSteps = 4
-const classes = 3
-const graph = Graph.makeUnsafe([8, 8, 2], Models.conv(classes, { width: 0.25 }))
-const size = timeSteps * 8 * 8 * 2
-/** A program whose first weights are multiplied by a factor; they are finite in any case. */
-const programOf = (factor: number, options: Partial<ProgramFile.SaveOptions> = {}) =>
-  Effect.runSync(
-    ProgramFile.save(
-      graph,
-      new Map(
-        graph.parameters.map(({ name, shape }) => {
-          const values = Train.initialize(graph, Key.make(1)).get(name) as Float32Array
-          const scaled = values.map((value) => Math.max(-3e38, Math.min(factor * value, 3e38)))
-          return [Program.bufferNames.parameter(name), { shape, values: scaled }]
-        }),
-      ),
-      { batchSize: 1, timeSteps, encoding: "frames", ...options },
-    ),
-  )
-const program = programOf(2)
-
-/** Sample i is of class i mod 3, whose events lie in a third of the rows, among noise. */
-const sampleOf = (index: number): Float32Array<ArrayBuffer> => {
-  const noise = Key.uniform(Key.fold(Key.make(5), index), new Float32Array(size))
-  return Float32Array.from(noise, (u, i) => {
-    const row = Math.floor((i % 128) / 16)
-    return u < (Math.floor(row / 3) === index % classes ? 0.6 : 0.1) ? 2 : 0
-  })
-}
+import { classes, kernels, learningRate, program, programOf, sampleOf, timeSteps, token } from "./fixture.ts"
 
 const storage = mkdtempSync(join(tmpdir(), "spikeroute-edge-"))
 let modules: NonNullable<HostOptions["modules"]>
@@ -113,7 +76,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
       pull: (controller) => controller.enqueue(new Uint8Array(65536)),
     })
   const cases: ReadonlyArray<readonly [string, string, () => RequestInit, number, string]> = [
-    ["another path", "/teach", () => ({ method: "POST" }), 404, "there is no /teach"],
+    ["another path", "/teach", () => ({ method: "POST" }), 404, 'there is no "/teach"'],
     ["another method", "/predict", () => ({ method: "GET" }), 405, "/predict takes POST"],
     ["no body", "/predict", () => ({ method: "POST", headers: octets }), 400, "the body has 0 bytes"],
     [
@@ -151,8 +114,24 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
       "/learn?label=1",
       () => ({ body: "{}", headers: { ...guarded, "content-type": "application/json" } }),
       415,
-      "the body is application/json",
+      'the body is "application/json"',
     ],
+    [
+      "of another type, with a parameter",
+      "/predict",
+      () => ({ body: "{}", headers: { "content-type": "Application/JSON; charset=utf-8" } }),
+      415,
+      'the body is "Application/JSON; charset=utf-8"',
+    ],
+    [
+      "of a type that is an attack on terminals",
+      "/predict",
+      () => ({ body: "{}", headers: { "content-type": `a\t${"b".repeat(300)}` } }),
+      415,
+      `the body is "a\\t${"b".repeat(57)}…"`,
+    ],
+    ["a long URL", `/${"x".repeat(3000)}`, () => ({ body: good, headers: octets }), 414, "the URL is longer"],
+    ["a path that is no text", "/%", () => ({ method: "GET" }), 404, 'there is no "/%"'],
     [
       "not a number",
       "/learn?label=1",
@@ -174,7 +153,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
       400,
       "?label= has to be a whole number from 0 to 2",
     ],
-    ...["3", "-1", "1.5", "one", "", "1e0", "99999999999999999999"].map(
+    ...["3", "-1", "1.5", "one", "", "1e0", "NaN", "99999999999999999999"].map(
       (label) =>
         [
           `label ${label}`,
@@ -184,10 +163,12 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
           "?label= has to be a whole number",
         ] as const,
     ),
-    ...["-1", "much", "1e9999"].map(
+    ["a label twice", "/learn?label=1&label=2", () => ({ body: good, headers: guarded }), 400, "is given 2 times"],
+    ["a slip", "/predict?margn=1", () => ({ body: good, headers: octets }), 400, 'there is no ?"margn"'],
+    ...["-1", "much", "1e9999", "9".repeat(400)].map(
       (margin) =>
         [
-          `margin ${margin}`,
+          `margin ${margin.slice(0, 9)}`,
           `/predict?margin=${margin}`,
           () => ({ body: good, headers: octets }),
           400,
@@ -217,6 +198,57 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     expect(text).toContain(line)
     expect(await updates()).toBe(1)
   })
+  test("another method, with those that there are", async () => {
+    for (const [path, allow] of [
+      ["/", "GET, HEAD"],
+      ["/predict", "POST"],
+      ["/weights", "GET, HEAD"],
+    ] as const) {
+      const response = await fetch(at(path), { method: "PUT" })
+      expect({ status: response.status, allow: response.headers.get("allow") }).toEqual({ status: 405, allow })
+    }
+    expect((await fetch(host.url, { method: "HEAD" })).status).toBe(200)
+  })
+  test("a Host header that is none", async () => {
+    const hosts = ["a b", "[", "[::1", "x:99999", "x:-1", "", "%", "a/b", "a@b", "a#b", "http://x", "\x80"]
+    for (const malformed of hosts) {
+      const connection = keptConnection(host.url)
+      const { status } = await connection.send(`GET / HTTP/1.1\r\nhost: ${malformed}`)
+      expect({ malformed, status }).toEqual({ malformed, status: 400 })
+      connection.close()
+    }
+  })
+  test("a body that does not come: the others are answered meanwhile, and it is refused in time", async () => {
+    const [slow, other] = [keptConnection(host.url), keptConnection(host.url)]
+    const head = "POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream"
+    const answer = slow.send(`${head}\r\ncontent-length: 2048`)
+    expect((await other.send(head, new Uint8Array(2048))).status).toBe(200)
+    expect((await answer).status).toBe(408)
+    slow.close()
+    other.close()
+  }, 20_000)
+  test("after each refusal the connection can be used again", async () => {
+    const connection = keptConnection(host.url)
+    const head = "HTTP/1.1\r\nhost: x\r\ncontent-type: Application/Octet-Stream; version=1\r\nauthorization: Bearer"
+    const sample = new Uint8Array(good.buffer)
+    const refused = [
+      [`POST /teach ${head} ${token}`, sample, 404],
+      [`PUT /predict ${head} ${token}`, sample, 405],
+      [`POST /learn?label=1 ${head} nothing`, sample, 401],
+      [`POST /learn?label=9 ${head} ${token}`, sample, 400],
+      [`POST /learn?label=1 ${head} ${token}`, new Uint8Array(0), 400],
+      [`POST /predict ${head} ${token}\r\nhost: y`, sample, 400],
+      [`POST /predict?margin=x ${head} ${token}`, sample, 400],
+      [`POST /predict ${head} ${token}`, sample.subarray(1), 400],
+      [`POST /predict ${head} ${token}`, new Uint8Array(2 ** 20), 413],
+      ["POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain", sample, 415],
+    ] as const
+    for (const [request, body, status] of refused) {
+      expect((await connection.send(request, body)).status).toBe(status)
+      expect((await connection.send(`POST /predict ${head} ${token}`, sample)).status).toBe(200)
+    }
+    connection.close()
+  })
   test("a body that is cut off on the way", async () => {
     const socket = connect(Number(host.url.port), host.url.hostname)
     socket.write(
@@ -234,7 +266,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     const wild = await startWith({ program: programOf(1e39), storage: join(storage, "wild") })
     const response = await fetch(new URL("/learn?label=1", wild.url), sampleRequest(good, token))
     expect({ status: response.status, text: await response.text() }).toEqual({
-      status: 422,
+      status: 400,
       text: "the loss of this sample is not finite: nothing was learnt from it\n",
     })
     expect(await (await fetch(wild.url)).json()).toMatchObject({ update: 0 })
@@ -266,12 +298,38 @@ describe("learning", () => {
 
   test("requests at the same time are learnt from one after the other: the bits are those of that order", async () => {
     const results = await many(60, 16, async (i) => {
-      const [result] = await Promise.all([learn(i), predict(sampleOf(i))])
-      return result
+      const [result, prediction] = await Promise.all([learn(i), predict(sampleOf(i))])
+      return { ...result, prediction }
     })
     note(results)
     expect(await updates()).toBe(61)
     expect(await weights()).toEqual(replayed(learnt))
+    // Each prediction was made by the weights of one update, the one that it names.
+    const [learner, model] = [openLearner(kernels, program, undefined, learningRate), load(kernels, program)]
+    const expected = new Map<number, ReadonlyArray<number>>()
+    const predictAfter = (update: number) => {
+      for (const { index, prediction } of results)
+        if (prediction.update === update) expected.set(index, [...model.predict(sampleOf(index)).outputs])
+    }
+    for (const index of learnt) {
+      const { update, tensors } = learner.learn(sampleOf(index), index % classes)
+      model.load(tensors)
+      predictAfter(update)
+    }
+    for (const { index, prediction } of results) expect(prediction.outputs).toEqual([...(expected.get(index) ?? [])])
+  }, 60_000)
+
+  test("predictions do not keep a sample from being learnt from, and those that are too many are told to come again", async () => {
+    const flood = Array.from({ length: 200 }, (_, i) => fetch(at("/predict"), sampleRequest(sampleOf(i))))
+    const answered: Array<number> = []
+    for (const prediction of flood) prediction.then(({ status }) => answered.push(status))
+    note([await learn(99)])
+    const before = answered.filter((status) => status === 200).length
+    const responses = await Promise.all(flood)
+    const statuses = responses.map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([200, 503]))
+    expect(responses.find(({ status }) => status === 503)?.headers.get("retry-after")).toBe("1")
+    expect(before).toBeLessThan(statuses.filter((status) => status === 200).length)
   }, 60_000)
 
   test("a sample that is refused leaves those that wait with it to be learnt as if it had not come", async () => {
@@ -279,7 +337,7 @@ describe("learning", () => {
     const results = await many(8, 8, async (index) => {
       const sample = index === 0 ? sampleOf(index).map((value) => value * 1.7e38) : sampleOf(index)
       const response = await fetch(new URL(`/learn?label=${index % classes}`, other.url), sampleRequest(sample, token))
-      if (response.status === 422) return { index, update: Number.NaN }
+      if (response.status === 400) return { index, update: Number.NaN }
       expect(response.status).toBe(200)
       return { index, ...((await response.json()) as { update: number }) }
     })
