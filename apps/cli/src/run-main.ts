@@ -18,6 +18,7 @@ const presenter = CliOutput.layerPresenter({
 /** Failures of the run itself rather than of its input. */
 const ofTheRun = new Set([
   "NonFiniteLossError",
+  "NonFiniteTensorError",
   "BackendError",
   "VerificationFailed",
   "WorkerFailed",

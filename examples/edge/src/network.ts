@@ -101,7 +101,7 @@ export class Network extends DurableObject<Env> {
     } catch (error) {
       // It may be ahead of what is stored: the next one begins with that.
       this.#learner = undefined
-      if ((error as { _tag?: string })._tag === "NonFiniteLossError")
+      if (/^NonFinite/.test((error as { _tag?: string })._tag ?? ""))
         throw new Refusal(400, "the loss of this sample is not finite: nothing was learnt from it")
       throw error
     }

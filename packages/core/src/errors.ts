@@ -177,17 +177,84 @@ export class MismatchError extends Data.Error<{
   }
 }
 
-/** Training came to a loss, or to weights, that are not finite. */
+/** A tensor of weights, statistics or an optimiser's state holds NaN or infinity. */
+export class NonFiniteTensorError extends Data.Error<{
+  readonly tensor: string
+  /** The first such value, and its place in memory order. */
+  readonly value: number
+  readonly index: number
+}> {
+  readonly _tag = "NonFiniteTensorError"
+  override readonly name = "NonFiniteTensorError"
+
+  override get message(): string {
+    return `tensor ${quote(this.tensor)} is not finite: value ${this.index} is ${this.value}; use tensors from before the training diverged, and a lower learning rate`
+  }
+}
+
+/**
+ * A step came to a loss or outputs, to a gradient or a running statistic that is not finite, from finite data. It has updated nothing: weights, running statistics
+ * and the optimiser's state are those from before.
+ */
 export class NonFiniteLossError extends Data.Error<{
   /** The batch, counted from 1 over all epochs. */
   readonly update: number
-  /** The first layer of neurons, in order of execution, whose membrane is not finite; of weights, the first tensor. */
+  readonly what: "loss" | "gradient" | "statistic"
+  /** Of a loss, the first layer of neurons, in order of execution, whose membrane is not finite, else the read-out; else the parameter or statistic. */
   readonly layer: string
+  /** The largest absolute values of the inputs and of the parameters. */
+  readonly largestInput: number
+  readonly largestWeight: number
 }> {
   readonly _tag = "NonFiniteLossError"
   override readonly name = "NonFiniteLossError"
 
   override get message(): string {
-    return `the loss or a weight is not finite at update ${this.update}: the first such values lie in ${this.layer}; lower the learning rate`
+    const { what, update, layer, largestInput, largestWeight } = this
+    const where =
+      what === "loss"
+        ? `the loss is not finite at update ${update}: the first such values lie in ${layer}`
+        : `the ${what} of ${layer} is not finite at update ${update}`
+    const advice =
+      largestInput > largestWeight
+        ? `inputs reach ${largestInput.toPrecision(2)}: scale them down`
+        : `weights reach ${largestWeight.toPrecision(2)}: go on from an earlier checkpoint with a lower learning rate`
+    return `${where}; nothing was updated. The ${advice}`
+  }
+}
+
+/** Data given to a network do not fit it, or are not finite. Nothing has been run. */
+export class InputError extends Data.Error<{
+  /** What was given: `inputs`, `labels`, `next.inputs`. */
+  readonly what: string
+  readonly reason: string
+  /** Of a value at fault: the sample, counted from 0, and the place within it; with frames, the time step comes first. */
+  readonly sample?: number
+  readonly position?: ReadonlyArray<number>
+}> {
+  readonly _tag = "InputError"
+  override readonly name = "InputError"
+
+  override get message(): string {
+    const { what, reason, sample, position } = this
+    return `${what}: ${sample === undefined ? "" : `sample ${sample} at [${position?.join(", ")}]: `}${reason}`
+  }
+}
+
+/** A label that is none of the network's classes. Nothing has been run. */
+export class LabelError extends Data.Error<{
+  /** `labels` or `next.labels`. */
+  readonly what: string
+  /** Counted from 0. */
+  readonly sample: number
+  readonly label: unknown
+  readonly classes: number
+}> {
+  readonly _tag = "LabelError"
+  override readonly name = "LabelError"
+
+  override get message(): string {
+    const { what, sample, label, classes } = this
+    return `${what}: sample ${sample} has the label ${quote(label)}; labels are class numbers from 0 to ${classes - 1}`
   }
 }

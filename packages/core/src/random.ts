@@ -9,6 +9,7 @@
  * It is not a cryptographic generator.
  */
 import type { Random } from "effect"
+import { OptionError } from "./errors.ts"
 
 /** A 64-bit random key, as two unsigned 32-bit words. */
 export interface Key {
@@ -49,8 +50,21 @@ const hash = (text: string): number => {
   return h >>> 0
 }
 
-/** The key of a seed, an integer from 0 to 2^53 − 1. */
-export const make = (seed: number): Key => ({ hi: Math.floor(seed / 2 ** 32) >>> 0, lo: seed >>> 0 })
+/**
+ * The key of a seed, a whole number from 0 to 2⁵³ − 1.
+ *
+ * @throws OptionError for anything else
+ */
+export const make = (seed: number): Key => {
+  if (!(Number.isSafeInteger(seed) && seed >= 0))
+    throw new OptionError({
+      owner: "the random key",
+      option: "seed",
+      value: seed,
+      expected: "a whole number from 0 to 2^53 − 1",
+    })
+  return { hi: Math.floor(seed / 2 ** 32) >>> 0, lo: seed >>> 0 }
+}
 
 /**
  * A new key for each path of names and numbers below `key`.

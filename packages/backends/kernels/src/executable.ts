@@ -1,5 +1,6 @@
 /** Core's executable over a session of an engine: buffers are read and written in the arena, calls cross to the kernels packed. */
 import { asArray, BackendError, type BufferValues, type Executable, Program, Shape, Spikes } from "@spikeroute/core"
+import { firstNonFinite } from "@spikeroute/core/values"
 import { Effect, type Scope } from "effect"
 import { encode } from "./encode.ts"
 import type { Engine, Session } from "./engine.ts"
@@ -89,5 +90,8 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
     write: (name, values) => attempt(() => write(name, values, 0)),
     read: (name, t = 0) => attempt(() => read(name, t)),
     run: (calls, frames) => attempt(() => run(calls, frames)),
+    gradientsAreFinite: attempt(() =>
+      program.buffers.every((buffer) => buffer.kind !== "gradient" || firstNonFinite(floatsOf(wordsOf(buffer, 0))) < 0),
+    ),
   }
 }

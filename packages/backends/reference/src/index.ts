@@ -18,6 +18,7 @@ import {
   Spikes,
   UnsupportedKernelError,
 } from "@spikeroute/core"
+import { firstNonFinite } from "@spikeroute/core/values"
 import { Effect, Layer } from "effect"
 
 const name = "reference"
@@ -84,6 +85,9 @@ const make = (program: Program.Program): Executable => {
       }),
     read: (bufferName, t = 0) => attempt(() => find(bufferName, t).load().slice()),
     run: (calls, frames) => attempt(() => run(calls, frames)),
+    gradientsAreFinite: attempt(() =>
+      program.buffers.every(({ kind }, i) => kind !== "gradient" || firstNonFinite(views[i]![0]!.load()) < 0),
+    ),
   }
 }
 

@@ -17,6 +17,7 @@ import {
   Shape,
   UnsupportedKernelError,
 } from "@spikeroute/core"
+import { firstNonFinite } from "@spikeroute/core/values"
 import { Effect, type Scope } from "effect"
 import type { Engine, Meter, Tensor } from "./engine.ts"
 import { everywhere, type HostKernel, inMemory } from "./host/index.ts"
@@ -97,18 +98,26 @@ class Machine {
   }
 
   get executable(): Executable {
+    const read: Executable["read"] = (name, t = 0) =>
+      Effect.flatMap(
+        this.attempt(() => this.read(this.find(name), t)),
+        (values) =>
+          values instanceof Float32Array
+            ? Effect.succeed(values)
+            : Effect.tryPromise({ try: () => values, catch: (error) => this.failure(error) }),
+      )
+    const gradients = this.program.buffers.filter(({ kind }) => kind === "gradient")
     return {
       program: this.program,
       allocatedBytes: () => this.meter.peak,
       write: (name, values) => this.attempt(() => this.write(this.find(name), 0, values)),
-      read: (name, t = 0) =>
-        Effect.flatMap(
-          this.attempt(() => this.read(this.find(name), t)),
-          (values) =>
-            values instanceof Float32Array
-              ? Effect.succeed(values)
-              : Effect.tryPromise({ try: () => values, catch: (error) => this.failure(error) }),
-        ),
+      read,
+      gradientsAreFinite: Effect.map(
+        Effect.forEach(gradients, ({ name }) => Effect.map(read(name), (values) => firstNonFinite(values) < 0), {
+          concurrency: "unbounded",
+        }),
+        (finite) => finite.every(Boolean),
+      ),
       run: (calls, frames) =>
         this.attempt(() => {
           const work = () => this.run(calls, frames)

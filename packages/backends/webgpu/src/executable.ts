@@ -8,6 +8,7 @@ import { BackendError, type Executable, Program, Shape, UnsupportedKernelError }
 import { Effect, type Scope, Semaphore } from "effect"
 import { type Commands, type Dispatch, makeCommands, makePipelines, recordBytes } from "./commands.ts"
 import type { Device } from "./device.ts"
+import { type FiniteCheck, finiteCheck } from "./finite.ts"
 import { wgslKernels } from "./kernels/index.ts"
 import { fail, memoryOf, name } from "./memory.ts"
 
@@ -54,6 +55,8 @@ export const prepare = (
       return made
     })
     const pipelines = yield* wait(() => makePipelines(device, program, commands))
+    const finite = finiteCheck(commands)
+    const check = finite && { ...finite, pipeline: yield* wait(() => device.pipeline(finite.source)) }
     const allocate = (bytes: number, usage: GPUBufferUsageFlags) =>
       Effect.acquireRelease(
         wait(() => device.allocate(Math.max(16, bytes), usage)),
@@ -66,24 +69,31 @@ export const prepare = (
     const buffers: Buffers = {
       arena: yield* allocate(commands.arenaBytes, STORAGE | COPY_SRC | COPY_DST),
       places: yield* allocate(commands.places.byteLength, UNIFORM | COPY_DST),
-      scratch: yield* allocate(4 * commands.scratch, STORAGE),
+      scratch: yield* allocate(4 * commands.scratch + flagBytes, STORAGE | COPY_SRC | COPY_DST),
       tables: yield* allocate(commands.tables.byteLength, STORAGE | COPY_DST),
       frames:
         program.encoding === "frames"
           ? yield* allocate(program.timeSteps * inputBytes, COPY_SRC | COPY_DST)
           : undefined,
-      results: yield* allocate(results.bytes, MAP_READ | COPY_DST),
+      results: yield* allocate(results.bytes + flagBytes, MAP_READ | COPY_DST),
     }
-    return yield* attempt(() => make(device, program, commands, pipelines, buffers))
+    return yield* attempt(() => make(device, program, commands, pipelines, check, buffers))
   })
 
-/** The range of the arena that holds the metrics and outputs. */
+/** Of the word that says that a gradient is not finite: it lies behind the scratch memory, its copy behind the results. */
+const flagBytes = 4
+
+/** The range of the arena that holds the statistics, the metrics and the outputs. */
 const resultsOf = (program: Pick<Program.Program, "buffers">) => {
   const wanted: ReadonlyArray<string> = [Program.bufferNames.metrics, Program.bufferNames.outputs]
-  const found = program.buffers.filter(({ name }) => wanted.includes(name))
+  const found = program.buffers.filter(({ name, kind }) => kind === "statistic" || wanted.includes(name))
   const from = Math.min(...found.map(({ offset }) => offset))
   const to = Math.max(...found.map((buffer) => buffer.offset + Program.bufferBytes(buffer)))
   return found.length === 0 ? { from: 0, bytes: 0 } : { from, bytes: to - from }
+}
+
+interface Check extends FiniteCheck {
+  readonly pipeline: GPUComputePipeline
 }
 
 const make = (
@@ -91,6 +101,7 @@ const make = (
   program: Program.Program,
   commands: Commands,
   pipelines: ReadonlyMap<Dispatch, GPUComputePipeline>,
+  check: Check | undefined,
   buffers: Buffers,
 ): Executable => {
   const { gpu } = device
@@ -108,6 +119,7 @@ const make = (
     ],
   })
   const results = resultsOf(commands)
+  const flagAt = 4 * commands.scratch
   /** What the results buffer holds: nothing of worth, a copy on the GPU, or that copy read. */
   let held: "stale" | "copied" | ArrayBuffer = "stale"
   /** The frames that were uploaded for the next run. */
@@ -128,8 +140,11 @@ const make = (
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
     device.check()
     if (frames && frames !== ahead) upload(frames)
-    ahead = undefined
+    // What runs without frames leaves those that were uploaded for the run with them.
+    if (frames) ahead = undefined
     const encoder = gpu.createCommandEncoder()
+    const checks = calls.some(({ segment }) => segment === "end") ? check : undefined
+    if (checks) encoder.clearBuffer(buffers.scratch, flagAt, flagBytes)
     let pass: GPUComputePassEncoder | undefined
     for (const { segment, t } of calls) {
       if (buffers.frames && frames && Program.forwardSegments.has(segment)) {
@@ -145,10 +160,19 @@ const make = (
         pass.dispatchWorkgroups(...dispatch.linked.workgroups)
       }
     }
+    if (checks) {
+      pass ??= encoder.beginComputePass()
+      pass.setPipeline(checks.pipeline)
+      pass.setBindGroup(0, group, [0])
+      pass.dispatchWorkgroups(checks.workgroups)
+    }
     pass?.end()
-    if (results.bytes > 0) encoder.copyBufferToBuffer(arena, results.from, buffers.results, 0, results.bytes)
+    // The optimiser leaves the results as they are.
+    const changes = calls.some(({ segment }) => segment !== "update")
+    if (changes && results.bytes > 0) encoder.copyBufferToBuffer(arena, results.from, buffers.results, 0, results.bytes)
+    if (checks) encoder.copyBufferToBuffer(buffers.scratch, flagAt, buffers.results, results.bytes, flagBytes)
     gpu.queue.submit([encoder.finish()])
-    held = "copied"
+    if (changes) held = "copied"
   }
 
   /** A mapped buffer's bytes, copied. */
@@ -167,8 +191,8 @@ const make = (
 
   const readResults = async (): Promise<ArrayBuffer> => {
     if (held instanceof ArrayBuffer) return held
-    const copy = await fetch(buffers.results, results.bytes)
-    held = copy
+    const copy = await fetch(buffers.results, results.bytes + flagBytes)
+    if (held === "copied") held = copy
     return copy
   }
 
@@ -210,5 +234,8 @@ const make = (
     read: (bufferName, t = 0) => wait(() => read(bufferName, t)).pipe(reading.withPermits(1)),
     run: (calls, frames) => attempt(() => run(calls, frames)).pipe(reading.withPermits(1)),
     upload: (frames) => attempt(() => upload(frames)),
+    gradientsAreFinite: wait(async () => new Uint32Array(await readResults(), results.bytes)[0] === 0).pipe(
+      reading.withPermits(1),
+    ),
   }
 }

@@ -38,6 +38,8 @@ export interface Executable {
    * each forward step first puts its frame into the input buffer; otherwise the input is what was written.
    */
   readonly run: (calls: ReadonlyArray<Call>, frames?: Float32Array) => Effect.Effect<void, BackendError>
+  /** Whether all gradients are finite, as the last run of a segment `end` left them; true where the program has none. */
+  readonly gradientsAreFinite: Effect.Effect<boolean, BackendError>
   /**
    * Only where frames have to be carried to another memory: begins with those that the next `run` is given, while this goes on with what
    * it was told before. They must stay as they are until then.

@@ -22,15 +22,15 @@ import type { Shape } from "../shape.ts"
 import type { Elements } from "../spikes.ts"
 
 /**
- * What a buffer is for. The gradients are those of parameters, one contiguous range of the arena. A residual is kept from a
- * forward step to its backward one; an accumulator gathers gradients over steps.
+ * What a buffer is for. The gradients are those of parameters, one contiguous range of the arena; so are statistics and metrics,
+ * which a backend may read together. A residual is kept from a forward step to its backward one; an accumulator gathers gradients over steps.
  */
 export const bufferKinds = [
   "parameter",
-  "statistic",
   "gradient",
   "optimizer",
   "input",
+  "statistic",
   "metric",
   "state",
   "accumulator",

@@ -1,12 +1,26 @@
-/** For the first `count` rows of outputs: how many have their label among the k largest. Ties and NaN count against it. */
-export const hits = (outputs: Float32Array, labels: Float32Array, k: number, count = labels.length): number => {
+/**
+ * For the first `count` rows of outputs: how many have their label among the k largest. Of equal outputs the first class comes first, as in
+ * argmax; a row that holds NaN, or whose label is none of its classes, does not count.
+ *
+ * @example hits(Float32Array.of(2, 2, 0), Float32Array.of(0), 1) // 1; with the label 1 it is 0
+ */
+export const hits = (
+  outputs: Float32Array,
+  labels: ArrayLike<number>,
+  k: number,
+  count: number = labels.length,
+): number => {
   const classes = outputs.length / labels.length
   let total = 0
   for (let n = 0; n < count; n++) {
     const label = labels[n]!
-    const own = outputs[n * classes + label]!
+    const row = outputs.subarray(n * classes, (n + 1) * classes)
+    const own = row[label]
+    if (own === undefined || row.some(Number.isNaN)) continue
     let ahead = 0
-    for (let c = 0; c < classes; c++) if (c !== label && !(outputs[n * classes + c]! < own)) ahead++
+    row.forEach((value, c) => {
+      if (value > own || (value === own && c < label)) ahead++
+    })
     if (ahead < k) total++
   }
   return total

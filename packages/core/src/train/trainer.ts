@@ -4,254 +4,214 @@
  * All randomness comes from one key and the number of the update, so a trainer whose tensors were saved after update n and
  * restored goes on with the same bits as one that never stopped.
  */
-import { Effect, Random, type Scope } from "effect"
+import { Effect, Random, Schema, type Scope } from "effect"
 import { Backend, type Executable } from "../backend/backend.ts"
 import {
   type BackendError,
-  type MismatchError,
+  type InputError,
+  type LabelError,
   NonFiniteLossError,
+  type NonFiniteTensorError,
+  type OptionError,
   type PolicyError,
   type ProgramError,
   type UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { fit } from "../interop/fit.ts"
+import { ensureFinite, fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { hyperparameters } from "../optimizers/index.ts"
+import * as Options from "../options.ts"
 import { draw, type Policy } from "../policies/policy.ts"
-import { compile, compileInference, type InferenceOptions, type TrainingOptions } from "../program/compile.ts"
-import { bufferNames, type Call, type Program, schedule } from "../program/program.ts"
+import { compile, type TrainingOptions } from "../program/compile.ts"
+import { type BufferKind, bufferNames, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
+import { firstNonFinite, type Numbers } from "../values.ts"
+import { type Batch, type BatchResult, checkBatch, type Samples } from "./batch.ts"
 import { initialValues } from "./initialize.ts"
-import { joined, partOf } from "./micro-batch.ts"
-
-/** Data of one batch. */
-export interface Batch {
-  /** [N, …] with the encoding `static`, [T, N, …] with `frames`. */
-  readonly inputs: Float32Array
-  /** [N], class numbers. */
-  readonly labels: Float32Array
-}
-
-/** What one batch gave. */
-export interface BatchResult {
-  /** The loss, its mean over all time steps, trained or not. */
-  readonly loss: number
-  /** [N, classes]: the read-out, summed over time. */
-  readonly outputs: Float32Array
-  /** Spikes per neuron and time step of each layer of neurons, in order of execution. */
-  readonly firingRates: ReadonlyArray<number>
-}
+import { type LoadError, loadParameters, oneAtATime, type Tensors } from "./predictor.ts"
+import { firstNonFiniteLayer, runBatch } from "./run.ts"
 
 /** Gradients of a batch, by parameter. */
 export type Gradients = ReadonlyMap<string, Float32Array>
 
-/** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
-export type Tensors = ReadonlyMap<string, StoredTensor>
+/** A step that is refused: by its arguments or data, before anything ran, or by what it came to. In each case nothing is updated. */
+export type StepError = BackendError | PolicyError | OptionError | InputError | LabelError | NonFiniteLossError
 
+export interface StepOptions {
+  /** Counts batches from 1. */
+  readonly update: number
+  /** At least 0. */
+  readonly learningRate: number
+  /**
+   * The batch of the next step, where it is known: a backend with a memory of its own takes it while this step's result is waited for. It must
+   * stay as it is until then.
+   */
+  readonly next?: Batch<Numbers> | undefined
+}
+
+/** Effects of one trainer wait for each other, and one that has begun runs to its end even if it is interrupted. */
 export interface Trainer {
   readonly graph: Graph
   readonly program: Program
   readonly executable: Executable
-  /**
-   * Trains on one batch; `update` counts batches from 1. `next` is the batch of the next step, where it is known: a backend with a memory of
-   * its own takes it while this step's result is waited for. It must stay as it is until then.
-   */
-  readonly step: (
-    batch: Batch,
-    options: { readonly update: number; readonly learningRate: number; readonly next?: Batch | undefined },
-  ) => Effect.Effect<BatchResult, BackendError | PolicyError | NonFiniteLossError>
+  /** Trains on one batch. */
+  readonly step: (batch: Batch<Numbers>, options: StepOptions) => Effect.Effect<BatchResult, StepError>
   /**
    * What one batch gives before its update: the weights stay as they are, running statistics move. Random draws are those of
    * `step` at the same update.
    */
   readonly differentiate: (
-    batch: Batch,
-    options: { readonly update: number },
-  ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, BackendError | PolicyError | NonFiniteLossError>
-  /** A copy of all that training changes. */
-  readonly save: Effect.Effect<Tensors, BackendError>
+    batch: Batch<Numbers>,
+    options: Pick<StepOptions, "update">,
+  ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, StepError>
+  /** A copy of all that training changes. Tensors that are not finite are an error. */
+  readonly save: Effect.Effect<Tensors, BackendError | NonFiniteTensorError>
   /** Puts saved tensors back: these and no others. */
-  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
+  readonly load: (tensors: Tensors) => Effect.Effect<void, LoadError>
   /** Takes over the parameters and statistics among the tensors. */
-  readonly loadParameters: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
+  readonly loadParameters: (tensors: Tensors) => Effect.Effect<void, LoadError>
 }
 
-const keptKinds: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer"])
+const update = Options.whole(1, Number.MAX_SAFE_INTEGER)
+const stepOptions = Schema.Struct({
+  update,
+  learningRate: Options.NonNegative,
+  next: Schema.optional(Schema.Unknown),
+})
+const word = Options.whole(0, 2 ** 32 - 1)
+const keyOptions = Schema.Struct({ key: Schema.Struct({ hi: word, lo: word }) })
+
+const keptKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
+
+const largest = (arrays: Iterable<Float32Array>): number => {
+  let found = 0
+  for (const values of arrays) for (const value of values) found = Math.max(found, Math.abs(value))
+  return found
+}
 
 /** Prepares a trainer. Its memory belongs to the scope. */
 export const make = (
   graph: Graph,
   policy: Policy,
   options: TrainingOptions & { readonly key: Key.Key },
-): Effect.Effect<Trainer, PolicyError | ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+): Effect.Effect<
+  Trainer,
+  OptionError | PolicyError | ProgramError | UnsupportedKernelError | BackendError,
+  Backend | Scope.Scope
+> =>
   Effect.gen(function* () {
-    const program = yield* compile(graph, policy, options)
+    const { key, ...training } = options
+    yield* Options.check("the trainer", keyOptions, { key })
+    const program = yield* compile(graph, policy, training)
     const executable = yield* (yield* Backend).prepare(program)
-    const first = Key.fold(options.key, "parameters")
+    const first = Key.fold(key, "parameters")
     for (const parameter of graph.parameters)
       yield* executable.write(bufferNames.parameter(parameter.name), (out) => initialValues(parameter, first, out))
 
+    const exclusively = oneAtATime()
     const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
-    const optimizer = options.optimizer
     const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
+    const learnt = graph.parameters.filter(
+      ({ name, role }) =>
+        role === "weight" && program.buffers.some((buffer) => buffer.name === bufferNames.gradient(name)),
+    )
+    const read = (kind: BufferKind) =>
+      Effect.forEach(
+        program.buffers.filter((buffer) => buffer.kind === kind),
+        ({ name }) => Effect.map(executable.read(name), (values) => [name, values] as const),
+        { concurrency: "unbounded" },
+      )
     /** The batch that is there already. */
-    let uploaded: Batch | undefined
+    let ahead: { readonly batch: Batch<Numbers>; readonly samples: Samples } | undefined
 
-    /** Runs one batch, with or without its update. A loss that is not finite is an error, whatever it has done to the weights. */
-    const runUpdate = (batch: Batch, update: number, withUpdate: boolean, next?: Batch) =>
+    /** Where the last run left what is not finite. */
+    const findNonFinite = (result: BatchResult) =>
       Effect.gen(function* () {
-        const key = Key.fold(options.key, "update", update)
+        if (!Number.isFinite(result.loss) || firstNonFinite(result.outputs) >= 0)
+          return { what: "loss", layer: yield* firstNonFiniteLayer(executable) } as const
+        for (const [name, values] of yield* read("statistic"))
+          if (firstNonFinite(values) >= 0)
+            return { what: "statistic", layer: name.slice(bufferNames.parameter("").length) } as const
+        if (yield* executable.gradientsAreFinite) return undefined
+        for (const { name } of learnt)
+          if (firstNonFinite(yield* executable.read(bufferNames.gradient(name))) >= 0)
+            return { what: "gradient", layer: name } as const
+        return undefined
+      })
+
+    /** Runs one batch up to its update. Where it comes to what is not finite, running statistics are put back. */
+    const runUpdate = (batch: Batch<Numbers>, update: number, next?: Batch<Numbers>) =>
+      Effect.gen(function* () {
+        const isThere = ahead !== undefined && ahead.batch === batch
+        const samples = isThere ? (ahead as NonNullable<typeof ahead>).samples : yield* checkBatch(program, batch)
+        const following = next && { batch: next, samples: yield* checkBatch(program, next, "next.") }
+        const own = Key.fold(key, "update", update)
         const trained = yield* draw(policy, program.timeSteps).pipe(
-          Effect.provideService(Random.Random, Key.generator(Key.fold(key, "steps"))),
+          Effect.provideService(Random.Random, Key.generator(Key.fold(own, "steps"))),
         )
         const writeKeys = Effect.fnUntraced(function* (part: number) {
           for (const name of keyed) {
-            const { hi, lo } = Key.fold(key, name, part)
+            const { hi, lo } = Key.fold(own, name, part)
             yield* executable.write(name, Uint32Array.of(hi, lo))
           }
         })
-        const callsOf = (part: number) => {
-          const calls = schedule(program, trained, part)
-          return withUpdate ? calls : calls.filter(({ segment }) => segment !== "update")
-        }
-        const isThere = uploaded === batch
-        uploaded = undefined
-        const ahead = program.microBatches === 1 ? next : undefined
-        const result = yield* runBatch(executable, batch, callsOf, { before: writeKeys, isThere, next: ahead })
-        uploaded = ahead
-        if (!Number.isFinite(result.loss))
-          return yield* new NonFiniteLossError({ update, layer: yield* firstNonFinite(executable) })
-        return result
+        const statistics = yield* read("statistic")
+        ahead = undefined
+        const goesAhead = program.microBatches === 1 ? following : undefined
+        const result = yield* runBatch(
+          executable,
+          samples,
+          (part) => schedule(program, trained, part).filter(({ segment }) => segment !== "update"),
+          { before: writeKeys, isThere, next: goesAhead?.samples },
+        )
+        ahead = goesAhead
+        const fault = yield* findNonFinite(result)
+        if (fault === undefined) return result
+        for (const [name, values] of statistics) yield* executable.write(name, values)
+        const weights = (yield* read("parameter")).map(([, values]) => values)
+        return yield* new NonFiniteLossError({
+          ...fault,
+          update,
+          largestInput: largest([samples.inputs]),
+          largestWeight: largest(weights),
+        })
       })
 
-    const step: Trainer["step"] = (batch, { update, learningRate, next }) =>
+    const step: Trainer["step"] = (batch, given) =>
       Effect.gen(function* () {
-        yield* executable.write(bufferNames.hyperparameters, hyperparameters(optimizer, learningRate, update))
-        return yield* runUpdate(batch, update, true, next)
-      })
+        const { update, learningRate } = yield* Options.check("the step", stepOptions, given)
+        const result = yield* runUpdate(batch, update, given.next)
+        yield* executable.write(bufferNames.hyperparameters, hyperparameters(training.optimizer, learningRate, update))
+        yield* executable.run([{ segment: "update", t: 0 }])
+        return result
+      }).pipe(exclusively)
 
     return {
       graph,
       program,
       executable,
       step,
-      differentiate: (batch, { update }) =>
+      differentiate: (batch, given) =>
         Effect.gen(function* () {
-          const result = yield* runUpdate(batch, update, false)
+          const { update: at } = yield* Options.check("the step", Schema.Struct({ update }), given)
+          const result = yield* runUpdate(batch, at)
           const gradients = new Map<string, Float32Array>()
-          for (const { name, role } of graph.parameters)
-            if (role === "weight" && program.buffers.some((buffer) => buffer.name === bufferNames.gradient(name)))
-              gradients.set(name, yield* executable.read(bufferNames.gradient(name)))
+          for (const { name } of learnt) gradients.set(name, yield* executable.read(bufferNames.gradient(name)))
           return { ...result, gradients }
-        }),
+        }).pipe(exclusively),
       save: Effect.gen(function* () {
         const tensors = new Map<string, StoredTensor>()
         for (const { name, shape } of kept) tensors.set(name, { shape, values: yield* executable.read(name) })
+        yield* ensureFinite(tensors)
         return tensors
-      }),
+      }).pipe(exclusively),
       load: (tensors) =>
         Effect.gen(function* () {
           yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
+          yield* ensureFinite(tensors)
           for (const { name } of kept) yield* executable.write(name, (tensors.get(name) as StoredTensor).values)
-        }),
-      loadParameters: parameterLoader(graph, executable),
+        }).pipe(exclusively),
+      loadParameters: (tensors) => exclusively(loadParameters(graph, executable, tensors)),
     }
-  })
-
-/** Predicts with a trained network. */
-export interface Predictor {
-  readonly program: Program
-  readonly executable: Executable
-  /** Outputs and firing rates of one batch; no loss is computed. */
-  readonly predict: (inputs: Float32Array) => Effect.Effect<Omit<BatchResult, "loss">, BackendError>
-  /** Takes over the parameters and statistics among the tensors. */
-  readonly load: (tensors: Tensors) => Effect.Effect<void, BackendError | MismatchError>
-}
-
-/** Prepares a predictor. Its memory belongs to the scope. */
-export const makePredictor = (
-  graph: Graph,
-  options: InferenceOptions,
-): Effect.Effect<Predictor, ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
-  Effect.gen(function* () {
-    const program = yield* compileInference(graph, options)
-    const executable = yield* (yield* Backend).prepare(program)
-    return {
-      program,
-      executable,
-      predict: (inputs) => runBatch(executable, { inputs }, (part) => schedule(program, [], part)),
-      load: parameterLoader(graph, executable),
-    }
-  })
-
-const parameterPrefix = bufferNames.parameter("")
-
-/** Writes all parameters and statistics of a graph; other tensors are left alone. */
-const parameterLoader =
-  (graph: Graph, executable: Executable) =>
-  (tensors: Tensors): Effect.Effect<void, BackendError | MismatchError> =>
-    Effect.gen(function* () {
-      yield* fit(
-        new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])),
-        new Map([...tensors].filter(([name]) => name.startsWith(parameterPrefix))),
-      )
-      // A program has no place for a parameter that nothing reads.
-      const known = new Set(executable.program.buffers.map(({ name }) => name))
-      for (const [name, { values }] of tensors)
-        if (name.startsWith(parameterPrefix) && known.has(name)) yield* executable.write(name, values)
-    })
-
-type Samples = Omit<Batch, "labels"> & Partial<Batch>
-
-/** Puts samples where the next run takes them from. */
-const upload = (executable: Executable, { inputs, labels }: Samples): Effect.Effect<void, BackendError> =>
-  Effect.gen(function* () {
-    if (labels) yield* executable.write(bufferNames.labels, labels)
-    if (executable.program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
-    else if (executable.upload) yield* executable.upload(inputs)
-  })
-
-/** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
-const runBatch = (
-  executable: Executable,
-  batch: Samples,
-  callsOf: (part: number) => ReadonlyArray<Call>,
-  options: {
-    /** Runs before each part. */
-    readonly before?: (part: number) => Effect.Effect<void, BackendError>
-    /** Whether the batch has been uploaded; it is whole then, as `next` is, which is uploaded once this one runs. */
-    readonly isThere?: boolean
-    readonly next?: Samples | undefined
-  } = {},
-): Effect.Effect<BatchResult, BackendError> =>
-  Effect.gen(function* () {
-    const { before, isThere = false, next } = options
-    const { program } = executable
-    const { microBatches } = program
-    const outputs: Array<Float32Array> = []
-    let metrics: Float32Array = new Float32Array()
-    for (let part = 0; part < microBatches; part++) {
-      if (before) yield* before(part)
-      const samples = partOf(program, batch, part)
-      if (!isThere) yield* upload(executable, samples)
-      yield* executable.run(callsOf(part), program.encoding === "frames" ? samples.inputs : undefined)
-      if (next) yield* upload(executable, next)
-      outputs.push(yield* executable.read(bufferNames.outputs))
-      metrics = yield* executable.read(bufferNames.metrics)
-      if (!Number.isFinite(metrics[0])) break
-    }
-    const [loss = Number.NaN, ...firingRates] = metrics
-    return { loss, firingRates, outputs: joined(outputs) }
-  })
-
-/** The first layer of neurons whose membrane is not finite; else the read-out. */
-const firstNonFinite = (executable: Executable): Effect.Effect<string, BackendError> =>
-  Effect.gen(function* () {
-    const { program } = executable
-    for (const name of program.neurons) {
-      const membrane = yield* executable.read(bufferNames.state(name), program.timeSteps - 1)
-      if (!membrane.every(Number.isFinite)) return name
-    }
-    return "the read-out"
   })

@@ -124,6 +124,9 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
         new Uint32Array(words.buffer, words.byteOffset, words.length).set(values)
       }),
     read: (name, t) => attempt(() => find(name, t).load().slice()),
+    gradientsAreFinite: attempt(() =>
+      program.buffers.every(({ kind, name }) => kind !== "gradient" || find(name, 0).load().every(Number.isFinite)),
+    ),
     run: (calls, frames) =>
       attempt(() => {
         for (const { segment, t } of calls) {

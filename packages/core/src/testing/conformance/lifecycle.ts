@@ -2,23 +2,22 @@
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import {
-  type BackendError,
-  type MismatchError,
   NonFiniteLossError,
-  type PolicyError,
+  type NonFiniteTensorError,
   type ProgramError,
   UnsupportedKernelError,
 } from "../../errors.ts"
 import { makeUnsafe, sequential } from "../../graph/builder.ts"
 import type { Graph } from "../../graph/graph.ts"
-import { leakyReadout, lif, linear } from "../../layers.ts"
+import { batchNorm, leakyReadout, lif, linear } from "../../layers.ts"
 import * as Optimizer from "../../optimizers/index.ts"
 import * as Policy from "../../policies/policy.ts"
 import { compile, type TrainingOptions } from "../../program/compile.ts"
 import { type Program, schedule } from "../../program/program.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
-import { make as makeTrainer } from "../../train/trainer.ts"
+import type { LoadError } from "../../train/predictor.ts"
+import { make as makeTrainer, type StepError } from "../../train/trainer.ts"
 import { bufferCases } from "./buffers.ts"
 import { type ConformanceError, ensure, expectEqual, fail } from "./compare.ts"
 import { graph, kept, options, prepared, refuses } from "./prepared.ts"
@@ -226,37 +225,69 @@ const unknownKernel = Effect.gen(function* () {
   )
 })
 
-/** Fails unless a step ends in a loss that is not finite, said of `layer`, when these values stand in the weights and the data. */
-const diverges = (network: Graph, layer: string, weight: number, input: number) =>
+/**
+ * Fails unless a step comes to what is not finite, said of `layer`, and changes nothing, when these values stand in the first weights, in all others
+ * and in the data.
+ */
+const diverges = (what: "loss" | "gradient", layer: string, first: number, weight: number, input: number) =>
   Effect.gen(function* () {
-    const trainer = yield* makeTrainer(network, Policy.sltt, { ...options, encoding: "static", key: Key.make(4) })
-    for (const { name, kind, shape } of trainer.program.buffers)
-      if (kind === "parameter") yield* trainer.executable.write(name, new Float32Array(size(shape)).fill(weight))
-    const batch = { inputs: new Float32Array(8).fill(input), labels: Float32Array.of(0, 1) }
-    const result = yield* Effect.result(trainer.step(batch, { update: 7, learningRate: 0 }))
-    if (result._tag === "Success") return yield* fail(`the loss is ${result.success.loss}; it must not be finite`)
-    const { failure } = result
-    yield* ensure(
-      failure instanceof NonFiniteLossError && failure.update === 7 && failure.layer === layer,
-      `it fails with ${failure}, not with a NonFiniteLossError of update 7 and ${layer}`,
+    const made = { ...options, loss: { mix: 0, target: "ones" }, encoding: "static", key: Key.make(4) } as const
+    const trainer = yield* makeTrainer(normalized, Policy.sltt, made)
+    const parameters = trainer.program.buffers.filter(({ kind }) => kind === "parameter")
+    for (const [i, { name, shape }] of parameters.entries())
+      yield* trainer.executable.write(
+        name,
+        new Float32Array(size(shape)).map((_, j) => (i === 0 ? first : weight) / (1 + (j % 2))),
+      )
+    const lasting = ["parameter", "statistic", "optimizer"]
+    const state = Effect.map(snapshot(trainer.executable), (all) =>
+      all.filter(([name]) => trainer.program.buffers.some((each) => each.name === name && lasting.includes(each.kind))),
     )
+    const before = yield* state
+    const batch = { inputs: new Float32Array(8).fill(input, 4), labels: Float32Array.of(0, 1) }
+    for (const run of [
+      trainer.step(batch, { update: 7, learningRate: 1 }),
+      trainer.differentiate(batch, { update: 7 }),
+    ]) {
+      const result = yield* Effect.result(run)
+      if (result._tag === "Success") return yield* fail(`the loss is ${result.success.loss}; it must be refused`)
+      const { failure } = result
+      yield* ensure(
+        failure instanceof NonFiniteLossError &&
+          failure.update === 7 &&
+          failure.what === what &&
+          failure.layer === layer,
+        `it fails with ${failure}, not with a NonFiniteLossError of update 7, the ${what} and ${layer}`,
+      )
+      yield* expectSame("of a refused step", before, yield* state)
+    }
+    for (const { name } of parameters) yield* trainer.executable.write(name, (out) => out.fill(0.1))
+    yield* trainer.step({ ...batch, inputs: new Float32Array(8).fill(1) }, { update: 7, learningRate: 0.1 })
+    yield* trainer.save
   })
 
 const spiking = makeUnsafe(
   [4],
   sequential(linear({ features: 5, bias: false }), lif(), linear({ features: 3 }), leakyReadout()),
 )
-const silent = makeUnsafe([4], sequential(linear({ features: 3 }), leakyReadout()))
+const normalized = makeUnsafe(
+  [4],
+  sequential(
+    linear({ features: 5, bias: false }),
+    lif({ surrogate: { name: "atan", alpha: 2 } }),
+    linear({ features: 3, bias: false }),
+    batchNorm(),
+  ),
+)
 
 /** What may go wrong in a case. */
 export type Failure =
   | ConformanceError
-  | PolicyError
   | ProgramError
   | UnsupportedKernelError
-  | BackendError
-  | MismatchError
-  | NonFiniteLossError
+  | StepError
+  | LoadError
+  | NonFiniteTensorError
 
 export const lifecycleCases = (own: Lifecycle) =>
   [
@@ -274,11 +305,11 @@ export const lifecycleCases = (own: Lifecycle) =>
     { name: "runs: told of the next batch, micro-batches", run: takesBatchesAhead(spiking, { microBatches: 2 }) },
     { name: "errors: an unknown kernel, when prepared", run: unknownKernel },
     {
-      name: "errors: NaN in the data ends in a loss that is not finite",
-      run: diverges(silent, "the read-out", 0.5, Number.NaN),
+      name: "errors: a membrane that overflows is refused as a loss that is not finite",
+      run: diverges("loss", "1", 3e38, 1e38, 1),
     },
     {
-      name: "errors: weights that overflow end in a loss that is not finite",
-      run: diverges(spiking, "1", 3e38, 1),
+      name: "errors: a gradient that overflows is refused, though the loss is finite",
+      run: diverges("gradient", "0.weight", 1e-11, 1e17, 1e10),
     },
   ].map(({ name, run }) => ({ name, run: Effect.scoped(run) }))

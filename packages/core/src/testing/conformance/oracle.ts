@@ -76,6 +76,11 @@ export const make = (program: Program, table: Kernels = kernels): Executable => 
         else target.set(values)
       }),
     read: (name, t = 0) => attempt(() => find(name, t).slice()),
+    gradientsAreFinite: Effect.sync(() =>
+      program.buffers.every(
+        ({ kind }, i) => kind !== "gradient" || slots[i]!.every((values) => values.every(Number.isFinite)),
+      ),
+    ),
     run: (calls, frames) =>
       attempt(() => {
         for (const { segment, t } of calls) {

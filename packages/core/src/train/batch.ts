@@ -1,0 +1,128 @@
+/** A batch on its way into a program: checked, as float32, and cut into micro-batches. */
+import { Effect } from "effect"
+import { InputError, LabelError } from "../errors.ts"
+import { type Buffer, bufferNames, type Program } from "../program/program.ts"
+import { format, size } from "../shape.ts"
+import { quote } from "../text.ts"
+import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
+
+/** Data of one batch. Arrays of every numeric kind are taken, and rounded to float32. */
+export interface Batch<Values extends Numbers = Float32Array> {
+  /** [N, …] with the encoding `static`, [T, N, …] with `frames`; finite. */
+  readonly inputs: Values
+  /** [N], class numbers counted from 0. */
+  readonly labels: Values
+}
+
+/** What one batch gave. */
+export interface BatchResult {
+  /** The loss, its mean over all time steps, trained or not. */
+  readonly loss: number
+  /** [N, classes]: the read-out, summed over time. */
+  readonly outputs: Float32Array
+  /** Spikes per neuron and time step of each layer of neurons, in order of execution. */
+  readonly firingRates: ReadonlyArray<number>
+}
+
+/** A batch that fits its program; to predict, without labels. */
+export interface Samples {
+  readonly inputs: Float32Array
+  readonly labels?: Float32Array
+}
+
+const shapeOf = (program: Program, name: string) =>
+  (program.buffers.find((buffer) => buffer.name === name) as Buffer).shape
+
+/** Inputs that fit the program, as finite float32. `owner` begins the name of what was given, as `next.`. */
+export const checkInputs = (program: Program, given: unknown, owner = ""): Effect.Effect<Float32Array, InputError> =>
+  Effect.suspend(() => {
+    const { batchSize, timeSteps, encoding } = program
+    const fail = (reason: string, at: Pick<InputError, "sample" | "position"> = {}) =>
+      Effect.fail(new InputError({ what: `${owner}inputs`, reason, ...at }))
+    const shape = shapeOf(program, bufferNames.input).slice(1)
+    const extents = [...(encoding === "frames" ? [timeSteps] : []), batchSize, ...shape]
+    const inputs = toFloat32(given)
+    if (inputs === undefined) return fail(`they are an array of ${format(extents)} numbers, not ${quote(given)}`)
+    if (inputs.length !== size(extents))
+      return fail(`${format(extents)} are ${size(extents)} values, not ${inputs.length}`)
+    const index = firstNonFinite(inputs)
+    if (index < 0) return Effect.succeed(inputs)
+    const perSample = size(shape)
+    const row = Math.floor(index / perSample)
+    let rest = index % perSample
+    const position = shape.toReversed().map((extent) => {
+      const at = rest % extent
+      rest = (rest - at) / extent
+      return at
+    })
+    return fail(`${(given as Numbers)[index]} is not a finite number of float32`, {
+      sample: row % batchSize,
+      position: [...(encoding === "frames" ? [Math.floor(row / batchSize)] : []), ...position.toReversed()],
+    })
+  })
+
+const checkLabels = (
+  program: Program,
+  given: unknown,
+  owner: string,
+): Effect.Effect<Float32Array, InputError | LabelError> =>
+  Effect.suspend((): Effect.Effect<Float32Array, InputError | LabelError> => {
+    const what = `${owner}labels`
+    const { batchSize } = program
+    const [, classes = 0] = shapeOf(program, bufferNames.outputs)
+    const isArray = ArrayBuffer.isView(given) || Array.isArray(given)
+    const labels: ArrayLike<unknown> = isArray ? (given as unknown as ArrayLike<unknown>) : []
+    if (labels.length !== batchSize)
+      return Effect.fail(
+        new InputError({
+          what,
+          reason: `a batch of ${batchSize} takes as many class numbers, not ${isArray ? labels.length : quote(given)}`,
+        }),
+      )
+    const checked = new Float32Array(batchSize)
+    for (let sample = 0; sample < batchSize; sample++) {
+      const label = labels[sample] as number
+      if (!(Number.isInteger(label) && label >= 0 && label < classes))
+        return Effect.fail(new LabelError({ what, sample, label, classes }))
+      checked[sample] = label
+    }
+    return Effect.succeed(checked)
+  })
+
+/** A batch that fits the program. */
+export const checkBatch = (
+  program: Program,
+  batch: Batch<Numbers> | undefined,
+  owner = "",
+): Effect.Effect<Samples, InputError | LabelError> =>
+  Effect.all({
+    inputs: checkInputs(program, batch?.inputs, owner),
+    labels: checkLabels(program, batch?.labels, owner),
+  })
+
+/** The samples of a batch's `part`-th micro-batch. */
+export const partOf = ({ microBatches, encoding, timeSteps }: Program, batch: Samples, part: number): Samples => {
+  if (microBatches === 1) return batch
+  const share = (values: Float32Array): Float32Array => {
+    const length = values.length / microBatches
+    return values.subarray(part * length, (part + 1) * length)
+  }
+  // [T, N, …]: every step has its share.
+  const stride = batch.inputs.length / timeSteps
+  const inputs =
+    encoding === "static"
+      ? share(batch.inputs)
+      : joined(Array.from({ length: timeSteps }, (_, t) => share(batch.inputs.subarray(t * stride, (t + 1) * stride))))
+  return { ...batch, inputs, ...(batch.labels ? { labels: share(batch.labels) } : {}) }
+}
+
+/** One array after the other. */
+export const joined = (parts: ReadonlyArray<Float32Array>): Float32Array => {
+  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}

@@ -1,0 +1,98 @@
+/** Prediction: a program of inference on a backend, fed batch by batch. */
+import { Effect, type Scope, Semaphore } from "effect"
+import { Backend, type Executable } from "../backend/backend.ts"
+import {
+  type BackendError,
+  InputError,
+  type MismatchError,
+  type NonFiniteTensorError,
+  type ProgramError,
+  type UnsupportedKernelError,
+} from "../errors.ts"
+import type { Graph } from "../graph/graph.ts"
+import { ensureFinite, fit } from "../interop/fit.ts"
+import type { StoredTensor } from "../interop/safetensors.ts"
+import { compileInference, type InferenceOptions } from "../program/compile.ts"
+import { bufferNames, type Program, schedule } from "../program/program.ts"
+import { firstNonFinite, type Numbers } from "../values.ts"
+import { type BatchResult, checkInputs } from "./batch.ts"
+import { runBatch } from "./run.ts"
+
+/** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
+export type Tensors = ReadonlyMap<string, StoredTensor>
+
+/** Why tensors are refused; then nothing has been taken over. */
+export type LoadError = BackendError | MismatchError | NonFiniteTensorError
+
+/**
+ * Makes effects on one executable wait for each other, in the order in which they begin. One that has begun runs to its end: an interruption takes
+ * effect while it waits, or after it.
+ */
+export const oneAtATime = (): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
+  const semaphore = Semaphore.makeUnsafe(1)
+  return (effect) => semaphore.withPermit(Effect.uninterruptible(effect))
+}
+
+/** Predicts with a trained network. Effects of one predictor wait for each other. */
+export interface Predictor {
+  readonly program: Program
+  readonly executable: Executable
+  /**
+   * Outputs and firing rates of one batch; no loss is computed. Inputs of another size or kind, or that are not finite, are an error, and so are
+   * outputs that leave float32's range.
+   */
+  readonly predict: (inputs: Numbers) => Effect.Effect<Omit<BatchResult, "loss">, BackendError | InputError>
+  /** Takes over the parameters and statistics among the tensors. */
+  readonly load: (tensors: Tensors) => Effect.Effect<void, LoadError>
+}
+
+/** Prepares a predictor. Its memory belongs to the scope. */
+export const makePredictor = (
+  graph: Graph,
+  options: InferenceOptions,
+): Effect.Effect<Predictor, ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const program = yield* compileInference(graph, options)
+    const executable = yield* (yield* Backend).prepare(program)
+    const exclusively = oneAtATime()
+    return {
+      program,
+      executable,
+      predict: (given) =>
+        exclusively(
+          Effect.gen(function* () {
+            const inputs = yield* checkInputs(program, given)
+            const { outputs, firingRates } = yield* runBatch(executable, { inputs }, (part) =>
+              schedule(program, [], part),
+            )
+            const index = firstNonFinite(outputs)
+            if (index < 0) return { outputs, firingRates }
+            const classes = outputs.length / program.batchSize
+            return yield* new InputError({
+              what: "inputs",
+              sample: Math.floor(index / classes),
+              position: [],
+              reason: `its output ${index % classes} is ${outputs[index]}: inputs or weights are too large for float32`,
+            })
+          }),
+        ),
+      load: (tensors) => exclusively(loadParameters(graph, executable, tensors)),
+    }
+  })
+
+const parameterPrefix = bufferNames.parameter("")
+
+/** Takes over a graph's parameters, all of them and only if each fits and is finite; other tensors are left. */
+export const loadParameters = (
+  graph: Graph,
+  executable: Executable,
+  tensors: Tensors,
+): Effect.Effect<void, LoadError> =>
+  Effect.gen(function* () {
+    const given = new Map([...tensors].filter(([name]) => name.startsWith(parameterPrefix)))
+    yield* fit(new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])), given)
+    yield* ensureFinite(given)
+    // A program has no place for a parameter that nothing reads.
+    const known = new Set(executable.program.buffers.map(({ name }) => name))
+    for (const [name, { values }] of given) if (known.has(name)) yield* executable.write(name, values)
+  })

@@ -1,0 +1,57 @@
+/** Runs a batch on an executable, with or without training. */
+import { Effect } from "effect"
+import type { Executable } from "../backend/backend.ts"
+import type { BackendError } from "../errors.ts"
+import { bufferNames, type Call } from "../program/program.ts"
+import { firstNonFinite } from "../values.ts"
+import { type BatchResult, joined, partOf, type Samples } from "./batch.ts"
+
+/** Puts samples where the next run takes them from. */
+const upload = (executable: Executable, { inputs, labels }: Samples): Effect.Effect<void, BackendError> =>
+  Effect.gen(function* () {
+    if (labels) yield* executable.write(bufferNames.labels, labels)
+    if (executable.program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
+    else if (executable.upload) yield* executable.upload(inputs)
+  })
+
+/** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
+export const runBatch = (
+  executable: Executable,
+  batch: Samples,
+  callsOf: (part: number) => ReadonlyArray<Call>,
+  options: {
+    /** Runs before each part. */
+    readonly before?: (part: number) => Effect.Effect<void, BackendError>
+    /** Whether the batch has been uploaded; it is whole then, as `next` is, which is uploaded once this one runs. */
+    readonly isThere?: boolean
+    readonly next?: Samples | undefined
+  } = {},
+): Effect.Effect<BatchResult, BackendError> =>
+  Effect.gen(function* () {
+    const { before, isThere = false, next } = options
+    const { program } = executable
+    const { microBatches } = program
+    const outputs: Array<Float32Array> = []
+    let metrics: Float32Array = new Float32Array()
+    for (let part = 0; part < microBatches; part++) {
+      if (before) yield* before(part)
+      const samples = partOf(program, batch, part)
+      if (!isThere) yield* upload(executable, samples)
+      yield* executable.run(callsOf(part), program.encoding === "frames" ? samples.inputs : undefined)
+      if (next) yield* upload(executable, next)
+      outputs.push(yield* executable.read(bufferNames.outputs))
+      metrics = yield* executable.read(bufferNames.metrics)
+      if (!Number.isFinite(metrics[0])) break
+    }
+    const [loss = Number.NaN, ...firingRates] = metrics
+    return { loss, firingRates, outputs: joined(outputs) }
+  })
+
+/** The first layer of neurons whose membrane is not finite; else the read-out. */
+export const firstNonFiniteLayer = (executable: Executable): Effect.Effect<string, BackendError> =>
+  Effect.gen(function* () {
+    const { program } = executable
+    for (const name of program.neurons)
+      if (firstNonFinite(yield* executable.read(bufferNames.state(name), program.timeSteps - 1)) >= 0) return name
+    return "the read-out"
+  })
