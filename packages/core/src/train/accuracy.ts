@@ -2,7 +2,7 @@
  * For the first `count` rows of outputs: how many have their label among the k largest. Of equal outputs the first class comes first, as in
  * argmax; a row that holds NaN, or whose label is none of its classes, does not count.
  *
- * @example hits(Float32Array.of(2, 2, 0), Float32Array.of(0), 1) // 1; with the label 1 it is 0
+ * @example Train.hits(Float32Array.of(2, 2, 0), Float32Array.of(0), 1) // 1; with the label 1 it is 0
  */
 export const hits = (
   outputs: Float32Array,
