@@ -188,7 +188,7 @@ export class NonFiniteTensorError extends Data.Error<{
   override readonly name = "NonFiniteTensorError"
 
   override get message(): string {
-    return `tensor ${quote(this.tensor)} is not finite: value ${this.index} is ${this.value}; use tensors from before the training diverged, and a lower learning rate`
+    return `tensor ${named(this.tensor)} is not finite: value ${this.index} is ${this.value}; use tensors from before the training diverged, and a lower learning rate`
   }
 }
 
