@@ -93,20 +93,20 @@ export interface Op<A = unknown> {
     readonly keptBefore: boolean
     readonly decay: number | undefined
   }
-  /** Maps its first input by weights: policies may keep a trace of that input, see `presynaptic`. */
-  readonly synapse?: true
+  /** A weight layer: it maps its first input by its second. Policies may keep a trace of that input, see `presynaptic`. */
+  readonly hasWeights?: true
   /** The output is the first input's memory under another shape; nothing runs. */
   readonly view?: (mode: Mode) => boolean
   /** In training, a sample's output depends on the others of its batch. */
   readonly mixesSamples?: true
   /**
-   * The backward direction may compute the output again rather than have it kept. The forward direction writes nothing but its output.
+   * The backward direction may recompute the output rather than have it stored. The forward direction writes nothing but its output.
    *
    * - `cheap`: always where steps lie between the two directions; and as `sum`.
-   * - `sum`: where the policy recomputes and its inputs are at hand, or can be had by few maps; it needs no map itself.
-   * - `map`: the same, and runs one itself.
+   * - `sum`: where the policy recomputes and its inputs are stored, or a few weight layers away from what is.
+   * - `weights`: the same, and it is a weight layer itself.
    */
-  readonly recompute?: "cheap" | "sum" | "map"
+  readonly recompute?: "cheap" | "sum" | "weights"
   readonly forward: (context: Forward<A>) => void
   readonly backward: (context: Backward<A>) => void
 }

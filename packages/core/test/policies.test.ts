@@ -34,13 +34,15 @@ describe("values", () => {
   test("detaching the reset alone leaves time connected", () => {
     expect(Policy.windowOf(Policy.bptt.pipe(Policy.detach("reset")), 6)).toBe(6)
   })
-  test("checkpoints part a window into stretches of its root, or of so many steps, and no gradient across time into none", () => {
-    expect([1, 4, 5, 6, 9, 32].map((T) => Policy.stretchOf(Policy.checkpointedBptt, T))).toEqual([1, 2, 3, 3, 3, 6])
-    expect(Policy.stretchOf(Policy.bptt.pipe(Policy.checkpoint(4)), 6)).toBe(4)
-    expect(Policy.stretchOf(Policy.bptt.pipe(Policy.checkpoint(9)), 6)).toBe(6)
-    expect(Policy.stretchOf(Policy.tbptt(4).pipe(Policy.checkpoint()), 9)).toBe(2)
-    expect(Policy.stretchOf(Policy.bptt, 6)).toBe(6)
-    expect(Policy.stretchOf(Policy.sltt.pipe(Policy.checkpoint(3)), 6)).toBe(1)
+  test("checkpoints part a window into intervals of its root, or of so many steps, and no gradient across time into none", () => {
+    expect([1, 4, 5, 6, 9, 32].map((T) => Policy.checkpointIntervalOf(Policy.checkpointedBptt, T))).toEqual([
+      1, 2, 3, 3, 3, 6,
+    ])
+    expect(Policy.checkpointIntervalOf(Policy.bptt.pipe(Policy.checkpoint(4)), 6)).toBe(4)
+    expect(Policy.checkpointIntervalOf(Policy.bptt.pipe(Policy.checkpoint(9)), 6)).toBe(6)
+    expect(Policy.checkpointIntervalOf(Policy.tbptt(4).pipe(Policy.checkpoint()), 9)).toBe(2)
+    expect(Policy.checkpointIntervalOf(Policy.bptt, 6)).toBe(6)
+    expect(Policy.checkpointIntervalOf(Policy.sltt.pipe(Policy.checkpoint(3)), 6)).toBe(1)
   })
   test("combinators leave the policy that they were given as it was", () => {
     Policy.bptt.pipe(Policy.detach("membrane"), Policy.truncate(2), Policy.trainOn(Steps.last(1)), Policy.named("x"))

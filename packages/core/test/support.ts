@@ -55,8 +55,8 @@ export const trace = (graph: Graph.Graph, inputs: Values, parameters: Readonly<R
   for (const call of Program.schedule(program, [])) {
     Effect.runSync(executable.run([call], Float32Array.from(inputs)))
     if (call.segment !== "forward") continue
-    for (const { name, kind } of program.buffers)
-      if (kind === "state" || name.startsWith("value/")) {
+    for (const { name, role } of program.buffers)
+      if (role === "state" || role === "value") {
         rows[name] ??= []
         rows[name].push(...Effect.runSync(executable.read(name, call.t)))
       }

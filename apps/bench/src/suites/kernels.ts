@@ -91,7 +91,18 @@ const instruction = (map: LinearMap, direction: Direction, density: number) => {
       const stride = Math.ceil(Spikes.byteLength(shape, elements as Spikes.Elements) / 64) * 64
       const offset = top
       top += stride
-      return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] } as Program.Buffer
+      return {
+        name,
+        role: "operand",
+        owner: name,
+        kind: "state",
+        shape,
+        elements,
+        slots: 1,
+        offset,
+        stride,
+        lifetime: [0, 0],
+      } as Program.Buffer
     },
   )
   const refs = Object.fromEntries(Object.keys(operands).map((name, i) => [name, { buffer: i + 1 }]))

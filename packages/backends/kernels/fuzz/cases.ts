@@ -384,6 +384,8 @@ export const programOf = (
     top += stride + gap
     return {
       name,
+      role: "operand",
+      owner: name,
       kind: name === "weight" ? "parameter" : "state",
       shape,
       elements,

@@ -28,7 +28,18 @@ const only = (kernel: string, operands: Readonly<Record<string, Shape.Shape>>, s
     const offset = arenaBytes
     arenaBytes += stride
     const elements = name === spikes ? "spikes" : "float32"
-    return { name, kind: "state", shape, elements, slots: 1, offset, stride, lifetime: [0, 0] }
+    return {
+      name,
+      role: "operand",
+      owner: name,
+      kind: "state",
+      shape,
+      elements,
+      slots: 1,
+      offset,
+      stride,
+      lifetime: [0, 0],
+    }
   })
   const refs = Object.fromEntries(Object.keys(operands).map((name, i) => [name, { buffer: i + 1 }]))
   const layout = { buffers, arenaBytes }

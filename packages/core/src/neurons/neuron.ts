@@ -53,7 +53,7 @@ const fire = ({ surrogate, smooth }: Firing): ((z: number) => number) =>
   smooth ? bind(surrogate).primitive : (z) => (z >= 0 ? 1 : 0)
 
 /** v as a function of u. */
-const settle = (firing: Firing): ((u: number) => number) => {
+const resetPotential = (firing: Firing): ((u: number) => number) => {
   const spike = fire(firing)
   const { after } = resets[firing.reset]
   return (u) => after(u, spike(u - firing.threshold), firing.threshold)
@@ -65,7 +65,7 @@ export const neuronForward = kernel<NeuronAttributes>()({
   cost: ({ x }) => elementwise(size(x.shape), 1, 2),
   run: ({ x, before, decay, membrane, spikes }, attributes) => {
     const spike = fire(attributes)
-    const potential = settle(attributes)
+    const potential = resetPotential(attributes)
     const factor = decay?.data[0] ?? attributes.decay ?? 1
     for (let i = 0; i < x.data.length; i++) {
       const u = Math.fround(factor * potential(before.data[i]!) + x.data[i]!)
@@ -109,7 +109,7 @@ export const neuronBackward = kernel<NeuronBackwardAttributes>()({
   run: ({ membrane, outputGradient, carry, before, decay, inputGradient, decayGradient }, attributes) => {
     const { threshold, reset, surrogate, resetGradient, pool } = attributes
     const spike = fire(attributes)
-    const potential = settle(attributes)
+    const potential = resetPotential(attributes)
     const { gradient } = bind(surrogate)
     const arrived = pool && outputGradient ? spread(outputGradient, membrane.shape, pool) : outputGradient
     const { byMembrane, bySpike } = resets[reset]

@@ -122,8 +122,8 @@ export const conv2dOp = make({
     if (channels !== inputs) fail(`the input has ${channels} channels, but the weight takes ${inputs}`)
     return { shape: [height, width, outputs], elements: "float32", batched: true }
   },
-  synapse: true,
-  recompute: "map",
+  hasWeights: true,
+  recompute: "weights",
   forward: ({ emit, input, arity, output, attributes }) =>
     emit(convForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }, attributes),
   backward: ({ emit, input, presynaptic, arity, outputGradient, gradient, attributes }) => {

@@ -37,3 +37,6 @@ export const ops: ReadonlyMap<string, AnyOp> = new Map(
     readoutOp,
   ].map((op: AnyOp) => [op.name, op]),
 )
+
+/** The op of a node of a graph. */
+export const opOf = ({ op }: { readonly op: string }): AnyOp => ops.get(op) as AnyOp

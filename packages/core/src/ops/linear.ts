@@ -79,8 +79,8 @@ export const linearOp = make({
       fail(`an input of ${format(x!.shape)} has ${size(x!.shape)} elements, but the weight takes ${inputs}`)
     return { shape: [outputs], elements: "float32", batched: true }
   },
-  synapse: true,
-  recompute: "map",
+  hasWeights: true,
+  recompute: "weights",
   forward: ({ emit, input, arity, output }) =>
     emit(linearForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }),
   backward: ({ emit, input, presynaptic, arity, outputGradient, gradient }) => {

@@ -120,7 +120,7 @@ export const trace = (decay: TraceDecay = "presynaptic"): Change =>
 /**
  * Runs steps again rather than keep their residuals (Chen et al., "Training deep nets with sublinear memory cost", 2016; over
  * time: Gruslys et al., "Memory-efficient backpropagation through time", NeurIPS 2016): the state is kept every `steps` steps
- * (default ⌈√window⌉), and each such stretch but the last runs forward twice. The gradients are the same bits.
+ * (default ⌈√window⌉), and all steps but those from the last such state on run forward twice. The gradients are the same bits.
  */
 export const checkpoint = (steps: number | "root" = "root"): Change =>
   change(({ name }) => ({ name: `${name}-checkpoint${steps === "root" ? "" : `(${steps})`}`, checkpoint: steps }))
@@ -171,7 +171,7 @@ export const windowOf = (policy: Policy, timeSteps: number): number =>
   policy.detached.has("membrane") ? 1 : Math.min(policy.window, timeSteps)
 
 /** The steps whose residuals are kept at a time: a window's, or those from one checkpoint to the next. */
-export const stretchOf = (policy: Policy, timeSteps: number): number => {
+export const checkpointIntervalOf = (policy: Policy, timeSteps: number): number => {
   const window = windowOf(policy, timeSteps)
   if (policy.checkpoint === undefined) return window
   return policy.checkpoint === "root" ? Math.ceil(Math.sqrt(window)) : Math.min(policy.checkpoint, window)

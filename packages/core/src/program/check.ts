@@ -10,10 +10,10 @@ export const defects = (program: Program): ReadonlyArray<string> => {
   const { buffers, segments } = program
   const found: Array<string> = []
   const written = new Set<number>()
-  buffers.forEach(({ kind, name }, i) => {
+  buffers.forEach(({ kind, role }, i) => {
     const ready =
       kind === "parameter" || kind === "statistic" || kind === "optimizer" || kind === "input" || kind === "state"
-    if (ready || name.startsWith("carry/")) written.add(i)
+    if (ready || role === "carry") written.add(i)
   })
 
   for (const buffer of buffers) {

@@ -5,8 +5,8 @@ import type { Graph } from "../graph/graph.ts"
 import type { Loss } from "../loss.ts"
 import { ops } from "../ops/index.ts"
 import type { OptimizerOptions } from "../optimizers/index.ts"
-import { check, type Policy, stretchOf, windowOf } from "../policies/policy.ts"
-import { lower } from "./lower.ts"
+import { check, checkpointIntervalOf, type Policy, windowOf } from "../policies/policy.ts"
+import { lower } from "./lower/index.ts"
 import type { Encoding, Program } from "./program.ts"
 import { tracesOf } from "./traces.ts"
 
@@ -55,7 +55,7 @@ export const compile = (
       microBatches: 1,
       ...options,
       window: windowOf(policy, options.timeSteps),
-      stretch: stretchOf(policy, options.timeSteps),
+      checkpointInterval: checkpointIntervalOf(policy, options.timeSteps),
       traces: yield* tracesOf(graph, policy),
       resetGradient: !policy.detached.has("reset"),
       recompute: policy.recompute,
@@ -76,7 +76,7 @@ export const compileInference = (graph: Graph, options: InferenceOptions): Effec
       microBatches: 1,
       ...options,
       window: 1,
-      stretch: 1,
+      checkpointInterval: 1,
       traces: new Map(),
       resetGradient: false,
       recompute: false,

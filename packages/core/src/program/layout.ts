@@ -6,11 +6,12 @@ import {
   bufferKinds,
   type Instruction,
   type SegmentName,
+  segmentKinds,
   segmentNames,
 } from "./program.ts"
 
 /** A buffer before it has a place. */
-export type DraftBuffer = Pick<Buffer, "name" | "kind" | "shape" | "elements" | "slots" | "every">
+export type DraftBuffer = Omit<Buffer, "offset" | "stride" | "lifetime">
 
 /** The instruction on other buffers. */
 export const moved = (instruction: Instruction, to: (buffer: number) => number): Instruction => ({
@@ -35,18 +36,8 @@ const persistent: ReadonlySet<BufferKind> = new Set([
   "state",
 ])
 
-/** Segments that repeat over time: what two of them use lives through all of them. */
-const loop: ReadonlySet<SegmentName> = new Set([
-  "forward",
-  "train",
-  "keep",
-  "save",
-  "restore",
-  "replay",
-  "beginBackward",
-  "backwardThrough",
-  "backward",
-])
+/** Whether a segment repeats over time: what two such segments use lives through all of them. */
+const repeats = (segment: SegmentName): boolean => segmentKinds[segment].runs === "step"
 
 interface Uses {
   readonly segments: Set<SegmentName>
@@ -74,18 +65,17 @@ export const layOut = (
       position++
     }
     if (segment === "forward") loopStart = start
-    if (loop.has(segment)) loopEnd = Math.max(loopStart, position - 1)
+    if (repeats(segment)) loopEnd = Math.max(loopStart, position - 1)
   }
   const end = Math.max(0, position - 1)
 
   return place(
     drafts.map((draft, i): Buffer => {
       const { segments: used, first, last } = uses[i] as Uses
-      const inLoop = [...used].some((segment) => loop.has(segment))
-      const repeats = inLoop && used.size > 1
+      const staysInLoop = used.size > 1 && [...used].some(repeats)
       const lifetime: Buffer["lifetime"] = persistent.has(draft.kind)
         ? [0, end]
-        : repeats
+        : staysInLoop
           ? [Math.min(first, loopStart), Math.max(last, loopEnd)]
           : [first, last]
       return { ...draft, lifetime, offset: 0, stride: align(byteLength(draft.shape, draft.elements)) }

@@ -8,7 +8,7 @@
  *     SLTT     clear  begin  train₁ train₂ … train_T                       end  update
  *     SLTT-K   clear  begin  forward₁ train₂ forward₃ … train_T            end  update
  *
- * With checkpoints, stretches of BPTT's steps but for the last run forward twice, here of two steps:
+ * With checkpoints, here every two steps, all of BPTT's steps but those from the last checkpoint on run forward twice:
  *
  *     save₁ forward₁ forward₂  keep₃ keep₄  backward₄ backward₃  restore₁ replay₁ replay₂  backward₂ backward₁
  *
@@ -40,7 +40,45 @@ export const bufferKinds = [
 
 export type BufferKind = (typeof bufferKinds)[number]
 
-export interface Buffer {
+/**
+ * What a buffer holds. Of the whole program: the input, labels, metrics, outputs and hyperparameters. Of a parameter: itself, its
+ * gradient, its parts of the optimiser's state. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
+ * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
+ * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
+ * instruction without a graph.
+ */
+export type BufferRole =
+  | "input"
+  | "labels"
+  | "metrics"
+  | "outputs"
+  | "hyperparameters"
+  | "parameter"
+  | "gradient"
+  | "optimizer"
+  | "value"
+  | "recomputed"
+  | "accumulator"
+  | "trace"
+  | "residual"
+  | "key"
+  | "state"
+  | "checkpoint"
+  | "carry"
+  | "operand"
+
+/** What a buffer holds, and of what: its name follows from it. */
+export interface Holding {
+  readonly role: BufferRole
+  /** The parameter, value or node of the graph; absent for what the whole program has once. */
+  readonly owner?: string
+  /** Which of several that an owner has: residuals, parts of the optimiser's state. */
+  readonly part?: string
+  /** The segments that have it for themselves, or `batch` for a residual that is there all along. */
+  readonly scope?: SegmentName | "batch"
+}
+
+export interface Buffer extends Holding {
   readonly name: string
   readonly kind: BufferKind
   /** With the batch axis where each sample has its own. */
@@ -107,8 +145,32 @@ export const segmentNames = [
 
 export type SegmentName = (typeof segmentNames)[number]
 
+/** When a segment runs, and in which direction it takes a time step, if it takes one. */
+export interface SegmentKind {
+  readonly runs: "batch" | "microBatch" | "step"
+  readonly direction?: "forward" | "backward" | "both"
+}
+
+export const segmentKinds: Readonly<Record<SegmentName, SegmentKind>> = {
+  clear: { runs: "batch" },
+  begin: { runs: "microBatch" },
+  forward: { runs: "step", direction: "forward" },
+  train: { runs: "step", direction: "both" },
+  keep: { runs: "step", direction: "forward" },
+  save: { runs: "step" },
+  restore: { runs: "step" },
+  replay: { runs: "step", direction: "forward" },
+  beginBackward: { runs: "step" },
+  backwardThrough: { runs: "step", direction: "backward" },
+  backward: { runs: "step", direction: "backward" },
+  end: { runs: "microBatch" },
+  update: { runs: "batch" },
+}
+
 /** Segments that take a step forward, and so begin with the input of their time step. */
-export const forwardSegments: ReadonlySet<SegmentName> = new Set(["forward", "train", "keep", "replay"])
+export const forwardSegments: ReadonlySet<SegmentName> = new Set(
+  segmentNames.filter((name) => ["forward", "both"].includes(segmentKinds[name].direction ?? "")),
+)
 
 /** How the data come: one image for all steps, or a frame for each. */
 export type Encoding = "static" | "frames"
@@ -123,8 +185,8 @@ export interface Program {
   readonly encoding: Encoding
   /** Steps that gradient can cross; 1 where none crosses time. */
   readonly window: number
-  /** Steps whose residuals are kept at a time: those of a window, or from one checkpoint to the next. */
-  readonly stretch: number
+  /** Steps whose residuals are stored at a time: those of a window, or from one checkpoint to the next. */
+  readonly checkpointInterval: number
   /** How many of the time steps are trained; 0 in inference. */
   readonly trainedSteps: number
   readonly loss: Loss | undefined
@@ -143,6 +205,14 @@ export interface Call {
   readonly t: number
 }
 
+/** The name of the buffer that holds something. */
+export const nameOf = ({ role, owner, part, scope }: Holding): string => {
+  const place = scope === undefined ? role : role === "value" || role === "residual" ? scope : `${scope}/${role}`
+  if (owner === undefined) return place
+  if (part === undefined) return `${place}/${owner}`
+  return role === "residual" ? `${place}/${owner}.${part}` : `${place}/${part}/${owner}`
+}
+
 /** Names of the buffers that the outside writes and reads; N is the size of a micro-batch. */
 export const bufferNames = {
   /** The data: [N, …], or with `frames` the frame of one step. */
@@ -155,16 +225,16 @@ export const bufferNames = {
   outputs: "outputs",
   /** Learning rate and bias corrections: see the optimisers. */
   hyperparameters: "hyperparameters",
-  parameter: (name: string) => `parameter/${name}`,
-  gradient: (name: string) => `gradient/${name}`,
+  parameter: (name: string) => nameOf({ role: "parameter", owner: name }),
+  gradient: (name: string) => nameOf({ role: "gradient", owner: name }),
   /** State of the optimiser for a parameter. */
-  optimizer: (state: string, name: string) => `optimizer/${state}/${name}`,
+  optimizer: (state: string, name: string) => nameOf({ role: "optimizer", owner: name, part: state }),
   /** The random key of a node, two words; a new one for each micro-batch. */
-  key: (node: string) => `key/${node}`,
+  key: (node: string) => nameOf({ role: "key", owner: node }),
   /** The output of an observed node. */
-  value: (node: string) => `value/${node}`,
+  value: (node: string) => nameOf({ role: "value", owner: node }),
   /** The membrane potential before the reset. */
-  state: (node: string) => `state/${node}`,
+  state: (node: string) => nameOf({ role: "state", owner: node }),
 } as const
 
 /** Bytes of all slots of a buffer. */
@@ -181,12 +251,12 @@ export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batch
 /**
  * The calls of a batch's `part`-th micro-batch, counted from 0, for trained steps counted from 0 and ascending.
  *
- * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one keep their residuals, and are gone
- * through backwards; later ones run forward only. Where residuals are kept for less than a window, the steps are gone through
- * in stretches: only the last keeps its residuals at once, those before it run again from the state that was saved.
+ * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one store their residuals, and are gone
+ * through backwards; later ones run forward only. With checkpoints, only the steps from the last checkpoint on store their residuals at
+ * once; those before it are replayed from the state that was saved.
  */
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
-  const { timeSteps, window, stretch, mode } = program
+  const { timeSteps, window, checkpointInterval, mode } = program
   const isTrained = new Set(trained)
   const calls: Array<Call> = part === 0 ? [{ segment: "clear", t: 0 }] : []
   calls.push({ segment: "begin", t: 0 })
@@ -198,19 +268,20 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>, part 
       continue
     }
     const resume = (steps.findLast((t) => isTrained.has(t)) ?? start - 1) + 1
-    const stretches: Array<ReadonlyArray<number>> = []
-    for (let t = start; t < resume; t += stretch) stretches.push(range(t, Math.min(t + stretch, resume)))
-    const earlier = stretches.slice(0, -1)
+    const intervals: Array<ReadonlyArray<number>> = []
+    for (let t = start; t < resume; t += checkpointInterval)
+      intervals.push(range(t, Math.min(t + checkpointInterval, resume)))
+    const earlier = intervals.slice(0, -1)
     for (const each of earlier) {
       push("save", each.slice(0, 1))
       push("forward", each)
     }
-    push("keep", stretches.at(-1) ?? [])
+    push("keep", intervals.at(-1) ?? [])
     const rewound = earlier.length > 0 && resume < timeSteps ? [resume] : []
     push("save", rewound)
     if (resume > start) push("beginBackward", [resume - 1])
-    for (const each of stretches.toReversed()) {
-      if (each !== stretches.at(-1)) {
+    for (const each of intervals.toReversed()) {
+      if (each !== intervals.at(-1)) {
         push("restore", each.slice(0, 1))
         push("replay", each)
       }

@@ -1,39 +1,40 @@
-/** Residuals: what is kept from forward steps to their backward ones. */
+/** Residuals: what forward steps store for their backward ones. */
 import { type DraftBuffer, moved } from "./layout.ts"
-import { bufferNames, type Encoding, type Instruction, type SegmentName } from "./program.ts"
+import { type Encoding, type Instruction, nameOf, type SegmentName, segmentKinds, segmentNames } from "./program.ts"
 
 /**
- * What backward steps read of the forward steps before them is kept for all steps of the stretch; a step that runs again has
- * memory of its own for the rest, so that it is free between the two.
+ * What backward steps read of the forward steps before them is stored for all steps from one checkpoint to the next; a step that is
+ * replayed has memory of its own for the rest, so that it is free between the two.
  */
 export const keepOverTime = (
   buffers: ReadonlyArray<DraftBuffer>,
   segments: Record<SegmentName, ReadonlyArray<Instruction>>,
-  stretch: number,
+  checkpointInterval: number,
   encoding: Encoding,
 ): ReadonlyArray<DraftBuffer> => {
-  const usedIn = (...names: ReadonlyArray<SegmentName>) =>
+  const usedIn = (which: (name: SegmentName) => boolean) =>
     new Set(
-      names.flatMap((name) =>
-        segments[name].flatMap(({ operands }) => Object.values(operands).map((ref) => ref.buffer)),
+      segmentNames.flatMap((name) =>
+        which(name) ? segments[name].flatMap(({ operands }) => Object.values(operands).map((ref) => ref.buffer)) : [],
       ),
     )
-  const before = usedIn("begin", "end")
-  const ahead = usedIn("keep")
-  const back = usedIn("backward", "backwardThrough")
+  const before = usedIn((name) => segmentKinds[name].runs === "microBatch")
+  const ahead = usedIn((name) => name === "keep")
+  const back = usedIn((name) => segmentKinds[name].direction === "backward")
   const kept = buffers.map((draft, i) => {
     if (!ahead.has(i) || !back.has(i) || before.has(i)) return draft
-    if (draft.kind === "scratch") return { ...draft, kind: "residual" as const, slots: stretch }
-    if (draft.kind === "metric" && draft.name.startsWith("value/")) return { ...draft, slots: stretch }
-    if (draft.name === bufferNames.input && encoding === "frames") return { ...draft, slots: stretch }
+    if (draft.kind === "scratch") return { ...draft, kind: "residual" as const, slots: checkpointInterval }
+    if (draft.kind === "metric" && draft.role === "value") return { ...draft, slots: checkpointInterval }
+    if (draft.role === "input" && encoding === "frames") return { ...draft, slots: checkpointInterval }
     return draft
   })
   const own = new Map<number, number>()
-  for (const i of usedIn("replay")) {
+  for (const i of usedIn((name) => name === "replay")) {
     const draft = kept[i] as DraftBuffer
     if (draft.kind !== "scratch" || before.has(i)) continue
     own.set(i, kept.length)
-    kept.push({ ...draft, name: draft.name.replace(/^keep/, "replay") })
+    const replayed = { ...draft, scope: "replay" } as const
+    kept.push({ ...replayed, name: nameOf(replayed) })
   }
   segments.replay = segments.replay.map((instruction) => moved(instruction, (i) => own.get(i) ?? i))
   return kept

@@ -12,7 +12,7 @@ export const singleInstruction = (
   timeSteps: 1,
   encoding: "static",
   window: 1,
-  stretch: 1,
+  checkpointInterval: 1,
   trainedSteps: 0,
   loss: undefined,
   optimizer: undefined,

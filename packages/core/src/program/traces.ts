@@ -1,21 +1,18 @@
-/** Which maps have a presynaptic trace, and how it decays. */
+/** Which weight layers have a presynaptic trace, and how it decays. */
 import { Effect } from "effect"
 import { PolicyError } from "../errors.ts"
 import type { Graph, Node } from "../graph/graph.ts"
-import type { AnyOp } from "../op.ts"
-import { ops } from "../ops/index.ts"
+import { opOf } from "../ops/index.ts"
 import type { Policy } from "../policies/policy.ts"
 
 /** The factor λ of a trace's leak: a number, or the value of the graph that holds it where neurons learn it. */
 export type Decay = number | { readonly value: string }
 
-const opOf = (node: Node): AnyOp => ops.get(node.op) as AnyOp
-
 /** The decay of a node with state. */
 const decayOf = (node: Node): Decay => opOf(node).state?.(node.attributes).decay ?? { value: node.inputs[1] as string }
 
 /**
- * By name, the maps by weights whose input comes from neurons, with the decay of its trace; none if the policy keeps no traces.
+ * By name, the weight layers whose input comes from neurons, with the decay of its trace; none if the policy keeps no traces.
  * Fails where the neurons that an input comes from have different decays and the policy names none.
  */
 export const tracesOf = (
@@ -37,7 +34,7 @@ export const tracesOf = (
       return found
     }
     for (const node of graph.nodes) {
-      if (!opOf(node).synapse) continue
+      if (!opOf(node).hasWeights) continue
       const [first, ...others] = [...sources(node.inputs[0] as string)].map(decayOf)
       if (first === undefined) continue
       if (policy.trace === "presynaptic" && others.some((other) => !same(other, first)))

@@ -68,9 +68,9 @@ export const train = (workload: Arbitrary.Workload, policy: Policy.Policy, setti
       const executable = yield* (yield* Backend).prepare(program)
       for (const [name, values] of settings.parameters ?? Arbitrary.parametersOf(graph, workload))
         yield* executable.write(Program.bufferNames.parameter(name), Float32Array.from(values))
-      for (const { name, elements } of program.buffers) {
-        const { hi, lo } = Arbitrary.keyOf(name.slice("key/".length), workload)
-        if (elements === "words") yield* executable.write(name, Uint32Array.of(hi, lo))
+      for (const { name, role, owner } of program.buffers) {
+        const { hi, lo } = Arbitrary.keyOf(owner ?? "", workload)
+        if (role === "key") yield* executable.write(name, Uint32Array.of(hi, lo))
       }
       yield* executable.write(Program.bufferNames.labels, labels)
       const frames = workload.encoding === "frames" ? inputs : undefined

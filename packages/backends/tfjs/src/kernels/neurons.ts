@@ -19,7 +19,7 @@ const fire = (tf: Workspace, u: Tensor, { threshold, surrogate, smooth }: Attrib
       )
 
 /** v, the potential after the reset. */
-const settle = (tf: Workspace, u: Tensor, attributes: Attributes): Tensor => {
+const resetPotential = (tf: Workspace, u: Tensor, attributes: Attributes): Tensor => {
   const { reset, threshold } = attributes
   if (reset === "none") return u
   const spike = (x: Tensor): Tensor => fire(tf, x, attributes)
@@ -48,7 +48,7 @@ export const neuronForward: Composition<Operands<"x" | "before", "membrane" | "s
 ) => {
   const membrane = tf.chain(
     tf.flat(before),
-    (u) => settle(tf, u, attributes),
+    (u) => resetPotential(tf, u, attributes),
     (v) => tf.mul(factor(tf, decay, attributes), v),
     (v) => tf.add(v, tf.flat(x)),
   )
@@ -87,7 +87,8 @@ export const neuronBackward: Composition<
   return {
     inputGradient: gradient,
     carry: carry && tf.mul(factor(tf, decay, attributes), gradient),
-    decayGradient: decayGradient && before && tf.total(tf.mul(gradient, settle(tf, tf.flat(before), attributes))),
+    decayGradient:
+      decayGradient && before && tf.total(tf.mul(gradient, resetPotential(tf, tf.flat(before), attributes))),
   }
 }
 

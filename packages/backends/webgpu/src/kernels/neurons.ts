@@ -16,19 +16,19 @@ const resets = (threshold: string) => ({
   none: { after: "u", byMembrane: "1f", bySpike: "0f" },
 })
 
-/** `spike(u)`, and `settle(u)`, the potential after the reset. */
+/** `spike(u)`, and `reset_potential(u)`, the potential after the reset. */
 const functions = ({ threshold, reset, surrogate, smooth }: Attributes): string => {
   const level = float(threshold)
   const rule = resets(level)[reset]
   return `${surrogateFunctions(surrogate)}
 fn spike(u: f32) -> f32 { return ${smooth ? `primitive(u - ${level})` : `select(0f, 1f, u >= ${level})`}; }
-fn settle(u: f32) -> f32 { let s = spike(u); return ${rule.after}; }
+fn reset_potential(u: f32) -> f32 { let s = spike(u); return ${rule.after}; }
 fn by_membrane(s: f32) -> f32 { return ${rule.byMembrane}; }
 fn by_spike(u: f32) -> f32 { return ${rule.bySpike}; }`
 }
 
 const charge = (operands: Operands, attributes: Attributes): string =>
-  `let u = ${decayFactor(operands, attributes)} * settle(load_before(i)) + load_x(i);
+  `let u = ${decayFactor(operands, attributes)} * reset_potential(load_before(i)) + load_x(i);
     store_membrane(i, u);`
 
 export const neurons = {
@@ -69,7 +69,7 @@ export const neurons = {
       { rows: size, columns: 1 },
       {
         names: ["sum"],
-        each: `${pooled ? pixelOf(extents(operands, "membrane")) : ""}${each} sum += change * settle(load_before(i));`,
+        each: `${pooled ? pixelOf(extents(operands, "membrane")) : ""}${each} sum += change * reset_potential(load_before(i));`,
         finish: "add_decayGradient(0u, sum);",
         declarations,
       },

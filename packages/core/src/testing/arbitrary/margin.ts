@@ -35,9 +35,9 @@ export const margin = (
     const { inputs, labels } = batchOf(graph, workload)
     for (const [name, values] of parametersOf(graph, workload))
       yield* executable.write(bufferNames.parameter(name), values)
-    for (const { name, elements } of program.buffers) {
-      const { hi, lo } = keyOf(name.slice("key/".length), workload)
-      if (elements === "words") yield* executable.write(name, Uint32Array.of(hi, lo))
+    for (const { name, role, owner } of program.buffers) {
+      const { hi, lo } = keyOf(owner ?? "", workload)
+      if (role === "key") yield* executable.write(name, Uint32Array.of(hi, lo))
     }
     yield* executable.write(bufferNames.labels, labels)
     const frames = workload.encoding === "frames" ? inputs : undefined

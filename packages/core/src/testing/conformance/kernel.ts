@@ -7,7 +7,7 @@ import { type KernelName, kernels } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
 import { check } from "../../program/check.ts"
 import { type DraftBuffer, layOut } from "../../program/layout.ts"
-import { type BufferKind, bufferNames, type Program } from "../../program/program.ts"
+import { type BufferKind, bufferNames, type Holding, nameOf, type Program } from "../../program/program.ts"
 import { segmentsOf, singleInstruction } from "../../program/single-instruction.ts"
 import * as Key from "../../random.ts"
 import { type ConformanceError, expectClose, expectEqual, expectNotFinite, fail } from "./compare.ts"
@@ -22,6 +22,8 @@ const kindOf = (access: string, accumulate: boolean): BufferKind => {
   return access.startsWith("update") || (access.startsWith("gradient") && accumulate) ? "state" : "metric"
 }
 
+const operand = (owner: string): Holding => ({ role: "operand", owner })
+
 /** A program whose segment `begin` is the one instruction; every operand has a buffer of its name. */
 const programOf = (
   kernel: AnyKernel,
@@ -30,7 +32,7 @@ const programOf = (
   accumulate: boolean,
 ): Program => {
   const drafts: Array<DraftBuffer> = [
-    { name: bufferNames.input, kind: "input", shape: [1, 1], elements: "float32", slots: 1 },
+    { name: bufferNames.input, role: "input", kind: "input", shape: [1, 1], elements: "float32", slots: 1 },
   ]
   const refs: Record<string, Ref> = {}
   for (const [name, { shape, elements }] of Object.entries(operands)) {
@@ -41,7 +43,7 @@ const programOf = (
       ...(accumulate && access.startsWith("gradient") ? { accumulate } : {}),
     }
     const kind = name === shared?.[1] ? "state" : kindOf(access, accumulate)
-    drafts.push({ name: `operand/${name}`, kind, shape, elements, slots: 1 })
+    drafts.push({ ...operand(name), name: nameOf(operand(name)), kind, shape, elements, slots: 1 })
   }
   if (shared) refs[shared[0]] = { ...(refs[shared[1]] as Ref), lag: 1 }
   const instruction = { kernel: kernel.name, operands: refs, attributes }
@@ -76,7 +78,7 @@ const runExample = (
       if (name === shared?.[1]) continue
       const floats = i % 2 === 0 ? data : (out: Float32Array) => out.set(data)
       const values = elements === "words" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : floats
-      yield* executable.write(`operand/${name === shared?.[0] ? shared[1] : name}`, values)
+      yield* executable.write(nameOf(operand(name === shared?.[0] ? shared[1] : name)), values)
     }
     yield* executable.run([{ segment: "begin", t: 0 }])
 
@@ -89,7 +91,7 @@ const runExample = (
     kernel.run(expected, attributes)
     for (const [name, { data, elements }] of Object.entries(drawn)) {
       if (name === shared?.[0] || elements === "words") continue
-      const found = yield* executable.read(`operand/${name}`)
+      const found = yield* executable.read(nameOf(operand(name)))
       if (access(name).startsWith("read")) yield* expectEqual(`${name}, which is only read,`, data, found)
       else if (example.loose) yield* expectNotFinite(name, expected[name]!.data, found)
       else if (elements === "spikes") yield* expectEqual(name, expected[name]!.data, found)

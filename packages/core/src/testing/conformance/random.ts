@@ -42,7 +42,7 @@ const agrees = (made: Arbitrary, choice: Choice): Effect.Effect<void, ProgramFai
     const both = [Oracle.make(program), yield* (yield* Backend).prepare(program)] as const
     for (const each of both) {
       yield* writeParameters(each, parametersOf(graph, made))
-      yield* feed(each, batch, 1, (name) => keyOf(name.slice("key/".length), made))
+      yield* feed(each, batch, 1, ({ owner = "" }) => keyOf(owner, made))
       yield* run(each, schedule(program, trained), batch)
     }
     yield* compare(...both, tolerance)

@@ -6,6 +6,7 @@ import type { Graph } from "../../graph/graph.ts"
 import { hyperparameters } from "../../optimizers/index.ts"
 import { draw, type Policy } from "../../policies/policy.ts"
 import {
+  type Buffer,
   type BufferKind,
   bufferNames,
   type Call,
@@ -71,14 +72,14 @@ export const feed = (
   executable: Executable,
   { inputs, labels, key }: Workload["batches"][number],
   update: number,
-  keyOf: (buffer: string) => Key.Key = (buffer) => Key.fold(key, buffer),
+  keyOf: (buffer: Buffer) => Key.Key = ({ name }) => Key.fold(key, name),
 ): Effect.Effect<void, BackendError> =>
   Effect.gen(function* () {
     const { program } = executable
-    for (const { name, elements } of program.buffers)
-      if (elements === "words") {
-        const { hi, lo } = keyOf(name)
-        yield* executable.write(name, Uint32Array.of(hi, lo))
+    for (const buffer of program.buffers)
+      if (buffer.role === "key") {
+        const { hi, lo } = keyOf(buffer)
+        yield* executable.write(buffer.name, Uint32Array.of(hi, lo))
       }
     if (program.optimizer)
       yield* executable.write(bufferNames.hyperparameters, hyperparameters(program.optimizer, 0.05, update))

@@ -1,0 +1,95 @@
+/** What the graph is, for a request: which nodes run, which of them in every time step, and whose gradient is wanted. */
+import { type Graph, inputName, type Node, type Parameter } from "../../graph/graph.ts"
+import type { ValueType } from "../../op.ts"
+import { opOf } from "../../ops/index.ts"
+import { recomputed } from "../recompute.ts"
+import type { Request } from "./request.ts"
+
+export interface Analysis {
+  readonly graph: Graph
+  readonly typeOf: (value: string) => ValueType
+  /** The node that computes a value; none for the input and for parameters. */
+  readonly nodeOf: (value: string) => Node | undefined
+  readonly parameterOf: (value: string) => Parameter | undefined
+  /** The value whose memory a value shares: its own, unless it is a view of another. */
+  readonly base: (value: string) => string
+  /** Trained parameters that the output depends on. */
+  readonly weights: ReadonlyArray<Parameter>
+  /** Nodes that run once a micro-batch, and those that run in every time step, in order of execution. Views never run. */
+  readonly hoisted: ReadonlyArray<Node>
+  readonly repeated: ReadonlyArray<Node>
+  /** Nodes with state, all of them repeated. */
+  readonly stateful: ReadonlyArray<Node>
+  /** Layers of spiking neurons, whose firing rates are metrics. */
+  readonly spiking: ReadonlyArray<Node>
+  /** Values that do not change over time. */
+  readonly isInvariant: (value: string) => boolean
+  /** Values that a gradient has to reach on its way to weights. */
+  readonly isWanted: (value: string) => boolean
+  /** Values that stay readable. */
+  readonly isObserved: (value: string) => boolean
+  /** Values that the backward direction recomputes because the policy says so. */
+  readonly isRecomputed: (value: string) => boolean
+  /** Whether the gradients that the time steps send to a node are summed, for a backward direction that runs once. */
+  readonly sumsGradients: (node: string) => boolean
+}
+
+export const analyse = (graph: Graph, request: Request): Analysis => {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
+  const parameters = new Map(graph.parameters.map((parameter) => [parameter.name, parameter]))
+  const typeOf = (value: string): ValueType => graph.types.get(value) as ValueType
+  const isView = (node: Node): boolean => opOf(node).view?.(request.mode) ?? false
+  const inputsOf = (node: Node): ReadonlyArray<string> => (isView(node) ? node.inputs.slice(0, 1) : node.inputs)
+  const base = (value: string): string => {
+    const node = nodes.get(value)
+    return node !== undefined && isView(node) ? base(node.inputs[0] as string) : value
+  }
+  const output = base(graph.output)
+
+  const live = new Set<string>()
+  const visit = (value: string): void => {
+    if (live.has(value)) return
+    live.add(value)
+    const node = nodes.get(value)
+    if (node) inputsOf(node).forEach(visit)
+  }
+  visit(graph.output)
+  const running = graph.nodes.filter((node) => live.has(node.name) && !isView(node))
+
+  const invariant = new Set<string>(parameters.keys())
+  if (request.encoding === "static" && request.hoist) invariant.add(inputName)
+  const wanted = new Set<string>(graph.parameters.filter(({ role }) => role === "weight").map(({ name }) => name))
+  for (const node of graph.nodes) {
+    const inputs = inputsOf(node)
+    const stateless = opOf(node).state === undefined
+    if (stateless && inputs.every((input) => invariant.has(input)) && (request.hoist || inputs.length === 0))
+      invariant.add(node.name)
+    if (inputs.some((input) => wanted.has(input))) wanted.add(node.name)
+  }
+
+  const hoisted = running.filter((node) => invariant.has(node.name))
+  const repeated = running.filter((node) => !invariant.has(node.name))
+  const usedInLoop = new Set(repeated.flatMap((node) => inputsOf(node).map(base)))
+  usedInLoop.add(output)
+  const observed = new Set(request.observe.map(base))
+  const inputsInMemory = (node: Node) => inputsOf(node).map(base)
+  const again = request.recompute ? recomputed(repeated, typeOf, inputsInMemory, output) : new Set()
+
+  return {
+    graph,
+    typeOf,
+    nodeOf: (value) => nodes.get(value),
+    parameterOf: (value) => parameters.get(value),
+    base,
+    weights: graph.parameters.filter(({ name, role }) => role === "weight" && live.has(name)),
+    hoisted,
+    repeated,
+    stateful: repeated.filter((node) => opOf(node).state !== undefined),
+    spiking: running.filter((node) => opOf(node).state !== undefined && typeOf(node.name).elements === "spikes"),
+    isInvariant: (value) => invariant.has(value),
+    isWanted: (value) => wanted.has(value),
+    isObserved: (value) => observed.has(value),
+    isRecomputed: (value) => again.has(value),
+    sumsGradients: (node) => invariant.has(node) && usedInLoop.has(node),
+  }
+}

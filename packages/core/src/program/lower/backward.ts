@@ -1,0 +1,95 @@
+/** The backward direction through the nodes of a segment. */
+import type { Node } from "../../graph/graph.ts"
+import { type Loss, lossBackward } from "../../loss.ts"
+import type { Ref } from "../../op.ts"
+import { opOf } from "../../ops/index.ts"
+import { type SegmentName, segmentKinds } from "../program.ts"
+import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
+import { forwardNode } from "./forward.ts"
+import type { Scope } from "./memory.ts"
+
+/** Where the gradients of values go within one segment: the first that arrives sets, those after it add. */
+const gradientsIn = ({ analysis, memory }: Lowering, segment: SegmentName) => {
+  const written = new Set<string>()
+  return {
+    /** Where an instruction puts the gradient of a value, if it is wanted. To be called once for each instruction. */
+    target: (value: string): Ref | undefined => {
+      const name = analysis.base(value)
+      if (!analysis.isWanted(name)) return undefined
+      const parameter = analysis.parameterOf(name)
+      if (parameter) return { ...memory.parameterGradient(parameter), accumulate: true }
+      if (analysis.sumsGradients(name)) return { ...memory.gradientSum(name), accumulate: true }
+      const ref = memory.gradient(name, segment)
+      if (written.has(name)) return { ...ref, accumulate: true }
+      written.add(name)
+      return ref
+    },
+    /** The gradient that has arrived at a node's output, if any has. */
+    arrived: ({ name }: Node): Ref | undefined => {
+      if (analysis.sumsGradients(name)) return memory.gradientSum(name)
+      return written.has(name) ? memory.gradient(name, segment) : undefined
+    },
+  }
+}
+
+/**
+ * Values of the forward step as a backward segment finds them: stored, or recomputed the first time they are asked for, from values that
+ * are found the same way.
+ */
+const valuesIn = (lowering: Lowering, scope: Scope, segment: SegmentName): ((value: string) => Ref) => {
+  const { analysis, memory } = lowering
+  const known = new Map<string, Ref>()
+  const isSeparate = segmentKinds[segment].direction === "backward"
+  const isRecomputed = (node: Node): boolean =>
+    memory.scopeOf(node.name, scope) !== "batch" &&
+    (analysis.isRecomputed(node.name) || (isSeparate && opOf(node).recompute === "cheap"))
+
+  const find = (value: string): Ref => {
+    const node = analysis.nodeOf(analysis.base(value))
+    if (node === undefined || !isRecomputed(node)) return memory.value(value, scope)
+    const found = known.get(node.name)
+    if (found) return found
+    const output = memory.recomputed(node.name, segment)
+    known.set(node.name, output)
+    const input = (i: number) => find(node.inputs[i] as string)
+    forwardNode(lowering, node, scope, segment, "backward", { output, input })
+    return output
+  }
+  return find
+}
+
+/** Emits the backward direction of nodes, in a segment that finds the values of a scope. */
+export const backward = (
+  lowering: Lowering,
+  nodes: ReadonlyArray<Node>,
+  scope: Scope,
+  segment: SegmentName,
+  { withLoss }: { readonly withLoss: boolean },
+): void => {
+  const { request, analysis, memory } = lowering
+  const gradients = gradientsIn(lowering, segment)
+  const value = valuesIn(lowering, scope, segment)
+  const isSeparate = segmentKinds[segment].direction === "backward"
+
+  const { output } = analysis.graph
+  const logitsGradient = withLoss ? gradients.target(output) : undefined
+  if (logitsGradient) {
+    const operands = { logits: value(output), labels: memory.labels, logitsGradient }
+    const attributes = { ...(request.loss as Loss), terms: termsOf(request) }
+    emitter(lowering, segment, output, "backward")(lossBackward, operands, attributes)
+  }
+
+  for (const node of nodes.toReversed()) {
+    if (!analysis.isWanted(node.name)) continue
+    const inputOf = (i: number) => node.inputs[i] as string
+    opOf(node).backward({
+      outputGradient: gradients.arrived(node),
+      ...contextOf(lowering, node, scope, emitter(lowering, segment, node.name, "backward")),
+      input: (i) => value(inputOf(i)),
+      presynaptic: () => (request.traces.has(node.name) ? memory.trace(inputOf(0)) : value(inputOf(0))),
+      gradient: (i) => gradients.target(inputOf(i)),
+      carry: isSeparate && opOf(node).state !== undefined ? memory.carry(node) : undefined,
+      resetGradient: request.resetGradient,
+    })
+  }
+}

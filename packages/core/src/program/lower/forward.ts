@@ -1,0 +1,70 @@
+/** The forward direction: of one node, and of a time step with its loss and metrics. */
+import { firingRate, updateTrace } from "../../bookkeeping.ts"
+import type { Node } from "../../graph/graph.ts"
+import { accumulateOutputs, type Loss, lossForward } from "../../loss.ts"
+import type { Context } from "../../op.ts"
+import { opOf } from "../../ops/index.ts"
+import type { Instruction, SegmentName } from "../program.ts"
+import type { Decay } from "../traces.ts"
+import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
+import type { Scope } from "./memory.ts"
+
+/** Emits a node's forward direction; `overrides` say where else its values are. */
+export const forwardNode = (
+  lowering: Lowering,
+  node: Node,
+  scope: Scope,
+  segment: SegmentName,
+  phase: Instruction["phase"] = "forward",
+  overrides: Partial<Pick<Context<unknown>, "input" | "output">> = {},
+): void =>
+  opOf(node).forward({
+    ...contextOf(lowering, node, scope, emitter(lowering, segment, node.name, phase)),
+    steps: scope === "batch" ? lowering.request.timeSteps : segment === "replay" ? 0 : 1,
+    key: () => lowering.memory.key(node),
+    ...overrides,
+  })
+
+/** Moves the trace of a weight layer's input by one step. */
+const moveTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, segment: SegmentName): void => {
+  const { memory } = lowering
+  const input = node.inputs[0] as string
+  const x = memory.value(input, scope)
+  const trace = memory.trace(input)
+  const emit = emitter(lowering, segment, node.name, "backward")
+  if (typeof decay === "number") emit(updateTrace, { x, trace }, { decay })
+  else emit(updateTrace, { x, decay: memory.value(decay.value, scope), trace })
+}
+
+/** The loss of a step, or its outputs alone where there are no labels, and the firing rates. */
+const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): void => {
+  const { request, analysis, memory } = lowering
+  const { output } = analysis.graph
+  const { labels, metrics, outputs } = memory
+  const terms = termsOf(request)
+  const emit = emitter(lowering, segment, output, "forward")
+  const logits = memory.value(output, scope)
+  if (request.mode === "training")
+    emit(lossForward, { logits, labels, metrics, outputs }, { ...(request.loss as Loss), terms })
+  else emit(accumulateOutputs, { logits, outputs })
+  analysis.spiking.forEach(({ name }, i) => {
+    const rate = emitter(lowering, segment, name, "forward")
+    rate(firingRate, { spikes: memory.value(name, scope), metrics }, { index: 1 + i, terms })
+  })
+}
+
+/** A time step forward. A step that is replayed has been counted in the metrics before. */
+export const forwardStep = (lowering: Lowering, scope: Scope, segment: SegmentName): void => {
+  const { request, analysis } = lowering
+  const traced = new Set<string>()
+  for (const node of analysis.repeated) {
+    const decay = request.traces.get(node.name)
+    const value = analysis.base(node.inputs[0] ?? "")
+    if (decay !== undefined && !traced.has(value)) {
+      moveTrace(lowering, node, decay, scope, segment)
+      traced.add(value)
+    }
+    forwardNode(lowering, node, scope, segment)
+  }
+  if (segment !== "replay") metricsOfStep(lowering, scope, segment)
+}

@@ -1,0 +1,136 @@
+/** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
+import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
+import type { Ref, ValueType } from "../../op.ts"
+import { opOf } from "../../ops/index.ts"
+import type { Shape } from "../../shape.ts"
+import type { Elements } from "../../spikes.ts"
+import type { DraftBuffer } from "../layout.ts"
+import { type Holding, microBatchSize, nameOf, type SegmentName } from "../program.ts"
+import type { Analysis } from "./analysis.ts"
+import type { Request } from "./request.ts"
+
+/** Where values live: once a micro-batch, or anew in each kind of step. */
+export type Scope = "batch" | "forward" | "train" | "keep"
+
+export interface Memory {
+  readonly buffers: ReadonlyArray<DraftBuffer>
+  /** What the whole program has once. */
+  readonly input: Ref
+  readonly labels: Ref | undefined
+  readonly outputs: Ref
+  readonly metrics: Ref
+  readonly hyperparameters: () => Ref
+  /** A parameter, its gradient and its parts of the optimiser's state. */
+  readonly parameter: (parameter: Parameter) => Ref
+  readonly parameterGradient: (parameter: Parameter) => Ref
+  readonly optimizer: (part: string, parameter: Parameter) => Ref
+  /** The scope in which a value of another scope lives: values that are hoisted or observed have one memory for all. */
+  readonly scopeOf: (value: string, scope: Scope) => Scope
+  /** A value, where the instructions of a scope find it. */
+  readonly value: (value: string, scope: Scope) => Ref
+  /** A value that a backward segment computes again for itself. */
+  readonly recomputed: (value: string, segment: SegmentName) => Ref
+  /** The gradient of a value within a segment. */
+  readonly gradient: (value: string, segment: SegmentName) => Ref
+  /** The sum of the gradients that the time steps send to a value. */
+  readonly gradientSum: (value: string) => Ref
+  /** What a node's forward direction leaves for its backward one, besides values. */
+  readonly residual: (node: Node, scope: Scope, part: string, shape: Shape, elements?: Elements) => Ref
+  readonly key: (node: Node) => Ref
+  /** The state of a node at this step; what is saved of it; the gradient that travels back through it. */
+  readonly state: (node: Node) => Ref
+  readonly checkpoint: (node: Node) => Ref
+  readonly carry: (node: Node) => Ref
+  /** The presynaptic trace of a value. */
+  readonly trace: (value: string) => Ref
+}
+
+export const makeMemory = (analysis: Analysis, request: Request): Memory => {
+  const { graph, typeOf, base, parameterOf, weights, spiking, isInvariant, isObserved, isWanted } = analysis
+  const { timeSteps, window, checkpointInterval } = request
+  const training = request.mode === "training"
+  const samples = microBatchSize(request)
+
+  const buffers: Array<DraftBuffer> = []
+  const indices = new Map<string, number>()
+  const buffer = (
+    holding: Holding,
+    kind: DraftBuffer["kind"],
+    shape: Shape,
+    { elements = "float32", slots = 1, every = 1 }: { elements?: Elements; slots?: number; every?: number } = {},
+  ): Ref => {
+    const name = nameOf(holding)
+    let index = indices.get(name)
+    if (index === undefined) {
+      index = buffers.length
+      indices.set(name, index)
+      buffers.push({ ...holding, name, kind, shape, elements, slots, ...(every > 1 ? { every } : {}) })
+    }
+    return { buffer: index }
+  }
+  const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [samples, ...shape] : shape)
+  const shapeOf = (value: string): Shape => fullShape(typeOf(value))
+  const scopeOf = (value: string, scope: Scope): Scope => (isInvariant(value) || isObserved(value) ? "batch" : scope)
+
+  const parameter: Memory["parameter"] = ({ name, role, shape }) =>
+    buffer({ role: "parameter", owner: name }, role === "weight" ? "parameter" : "statistic", shape)
+  const parameterGradient: Memory["parameterGradient"] = ({ name, shape }) =>
+    buffer({ role: "gradient", owner: name }, "gradient", shape)
+
+  for (const each of graph.parameters) if (each.role === "weight") parameter(each)
+  for (const each of graph.parameters) if (each.role === "statistic") parameter(each)
+  if (training) weights.forEach(parameterGradient)
+  const input = buffer({ role: "input" }, "input", shapeOf(inputName))
+  const outputs = buffer({ role: "outputs" }, "metric", [samples, typeOf(graph.output).shape[0] as number])
+  const metrics = buffer({ role: "metrics" }, "metric", [1 + spiking.length])
+  const labels = training ? buffer({ role: "labels" }, "input", [samples]) : undefined
+
+  return {
+    buffers,
+    input,
+    outputs,
+    metrics,
+    parameter,
+    parameterGradient,
+    labels,
+    scopeOf,
+    hyperparameters: () => buffer({ role: "hyperparameters" }, "input", [3]),
+    optimizer: (part, { name, shape }) => buffer({ role: "optimizer", owner: name, part }, "optimizer", shape),
+    value: (value, scope) => {
+      const owner = base(value)
+      if (owner === inputName) return input
+      const known = parameterOf(owner)
+      if (known) return parameter(known)
+      const where = scopeOf(owner, scope)
+      const kind = isObserved(owner) ? "metric" : "scratch"
+      const { elements } = typeOf(owner)
+      return buffer({ role: "value", owner, ...(where === "batch" ? {} : { scope: where }) }, kind, shapeOf(owner), {
+        elements,
+      })
+    },
+    recomputed: (value, scope) =>
+      buffer({ role: "recomputed", owner: value, scope }, "scratch", shapeOf(value), {
+        elements: typeOf(value).elements,
+      }),
+    gradient: (value, scope) => buffer({ role: "gradient", owner: value, scope }, "scratch", shapeOf(value)),
+    gradientSum: (value) => buffer({ role: "accumulator", owner: value }, "accumulator", shapeOf(value)),
+    residual: ({ name }, scope, part, shape, elements = "float32") =>
+      buffer({ role: "residual", owner: name, part, scope: scopeOf(name, scope) }, "scratch", shape, { elements }),
+    key: ({ name }) => buffer({ role: "key", owner: name }, "input", [2], { elements: "words" }),
+    state: (node) => {
+      const { kept, keptBefore } = opOf(node).state!(node.attributes)
+      const needed = training && isWanted(node.name)
+      const slots = (needed && kept ? checkpointInterval : 1) + (needed && keptBefore ? 1 : 0)
+      return buffer({ role: "state", owner: node.name }, "state", shapeOf(node.name), { slots })
+    },
+    // One for each run of steps of a window that is replayed and, unless the window is all there is, for what is next.
+    checkpoint: ({ name }) => {
+      const whole = window === timeSteps && !request.partial
+      const slots = Math.ceil(window / checkpointInterval) + (whole ? -1 : 1)
+      const every = checkpointInterval
+      return buffer({ role: "checkpoint", owner: name }, "state", shapeOf(name), { slots, every })
+    },
+    carry: ({ name }) => buffer({ role: "carry", owner: name }, "accumulator", shapeOf(name)),
+    trace: (value) => buffer({ role: "trace", owner: base(value) }, "state", shapeOf(base(value))),
+  }
+}

@@ -1,0 +1,33 @@
+import type { Loss } from "../../loss.ts"
+import type { Mode } from "../../op.ts"
+import type { OptimizerOptions } from "../../optimizers/index.ts"
+import type { Encoding } from "../program.ts"
+import type { Decay } from "../traces.ts"
+
+/** What a program is lowered for: a policy and options, all decided. */
+export interface Request {
+  readonly mode: Mode
+  readonly batchSize: number
+  readonly microBatches: number
+  readonly timeSteps: number
+  readonly encoding: Encoding
+  /** Nodes whose values stay readable. */
+  readonly observe: ReadonlyArray<string>
+  /** Steps that gradient can cross; 1 if none crosses time. */
+  readonly window: number
+  /** Steps from one checkpoint to the next; the window if there are none. */
+  readonly checkpointInterval: number
+  /** Weight layers that have a presynaptic trace, by name. */
+  readonly traces: ReadonlyMap<string, Decay>
+  readonly resetGradient: boolean
+  /** Whether the outputs of weight layers are recomputed in the backward direction rather than stored. */
+  readonly recompute: boolean
+  /** Whether some steps inside a window may have no loss. */
+  readonly partial: boolean
+  readonly trainedSteps: number
+  readonly policy: string
+  readonly loss: Loss | undefined
+  readonly optimizer: OptimizerOptions | undefined
+  /** Whether what does not change over time leaves the time loop. */
+  readonly hoist: boolean
+}
