@@ -8,10 +8,11 @@
  */
 import { Schema } from "effect"
 import { elementwise, make as kernel, type Operand } from "./kernel.ts"
+import { oneOf, Share } from "./options.ts"
 import { size } from "./shape.ts"
 
 export interface Loss {
-  /** β, the weight of the squared error. */
+  /** β, the weight of the squared error, from 0 to 1. */
   readonly mix: number
   readonly target: "ones" | "one-hot"
 }
@@ -20,8 +21,8 @@ export const LossSchema: Schema.Struct<{
   readonly mix: Schema.Finite
   readonly target: Schema.Literals<ReadonlyArray<Loss["target"]>>
 }> = Schema.Struct({
-  mix: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
-  target: Schema.Literals(["ones", "one-hot"]),
+  mix: Share,
+  target: oneOf(["ones", "one-hot"]),
 })
 
 /** β = 0.05 towards ones: what the SLTT paper trains CIFAR with. */

@@ -16,7 +16,15 @@ export interface ValueType {
   readonly elements: Elements
   /** Whether each sample of the batch has its own (an activation) or all share one (a parameter). */
   readonly batched: boolean
+  /** A statistic that the network keeps itself: only inputs that are declared so take it. */
+  readonly statistic?: true
 }
+
+/**
+ * What an op takes as an input: an `activation`, of which each sample has its own; a `parameter`, or what is computed of parameters
+ * alone, which all samples share; a `value` of either kind; or a `statistic`. With `?` it may be left out.
+ */
+export type Input = "activation" | "parameter" | "parameter?" | "value" | "statistic"
 
 /** Training uses the statistics of the batch and drops units; inference does neither. */
 export type Mode = "training" | "inference"
@@ -81,7 +89,9 @@ export interface Backward<A> extends Context<A> {
 export interface Op<A = unknown> {
   readonly name: string
   readonly attributes: Schema.Codec<A>
-  /** The output's type. `fail` ends the building of the graph with a reason that names the shapes. */
+  /** Its inputs in order; those that may be left out come last. */
+  readonly inputs: ReadonlyArray<Input>
+  /** The output's type, for inputs that are as `inputs` says, of any shape. `fail` ends the building of the graph with a reason that names the shapes. */
   readonly infer: (inputs: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => ValueType
   /**
    * The state that one time step leaves for the next, of the output's shape, 0 before the first. Its backward direction needs

@@ -80,8 +80,9 @@ interface Part extends Schema.Top {
 }
 
 const partAt = (part: Part | undefined, key: PropertyKey): Part | undefined => {
+  if (typeof key === "number") return part?.schema
   const field = part?.fields?.[key] ?? part?.members?.find(({ fields }) => fields?.[key])?.fields?.[key]
-  return field?.schema ?? field
+  return field?.schema && field.ast._tag !== "Arrays" ? field.schema : field
 }
 
 /** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */

@@ -7,5 +7,28 @@ export const size = (shape: Shape): number => shape.reduce((product, extent) => 
 
 export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
 
+/** The most elements that a value may have: kernels count them in 32-bit whole numbers. */
+export const mostElements: number = 2 ** 30
+
+/** Ends with a reason unless every extent is a whole number of at least 1, and there are few enough elements. */
+export const mustExist = (what: string, shape: Shape, fail: (reason: string) => never): void => {
+  if (!shape.every((extent) => Number.isInteger(extent) && extent >= 1))
+    fail(`${what} would be ${format(shape)}; every extent must be a whole number of at least 1`)
+  if (size(shape) > mostElements) fail(`${what} would be ${format(shape)}, more than 2^30 elements`)
+}
+
+/** Ends with a reason unless a shape is as expected; an extent that may be any is `undefined`. */
+export const mustBe = (
+  what: string,
+  shape: Shape,
+  expected: ReadonlyArray<number | undefined>,
+  fail: (reason: string) => never,
+): void => {
+  if (shape.length !== expected.length || expected.some((extent, i) => (extent ?? shape[i]) !== shape[i]))
+    fail(
+      `the ${what} is ${format(shape)}; it must be ${expected.map((extent) => extent ?? "n").join("×") || "one number"}`,
+    )
+}
+
 /** For people: `28×28×1`, or `scalar`. */
 export const format = (shape: Shape): string => (shape.length === 0 ? "scalar" : shape.join("×"))

@@ -1,6 +1,6 @@
 /** What graphs infer, and what they refuse in which words. */
 import { describe, expect, test } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import {
   adaptiveAveragePool,
   add,
@@ -37,7 +37,7 @@ const refusal = (shape: ReadonlyArray<number>, ...layers: ReadonlyArray<Graph.La
 
 /** Shape and elements of a layer's output. */
 const typeOf = (shape: ReadonlyArray<number>, layer: Graph.Layer, before: Graph.Layer = (x) => x) => {
-  const network: Graph.Layer = (x) => x.pipe(before, Graph.named("here", layer), linear({ features: 2 }))
+  const network: Graph.Layer = (x) => x.pipe(before, Graph.named("here", layer), flatten(), linear({ features: 2 }))
   const graph = Graph.makeUnsafe(shape, network)
   const { shape: found, elements } = graph.types.get("here")!
   return [found, elements] as const
@@ -47,7 +47,7 @@ describe("shapes", () => {
   const cases: ReadonlyArray<
     readonly [string, ReadonlyArray<number>, Graph.Layer, ReadonlyArray<number>, "float32" | "spikes"]
   > = [
-    ["linear", [3, 4], linear({ features: 5 }), [5], "float32"],
+    ["linear", [12], linear({ features: 5 }), [5], "float32"],
     ["conv2d", [7, 6, 3], conv2d({ channels: 8, kernelSize: 3 }), [5, 4, 8], "float32"],
     [
       "conv2d, stride 2, padding 1",
@@ -103,10 +103,13 @@ describe("shapes that do not fit are named, both of them", () => {
   test("linear", () => {
     const graph = Graph.makeUnsafe([4], linear({ features: 3 }))
     const json = Graph.toJson(graph)
-    const wrong = { ...json, input: [2, 3] }
-    expect(Effect.runSync(Effect.flip(Graph.fromJson(wrong))).message).toBe(
-      "linear1: linear: an input of 2×3 has 6 elements, but the weight takes 4",
-    )
+    const reason = (input: ReadonlyArray<number>) =>
+      Effect.runSync(Effect.flip(Graph.fromJson({ ...json, input }))).reason
+    expect(reason([5])).toBe("linear: the weight is 4×3; it must be 5×n")
+    expect(reason([2, 3])).toContain("2×3")
+    // Not each pixel's channels, as PyTorch's, nor all elements: it is said what is missing.
+    expect(reason([2, 2])).toContain("flatten()")
+    expect(refusal([2, 2, 3], linear({ features: 3 }))).toContain("flatten()")
   })
   test("add", () => {
     const network: Graph.Layer = (x) => add(linear({ features: 3 })(x), linear({ features: 4 })(x))
@@ -136,7 +139,7 @@ describe("shapes that do not fit are named, both of them", () => {
       Graph.makeUnsafe([4, 4, 2], Graph.sequential(conv2d({ channels: 3, kernelSize: 1 }), flatten())),
     )
     expect(Effect.runSync(Effect.flip(Graph.fromJson({ ...json, input: [4, 4, 5] }))).message).toBe(
-      "0: conv2d: the input has 5 channels, but the weight takes 2",
+      "0: conv2d: the weight is 1×1×2×3; it must be 1×1×5×n",
     )
   })
   test("a read-out that is an image", () => {
@@ -145,35 +148,118 @@ describe("shapes that do not fit are named, both of them", () => {
     )
   })
   test("an input without extent", () => {
-    expect(refusal([4, 0], flatten())).toBe("input: the input's shape is 4×0; every extent must be at least 1")
-    expect(refusal([], flatten())).toBe("input: the input's shape is scalar; every extent must be at least 1")
+    for (const shape of [[4, 0], [], [1.5], [-2], [Number.NaN], 4, undefined, "4", [2 ** 16, 2 ** 15]])
+      expect(refusal(shape as ReadonlyArray<number>, flatten())).toStartWith("input: ")
   })
   test("no layer", () => {
     expect(refusal([4])).toBe("input: the network has no layer")
   })
 })
 
-describe("attributes out of range end the building, with the layer named", () => {
+describe("options out of range end the building, with the layer and the option that was given", () => {
+  const odd = (layer: unknown) => layer as Graph.Layer
   const cases: ReadonlyArray<readonly [string, Graph.Layer, RegExp]> = [
-    ["tau 0.5", lif({ tau: 0.5 }), /^0: neuron: .*decay/s],
-    ["tau 0", lif({ tau: 0 }), /^0: neuron: .*decay/s],
-    ["threshold 0", lif({ threshold: 0 }), /^0: neuron: .*threshold/s],
-    ["threshold NaN", lif({ threshold: Number.NaN }), /^0: neuron: .*threshold/s],
-    ["a surrogate's width", lif({ surrogate: { name: "rectangle", width: 0 } }), /^0: neuron: .*surrogate/s],
-    ["a read-out's tau", leakyReadout({ tau: 0.1 }), /^0: leakyReadout: .*decay/s],
-    ["dropout 1", dropout(1), /^0.mask: dropoutMask: .*rate/s],
-    ["dropout −0.1", dropout(-0.1), /^0.mask: dropoutMask: .*rate/s],
-    ["scale infinity", scale(Number.POSITIVE_INFINITY), /^0: scale: .*factor/s],
-    ["stride 0", averagePool({ kernelSize: 2, stride: 0 }), /^0: averagePool: .*stride/s],
-    ["padding 0.5", conv2d({ channels: 2, kernelSize: 2, padding: 0.5 }), /^0: conv2d: .*padding/s],
-    ["padding of half a window", maxPool({ kernelSize: 2, padding: 2 }), /^0: maxPool: padding 2 is more than half/],
-    ["adaptive size 0", adaptiveAveragePool({ outputSize: 0 }), /^0: adaptiveAveragePool: .*outputSize/s],
-    ["no features", linear({ features: 0 }), /^0: linear: the output would be 0; every extent/],
+    ["tau 0.5", lif({ tau: 0.5 }), /^0: lif: tau is 0.5; .*at least 1/],
+    ["tau 0", lif({ tau: 0 }), /^0: lif: tau is 0;/],
+    ["tau NaN", lif({ tau: Number.NaN }), /^0: lif: tau is NaN;/],
+    ["threshold 0", lif({ threshold: 0 }), /^0: lif: threshold is 0;/],
+    ["threshold NaN", lif({ threshold: Number.NaN }), /^0: lif: threshold is NaN;/],
+    ["threshold beyond float32", integrateAndFire({ threshold: 1e39 }), /^0: if: threshold is 1e\+39;/],
+    ["threshold below float32", plif({ threshold: 1e-60 }), /^0: plif: threshold is 1e-60;/],
+    ["reset", lif({ reset: "sft" as "soft" }), /^0: lif: reset is "sft"; .*did you mean "soft"/],
+    ["a surrogate's width", lif({ surrogate: { name: "rectangle", width: 0 } }), /^0: lif: surrogate.width is 0;/],
+    ["alpha beyond float32", lif({ surrogate: { name: "sigmoid", alpha: 1e300 } }), /surrogate.alpha is 1e\+300;/],
+    ["alpha² beyond float32", lif({ surrogate: { name: "triangle", alpha: 1e20 } }), /surrogate.alpha is .*alpha²/],
+    ["π/2·alpha beyond float32", lif({ surrogate: { name: "atan", alpha: 3e38 } }), /surrogate.alpha is 3e\+38;/],
+    ["no alpha", lif({ surrogate: odd({ name: "triangle" }) as never }), /surrogate.alpha is missing/],
+    ["an unknown surrogate", lif({ surrogate: odd({ name: "triangel", alpha: 1 }) as never }), /^0: lif: surrogate is/],
+    ["a misspelt option", lif(odd({ treshold: 1 }) as never), /^0: lif: there is no option "treshold" .*"threshold"/],
+    ["plif that cannot leak", plif({ tau: Number.POSITIVE_INFINITY }), /^0: plif: tau is Infinity; .*finite/],
+    ["plif of tau 1", plif({ tau: 1 }), /^0: plif: tau is 1;/],
+    ["a read-out's tau", leakyReadout({ tau: 0.1 }), /^0: leakyReadout: tau is 0.1;/],
+    ["dropout 1", dropout(1), /^0: dropout: rate is 1;/],
+    ["dropout −0.1", dropout(-0.1), /^0: dropout: rate is -0.1;/],
+    ["dropout that is 1 in float32", dropout(1 - 1e-10), /^0: dropout: rate is/],
+    ["scale infinity", scale(Number.POSITIVE_INFINITY), /^0: scale: factor is Infinity;/],
+    ["scale beyond float32", scale(-1e39), /^0: scale: factor is -1e\+39;/],
+    ["gain beyond float32", gain({ initial: 1e39 }), /^0: gain: initial is 1e\+39;/],
+    ["stride 0", averagePool({ kernelSize: 2, stride: 0 }), /^0: averagePool: stride is 0;/],
+    ["padding 0.5", conv2d({ channels: 2, kernelSize: 2, padding: 0.5 }), /^0: conv2d: padding is 0.5;/],
+    ["more padding than half", maxPool({ kernelSize: 2, padding: 2 }), /^0: maxPool: padding 2 is more than half/],
+    ["and of an average", averagePool({ kernelSize: 3, padding: 2 }), /^0: averagePool: padding 2 is more than half/],
+    ["adaptive size 0", adaptiveAveragePool({ outputSize: 0 }), /^0: adaptiveAveragePool: outputSize is 0;/],
+    ["no features", linear({ features: 0 }), /^0: linear: features is 0;/],
+    ["2.5 features", linear({ features: 2.5 }), /^0: linear: features is 2.5;/],
+    ["features that are left out", linear(odd({}) as never), /^0: linear: features is missing; .*whole number/],
+    ["too many features", Graph.sequential(flatten(), linear({ features: 2 ** 30 })), /^0.1.weight: .*2\^30/],
+    ["no options", conv2d(undefined as never), /^0: conv2d: the value is missing;/],
+    [
+      "a start beyond float32",
+      conv2d({ channels: 1, kernelSize: 1, initial: { weight: { kind: "normal", standardDeviation: 1e38 } } }),
+      /^0: conv2d: initial.weight.standardDeviation is 1e\+38;/,
+    ],
+    [
+      "a start that is NaN",
+      conv2d({ channels: 1, kernelSize: 1, initial: { bias: { kind: "constant", value: Number.NaN } } }),
+      /^0: conv2d: initial.bias.value is NaN;/,
+    ],
+    [
+      "one weight that is standardised",
+      Graph.sequential(
+        conv2d({ channels: 1, kernelSize: 1 }),
+        scaledWeightStandardizedConv2d({ channels: 2, kernelSize: 1 }),
+      ),
+      /^0.1.standardized: .*variance/,
+    ],
+    ["a block's beta", Models.normalizerFreeBlock({ channels: 2, beta: 0 }), /^0: normalizerFreeBlock: beta is 0;/],
+    ["a block's stride", Models.preActivationBlock({ channels: 2, stride: 0 }), /^0: preActivationBlock: stride is 0;/],
+    ["classes", Models.conv(0), /^0: conv: classes is 0;/],
+    ["width 0", Models.resnet18(10, { width: 0 }), /^0: resnet18: width is 0;/],
+    ["width without end", Models.mlp(10, { width: 1e300 }), /^0: mlp: width is 1e\+300;/],
+    ["a model's dropout", Models.vgg11(10, { dropout: 1 }), /^0: vgg11: dropout is 1;/],
+    ["a model's neurons", Models.conv(10, { neuron: { tau: 0 } }), /^0: conv: neuron.tau is 0;/],
+    ["a model's misspelt option", Models.conv(10, odd({ widht: 2 }) as never), /no option "widht" .*"width"/],
+    ["a layer that was not called", lif as never, /^0: lif was not called/],
+    ["a model that was not called", Models.conv as never, /^0: a layer was not called/],
+    ["a layer that returns nothing", (() => undefined) as never, /^0: .*gives undefined/],
+    ["no layer at all", undefined as never, /^0: .*is undefined/],
+    ["a sum with no tensor", add as never, /^add1: .*no tensor/],
+    ["a pipe through an uncalled layer", (x) => x.pipe(lif as never, flatten()), /flatten: .*called/],
+    ["a name that is none", Graph.named("a\u001b[31m", lif()), /^"a.u001b.31m": .* must be a name/],
   ]
   for (const [name, layer, message] of cases)
     test(name, () => {
       expect(refusal([8, 8, 2], layer, flatten())).toMatch(message)
     })
+  for (const layer of [conv2d, scaledWeightStandardizedConv2d])
+    for (const kernelSize of [0, -1, 2.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])
+      test(`a convolution's window of ${kernelSize}`, () => {
+        const error = Effect.runSync(Effect.flip(Graph.make([5, 3, 1], layer({ channels: 2, kernelSize }))))
+        expect(error.node).toBe("conv2d1")
+        expect(error.reason).toContain(`kernelSize is ${kernelSize};`)
+      })
+  test("an op that is not the library's", () => {
+    const own = {
+      ...{ name: "mine", attributes: Schema.Struct({}), inputs: ["value" as const] },
+      ...{ infer: ([x]: ReadonlyArray<unknown>) => x as never, forward: () => {}, backward: () => {} },
+    }
+    const network: Graph.Layer = (value) => Graph.node(value, "own", own, {}, [value])
+    expect(refusal([3], network)).toContain('"mine" is no op of the library')
+  })
+  test("a tensor of another network", () => {
+    let other: Graph.Tensor | undefined
+    Graph.makeUnsafe([3], (x) => {
+      other = x
+      return lif()(x)
+    })
+    expect(refusal([3], (x) => add(x, other as Graph.Tensor))).toContain("no tensor of this network")
+  })
+  test("what is in range stays: no leak, windows of one pixel, options that are undefined", () => {
+    expect(refusal([4], lif({ tau: Number.POSITIVE_INFINITY }))).toBe("no error")
+    expect(refusal([4, 4, 1], maxPool({ kernelSize: 2, padding: 1 }), flatten())).toBe("no error")
+    const one = conv2d({ channels: 1, kernelSize: 1, stride: undefined, bias: undefined } as never)
+    expect(refusal([1, 1, 1], one, flatten())).toBe("no error")
+  })
 })
 
 describe("names", () => {
@@ -275,10 +361,10 @@ describe("a graph that was written as JSON", () => {
   })
   test("is refused with the node at fault where it was changed", () => {
     const [first, second] = json.nodes
-    expect(refused({ ...json, nodes: [{ ...first, op: "linaer" }, second] })).toBe("0: there is no op linaer")
-    expect(refused({ ...json, nodes: [second, first] })).toBe("1: its input 0 does not stand before it")
+    expect(refused({ ...json, nodes: [{ ...first, op: "linaer" }, second] })).toBe('0: there is no op "linaer"')
+    expect(refused({ ...json, nodes: [second, first] })).toBe('1: its input "0" does not stand before it')
     expect(refused({ ...json, nodes: [first, { ...second, name: "0" }] })).toBe("0: the name is used twice")
-    expect(refused({ ...json, output: "2" })).toBe("2: the output is no node of the graph")
+    expect(refused({ ...json, output: "2" })).toStartWith("graph: the output")
     expect(refused({ ...json, nodes: [first, { ...second, attributes: {} }] })).toStartWith("1: neuron: ")
     expect(refused({ ...json, version: 2 })).toStartWith("graph: ")
     expect(refused({ ...json, input: [0] })).toStartWith("graph: ")

@@ -12,18 +12,20 @@
  *   ),
  * )
  */
-import { Effect, Pipeable, Schema } from "effect"
-import { GraphError } from "../errors.ts"
+import { Pipeable, Schema } from "effect"
+import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp, Op, ValueType } from "../op.ts"
-import type { Shape } from "../shape.ts"
-import { format } from "../shape.ts"
-import { type Graph, type Initializer, inputName, type Node, type Parameter } from "./graph.ts"
+import { faultIn } from "../options.ts"
+import { mustExist, type Shape } from "../shape.ts"
+import { quote } from "../text.ts"
+import { type Initializer, InitializerSchema, Name, type Node, type Parameter } from "./graph.ts"
 
 /** A graph while it is being built. */
-interface Draft {
+export interface Draft {
   readonly parameters: Array<Parameter>
   readonly nodes: Array<Node>
   readonly types: Map<string, ValueType>
+  readonly ops: Set<AnyOp>
 }
 
 /** A value of a graph under construction. `path` is where the next layer's names begin. */
@@ -53,19 +55,57 @@ export type Layer = (x: Tensor, name?: string) => Tensor
 const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
 
 const define = (draft: Draft, name: string, type: ValueType): void => {
+  check(quote(name), "the name", Name, name)
   if (draft.types.has(name))
     throw new GraphError({ node: name, reason: "the name is used twice; give one of the two another" })
   draft.types.set(name, type)
 }
 
-/** A layer of one op, which hands its full name to `build`. */
+/** Ends the building at `node` unless options are as their Schema says. */
+export const check = <A>(node: string, kind: string, schema: Schema.Codec<A>, options: unknown): A => {
+  const fault = faultIn(schema as Schema.Codec<unknown>, options)
+  if (fault !== undefined) throw new GraphError({ node, reason: `${kind}: ${describeFault(fault)}` })
+  return options as A
+}
+
+/** Applies a layer, which must be one. */
+export const apply = (layer: Layer, x: Tensor, name?: string): Tensor => {
+  const made: unknown = typeof layer === "function" ? layer(x, name) : layer
+  if (made instanceof Tensor) return made
+  const node = name === undefined ? x.name : join(x.path, name)
+  const own = (typeof layer === "function" && layer.name) || "a layer"
+  throw new GraphError({
+    node,
+    reason:
+      typeof layer !== "function"
+        ? `a layer must be a function from tensor to tensor, as lif(), but is ${quote(layer)}`
+        : typeof made === "function"
+          ? `${own} was not called: write ${own === "a layer" ? "lif() for lif" : `${own}(…)`}`
+          : `${own} gives ${quote(made)}; a layer gives a tensor`,
+  })
+}
+
+/** The options of a layer that has none. */
+export const NoOptions: Schema.Codec<object> = Schema.Struct({})
+
+/** A layer of one op: checks its options and hands them to `build`, with its full name. */
 export const leaf =
-  (kind: string, build: (x: Tensor, name: string) => Tensor): Layer =>
+  <A>(
+    kind: string,
+    schema: Schema.Codec<A>,
+    options: A,
+    build: (x: Tensor, name: string, options: A) => Tensor,
+  ): Layer =>
   (x, name) => {
-    if (name !== undefined) return build(x, join(x.path, name))
+    if (!(x instanceof Tensor))
+      throw new GraphError({
+        node: kind,
+        reason: `its input is ${quote(x)}, no tensor: was the layer before it called?`,
+      })
     let number = 1
-    while (x.draft.types.has(join(x.path, `${kind}${number}`))) number++
-    return build(x, join(x.path, `${kind}${number}`))
+    while (name === undefined && x.draft.types.has(join(x.path, `${kind}${number}`))) number++
+    const full = join(x.path, name ?? `${kind}${number}`)
+    return build(x, full, check(full, kind, schema, options))
   }
 
 /** Adds a parameter to the graph of `x`. */
@@ -76,14 +116,24 @@ export const parameter = (
   initializer: Initializer,
   role: Parameter["role"] = "weight",
 ): Tensor => {
-  const type: ValueType = { shape, elements: "float32", batched: false }
+  const type: ValueType = {
+    ...{ shape, elements: "float32", batched: false },
+    ...(role === "statistic" ? { statistic: true } : {}),
+  }
   define(x.draft, name, type)
+  check(name, "initializer", InitializerSchema, initializer)
+  mustExist("the parameter", shape, (reason) => {
+    throw new GraphError({ node: name, reason })
+  })
   x.draft.parameters.push({ name, shape, initializer, role })
   return new Tensor(x.draft, x.path, name, type)
 }
 
 /** Adds a node to the graph of `x`, checks its attributes and infers its shape. */
 export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, inputs: ReadonlyArray<Tensor>): Tensor => {
+  if (inputs.some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
+    throw new GraphError({ node: name, reason: "an input is no tensor of this network" })
+  x.draft.ops.add(op)
   const type = infer(
     name,
     op,
@@ -105,59 +155,40 @@ export const infer = (name: string, op: AnyOp, attributes: unknown, inputs: Read
   const fail = (reason: string): never => {
     throw new GraphError({ node: name, reason: `${op.name}: ${reason}` })
   }
-  const decoded = Schema.decodeUnknownExit(op.attributes)(attributes)
-  if (decoded._tag === "Failure") return fail(String(Schema.decodeUnknownResult(op.attributes)(attributes)))
+  check(name, op.name, op.attributes, attributes)
+  const least = op.inputs.filter((kind) => !kind.endsWith("?")).length
+  const most = op.inputs.length
+  if (inputs.length < least || inputs.length > most)
+    fail(`it has ${inputs.length} inputs; it takes ${least === most ? most : `${least} to ${most}`}`)
+  inputs.forEach(({ batched, statistic = false }, i) => {
+    const kind = (op.inputs[i] as string).replace("?", "")
+    const fits = kind === "value" || batched === (kind === "activation")
+    if (!fits || statistic !== (kind === "statistic")) fail(`its input ${i + 1} must be ${kinds[kind]}`)
+  })
   const type = op.infer(inputs, attributes, fail)
-  if (type.shape.some((extent) => !Number.isInteger(extent) || extent < 1))
-    fail(`the output would be ${format(type.shape)}; every extent must be at least 1`)
+  mustExist("the output", type.shape, fail)
   return type
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  activation: "an activation, which depends on the input",
+  parameter: "a parameter, or computed of parameters alone",
+  value: "an activation or a parameter",
+  statistic: "a statistic",
 }
 
 /** Gives a layer its name below the current path. */
 export const named =
   (name: string, layer: Layer): Layer =>
   (x) =>
-    layer(x, name)
+    apply(layer, x, name)
 
 /** A layer made of others, whose names lie below its own. */
 export const block =
   (build: (x: Tensor) => Tensor): Layer =>
   (x, name) =>
-    build(name === undefined ? x : x.at(join(x.path, name))).at(x.path)
+    apply(build, name === undefined ? x : x.at(join(x.path, name))).at(x.path)
 
 /** Layers one after the other, named by their position: `0`, `1`, … as in PyTorch. */
 export const sequential = (...layers: ReadonlyArray<Layer>): Layer =>
-  block((x) => layers.reduce((h, layer, i) => layer(h, String(i)), x))
-
-/**
- * Builds a graph for samples of `shape`.
- *
- * @throws GraphError where shapes do not fit, names clash or attributes are out of range
- */
-export const makeUnsafe = (shape: Shape, network: Layer): Graph => {
-  if (shape.length === 0 || shape.some((extent) => !Number.isInteger(extent) || extent < 1))
-    throw new GraphError({
-      node: inputName,
-      reason: `the input's shape is ${format(shape)}; every extent must be at least 1`,
-    })
-  const type: ValueType = { shape, elements: "float32", batched: true }
-  const draft: Draft = { parameters: [], nodes: [], types: new Map([[inputName, type]]) }
-  const output = network(new Tensor(draft, "", inputName, type))
-  if (output.shape.length !== 1)
-    throw new GraphError({
-      node: output.name,
-      reason: `the read-out is ${format(output.shape)}; it must be one row of classes: add flatten()`,
-    })
-  if (output.name === inputName) throw new GraphError({ node: inputName, reason: "the network has no layer" })
-  return { input: shape, parameters: draft.parameters, nodes: draft.nodes, output: output.name, types: draft.types }
-}
-
-/** Builds a graph for samples of `shape`, with errors as values. */
-export const make = (shape: Shape, network: Layer): Effect.Effect<Graph, GraphError> =>
-  Effect.try({
-    try: () => makeUnsafe(shape, network),
-    catch: (error) => {
-      if (error instanceof GraphError) return error
-      throw error
-    },
-  })
+  block((x) => layers.reduce((h, layer, i) => apply(layer, h, String(i)), x))

@@ -5,7 +5,9 @@
  * in the graph: the program adds them.
  */
 
+import { Schema } from "effect"
 import type { ValueType } from "../op.ts"
+import { Float32, must, NonNegative } from "../options.ts"
 import type { Shape } from "../shape.ts"
 
 /** How a parameter starts; `uniform` is over [−bound, bound]. */
@@ -14,11 +16,30 @@ export type Initializer =
   | { readonly kind: "uniform"; readonly bound: number }
   | { readonly kind: "normal"; readonly standardDeviation: number }
 
+/** A name of a node or a parameter: it goes into files of weights, and onto screens. */
+export const Name: Schema.String = Schema.String.check(
+  must("a name of 1 to 200 characters, none of them a control character", (name) => /^[^\p{C}]{1,200}$/u.test(name)),
+)
+
+/** Normal numbers are drawn up to seven deviations from 0. */
+const Deviation = NonNegative.check(must("a number from 0 to 4e37", (x) => x <= 4e37))
+
+export const InitializerSchema: Schema.Codec<Initializer> = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("constant"), value: Float32 }),
+  Schema.Struct({ kind: Schema.Literal("uniform"), bound: NonNegative }),
+  Schema.Struct({ kind: Schema.Literal("normal"), standardDeviation: Deviation }),
+]).annotate({ expected: "an initializer, as Initializers.normal(0.1)" })
+
 /** How the parameters of a layer start, where not as the layer itself starts them. */
 export interface Initial {
   readonly weight?: Initializer
   readonly bias?: Initializer
 }
+
+export const InitialSchema: Schema.Codec<Initial> = Schema.Struct({
+  weight: Schema.optionalKey(InitializerSchema),
+  bias: Schema.optionalKey(InitializerSchema),
+})
 
 export interface Parameter {
   readonly name: string

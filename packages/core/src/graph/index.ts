@@ -1,3 +1,15 @@
-export * from "./builder.ts"
+export {
+  apply,
+  block,
+  type Layer,
+  leaf,
+  NoOptions,
+  named,
+  node,
+  parameter,
+  sequential,
+  Tensor,
+} from "./builder.ts"
 export * from "./graph.ts"
 export * from "./json.ts"
+export { make, makeUnsafe } from "./make.ts"

@@ -1,9 +1,10 @@
-import { sequential } from "../graph/builder.ts"
-import { dropout as drop, lif, linear } from "../layers.ts"
-import { type Model, widened } from "./model.ts"
+import { block, sequential } from "../graph/builder.ts"
+import { dropout as drop, flatten, lif, linear } from "../layers.ts"
+import { type Model, model, widened } from "./model.ts"
 
-/** A perceptron with two hidden layers of 1,000 LIF neurons, for any input: (linear – LIF – dropout) × 2 – linear. */
-export const mlp: Model = (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+/** A perceptron with two hidden layers of 1,000 LIF neurons, for any input, flattened: (linear – LIF – dropout) × 2 – linear. */
+export const mlp: Model = model("mlp", (classes, { width, dropout, neuron }) => {
   const hidden = [linear({ features: widened(1000, width) }), lif(neuron), ...(dropout > 0 ? [drop(dropout)] : [])]
-  return sequential(...hidden, ...hidden, linear({ features: classes }))
-}
+  const network = sequential(...hidden, ...hidden, linear({ features: classes }))
+  return block((x) => (x.shape.length > 1 ? x.pipe(flatten(), network) : x.pipe(network)))
+})

@@ -6,6 +6,7 @@
  * Scaled weight standardisation takes the place of batch norm. A neuron's spikes count 2.74 in what follows, which keeps the
  * variance; the factor is taken into the standardised weights, so that what convolutions read stays spikes.
  */
+import { Schema } from "effect"
 import { block, type Layer, named, sequential } from "../graph/builder.ts"
 import { kaimingNormal, zeros } from "../initializers.ts"
 import {
@@ -21,7 +22,9 @@ import {
   scale,
   scaledWeightStandardizedConv2d,
 } from "../layers.ts"
-import { type Model, type ModelOptions, widened } from "./model.ts"
+import { PositiveInt } from "../ops/pixels.ts"
+import { Flag, positiveWith } from "../options.ts"
+import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
 /** What a spike counts. */
 const spikeFactor = 2.74
@@ -47,6 +50,14 @@ export interface NormalizerFreeBlockOptions extends Pick<ModelOptions, "neuron">
   readonly bottleneck?: boolean
 }
 
+const Options: Schema.Codec<NormalizerFreeBlockOptions> = Schema.Struct({
+  channels: PositiveInt,
+  stride: Schema.optionalKey(PositiveInt),
+  beta: positiveWith("1/beta", (beta) => 1 / beta),
+  bottleneck: Schema.optionalKey(Flag),
+  neuron: ModelSchema.fields.neuron,
+})
+
 /** How many times its inner channels a block puts out. */
 const expansion = (bottleneck: boolean): number => (bottleneck ? 4 : 1)
 
@@ -54,37 +65,33 @@ const expansion = (bottleneck: boolean): number => (bottleneck ? 4 : 1)
  * a = 2.74·LIF(x/β), y = α·gain·body(a) + shortcut: the body convolves a, and 2.74·LIF of that, and so on; the shortcut is a
  * 1×1 convolution of a where the shape changes, else x itself. The gain is learnt from 0 ("SkipInit").
  */
-export const normalizerFreeBlock = ({
-  channels,
-  stride = 1,
-  beta,
-  bottleneck = false,
-  neuron,
-}: NormalizerFreeBlockOptions): Layer =>
-  block((x) => {
-    const outputs = channels * expansion(bottleneck)
-    const spikes = (beta === 1 ? x : scale(1 / beta)(x)).pipe(named("lif1", lif(neuron)))
-    const on = (options: Pick<ScaledWeightStandardizedConv2dOptions, "channels" | "kernelSize" | "stride">) =>
-      convolution({ ...options, inputFactor: spikeFactor })
-    const body = bottleneck
-      ? spikes.pipe(
-          named("conv1", on({ channels, kernelSize: 1 })),
-          named("lif2", lif(neuron)),
-          named("conv2", on({ channels, kernelSize: 3, stride })),
-          named("lif3", lif(neuron)),
-          named("conv3", on({ channels: outputs, kernelSize: 1 })),
-        )
-      : spikes.pipe(
-          named("conv1", on({ channels, kernelSize: 3, stride })),
-          named("lif2", lif(neuron)),
-          named("conv2", on({ channels, kernelSize: 3 })),
-        )
-    const reshapes = stride !== 1 || x.shape.at(-1) !== outputs
-    return add(
-      body.pipe(gain({ parameter: "skipinit_gain", initial: 0 }), scale(alpha)),
-      reshapes ? spikes.pipe(named("downsample", on({ channels: outputs, kernelSize: 1, stride }))) : x,
-    )
-  })
+export const normalizerFreeBlock = (options: NormalizerFreeBlockOptions): Layer =>
+  checked("normalizerFreeBlock", Options, options, ({ channels, stride = 1, beta, bottleneck = false, neuron }) =>
+    block((x) => {
+      const outputs = channels * expansion(bottleneck)
+      const spikes = (beta === 1 ? x : scale(1 / beta)(x)).pipe(named("lif1", lif(neuron)))
+      const on = (options: Pick<ScaledWeightStandardizedConv2dOptions, "channels" | "kernelSize" | "stride">) =>
+        convolution({ ...options, inputFactor: spikeFactor })
+      const body = bottleneck
+        ? spikes.pipe(
+            named("conv1", on({ channels, kernelSize: 1 })),
+            named("lif2", lif(neuron)),
+            named("conv2", on({ channels, kernelSize: 3, stride })),
+            named("lif3", lif(neuron)),
+            named("conv3", on({ channels: outputs, kernelSize: 1 })),
+          )
+        : spikes.pipe(
+            named("conv1", on({ channels, kernelSize: 3, stride })),
+            named("lif2", lif(neuron)),
+            named("conv2", on({ channels, kernelSize: 3 })),
+          )
+      const reshapes = stride !== 1 || x.shape.at(-1) !== outputs
+      return add(
+        body.pipe(gain({ parameter: "skipinit_gain", initial: 0 }), scale(alpha)),
+        reshapes ? spikes.pipe(named("downsample", on({ channels: outputs, kernelSize: 1, stride }))) : x,
+      )
+    }),
+  )
 
 interface Blocks {
   readonly blocks: readonly [number, number, number, number]
@@ -94,9 +101,8 @@ interface Blocks {
 /** β behind so many blocks of a stage: a stage's first block makes the signal anew, with variance 1, and every block adds α². */
 const betaAfter = (blocks: number): number => Math.sqrt(1 + blocks * alpha ** 2)
 
-const normalizerFreeResNet =
-  ({ blocks, bottleneck }: Blocks): Model =>
-  (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+const normalizerFreeResNet = (name: string, { blocks, bottleneck }: Blocks): Model =>
+  model(name, (classes, { width, dropout, neuron }) => {
     const stage = (channels: number, stride: number, length: number, before: number): Layer =>
       sequential(
         ...Array.from({ length }, (_, i) =>
@@ -123,13 +129,13 @@ const normalizerFreeResNet =
         named("fc", linear({ features: classes, initial: { weight: zeros, bias: zeros } })),
       ),
     )
-  }
+  })
 
 /** Normaliser-free ResNet-34 for ImageNet's images. */
-export const nfresnet34: Model = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: false })
+export const nfresnet34: Model = normalizerFreeResNet("nfresnet34", { blocks: [3, 4, 6, 3], bottleneck: false })
 
 /** Normaliser-free ResNet-50 for ImageNet's images. */
-export const nfresnet50: Model = normalizerFreeResNet({ blocks: [3, 4, 6, 3], bottleneck: true })
+export const nfresnet50: Model = normalizerFreeResNet("nfresnet50", { blocks: [3, 4, 6, 3], bottleneck: true })
 
 /** Normaliser-free ResNet-101 for ImageNet's images. */
-export const nfresnet101: Model = normalizerFreeResNet({ blocks: [3, 4, 23, 3], bottleneck: true })
+export const nfresnet101: Model = normalizerFreeResNet("nfresnet101", { blocks: [3, 4, 23, 3], bottleneck: true })

@@ -2,6 +2,7 @@
  * Pre-activation ResNets (He et al., "Identity mappings in deep residual networks", ECCV 2016) of spiking neurons, as the SLTT
  * paper trains them on CIFAR (Meng et al., ICCV 2023). Parameters are named as in the authors' PyTorch code.
  */
+import { Schema } from "effect"
 import { block, type Layer, named, sequential } from "../graph/builder.ts"
 import { kaimingNormal, zeros } from "../initializers.ts"
 import {
@@ -15,7 +16,8 @@ import {
   lif,
   linear,
 } from "../layers.ts"
-import { type Model, type ModelOptions, widened } from "./model.ts"
+import { PositiveInt } from "../ops/pixels.ts"
+import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
 /** Weights start by Kaiming's rule, biases as PyTorch's. */
 const convolution = (options: Conv2dOptions): Layer =>
@@ -27,28 +29,34 @@ export interface PreActivationBlockOptions extends Pick<ModelOptions, "dropout" 
   readonly stride?: number
 }
 
+const { dropout, neuron } = ModelSchema.fields
+const Options: Schema.Codec<PreActivationBlockOptions> = Schema.Struct({
+  ...{ channels: PositiveInt, stride: Schema.optionalKey(PositiveInt), dropout, neuron },
+})
+
 /**
  * a = LIF(BN(x)), y = conv(dropout(LIF(BN(conv(a))))) + shortcut(a): the shortcut is a 1×1 convolution where the shape changes,
  * else a itself, the activated input rather than x.
  */
-export const preActivationBlock = ({ channels, stride = 1, dropout = 0, neuron }: PreActivationBlockOptions): Layer =>
-  block((x) => {
-    const a = x.pipe(named("bn1", batchNorm()), named("lif1", lif(neuron)))
-    const body = a.pipe(
-      named("conv1", convolution({ channels, kernelSize: 3, stride, padding: 1 })),
-      named("bn2", batchNorm()),
-      named("lif2", lif(neuron)),
-      named("dropout", drop(dropout)),
-      named("conv2", convolution({ channels, kernelSize: 3, padding: 1 })),
-    )
-    const reshapes = stride !== 1 || x.shape.at(-1) !== channels
-    return add(body, reshapes ? a.pipe(named("shortcut", convolution({ channels, kernelSize: 1, stride }))) : a)
-  })
+export const preActivationBlock = (options: PreActivationBlockOptions): Layer =>
+  checked("preActivationBlock", Options, options, ({ channels, stride = 1, dropout = 0, neuron }) =>
+    block((x) => {
+      const a = x.pipe(named("bn1", batchNorm()), named("lif1", lif(neuron)))
+      const body = a.pipe(
+        named("conv1", convolution({ channels, kernelSize: 3, stride, padding: 1 })),
+        named("bn2", batchNorm()),
+        named("lif2", lif(neuron)),
+        named("dropout", drop(dropout)),
+        named("conv2", convolution({ channels, kernelSize: 3, padding: 1 })),
+      )
+      const reshapes = stride !== 1 || x.shape.at(-1) !== channels
+      return add(body, reshapes ? a.pipe(named("shortcut", convolution({ channels, kernelSize: 1, stride }))) : a)
+    }),
+  )
 
 /** Four stages of so many blocks; the global average pool is one of 4×4 pixels for CIFAR's images. */
-const preActivationResNet =
-  (blocks: readonly [number, number, number, number]): Model =>
-  (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+const preActivationResNet = (name: string, blocks: readonly [number, number, number, number]): Model =>
+  model(name, (classes, { width, dropout, neuron }) => {
     const stage = (channels: number, stride: number, length: number): Layer =>
       sequential(
         ...Array.from({ length }, (_, i) =>
@@ -70,10 +78,10 @@ const preActivationResNet =
         named("linear", linear({ features: classes, initial: { bias: zeros } })),
       ),
     )
-  }
+  })
 
 /** Pre-activation ResNet-18 for CIFAR's images. */
-export const resnet18: Model = preActivationResNet([2, 2, 2, 2])
+export const resnet18: Model = preActivationResNet("resnet18", [2, 2, 2, 2])
 
 /** Pre-activation ResNet-34 for CIFAR's images. */
-export const resnet34: Model = preActivationResNet([3, 4, 6, 3])
+export const resnet34: Model = preActivationResNet("resnet34", [3, 4, 6, 3])

@@ -14,12 +14,11 @@ import {
   lif,
   linear,
 } from "../layers.ts"
-import { type Model, widened } from "./model.ts"
+import { type Model, model, widened } from "./model.ts"
 
 /** Five stages of so many convolutions: (conv 3×3 – BN – LIF – dropout) × n – average pool 2; then 7×7 pixels and one linear layer. */
-const vgg =
-  (convolutions: readonly [number, number, number, number, number]): Model =>
-  (classes, { width = 1, dropout = 0, neuron = {} } = {}) => {
+const vgg = (name: string, convolutions: readonly [number, number, number, number, number]): Model =>
+  model(name, (classes, { width, dropout, neuron }) => {
     const stage = (channels: number, length: number) => {
       const size = { channels: widened(channels, width), kernelSize: 3 }
       const convolution = [
@@ -44,13 +43,13 @@ const vgg =
         ),
       ),
     )
-  }
+  })
 
 /** VGG-11 for event frames of two polarities. */
-export const vgg11: Model = vgg([1, 1, 2, 2, 2])
+export const vgg11: Model = vgg("vgg11", [1, 1, 2, 2, 2])
 
 /** VGG-13 for event frames of two polarities. */
-export const vgg13: Model = vgg([2, 2, 2, 2, 2])
+export const vgg13: Model = vgg("vgg13", [2, 2, 2, 2, 2])
 
 /** VGG-16 for event frames of two polarities. */
-export const vgg16: Model = vgg([2, 2, 3, 3, 3])
+export const vgg16: Model = vgg("vgg16", [2, 2, 3, 3, 3])

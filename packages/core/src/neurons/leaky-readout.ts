@@ -6,7 +6,9 @@ import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
+import { Share } from "../options.ts"
 import { size } from "../shape.ts"
+import { TimeConstant } from "./neuron.ts"
 
 interface Attributes {
   readonly decay: number
@@ -39,7 +41,8 @@ export const readoutBackward = kernel<Attributes>()({
 
 export const readoutOp = make<Attributes>({
   name: "leakyReadout",
-  attributes: Schema.Struct({ decay: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })) }),
+  attributes: Schema.Struct({ decay: Share }),
+  inputs: ["activation"],
   infer: sameShape,
   state: ({ decay }) => ({ kept: false, keptBefore: false, decay }),
   forward: ({ emit, input, output, state, attributes }) => {
@@ -53,6 +56,10 @@ export const readoutOp = make<Attributes>({
   },
 })
 
-/** A leaky read-out. `tau` is its time constant in time steps (default 2); λ = 1 − 1/τ. */
-export const leakyReadout = ({ tau = 2 }: { readonly tau?: number } = {}): Layer =>
-  leaf("leakyReadout", (x, name) => node(x, name, readoutOp, { decay: 1 - 1 / tau }, [x]))
+const Options = Schema.Struct({ tau: Schema.optionalKey(TimeConstant) })
+
+/** A leaky read-out. `tau` is its time constant in time steps (at least 1, default 2); λ = 1 − 1/τ. */
+export const leakyReadout = (options: { readonly tau?: number } = {}): Layer =>
+  leaf("leakyReadout", Options, options, (x, name, { tau = 2 }) =>
+    node(x, name, readoutOp, { decay: 1 - 1 / tau }, [x]),
+  )

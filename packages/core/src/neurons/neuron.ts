@@ -20,7 +20,8 @@ import { addCost, elementwise, make as kernel, type Operand } from "../kernel.ts
 import { make } from "../op.ts"
 import { averagePoolBackward } from "../ops/average-pool.ts"
 import { tiles } from "../ops/pixels.ts"
-import { format, type Shape, size } from "../shape.ts"
+import { Flag, must, Positive, Share } from "../options.ts"
+import { mustBe, type Shape, size } from "../shape.ts"
 import { bind, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema, resets } from "./reset.ts"
 
@@ -37,11 +38,11 @@ export interface Firing {
 
 /** Attributes of a neuron: λ is an attribute, or the second input where it is learnt. */
 export const NeuronSchema = Schema.Struct({
-  threshold: Schema.Finite.check(Schema.isGreaterThan(0)),
+  threshold: Positive,
   reset: ResetSchema,
   surrogate: SurrogateSchema,
   smooth: Schema.optionalKey(Schema.Literal(true)),
-  decay: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
+  decay: Schema.optionalKey(Share),
 })
 
 export interface NeuronAttributes extends Firing {
@@ -134,9 +135,11 @@ export const neuronBackward = kernel<NeuronBackwardAttributes>()({
 export const neuronOp = make<NeuronAttributes>({
   name: "neuron",
   attributes: NeuronSchema,
-  infer: ([x, decay], { smooth }, fail) => {
-    if (decay !== undefined && size(decay.shape) !== 1)
-      fail(`the decay is ${format(decay.shape)}; it must be one number`)
+  inputs: ["activation", "parameter?"],
+  infer: ([x, learnt], { smooth, decay }, fail) => {
+    if ((learnt === undefined) === (decay === undefined))
+      fail("the decay must be either an attribute or the second input")
+    if (learnt) mustBe("decay", learnt.shape, [], fail)
     return { shape: x!.shape, elements: smooth ? "float32" : "spikes", batched: true }
   },
   state: ({ decay }) => ({ kept: true, keptBefore: decay === undefined, decay }),
@@ -166,7 +169,7 @@ export const neuronOp = make<NeuronAttributes>({
 })
 
 export interface FiringOptions {
-  /** Default 1. */
+  /** Greater than 0. Default 1. */
   readonly threshold?: number
   /** Default "soft". */
   readonly reset?: Firing["reset"]
@@ -175,6 +178,16 @@ export interface FiringOptions {
   /** Fire the surrogate's primitive in place of the step: for checking gradients. */
   readonly smooth?: boolean
 }
+
+export const FiringSchema = Schema.Struct({
+  threshold: Schema.optionalKey(Positive),
+  reset: Schema.optionalKey(ResetSchema),
+  surrogate: Schema.optionalKey(SurrogateSchema),
+  smooth: Schema.optionalKey(Flag),
+})
+
+/** A time constant in time steps. */
+export const TimeConstant: Schema.Number = Schema.Number.check(must("a number of at least 1", (tau) => tau >= 1))
 
 /** Options with their defaults filled in. */
 export const firing = ({

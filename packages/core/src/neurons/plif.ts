@@ -3,12 +3,13 @@
  * w, with 1/τ = σ(w) and so λ = 1 − σ(w). λ depends on a parameter alone: a program computes it once a batch.
  */
 import { Schema } from "effect"
-import { GraphError } from "../errors.ts"
-import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
+import { must } from "../options.ts"
+import { mustBe } from "../shape.ts"
 import type { LifOptions } from "./lif.ts"
-import { firing, neuronOp } from "./neuron.ts"
+import { FiringSchema, firing, neuronOp } from "./neuron.ts"
 
 /** λ = 1 − σ(w) = 1/(1 + eʷ) */
 export const decayForward = kernel()({
@@ -32,17 +33,28 @@ export const decayBackward = kernel()({
 
 export const decayOp = make({
   name: "decay",
-  attributes: Schema.Struct({}),
-  infer: ([w]) => w!,
+  attributes: NoOptions,
+  inputs: ["parameter"],
+  infer: ([w], _, fail) => {
+    mustBe("parameter", w!.shape, [], fail)
+    return w!
+  },
   forward: ({ emit, input, output }) => emit(decayForward, { w: input(0), decay: output }),
   backward: ({ emit, output, outputGradient, gradient }) =>
     outputGradient && emit(decayBackward, { decay: output, outputGradient, wGradient: gradient(0) }),
 })
 
-/** Parametric LIF neurons; `tau` is where the time constant starts (more than 1, default 2), `<name>.w` the parameter. */
-export const plif = ({ tau = 2, ...options }: LifOptions = {}): Layer =>
-  leaf("plif", (x, name) => {
-    if (!(tau > 1)) throw new GraphError({ node: name, reason: `plif: τ starts at ${tau}; it must be more than 1` })
+const Options: Schema.Codec<LifOptions> = Schema.Struct({
+  ...FiringSchema.fields,
+  // 1/(τ − 1) = eʷ, for a w that is finite.
+  tau: Schema.optionalKey(Schema.Finite.check(must("a finite number greater than 1", (tau) => tau > 1))),
+})
+
+/**
+ * Parametric LIF neurons; `tau` is where the time constant starts (finite and more than 1, default 2), `<name>.w` the parameter.
+ */
+export const plif = (options: LifOptions = {}): Layer =>
+  leaf("plif", Options, options, (x, name, { tau = 2, ...given }) => {
     const w = parameter(x, `${name}.w`, [], { kind: "constant", value: Math.log(1 / (tau - 1)) })
-    return node(x, name, neuronOp, firing(options), [x, node(x, `${name}.decay`, decayOp, {}, [w])])
+    return node(x, name, neuronOp, firing(given), [x, node(x, `${name}.decay`, decayOp, {}, [w])])
   })

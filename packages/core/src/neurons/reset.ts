@@ -5,11 +5,12 @@
  *     hard   v = u·(1 − s)
  *     none   v = u
  */
-import { Schema } from "effect"
+import type { Schema } from "effect"
+import { oneOf } from "../options.ts"
 
 export type Reset = "soft" | "hard" | "none"
 
-export const ResetSchema: Schema.Literals<ReadonlyArray<Reset>> = Schema.Literals(["soft", "hard", "none"])
+export const ResetSchema: Schema.Literals<ReadonlyArray<Reset>> = oneOf(["soft", "hard", "none"])
 
 interface Rule {
   readonly after: (u: number, s: number, threshold: number) => number

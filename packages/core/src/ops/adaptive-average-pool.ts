@@ -35,9 +35,12 @@ export const adaptiveAveragePoolBackward = kernel()({
     }),
 })
 
+const Options = Schema.Struct({ outputSize: PositiveInt })
+
 export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
   name: "adaptiveAveragePool",
-  attributes: Schema.Struct({ outputSize: PositiveInt }),
+  attributes: Options,
+  inputs: ["activation"],
   infer: ([x], { outputSize }, fail) => ({
     shape: [outputSize, outputSize, imageShape(x!, fail)[2]],
     elements: "float32",
@@ -52,5 +55,7 @@ export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
 })
 
 /** Average pooling to outputSize×outputSize pixels, whatever the size of the image. */
-export const adaptiveAveragePool = ({ outputSize }: { readonly outputSize: number }): Layer =>
-  leaf("adaptiveAveragePool", (x, name) => node(x, name, adaptiveAveragePoolOp, { outputSize }, [x]))
+export const adaptiveAveragePool = (options: { readonly outputSize: number }): Layer =>
+  leaf("adaptiveAveragePool", Options, options, (x, name, { outputSize }) =>
+    node(x, name, adaptiveAveragePoolOp, { outputSize }, [x]),
+  )

@@ -1,6 +1,5 @@
 /** Addition of two values of the same shape, as at the end of a residual block: y = a + b. */
-import { Schema } from "effect"
-import { block, type Layer, leaf, node, type Tensor } from "../graph/builder.ts"
+import { apply, block, type Layer, leaf, NoOptions, node, type Tensor } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
 import { equals, format, size } from "../shape.ts"
@@ -26,10 +25,12 @@ export const addBackward = kernel()({
 
 export const addOp = make({
   name: "add",
-  attributes: Schema.Struct({}),
+  attributes: NoOptions,
+  inputs: ["value", "value"],
   infer: ([a, b], _, fail) => {
     if (!equals(a!.shape, b!.shape))
       fail(`the two inputs are ${format(a!.shape)} and ${format(b!.shape)}; they must be the same`)
+    if (a!.batched !== b!.batched) fail("one of the two inputs is an activation, the other is not")
     return { ...a!, elements: "float32" }
   },
   recompute: "sum",
@@ -44,8 +45,9 @@ export const addOp = make({
 })
 
 /** a + b. */
-export const add = (a: Tensor, b: Tensor): Tensor => leaf("add", (x, name) => node(x, name, addOp, {}, [x, b]))(a)
+export const add = (a: Tensor, b: Tensor): Tensor =>
+  leaf("add", NoOptions, {}, (x, name) => node(x, name, addOp, {}, [x, b]))(a)
 
 /** A residual block: body(x) + shortcut(x), the shortcut being x itself unless given. */
 export const residual = (body: Layer, shortcut: Layer = (x) => x): Layer =>
-  block((x) => add(body(x, "body"), shortcut(x, "shortcut")))
+  block((x) => add(apply(body, x, "body"), apply(shortcut, x, "shortcut")))

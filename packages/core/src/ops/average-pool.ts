@@ -2,11 +2,20 @@
  * Average pooling: the mean over each window of kernelSize×kernelSize pixels, the zeros of the padding counted in (PyTorch's
  * count_include_pad). x [height, width, channels] → y [height', width', channels].
  */
+import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { accumulates, addCost, elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
-import { forEachInWindow, slide, slidingRange, type Window, WindowSchema } from "./pixels.ts"
+import {
+  forEachInWindow,
+  NaturalInt,
+  PositiveInt,
+  slidePool,
+  slidingRange,
+  type Window,
+  WindowSchema,
+} from "./pixels.ts"
 
 export const averagePoolForward = kernel<Window>()({
   name: "averagePool.forward",
@@ -45,7 +54,8 @@ export const averagePoolBackward = kernel<Window>()({
 export const averagePoolOp = make<Window>({
   name: "averagePool",
   attributes: WindowSchema,
-  infer: ([x], window, fail) => ({ shape: slide(x!, window, fail), elements: "float32", batched: true }),
+  inputs: ["activation"],
+  infer: ([x], window, fail) => ({ shape: slidePool(x!, window, fail), elements: "float32", batched: true }),
   recompute: "cheap",
   forward: ({ emit, input, output, attributes }) =>
     emit(averagePoolForward, { x: input(0), y: output }, { ...attributes }),
@@ -60,10 +70,18 @@ export interface PoolOptions {
   readonly kernelSize: number
   /** Default: the window's own size. */
   readonly stride?: number
-  /** Default 0. */
+  /** Zeros on every side, at most half of the window. Default 0. */
   readonly padding?: number
 }
 
+export const PoolSchema: Schema.Codec<PoolOptions> = Schema.Struct({
+  kernelSize: PositiveInt,
+  stride: Schema.optionalKey(PositiveInt),
+  padding: Schema.optionalKey(NaturalInt),
+})
+
 /** Average pooling. */
-export const averagePool = ({ kernelSize, stride = kernelSize, padding = 0 }: PoolOptions): Layer =>
-  leaf("averagePool", (x, name) => node(x, name, averagePoolOp, { kernelSize, stride, padding }, [x]))
+export const averagePool = (options: PoolOptions): Layer =>
+  leaf("averagePool", PoolSchema, options, (x, name, { kernelSize, stride = kernelSize, padding = 0 }) =>
+    node(x, name, averagePoolOp, { kernelSize, stride, padding }, [x]),
+  )

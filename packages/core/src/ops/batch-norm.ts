@@ -6,11 +6,10 @@
  * In training mean and (biased) variance are the batch's, and the running statistics move by `momentum` = 0.1 at every time
  * step, trained or not, with the unbiased variance. In inference the running statistics stand in for the batch's.
  */
-import { Schema } from "effect"
-import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
-import { size } from "../shape.ts"
+import { mustBe, size } from "../shape.ts"
 
 export const epsilon = 1e-5
 export const momentum = 0.1
@@ -107,8 +106,13 @@ export const batchNormBackward = kernel()({
 export const batchNormOp = make({
   mixesSamples: true,
   name: "batchNorm",
-  attributes: Schema.Struct({}),
-  infer: sameShape,
+  attributes: NoOptions,
+  inputs: ["activation", "parameter", "parameter", "statistic", "statistic"],
+  infer: (inputs, _, fail) => {
+    const [x, ...perChannel] = inputs
+    for (const { shape } of perChannel) mustBe("parameter of each channel", shape, [x!.shape.at(-1)], fail)
+    return sameShape(inputs)
+  },
   forward: ({ emit, input, inputType, output, residual, mode, steps }) => {
     const operands = {
       x: input(0),
@@ -141,7 +145,7 @@ export const batchNormOp = make({
 
 /** Batch normalisation. Parameters `weight`, `bias`, statistics `running_mean`, `running_var`, as PyTorch names them. */
 export const batchNorm = (): Layer =>
-  leaf("batchNorm", (x, name) => {
+  leaf("batchNorm", NoOptions, {}, (x, name) => {
     const shape = [x.shape.at(-1) ?? 1]
     const constant = (value: number) => ({ kind: "constant", value }) as const
     return node(x, name, batchNormOp, {}, [

@@ -8,10 +8,11 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
-import type { Initial } from "../graph/graph.ts"
+import { type Initial, InitialSchema } from "../graph/graph.ts"
 import { accumulates, addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
-import { type Shape, size } from "../shape.ts"
+import { Flag } from "../options.ts"
+import { mustBe, type Shape, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
 import { type Geometry, NaturalInt, PositiveInt, slide } from "./pixels.ts"
 
@@ -116,10 +117,12 @@ const addInto = (gradient: Operand, sums: Float64Array): void => {
 export const conv2dOp = make({
   name: "conv2d",
   attributes: Schema.Struct({ stride: PositiveInt, padding: NaturalInt }),
-  infer: ([x, weight], geometry, fail) => {
-    const [kernelSize, , inputs, outputs] = weight!.shape as [number, number, number, number]
+  inputs: ["activation", "parameter", "parameter?"],
+  infer: ([x, weight, bias], geometry, fail) => {
+    const [kernelSize = 1, , , outputs = 1] = weight!.shape
     const [height, width, channels] = slide(x!, { ...geometry, kernelSize }, fail)
-    if (channels !== inputs) fail(`the input has ${channels} channels, but the weight takes ${inputs}`)
+    mustBe("weight", weight!.shape, [kernelSize, kernelSize, channels, undefined], fail)
+    if (bias) mustBe("bias", bias.shape, [outputs], fail)
     return { shape: [height, width, outputs], elements: "float32", batched: true }
   },
   hasWeights: true,
@@ -153,19 +156,22 @@ export interface Conv2dOptions {
   readonly initial?: Initial
 }
 
+export const Conv2dSchema = Schema.Struct({
+  channels: PositiveInt,
+  kernelSize: PositiveInt,
+  stride: Schema.optionalKey(PositiveInt),
+  padding: Schema.optionalKey(NaturalInt),
+  bias: Schema.optionalKey(Flag),
+  initial: Schema.optionalKey(InitialSchema),
+})
+
 /** The channels of an image, for builders that must know them before the shape is checked. */
 export const channelsOf = (shape: Shape): number => shape.at(-1) ?? 1
 
 /** A convolution. Unless told, it starts as PyTorch's: uniform within ±1/√(inputs·kernel²). */
-export const conv2d = ({
-  channels,
-  kernelSize,
-  stride = 1,
-  padding = 0,
-  bias = true,
-  initial = {},
-}: Conv2dOptions): Layer =>
-  leaf("conv2d", (x, name) => {
+export const conv2d = (options: Conv2dOptions): Layer =>
+  leaf<Conv2dOptions>("conv2d", Conv2dSchema, options, (x, name, given) => {
+    const { channels, kernelSize, stride = 1, padding = 0, bias = true, initial = {} } = given
     const inputs = channelsOf(x.shape)
     const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs * kernelSize ** 2) } as const
     const shape = [kernelSize, kernelSize, inputs, channels]

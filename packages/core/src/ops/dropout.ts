@@ -6,14 +6,15 @@ import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { elementwise, make as kernel, noCost } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
+import { ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
-import { size } from "../shape.ts"
+import { mustBe, size } from "../shape.ts"
 
 interface Attributes {
   readonly rate: number
 }
 
-const attributes = Schema.Struct({ rate: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)) })
+export const DropoutSchema = Schema.Struct({ rate: ShareBelowOne })
 
 /** mask[i] = 1 where the i-th uniform number of the key is at least `rate`. The key is two words, the high one first. */
 export const dropoutMask = kernel<Attributes>()({
@@ -47,9 +48,10 @@ export const dropoutBackward = kernel<Attributes>()({
 })
 
 /** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
-export const dropoutMaskOp = make<Attributes & { readonly shape: ReadonlyArray<number> }>({
+export const dropoutMaskOp = make<Attributes & { readonly shape: readonly [number, ...Array<number>] }>({
   name: "dropoutMask",
-  attributes: Schema.Struct({ ...attributes.fields, shape: Schema.Array(Schema.Int) }),
+  attributes: Schema.Struct({ ...DropoutSchema.fields, shape: Schema.NonEmptyArray(whole(1)) }),
+  inputs: [],
   infer: (_, { shape }) => ({ shape, elements: "spikes", batched: true }),
   forward: ({ emit, key, output, attributes: { rate } }) => emit(dropoutMask, { key: key(), mask: output }, { rate }),
   backward: () => {},
@@ -57,8 +59,14 @@ export const dropoutMaskOp = make<Attributes & { readonly shape: ReadonlyArray<n
 
 export const dropoutOp = make<Attributes>({
   name: "dropout",
-  attributes,
-  infer: sameShape,
+  attributes: DropoutSchema,
+  inputs: ["activation", "activation"],
+  infer: (inputs, _, fail) => {
+    const [x, mask] = inputs
+    mustBe("mask", mask!.shape, x!.shape, fail)
+    if (mask!.elements !== "spikes") fail("the mask is not made of zeros and ones")
+    return sameShape(inputs)
+  },
   view: (mode) => mode === "inference",
   recompute: "cheap",
   forward: ({ emit, input, output, attributes: { rate } }) =>
@@ -72,8 +80,9 @@ export const dropoutOp = make<Attributes>({
 /** Drops a share `rate` of the elements in training, the same ones at every time step of a batch; at 0 it is no layer at all. */
 export const dropout = (rate: number): Layer => {
   if (rate === 0) return (x) => x
-  return leaf("dropout", (x, name) => {
-    const mask = node(x, `${name}.mask`, dropoutMaskOp, { rate, shape: x.shape }, [])
-    return node(x, name, dropoutOp, { rate }, [x, mask])
+  return leaf("dropout", DropoutSchema, { rate }, (x, name, options) => {
+    const shape = x.shape as readonly [number, ...Array<number>]
+    const mask = node(x, `${name}.mask`, dropoutMaskOp, { ...options, shape }, [])
+    return node(x, name, dropoutOp, options, [x, mask])
   })
 }

@@ -2,14 +2,14 @@
  * Flatten: all axes become one, in memory order (channels last). It is a view: no instruction runs. PyTorch flattens channels
  * first; what has numbers for these features is reordered when weights are imported or exported.
  */
-import { Schema } from "effect"
-import { type Layer, leaf, node } from "../graph/builder.ts"
+import { type Layer, leaf, NoOptions, node } from "../graph/builder.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
 
 export const flattenOp = make({
   name: "flatten",
-  attributes: Schema.Struct({}),
+  attributes: NoOptions,
+  inputs: ["value"],
   infer: ([x]) => ({ ...x!, shape: [size(x!.shape)] }),
   view: () => true,
   forward: () => {},
@@ -17,4 +17,4 @@ export const flattenOp = make({
 })
 
 /** All axes as one. */
-export const flatten = (): Layer => leaf("flatten", (x, name) => node(x, name, flattenOp, {}, [x]))
+export const flatten = (): Layer => leaf("flatten", NoOptions, {}, (x, name) => node(x, name, flattenOp, {}, [x]))

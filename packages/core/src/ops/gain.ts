@@ -1,9 +1,11 @@
 /** Multiplication by one learnable number: y = g·x, g a parameter of shape []. */
 import { Schema } from "effect"
-import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
+import { Name } from "../graph/graph.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
-import { size } from "../shape.ts"
+import { Float32 } from "../options.ts"
+import { mustBe, size } from "../shape.ts"
 
 export const gainForward = kernel()({
   name: "gain.forward",
@@ -36,8 +38,12 @@ export const gainBackward = kernel()({
 
 export const gainOp = make({
   name: "gain",
-  attributes: Schema.Struct({}),
-  infer: sameShape,
+  attributes: NoOptions,
+  inputs: ["value", "parameter"],
+  infer: (inputs, _, fail) => {
+    mustBe("gain", inputs[1]!.shape, [], fail)
+    return sameShape(inputs)
+  },
   forward: ({ emit, input, output }) => emit(gainForward, { x: input(0), gain: input(1), y: output }),
   backward: ({ emit, input, outputGradient, gradient }) =>
     outputGradient &&
@@ -57,9 +63,14 @@ export interface GainOptions {
   readonly initial?: number
 }
 
+export const GainSchema: Schema.Codec<GainOptions> = Schema.Struct({
+  parameter: Schema.optionalKey(Name),
+  initial: Schema.optionalKey(Float32),
+})
+
 /** Multiplies by a learnable number. */
-export const gain = ({ parameter: chosen, initial = 1 }: GainOptions = {}): Layer =>
-  leaf("gain", (x, name) => {
+export const gain = (options: GainOptions = {}): Layer =>
+  leaf("gain", GainSchema, options, (x, name, { parameter: chosen, initial = 1 }) => {
     const own = chosen === undefined ? `${name}.gain` : x.path === "" ? chosen : `${x.path}.${chosen}`
     return node(x, name, gainOp, {}, [x, parameter(x, own, [], { kind: "constant", value: initial })])
   })

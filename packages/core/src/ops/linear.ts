@@ -1,15 +1,16 @@
 /**
  * Linear map: y = x·W + b.
  *
- * x [in] · W [in, out] + b [out] → y [out]. An input of several axes counts as its elements in memory order. PyTorch stores
- * the weight as [out, in].
+ * x [in] · W [in, out] + b [out] → y [out]. It takes one row of features and refuses an image, for which PyTorch's acts on the last axis
+ * (each pixel's channels), so that a forgotten `flatten` is not a network of another kind. PyTorch stores the weight as [out, in].
  */
 import { Schema } from "effect"
-import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
-import type { Initial } from "../graph/graph.ts"
+import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
+import { type Initial, InitialSchema } from "../graph/graph.ts"
 import { accumulates, addCost, elementwise, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
-import { format, size } from "../shape.ts"
+import { Flag, whole } from "../options.ts"
+import { format, mustBe, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
 
 export const linearForward = kernel()({
@@ -72,11 +73,15 @@ export const linearWeightGradient = kernel()({
 
 export const linearOp = make({
   name: "linear",
-  attributes: Schema.Struct({}),
-  infer: ([x, weight], _, fail) => {
-    const [inputs, outputs] = weight!.shape as [number, number]
-    if (size(x!.shape) !== inputs)
-      fail(`an input of ${format(x!.shape)} has ${size(x!.shape)} elements, but the weight takes ${inputs}`)
+  attributes: NoOptions,
+  inputs: ["activation", "parameter", "parameter?"],
+  infer: ([x, weight, bias], _, fail) => {
+    const [inputs] = x!.shape
+    const [, outputs = 1] = weight!.shape
+    if (x!.shape.length !== 1)
+      fail(`the input is ${format(x!.shape)}; it must be one row of features: put flatten() before it`)
+    mustBe("weight", weight!.shape, [inputs, undefined], fail)
+    if (bias) mustBe("bias", bias.shape, [outputs], fail)
     return { shape: [outputs], elements: "float32", batched: true }
   },
   hasWeights: true,
@@ -104,9 +109,15 @@ export interface LinearOptions {
   readonly initial?: Initial
 }
 
-/** A linear layer. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
-export const linear = ({ features, bias = true, initial = {} }: LinearOptions): Layer =>
-  leaf("linear", (x, name) => {
+const Options: Schema.Codec<LinearOptions> = Schema.Struct({
+  features: whole(1),
+  bias: Schema.optionalKey(Flag),
+  initial: Schema.optionalKey(InitialSchema),
+})
+
+/** A linear layer, on one row of features: put `flatten()` behind an image. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
+export const linear = (options: LinearOptions): Layer =>
+  leaf("linear", Options, options, (x, name, { features, bias = true, initial = {} }) => {
     const inputs = size(x.shape)
     const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs) } as const
     const weight = parameter(x, `${name}.weight`, [inputs, features], initial.weight ?? start)

@@ -6,8 +6,8 @@ import { type Layer, leaf, node } from "../graph/builder.ts"
 import { elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
-import type { PoolOptions } from "./average-pool.ts"
-import { forEachInWindow, slide, slidingRange, type Window, WindowSchema } from "./pixels.ts"
+import { type PoolOptions, PoolSchema } from "./average-pool.ts"
+import { forEachInWindow, slidePool, slidingRange, type Window, WindowSchema } from "./pixels.ts"
 
 /** For each output element, the index of the input element that it takes. */
 const winners = (x: Operand, output: ReadonlyArray<number>, window: Window): Int32Array => {
@@ -41,11 +41,8 @@ export const maxPoolBackward = kernel<Window>()({
 export const maxPoolOp = make<Window>({
   name: "maxPool",
   attributes: WindowSchema,
-  infer: ([x], window, fail) => {
-    if (2 * window.padding > window.kernelSize)
-      fail(`padding ${window.padding} is more than half of the window, ${window.kernelSize}`)
-    return { shape: slide(x!, window, fail), elements: x!.elements, batched: true }
-  },
+  inputs: ["activation"],
+  infer: ([x], window, fail) => ({ shape: slidePool(x!, window, fail), elements: x!.elements, batched: true }),
   recompute: "cheap",
   forward: ({ emit, input, output, attributes }) => emit(maxPoolForward, { x: input(0), y: output }, { ...attributes }),
   backward: ({ emit, input, outputGradient, gradient, attributes }) => {
@@ -55,5 +52,7 @@ export const maxPoolOp = make<Window>({
 })
 
 /** Max pooling. */
-export const maxPool = ({ kernelSize, stride = kernelSize, padding = 0 }: PoolOptions): Layer =>
-  leaf("maxPool", (x, name) => node(x, name, maxPoolOp, { kernelSize, stride, padding }, [x]))
+export const maxPool = (options: PoolOptions): Layer =>
+  leaf("maxPool", PoolSchema, options, (x, name, { kernelSize, stride = kernelSize, padding = 0 }) =>
+    node(x, name, maxPoolOp, { kernelSize, stride, padding }, [x]),
+  )

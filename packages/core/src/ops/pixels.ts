@@ -1,10 +1,11 @@
 /** What convolutions and pools share: windows that slide over images, channels last. */
 import { Schema } from "effect"
 import type { ValueType } from "../op.ts"
+import { whole } from "../options.ts"
 import { format } from "../shape.ts"
 
-export const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
-export const NaturalInt = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+export const PositiveInt = whole(1)
+export const NaturalInt = whole(0)
 
 /** How a window moves: `padding` pixels lie on every side of the image. */
 export interface Geometry {
@@ -42,6 +43,12 @@ export const slide = (
   const extent = (length: number) => Math.floor((length + 2 * padding - kernelSize) / stride) + 1
   return [extent(height), extent(width), channels]
 }
+
+/** Extents after a pool's window has slid: one that lies in the padding alone has nothing to pool, so PyTorch refuses it too. */
+export const slidePool = (x: ValueType, window: Window, fail: (reason: string) => never) =>
+  2 * window.padding > window.kernelSize
+    ? fail(`padding ${window.padding} is more than half of the window, ${window.kernelSize}`)
+    : slide(x, window, fail)
 
 /** The range of input positions that output position `i` looks at, clipped to the image. */
 export type Range = (i: number, length: number, outputs: number) => readonly [from: number, to: number]

@@ -3,11 +3,14 @@ import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
+import { Float32 } from "../options.ts"
 import { size } from "../shape.ts"
 
 interface Attributes {
   readonly factor: number
 }
+
+const Options: Schema.Codec<Attributes> = Schema.Struct({ factor: Float32 })
 
 export const scaleForward = kernel<Attributes>()({
   name: "scale.forward",
@@ -29,7 +32,8 @@ export const scaleBackward = kernel<Attributes>()({
 
 export const scaleOp = make<Attributes>({
   name: "scale",
-  attributes: Schema.Struct({ factor: Schema.Finite }),
+  attributes: Options,
+  inputs: ["value"],
   infer: sameShape,
   recompute: "cheap",
   forward: ({ emit, input, output, attributes }) => emit(scaleForward, { x: input(0), y: output }, { ...attributes }),
@@ -40,4 +44,5 @@ export const scaleOp = make<Attributes>({
 })
 
 /** Multiplies by a constant. */
-export const scale = (factor: number): Layer => leaf("scale", (x, name) => node(x, name, scaleOp, { factor }, [x]))
+export const scale = (factor: number): Layer =>
+  leaf("scale", Options, { factor }, (x, name, options) => node(x, name, scaleOp, options, [x]))

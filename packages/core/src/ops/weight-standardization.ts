@@ -8,12 +8,13 @@
  * batch.
  */
 import { Schema } from "effect"
-import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { normal, zeros } from "../initializers.ts"
 import { elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
-import { size } from "../shape.ts"
-import { type Conv2dOptions, channelsOf, conv2dOp } from "./conv2d.ts"
+import { Float32 } from "../options.ts"
+import { mustBe, size } from "../shape.ts"
+import { type Conv2dOptions, Conv2dSchema, channelsOf, conv2dOp } from "./conv2d.ts"
 import { scaleOp } from "./scale.ts"
 
 const epsilon = 1e-4
@@ -79,8 +80,15 @@ export const weightStandardizationBackward = kernel()({
 
 export const weightStandardizationOp = make({
   name: "weightStandardization",
-  attributes: Schema.Struct({}),
-  infer: ([weight]) => weight!,
+  attributes: NoOptions,
+  inputs: ["parameter", "parameter"],
+  infer: ([weight, gain], _, fail) => {
+    const { shape } = weight!
+    mustBe("weight", shape, [undefined, undefined, undefined, undefined], fail)
+    mustBe("gain", gain!.shape, [shape[3]], fail)
+    if (size(shape) === shape[3]) fail("an output has a single weight, of which there is no variance")
+    return weight!
+  },
   forward: ({ emit, input, output }) =>
     emit(weightStandardizationForward, { weight: input(0), gain: input(1), y: output }),
   backward: ({ emit, input, outputGradient, gradient }) =>
@@ -102,20 +110,18 @@ export interface ScaledWeightStandardizedConv2dOptions extends Conv2dOptions {
   readonly inputFactor?: number
 }
 
+const Options: Schema.Codec<ScaledWeightStandardizedConv2dOptions> = Schema.Struct({
+  ...Conv2dSchema.fields,
+  inputFactor: Schema.optionalKey(Float32),
+})
+
 /**
  * A convolution whose weights are standardised. Unless told, weights start normal with standard deviation
  * 1/√(inputs·kernel²) and biases at 0; gains start at 1.
  */
-export const scaledWeightStandardizedConv2d = ({
-  channels,
-  kernelSize,
-  stride = 1,
-  padding = 0,
-  bias = true,
-  initial = {},
-  inputFactor = 1,
-}: ScaledWeightStandardizedConv2dOptions): Layer =>
-  leaf("conv2d", (x, name) => {
+export const scaledWeightStandardizedConv2d = (options: ScaledWeightStandardizedConv2dOptions): Layer =>
+  leaf("conv2d", Options, options, (x, name, given) => {
+    const { channels, kernelSize, stride = 1, padding = 0, bias = true, initial = {}, inputFactor = 1 } = given
     const inputs = channelsOf(x.shape)
     const shape = [kernelSize, kernelSize, inputs, channels]
     const start = normal(1 / Math.sqrt(inputs * kernelSize ** 2))

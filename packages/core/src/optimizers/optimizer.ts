@@ -4,27 +4,35 @@
  */
 import { Schema } from "effect"
 import type { AnyKernel } from "../kernel.ts"
-
-const NonNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+import { NonNegative, oneOf, Positive, ShareBelowOne } from "../options.ts"
 
 export interface OptimizerOptions {
   readonly name: "sgd" | "adam" | "adamw"
-  /** sgd: the share of the last update that is kept. */
+  /** sgd: the share of the last update that is kept, at least 0. */
   readonly momentum: number
+  /** At least 0. */
   readonly weightDecay: number
-  /** adam, adamw: decay rates of the moments. */
+  /** adam, adamw: decay rates of the moments, at least 0 and less than 1. */
   readonly beta1: number
   readonly beta2: number
+  /** Greater than 0. */
   readonly epsilon: number
 }
 
-export const OptimizerSchema: Schema.Codec<OptimizerOptions> = Schema.Struct({
-  name: Schema.Literals(["sgd", "adam", "adamw"]),
+export const OptimizerSchema: Schema.Struct<{
+  readonly name: Schema.Literals<ReadonlyArray<OptimizerOptions["name"]>>
+  readonly momentum: Schema.Finite
+  readonly weightDecay: Schema.Finite
+  readonly beta1: Schema.Finite
+  readonly beta2: Schema.Finite
+  readonly epsilon: Schema.Finite
+}> = Schema.Struct({
+  name: oneOf(["sgd", "adam", "adamw"]),
   momentum: NonNegative,
   weightDecay: NonNegative,
-  beta1: NonNegative,
-  beta2: NonNegative,
-  epsilon: NonNegative,
+  beta1: ShareBelowOne,
+  beta2: ShareBelowOne,
+  epsilon: Positive,
 })
 
 export interface Optimizer {

@@ -1,9 +1,10 @@
 import { Schema } from "effect"
+import { positiveWith } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
 export const AtanSchema: Schema.Codec<{ readonly name: "atan"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("atan"),
-  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+  alpha: positiveWith("π/2·alpha", (alpha) => (Math.PI / 2) * alpha),
 })
 
 /** g(z) = α/2 / (1 + (π/2·α·z)²) (Fang et al., ICCV 2021; α = 2). */

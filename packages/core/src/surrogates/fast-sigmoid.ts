@@ -1,9 +1,10 @@
 import { Schema } from "effect"
+import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
 export const FastSigmoidSchema: Schema.Codec<{ readonly name: "fastSigmoid"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("fastSigmoid"),
-  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+  alpha: Positive,
 })
 
 /** g(z) = 1/(1 + α·|z|)² (Zenke & Ganguli, Neural Computation 2018; α = 25 as in snnTorch). */

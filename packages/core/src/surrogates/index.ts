@@ -21,7 +21,7 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union([
   SigmoidSchema,
   AtanSchema,
   FastSigmoidSchema,
-])
+]).annotate({ expected: "a surrogate with its parameter, as Surrogate.defaults has them" })
 
 export type SurrogateName = SurrogateOptions["name"]
 

@@ -1,9 +1,10 @@
 import { Schema } from "effect"
+import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
 export const RectangleSchema: Schema.Codec<{ readonly name: "rectangle"; readonly width: number }> = Schema.Struct({
   name: Schema.Literal("rectangle"),
-  width: Schema.Finite.check(Schema.isGreaterThan(0)),
+  width: Positive,
 })
 
 /** g(z) = 1/width where |z| ≤ width/2, else 0 (Wu et al., Frontiers in Neuroscience 2018; width = the threshold). */

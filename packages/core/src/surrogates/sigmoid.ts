@@ -1,9 +1,10 @@
 import { Schema } from "effect"
+import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
 export const SigmoidSchema: Schema.Codec<{ readonly name: "sigmoid"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("sigmoid"),
-  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+  alpha: Positive,
 })
 
 const sigma = (x: number): number => 1 / (1 + Math.exp(-x))

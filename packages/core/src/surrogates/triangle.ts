@@ -1,9 +1,10 @@
 import { Schema } from "effect"
+import { positiveWith } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
 export const TriangleSchema: Schema.Codec<{ readonly name: "triangle"; readonly alpha: number }> = Schema.Struct({
   name: Schema.Literal("triangle"),
-  alpha: Schema.Finite.check(Schema.isGreaterThan(0)),
+  alpha: positiveWith("alpha²", (alpha) => alpha ** 2),
 })
 
 /** g(z) = max(0, α − α²·|z|) (Bellec et al., NeurIPS 2018; the SLTT paper's choice, α = 1). */

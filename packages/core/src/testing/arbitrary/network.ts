@@ -58,7 +58,9 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
       const channels = keepShape ? x.shape.at(-1)! : piece.channels
       if (!image) return x.pipe(linear({ features: channels, bias }))
       const options = { channels, bias, ...(keepShape ? same(piece.kernelSize) : fit(x.shape, piece)) }
-      return x.pipe(standardized ? scaledWeightStandardizedConv2d(options) : conv2d(options))
+      // One weight has no variance.
+      const several = x.shape.at(-1)! * options.kernelSize ** 2 > 1
+      return x.pipe(standardized && several ? scaledWeightStandardizedConv2d(options) : conv2d(options))
     }
     case "averagePool":
     case "maxPool": {

@@ -7,8 +7,8 @@ import {
   type ProgramError,
   UnsupportedKernelError,
 } from "../../errors.ts"
-import { makeUnsafe, sequential } from "../../graph/builder.ts"
 import type { Graph } from "../../graph/graph.ts"
+import { makeUnsafe, sequential } from "../../graph/index.ts"
 import { batchNorm, leakyReadout, lif, linear } from "../../layers.ts"
 import * as Optimizer from "../../optimizers/index.ts"
 import * as Policy from "../../policies/policy.ts"

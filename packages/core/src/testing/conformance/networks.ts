@@ -1,7 +1,8 @@
 /** Small networks that between them have every op, neuron, surrogate and reset, with odd shapes. */
-import type { Layer } from "../../graph/builder.ts"
-import { makeUnsafe, sequential } from "../../graph/builder.ts"
+
 import type { Graph } from "../../graph/graph.ts"
+import type { Layer } from "../../graph/index.ts"
+import { makeUnsafe, sequential } from "../../graph/index.ts"
 import {
   adaptiveAveragePool,
   averagePool,

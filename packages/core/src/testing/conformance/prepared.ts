@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import { BackendError } from "../../errors.ts"
-import { makeUnsafe, sequential } from "../../graph/builder.ts"
+import { makeUnsafe, sequential } from "../../graph/index.ts"
 import { batchNorm, conv2d, dropout, flatten, lif, linear } from "../../layers.ts"
 import * as Optimizer from "../../optimizers/index.ts"
 import * as Policy from "../../policies/policy.ts"
