@@ -121,8 +121,8 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
  * Checks a record of options.
  *
  * @example
- * yield* Options.check("the loss", LossSchema, { mix: 2, target: "ones" })
- * // OptionError: the loss: mix is 2; it must be a number from 0 to 1
+ * const error = yield* Effect.flip(Options.check("the loss", LossSchema, { mix: 2, target: "ones" }))
+ * error.message // "the loss: mix is 2; it must be a number from 0 to 1"
  */
 export const check = <A>(owner: string, schema: Schema.Codec<A>, record: unknown): Effect.Effect<A, OptionError> => {
   const fault = faultIn(schema as Schema.Codec<unknown>, record)
