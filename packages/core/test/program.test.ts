@@ -67,7 +67,7 @@ describe("compiling refuses", () => {
   })
   test("policies that train more steps than there are", () => {
     expect(refusal(Policy.slttK(3), {})).toBe(
-      "PolicyError: policy slttk(3): it trains 3 of 2 time steps; choose from 1 to 2",
+      'PolicyError: policy "slttk(3)": it trains 3 of 2 time steps; choose from 1 to 2',
     )
   })
 })

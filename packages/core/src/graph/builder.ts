@@ -55,7 +55,7 @@ export type Layer = (x: Tensor, name?: string) => Tensor
 const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
 
 const define = (draft: Draft, name: string, type: ValueType): void => {
-  check(quote(name), "the name", Name, name)
+  check(name, "the name", Name, name)
   if (draft.types.has(name))
     throw new GraphError({ node: name, reason: "the name is used twice; give one of the two another" })
   draft.types.set(name, type)
