@@ -13,6 +13,7 @@ const own = {
   "build:native": ["packages/backends/native/src/build-main.ts"],
   features: ["apps/bench/features/main.ts"],
   fuzz: ["packages/backends/kernels/fuzz/main.ts"],
+  "fuzz:files": ["apps/cli/fuzz/main.ts"],
   "build:wasm": ["packages/backends/wasm/scripts/build-main.ts"],
   build: ["tools/publish/src/build-main.ts"],
   "install:chromium": ["test/support/src/install-main.ts"],

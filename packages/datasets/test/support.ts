@@ -324,6 +324,33 @@ export const zip = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => 
   return Uint8Array.from([...local, ...central, ...end])
 }
 
+/** A tar archive (ustar) of files: a header of 512 bytes each, the content padded to such blocks, two empty blocks. */
+export const tar = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => {
+  const octal = (value: number, digits: number) => [...text(value.toString(8).padStart(digits, "0")), 0]
+  const field = (content: ReadonlyArray<number>, length: number) => [
+    ...content,
+    ...new Array(length - content.length).fill(0),
+  ]
+  const header = (path: string, size: number) => {
+    const before = [
+      ...field(text(path), 100),
+      ...octal(0o644, 7),
+      ...octal(0, 7),
+      ...octal(0, 7),
+      ...octal(size, 11),
+      ...octal(0, 11),
+    ]
+    const behind = field([...text("0"), ...field([], 100), ...text("ustar"), 0, ...text("00")], 356)
+    const sum = [...before, ...text("        "), ...behind].reduce((total, byte) => total + byte, 0)
+    return [...before, ...text(sum.toString(8).padStart(6, "0")), 0, 0x20, ...behind]
+  }
+  const blocks = Object.entries(files).flatMap(([path, content]) => [
+    ...header(path, content.length),
+    ...field([...content], Math.ceil(content.length / 512) * 512),
+  ])
+  return Uint8Array.from([...blocks, ...new Array(1024).fill(0)])
+}
+
 /** A PNG of red, green and blue: a signature, and the chunks IHDR, IDAT (each row after a filter byte of 0) and IEND. */
 export const png = (
   width: number,

@@ -1,0 +1,97 @@
+/** Gives changed files of a format to a worker, and starts another where one crashes or hangs. */
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import type { Outcome } from "./worker.ts"
+
+/** Modules that export `formats`. */
+export const modules = ["./formats.ts", "../../../packages/datasets/fuzz/formats.ts"].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+)
+
+const worker = fileURLToPath(new URL("./worker.ts", import.meta.url))
+
+/** What a file may take. */
+export const limits = { milliseconds: 10_000, growth: 512 * 2 ** 20, resident: 3 * 2 ** 30 }
+
+const residentBytes = (pid: number): number => {
+  try {
+    return 4096 * Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1])
+  } catch {
+    return 0
+  }
+}
+
+/** Which files are read: of each format those from `from` to `count` − 1. */
+export interface Plan {
+  readonly module: string
+  readonly formats: ReadonlyArray<string>
+  readonly seed: number
+  readonly from?: number
+  readonly count: number
+  /** A directory for the folder as it was read last. */
+  readonly keep?: string | undefined
+  readonly milliseconds?: number
+}
+
+type Said = Outcome | { readonly format: string; readonly begins: number }
+
+/** Outcomes as far as one worker comes. */
+const runOnce = async (
+  { module, seed, count, keep = "", milliseconds = limits.milliseconds }: Plan,
+  wanted: ReadonlyArray<string>,
+): Promise<ReadonlyArray<Outcome>> => {
+  const args = [worker, module, seed, count, keep, ...wanted].map(String)
+  const child = Bun.spawn([process.execPath, ...args], { stdout: "pipe", stderr: "pipe", stdin: "ignore" })
+  const outcomes: Array<Outcome> = []
+  let begun: { readonly format: string; readonly begins: number } | undefined
+  let since = performance.now()
+  let killed: string | undefined
+  const watch = setInterval(() => {
+    if (begun && performance.now() - since > milliseconds) killed = `no end within ${milliseconds} ms`
+    if (residentBytes(child.pid) > limits.resident) killed = `more than ${limits.resident} bytes of memory`
+    if (killed !== undefined) child.kill("SIGKILL")
+  }, 100)
+  const errors = child.stderr.text()
+  let rest = ""
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n")
+    rest = lines.pop() ?? ""
+    for (const line of lines) {
+      const said = JSON.parse(line) as Said
+      since = performance.now()
+      begun = "begins" in said ? said : undefined
+      if (!("begins" in said)) outcomes.push(said)
+    }
+  }
+  clearInterval(watch)
+  const code = await child.exited
+  if (code === 0) return outcomes
+  const tail = (await errors).slice(-2000)
+  if (begun === undefined) throw new Error(`the worker of ${wanted[0]} failed: ${killed ?? tail}`)
+  const message = killed ?? `a crash: ${child.signalCode ?? code}: ${tail.slice(-300)}`
+  const took = Math.round(performance.now() - since)
+  return [
+    ...outcomes,
+    { format: begun.format, number: begun.begins, outcome: "fault", message, milliseconds: took, growth: 0 },
+  ]
+}
+
+/** Outcomes of all files of a plan. A file that takes too much is a fault. */
+export const run = async (plan: Plan): Promise<ReadonlyArray<Outcome>> => {
+  const { formats, from = 0, count } = plan
+  const outcomes: Array<Outcome> = []
+  let wanted = formats.map((name) => `${name}:${from}`)
+  while (wanted.length > 0) {
+    outcomes.push(...(await runOnce(plan, wanted)))
+    const last = outcomes.at(-1)
+    if (last === undefined) break
+    // A worker that ended early ended with its last file.
+    const behind = formats.slice(formats.indexOf(last.format) + 1).map((name) => `${name}:${from}`)
+    wanted = last.number + 1 < count ? [`${last.format}:${last.number + 1}`, ...behind] : behind
+  }
+  return outcomes.map((each) =>
+    each.outcome !== "fault" && each.growth > limits.growth
+      ? { ...each, outcome: "fault", message: `it takes ${Math.round(each.growth / 2 ** 20)} MB of memory` }
+      : each,
+  )
+}

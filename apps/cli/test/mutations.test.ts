@@ -1,0 +1,25 @@
+/** Changed files of every format: a part of `bun run fuzz:files`, and what it takes for a fault. */
+import { expect, test } from "bun:test"
+import { fileURLToPath } from "node:url"
+import type { Format } from "../fuzz/format.ts"
+import { run } from "../fuzz/runner.ts"
+
+test("readers that crash, hang, do damage or fail in other words are found", async () => {
+  const module = fileURLToPath(new URL("./misreaders.ts", import.meta.url))
+  const { formats } = (await import(module)) as { readonly formats: ReadonlyArray<Format> }
+  const names = formats.map(({ name }) => name)
+  const outcomes = await run({ module, formats: names, seed: 1, count: 2, milliseconds: 1500 })
+  expect(outcomes.map(({ format, number }) => [format, number])).toEqual(
+    names.flatMap((name) => [0, 1].map((number) => [name, number])),
+  )
+  const found = (name: string) => outcomes.filter(({ format }) => format === name)
+  expect(found("right").map(({ outcome }) => outcome)).toEqual(["right", "right"])
+  expect(found("refused").map(({ outcome }) => outcome)).toEqual(["error", "error"])
+  for (const name of names.slice(2))
+    expect(found(name).map(({ outcome }) => [name, outcome])).toEqual([
+      [name, "fault"],
+      [name, "fault"],
+    ])
+  expect(found("escapes")[0]?.message).toContain("evil appeared")
+  expect(found("hangs")[0]?.message).toContain("no end within")
+}, 60_000)
