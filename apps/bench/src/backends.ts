@@ -1,10 +1,10 @@
 /** The backends that are timed, a line for each, with a number of threads where they have any. */
-import type { Backend, BackendUnavailableError } from "@spikeroute/core"
+import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 
 interface Entry {
   /** Loads it; `threads` is no matter where it has none. */
-  readonly load: (threads: number) => Promise<Layer.Layer<Backend, BackendUnavailableError>>
+  readonly load: (threads: number) => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
   /** The library whose arithmetic it is, where that is not Spikeroute's own. */
   readonly peer?: string
 }
@@ -24,7 +24,10 @@ const backends: Readonly<Record<string, Entry>> = {
 
 export const backendNames: ReadonlyArray<string> = Object.keys(backends)
 
-export const backendLayer = (name: string, threads: number): Layer.Layer<Backend, BackendUnavailableError> =>
+export const backendLayer = (
+  name: string,
+  threads: number,
+): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.unwrap(Effect.promise(() => (backends[name] as Entry).load(threads)))
 
 /** `peer` of a backend's rows. */

@@ -1,9 +1,9 @@
 /** The backends that the command line knows: a line for each. They are loaded when they are used. */
-import type { Backend, BackendUnavailableError } from "@spikeroute/core"
+import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 import { say } from "./terminal.ts"
 
-type Load = () => Promise<Layer.Layer<Backend, BackendUnavailableError>>
+type Load = () => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
 
 const onBuild = () => Effect.runSync(say("building the native kernels, which is done once…"))
 
@@ -20,7 +20,7 @@ const backends: Readonly<Record<string, Load>> = {
 export const backendNames: ReadonlyArray<string> = Object.keys(backends)
 
 /** The backend of a name from {@link backendNames}. */
-export const backendLayer = (name: string): Layer.Layer<Backend, BackendUnavailableError> =>
+export const backendLayer = (name: string): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.unwrap(Effect.promise(backends[name] as Load))
 
 /** What is used when nothing is said: native code where it can be built or was built before, else WebAssembly. */

@@ -103,10 +103,12 @@ export class BackendUnavailableError extends Data.Error<{
   }
 }
 
-/** A read, a write or a run failed inside a backend. */
+/** A program cannot be prepared, or a read, a write or a run failed inside a backend. */
 export class BackendError extends Data.Error<{
   readonly backend: string
   readonly reason: string
+  /** If memory is short: bytes that the program needs, without a workspace for kernels, and bytes that the backend can hold here. */
+  readonly memory?: { readonly needed: number; readonly available: number }
 }> {
   readonly _tag = "BackendError"
   override readonly name = "BackendError"

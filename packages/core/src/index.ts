@@ -1,6 +1,7 @@
 /** Spikeroute's core: graphs, gradient-routing policies, programs, and the interface of backends. */
 
 export * from "./backend/backend.ts"
+export * from "./backend/guard.ts"
 export * from "./errors.ts"
 export * as Graph from "./graph/index.ts"
 export * as Initializers from "./initializers.ts"

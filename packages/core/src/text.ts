@@ -74,3 +74,15 @@ export const nearest = (name: string, candidates: Iterable<string>): string | un
   }
   return best
 }
+
+/** 1,234 → "1.23 KB". */
+export const formatBytes = (bytes: number): string => {
+  const units = ["B", "KB", "MB", "GB", "TB"]
+  let value = bytes
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`
+}

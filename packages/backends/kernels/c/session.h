@@ -21,6 +21,7 @@ enum {
   NO_SESSION,
   UNKNOWN_CALL,
   NO_MEMORY,
+  IS_RUNNING,
 };
 
 typedef struct {

@@ -1,9 +1,22 @@
 /** Core's executable over a session of an engine: buffers are read and written in the arena, calls cross to the kernels packed. */
-import { asArray, BackendError, type BufferValues, type Executable, Program, Shape, Spikes } from "@spikeroute/core"
+import {
+  asArray,
+  type BackendError,
+  type BufferValues,
+  type Executable,
+  type Guard,
+  guard,
+  Program,
+  Shape,
+  Spikes,
+  toBackendError,
+  tooLarge,
+} from "@spikeroute/core"
 import { firstNonFinite } from "@spikeroute/core/values"
 import { Effect, type Scope } from "effect"
 import { encode } from "./encode.ts"
 import type { Engine, Session } from "./engine.ts"
+import { maximumElements, noMemory } from "./packed.ts"
 import { describeRefusal } from "./refusals.ts"
 
 const segmentNumber = new Map(Program.segmentNames.map((name, i) => [name, i]))
@@ -14,47 +27,76 @@ export const prepare = (
   program: Program.Program,
 ): Effect.Effect<Executable, BackendError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.suspend(() => {
-      const session = engine.open(encode(program))
-      return typeof session === "number"
-        ? Effect.fail(new BackendError({ backend: engine.name, reason: describeRefusal(session) }))
-        : Effect.succeed(session)
-    }),
-    (session) => Effect.sync(session.close),
-  ).pipe(Effect.map((session) => make(engine.name, program, session)))
+    Effect.try({ try: () => open(engine, program), catch: toBackendError(engine.name) }),
+    ({ close }) => Effect.sync(close),
+  ).pipe(Effect.map(({ executable }) => executable))
 
-const make = (backend: string, program: Program.Program, session: Session): Executable => {
-  const fail = (reason: string) => new BackendError({ backend, reason })
-  const byName = new Map(program.buffers.map((buffer, i) => [buffer.name, i]))
+/** An executable, and what gives back its memory. */
+interface Opened {
+  readonly executable: Executable
+  readonly close: () => void
+}
 
-  const find = (name: string): Program.Buffer => {
-    const index = byName.get(name)
-    if (index === undefined) throw fail(`the program has no buffer ${name}`)
-    return program.buffers[index] as Program.Buffer
-  }
+const open = (engine: Engine, program: Program.Program): Opened => {
+  const checks = guard(engine.name, program)
+  const needed = program.arenaBytes
+  if (needed > engine.availableBytes()) throw tooLarge(engine.name, needed, engine.availableBytes())
+  for (const { name, shape } of program.buffers)
+    if (Shape.size(shape) > maximumElements)
+      throw checks.fail(
+        `buffer ${name} has ${Shape.size(shape)} elements: the kernels count up to ${maximumElements}; use a smaller batch or micro-batches`,
+      )
+  const session = engine.open(encode(program))
+  if (session === -noMemory) throw tooLarge(engine.name, needed, engine.availableBytes())
+  if (typeof session === "number") throw checks.fail(describeRefusal(session))
+  return make(checks, program, session)
+}
+
+const make = (checks: Guard, program: Program.Program, session: Session): Opened => {
+  const { fail, attempt } = checks
+  const bufferOf = (name: string) => program.buffers[checks.indexOf(name)] as Program.Buffer
   /** The words of one slot of a buffer. */
-  const wordsOf = (buffer: Program.Buffer, slot: number): Uint32Array => {
-    const arena = session.arena()
-    const offset = arena.byteOffset + buffer.offset + slot * buffer.stride
-    return new Uint32Array(arena.buffer, offset, Spikes.byteLength(buffer.shape, buffer.elements) / 4)
+  const wordsOf = (buffer: Program.Buffer, t: number): Uint32Array => {
+    const offset = buffer.offset + Program.slotOf(buffer, {}, t) * buffer.stride
+    return session.words(offset, Spikes.byteLength(buffer.shape, buffer.elements) / 4)
   }
   const floatsOf = (words: Uint32Array) => new Float32Array(words.buffer, words.byteOffset, words.length)
 
+  /** Functions that are writing: while there are any, memory stays, whatever they do to the scope. */
+  let writing = 0
+  let closed = false
+  const closeSession = () => {
+    if (closed && writing === 0) session.close()
+  }
+  const valuesOf = (given: BufferValues, room: () => Float32Array): Float32Array | Uint32Array => {
+    writing++
+    try {
+      return asArray(given, room)
+    } finally {
+      writing--
+      closeSession()
+    }
+  }
+
   const write = (name: string, given: BufferValues, t: number): void => {
-    const buffer = find(name)
-    const words = wordsOf(buffer, Program.slotOf(buffer, {}, t))
+    const buffer = bufferOf(name)
     const size = Shape.size(buffer.shape)
-    const values = asArray(given, () => (buffer.elements === "float32" ? floatsOf(words) : new Float32Array(size)))
+    const inPlace = buffer.elements === "float32" && session.lends
+    const values = valuesOf(given, () => (inPlace ? floatsOf(wordsOf(buffer, t)) : new Float32Array(size)))
+    if (closed) return
+    const words = wordsOf(buffer, t)
     const expected = values instanceof Uint32Array ? words.length : size
     if (values.length !== expected) throw fail(`${name} takes ${expected} values, not ${values.length}`)
+    if (inPlace && typeof given === "function") return
     if (values instanceof Uint32Array) words.set(values)
     else if (buffer.elements === "spikes") Spikes.pack(values, buffer.shape.at(-1) ?? 1, words)
     else floatsOf(words).set(values)
   }
 
   const read = (name: string, t: number): Float32Array => {
-    const buffer = find(name)
-    const words = wordsOf(buffer, Program.slotOf(buffer, {}, t))
+    checks.checkStep(t)
+    const buffer = bufferOf(name)
+    const words = wordsOf(buffer, t)
     if (buffer.elements !== "spikes") return floatsOf(words).slice()
     const values = new Float32Array(Shape.size(buffer.shape))
     Spikes.unpack(words, buffer.shape.at(-1) ?? 1, values)
@@ -62,9 +104,8 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
   }
 
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
-    const stride = Shape.size(find(Program.bufferNames.input).shape)
-    const expected = program.timeSteps * stride
-    if (frames && frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
+    checks.checkCalls(calls, frames)
+    const stride = frames ? frames.length / program.timeSteps : 0
     let packed: Array<number> = []
     const flush = () => {
       const refusal = packed.length > 0 ? session.run(Int32Array.from(packed)) : 0
@@ -81,10 +122,7 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
     flush()
   }
 
-  const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> =>
-    Effect.try({ try: body, catch: (error) => (error instanceof BackendError ? error : fail(String(error))) })
-
-  return {
+  const executable: Executable = {
     program,
     allocatedBytes: () => session.bytes,
     write: (name, values) => attempt(() => write(name, values, 0)),
@@ -93,5 +131,13 @@ const make = (backend: string, program: Program.Program, session: Session): Exec
     gradientsAreFinite: attempt(() =>
       program.buffers.every((buffer) => buffer.kind !== "gradient" || firstNonFinite(floatsOf(wordsOf(buffer, 0))) < 0),
     ),
+  }
+  return {
+    executable,
+    close: () => {
+      checks.close()
+      closed = true
+      closeSession()
+    },
   }
 }

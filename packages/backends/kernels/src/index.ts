@@ -11,7 +11,7 @@ import { prepare } from "./executable.ts"
 
 export { encode } from "./encode.ts"
 export type { Engine, Session } from "./engine.ts"
-export { arenaBytes } from "./packed.ts"
+export { arenaBytes, maximumArenaBytes, maximumThreads } from "./packed.ts"
 export * as ProgramFile from "./program-file.ts"
 export { describeRefusal } from "./refusals.ts"
 

@@ -141,8 +141,8 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const shape = input.shape.slice(1)
 
   const valuesOf = ({ offset, size }: PackedBuffer): Float32Array => {
-    const arena = session.arena()
-    return new Float32Array(arena.buffer, arena.byteOffset + offset, size)
+    const words = session.words(offset, size)
+    return new Float32Array(words.buffer, words.byteOffset, size)
   }
   const run = (...segments: ReadonlyArray<number>): void => {
     const refusal = session.run(Int32Array.from(segments.flatMap((segment) => [segment, 0])))

@@ -8,10 +8,19 @@ export const magic = 0x53524b31
 /** Buffers are placed in units of so many bytes. */
 export const unit = 64
 export const maximumRank = 8
+/** Elements of a buffer, and bytes of an arena, that the kernels count at most: MOST_ELEMENTS of c/session.c, and units in 31 bits. */
+export const maximumElements = 2 ** 30
+export const maximumArenaBytes = unit * (2 ** 31 - 1)
 export const elementKinds = ["float32", "spikes", "words"] as const
 
 /** The segments of inference, by their place among core's segments. */
 export const segmentNumbers = { clear: 0, begin: 1, forward: 2 } as const
+
+/** MAX_THREADS of c/runtime.h. */
+export const maximumThreads = 256
+
+/** The refusal for lack of memory, as c/session.h numbers it. */
+export const noMemory = 11
 
 /** Words before the buffers: five, and two for each segment. */
 export const headerWords = 5 + 2 * 13

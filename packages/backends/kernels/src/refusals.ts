@@ -1,3 +1,5 @@
+import { noMemory } from "./packed.ts"
+
 /** What the kernels refuse, as c/session.h numbers it, in words. */
 const reasons: Readonly<Record<number, string>> = {
   1: "this is no packed program",
@@ -10,7 +12,8 @@ const reasons: Readonly<Record<number, string>> = {
   8: "shapes or attributes of instruction # do not fit each other",
   9: "the session is closed",
   10: "there is no such segment or time step",
-  11: "there is not enough memory",
+  [noMemory]: "there is not enough memory",
+  12: "the session is running on another thread",
 }
 
 /** A sentence for a negative result of `open`, −(reason + 16·index), or a positive one of `run`. */

@@ -1,6 +1,9 @@
 /*
  * What JavaScript calls. Sessions are known by numbers: one that was closed, or never was, is refused. Programs and calls are
- * checked by session.c; their memory belongs to the library, so that no pointer but that of the arena leaves it.
+ * checked by session.c; their memory belongs to the library, so that no pointers but those into an arena leave it.
+ *
+ * The table of sessions is read and changed under its lock alone. A session that runs is marked: a thread that closes it meanwhile
+ * leaves its memory to the thread that runs it, and a second run is refused.
  */
 #include "dispatch.h"
 #include "threads.h"
@@ -18,6 +21,7 @@ typedef struct {
   size_t bytes;
   /* How often the slot was used: a number that was closed is not valid for the next session there. */
   int32_t uses;
+  int32_t runs, is_closed;
 } Slot;
 
 static Slot slots[MAX_SESSIONS];
@@ -26,10 +30,16 @@ static const Kernels *chosen;
 
 const Kernels *kernels_here(void) { return chosen; }
 
+/* With the lock held. */
 static Slot *find(int32_t handle) {
   if (handle < 0) return 0;
   Slot *slot = &slots[handle % MAX_SESSIONS];
-  return slot->session && slot->uses == handle / MAX_SESSIONS ? slot : 0;
+  return slot->session && !slot->is_closed && slot->uses == handle / MAX_SESSIONS ? slot : 0;
+}
+
+static void free_slot(Slot *slot) {
+  munmap(slot->session, slot->bytes);
+  slot->session = 0;
 }
 
 /* Bytes of the widest vectors that this processor runs, 0 where it runs none. */
@@ -58,6 +68,7 @@ static double open_session(const int32_t *program, double words, int32_t threads
   slot->session = memory;
   slot->arena = (uint8_t *)memory + own;
   slot->bytes = own + arena;
+  slot->runs = slot->is_closed = 0;
   slot->uses = (slot->uses + 1) % (INT32_MAX / MAX_SESSIONS);
   session_open(memory, program, threads, slot->arena);
   return (double)slot->uses * MAX_SESSIONS + at;
@@ -72,29 +83,46 @@ EXPORT double spikeroute_open(const int32_t *program, double words, int32_t thre
   return handle;
 }
 
-EXPORT uint8_t *spikeroute_arena(int32_t handle) {
+/* Where `bytes` of the arena begin, `offset` bytes from its beginning; null where they do not lie in it. */
+EXPORT uint8_t *spikeroute_view(int32_t handle, double offset, double bytes) {
+  pthread_mutex_lock(&changing);
   const Slot *slot = find(handle);
-  return slot ? slot->arena : 0;
+  uint8_t *view = 0;
+  if (slot && offset >= 0 && bytes >= 0 && offset + bytes <= (double)((uint8_t *)slot->session + slot->bytes - slot->arena))
+    view = slot->arena + (size_t)offset;
+  pthread_mutex_unlock(&changing);
+  return view;
 }
 
 /* All bytes of a session, its arena's included. */
 EXPORT double spikeroute_bytes(int32_t handle) {
+  pthread_mutex_lock(&changing);
   const Slot *slot = find(handle);
-  return slot ? (double)slot->bytes : 0;
+  const double bytes = slot ? (double)slot->bytes : 0;
+  pthread_mutex_unlock(&changing);
+  return bytes;
 }
 
 EXPORT int32_t spikeroute_run(int32_t handle, const int32_t *calls, int32_t count) {
-  const Slot *slot = find(handle);
-  if (!slot) return NO_SESSION;
-  return calls ? session_run(slot->session, calls, count) : UNKNOWN_CALL;
+  if (!calls) return UNKNOWN_CALL;
+  pthread_mutex_lock(&changing);
+  Slot *slot = find(handle);
+  const int32_t refused = !slot ? NO_SESSION : slot->runs ? IS_RUNNING : 0;
+  if (!refused) slot->runs = 1;
+  pthread_mutex_unlock(&changing);
+  if (refused) return refused;
+  const int32_t refusal = session_run(slot->session, calls, count);
+  pthread_mutex_lock(&changing);
+  slot->runs = 0;
+  if (slot->is_closed) free_slot(slot);
+  pthread_mutex_unlock(&changing);
+  return refusal;
 }
 
 EXPORT void spikeroute_close(int32_t handle) {
   pthread_mutex_lock(&changing);
   Slot *slot = find(handle);
-  if (slot) {
-    munmap(slot->session, slot->bytes);
-    slot->session = 0;
-  }
+  if (slot && slot->runs) slot->is_closed = 1;
+  else if (slot) free_slot(slot);
   pthread_mutex_unlock(&changing);
 }

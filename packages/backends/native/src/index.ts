@@ -4,63 +4,81 @@
  * The system's C compiler builds them on first use; see build.ts. Where there is none, use the backend wasm: it runs the same
  * kernels and gives the same bits in the forward direction.
  */
-import { availableParallelism } from "node:os"
-import { arenaBytes, type Engine, fromEngine } from "@spikeroute/backend-kernels"
-import { Backend, BackendUnavailableError } from "@spikeroute/core"
-import { Effect, Layer } from "effect"
+import { availableParallelism, totalmem } from "node:os"
+import process from "node:process"
+import { type Engine, fromEngine, maximumArenaBytes, maximumThreads } from "@spikeroute/backend-kernels"
+import { Backend, BackendUnavailableError, type OptionError, Options } from "@spikeroute/core"
+import { Effect, Layer, Schema } from "effect"
 import { build } from "./build.ts"
 import { type Library, load } from "./library.ts"
+import { canDetach, Views } from "./views.ts"
 
 export { build } from "./build.ts"
 
 export interface NativeOptions {
-  /** Threads, the caller's included. Default: as many as the machine runs at once. Results do not depend on it. */
+  /** Threads, the caller's included, 1 to 256. Default: as many as the machine runs at once. Results do not depend on it. */
   readonly threads?: number
-  /** Vectors of at most so many bytes, where the processor has wider ones: 16, 32 or 64. */
+  /** Vectors of at most so many bytes, where the processor has wider ones: 16, 32 or 64, which is the default. */
   readonly vectorBytes?: 16 | 32 | 64
   /** Told before the library is built, which takes a while. */
   readonly onBuild?: () => void
 }
 
+const OptionsSchema: Schema.Codec<NativeOptions> = Schema.Struct({
+  threads: Schema.optionalKey(Options.whole(1, maximumThreads)),
+  vectorBytes: Schema.optionalKey(Schema.Literals([16, 32, 64]).annotate({ expected: "16, 32 or 64" })),
+  onBuild: Schema.optionalKey(
+    Schema.declare((x): x is () => void => typeof x === "function", { expected: "a function" }),
+  ),
+})
+
 const name = "native"
+
+/** Bytes of memory that there are for this process. */
+const machineBytes = (): number => Math.min(totalmem(), process.constrainedMemory?.() || totalmem())
 
 const engineOf = (library: Library, threads: number, widest: number): Engine => ({
   name,
   description: `${process.arch}, ${library.vectorBytes(widest) * 8}-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,
+  availableBytes: () => Math.min(machineBytes(), maximumArenaBytes),
   open: (program) => {
     const session = library.open(program, program.length, threads, widest)
     if (session < 0) return session
-    const bytes = library.bytes(session)
-    const arena = new Uint8Array(library.arena(session, arenaBytes(program)))
-    let closed = false
+    const views = new Views((offset, bytes) => library.view(session, offset, bytes))
     return {
-      arena: () => {
-        if (closed) throw new Error("the session is closed")
-        return arena
-      },
-      bytes,
+      words: (offset, count) => views.words(offset, count),
+      lends: canDetach,
+      bytes: library.bytes(session),
       run: (calls) => library.run(session, calls, calls.length / 2),
       close: () => {
-        closed = true
+        views.detach()
         library.close(session)
       },
     }
   },
 })
 
-const open = async ({ threads = availableParallelism(), vectorBytes = 64, onBuild }: NativeOptions) => {
+const open = async ({ threads, vectorBytes = 64, onBuild }: NativeOptions) => {
   const library = await load(await build(onBuild))
   if (library.vectorBytes(vectorBytes) === 0) throw new Error("this processor lacks SSE4.2")
-  return fromEngine(engineOf(library, library.start(threads), vectorBytes))
+  const wanted = threads ?? Math.min(availableParallelism(), maximumThreads)
+  return fromEngine(engineOf(library, library.start(wanted), vectorBytes))
 }
 
-/** The backend as a layer. It fails where there are neither a library built before nor a compiler. */
-export const layer = (options: NativeOptions = {}): Layer.Layer<Backend, BackendUnavailableError> =>
+/** The backend as a layer. It fails where there are neither a library built before nor a compiler, and where an option is out of its range. */
+export const layer = (options: NativeOptions = {}): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,
-    Effect.tryPromise({
-      try: () => open(options),
-      catch: (error) =>
-        new BackendUnavailableError({ backend: name, reason: error instanceof Error ? error.message : String(error) }),
-    }),
+    Options.check("the native backend", OptionsSchema, options).pipe(
+      Effect.andThen(
+        Effect.tryPromise({
+          try: () => open(options),
+          catch: (error) =>
+            new BackendUnavailableError({
+              backend: name,
+              reason: error instanceof Error ? error.message : String(error),
+            }),
+        }),
+      ),
+    ),
   )

@@ -91,7 +91,7 @@ if (unavailable === undefined) {
       for (const wrong of [session, -1, 5000, 2 ** 31 - 1]) {
         expect(library.run(wrong, Int32Array.of(0, 0), 1)).toBe(9)
         expect(library.bytes(wrong)).toBe(0)
-        expect(() => library.arena(wrong, 64)).toThrow("closed")
+        expect(() => library.view(wrong, 0, 64)).toThrow("closed")
         library.close(wrong)
       }
       expect(library.run(next, Int32Array.of(0, 0), 1)).toBe(0)
@@ -117,7 +117,7 @@ if (unavailable === undefined) {
       )
       const after = (program: Program.Program) => {
         const session = library.open(encode(program), encode(program).length, 3, 64)
-        const arena = library.arena(session, program.arenaBytes)
+        const arena = library.view(session, 0, program.arenaBytes)
         for (const { name, kind, shape, offset } of program.buffers) {
           const values = new Float32Array(
             arena,
@@ -164,7 +164,7 @@ if (unavailable === undefined) {
         "x",
       )
       const session = open(encode(convolution))
-      const arena = library.arena(session, arenaBytes)
+      const arena = library.view(session, 0, arenaBytes)
       const at = (i: number, count: number) => new Float32Array(arena, buffers[i]!.offset, count)
       at(2, 315).forEach((_, i, weight) => {
         weight[i] = i % 11

@@ -22,7 +22,7 @@ const program = Effect.runSync(
 const library = await load(process.argv[2] as string)
 const packed = encode(program)
 const session = library.open(packed, packed.length, library.start(2), 64)
-const arena = library.arena(session, arenaBytes(packed))
+const arena = library.view(session, 0, arenaBytes(packed))
 for (const { name, offset, shape } of program.buffers)
   if (name === "input" || name.startsWith("parameter/"))
     Key.uniform(

@@ -8,14 +8,17 @@ import {
   type AnyKernel,
   asArray,
   Backend,
-  BackendError,
   type Executable,
+  type Guard,
+  guard,
   kernels,
   type Operand,
   Program,
   type Ref,
   Shape,
   Spikes,
+  toBackendError,
+  tooLarge,
   UnsupportedKernelError,
 } from "@spikeroute/core"
 import { firstNonFinite } from "@spikeroute/core/values"
@@ -23,11 +26,13 @@ import { Effect, Layer } from "effect"
 
 const name = "reference"
 
-const fail = (reason: string) => new BackendError({ backend: name, reason })
+/** The arena is one ArrayBuffer, which in some runtimes ends here. */
+const maximumBytes = 2 ** 32
 
-const make = (program: Program.Program): Executable => {
+const make = (program: Program.Program, checks: Guard): Executable => {
+  const { fail, attempt } = checks
+  if (program.arenaBytes > maximumBytes) throw tooLarge(name, program.arenaBytes, maximumBytes)
   const arena = new ArrayBuffer(program.arenaBytes)
-  const byName = new Map(program.buffers.map((buffer, i) => [buffer.name, i]))
   const views = program.buffers.map((buffer) =>
     Array.from({ length: buffer.slots }, (_, slot) => view(arena, buffer, buffer.offset + slot * buffer.stride)),
   )
@@ -35,11 +40,7 @@ const make = (program: Program.Program): Executable => {
     const buffer = program.buffers[ref.buffer] as Program.Buffer
     return views[ref.buffer]![Program.slotOf(buffer, ref, t)] as View
   }
-  const find = (bufferName: string, t: number): View => {
-    const index = byName.get(bufferName)
-    if (index === undefined) throw fail(`the program has no buffer ${bufferName}`)
-    return at({ buffer: index }, t)
-  }
+  const find = (bufferName: string, t: number): View => at({ buffer: checks.indexOf(bufferName) }, t)
 
   const execute = (instruction: Program.Instruction, t: number): void => {
     const kernel = kernels.get(instruction.kernel) as AnyKernel
@@ -58,18 +59,14 @@ const make = (program: Program.Program): Executable => {
   }
 
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
-    const stride = Shape.size(find(Program.bufferNames.input, 0).shape)
-    const expected = program.timeSteps * stride
-    if (frames && frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
+    checks.checkCalls(calls, frames)
+    const stride = frames ? frames.length / program.timeSteps : 0
     for (const { segment, t } of calls) {
       if (frames && Program.forwardSegments.has(segment))
         find(Program.bufferNames.input, t).store(frames.subarray(t * stride, (t + 1) * stride))
       for (const instruction of program.segments[segment]) execute(instruction, t)
     }
   }
-
-  const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> =>
-    Effect.try({ try: body, catch: (error) => (error instanceof BackendError ? error : fail(String(error))) })
 
   return {
     program,
@@ -83,7 +80,11 @@ const make = (program: Program.Program): Executable => {
         if (values instanceof Uint32Array) target.words.set(values)
         else target.store(values)
       }),
-    read: (bufferName, t = 0) => attempt(() => find(bufferName, t).load().slice()),
+    read: (bufferName, t = 0) =>
+      attempt(() => {
+        checks.checkStep(t)
+        return find(bufferName, t).load().slice()
+      }),
     run: (calls, frames) => attempt(() => run(calls, frames)),
     gradientsAreFinite: attempt(() =>
       program.buffers.every(({ kind }, i) => kind !== "gradient" || firstNonFinite(views[i]![0]!.load()) < 0),
@@ -132,15 +133,18 @@ export const layer: Layer.Layer<Backend> = Layer.succeed(
     name,
     description: "plain TypeScript, one thread",
     prepare: (program) =>
-      Effect.suspend(() => {
+      Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
         const missing = new Set(
           Object.values(program.segments).flatMap((segment) =>
             segment.map(({ kernel }) => kernel).filter((kernel) => !kernels.has(kernel)),
           ),
         )
-        return missing.size > 0
-          ? Effect.fail(new UnsupportedKernelError({ backend: name, kernels: [...missing] }))
-          : Effect.succeed(make(program))
+        if (missing.size > 0) return Effect.fail(new UnsupportedKernelError({ backend: name, kernels: [...missing] }))
+        const checks = guard(name, program)
+        return Effect.acquireRelease(
+          Effect.try({ try: () => make(program, checks), catch: toBackendError(name) }),
+          () => Effect.sync(checks.close),
+        )
       }),
   }),
 )

@@ -37,6 +37,8 @@ export interface EngineOptions {
     readonly fault: () => string | undefined
     readonly close: () => void
   }
+  /** Bytes of memory that there are, in all and for one tensor, where that is known. */
+  readonly holds?: { readonly total?: number; readonly tensor?: number }
   /** The memory of a float32 tensor itself, where JavaScript can reach it. It is valid until the next allocation. */
   readonly memory?: (tensor: Tensor) => Float32Array
 }
@@ -54,6 +56,7 @@ export class Engine {
   readonly description: string
   readonly memory: ((tensor: Tensor) => Float32Array) | undefined
   readonly later: EngineOptions["later"]
+  readonly holds: EngineOptions["holds"]
   /** Times the runs where the number of threads can change. */
   balance: Balance | undefined
   private readonly backend: KernelBackend
@@ -65,13 +68,14 @@ export class Engine {
   private readonly constants = new Map<number, Tensor>()
   private meter: Meter = { held: 0, peak: 0 }
 
-  constructor({ name, registeredAs, description, backend, registry, later, memory }: EngineOptions) {
+  constructor({ name, registeredAs, description, backend, registry, later, holds, memory }: EngineOptions) {
     this.name = name
     this.registeredAs = registeredAs
     this.description = description
     this.backend = backend
     this.registry = registry
     this.later = later
+    this.holds = holds
     this.memory = memory
     this.count()
   }

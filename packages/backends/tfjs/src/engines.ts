@@ -1,4 +1,6 @@
 /** The table of engines: a line for each. TensorFlow.js itself is loaded when a line's `load` runs. */
+import { Options } from "@spikeroute/core"
+import { Schema } from "effect"
 import { Balance } from "./balance.ts"
 import { Engine, type EngineOptions } from "./engine.ts"
 
@@ -6,6 +8,10 @@ export interface LoadOptions {
   /** Threads of the WebAssembly engine, 1 to 8. Default: as many as the machine runs at once, at most 4. */
   readonly threads?: number
 }
+
+export const OptionsSchema: Schema.Codec<LoadOptions> = Schema.Struct({
+  threads: Schema.optionalKey(Options.whole(1, 8)),
+})
 
 /** Loads an engine, or rejects with the reason why it cannot run here. */
 type Load = (options: LoadOptions) => Promise<Engine>
@@ -29,6 +35,7 @@ const cpu: Load = async () => {
     registeredAs: "cpu",
     description: `TensorFlow.js ${core.version_core}, plain JavaScript, one thread`,
     backend,
+    ...(isNode ? { holds: { total: (await import("node:os")).totalmem() } } : {}),
     registry: core as unknown as EngineOptions["registry"],
   })
 }
@@ -48,6 +55,8 @@ const wasm: Load = async ({ threads }) => {
       registeredAs: "wasm",
       description: describe(Math.max(1, getThreadsCount()), note),
       backend,
+      // What its module's memory can grow to.
+      holds: { total: 2 ** 32 - 65536 },
       registry,
       memory: (tensor) => backend.typedArrayFromHeap(tensor) as Float32Array,
     })
@@ -81,6 +90,7 @@ const wasm: Load = async ({ threads }) => {
 /** Loaded apart: it finds a GPU first. */
 const webgpu: Load = async () => (await import("./gpu.ts")).loadGpu()
 
+/** By name, a line for each. */
 export const engines = { "tfjs-cpu": cpu, "tfjs-wasm": wasm, "tfjs-webgpu": webgpu } as const satisfies Record<
   string,
   Load

@@ -8,13 +8,18 @@
 import {
   type AnyKernel,
   asArray,
-  BackendError,
+  type Backend,
+  type BackendError,
   type BufferValues,
   type Executable,
+  type Guard,
+  guard,
   kernels,
   Program,
   type Ref,
   Shape,
+  toBackendError,
+  tooLarge,
   UnsupportedKernelError,
 } from "@spikeroute/core"
 import { firstNonFinite } from "@spikeroute/core/values"
@@ -63,34 +68,41 @@ export const prepare = (
   engine: Engine,
   program: Program.Program,
 ): Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
     const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
     const missing = new Set(used.filter((kernel) => bodyOf(engine, kernel) === undefined))
     if (missing.size > 0)
       return Effect.fail(new UnsupportedKernelError({ backend: engine.name, kernels: [...missing] }))
     return Effect.acquireRelease(
-      Effect.sync(() => new Machine(engine, program)),
+      Effect.try({ try: () => new Machine(engine, program), catch: toBackendError(engine.name) }),
       (machine) => Effect.sync(() => machine.close()),
     ).pipe(Effect.map((machine) => machine.executable))
   })
+
+/** Refuses a program that the engine cannot hold: what it plans, and of its tensors, which hold spikes as floats, the largest. */
+const checkSize = ({ name, holds = {} }: Engine, { arenaBytes, buffers }: Program.Program): void => {
+  const largest = 4 * Math.max(0, ...buffers.map(({ shape }) => Shape.size(shape)))
+  if (arenaBytes > (holds.total ?? Number.POSITIVE_INFINITY)) throw tooLarge(name, arenaBytes, holds.total ?? 0)
+  if (largest > (holds.tensor ?? 2 ** 32)) throw tooLarge(name, largest, holds.tensor ?? 2 ** 32)
+}
 
 class Machine {
   private readonly slots: Array<Array<Tensor | undefined>>
   /** Buffers of raw words, which no tensor holds. */
   private readonly words = new Map<number, Uint32Array>()
-  private readonly byName: ReadonlyMap<string, number>
   private readonly segments: Readonly<Record<Program.SegmentName, ReadonlyArray<Step>>>
   private readonly meter: Meter = { held: 0, peak: 0 }
   private readonly workspace: Workspace
-  private open = true
+  private readonly guard: Guard
 
   constructor(
     private readonly engine: Engine,
     private readonly program: Program.Program,
   ) {
+    checkSize(engine, program)
+    this.guard = guard(engine.name, program)
     this.workspace = new Workspace(engine)
     this.slots = program.buffers.map(({ slots }) => Array.from({ length: slots }, () => undefined))
-    this.byName = new Map(program.buffers.map(({ name }, i) => [name, i]))
     program.buffers.forEach(({ elements, shape }, i) => {
       if (elements === "words") this.words.set(i, new Uint32Array(Shape.size(shape)))
     })
@@ -100,11 +112,14 @@ class Machine {
   get executable(): Executable {
     const read: Executable["read"] = (name, t = 0) =>
       Effect.flatMap(
-        this.attempt(() => this.read(this.find(name), t)),
+        this.attempt(() => {
+          this.guard.checkStep(t)
+          return this.read(this.find(name), t)
+        }),
         (values) =>
           values instanceof Float32Array
             ? Effect.succeed(values)
-            : Effect.tryPromise({ try: () => values, catch: (error) => this.failure(error) }),
+            : Effect.tryPromise({ try: () => values, catch: toBackendError(this.engine.name) }),
       )
     const gradients = this.program.buffers.filter(({ kind }) => kind === "gradient")
     return {
@@ -134,32 +149,22 @@ class Machine {
           slots[slot] = undefined
         })
     })
-    this.open = false
+    this.guard.close()
   }
 
   private fail(reason: string): BackendError {
-    return new BackendError({ backend: this.engine.name, reason })
-  }
-
-  private failure(error: unknown): BackendError {
-    return error instanceof BackendError ? error : this.fail(error instanceof Error ? error.message : String(error))
+    return this.guard.fail(reason)
   }
 
   private attempt<A>(body: () => A): Effect.Effect<A, BackendError> {
-    return Effect.try({
-      try: () => {
-        if (!this.open) throw this.fail("the scope of this program has closed")
-        this.engine.check()
-        return this.engine.within(this.meter, body)
-      },
-      catch: (error) => this.failure(error),
+    return this.guard.attempt(() => {
+      this.engine.check()
+      return this.engine.within(this.meter, body)
     })
   }
 
   private find(name: string): number {
-    const index = this.byName.get(name)
-    if (index === undefined) throw this.fail(`the program has no buffer ${name}`)
-    return index
+    return this.guard.indexOf(name)
   }
 
   private bufferOf(ref: Ref): Program.Buffer {
@@ -193,6 +198,7 @@ class Machine {
     const buffer = this.program.buffers[index] as Program.Buffer
     const expected = Shape.size(buffer.shape)
     const values = asArray(given, () => new Float32Array(expected))
+    this.guard.checkOpen()
     if (values.length !== expected) throw this.fail(`${buffer.name} takes ${expected} values, not ${values.length}`)
     const words = this.words.get(index)
     if (words) words.set(values instanceof Uint32Array ? values : new Uint32Array(values.slice().buffer))
@@ -208,8 +214,7 @@ class Machine {
   private run(calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void {
     const input = this.find(Program.bufferNames.input)
     const stride = Shape.size((this.program.buffers[input] as Program.Buffer).shape)
-    if (frames && frames.length !== stride * this.program.timeSteps)
-      throw this.fail(`the frames are ${frames.length} values, not ${stride * this.program.timeSteps}`)
+    this.guard.checkCalls(calls, frames)
     for (const { segment, t } of calls) {
       if (frames && Program.forwardSegments.has(segment))
         this.write(input, t, frames.subarray(t * stride, (t + 1) * stride))

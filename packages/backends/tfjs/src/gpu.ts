@@ -47,6 +47,7 @@ export const loadGpu = async (): Promise<Engine> => {
     registeredAs: "webgpu",
     description: `TensorFlow.js ${core.version_core}, ${format(info(adapter))}`,
     backend,
+    holds: { tensor: Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize) },
     registry: core as unknown as EngineOptions["registry"],
     later: {
       fault: () => fault,

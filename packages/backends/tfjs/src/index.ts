@@ -5,10 +5,10 @@
  * is a composition of TensorFlow.js's kernels; where an engine's memory can be reached from JavaScript, those that would take
  * many passes over memory run there in one.
  */
-import { Backend, BackendUnavailableError } from "@spikeroute/core"
-import { Effect, Layer } from "effect"
+import { Backend, BackendUnavailableError, type OptionError, Options } from "@spikeroute/core"
+import { Effect, Layer, Schema } from "effect"
 import type { Engine } from "./engine.ts"
-import { type EngineName, engines, type LoadOptions } from "./engines.ts"
+import { type EngineName, engines, type LoadOptions, OptionsSchema } from "./engines.ts"
 import { prepare } from "./executable.ts"
 
 export type { LoadOptions } from "./engines.ts"
@@ -21,28 +21,39 @@ export const fromEngine = (engine: Engine): Backend["Service"] =>
     prepare: (program) => prepare(engine, program),
   })
 
-/** The backend on an engine, by name. The engine and its threads end with the layer. */
-export const layer = (name: EngineName, options: LoadOptions = {}): Layer.Layer<Backend, BackendUnavailableError> =>
+const NameSchema = Schema.Struct({ engine: Options.oneOf(Object.keys(engines)) })
+
+/** The backend on an engine, by name. The engine and its threads end with the layer. It fails where an option is out of its range. */
+export const layer = (
+  name: EngineName,
+  options: LoadOptions = {},
+): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,
-    Effect.acquireRelease(
-      Effect.tryPromise({
-        try: () => engines[name](options),
-        catch: (error) =>
-          new BackendUnavailableError({
-            backend: name,
-            reason: error instanceof Error ? error.message : String(error),
+    Options.check("the TensorFlow.js backend", NameSchema, { engine: name }).pipe(
+      Effect.andThen(Options.check("the TensorFlow.js backend", OptionsSchema, options)),
+      Effect.andThen(
+        Effect.acquireRelease(
+          Effect.tryPromise({
+            try: () => engines[name](options),
+            catch: (error) =>
+              new BackendUnavailableError({
+                backend: name,
+                reason: error instanceof Error ? error.message : String(error),
+              }),
           }),
-      }),
-      (engine) => Effect.sync(() => engine.close()),
-    ).pipe(Effect.map(fromEngine)),
+          (engine) => Effect.sync(() => engine.close()),
+        ),
+      ),
+      Effect.map(fromEngine),
+    ),
   )
 
 /** TensorFlow.js in plain JavaScript, named `tfjs-cpu`. It runs everywhere. */
-export const cpu: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-cpu")
+export const cpu: Layer.Layer<Backend, BackendUnavailableError | OptionError> = layer("tfjs-cpu")
 
 /** TensorFlow.js in WebAssembly with SIMD and as many threads as the machine runs at once, named `tfjs-wasm`. */
-export const wasm: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-wasm")
+export const wasm: Layer.Layer<Backend, BackendUnavailableError | OptionError> = layer("tfjs-wasm")
 
 /** TensorFlow.js on a GPU, through the runtime's WebGPU or Dawn, named `tfjs-webgpu`. */
-export const webgpu: Layer.Layer<Backend, BackendUnavailableError> = layer("tfjs-webgpu")
+export const webgpu: Layer.Layer<Backend, BackendUnavailableError | OptionError> = layer("tfjs-webgpu")

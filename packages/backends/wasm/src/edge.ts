@@ -9,9 +9,9 @@
  * const trainer = Train.make(graph, Policy.sltt, options).pipe(Effect.provide(fromModule(kernels, { maximumBytes: 2 ** 26 })))
  */
 import { fromEngine } from "@spikeroute/backend-kernels"
-import { Backend, BackendUnavailableError } from "@spikeroute/core"
-import { Effect, Layer } from "effect"
-import { engineOf, instantiate, type MemoryOptions, memoryOf } from "./engine.ts"
+import { Backend, BackendUnavailableError, type OptionError, Options } from "@spikeroute/core"
+import { Effect, Layer, Schema } from "effect"
+import { engineOf, instantiate, leastBytes, type MemoryOptions, mostBytes } from "./engine.ts"
 
 /** The error of a backend that could not be had. */
 export const unavailable = (error: unknown): BackendUnavailableError =>
@@ -19,15 +19,24 @@ export const unavailable = (error: unknown): BackendUnavailableError =>
 
 /** The backend on one thread. */
 export const single = (module: WebAssembly.Module, options: MemoryOptions = {}): Backend["Service"] =>
-  fromEngine(engineOf(instantiate(module, memoryOf(options)), 1))
+  fromEngine(engineOf(instantiate(module, options), 1))
+
+const OptionsSchema: Schema.Codec<MemoryOptions> = Schema.Struct({
+  maximumBytes: Schema.optionalKey(Options.whole(leastBytes, mostBytes)),
+})
 
 /**
  * The backend on one thread, from the compiled module `@spikeroute/backend-wasm/spikeroute.wasm`.
  *
- * @param options `maximumBytes` of memory, beyond which programs are refused; default 4 GiB
+ * @param options `maximumBytes` of memory, beyond which programs are refused, 4 MiB to 4 GiB; default 4 GiB
  */
 export const fromModule = (
   module: WebAssembly.Module,
   options: MemoryOptions = {},
-): Layer.Layer<Backend, BackendUnavailableError> =>
-  Layer.effect(Backend, Effect.try({ try: () => single(module, options), catch: unavailable }))
+): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
+  Layer.effect(
+    Backend,
+    Options.check("the WebAssembly backend", OptionsSchema, options).pipe(
+      Effect.andThen(Effect.try({ try: () => single(module, options), catch: unavailable })),
+    ),
+  )

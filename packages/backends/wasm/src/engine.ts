@@ -1,6 +1,6 @@
 /** The kernels in one memory of WebAssembly, shared by all programs of the engine. */
 import type { Engine } from "@spikeroute/backend-kernels"
-import { arenaBytes } from "@spikeroute/backend-kernels/packed"
+import { arenaBytes, noMemory } from "@spikeroute/backend-kernels/packed"
 import { type Memory, make as makeMemory } from "./memory.ts"
 
 /** What c/session.h and, in the module with threads, c/pool.h export. */
@@ -17,8 +17,6 @@ export interface Exports {
 /** Calls that cross at once; more cross in parts. */
 const callsAtOnce = 256
 
-const noMemory = -11
-
 export interface Instance {
   readonly exports: Exports
   readonly memory: WebAssembly.Memory
@@ -26,40 +24,37 @@ export interface Instance {
   readonly heap: Memory
 }
 
-/** Pages of memory to begin with, and at most. */
-const initialPages = 64
-const maximumPages = 65536
 const pageBytes = 65536
 
+/** Bytes of memory to begin with, and as many as can be addressed. */
+export const leastBytes = 64 * pageBytes
+export const mostBytes = 65536 * pageBytes
+
 export interface MemoryOptions {
-  /** Bytes that the module's memory may grow to, 4 MiB at least. Default 4 GiB, which is all that can be addressed. */
+  /** Bytes that the module's memory may grow to, 4 MiB to 4 GiB, which is all that can be addressed and the default. */
   readonly maximumBytes?: number
 }
 
-/** The memory for a module. */
-export const memoryOf = (
-  { maximumBytes = maximumPages * pageBytes }: MemoryOptions,
+/** Instantiates a compiled module with a memory of its own. */
+export const instantiate = (
+  module: WebAssembly.Module,
+  { maximumBytes = mostBytes }: MemoryOptions = {},
   shared = false,
-): WebAssembly.Memory =>
-  new WebAssembly.Memory({
-    initial: initialPages,
-    maximum: Math.max(initialPages, Math.min(Math.floor(maximumBytes / pageBytes), maximumPages)),
-    shared,
-  })
-
-/** Instantiates a compiled module with its memory. */
-export const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): Instance => {
+): Instance => {
+  const maximum = Math.floor(maximumBytes / pageBytes)
+  const memory = new WebAssembly.Memory({ initial: leastBytes / pageBytes, maximum, shared })
   const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports
-  return { exports, memory, heap: makeMemory(memory, exports.__heap_base.value) }
+  return { exports, memory, heap: makeMemory(memory, exports.__heap_base.value, maximum * pageBytes) }
 }
 
 /** The engine that core's backend is made of. */
 export const engineOf = ({ exports, memory, heap }: Instance, threads: number): Engine => ({
   name: "wasm",
   description: `WebAssembly, 128-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,
+  availableBytes: heap.available,
   open: (program) => {
     const packed = heap.allocate(program.byteLength)
-    if (packed === undefined) return noMemory
+    if (packed === undefined) return -noMemory
     new Int32Array(memory.buffer, packed, program.length).set(program)
     const bytes = exports.session_bytes(packed, program.length, threads)
     const blocks = bytes < 0 ? [] : [bytes, arenaBytes(program), 8 * callsAtOnce].map(heap.allocate)
@@ -70,16 +65,17 @@ export const engineOf = ({ exports, memory, heap }: Instance, threads: number): 
     if (session === undefined || arena === undefined || calls === undefined) {
       close()
       heap.free(packed)
-      return bytes < 0 ? bytes : noMemory
+      return bytes < 0 ? bytes : -noMemory
     }
     exports.session_open(session, packed, threads, arena)
     heap.free(packed)
     let closed = false
     return {
-      arena: () => {
+      words: (offset, count) => {
         if (closed) throw new Error("the session is closed")
-        return new Uint8Array(memory.buffer, arena, arenaBytes(program))
+        return new Uint32Array(memory.buffer, arena + offset, count)
       },
+      lends: true,
       bytes: bytes + arenaBytes(program),
       run: (all) => {
         if (closed) throw new Error("the session is closed")

@@ -9,8 +9,8 @@
  * const model = load(kernels, new Uint8Array(file))
  * const { classes, meanSteps } = model.predict(frames, { margin: 4 })
  */
-import { load as loadOn, type Model } from "@spikeroute/backend-kernels/model"
-import { engineOf, instantiate, type MemoryOptions, memoryOf } from "./engine.ts"
+import { InputError, load as loadOn, type Model } from "@spikeroute/backend-kernels/model"
+import { engineOf, instantiate, leastBytes, type MemoryOptions, mostBytes } from "./engine.ts"
 
 export {
   InputError,
@@ -27,11 +27,16 @@ const isolateBytes = 2 ** 27
  * Loads a program file, as `bun run export RUN --format program` writes it, on one thread.
  *
  * @param module `@spikeroute/backend-wasm/spikeroute.wasm`, compiled
- * @param options `maximumBytes` of memory; default 128 MiB
+ * @param options `maximumBytes` of memory, 4 MiB to 4 GiB; default 128 MiB
  * @throws ProgramFileError, with the byte at fault, where the file is none, is damaged or asks for more memory
+ * @throws InputError where `maximumBytes` is out of its range
  */
 export const load = (
   module: WebAssembly.Module,
   file: Uint8Array,
   { maximumBytes = isolateBytes }: MemoryOptions = {},
-): Model => loadOn(engineOf(instantiate(module, memoryOf({ maximumBytes })), 1), file)
+): Model => {
+  if (!(maximumBytes >= leastBytes && maximumBytes <= mostBytes))
+    throw new InputError(`maximumBytes is ${maximumBytes}; it must be a number from ${leastBytes} to ${mostBytes}`)
+  return loadOn(engineOf(instantiate(module, { maximumBytes }), 1), file)
+}

@@ -16,10 +16,12 @@ export interface Memory {
   readonly free: (from: number) => void
   /** Bytes that are handed out. */
   readonly allocated: () => number
+  /** Bytes that are not, in one piece or several. */
+  readonly available: () => number
 }
 
-/** Hands out the memory from `base` on. */
-export const make = (memory: WebAssembly.Memory, base: number): Memory => {
+/** Hands out the memory from `base` on, which can grow to `maximum` bytes. */
+export const make = (memory: WebAssembly.Memory, base: number, maximum: number): Memory => {
   /** In order of place. */
   let blocks: ReadonlyArray<Block> = []
 
@@ -33,6 +35,8 @@ export const make = (memory: WebAssembly.Memory, base: number): Memory => {
       return false
     }
   }
+
+  const allocated = () => blocks.reduce((sum, { from, to }) => sum + to - from, 0)
 
   return {
     allocate: (bytes) => {
@@ -52,6 +56,7 @@ export const make = (memory: WebAssembly.Memory, base: number): Memory => {
     free: (from) => {
       blocks = blocks.filter((block) => block.from !== from)
     },
-    allocated: () => blocks.reduce((sum, { from, to }) => sum + to - from, 0),
+    allocated,
+    available: () => maximum - align(base) - allocated(),
   }
 }

@@ -4,7 +4,7 @@ import { make } from "../src/memory.ts"
 
 test("blocks are aligned, cleared, do not overlap, and come back when they are freed", () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 64 })
-  const heap = make(memory, 1000)
+  const heap = make(memory, 1000, 64 * 65536)
   const random = Key.generator(Key.make(1))
   const blocks = new Map<number, number>()
   for (let i = 0; i < 2000; i++) {
@@ -30,8 +30,10 @@ test("blocks are aligned, cleared, do not overlap, and come back when they are f
 })
 
 test("more than the memory can grow to is refused, and nothing is lost", () => {
-  const heap = make(new WebAssembly.Memory({ initial: 1, maximum: 2 }), 0)
+  const heap = make(new WebAssembly.Memory({ initial: 1, maximum: 2 }), 0, 131_072)
   expect(heap.allocate(200_000)).toBeUndefined()
   expect(heap.allocated()).toBe(0)
+  expect(heap.available()).toBe(131_072)
   expect(heap.allocate(100_000)).toBe(0)
+  expect(heap.available()).toBe(131_072 - 100_032)
 })

@@ -4,13 +4,23 @@
  * Nothing waits but `read`. The metrics and the outputs are copied out at the end of each run, so that both come with one wait;
  * what is written meanwhile is for the next run.
  */
-import { BackendError, type Executable, Program, Shape, UnsupportedKernelError } from "@spikeroute/core"
+import {
+  type BackendError,
+  type Executable,
+  type Guard,
+  guard,
+  Program,
+  Shape,
+  toBackendError,
+  tooLarge,
+  UnsupportedKernelError,
+} from "@spikeroute/core"
 import { Effect, type Scope, Semaphore } from "effect"
 import { type Commands, type Dispatch, makeCommands, makePipelines, recordBytes } from "./commands.ts"
 import type { Device } from "./device.ts"
 import { type FiniteCheck, finiteCheck } from "./finite.ts"
 import { wgslKernels } from "./kernels/index.ts"
-import { fail, memoryOf, name } from "./memory.ts"
+import { memoryOf, name } from "./memory.ts"
 
 interface Buffers {
   readonly arena: GPUBuffer
@@ -21,21 +31,13 @@ interface Buffers {
   readonly results: GPUBuffer
 }
 
-const toBackendError = (error: unknown): BackendError =>
-  error instanceof BackendError ? error : fail(error instanceof Error ? error.message : String(error))
-
-const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> => Effect.try({ try: body, catch: toBackendError })
 const wait = <A>(body: () => Promise<A>): Effect.Effect<A, BackendError> =>
-  Effect.tryPromise({ try: body, catch: toBackendError }).pipe(Effect.uninterruptible)
+  Effect.tryPromise({ try: body, catch: toBackendError(name) }).pipe(Effect.uninterruptible)
 
 /** Refuses memory that the adapter cannot bind. */
-const checkSize = ({ gpu }: Device, { arenaBytes, scratch }: Commands): void => {
-  const bytes = Math.max(arenaBytes, 4 * scratch)
-  for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"] as const)
-    if (bytes > gpu.limits[limit])
-      throw fail(
-        `the program needs ${bytes.toLocaleString("en")} bytes, and this GPU gives ${gpu.limits[limit].toLocaleString("en")} at once (${limit}): use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
-      )
+const checkSize = ({ gpu: { limits } }: Device, bytes: number): void => {
+  const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize)
+  if (bytes > most) throw tooLarge(name, bytes, most)
 }
 
 /** Prepares a program; its memory belongs to the scope. */
@@ -47,11 +49,12 @@ export const prepare = (
     const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
     const missing = [...new Set(used)].filter((kernel) => !wgslKernels.has(kernel))
     if (missing.length > 0) return yield* new UnsupportedKernelError({ backend: name, kernels: missing })
-    const commands = yield* attempt(() => {
+    const checks = guard(name, program)
+    const commands = yield* checks.attempt(() => {
       device.check()
       const { minUniformBufferOffsetAlignment } = device.gpu.limits
       const made = makeCommands(program, device.info, minUniformBufferOffsetAlignment)
-      checkSize(device, made)
+      checkSize(device, Math.max(made.arenaBytes, 4 * made.scratch))
       return made
     })
     const pipelines = yield* wait(() => makePipelines(device, program, commands))
@@ -77,7 +80,8 @@ export const prepare = (
           : undefined,
       results: yield* allocate(results.bytes + flagBytes, MAP_READ | COPY_DST),
     }
-    return yield* attempt(() => make(device, program, commands, pipelines, check, buffers))
+    yield* Effect.addFinalizer(() => Effect.sync(checks.close))
+    return yield* checks.attempt(() => make(device, program, checks, commands, pipelines, check, buffers))
   })
 
 /** Of the word that says that a gradient is not finite: it lies behind the scratch memory, its copy behind the results. */
@@ -99,6 +103,7 @@ interface Check extends FiniteCheck {
 const make = (
   device: Device,
   program: Program.Program,
+  checks: Guard,
   commands: Commands,
   pipelines: ReadonlyMap<Dispatch, GPUComputePipeline>,
   check: Check | undefined,
@@ -106,6 +111,7 @@ const make = (
 ): Executable => {
   const { gpu } = device
   const { arena } = buffers
+  const { attempt } = checks
   const memory = memoryOf(commands.buffers.filter(({ lifetime: [, last] }) => last >= 0))
   gpu.queue.writeBuffer(buffers.places, 0, commands.places)
   gpu.queue.writeBuffer(buffers.tables, 0, commands.tables)
@@ -129,22 +135,20 @@ const make = (
   /** What is written now, the queue keeps for after the runs that are in it. */
   const upload = (frames: Float32Array): void => {
     device.check()
-    const { bytes } = memory.find(Program.bufferNames.input, 0)
-    const expected = (program.timeSteps * bytes) / 4
-    if (frames.length !== expected) throw fail(`the frames are ${frames.length} values, not ${expected}`)
-    if (buffers.frames === undefined) throw fail("the program's input is static: it takes no frames")
-    gpu.queue.writeBuffer(buffers.frames, 0, frames as Float32Array<ArrayBuffer>)
+    checks.checkFrames(frames)
+    gpu.queue.writeBuffer(buffers.frames as GPUBuffer, 0, frames as Float32Array<ArrayBuffer>)
     ahead = frames
   }
 
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
+    checks.checkCalls(calls, frames)
     device.check()
     if (frames && frames !== ahead) upload(frames)
     // What runs without frames leaves those that were uploaded for the run with them.
     if (frames) ahead = undefined
     const encoder = gpu.createCommandEncoder()
-    const checks = calls.some(({ segment }) => segment === "end") ? check : undefined
-    if (checks) encoder.clearBuffer(buffers.scratch, flagAt, flagBytes)
+    const finite = calls.some(({ segment }) => segment === "end") ? check : undefined
+    if (finite) encoder.clearBuffer(buffers.scratch, flagAt, flagBytes)
     let pass: GPUComputePassEncoder | undefined
     for (const { segment, t } of calls) {
       if (buffers.frames && frames && Program.forwardSegments.has(segment)) {
@@ -160,17 +164,17 @@ const make = (
         pass.dispatchWorkgroups(...dispatch.linked.workgroups)
       }
     }
-    if (checks) {
+    if (finite) {
       pass ??= encoder.beginComputePass()
-      pass.setPipeline(checks.pipeline)
+      pass.setPipeline(finite.pipeline)
       pass.setBindGroup(0, group, [0])
-      pass.dispatchWorkgroups(checks.workgroups)
+      pass.dispatchWorkgroups(finite.workgroups)
     }
     pass?.end()
     // The optimiser leaves the results as they are.
     const changes = calls.some(({ segment }) => segment !== "update")
     if (changes && results.bytes > 0) encoder.copyBufferToBuffer(arena, results.from, buffers.results, 0, results.bytes)
-    if (checks) encoder.copyBufferToBuffer(buffers.scratch, flagAt, buffers.results, results.bytes, flagBytes)
+    if (finite) encoder.copyBufferToBuffer(buffers.scratch, flagAt, buffers.results, results.bytes, flagBytes)
     gpu.queue.submit([encoder.finish()])
     if (changes) held = "copied"
   }
@@ -210,6 +214,8 @@ const make = (
   }
 
   const read = async (bufferName: string, t: number): Promise<Float32Array> => {
+    checks.checkOpen()
+    checks.checkStep(t)
     const { buffer, offset, bytes } = memory.find(bufferName, t)
     device.check()
     const inResults = held !== "stale" && offset >= results.from && offset + bytes <= results.from + results.bytes
@@ -226,6 +232,7 @@ const make = (
     write: (bufferName, values) =>
       attempt(() => {
         const words = memory.pack(bufferName, values)
+        checks.checkOpen()
         device.check()
         const { offset, bytes } = memory.find(bufferName, 0)
         if (offset < results.from + results.bytes && offset + bytes > results.from) held = "stale"
@@ -234,8 +241,9 @@ const make = (
     read: (bufferName, t = 0) => wait(() => read(bufferName, t)).pipe(reading.withPermits(1)),
     run: (calls, frames) => attempt(() => run(calls, frames)).pipe(reading.withPermits(1)),
     upload: (frames) => attempt(() => upload(frames)),
-    gradientsAreFinite: wait(async () => new Uint32Array(await readResults(), results.bytes)[0] === 0).pipe(
-      reading.withPermits(1),
-    ),
+    gradientsAreFinite: wait(async () => {
+      checks.checkOpen()
+      return new Uint32Array(await readResults(), results.bytes)[0] === 0
+    }).pipe(reading.withPermits(1)),
   }
 }

@@ -1,5 +1,5 @@
 /** Where a program's buffers lie in the arena, and what values are in words. */
-import { asArray, BackendError, type BufferValues, Program, Shape, Spikes } from "@spikeroute/core"
+import { asArray, BackendError, type BufferValues, Program, quote, Shape, Spikes } from "@spikeroute/core"
 
 /** This backend's name. */
 export const name = "webgpu"
@@ -22,7 +22,7 @@ export const memoryOf = (buffers: ReadonlyArray<Program.Buffer>): Memory => {
   const byName = new Map(buffers.map((buffer) => [buffer.name, buffer]))
   const find: Memory["find"] = (bufferName, t) => {
     const buffer = byName.get(bufferName)
-    if (buffer === undefined) throw fail(`the program has no buffer ${bufferName}`)
+    if (buffer === undefined) throw fail(`the program has no buffer ${quote(bufferName)}`)
     return {
       buffer,
       offset: buffer.offset + Program.slotOf(buffer, {}, t) * buffer.stride,

@@ -7,19 +7,23 @@
 import { Context, type Effect, type Scope } from "effect"
 import type { BackendError, UnsupportedKernelError } from "../errors.ts"
 import type { Call, Program } from "../program/program.ts"
+import { quote } from "../text.ts"
 
 /** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
 
 /** Values as an array: where a function gives them, in the room for all of a buffer's elements, the buffer itself where that is possible. */
 export const asArray = (values: BufferValues, room: () => Float32Array): Float32Array | Uint32Array => {
-  if (typeof values !== "function") return values
+  if (typeof values !== "function") {
+    if (values instanceof Float32Array || values instanceof Uint32Array) return values
+    throw new Error(`a buffer takes a Float32Array, a Uint32Array or a function, not ${quote(values)}`)
+  }
   const out = room()
   values(out)
   return out
 }
 
-/** A program on a machine, with its memory. */
+/** A program on a machine, with its memory. Once the scope has closed that it was prepared in, all that it is asked for is refused. */
 export interface Executable {
   readonly program: Program
   /** Bytes of memory taken, at their peak so far. */
@@ -28,10 +32,11 @@ export interface Executable {
    * Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values of an array are copied
    * before it is done: whoever writes may use the array for something else then. A function is given an array for all elements, whose
    * contents are undefined: the buffer itself where that is possible, so that nobody needs a second one. It sets every element before
-   * it returns, and does not keep the array; where it throws, the buffer's contents are undefined. Raw words are written as an array only.
+   * it returns, and does not keep the array; where it throws, the buffer's contents are undefined. Where it closes the program's scope, the
+   * write fails. Raw words are written as an array only.
    */
   readonly write: (buffer: string, values: BufferValues) => Effect.Effect<void, BackendError>
-  /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`. */
+  /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**
    * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …] (another number of values is an error), and
@@ -52,7 +57,10 @@ export interface BackendService {
   readonly name: string
   /** For people: the engine's version, threads, vector instructions. */
   readonly description: string
-  /** Takes memory for a program until the scope closes. A kernel that is lacking is an error here, never at run. */
+  /**
+   * Takes memory for a program until the scope closes. A kernel that is lacking is an error here, never at run; so is a program that the
+   * backend cannot hold, a {@link BackendError} with `memory`.
+   */
   readonly prepare: (program: Program) => Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope>
 }
 

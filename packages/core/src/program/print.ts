@@ -1,17 +1,8 @@
 /** A program for people to read. */
+import { formatBytes } from "../text.ts"
 import { type Buffer, bufferBytes, bufferKinds, type Program, segmentNames } from "./program.ts"
 
-/** 1,234 → "1.23 KB". */
-export const formatBytes = (bytes: number): string => {
-  const units = ["B", "KB", "MB", "GB", "TB"]
-  let value = bytes
-  let unit = 0
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${unit === 0 ? value : value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`
-}
+export { formatBytes }
 
 /** Segments, instructions and buffers, a line each. */
 export const format = (program: Program): string => {

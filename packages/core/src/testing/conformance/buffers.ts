@@ -1,10 +1,10 @@
 /** Buffers: what may be written and is read again, and what is refused. */
-import { Effect } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import * as Policy from "../../policies/policy.ts"
 import { bufferNames, schedule } from "../../program/program.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
-import { ensure, expectClose, expectEqual } from "./compare.ts"
+import { ensure, expectClose, expectEqual, fail } from "./compare.ts"
 import * as Oracle from "./oracle.ts"
 import { graph, kept, prepared, refuses } from "./prepared.ts"
 import { feed, run, writeParameters } from "./workload.ts"
@@ -76,6 +76,95 @@ const wrongSizes = Effect.gen(function* () {
     )
 })
 
+/** What no program has: time steps before, after and between its own, segments, frames of other kinds. Nothing runs then. */
+const wrongCalls = Effect.gen(function* () {
+  const { executable, program, data } = yield* prepared()
+  const [batch] = data.batches
+  const calls = schedule(program, batch!.trained)
+  yield* feed(executable, batch!, 1)
+  const name = bufferNames.parameter([...data.parameters.keys()][0] as string)
+  const before = yield* executable.read(name)
+  for (const t of [Number.NaN, -1, -0.5, 0.5, program.timeSteps, 2 ** 32, Number.POSITIVE_INFINITY, "1" as never]) {
+    yield* refuses(`reading time step ${t}`, executable.read(bufferNames.outputs, t))
+    yield* refuses(
+      `running time step ${t}`,
+      executable.run([...calls, { segment: "update", t }], batch!.inputs as Float32Array),
+    )
+  }
+  for (const segment of ["none", "toString"] as const)
+    yield* refuses(
+      `running segment ${segment}`,
+      executable.run([...calls, { segment: segment as never, t: 0 }], batch!.inputs as Float32Array),
+    )
+  for (const frames of [[...batch!.inputs], Float64Array.from(batch!.inputs), new Uint32Array(batch!.inputs.length)])
+    yield* refuses("running frames that are no float32", executable.run(calls, frames as never))
+  for (const values of [undefined, null, [...before], Float64Array.from(before), "ones"])
+    yield* refuses(`writing ${values?.constructor.name}`, executable.write(name, values as never))
+  yield* expectEqual(`${name} after refused runs`, before, yield* executable.read(name))
+})
+
+/** A program in a scope of its own, and what closes that. */
+const inOwnScope = Effect.gen(function* () {
+  const scope = yield* Scope.make()
+  const { executable, program, data } = yield* prepared().pipe(Scope.provide(scope))
+  return { executable, program, data, scope, close: Scope.close(scope, Exit.void) }
+})
+
+/** Reads and writes every element of arrays that were handed out, whatever has become of their memory. */
+const touch = (arrays: ReadonlyArray<Float32Array>) => {
+  for (const array of arrays) for (let i = 0; i < array.length; i++) array[i] = (array[i] as number) + 1
+}
+
+const closed = Effect.gen(function* () {
+  const { executable, program, data, close } = yield* inOwnScope
+  const other = yield* prepared()
+  const name = bufferNames.parameter([...data.parameters.keys()][0] as string)
+  const arrays: Array<Float32Array> = []
+  const keep = (out: Float32Array) => {
+    out.fill(1)
+    arrays.push(out)
+  }
+  yield* executable.write(name, keep)
+  yield* executable.write(bufferNames.input, keep)
+  yield* close
+  const before = yield* other.executable.read(name)
+  touch(arrays)
+  const [batch] = data.batches
+  yield* refuses("writing after the scope", executable.write(name, before))
+  yield* refuses("filling after the scope", executable.write(name, keep))
+  yield* refuses("reading after the scope", executable.read(name))
+  yield* refuses("running after the scope", executable.run(schedule(program, batch!.trained), batch!.inputs))
+  yield* refuses("asking for gradients after the scope", executable.gradientsAreFinite)
+  if (executable.upload) yield* refuses("uploading after the scope", executable.upload(batch!.inputs))
+  yield* ensure(arrays.length === 2, "a function runs that was given after the scope")
+  yield* expectEqual(`${name} of another program`, before, yield* other.executable.read(name))
+  yield* feed(other.executable, batch!, 1)
+  yield* run(other.executable, schedule(program, batch!.trained), batch!)
+})
+
+const closedInside = Effect.gen(function* () {
+  for (const elements of ["float32", "spikes", "words"] as const) {
+    const { executable, program, close } = yield* inOwnScope
+    const buffer = program.buffers.find((each) => each.elements === elements && size(each.shape) > 0)
+    if (buffer === undefined) return yield* fail(`the program has no buffer of ${elements}`)
+    const arrays: Array<Float32Array> = []
+    yield* refuses(
+      `closing the scope in a write of ${buffer.name}`,
+      executable.write(buffer.name, (out) => {
+        Effect.runSync(close)
+        out.fill(1)
+        arrays.push(out)
+      }),
+    )
+    touch(arrays)
+    yield* refuses("reading after that", executable.read(buffer.name))
+    yield* refuses(
+      "writing after that",
+      executable.write(buffer.name, (out) => out.fill(1)),
+    )
+  }
+})
+
 /** A buffer of several slots gives the one of the step that is asked for. */
 const ring = Effect.gen(function* () {
   const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
@@ -110,5 +199,8 @@ export const bufferCases = [
   { name: "buffers: what is written is read again", run: roundTrip },
   { name: "buffers: a new program's optimiser starts at zero", run: fresh },
   { name: "buffers: wrong sizes and names are refused and change nothing", run: wrongSizes },
+  { name: "buffers: time steps, segments and arrays that make no sense are refused", run: wrongCalls },
+  { name: "memory: after its scope a program refuses all, and arrays of its memory do no harm", run: closed },
+  { name: "memory: a scope that closes inside of a write is refused", run: closedInside },
   { name: "buffers: every kept time step can be read", run: ring },
 ]

@@ -7,7 +7,8 @@
  */
 import { Effect, Layer } from "effect"
 import { asArray, Backend, type Executable } from "../../backend/backend.ts"
-import { BackendError, UnsupportedKernelError } from "../../errors.ts"
+import { guard } from "../../backend/guard.ts"
+import { UnsupportedKernelError } from "../../errors.ts"
 import type { AnyKernel, Operand } from "../../kernel.ts"
 import { kernels } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
@@ -23,25 +24,20 @@ import { size } from "../../shape.ts"
 
 const name = "oracle"
 
-const fail = (reason: string) => new BackendError({ backend: name, reason })
-
 /** What a program may read before anything wrote it: 0 at first. */
 const ready: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer", "input"])
 
 type Kernels = ReadonlyMap<string, AnyKernel>
 
 /** Prepares a program. */
-export const make = (program: Program, table: Kernels = kernels): Executable => {
+export const make = (program: Program, table: Kernels = kernels, checks = guard(name, program)): Executable => {
+  const { fail, attempt } = checks
   const slots = program.buffers.map(({ kind, shape, slots }) =>
     Array.from({ length: slots }, () => new Float32Array(size(shape)).fill(ready.has(kind) ? 0 : Number.NaN)),
   )
   const at = (ref: Ref, t: number): Float32Array =>
     slots[ref.buffer]![slotOf(program.buffers[ref.buffer] as Buffer, ref, t)] as Float32Array
-  const find = (name: string, t: number): Float32Array => {
-    const buffer = program.buffers.findIndex((each) => each.name === name)
-    if (buffer === -1) throw fail(`the program has no buffer ${name}`)
-    return at({ buffer }, t)
-  }
+  const find = (name: string, t: number): Float32Array => at({ buffer: checks.indexOf(name) }, t)
 
   const execute = ({ kernel: name, operands, attributes }: Program["segments"]["begin"][number], t: number): void => {
     const kernel = table.get(name) as AnyKernel
@@ -61,9 +57,6 @@ export const make = (program: Program, table: Kernels = kernels): Executable => 
       }
   }
 
-  const attempt = <A>(body: () => A): Effect.Effect<A, BackendError> =>
-    Effect.try({ try: body, catch: (error) => (error instanceof BackendError ? error : fail(String(error))) })
-
   return {
     program,
     allocatedBytes: () => program.arenaBytes,
@@ -75,19 +68,22 @@ export const make = (program: Program, table: Kernels = kernels): Executable => 
         if (values instanceof Uint32Array) new Uint32Array(target.buffer).set(values)
         else target.set(values)
       }),
-    read: (name, t = 0) => attempt(() => find(name, t).slice()),
-    gradientsAreFinite: Effect.sync(() =>
+    read: (name, t = 0) =>
+      attempt(() => {
+        checks.checkStep(t)
+        return find(name, t).slice()
+      }),
+    gradientsAreFinite: attempt(() =>
       program.buffers.every(
         ({ kind }, i) => kind !== "gradient" || slots[i]!.every((values) => values.every(Number.isFinite)),
       ),
     ),
     run: (calls, frames) =>
       attempt(() => {
+        checks.checkCalls(calls, frames)
         for (const { segment, t } of calls) {
           if (frames && forwardSegments.has(segment)) {
             const input = find(bufferNames.input, t)
-            if (frames.length !== program.timeSteps * input.length)
-              throw fail(`the frames are ${frames.length} values, not ${program.timeSteps * input.length}`)
             input.set(frames.subarray(t * input.length, (t + 1) * input.length))
           }
           for (const instruction of program.segments[segment]) execute(instruction, t)
@@ -107,9 +103,12 @@ export const layer = (table: Kernels = kernels): Layer.Layer<Backend> =>
         Effect.suspend(() => {
           const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
           const missing = [...new Set(used.filter((kernel) => !table.has(kernel)))]
-          return missing.length > 0
-            ? Effect.fail(new UnsupportedKernelError({ backend: name, kernels: missing }))
-            : Effect.succeed(make(program, table))
+          if (missing.length > 0) return Effect.fail(new UnsupportedKernelError({ backend: name, kernels: missing }))
+          const checks = guard(name, program)
+          return Effect.acquireRelease(
+            Effect.sync(() => make(program, table, checks)),
+            () => Effect.sync(checks.close),
+          )
         }),
     }),
   )

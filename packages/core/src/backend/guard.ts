@@ -1,0 +1,93 @@
+/** What every backend refuses alike, and the form of its errors. */
+import { Effect } from "effect"
+import { BackendError } from "../errors.ts"
+import { bufferNames, type Call, forwardSegments, type Program } from "../program/program.ts"
+import { size } from "../shape.ts"
+import { formatBytes, quote } from "../text.ts"
+
+/** The error for a program that takes more memory than there is; both counts are in bytes. */
+export const tooLarge = (backend: string, needed: number, available: number): BackendError =>
+  new BackendError({
+    backend,
+    reason: `the program needs ${formatBytes(needed)}, besides a workspace for its kernels, and this backend can hold ${formatBytes(available)} here: use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
+    memory: { needed, available },
+  })
+
+/** Whatever was thrown, as a backend's error. */
+export const toBackendError =
+  (backend: string) =>
+  (error: unknown): BackendError =>
+    error instanceof BackendError
+      ? error
+      : new BackendError({
+          backend,
+          reason: error instanceof Error && error.message !== "" ? error.message : `${error}`,
+        })
+
+/** Checks of what an executable is asked for; they throw. */
+export interface Guard {
+  readonly fail: (reason: string) => BackendError
+  /** The number of the buffer with this name. */
+  readonly indexOf: (buffer: string) => number
+  readonly checkOpen: () => void
+  readonly checkStep: (t: number) => void
+  readonly checkCalls: (calls: ReadonlyArray<Call>, frames?: Float32Array) => void
+  readonly checkFrames: (frames: Float32Array) => void
+  /** Runs `body` unless the program's scope has closed, also if it closes meanwhile; what it throws becomes a {@link BackendError}. */
+  readonly attempt: <A>(body: () => A) => Effect.Effect<A, BackendError>
+  /** The scope of the program has closed. */
+  readonly close: () => void
+}
+
+/** The checks for one program on one backend. */
+export const guard = (backend: string, program: Program): Guard => {
+  const { timeSteps, buffers, segments, encoding } = program
+  const byName = new Map(buffers.map(({ name }, i) => [name, i]))
+  let isOpen = true
+  const fail = (reason: string) => new BackendError({ backend, reason })
+  const checkOpen = () => {
+    if (!isOpen) throw fail("the scope of this program has closed")
+  }
+  const indexOf: Guard["indexOf"] = (name) => {
+    const index = byName.get(name)
+    if (index === undefined) throw fail(`the program has no buffer ${quote(name)}`)
+    return index
+  }
+  const checkStep: Guard["checkStep"] = (t) => {
+    if (!(Number.isInteger(t) && t >= 0 && t < timeSteps))
+      throw fail(`there is no time step ${quote(t)}: they are 0 to ${timeSteps - 1}`)
+  }
+  const checkFrames: Guard["checkFrames"] = (frames) => {
+    if (encoding !== "frames") throw fail("the program's input is static: it takes no frames")
+    const expected = timeSteps * size(buffers[indexOf(bufferNames.input)]?.shape ?? [])
+    if (!(frames instanceof Float32Array) || frames.length !== expected)
+      throw fail(`the frames are a Float32Array of ${expected} values, not ${quote(frames)}`)
+  }
+  return {
+    fail,
+    indexOf,
+    checkOpen,
+    checkStep,
+    checkFrames,
+    checkCalls: (calls, frames) => {
+      for (const { segment, t } of calls) {
+        if (!Object.hasOwn(segments, segment)) throw fail(`there is no segment ${quote(segment)}`)
+        checkStep(t)
+      }
+      if (frames !== undefined && calls.some(({ segment }) => forwardSegments.has(segment))) checkFrames(frames)
+    },
+    attempt: (body) =>
+      Effect.try({
+        try: () => {
+          checkOpen()
+          const result = body()
+          checkOpen()
+          return result
+        },
+        catch: toBackendError(backend),
+      }),
+    close: () => {
+      isOpen = false
+    },
+  }
+}
