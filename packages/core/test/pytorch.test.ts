@@ -215,6 +215,16 @@ describe("a state dict", () => {
     expect([...values.keys()]).toEqual([...good().keys()].slice(0, -1))
     expect([...values.get("0.weight")!.values]).toEqual([0, 4, 1, 5, 2, 6, 3, 7])
   })
+  test("that is not finite is refused, from PyTorch and for it, with the tensor's name", () => {
+    for (const value of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+      const tensors = good().set("1.running_var", { shape: [2], values: Float32Array.of(1, value) })
+      const refused = { _tag: "NonFiniteTensorError", tensor: "1.running_var", index: 1, value }
+      expect(Effect.runSync(Effect.flip(PyTorch.fromStateDict(normalized, tensors)))).toMatchObject(refused)
+      const ours = new Map([...Effect.runSync(PyTorch.fromStateDict(normalized, good()))])
+      ours.set("1.running_var", { shape: [2], values: Float32Array.of(1, value) })
+      expect(Effect.runSync(Effect.flip(PyTorch.toStateDict(normalized, ours)))).toMatchObject(refused)
+    }
+  })
   test("that does not fit is refused with every tensor at fault", () => {
     const tensors = good()
     tensors.delete("0.bias")

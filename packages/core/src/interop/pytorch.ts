@@ -6,11 +6,11 @@
  * here channel by channel of the first pixel. {@link valuesFromPyTorch} brings its outputs from one to the other.
  */
 import { Effect } from "effect"
-import type { GraphError, MismatchError } from "../errors.ts"
+import type { GraphError, MismatchError, NonFiniteTensorError } from "../errors.ts"
 import type { Graph, Parameter } from "../graph/graph.ts"
 import { type Shape, size } from "../shape.ts"
 import { type PixelsAlong, pixelsAlong } from "./feature-order.ts"
-import { fit } from "./fit.ts"
+import { ensureFinite, fit } from "./fit.ts"
 import type { StoredTensor } from "./safetensors.ts"
 
 /** Images of `shape` = [height, width, channels], one after the other, from PyTorch's [channels, height, width]. */
@@ -97,19 +97,22 @@ export const valuesFromPyTorch = (graph: Graph, name: string, values: Float32Arr
 
 type Tensors = ReadonlyMap<string, StoredTensor>
 
+/** Why tensors do not go from one library to the other. */
+export type StateDictError = MismatchError | NonFiniteTensorError | GraphError
+
 const placesIn = (graph: Graph) =>
   Effect.try({ try: () => placesOf(pixelsAlong(graph)), catch: (error) => error as GraphError })
 
 /**
  * A graph's parameters and statistics from a state dict's tensors, by name. Batch norm's `num_batches_tracked` is passed over: it
- * counts, and decides nothing where there is a momentum. Fails with every tensor that is missing, unexpected or misshapen; and with a
- * GraphError where flattened images of different shapes are added, for PyTorch adds other pixels of them.
+ * counts, and decides nothing where there is a momentum. Fails with every tensor that is missing, unexpected or misshapen; with the first that
+ * is not finite; and with a GraphError where flattened images of different shapes are added, for PyTorch adds other pixels of them.
  *
  * @example
  * const { tensors } = yield* Safetensors.decode(bytes, "weights.safetensors")
  * const values = yield* PyTorch.fromStateDict(graph, tensors)
  */
-export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, MismatchError | GraphError> =>
+export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, StateDictError> =>
   Effect.gen(function* () {
     const statistics = new Set(graph.parameters.filter(({ role }) => role === "statistic").map(({ name }) => name))
     const counter = /\.num_batches_tracked$/
@@ -117,6 +120,7 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
       [...tensors].filter(([name]) => !(counter.test(name) && statistics.has(name.replace(counter, ".running_mean")))),
     )
     yield* fit(new Map(graph.parameters.map((each) => [each.name, pyTorchShape(graph, each)])), theirs)
+    yield* ensureFinite(theirs)
     const places = yield* placesIn(graph)
     return new Map(
       graph.parameters.map((parameter) => {
@@ -127,9 +131,10 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
   })
 
 /** What `model.load_state_dict` takes, from a graph's parameters and statistics by name, which must all be there. */
-export const toStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, MismatchError | GraphError> =>
+export const toStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, StateDictError> =>
   Effect.gen(function* () {
     yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), tensors)
+    yield* ensureFinite(tensors)
     const places = yield* placesIn(graph)
     return new Map(
       graph.parameters.map((parameter) => {
