@@ -1,8 +1,10 @@
 /** From a split to the batches of an epoch: seeded order, augmentation keys, padding, prefetch. */
+import { assert, faultIn, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
-import { Effect, Stream } from "effect"
+import { Effect, Schema, Stream } from "effect"
+import { inputLength, KeySchema } from "./checks.ts"
 import type { Batch, Dataset } from "./dataset.ts"
-import { type DatasetError, InvalidOption } from "./errors.ts"
+import type { DatasetError } from "./errors.ts"
 
 /** How an epoch is cut into batches. */
 export interface BatchOptions {
@@ -21,14 +23,42 @@ export interface BatchOptions {
 /** How many batches lie ready: with the one that waits for a place, two are made ahead of the one in use. */
 const capacity = 1
 
-const positive = (option: string, value: number, lowest: number): InvalidOption | undefined =>
-  Number.isSafeInteger(value) && value >= lowest
-    ? undefined
-    : new InvalidOption({ option, value, problem: `must be an integer of at least ${lowest}` })
+const remainders = ["drop", "pad"] as const
 
-/** How many batches an epoch of `samples` samples has. */
-export const batchCount = (samples: number, batchSize: number, remainder: "drop" | "pad"): number =>
-  remainder === "drop" ? Math.floor(samples / batchSize) : Math.ceil(samples / batchSize)
+const BatchSchema = Schema.Struct({
+  batchSize: whole(1),
+  timeSteps: whole(1),
+  key: Schema.optionalKey(KeySchema),
+  limit: Schema.optionalKey(whole(1)),
+  remainder: oneOf(remainders),
+  from: Schema.optionalKey(whole(0)),
+})
+
+const CountSchema = Schema.Struct({ samples: whole(0), batchSize: whole(1), remainder: oneOf(remainders) })
+
+/**
+ * How many batches an epoch of `samples` samples has.
+ *
+ * @throws OptionError
+ */
+export const batchCount = (samples: number, batchSize: number, remainder: "drop" | "pad"): number => {
+  assert("batchCount", CountSchema, { samples, batchSize, remainder })
+  return remainder === "drop" ? Math.floor(samples / batchSize) : Math.ceil(samples / batchSize)
+}
+
+/** What is wrong with the options of an epoch. */
+const problemOf = (dataset: Dataset, split: "train" | "test", options: BatchOptions): OptionError | undefined => {
+  const owner = "batches"
+  const schema = Schema.Struct({ split: oneOf(["train", "test"]), options: BatchSchema })
+  const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined))
+  const fault = faultIn(schema, { split, options: given })
+  if (fault !== undefined) return new OptionError({ owner, ...fault, option: fault.option.replace(/^options\./, "") })
+  const { batchSize, remainder, limit = Number.POSITIVE_INFINITY } = options
+  const count = Math.min(limit, dataset[split].size)
+  if (remainder === "pad" || count >= batchSize) return undefined
+  const expected = `at most ${count}, the ${split} samples that ${dataset.name} gives: not one batch would be full`
+  return new OptionError({ owner, option: "batchSize", value: batchSize, expected })
+}
 
 /**
  * The batches of one epoch.
@@ -38,7 +68,7 @@ export const batchCount = (samples: number, batchSize: number, remainder: "drop"
  * one is in use, as far as its user leaves the thread: reading files overlaps with training, arithmetic cannot, unless
  * workers do it (`openInWorkers`). Each batch has buffers of its own.
  *
- * Fails with `InvalidOption` where an option cannot be meant (a batch size above the number of samples with
+ * Fails with `OptionError` where an option is out of its range (a batch size above the number of samples with
  * `remainder: "drop"`, which would be an epoch without a step), and with whatever reading a sample fails with.
  *
  * @example
@@ -55,25 +85,14 @@ export const batches = (
   split: "train" | "test",
   options: BatchOptions,
 ): Stream.Stream<Batch, DatasetError> => {
+  const problem = problemOf(dataset, split, options)
+  if (problem !== undefined) return Stream.fail(problem)
   const { batchSize, timeSteps, key, limit, remainder, from = 0 } = options
   const samples = dataset[split]
   const count = Math.min(limit ?? samples.size, samples.size)
-  const invalid =
-    positive("batchSize", batchSize, 1) ??
-    positive("timeSteps", timeSteps, 1) ??
-    positive("from", from, 0) ??
-    (limit === undefined ? undefined : positive("limit", limit, 1)) ??
-    (remainder === "drop" && count < batchSize
-      ? new InvalidOption({
-          option: "batchSize",
-          value: batchSize,
-          problem: `${dataset.name} gives only ${count} ${split} samples, not one full batch`,
-        })
-      : undefined)
-  if (invalid !== undefined) return Stream.fail(invalid)
-
   const sampleSize = dataset.shape.reduce((product, side) => product * side, 1)
-  const inputSize = (dataset.encoding === "frames" ? timeSteps : 1) * batchSize * sampleSize
+  const inputSize = inputLength(batchSize, dataset.encoding === "frames" ? timeSteps : 1, sampleSize)
+  if (typeof inputSize !== "number") return Stream.fail(inputSize)
   const total = batchCount(count, batchSize, remainder)
 
   return Stream.suspend(() => {

@@ -1,8 +1,12 @@
 /**
  * What can go wrong with data: one tagged error for each kind, with the fields that a program needs and a message of
- * one line that says what, where and what to do.
+ * one line that says what, where and what to do. Paths and texts of files stand in it with control characters escaped.
  */
+import { OptionError } from "@spikeroute/core/options"
+import { line, quote } from "@spikeroute/core/text"
 import { Data, type PlatformError } from "effect"
+
+export { OptionError }
 
 /** There is no data set of this name. */
 export class UnknownDataset extends Data.Error<{
@@ -16,21 +20,7 @@ export class UnknownDataset extends Data.Error<{
 
   override get message(): string {
     const hint = this.nearest === undefined ? "" : ` (did you mean "${this.nearest}"?)`
-    return `no data set is called "${this.dataset}"${hint}; there are ${this.known.join(", ")}`
-  }
-}
-
-/** An option has a value that cannot be meant. */
-export class InvalidOption extends Data.Error<{
-  readonly option: string
-  readonly value: unknown
-  readonly problem: string
-}> {
-  readonly _tag = "InvalidOption"
-  override readonly name = "InvalidOption"
-
-  override get message(): string {
-    return `${this.option} = ${String(this.value)}: ${this.problem}`
+    return `no data set is called ${quote(this.dataset)}${hint}; there are ${this.known.join(", ")}`
   }
 }
 
@@ -47,7 +37,8 @@ export class MissingFile extends Data.Error<{
   override readonly name = "MissingFile"
 
   override get message(): string {
-    return `${this.dataset}: found no ${this.wanted.join(" or ")} in ${this.searched.join(" or ")}: ${this.advice}`
+    const searched = this.searched.join(" or ")
+    return line(`${this.dataset}: found no ${this.wanted.join(" or ")} in ${searched}: ${this.advice}`)
   }
 }
 
@@ -67,7 +58,7 @@ export class MalformedFile extends Data.Error<{
   override get message(): string {
     const where =
       this.textLine !== undefined ? `, line ${this.textLine}` : this.offset !== undefined ? `, byte ${this.offset}` : ""
-    return `${this.file}${where}: ${this.problem}`
+    return line(`${this.file}${where}: ${this.problem}`)
   }
 }
 
@@ -91,7 +82,7 @@ export class FileFailed extends Data.Error<{
   }
 
   override get message(): string {
-    return `${this.file}: ${this.problem}`
+    return line(`${this.file}: ${this.problem}`)
   }
 }
 
@@ -105,7 +96,7 @@ export class DownloadFailed extends Data.Error<{
   override readonly name = "DownloadFailed"
 
   override get message(): string {
-    return `${this.url}: ${this.problem}`
+    return line(`${this.url}: ${this.problem}`)
   }
 }
 
@@ -121,7 +112,8 @@ export class ChecksumMismatch extends Data.Error<{
   override readonly name = "ChecksumMismatch"
 
   override get message(): string {
-    return `${this.url}: ${this.algorithm} should be ${this.expected}, is ${this.actual}; nothing was kept as ${this.file}`
+    const { url, algorithm, expected, actual, file } = this
+    return line(`${url}: ${algorithm} should be ${expected}, is ${actual}; nothing was kept as ${file}`)
   }
 }
 
@@ -133,14 +125,14 @@ export class WorkerFailed extends Data.Error<{
   override readonly name = "WorkerFailed"
 
   override get message(): string {
-    return `a worker that reads samples failed: ${this.problem}; workers: 0 does without`
+    return line(`a worker that reads samples failed: ${this.problem}; workers: 0 does without`)
   }
 }
 
 /** Everything that opening a data set or reading from it can fail with. */
 export type DatasetError =
   | UnknownDataset
-  | InvalidOption
+  | OptionError
   | MissingFile
   | MalformedFile
   | FileFailed

@@ -1,10 +1,12 @@
 /** Opening a data set by its name. */
 
+import { assert, check, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { nearest } from "@spikeroute/core/text"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { augmentationNames } from "./augmentations.ts"
+import { Callable, FramingSchema, Seed } from "./checks.ts"
 import type { Dataset, Sample } from "./dataset.ts"
-import { type DatasetError, InvalidOption, UnknownDataset } from "./errors.ts"
+import { type DatasetError, UnknownDataset } from "./errors.ts"
 import type { FileServices } from "./files/locate.ts"
 import { cifar10 } from "./sets/cifar10.ts"
 import { cifar10Dvs } from "./sets/cifar10-dvs.ts"
@@ -34,33 +36,44 @@ export const datasets: Readonly<Record<string, Source>> = {
   optdigits,
 }
 
-/** What is wrong with options that any data set may be given. */
-const invalid = (name: string, source: Source, options: OpenOptions): InvalidOption | undefined => {
-  const { timeSteps, size, augment = [] } = options
-  const refuse = (option: string, value: unknown, problem: string) => new InvalidOption({ option, value, problem })
-  if (!Number.isSafeInteger(timeSteps) || timeSteps < 1)
-    return refuse("timeSteps", timeSteps, "must be an integer of at least 1")
-  if (size !== undefined) {
+/** The options that any data set may be given; what they are is said at `OpenOptions`. */
+export const OpenSchema = Schema.Struct({
+  timeSteps: whole(1),
+  dataDir: Schema.optionalKey(Schema.NonEmptyString),
+  seed: Schema.optionalKey(Seed),
+  framing: Schema.optionalKey(FramingSchema),
+  augment: Schema.optionalKey(Schema.Array(oneOf(augmentationNames))),
+  size: Schema.optionalKey(whole(1)),
+  eventTransform: Schema.optionalKey(Callable),
+  onProgress: Schema.optionalKey(Callable),
+})
+
+/** What is wrong with options that this data set is given. */
+const problemOf = (name: string, source: Source, { size, augment = [] }: OpenOptions): OptionError | undefined => {
+  const refuse = (option: string, value: unknown, expected: string) =>
+    new OptionError({ owner: name, option, value, expected })
+  if (size !== undefined && source.size === undefined) {
     const sized = Object.keys(datasets).filter((each) => datasets[each]?.size !== undefined)
-    if (source.size === undefined)
-      return refuse("size", size, `${name} has samples of one size; ${sized.join(", ")} have others`)
-    if (!Number.isSafeInteger(size) || size < 1 || size > source.size.greatest)
-      return refuse("size", size, `must be an integer from 1 to ${source.size.greatest} for ${name}`)
+    return refuse("size", size, `left out: samples of ${name} have one size; ${sized.join(", ")} have others`)
   }
-  const unknown = augment.find((each) => !augmentationNames.includes(each))
-  if (unknown !== undefined)
-    return refuse("augment", unknown, `no augmentation is called so; there are ${augmentationNames.join(", ")}`)
+  const greatest = source.size?.greatest ?? 1
+  if (size !== undefined && size > greatest) return refuse("size", size, `a whole number from 1 to ${greatest}`)
   return source.augment === "never" && augment.length > 0
-    ? refuse("augment", augment, `samples of ${name} are no images`)
+    ? refuse("augment", augment, `left out: samples of ${name} are not images`)
     : undefined
 }
+
+const SizeSchema = Schema.Struct({ size: whole(1) })
 
 /**
  * What a sample of a data set is, known before any file is read: of `image-folder`, whose classes are counted when it
  * is opened, with as many as ImageNet has.
+ *
+ * @throws OptionError for a size that is not a whole number of at least 1
  */
 export const sampleOf = (source: Source, size: number | undefined): Sample => {
   const { sample } = source
+  if (size !== undefined) assert("sampleOf", SizeSchema, { size })
   if (size === undefined || source.size === undefined) return sample
   return { ...sample, shape: [size, size, ...sample.shape.slice(2)] }
 }
@@ -81,7 +94,8 @@ export const open: (name: string, options: OpenOptions) => Effect.Effect<Dataset
       const known = Object.keys(datasets)
       return yield* new UnknownDataset({ dataset: name, nearest: nearest(name, known), known })
     }
-    const problem = invalid(name, source, options)
+    yield* check(name, OpenSchema as unknown as Schema.Codec<OpenOptions>, options)
+    const problem = problemOf(name, source, options)
     if (problem !== undefined) return yield* problem
     return yield* source.open(options)
   })

@@ -96,7 +96,7 @@ describe("AEDAT 3.1", () => {
     )
     expect(problem(indexAedat3("f", Uint8Array.from(aedat3Header.slice(0, -14))))).toContain("#!END-HEADER")
     expect(problem(indexAedat3("f", aedat2([])))).toBe(
-      'f, byte 0: it begins 23 21 41 45, where its format has "#!AER-DAT3.1"',
+      'f, byte 0: it begins "#!AER-DAT2.0", where its format has "#!AER-DAT3.1"',
     )
     const wide = good.slice()
     wide[start + 4] = 12

@@ -13,6 +13,7 @@ import {
   imageSplit,
   MalformedFile,
   makeShapes,
+  OptionError,
 } from "../src/index.ts"
 
 /** A data set whose sample i is the number i, with noise from the key where there is one. */
@@ -199,17 +200,49 @@ describe("batches", () => {
 
   test("options that cannot be meant are refused", async () => {
     const good = { batchSize: 4, timeSteps: 1, remainder: "drop" } as const
-    const problem = async (options: Partial<BatchOptions>) =>
-      (await asked(counting(10), { ...good, ...options })).message
-    expect(await problem({ batchSize: 0 })).toBe("batchSize = 0: must be an integer of at least 1")
-    expect(await problem({ batchSize: 2.5 })).toContain("batchSize = 2.5")
-    expect(await problem({ limit: 0 })).toContain("limit = 0")
-    expect(await problem({ from: -1 })).toContain("from = -1")
-    expect(await problem({ batchSize: 11 })).toBe(
-      "batchSize = 11: counting gives only 10 train samples, not one full batch",
-    )
+    const refused: ReadonlyArray<Readonly<Record<string, unknown>>> = [
+      { batchSize: 0 },
+      { batchSize: 2.5 },
+      { batchSize: Number.NaN },
+      { batchSize: undefined },
+      { batchSize: 2 ** 31 },
+      { timeSteps: 0 },
+      { limit: 0 },
+      { from: -1 },
+      { remainder: "keep" },
+      { key: 3 },
+      { size: 3 },
+      { batchSize: 11 },
+    ]
+    for (const options of refused) {
+      const error = await asked(counting(10), { ...good, ...options } as BatchOptions)
+      expect([options, error]).toMatchObject([options, { _tag: "OptionError", owner: "batches" }])
+      if (error._tag === "OptionError") expect(error.option).toBe(Object.keys(options)[0] as string)
+    }
+    const huge = { ...counting(10), shape: [2 ** 15, 2 ** 15, 2] }
+    expect(await asked(huge, good)).toMatchObject({ _tag: "OptionError", option: "batchSize" })
+    const validation = batches(counting(10), "validation" as "test", good)
+    expect(await Effect.runPromise(Effect.flip(Stream.runDrain(validation)))).toMatchObject({ option: "split" })
     const shapes = makeShapes({ timeSteps: 4, train: 4, test: 1 })
     const wrong = await asked(shapes, { batchSize: 2, timeSteps: 5, remainder: "drop" })
-    expect(wrong.message).toBe("timeSteps = 5: the data set was opened for 4 time steps")
+    expect(wrong).toMatchObject({ _tag: "OptionError", option: "timeSteps", value: 5 })
+    for (const [samples, batchSize, remainder] of [
+      [10, 0, "drop"],
+      [-1, 2, "pad"],
+      [10, 2, "keep"],
+    ] as const)
+      expect(() => batchCount(samples, batchSize, remainder as "pad")).toThrow(OptionError)
+  })
+
+  test("a batch of samples that there are not is refused", async () => {
+    const { train } = makeShapes({ timeSteps: 1, train: 4, test: 1 })
+    const out = new Float32Array(512)
+    for (const samples of [[4], [-1], [0.5], [Number.NaN]])
+      expect(await Effect.runPromise(Effect.flip(train.write(samples, undefined, out)))).toMatchObject({
+        _tag: "OptionError",
+        option: "samples.0",
+      })
+    const keys = [Key.make(1), Key.make(2)]
+    expect(await Effect.runPromise(Effect.flip(train.write([0], keys, out)))).toMatchObject({ option: "keys" })
   })
 })

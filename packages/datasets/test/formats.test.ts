@@ -61,20 +61,21 @@ describe("IDX", () => {
 
 describe("gzip", () => {
   const original = Uint8Array.from({ length: 5000 }, (_, i) => (i * i) % 251)
+  const whole = () => Result.succeed(original.length)
 
   test("unpacks", async () => {
-    expect(await run(gunzip("a.gz", gzipSync(original)))).toEqual(original)
+    expect(await run(gunzip("a.gz", gzipSync(original), 4, whole))).toEqual(original)
   })
 
   test("refuses data that are cut off or changed", async () => {
     const packed = gzipSync(original)
-    const cut = await failure(gunzip("a.gz", packed.subarray(0, packed.length - 20)))
+    const cut = await failure(gunzip("a.gz", packed.subarray(0, packed.length - 20), 4, whole))
     expect(cut._tag).toBe("MalformedFile")
     expect(cut.message).toContain("a.gz, byte ")
     expect(cut.message).toContain("cut off or corrupt")
     const changed = Uint8Array.from(packed)
     changed[changed.length - 6] = (changed[changed.length - 6] as number) ^ 1
-    expect((await failure(gunzip("a.gz", changed))).message).toContain("cut off or corrupt")
+    expect((await failure(gunzip("a.gz", changed, 4, whole))).message).toContain("cut off or corrupt")
   })
 })
 
@@ -154,7 +155,7 @@ describe("optdigits", () => {
     expect(parse(`${line("1", "1")}\n${line("17", "1")}`)).toBe('o.tra, line 2: value 1 "17" is not in 0 … 16')
     expect(parse(line("1", "10"))).toBe('o.tra, line 1: label "10" is not in 0 … 9')
     expect(parse(line("1", ""))).toBe('o.tra, line 1: label "" is not in 0 … 9')
-    expect(parse("1,2,3")).toBe("o.tra, line 1: 65 numbers belong here, there are 3")
+    expect(parse("1,2,3")).toStartWith("o.tra, line 1: 65 numbers belong here, there are 3")
     expect(parse("# nothing")).toContain("no digits")
   })
 })

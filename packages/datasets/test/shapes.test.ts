@@ -180,6 +180,6 @@ describe("shapes", () => {
   test("a transform that changes the sensor is refused", () => {
     const dataset = makeShapes({ timeSteps: 1, eventTransform: EventTransforms.centerCrop(8, 8) })
     const error = Effect.runSync(Effect.flip(dataset.train.write([0], [Key.make(1)], new Float32Array(512))))
-    expect(error.message).toContain("gives events of 8×8 pixels for frames of 16×16")
+    expect(error).toMatchObject({ _tag: "OptionError", option: "transform", value: "8×8" })
   })
 })

@@ -56,7 +56,7 @@ test("as a data set: frames of 700 channels, the same durations for every record
 
 test("files that hold something else are refused in one line, and the HDF5 library prints nothing", async () => {
   expect(await refused({}, 2000)).toBe("f.h5: it is no HDF5 file, or is cut off or corrupt (File has been truncated)")
-  expect(await refused({}, 0)).toContain("Not an HDF5 file")
+  expect(await refused({}, 0)).toStartWith("f.h5: it is no HDF5 file")
   expect(await refused({ labels: undefined })).toBe('f.h5: it has no data set "labels"')
   expect(await refused({ "spikes/times": undefined })).toBe('f.h5: it has no data set "spikes/times"')
   expect(await refused({ labels: { type: "u16", values: [1, 2] } })).toBe(
@@ -81,5 +81,5 @@ test("files that hold something else are refused in one line, and the HDF5 libra
 
 test("augmentation of images makes no sense of it", async () => {
   const error = await failure(open("shd", { timeSteps: 1, augment: ["flip"] }))
-  expect(error.message).toBe("augment = flip: samples of shd are no images")
+  expect(error).toMatchObject({ _tag: "OptionError", owner: "shd", option: "augment", value: ["flip"] })
 })

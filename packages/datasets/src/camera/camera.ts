@@ -18,7 +18,9 @@
  * leak. The same key gives the same events on every machine, because only additions, multiplications, divisions and
  * square roots, which IEEE 754 fixes to the last bit, decide about an event; logarithms are rounded to 2⁻¹⁶.
  */
+import { assert, NonNegative, Positive, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
+import { Schema } from "effect"
 import type { Events } from "../events/events.ts"
 
 /** What the camera looks at. */
@@ -48,15 +50,28 @@ export interface CameraOptions {
   readonly noiseRate: number
 }
 
+const CameraSchema = Schema.Struct({
+  width: whole(1, 2 ** 15),
+  height: whole(1, 2 ** 15),
+  duration: Positive,
+  steps: whole(1),
+  lead: whole(0),
+  threshold: Positive,
+  refractory: NonNegative,
+  noiseRate: NonNegative,
+})
+
 /** A logarithm whose result is a multiple of 2⁻¹⁶, and so the same in every JavaScript engine. */
 export const roundedLog = (value: number): number => Math.round(Math.log(value) * 65536) / 65536
 
 /**
  * The events of one recording of `scene`, in order of time.
  *
+ * @throws OptionError
  * @param key decides about the references at the very beginning and about the noise
  */
 export const record = (scene: Scene, options: CameraOptions, key: Key.Key): Events => {
+  assert("the camera", CameraSchema, options)
   const { width, height, duration, steps, lead, threshold, refractory } = options
   const pixels = width * height
   const reference = new Float64Array(pixels)

@@ -6,6 +6,7 @@
  * column for each property keeps a recording of a million events at 13 bytes an event and lets transforms touch only
  * the columns that they change.
  */
+import { OptionError } from "@spikeroute/core/options"
 
 /**
  * A recording of an event camera: `n` events in order of time.
@@ -33,6 +34,20 @@ export interface Events {
   readonly t: Float64Array
   /** Polarity of each event: 1 for ON (brighter), 0 for OFF (darker). */
   readonly p: Uint8Array
+}
+
+/** @throws OptionError unless all columns have one length, and every event lies within the sensor */
+export const checkEvents = (owner: string, { width, height, x, y, t, p }: Events): void => {
+  const refuse = (option: string, value: unknown, expected: string): never => {
+    throw new OptionError({ owner, option, value, expected })
+  }
+  const count = t.length
+  if (x.length !== count || y.length !== count || p.length !== count)
+    refuse("events", [x.length, y.length, t.length, p.length], "columns of one length")
+  for (let i = 0; i < count; i++) {
+    if ((x[i] as number) < width && (y[i] as number) < height && (p[i] as number) <= 1) continue
+    refuse(`event ${i}`, [x[i], y[i], p[i]], `within ${width}×${height} pixels, of polarity 0 or 1`)
+  }
 }
 
 /**

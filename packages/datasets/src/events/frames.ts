@@ -7,29 +7,33 @@
  * events have no polarity to tell apart, a frame is [height, width, 1]. The functions add to what `out` holds: give
  * them zeros.
  */
-import type { Events } from "./events.ts"
+import { assert, Float32, OptionError, Positive } from "@spikeroute/core/options"
+import { Schema } from "effect"
+import { assertCount } from "../checks.ts"
+import { checkEvents, type Events } from "./events.ts"
+import { add, type FrameTarget } from "./target.ts"
 
-/** Where the frames of one sample lie: frame `step` starts at `out[offset + step * stride]`. */
-export interface FrameTarget {
-  readonly out: Float32Array
-  readonly offset: number
-  readonly stride: number
-  /** 2 (default): OFF and ON; 1: all events alike. */
-  readonly channels?: 1 | 2
-}
+export { add, type FrameTarget }
 
-/** A target for the frames of one sample alone: [timeSteps, height, width, 2]. */
+/**
+ * A target for the frames of one sample alone: [timeSteps, height, width, 2].
+ *
+ * @throws OptionError
+ */
 export const frameTarget = (events: Events, timeSteps: number): FrameTarget => {
+  assertCount("frameTarget", "timeSteps", timeSteps)
   const stride = events.width * events.height * 2
   return { out: new Float32Array(timeSteps * stride), offset: 0, stride }
 }
 
-/** Counts one event in the frame of a step. */
-export const add = (events: Events, index: number, step: number, target: FrameTarget): void => {
-  const pixel = (events.y[index] as number) * events.width + (events.x[index] as number)
-  const place = target.channels === 1 ? pixel : pixel * 2 + (events.p[index] as number)
-  const at = target.offset + step * target.stride + place
-  target.out[at] = (target.out[at] as number) + 1
+/** @throws OptionError where events lie outside their sensor, or frames outside the target */
+const check = (owner: string, events: Events, timeSteps: number, target: FrameTarget): void => {
+  assertCount(owner, "timeSteps", timeSteps)
+  checkEvents(owner, events)
+  const { out, offset, stride, channels = 2 } = target
+  const end = offset + (timeSteps - 1) * stride + events.width * events.height * channels
+  if (!(offset >= 0 && stride >= 0 && end <= out.length))
+    throw new OptionError({ owner, option: "target", value: out, expected: `an array of at least ${end} values` })
 }
 
 /**
@@ -38,11 +42,13 @@ export const add = (events: Events, index: number, step: number, target: FrameTa
  *
  * This is "split by number" of SpikingJelly (`split_by="number"`), which SLTT uses for its event data.
  *
+ * @throws OptionError where events lie outside their sensor, or frames outside the target
  * @example
  * const target = frameTarget(events, 10)
  * framesByCount(events, 10, target) // target.out: [10, height, width, 2]
  */
 export const framesByCount = (events: Events, timeSteps: number, target: FrameTarget): void => {
+  check("framesByCount", events, timeSteps, target)
   const share = Math.floor(events.t.length / timeSteps)
   for (let i = 0; i < events.t.length; i++) {
     const step = share === 0 ? timeSteps - 1 : Math.min(Math.floor(i / share), timeSteps - 1)
@@ -56,13 +62,20 @@ export interface Window {
   readonly duration: number
 }
 
+export const WindowSchema: Schema.Codec<Window> = Schema.Struct({ start: Float32, duration: Positive })
+
 /**
  * Frames that cover equal durations: frame k takes the events of start + [k, k+1)·duration/T.
  *
  * Without a window the recording is cut from its first event to its last, which falls into the last frame, as
  * `split_by="time"` of SpikingJelly does. Events outside a given window fall into no frame.
+ *
+ * @throws OptionError where events lie outside their sensor, or frames outside the target
  */
 export const framesByDuration = (events: Events, timeSteps: number, target: FrameTarget, window?: Window): void => {
+  check("framesByDuration", events, timeSteps, target)
+  if (window !== undefined && !(Number.isFinite(window.start) && window.duration > 0))
+    assert("framesByDuration", WindowSchema, window)
   const count = events.t.length
   if (count === 0) return
   const start = window?.start ?? (events.t[0] as number)

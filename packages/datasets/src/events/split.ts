@@ -1,13 +1,15 @@
 /** A split of event recordings, turned into frames when a batch asks for them. */
+import { assert, OptionError, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { attempt, batchProblem, Callable, FramingSchema } from "../checks.ts"
 import type { Split } from "../dataset.ts"
-import { type DatasetError, InvalidOption } from "../errors.ts"
+import type { DatasetError } from "../errors.ts"
 import type { Image } from "../images/image.ts"
 import { resize } from "../images/resize.ts"
 import type { Transform } from "../transform.ts"
 import type { Events } from "./events.ts"
-import { type FrameTarget, framesByCount, framesByDuration, type Window } from "./frames.ts"
+import { type FrameTarget, framesByCount, framesByDuration, type Window, WindowSchema } from "./frames.ts"
 
 /** How events are cut into frames: equal numbers of events, or equal durations. */
 export type Framing = "count" | "duration"
@@ -34,15 +36,20 @@ export interface EventSplitOptions {
   readonly augment?: Transform<Image> | undefined
 }
 
-/** What is wrong where a batch has room for another number of time steps than the data set was opened for. */
-export const lengthProblem = (length: number, stride: number, timeSteps: number): InvalidOption | undefined =>
-  length === timeSteps * stride
-    ? undefined
-    : new InvalidOption({
-        option: "timeSteps",
-        value: length / stride,
-        problem: `the data set was opened for ${timeSteps} time steps`,
-      })
+const EventSplitSchema = Schema.Struct({
+  size: whole(0),
+  label: Callable,
+  load: Callable,
+  width: whole(1, 2 ** 16),
+  height: whole(1, 2 ** 16),
+  channels: Schema.optionalKey(Schema.Literals([1, 2])),
+  timeSteps: whole(1),
+  framing: FramingSchema,
+  window: Schema.optionalKey(WindowSchema),
+  side: Schema.optionalKey(whole(1, 2 ** 15)),
+  transform: Schema.optionalKey(Callable),
+  augment: Schema.optionalKey(Callable),
+})
 
 /** How many recordings of a batch are loaded at once, where loading means reading a file. */
 const concurrency = 8
@@ -51,10 +58,13 @@ const concurrency = 8
  * The recordings as a `Split` of frames [timeSteps, N, height, width, channels] of event counts, channel 0 OFF,
  * channel 1 ON.
  *
- * Writing fails with `InvalidOption` where the batch is for another number of time steps, or where a transform has
+ * Writing fails with `OptionError` where the batch is for another number of time steps, or where a transform has
  * changed the size of the sensor.
+ *
+ * @throws OptionError
  */
 export const eventSplit = (options: EventSplitOptions): Split => {
+  assert("eventSplit", EventSplitSchema as unknown as Schema.Codec<EventSplitOptions>, options)
   const {
     size,
     label,
@@ -93,19 +103,23 @@ export const eventSplit = (options: EventSplitOptions): Split => {
     label,
     write: (samples, keys, out) => {
       const stride = samples.length * frame
-      const problem = lengthProblem(out.length, stride, timeSteps)
+      const problem = batchProblem(size, samples, keys, out, frame, timeSteps)
       if (problem !== undefined) return Effect.fail(problem)
       const writeOne = (sample: number, i: number) =>
-        Effect.flatMap(load(sample), (recorded) => {
-          const key = keys?.[i]
-          const events = transform !== undefined && key !== undefined ? transform(recorded, key) : recorded
-          if (events.width !== width || events.height !== height) {
-            const problem = `gives events of ${events.width}×${events.height} pixels for frames of ${width}×${height}`
-            return Effect.fail(new InvalidOption({ option: "transform", value: `on sample ${sample}`, problem }))
-          }
-          write(events, key, { out, offset: i * frame, stride, channels })
-          return Effect.void
-        })
+        Effect.flatMap(load(sample), (recorded) =>
+          attempt(() => {
+            const key = keys?.[i]
+            const events = transform !== undefined && key !== undefined ? transform(recorded, key) : recorded
+            if (events.width !== width || events.height !== height)
+              throw new OptionError({
+                owner: `sample ${sample}`,
+                option: "transform",
+                value: `${events.width}×${events.height}`,
+                expected: `one that gives events of ${width}×${height} pixels`,
+              })
+            write(events, key, { out, offset: i * frame, stride, channels })
+          }),
+        )
       return Effect.forEach(Array.from(samples), writeOne, { concurrency, discard: true })
     },
   }

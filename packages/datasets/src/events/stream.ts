@@ -3,7 +3,7 @@
  * at the edge: no Effect, no file.
  */
 import type { Events } from "./events.ts"
-import { add } from "./frames.ts"
+import { add } from "./target.ts"
 
 /** Events that make no frame: they lie outside the sensor, before a frame that was given out already, or too long after the last. */
 export class EventStreamError extends Error {
@@ -45,7 +45,16 @@ export async function* framesOf(
 ): AsyncGenerator<Float32Array, void, undefined> {
   const byDuration = "duration" in every
   const size = byDuration ? every.duration : every.events
-  if (!(size > 0)) throw new EventStreamError(`a frame of ${size} ${byDuration ? "µs" : "events"}: it must be above 0`)
+  if (!(size > 0 && size < Number.POSITIVE_INFINITY))
+    throw new EventStreamError(`a frame of ${size} ${byDuration ? "µs" : "events"}: it must be above 0, and finite`)
+  for (const [name, side] of Object.entries({ width, height }))
+    if (!(Number.isInteger(side) && side >= 1 && side <= 65536))
+      throw new EventStreamError(`${name} is ${side}; it must be a whole number from 1 to 65536`)
+  if (channels !== 1 && channels !== 2) throw new EventStreamError(`channels is ${channels}; it must be 1 or 2`)
+  if (!(maximumEmptyFrames >= 0))
+    throw new EventStreamError(`maximumEmptyFrames is ${maximumEmptyFrames}; it must be a number of at least 0`)
+  if (byDuration && every.start !== undefined && !Number.isFinite(every.start))
+    throw new EventStreamError(`start is ${every.start}; it must be a finite number`)
   const fresh = () => ({ out: new Float32Array(width * height * channels), offset: 0, stride: 0, channels })
 
   let start = byDuration ? every.start : undefined

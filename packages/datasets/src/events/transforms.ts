@@ -2,11 +2,21 @@
  * Event transforms, under tonic's names: https://tonic.readthedocs.io (Lenz et al., "Tonic: event-based datasets and
  * transformations", 2021).
  *
- * Randomness comes from the key alone; what a transform gives is in order of time and within the sensor.
+ * Randomness comes from the key alone; what a transform gives is in order of time and within the sensor. Arguments out of
+ * range are refused with `OptionError`: when a transform is made or, for a crop larger than the sensor, when it is applied.
  */
+import { assert, Flag, NonNegative, OptionError, Share, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
+import { Schema } from "effect"
 import type { Transform } from "../transform.ts"
 import { type Events, filter, select, sortByTime } from "./events.ts"
+
+const ProbabilitySchema = Schema.Struct({ p: Share })
+const ReversalSchema = Schema.Struct({ p: Share, flipPolarities: Flag })
+const SpatialSchema = Schema.Struct({ varX: NonNegative, varY: NonNegative })
+const TimeSchema = Schema.Struct({ std: NonNegative })
+const DenoiseSchema = Schema.Struct({ filterTime: NonNegative })
+const CropSchema = Schema.Struct({ width: whole(1, 2 ** 16), height: whole(1, 2 ** 16) })
 
 const chance = (key: Key.Key, p: number): boolean => Key.generator(key).nextDoubleUnsafe() < p
 
@@ -17,22 +27,23 @@ const mapInto = <A extends Uint16Array | Uint8Array | Float64Array>(column: A, o
 }
 
 /** tonic's `DropEvent(p)`: drops ⌊p·n + ½⌋ of the n events, chosen at random. */
-export const dropEvent =
-  (p: number): Transform<Events> =>
-  (events, key) => {
+export const dropEvent = (p: number): Transform<Events> => {
+  assert("dropEvent", ProbabilitySchema, { p })
+  return (events, key) => {
     const count = events.t.length
     const dropped = Math.floor(p * count + 0.5)
     const kept = Key.permutation(key, count).subarray(dropped).sort()
     return select(events, kept)
   }
+}
 
 /**
  * tonic's `SpatialJitter(var_x, var_y, clip_outliers=True)`: moves every event by a normal variate of the given
  * variances, cut to whole pixels. Events that leave the sensor are dropped.
  */
-export const spatialJitter =
-  (varX = 1, varY = 1): Transform<Events> =>
-  (events, key) => {
+export const spatialJitter = (varX = 1, varY = 1): Transform<Events> => {
+  assert("spatialJitter", SpatialSchema, { varX, varY })
+  return (events, key) => {
     const count = events.t.length
     const shift = Key.normal(key, new Float32Array(2 * count))
     const sigmaX = Math.sqrt(varX)
@@ -46,40 +57,43 @@ export const spatialJitter =
     }
     return filter({ ...events, x: Uint16Array.from(x), y: Uint16Array.from(y) }, inside)
   }
+}
 
 /**
  * tonic's `TimeJitter(std, clip_negative=True, sort_timestamps=True)`: moves every event in time by a normal variate
  * of standard deviation `std`, in microseconds. Events before time 0 are dropped.
  */
-export const timeJitter =
-  (std: number): Transform<Events> =>
-  (events, key) => {
+export const timeJitter = (std: number): Transform<Events> => {
+  assert("timeJitter", TimeSchema, { std })
+  return (events, key) => {
     const shift = Key.normal(key, new Float32Array(events.t.length))
     const t = events.t.map((value, i) => value + std * (shift[i] as number))
     return sortByTime(filter({ ...events, t }, (i) => (t[i] as number) >= 0))
   }
+}
 
 /** tonic's `RandomFlipLR(p)`: mirrors the recording left and right, x' = width − 1 − x, with probability `p`. */
-export const randomFlipLR =
-  (p = 0.5): Transform<Events> =>
-  (events, key) =>
-    chance(key, p) ? { ...events, x: mapInto(events.x, (x) => events.width - 1 - x) } : events
+export const randomFlipLR = (p = 0.5): Transform<Events> => {
+  assert("randomFlipLR", ProbabilitySchema, { p })
+  return (events, key) => (chance(key, p) ? { ...events, x: mapInto(events.x, (x) => events.width - 1 - x) } : events)
+}
 
 /** tonic's `RandomFlipPolarity(p)`: changes the polarity of each event on its own with probability `p`. */
-export const randomFlipPolarity =
-  (p = 0.5): Transform<Events> =>
-  (events, key) => {
+export const randomFlipPolarity = (p = 0.5): Transform<Events> => {
+  assert("randomFlipPolarity", ProbabilitySchema, { p })
+  return (events, key) => {
     const random = Key.generator(key)
     return { ...events, p: mapInto(events.p, (polarity) => (random.nextDoubleUnsafe() < p ? 1 - polarity : polarity)) }
   }
+}
 
 /**
  * tonic's `RandomTimeReversal(p, flip_polarities)`: plays the recording backwards, t' = max t − t, with probability
  * `p`. What darkens forwards brightens backwards: `flipPolarities` keeps to that.
  */
-export const randomTimeReversal =
-  (p = 0.2, flipPolarities = false): Transform<Events> =>
-  (events, key) => {
+export const randomTimeReversal = (p = 0.2, flipPolarities = false): Transform<Events> => {
+  assert("randomTimeReversal", ReversalSchema, { p, flipPolarities })
+  return (events, key) => {
     const count = events.t.length
     if (count === 0 || !chance(key, p)) return events
     const end = events.t[count - 1] as number
@@ -90,6 +104,7 @@ export const randomTimeReversal =
     const t = mapInto(reversed.t, (time) => end - time)
     return { ...reversed, t, p: flipPolarities ? mapInto(reversed.p, (polarity) => 1 - polarity) : reversed.p }
   }
+}
 
 /**
  * tonic's `Denoise(filter_time)`: drops an event if none of its four neighbouring pixels has had an event within the
@@ -99,6 +114,7 @@ export const randomTimeReversal =
  * them.
  */
 export const denoise = (filterTime = 10_000): Transform<Events> => {
+  assert("denoise", DenoiseSchema, { filterTime })
   return (events) => {
     const { width, height } = events
     const until = new Float64Array(width * height).fill(-Infinity)
@@ -128,17 +144,23 @@ const crop = (events: Events, left: number, top: number, width: number, height: 
 }
 
 /** tonic's `CenterCrop(size)`: the middle `width` × `height` pixels become the sensor. */
-export const centerCrop =
-  (width: number, height: number): Transform<Events> =>
-  (events) =>
+export const centerCrop = (width: number, height: number): Transform<Events> => {
+  assert("centerCrop", CropSchema, { width, height })
+  return (events) =>
     crop(events, Math.floor((events.width - width) / 2), Math.floor((events.height - height) / 2), width, height)
+}
 
 /** tonic's `RandomCrop(target_size)`: `width` × `height` pixels at a random place become the sensor. */
-export const randomCrop =
-  (width: number, height: number): Transform<Events> =>
-  (events, key) => {
+export const randomCrop = (width: number, height: number): Transform<Events> => {
+  assert("randomCrop", CropSchema, { width, height })
+  return (events, key) => {
+    if (width > events.width || height > events.height) {
+      const expected = `at most the sensor's ${events.width}×${events.height}`
+      throw new OptionError({ owner: "randomCrop", option: "size", value: `${width}×${height}`, expected })
+    }
     const random = Key.generator(key)
     const left = Math.floor(random.nextDoubleUnsafe() * (events.width - width + 1))
     const top = Math.floor(random.nextDoubleUnsafe() * (events.height - height + 1))
     return crop(events, left, top, width, height)
   }
+}

@@ -3,13 +3,16 @@
  *
  * What arrives is written to `<file>.part`. An attempt that finds such a part asks for the rest of it (HTTP Range,
  * RFC 9110 §14). When all bytes are there and have the right checksum, the part is renamed. There are no retries:
- * the caller decides, and a second call goes on where the first ended.
+ * the caller decides, and a second call goes on where the first ended. Of several processes that want the same file one
+ * downloads it and the others wait.
  */
-import { ByteSize, Effect, FileSystem, Path, Stream } from "effect"
+import { Effect, FileSystem, type Path, Stream } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { ChecksumMismatch, DownloadFailed, FileFailed } from "../errors.ts"
+import { exclusively } from "./lock.ts"
+import { sizeOf } from "./read.ts"
 
 /** What a file must hash to, in lowercase hexadecimal. */
 export interface Checksum {
@@ -66,31 +69,33 @@ export const download: (
 ) => Effect.Effect<void, DownloadError, FileSystem.FileSystem | Path.Path | HttpClient.HttpClient> = Effect.fnUntraced(
   function* (url: string, file: string, options: DownloadOptions = {}) {
     const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const part = `${file}.part`
-    const at = FileFailed.at
-    if (yield* Effect.mapError(fs.exists(file), at(file))) return
-    yield* Effect.mapError(fs.makeDirectory(path.dirname(file), { recursive: true }), at(file))
-
-    let whole = yield* transfer(url, file, part, options)
-    // A part that the server cannot continue is of no use: begin again, once.
-    if (!whole) {
-      yield* Effect.mapError(fs.remove(part, { force: true }), at(part))
-      whole = yield* transfer(url, file, part, options)
-    }
-    if (!whole) return yield* new DownloadFailed({ url, file, problem: "the server refused every range" })
-    yield* verify(url, file, part, options.checksum)
-    yield* Effect.mapError(fs.rename(part, file), at(file))
+    const there = Effect.mapError(fs.exists(file), FileFailed.at(file))
+    if (yield* there) return
+    yield* Effect.flatMap(there, (now) => (now ? Effect.void : bring(url, file, options))).pipe(exclusively(file))
   },
 )
+
+const bring = Effect.fnUntraced(function* (url: string, file: string, options: DownloadOptions) {
+  const fs = yield* FileSystem.FileSystem
+  const part = `${file}.part`
+  const at = FileFailed.at
+  let whole = yield* transfer(url, file, part, options)
+  // A part that the server cannot continue is of no use: begin again, once.
+  if (!whole) {
+    yield* Effect.mapError(fs.remove(part, { force: true }), at(part))
+    whole = yield* transfer(url, file, part, options)
+  }
+  if (!whole) return yield* new DownloadFailed({ url, file, problem: "the server refused every range" })
+  yield* verify(url, file, part, options.checksum)
+  yield* Effect.mapError(fs.rename(part, file), at(file))
+})
 
 /** Adds what is missing to the part; false where the server says that the part is not the beginning of its file. */
 const transfer = Effect.fnUntraced(function* (url: string, file: string, part: string, options: DownloadOptions) {
   const fs = yield* FileSystem.FileSystem
   const fail = (problem: string) => new DownloadFailed({ url, file, problem: problem.replaceAll("\n", " ") })
   const at = FileFailed.at(part)
-  const present = yield* Effect.mapError(fs.exists(part), at)
-  const have = present ? Number(ByteSize.toBigInt((yield* Effect.mapError(fs.stat(part), at)).size)) : 0
+  const have = (yield* Effect.mapError(fs.exists(part), at)) ? yield* sizeOf(part) : 0
 
   // "identity": a server that packs a .gz once more for the way would have fetch unpack both.
   const headers = { "accept-encoding": "identity", ...(have > 0 ? { range: `bytes=${have}-` } : {}) }

@@ -7,8 +7,9 @@
  */
 import { Config, Effect, FileSystem, Option, Path } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import { type DatasetError, FileFailed, MalformedFile, MissingFile } from "../errors.ts"
+import { type DatasetError, FileFailed, MissingFile } from "../errors.ts"
 import { type Checksum, download, type Progress } from "./download.ts"
+import { exclusively } from "./lock.ts"
 
 /** Where to look, and whether to fetch. */
 export interface LocateOptions {
@@ -24,6 +25,8 @@ export type FileServices = FileSystem.FileSystem | Path.Path | HttpClient.HttpCl
 /** A file on the web and the names that it may have on disk, the one it is stored under first. */
 export interface RemoteFile {
   readonly names: readonly [string, ...ReadonlyArray<string>]
+  /** Other paths that copies of the data set have it at, below a directory that is searched. */
+  readonly elsewhere?: ReadonlyArray<string>
   readonly url: string
   readonly checksum?: Checksum
 }
@@ -46,35 +49,87 @@ export const searched = Effect.fnUntraced(function* (dataset: string, options: L
 /** What to say where a file is not in the data directory. */
 export const advice = (url: string): string => `put it there, or name no data directory to have ${url} downloaded`
 
-/** The first of these names that there is in one of the directories. */
+/** Is this a folder, or a link to one? A link to nothing is none. */
+export const isFolder = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs.stat(file).pipe(
+    Effect.map(({ type }) => type === "Directory"),
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "NotFound",
+      () => Effect.succeed(false),
+    ),
+    Effect.mapError(FileFailed.at(file)),
+  )
+})
+
+/** The first of these names that there is in one of the directories; a folder only where there is nothing else. */
 export const find = Effect.fnUntraced(function* (directories: ReadonlyArray<string>, names: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
+  let folder: string | undefined
   for (const directory of directories) {
     for (const name of names) {
       const candidate = path.join(directory, name)
-      if (yield* Effect.mapError(fs.exists(candidate), FileFailed.at(candidate))) return candidate
+      if (!(yield* Effect.mapError(fs.exists(candidate), FileFailed.at(candidate)))) continue
+      if (!(yield* isFolder(candidate))) return candidate
+      folder ??= candidate
     }
   }
-  return undefined
+  return folder
 })
+
+/** Names that show another version of a data set, and what to say of it. */
+export type Foreign = ReadonlyArray<readonly [name: RegExp, what: string]>
+
+/** What to do where files are missing: about another version of the data set that lies there, or else `otherwise`. */
+export const adviceOn = Effect.fnUntraced(function* (
+  directories: ReadonlyArray<string>,
+  foreign: Foreign,
+  otherwise: string,
+) {
+  for (const directory of directories) {
+    const files = yield* Effect.orElseSucceed(listMatching(directory, /./), () => [])
+    for (const [name, what] of foreign) {
+      const found = files.find((file) => name.test(file.slice(directory.length + 1)))
+      if (found !== undefined) return `there is ${found}, ${what}`
+    }
+  }
+  return otherwise
+})
+
+/** What `look` finds; where that is nothing `make` is run, by one process at a time, and it looks again. */
+export const lookOrMake = <A, E, R, E2, R2>(
+  target: string,
+  look: Effect.Effect<A | undefined, E, R>,
+  make: Effect.Effect<unknown, E2, R2>,
+): Effect.Effect<A | undefined, E | E2 | FileFailed, R | R2 | FileSystem.FileSystem | Path.Path> =>
+  Effect.flatMap(look, (found) =>
+    found !== undefined
+      ? Effect.succeed(found)
+      : Effect.flatMap(look, (made) => (made !== undefined ? Effect.succeed(made) : Effect.andThen(make, look))).pipe(
+          exclusively(target),
+        ),
+  )
 
 /** The path of one file of `dataset`, downloaded if need be. */
 export const obtain: (
   dataset: string,
   file: RemoteFile,
   options: LocateOptions,
+  foreign?: Foreign,
 ) => Effect.Effect<string, DatasetError, FileServices> = Effect.fnUntraced(function* (
   dataset: string,
   file: RemoteFile,
   options: LocateOptions,
+  foreign: Foreign = [],
 ) {
   const path = yield* Path.Path
   const directories = yield* searched(dataset, options)
-  const found = yield* find(directories, file.names)
+  const found = yield* find(directories, [...file.names, ...(file.elsewhere ?? [])])
   if (found !== undefined) return found
   if (options.dataDir !== undefined) {
-    return yield* new MissingFile({ dataset, wanted: file.names, searched: directories, advice: advice(file.url) })
+    const advised = yield* adviceOn(directories, foreign, advice(file.url))
+    return yield* new MissingFile({ dataset, wanted: file.names, searched: directories, advice: advised })
   }
   const target = path.join(directories[0] as string, file.names[0])
   yield* Effect.logInfo(`downloading ${file.url}`)
@@ -97,29 +152,4 @@ export const listMatching = Effect.fnUntraced(function* (directory: string, patt
     .filter((name) => pattern.test(name))
     .sort()
     .map((name) => path.join(directory, name))
-})
-
-/** The bytes of a file. */
-export const readBytes = Effect.fnUntraced(function* (file: string) {
-  const fs = yield* FileSystem.FileSystem
-  return yield* Effect.mapError(fs.readFile(file), FileFailed.at(file))
-})
-
-/** The bytes [from, to) of a file. */
-export const readPart = Effect.fnUntraced(function* (file: string, from: number, to: number) {
-  const fs = yield* FileSystem.FileSystem
-  const part = new Uint8Array(to - from)
-  yield* Effect.scoped(
-    Effect.gen(function* () {
-      const handle = yield* fs.open(file)
-      yield* handle.seek(BigInt(from), "start")
-      for (let at = 0; at < part.length; ) {
-        const read = yield* handle.read(part.subarray(at))
-        // Cut off since its packets were found.
-        if (read === 0) return yield* new MalformedFile({ file, offset: from + at, problem: "it ends here by now" })
-        at += read
-      }
-    }),
-  ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(FileFailed.at(file)(error))))
-  return part
 })

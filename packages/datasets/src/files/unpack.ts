@@ -3,15 +3,14 @@ import { Effect, FileSystem, Path, Stream } from "effect"
 import * as Tar from "effect/encoding/Tar"
 import * as Zip from "effect/encoding/Zip"
 import { FileFailed, MalformedFile } from "../errors.ts"
-import { gunzip } from "../formats/bytes.ts"
-import { readBytes } from "./locate.ts"
+import { sizeOf } from "./read.ts"
 
 type ArchiveError = Tar.TarError | Zip.ZipError
 
 /** What an archive holds, be it tar or zip. */
 interface Entry {
-  readonly header: { readonly path: string; readonly type: string }
-  readonly body: Stream.Stream<Uint8Array, ArchiveError | FileFailed>
+  readonly header: { readonly path: string; readonly type: string; readonly size?: number | undefined }
+  readonly body: Stream.Stream<Uint8Array, ArchiveError | FileFailed | MalformedFile>
 }
 
 /** Where a file of an archive goes below the directory that is made, by its path there: a path without `..`; nowhere if undefined. */
@@ -25,31 +24,65 @@ export const named =
     return pattern.test(name) ? name : undefined
   }
 
+/** What an archive of a data set holds at most, all files together. */
+export interface Bounds {
+  readonly bytes: number
+  readonly files: number
+}
+
+/** The pieces as they come, until more than `most` bytes have: the failure is `beyond`. */
+const bounded =
+  <E>(most: number, beyond: () => MalformedFile) =>
+  (pieces: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | MalformedFile> =>
+    Stream.suspend(() => {
+      let length = 0
+      return Stream.mapEffect(pieces, (piece) => {
+        length += piece.length
+        return length > most ? Effect.fail(beyond()) : Effect.succeed(piece)
+      })
+    })
+
 /**
  * Makes `directory` of the plain files among the entries that have a place there; folders and links do not count. The
- * directory appears only when it is whole, in place of one that there may be.
+ * directory appears only when it is whole, in place of one that there may be. One process at a time may do this.
  */
 const extract = Effect.fnUntraced(function* (
   archive: string,
-  entries: Stream.Stream<Entry, ArchiveError | FileFailed>,
+  entries: Stream.Stream<Entry, ArchiveError | FileFailed | MalformedFile>,
   place: Place,
   directory: string,
+  most: Bounds,
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const part = `${directory}.part`
   const remove = (each: string) => fs.remove(each, { recursive: true, force: true })
   const made = new Set([part])
+  let files = 0
+  let bytes = 0
+  const tooMuch = () =>
+    new MalformedFile({
+      file: archive,
+      problem: `it holds more than the ${most.files} files and ${most.bytes} bytes that the data set has at most`,
+    })
   const unpack = entries.pipe(
     Stream.runForEach(
       Effect.fnUntraced(function* (entry) {
         const own = entry.header.type === "File" ? place(entry.header.path) : undefined
         if (own === undefined) return
+        files++
+        // Of a ZIP archive written as a stream, sizes follow the data.
+        const { size = most.bytes - bytes } = entry.header
+        if (files > most.files || bytes + size > most.bytes) return yield* tooMuch()
         const target = path.join(part, own)
         const folder = path.dirname(target)
         if (!made.has(folder)) yield* fs.makeDirectory(folder, { recursive: true })
         made.add(folder)
-        yield* Stream.run(entry.body, fs.sink(target))
+        const counted = Stream.map(entry.body, (piece) => {
+          bytes += piece.length
+          return piece
+        })
+        yield* Stream.run(counted.pipe(bounded(size, tooMuch)), fs.sink(target))
       }),
     ),
   )
@@ -74,17 +107,33 @@ const extract = Effect.fnUntraced(function* (
   )
 })
 
-/** Makes `directory` of the files of a gzipped tar archive that have a place there. */
-export const untar = Effect.fnUntraced(function* (archive: string, place: Place, directory: string) {
-  const bytes = yield* Effect.flatMap(readBytes(archive), (packed) => gunzip(archive, packed))
-  const entries = Stream.make(bytes).pipe(Stream.pipeThroughChannel(Tar.decode()))
-  yield* extract(archive, entries, place, directory)
+/** The bytes of an archive, which must be a plain file. */
+const bytesOf = (archive: string) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      yield* sizeOf(archive)
+      return Stream.mapError(fs.stream(archive), FileFailed.at(archive))
+    }),
+  )
+
+/** Makes `directory` of the files of a gzipped tar archive that have a place there; the archive may be larger than memory. */
+export const untar = Effect.fnUntraced(function* (archive: string, place: Place, directory: string, most: Bounds) {
+  const packed = yield* Stream.toReadableStreamEffect(
+    bytesOf(archive) as Stream.Stream<Uint8Array<ArrayBuffer>, FileFailed | MalformedFile, FileSystem.FileSystem>,
+  )
+  const unpacked = Stream.fromReadableStream<Uint8Array, MalformedFile>({
+    evaluate: () => packed.pipeThrough(new DecompressionStream("gzip")),
+    onError: () => new MalformedFile({ file: archive, problem: "the gzip data are cut off or corrupt" }),
+  })
+  const entries = unpacked.pipe(Stream.pipeThroughChannelOrFail(Tar.decode<MalformedFile>()))
+  yield* extract(archive, entries, place, directory, most)
 })
 
 /** Makes `directory` of the files of a zip archive that have a place there; the archive may be larger than memory. */
-export const unzip = Effect.fnUntraced(function* (archive: string, place: Place, directory: string) {
+export const unzip = Effect.fnUntraced(function* (archive: string, place: Place, directory: string, most: Bounds) {
   const fs = yield* FileSystem.FileSystem
-  const bytes = fs.stream(archive).pipe(Stream.mapError(FileFailed.at(archive)))
+  const bytes = bytesOf(archive).pipe(Stream.provideService(FileSystem.FileSystem, fs))
   const entries = bytes.pipe(Stream.pipeThroughChannelOrFail(Zip.decode<FileFailed>()))
-  yield* extract(archive, entries, place, directory)
+  yield* extract(archive, entries, place, directory, most)
 })

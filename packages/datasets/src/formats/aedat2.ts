@@ -8,11 +8,14 @@
  * | 1 … 7                         | column of the chip                  |
  * | 8 … 14                        | row of the chip                     |
  * | 15                            | 1: no event of a pixel, passed over |
+ * | 16 … 31                       | 0: other cameras use them           |
  *
  * The time (4 bytes) is in microseconds. The chip lay on its side: the picture stands upright at x = 127 − row,
  * y = 127 − column, as `dat2mat.m`, which the data come with, and SpikingJelly turn it.
  */
+import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
+import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import { type Events, select, sortByTime } from "../events/events.ts"
 import { skipHeader } from "./aedat.ts"
@@ -20,9 +23,20 @@ import { skipHeader } from "./aedat.ts"
 /** Width and height of the sensor, in pixels. */
 export const side = 128
 
-/** Reads one recording, with times from its first event. `file` is its name, for errors. */
+/** What is wrong with a recording whose header names another camera: "# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C". */
+const foreignChip = (line: string): string | undefined => {
+  const chip = /^#\s*AEChip\s*:\s*(.*)$/i.exec(line)?.[1]
+  if (chip === undefined || /DVS128|Tmpdiff128/i.test(chip)) return undefined
+  return `it was recorded by another camera, ${quote(chip.split(".").at(-1))}; events of a DVS128 are read`
+}
+
+/**
+ * Reads one recording, with times from its first event. `file` is its name, for errors. Recordings of another camera, which
+ * the header or the addresses show, are refused.
+ */
 export const parseAedat2 = (file: string, bytes: Uint8Array): Result.Result<Events, MalformedFile> => {
-  const header = skipHeader(file, bytes, "#!AER-DAT2.0")
+  assertBytes("parseAedat2", bytes)
+  const header = skipHeader(file, bytes, "#!AER-DAT2.0", undefined, foreignChip)
   if (Result.isFailure(header)) return Result.fail(header.failure)
   const start = header.success
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
@@ -38,6 +52,11 @@ export const parseAedat2 = (file: string, bytes: Uint8Array): Result.Result<Even
   let ordered = true
   for (let i = 0; i < records; i++) {
     const address = view.getUint32(i * 8)
+    if (address > 0xffff)
+      return fail(
+        start + i * 8,
+        `event ${i} has the address 0x${address.toString(16)}, of another camera: those of a DVS128 have 16 bits`,
+      )
     if ((address & 0x8000) !== 0) continue
     x[count] = 127 - ((address >> 8) & 0x7f)
     y[count] = 127 - ((address >> 1) & 0x7f)

@@ -12,7 +12,9 @@
  * A polarity event is 8 bytes: 32 bits of data (0: valid, 1: ON, 2 … 16: y, 17 … 31: x) and the time in microseconds.
  * Packets of other types are passed over.
  */
+import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
+import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import { type Events, select, sortByTime } from "../events/events.ts"
 import { skipHeader } from "./aedat.ts"
@@ -31,9 +33,20 @@ export interface Packet {
   readonly last: number
 }
 
+/** What is wrong with a recording whose header names another camera or another form of the events. */
+const foreignLine = (line: string): string | undefined => {
+  const [, key, value = ""] = /^#\s*(Format|Source \d+)\s*:\s*(.*)$/i.exec(line) ?? []
+  if (key === undefined) return undefined
+  if (/^format$/i.test(key)) return /^RAW$/i.test(value) ? undefined : `its format is ${quote(value)}; "RAW" is read`
+  return /DVS128/i.test(value)
+    ? undefined
+    : `it was recorded by another camera, ${quote(value)}; events of a DVS128 are read`
+}
+
 /** Finds the packets of polarity events in a whole file. `file` is its name, for errors. */
 export const indexAedat3 = (file: string, bytes: Uint8Array): Result.Result<ReadonlyArray<Packet>, MalformedFile> => {
-  const header = skipHeader(file, bytes, "#!AER-DAT3.1", "#!END-HEADER")
+  assertBytes("indexAedat3", bytes)
+  const header = skipHeader(file, bytes, "#!AER-DAT3.1", "#!END-HEADER", foreignLine)
   if (Result.isFailure(header)) return Result.fail(header.failure)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -11,8 +11,10 @@
  * A file may hold any whole number of records. Pixels are given channels last.
  */
 import { Result } from "effect"
+import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import type { LabelledImages } from "../images/split.ts"
+import { kindOf } from "./bytes.ts"
 
 const side = 32
 const plane = side * side
@@ -30,11 +32,14 @@ export const parseCifar = (
   bytes: Uint8Array,
   layout: CifarLayout,
 ): Result.Result<LabelledImages, MalformedFile> => {
+  assertBytes("parseCifar", bytes)
   const { labelBytes, classes } = layout
   const record = labelBytes + 3 * plane
   const count = Math.floor(bytes.length / record)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   if (bytes.length === 0) return fail(0, "it holds no records")
+  const foreign = kindOf(bytes)
+  if (foreign !== undefined && bytes.length % record !== 0) return fail(0, `it is ${foreign}`)
   if (bytes.length % record !== 0) {
     const rest = bytes.length - count * record
     return fail(count * record, `record ${count} is cut off after ${rest} of ${record} bytes`)

@@ -12,6 +12,7 @@
  * So label files begin 00 00 08 01 (2049) and image files 00 00 08 03 (2051).
  */
 import { Result } from "effect"
+import { assertBytes, assertCount } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import type { LabelledImages } from "../images/split.ts"
 import { describeStart } from "./bytes.ts"
@@ -22,16 +23,18 @@ export interface IdxArray {
   readonly data: Uint8Array
 }
 
-/** Reads an IDX file of unsigned bytes with so many dimensions. `file` is its name, for errors. */
-export const parseIdx = (
+/** The header of an IDX file of unsigned bytes: its shape, and how many bytes the whole file has. */
+export const idxHeader = (
   file: string,
   bytes: Uint8Array,
   dimensions: number,
-): Result.Result<IdxArray, MalformedFile> => {
+): Result.Result<{ readonly shape: ReadonlyArray<number>; readonly size: number }, MalformedFile> => {
+  assertBytes("parseIdx", bytes)
+  assertCount("parseIdx", "dimensions", dimensions)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const start = 4 + 4 * dimensions
   const wanted = [0, 0, 8, dimensions]
-  if (bytes.length >= 4 && !wanted.every((value, i) => bytes[i] === value)) {
+  if (!wanted.every((value, i) => (bytes[i] ?? value) === value)) {
     return fail(0, `an IDX file begins 00 00 08 0${dimensions}, this one ${describeStart(bytes)}`)
   }
   if (bytes.length < start) {
@@ -39,13 +42,21 @@ export const parseIdx = (
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const shape = Array.from({ length: dimensions }, (_, i) => view.getUint32(4 + 4 * i))
-  const values = shape.reduce((product, side) => product * side, 1)
-  if (bytes.length !== start + values) {
-    const promised = `the header promises ${shape.join("×")} bytes from byte ${start} on`
-    return fail(bytes.length, `${promised}, up to ${start + values}, but the file ends here`)
-  }
-  return Result.succeed({ shape, data: bytes.subarray(start) })
+  return Result.succeed({ shape, size: shape.reduce((product, side) => product * side, 1) + start })
 }
+
+/** Reads an IDX file of unsigned bytes with so many dimensions. `file` is its name, for errors. */
+export const parseIdx = (file: string, bytes: Uint8Array, dimensions: number): Result.Result<IdxArray, MalformedFile> =>
+  Result.flatMap(idxHeader(file, bytes, dimensions), ({ shape, size }) => {
+    const start = 4 + 4 * dimensions
+    if (bytes.length === size) return Result.succeed({ shape, data: bytes.subarray(start) })
+    const promised = `the header promises ${shape.join("×")} bytes from byte ${start} on, up to ${size}`
+    const problem =
+      bytes.length < size
+        ? `${promised}, but the file ends here`
+        : `${promised}, but the file goes on up to ${bytes.length}`
+    return Result.fail(new MalformedFile({ file, offset: bytes.length, problem }))
+  })
 
 /** An unpacked file: its name, for errors, and what it holds. */
 export interface NamedBytes {

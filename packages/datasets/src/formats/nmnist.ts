@@ -10,15 +10,20 @@
  * | 3, 4    | bits 15 … 8 and 7 … 0 of the time, in microseconds from the start         |
  */
 import { Result } from "effect"
+import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import type { Events } from "../events/events.ts"
+import { kindOf } from "./bytes.ts"
 
 /** Width and height of the sensor, in pixels. */
 export const side = 34
 
 /** Reads one recording. `file` is its name, for errors. */
 export const parseNmnist = (file: string, bytes: Uint8Array): Result.Result<Events, MalformedFile> => {
+  assertBytes("parseNmnist", bytes)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
+  const foreign = kindOf(bytes)
+  if (foreign !== undefined) return fail(0, `it is ${foreign}`)
   const count = Math.floor(bytes.length / 5)
   if (count === 0) return fail(bytes.length, "it holds no event")
   if (bytes.length % 5 !== 0) return fail(count * 5, `event ${count} is cut off after ${bytes.length % 5} of 5 bytes`)

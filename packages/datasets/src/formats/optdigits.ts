@@ -3,7 +3,9 @@
  * numbers 0 … 16 (how many of the 4 × 4 dots of a cell are set; 8 × 8 cells, row by row) and the digit, separated by
  * commas. Empty lines and lines that begin with # are passed over.
  */
+import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
+import { assertText } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import type { LabelledImages } from "../images/split.ts"
 
@@ -11,20 +13,22 @@ const cells = 64
 
 /** Reads one file. `file` is its name, for errors. */
 export const parseOptdigits = (file: string, text: string): Result.Result<LabelledImages, MalformedFile> => {
+  assertText("parseOptdigits", text)
   const pixels: Array<number> = []
   const labels: Array<number> = []
-  const lines = text.split("\n")
+  const lines = text.replace(/^\ufeff/, "").split("\n")
   for (const [i, raw] of lines.entries()) {
     const line = raw.trim()
     if (line === "" || line.startsWith("#")) continue
     const fail = (problem: string) => Result.fail(new MalformedFile({ file, textLine: i + 1, problem }))
     const values = line.split(",")
-    if (values.length !== cells + 1) return fail(`${cells + 1} numbers belong here, there are ${values.length}`)
+    if (values.length !== cells + 1)
+      return fail(`${cells + 1} numbers belong here, there are ${values.length} values: ${quote(line)}`)
     for (const [k, value] of values.entries()) {
-      const number = value.trim() === "" ? Number.NaN : Number(value)
+      const number = /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN
       const [what, highest] = k < cells ? [`value ${k + 1}`, 16] : ["label", 9]
       if (!Number.isInteger(number) || number < 0 || number > highest) {
-        return fail(`${what} "${value.slice(0, 20)}" is not in 0 … ${highest}`)
+        return fail(`${what} ${quote(value)} is not in 0 … ${highest}`)
       }
       if (k < cells) pixels.push(number)
       else labels.push(number)

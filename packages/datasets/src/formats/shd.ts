@@ -11,11 +11,20 @@
  * Read by h5wasm, which brings the HDF5 library as WebAssembly and opens files by their path. It has no name for
  * float16, which the times are: arrays are taken here from the memory that the library has read them into.
  */
-import { Effect } from "effect"
-import { MalformedFile } from "../errors.ts"
+import { check, type OptionError, whole } from "@spikeroute/core/options"
+import { quote } from "@spikeroute/core/text"
+import { Effect, type FileSystem, Schema } from "effect"
+import { type FileFailed, MalformedFile } from "../errors.ts"
+import { readPart, sizeOf } from "../files/read.ts"
+import { describeStart, kindOf } from "./bytes.ts"
 
 /** Input channels: those of the simulated inner ear. */
 export const channels = 700
+
+/** Recordings of a file at most: of SHD, the training file has 8,156; of the larger SSC, 75,466. */
+const mostRecordings = 2 ** 17
+
+const ClassesSchema = Schema.Struct({ classes: whole(1, 256) })
 
 /** Recordings of spikes, each in order of time. */
 export interface SpikeRecordings {
@@ -57,13 +66,21 @@ const reasonOf = (error: unknown): string =>
     ?.replace(/^\s*minor: /, "") ?? ""
 
 /** Reads all recordings of one file. HDF5 gives no offsets: errors name the file, the data set and the recording. */
-export const readShd: (file: string, classes: number) => Effect.Effect<SpikeRecordings, MalformedFile> =
+export const readShd: (
+  file: string,
+  classes: number,
+) => Effect.Effect<SpikeRecordings, MalformedFile | FileFailed | OptionError, FileSystem.FileSystem> =
   Effect.fnUntraced(function* (file: string, classes: number) {
+    yield* check("readShd", ClassesSchema, { classes })
+    const bytes = yield* sizeOf(file)
+    const start = yield* readPart(file, 0, Math.min(bytes, 64))
     const { Dataset, File, ready } = yield* Effect.promise(() => import("h5wasm/node"))
     const module = yield* Effect.promise(() => ready)
     // Without it the library prints its errors.
     module.activate_throwing_error_handler()
     const malformed = (problem: string) => new MalformedFile({ file, problem })
+    if (kindOf(start) !== "an HDF5 file")
+      return yield* malformed(`it is no HDF5 file: it begins ${describeStart(start)}`)
 
     const read = (handle: InstanceType<typeof File>): SpikeRecordings => {
       const dataset = (name: string) => {
@@ -71,9 +88,16 @@ export const readShd: (file: string, classes: number) => Effect.Effect<SpikeReco
         if (found instanceof Dataset) return found
         throw malformed(`it has no data set "${name}"`)
       }
-      const labels = Array.from(dataset("labels").value as ArrayLike<number | bigint>, Number)
-      const wrong = labels.findIndex((label) => !(label >= 0 && label < classes))
-      if (wrong >= 0) throw malformed(`label ${labels[wrong]} of recording ${wrong} is not in 0 … ${classes - 1}`)
+      const stored = dataset("labels")
+      const [count = 0, ...others] = stored.shape ?? []
+      if (others.length > 0 || count < 1 || count > mostRecordings)
+        throw malformed(
+          `"labels" is of shape ${quote(stored.shape)}, not one label for each of 1 … ${mostRecordings} recordings`,
+        )
+      const labels = Array.from(stored.value as ArrayLike<number | bigint>, Number)
+      const wrong = labels.findIndex((label) => !(Number.isInteger(label) && label >= 0 && label < classes))
+      if (wrong >= 0)
+        throw malformed(`label ${quote(labels[wrong])} of recording ${wrong} is not in 0 … ${classes - 1}`)
 
       const arrays = (name: string) => {
         const { path, metadata, shape } = dataset(name)
@@ -86,6 +110,7 @@ export const readShd: (file: string, classes: number) => Effect.Effect<SpikeReco
           throw malformed(`"${name}" has ${shape?.[0] ?? 1} entries for ${labels.length} labels`)
         // An entry is an hvl_t: how many values, and where in the library's memory.
         const entry = module._malloc(8)
+        let values = 0
         try {
           return labels.map((_, index) => {
             const failed = module.get_dataset_data(handle.file_id, path, [1n], [BigInt(index)], [1n], BigInt(entry))
@@ -93,11 +118,13 @@ export const readShd: (file: string, classes: number) => Effect.Effect<SpikeReco
             const view = new DataView(module.HEAPU8.buffer)
             const start = view.getUint32(entry + 4, true)
             const { size } = decoder
-            const values = Float64Array.from({ length: view.getUint32(entry, true) }, (_, i) =>
-              decoder.read(view, start + i * size),
-            )
+            const length = view.getUint32(entry, true)
+            // Entries may share what they point to: no file has more values than would fill it.
+            values += length
+            if (values * size > bytes) throw malformed(`"${name}" promises more than the ${bytes} bytes of the file`)
+            const read = Float64Array.from({ length }, (_, i) => decoder.read(view, start + i * size))
             module.reclaim_vlen_memory_count(handle.file_id, path, "", BigInt(entry), [1n])
-            return values
+            return read
           })
         } finally {
           module._free(entry)
@@ -110,9 +137,9 @@ export const readShd: (file: string, classes: number) => Effect.Effect<SpikeReco
         const unit = units[recording] as Float64Array
         const fail = (problem: string) => malformed(`recording ${recording} has ${problem}`)
         if (seconds.length !== unit.length) throw fail(`${seconds.length} times and ${unit.length} units`)
-        const outside = unit.find((each) => !(each >= 0 && each < channels))
+        const outside = unit.find((each) => !(Number.isInteger(each) && each >= 0 && each < channels))
         if (outside !== undefined) throw fail(`a spike of unit ${outside}, not in 0 … ${channels - 1}`)
-        const late = seconds.findIndex((each, i) => !(each >= (seconds[i - 1] ?? 0)))
+        const late = seconds.findIndex((each, i) => !(each >= (seconds[i - 1] ?? 0) && each < Number.POSITIVE_INFINITY))
         if (late >= 0) throw fail(`its spike ${late} at ${seconds[late]} s, out of order`)
       }
       return {

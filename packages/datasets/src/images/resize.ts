@@ -3,6 +3,8 @@
  * counts: what Pillow's `resize(…, BILINEAR)` and `torch.nn.functional.interpolate(…, mode="bilinear",
  * antialias=True)` do, in floats. Works on channels one by one: on the counts of event frames as on colours.
  */
+import { OptionError } from "@spikeroute/core/options"
+import { assertCount } from "../checks.ts"
 import type { Image } from "./image.ts"
 
 /** A part of an image: pixels, edges may lie between them. */
@@ -29,13 +31,24 @@ const weigh = (start: number, length: number, from: number, to: number) => {
   })
 }
 
-/** The part `box` of the image, brought to `height` × `width` pixels. Without a box, all of it. */
+/**
+ * The part `box` of the image, brought to `height` × `width` pixels. Without a box, all of it.
+ *
+ * @throws OptionError
+ */
 export const resize = (
   { height: rows, width: columns, channels, data }: Image,
   height: number,
   width: number,
   box: Box = { top: 0, left: 0, height: rows, width: columns },
 ): Image => {
+  assertCount("resize", "height", height)
+  assertCount("resize", "width", width)
+  const { top, left } = box
+  if (!(top >= 0 && left >= 0 && box.height > 0 && box.width > 0 && top < rows && left < columns)) {
+    const expected = `a part of the image's ${columns}×${rows} pixels`
+    throw new OptionError({ owner: "resize", option: "box", value: box, expected })
+  }
   const across = weigh(box.left, box.width, columns, width)
   const down = weigh(box.top, box.height, rows, height)
   const firstRow = down[0]?.first ?? 0

@@ -1,6 +1,8 @@
 /** A split of images held in memory as bytes and scaled when a batch asks for them. */
+import { assert, OptionError, Positive } from "@spikeroute/core/options"
 import type * as Key from "@spikeroute/core/random"
-import { Effect } from "effect"
+import { Schema } from "effect"
+import { attempt, batchProblem } from "../checks.ts"
 import type { Split } from "../dataset.ts"
 import type { Transform } from "../transform.ts"
 import type { Image } from "./image.ts"
@@ -43,16 +45,29 @@ export interface ImageSplitOptions {
 /** For a transform that ignores its key and still wants one. */
 export const unusedKey: Key.Key = { hi: 0, lo: 0 }
 
-/** The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`. */
+const WhiteSchema = Schema.Struct({ white: Positive })
+
+/**
+ * The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`.
+ *
+ * @throws OptionError
+ */
 export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): Split => {
   const [height, width, channels] = images.shape
   const { white, augment, normalize } = options
   const length = height * width * channels
+  assert("imageSplit", WhiteSchema, { white })
+  if (images.pixels.length !== length * images.labels.length) {
+    const expected = `as long as ${images.labels.length} images of ${images.shape.join("×")} are`
+    throw new OptionError({ owner: "imageSplit", option: "pixels", value: images.pixels, expected })
+  }
   return {
     size: images.labels.length,
     label: (index) => images.labels[index] as number,
     write: (samples, keys, out) =>
-      Effect.sync(() => {
+      attempt(() => {
+        const problem = batchProblem(images.labels.length, samples, keys, out, length, 1)
+        if (problem !== undefined) throw problem
         for (let i = 0; i < samples.length; i++) {
           const start = (samples[i] as number) * length
           const data = out.subarray(i * length, (i + 1) * length)

@@ -1,19 +1,44 @@
 /**
  * Image transforms, under torchvision's names: https://pytorch.org/vision/stable/transforms.html
  *
- * Randomness comes from the key alone. Pixel values are those of the image: [0, 1] before `normalize`.
+ * Randomness comes from the key alone. Pixel values are those of the image: [0, 1] before `normalize`. Arguments out of range
+ * are refused when a transform is made, with `OptionError`.
  */
+import { assert, Float32, must, OptionError, Positive, Share, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
+import { Schema } from "effect"
 import type { Transform } from "../transform.ts"
 import type { Image } from "./image.ts"
 import { type Box, resize } from "./resize.ts"
 
 export type { Image }
 
+/** Pixels that an image is moved by at most, and its sides. */
+const most = 2 ** 15
+
+const range = (bound: Schema.Finite) =>
+  Schema.Tuple([bound, bound]).check(must("two numbers, the lesser one first", ([low, high]) => low <= high))
+
+const PaddingSchema = Schema.Struct({ padding: whole(0, most) })
+const ShiftSchema = Schema.Struct({ shift: whole(0, most) })
+const SizeSchema = Schema.Struct({ size: whole(1, most) })
+const ProbabilitySchema = Schema.Struct({ p: Share })
+const CutoutSchema = Schema.Struct({
+  p: Schema.optionalKey(Share),
+  scale: Schema.optionalKey(range(Share)),
+  ratio: Schema.optionalKey(range(Positive)),
+})
+const ResizedCropSchema = Schema.Struct({
+  size: whole(1, most),
+  scale: Schema.optionalKey(range(Share)),
+  ratio: Schema.optionalKey(range(Positive)),
+})
+const NormalizeSchema = Schema.Struct({ mean: Schema.Array(Float32), std: Schema.Array(Positive) })
+
 /** torchvision's `RandomCrop(size, padding)` with the image's own size: pads with zeros, then cuts at random. */
-export const randomCrop =
-  (padding: number): Transform<Image> =>
-  (image, key) => {
+export const randomCrop = (padding: number): Transform<Image> => {
+  assert("randomCrop", PaddingSchema, { padding })
+  return (image, key) => {
     const { height, width, channels } = image
     const random = Key.generator(key)
     const down = Math.floor(random.nextDoubleUnsafe() * (2 * padding + 1)) - padding
@@ -27,11 +52,12 @@ export const randomCrop =
     }
     return { ...image, data }
   }
+}
 
 /** torchvision's `RandomHorizontalFlip(p)`: mirrors left and right with probability `p`. */
-export const randomHorizontalFlip =
-  (p = 0.5): Transform<Image> =>
-  (image, key) => {
+export const randomHorizontalFlip = (p = 0.5): Transform<Image> => {
+  assert("randomHorizontalFlip", ProbabilitySchema, { p })
+  return (image, key) => {
     if (Key.generator(key).nextDoubleUnsafe() >= p) return image
     const { height, width, channels } = image
     const data = new Float32Array(image.data.length)
@@ -44,6 +70,7 @@ export const randomHorizontalFlip =
     }
     return { ...image, data }
   }
+}
 
 /** The settings of `cutout`. */
 export interface CutoutOptions {
@@ -60,9 +87,9 @@ export interface CutoutOptions {
  * is torchvision's `RandomErasing` (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020) at p = 0.5, area
  * 2–40 %, aspect 0.4–2.5. A rectangle that does not fit is drawn anew, ten times at most; then nothing is erased.
  */
-export const cutout =
-  (options: CutoutOptions = {}): Transform<Image> =>
-  (image, key) => {
+export const cutout = (options: CutoutOptions = {}): Transform<Image> => {
+  assert("cutout", CutoutSchema, options)
+  return (image, key) => {
     const { p = 0.5, scale = [0.02, 0.4], ratio = [0.4, 2.5] } = options
     const { height, width, channels } = image
     const random = Key.generator(key)
@@ -85,12 +112,18 @@ export const cutout =
     }
     return image
   }
+}
 
 /** torchvision's `Normalize(mean, std)`: (x − mean) ⁄ std for each channel. */
-export const normalize =
-  (mean: ReadonlyArray<number>, std: ReadonlyArray<number>): Transform<Image> =>
-  (image) => {
+export const normalize = (mean: ReadonlyArray<number>, std: ReadonlyArray<number>): Transform<Image> => {
+  assert("normalize", NormalizeSchema, { mean, std })
+  const refuse = (option: string, value: unknown, count: number) => {
+    throw new OptionError({ owner: "normalize", option, value, expected: `${count} numbers, one for each channel` })
+  }
+  if (std.length !== mean.length) refuse("std", std, mean.length)
+  return (image) => {
     const { channels } = image
+    if (mean.length !== channels) refuse("mean", mean, channels)
     const data = new Float32Array(image.data.length)
     for (let i = 0; i < data.length; i++) {
       const c = i % channels
@@ -98,6 +131,7 @@ export const normalize =
     }
     return { ...image, data }
   }
+}
 
 const crop = ({ width: columns, channels, data }: Image, { top, left, height, width }: Box): Image => {
   const cut = new Float32Array(height * width * channels)
@@ -120,9 +154,10 @@ export interface ResizedCropOptions {
  * torchvision's `RandomResizedCrop(size)`: a part of random area and shape, brought to `size` × `size` pixels. A part
  * that does not fit is drawn anew, ten times at most; then it is the middle, cut to the nearest shape allowed.
  */
-export const randomResizedCrop =
-  (size: number, { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: ResizedCropOptions = {}): Transform<Image> =>
-  (image, key) => {
+export const randomResizedCrop = (size: number, options: ResizedCropOptions = {}): Transform<Image> => {
+  assert("randomResizedCrop", ResizedCropSchema, { size, ...options })
+  const { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] } = options
+  return (image, key) => {
     const { height, width } = image
     const random = Key.generator(key)
     const between = (low: number, high: number) => low + (high - low) * random.nextDoubleUnsafe()
@@ -142,6 +177,7 @@ export const randomResizedCrop =
     const left = Math.floor((width - columns) / 2)
     return resize(crop(image, { top, left, height: rows, width: columns }), size, size)
   }
+}
 
 /** Where `part` begins in the middle of `whole`; halves go to the even number, as Python's `round` has it. */
 const middle = (whole: number, part: number): number => {
@@ -153,9 +189,9 @@ const middle = (whole: number, part: number): number => {
  * torchvision's `Resize(⌊size·256 ⁄ 224⌋)` and `CenterCrop(size)`: the shorter side is brought to 8 ⁄ 7 of `size`, and the
  * middle `size` × `size` pixels are cut out. An image of that size is left as it is.
  */
-export const centerResizedCrop =
-  (size: number): Transform<Image> =>
-  (image) => {
+export const centerResizedCrop = (size: number): Transform<Image> => {
+  assert("centerResizedCrop", SizeSchema, { size })
+  return (image) => {
     const { height, width } = image
     if (height === size && width === size) return image
     const shorter = Math.floor((size * 256) / 224)
@@ -174,11 +210,12 @@ export const centerResizedCrop =
       width: size * perColumn,
     })
   }
+}
 
 /** Moves the image by up to `shift` pixels each way; what leaves on one side comes in on the other. */
-export const randomRoll =
-  (shift: number): Transform<Image> =>
-  (image, key) => {
+export const randomRoll = (shift: number): Transform<Image> => {
+  assert("randomRoll", ShiftSchema, { shift })
+  return (image, key) => {
     const { height, width, channels } = image
     const random = Key.generator(key)
     const draw = () => Math.floor(random.nextDoubleUnsafe() * (2 * shift + 1)) - shift
@@ -195,3 +232,4 @@ export const randomRoll =
     }
     return { ...image, data }
   }
+}

@@ -2,7 +2,17 @@
 import { Array as Arr, Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
-import { advice, listMatching, obtain, type RemoteFile, readBytes, searched } from "../files/locate.ts"
+import {
+  advice,
+  adviceOn,
+  type Foreign,
+  listMatching,
+  lookOrMake,
+  obtain,
+  type RemoteFile,
+  searched,
+} from "../files/locate.ts"
+import { readBytes } from "../files/read.ts"
 import { named, untar } from "../files/unpack.ts"
 import { type CifarLayout, parseCifar } from "../formats/cifar.ts"
 import { concatenate, imageSplit } from "../images/split.ts"
@@ -35,6 +45,22 @@ const withoutParts = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
 
 const side = 32
 
+/** The most that all files of a set have together. */
+const most = 60_000 * (2 + 3 * side * side)
+
+const foreign = (url: string): Foreign => {
+  const instead = `which is not read: unpack ${url} there`
+  return [
+    [
+      /^cifar-(10-batches-py|100?-python(\.tar\.gz)?)$|^data_batch_[1-5]$/,
+      `the version for Python (pickles), ${instead}`,
+    ],
+    [/^cifar-(10-batches-mat|100?-matlab(\.tar\.gz)?)$|_batch(_[1-5])?\.mat$/, `the version for Matlab, ${instead}`],
+    [/^cifar-100?-binary\.tar\.gz$/, "which has to be unpacked there"],
+    [/^(train|test)\.7z$|^trainLabels\.csv$/, `the version of Kaggle, ${instead}`],
+  ]
+}
+
 /** As in SLTT's CIFAR experiments. */
 const usualAugment = ["crop", "cutout", "flip"] as const
 
@@ -57,20 +83,25 @@ export const cifarSource = (source: CifarSource): Source => {
 
   const read = Effect.fnUntraced(function* (stem: string, options: OpenOptions) {
     const path = yield* Path.Path
-    const directories = (yield* searched(name, options)).flatMap((each) => [path.join(each, folder), each])
-    let files = yield* find(stem, directories)
+    const parents = yield* searched(name, options)
+    const directories = parents.flatMap((each) => [path.join(each, folder), each])
+    const look = find(stem, directories)
+    const wanted = [`${stem}.bin`]
+    if (options.dataDir !== undefined && (yield* look) === undefined) {
+      const advised = yield* adviceOn(parents, foreign(archive.url), advice(archive.url))
+      return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice: advised })
+    }
+    const target = directories[0] as string
+    const make = Effect.flatMap(obtain(name, archive, options), (packed) =>
+      untar(packed, named(either), target, { bytes: most, files: 6 }),
+    )
+    const files = yield* options.dataDir === undefined ? lookOrMake(target, look, make) : look
     if (files === undefined) {
-      const wanted = [`${stem}.bin`]
-      if (options.dataDir !== undefined) {
-        return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice: advice(archive.url) })
-      }
-      const packed = yield* obtain(name, archive, options)
-      yield* untar(packed, named(either), path.join(path.dirname(packed), folder))
-      files = yield* find(stem, directories)
-      if (files === undefined) return yield* new MalformedFile({ file: packed, problem: `it holds no ${wanted}` })
+      const packed = path.join(parents[0] as string, archive.names[0])
+      return yield* new MalformedFile({ file: packed, problem: `it holds no ${wanted}` })
     }
     const parts = yield* Effect.forEach(files, (file) =>
-      Effect.flatMap(readBytes(file), (bytes) => Effect.fromResult(parseCifar(file, bytes, layout))),
+      Effect.flatMap(readBytes(file, most), (bytes) => Effect.fromResult(parseCifar(file, bytes, layout))),
     )
     return concatenate(parts)
   })

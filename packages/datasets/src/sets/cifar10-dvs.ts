@@ -14,9 +14,10 @@
  */
 import { Effect, FileSystem, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
-import { FileFailed, MalformedFile, MissingFile } from "../errors.ts"
+import { MalformedFile, MissingFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
-import { listMatching, obtain, searched } from "../files/locate.ts"
+import { adviceOn, type Foreign, listMatching, lookOrMake, obtain, searched } from "../files/locate.ts"
+import { readBytes } from "../files/read.ts"
 import { named, unzip } from "../files/unpack.ts"
 import { parseAedat2, side } from "../formats/aedat2.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -46,6 +47,12 @@ const firstOfTest = 900
 
 const numberOf = (file: string): number => Number(/_(\d+)\.aedat$/.exec(file)?.[1])
 
+const foreign: Foreign = [
+  [/\.aedat4$/, "of tonic's copy, AEDAT 4, which is not read: take the recordings as published, AEDAT 2.0"],
+  [/\.zip$/, "which has to be unpacked there"],
+  [/\.(npy|npz|mat)$/, "which is not read: take the recordings as published, AEDAT 2.0"],
+]
+
 /** The recordings of a class in order of their numbers. */
 const recordings = Effect.fnUntraced(function* (className: ClassName, options: OpenOptions) {
   const path = yield* Path.Path
@@ -56,23 +63,26 @@ const recordings = Effect.fnUntraced(function* (className: ClassName, options: O
       const files = yield* listMatching(directory, pattern)
       if (files.length > 0) return [...files].sort((a, b) => numberOf(a) - numberOf(b))
     }
-    return []
+    return undefined
   })
-  const there = yield* list()
-  if (there.length > 0) return there
   const { id, md5 } = archives[className]
   const url = `https://ndownloader.figshare.com/files/${id}`
+  const wanted = [`cifar10_${className}_<number>.aedat`]
   if (options.dataDir !== undefined) {
-    const advice = `unpack ${url} there, or name no data directory to have it downloaded`
-    const wanted = [`cifar10_${className}_<number>.aedat`]
+    const there = yield* list()
+    if (there !== undefined) return there
+    const otherwise = `unpack ${url} there, or name no data directory to have it downloaded`
+    const places = directories.flatMap((each) => [each, path.dirname(each)])
+    const advice = yield* adviceOn(places, foreign, otherwise)
     return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice })
   }
-  const checksum = { algorithm: "md5", hex: md5 } as const
-  const archive = yield* obtain(name, { names: [`${className}.zip`], url, checksum }, options)
-  yield* unzip(archive, named(pattern), path.join(path.dirname(archive), className))
-  const files = yield* list()
-  if (files.length > 0) return files
-  return yield* new MalformedFile({ file: archive, problem: `it holds no cifar10_${className}_<number>.aedat` })
+  const folder = directories[0] as string
+  const archive = { names: [`${className}.zip`], url, checksum: { algorithm: "md5", hex: md5 } } as const
+  const make = Effect.flatMap(obtain(name, archive, options), (packed) =>
+    unzip(packed, named(pattern), folder, { bytes: 2 ** 33, files: 10_000 }),
+  )
+  const found = yield* lookOrMake(folder, list(), make)
+  return found ?? (yield* new MalformedFile({ file: `${folder}.zip`, problem: `it holds no ${wanted}` }))
 })
 
 const usualSide = 48
@@ -102,9 +112,9 @@ export const cifar10Dvs: Source = {
       const own = all.filter(({ file }) => numberOf(file) < firstOfTest === (part === "train"))
       const load = (index: number) => {
         const { file } = own[index] as (typeof own)[number]
-        return fs.readFile(file).pipe(
-          Effect.mapError(FileFailed.at(file)),
+        return readBytes(file, 2 ** 28).pipe(
           Effect.flatMap((bytes) => Effect.fromResult(parseAedat2(file, bytes))),
+          Effect.provideService(FileSystem.FileSystem, fs),
         )
       }
       return eventSplit({

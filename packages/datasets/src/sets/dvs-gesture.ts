@@ -6,12 +6,14 @@
  * `trials_to_test.txt` name the files, 98 and 24. Cut at the labels, they are 1,176 + 288 samples (SpikingJelly and
  * snnTorch have the same). A sample is read from its part of the file when a batch wants it.
  */
+import { quote } from "@spikeroute/core/text"
 import { Effect, FileSystem, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
 import type { Events } from "../events/events.ts"
 import { eventSplit } from "../events/split.ts"
-import { find, readBytes, readPart, searched } from "../files/locate.ts"
+import { adviceOn, type Foreign, find, searched } from "../files/locate.ts"
+import { readBytes, readPart, readText } from "../files/read.ts"
 import { extentOf, indexAedat3, type Packet, readAedat3 } from "../formats/aedat3.ts"
 import { type Gesture, parseGestureLabels } from "../formats/gesture-labels.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -39,6 +41,17 @@ interface Trial {
   readonly gesture: Gesture
 }
 
+/** A recording at most; the published ones have up to some 200 MB. */
+const mostBytes = 2 ** 30
+
+const foreign: Foreign = [
+  [
+    /^ibmGesture(Train|Test)(\.tar\.gz)?$/,
+    "tonic's copy (NumPy arrays), which is not read: unpack DvsGesture.tar.gz there",
+  ],
+  [/^DvsGesture\.tar\.gz$/, "which has to be unpacked there"],
+]
+
 /** The samples of the files that a list names, in order. */
 const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const path = yield* Path.Path
@@ -46,20 +59,18 @@ const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: 
   const directories = (yield* searched(name, options)).flatMap((each) => [path.join(each, "DvsGesture"), each])
   const advice =
     "unpack DvsGesture.tar.gz (MD5 8a5c71fb11e24e5ca5b11866ca6c00a1) from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 there"
-  const missing = (wanted: string, where: ReadonlyArray<string>) =>
-    new MissingFile({ dataset: name, wanted: [wanted], searched: where, advice })
+  const missing = (wanted: string, where: ReadonlyArray<string>, advised = advice) =>
+    new MissingFile({ dataset: name, wanted: [wanted], searched: where, advice: advised })
   const found = yield* find(directories, [list])
-  if (found === undefined) return yield* missing(list, directories)
+  if (found === undefined) return yield* missing(list, directories, yield* adviceOn(directories, foreign, advice))
   const directory = path.dirname(found)
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-  const files = decode(yield* readBytes(found))
+  const files = (yield* readText(found))
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== "")
-  const foreign = files.findIndex((each) => !/^[\w-]+\.aedat$/.test(each))
-  if (foreign >= 0 || files.length === 0) {
-    const problem =
-      files.length === 0 ? "it names no file" : `"${files[foreign]?.slice(0, 40)}" is no name of an .aedat file`
+  const wrong = files.findIndex((each) => !/^[\w-]+\.aedat$/.test(each))
+  if (wrong >= 0 || files.length === 0) {
+    const problem = files.length === 0 ? "it names no file" : `${quote(files[wrong])} is no name of an .aedat file`
     return yield* new MalformedFile({ file: found, problem })
   }
   const trials: Array<Trial> = []
@@ -68,7 +79,7 @@ const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: 
     for (const wanted of [each, labels])
       if ((yield* find([directory], [wanted])) === undefined) return yield* missing(wanted, [directory])
     const csv = path.join(directory, labels)
-    const gestures = yield* Effect.fromResult(parseGestureLabels(csv, decode(yield* readBytes(csv)), classNames.length))
+    const gestures = yield* Effect.fromResult(parseGestureLabels(csv, yield* readText(csv), classNames.length))
     const file = path.join(directory, each)
     trials.push(...gestures.map((gesture) => ({ file, gesture })))
   }
@@ -84,7 +95,7 @@ const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options:
     function* (file: string) {
       const known = indices.get(file)
       if (known !== undefined) return known
-      const packets = yield* Effect.fromResult(indexAedat3(file, yield* readBytes(file)))
+      const packets = yield* Effect.fromResult(indexAedat3(file, yield* readBytes(file, mostBytes)))
       indices.set(file, packets)
       return packets
     },

@@ -16,6 +16,7 @@ export const fashionMnist = idxSource({
     "Bag",
     "Ankle boot",
   ],
+  torchvision: "FashionMNIST",
   base: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
   md5: {
     "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",

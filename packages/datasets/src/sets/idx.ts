@@ -1,10 +1,11 @@
 /** Data sets of four gzipped IDX files: MNIST and those made after its pattern. */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile } from "../errors.ts"
-import { obtain, readBytes } from "../files/locate.ts"
+import { type Foreign, obtain } from "../files/locate.ts"
+import { readBytes } from "../files/read.ts"
 import { gunzip, isGzip } from "../formats/bytes.ts"
-import { parseIdxPair } from "../formats/idx.ts"
+import { idxHeader, parseIdxPair } from "../formats/idx.ts"
 import { imageSplit } from "../images/split.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
@@ -13,6 +14,8 @@ export interface IdxSource {
   readonly name: string
   readonly description: string
   readonly classNames: ReadonlyArray<string>
+  /** The folder that torchvision has the files in. */
+  readonly torchvision: string
   /** The address that the file names are put behind. */
   readonly base: string
   readonly md5: {
@@ -25,6 +28,30 @@ export interface IdxSource {
 
 const side = 28
 
+/** Samples of a file at most: EMNIST's digits, the largest set in this format, are 280,000. */
+const mostSamples = 300_000
+
+/** Where copies have the file: in torchvision's folders, or under Kaggle's names. */
+const elsewhere = (stem: string, torchvision: string): ReadonlyArray<string> => {
+  const dotted = stem.replace(/-(?=idx)/, ".")
+  const names = [`${stem}.gz`, stem, dotted]
+  const folders = [`${torchvision}/raw`, "raw"]
+  return [
+    dotted,
+    ...folders.flatMap((folder) => names.map((each) => `${folder}/${each}`)),
+    `${stem}/${stem}`,
+    `${dotted}/${dotted}`,
+  ]
+}
+
+const foreign = (base: string): Foreign => {
+  const instead = `not read here: take the four IDX files of ${base}`
+  return [
+    [/^(fashion-?)?(mnist[_-])?(train|test)\.csv$/i, `a table of Kaggle's, which is ${instead}`],
+    [/^(fashion-?)?mnist.*\.(csv|npz|pkl|pkl\.gz|parquet|pt|mat|arff|zip|tgz|tar\.gz)$/i, `which is ${instead}`],
+  ]
+}
+
 /** The data set: static images [28, 28, 1] in [0, 1], not normalised; not augmented unless told. */
 export const idxSource = (source: IdxSource): Source => {
   const { name, description, classNames, base, md5 } = source
@@ -32,10 +59,21 @@ export const idxSource = (source: IdxSource): Source => {
 
   const read = Effect.fnUntraced(function* (stem: keyof IdxSource["md5"], options: OpenOptions) {
     const checksum = { algorithm: "md5", hex: md5[stem] } as const
-    const remote = { names: [`${stem}.gz`, stem], url: `${base}${stem}.gz`, checksum } as const
-    const file = yield* obtain(name, remote, options)
-    const bytes = yield* readBytes(file)
-    return { file, bytes: isGzip(bytes) ? yield* gunzip(file, bytes) : bytes }
+    const names = [`${stem}.gz`, stem] as const
+    const remote = { names, elsewhere: elsewhere(stem, source.torchvision), url: `${base}${stem}.gz`, checksum }
+    const file = yield* obtain(name, remote, options, foreign(base))
+    const ofImages = stem.includes("images")
+    const headerBytes = ofImages ? 16 : 8
+    const mostBytes = headerBytes + mostSamples * (ofImages ? side * side : 1)
+    const bytes = yield* readBytes(file, mostBytes)
+    if (!isGzip(bytes)) return { file, bytes }
+    const promised = (start: Uint8Array) =>
+      Result.flatMap(idxHeader(file, start, ofImages ? 3 : 1), ({ shape, size }) => {
+        if (size <= mostBytes) return Result.succeed(size)
+        const problem = `its header promises ${shape.join("×")} bytes; files of ${name} have at most ${mostBytes}`
+        return Result.fail(new MalformedFile({ file, offset: 4, problem }))
+      })
+    return { file, bytes: yield* gunzip(file, bytes, headerBytes, promised) }
   })
 
   const split = Effect.fnUntraced(function* (part: "train" | "t10k", options: OpenOptions) {

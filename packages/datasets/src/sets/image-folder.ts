@@ -1,14 +1,14 @@
 /**
  * A folder of images in ImageNet's layout (Russakovsky et al., "ImageNet large scale visual recognition challenge",
  * 2015): `train/<class>/*` and `val/<class>/*`, JPEG or PNG. The classes are the folders of `train` in order of name,
- * as in torchvision's `ImageFolder`.
+ * as in torchvision's `ImageFolder`; files beside them are passed over. A class with images of another format is refused.
  *
  * ImageNet itself is given to those who ask, at https://image-net.org/download-images. Nothing is downloaded here.
  */
 import { Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
-import { MissingFile } from "../errors.ts"
-import { listMatching, searched } from "../files/locate.ts"
+import { MalformedFile, MissingFile } from "../errors.ts"
+import { isFolder, listMatching, searched } from "../files/locate.ts"
 import { imageFiles } from "../images/files.ts"
 import { normalize } from "../images/transforms.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -19,6 +19,15 @@ const name = "image-folder"
 const normalized = normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 const filePattern = /\.(jpe?g|png)$/i
+
+/** And those of the other formats that torchvision takes for images, by their names, or that people have. */
+const imagePattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp|gif|avif|heic|jp2|jxl|svg)$/i
+
+/** The folders of a directory, in order of name; files beside them do not count, nor hidden folders. */
+const foldersOf = Effect.fnUntraced(function* (directory: string) {
+  const entries = yield* listMatching(directory, /^[^.]/)
+  return yield* Effect.filter(entries, isFolder, { concurrency: 8 })
+})
 const usualSide = 224
 const usualAugment = ["resized-crop", "flip"] as const
 
@@ -48,25 +57,34 @@ export const imageFolder: Source = {
     for (const directory of directories) {
       if (classNames.length > 0) break
       root = directory
-      classNames = (yield* listMatching(path.join(directory, "train"), /^[^.]/)).map((each) => path.basename(each))
+      classNames = (yield* foldersOf(path.join(directory, "train"))).map((each) => path.basename(each))
     }
     if (root === undefined || classNames.length === 0) return yield* missing("train/<class>", directories)
 
     const split = Effect.fnUntraced(function* (part: "train" | "val") {
+      const own = new Set(classNames)
+      const other = (yield* foldersOf(path.join(root, part))).find((each) => !own.has(path.basename(each)))
+      if (other !== undefined) return yield* missing(`train/${path.basename(other)}, as there is ${other}`, [root])
       const files: Array<string> = []
       const labels: Array<number> = []
       for (const [label, className] of classNames.entries()) {
         const folder = path.join(root, part, className)
-        const found = yield* listMatching(folder, filePattern)
-        if (found.length === 0) return yield* missing(`${part}/${className}/*.jpg`, [root])
-        for (const file of found) {
+        const images = yield* listMatching(folder, imagePattern)
+        const foreign = images.find((each) => !filePattern.test(each))
+        if (foreign !== undefined)
+          return yield* new MalformedFile({
+            file: foreign,
+            problem: `${path.extname(foreign)} files are not read: convert them to JPEG or PNG, or move them out`,
+          })
+        if (images.length === 0) return yield* missing(`${part}/${className}/*.jpg`, [root])
+        for (const file of images) {
           files.push(file)
           labels.push(label)
         }
       }
       return yield* imageFiles({
         files,
-        labels: Uint16Array.from(labels),
+        labels: Uint32Array.from(labels),
         size,
         augment: part === "train" ? augmentation(augment, size) : undefined,
         normalize: normalized,

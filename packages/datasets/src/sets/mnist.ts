@@ -5,6 +5,7 @@ export const mnist = idxSource({
   name: "mnist",
   description: "handwritten digits, 28×28, 60,000 + 10,000",
   classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+  torchvision: "MNIST",
   base: "https://ossci-datasets.s3.amazonaws.com/mnist/",
   md5: {
     "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",

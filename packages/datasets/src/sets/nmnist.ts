@@ -6,9 +6,10 @@
  */
 import { Effect, FileSystem, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
-import { FileFailed, MalformedFile, MissingFile } from "../errors.ts"
+import { MalformedFile, MissingFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
-import { listMatching, obtain, searched } from "../files/locate.ts"
+import { adviceOn, listMatching, lookOrMake, obtain, searched } from "../files/locate.ts"
+import { readBytes } from "../files/read.ts"
 import { type Place, unzip } from "../files/unpack.ts"
 import { parseNmnist, side } from "../formats/nmnist.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -31,7 +32,9 @@ const placeOf = (split: Split): Place => {
 
 const recordings = Effect.fnUntraced(function* (split: Split, options: OpenOptions) {
   const path = yield* Path.Path
-  const directories = yield* searched(name, options)
+  // Below the directory itself or, as tonic has it, below NMNIST.
+  const parents = yield* searched(name, options)
+  const directories = parents.flatMap((each) => [each, path.join(each, "NMNIST")])
   const list = Effect.fnUntraced(function* () {
     for (const directory of directories) {
       const files: Array<string> = []
@@ -45,21 +48,23 @@ const recordings = Effect.fnUntraced(function* (split: Split, options: OpenOptio
     }
     return undefined
   })
-  const there = yield* list()
-  if (there !== undefined) return there
   const { id, md5 } = archives[split]
   const url = `https://data.mendeley.com/public-files/datasets/468j46mzdv/files/${id}/file_downloaded`
   const wanted = [`${split}/<digit>/*.bin`]
   if (options.dataDir !== undefined) {
-    const advice = `unpack ${split}.zip from ${url} there, or name no data directory to have it downloaded`
-    return yield* new MissingFile({ dataset: name, wanted, searched: directories, advice })
+    const there = yield* list()
+    if (there !== undefined) return there
+    const otherwise = `unpack ${split}.zip from ${url} there, or name no data directory to have it downloaded`
+    const advice = yield* adviceOn(directories, [[/^(Train|Test)\.zip$/, "which has to be unpacked there"]], otherwise)
+    return yield* new MissingFile({ dataset: name, wanted, searched: parents, advice })
   }
-  const checksum = { algorithm: "md5", hex: md5 } as const
-  const archive = yield* obtain(name, { names: [`${split}.zip`], url, checksum }, options)
-  yield* unzip(archive, placeOf(split), path.join(path.dirname(archive), split))
-  const unpacked = yield* list()
-  if (unpacked !== undefined) return unpacked
-  return yield* new MalformedFile({ file: archive, problem: `it holds no ${wanted}` })
+  const folder = path.join(directories[0] as string, split)
+  const archive = { names: [`${split}.zip`], url, checksum: { algorithm: "md5", hex: md5 } } as const
+  const make = Effect.flatMap(obtain(name, archive, options), (packed) =>
+    unzip(packed, placeOf(split), folder, { bytes: 2 ** 31, files: 70_000 }),
+  )
+  const found = yield* lookOrMake(folder, list(), make)
+  return found ?? (yield* new MalformedFile({ file: `${folder}.zip`, problem: `it holds no ${wanted}` }))
 })
 
 const openSplit = Effect.fnUntraced(function* (split: Split, options: OpenOptions) {
@@ -67,9 +72,9 @@ const openSplit = Effect.fnUntraced(function* (split: Split, options: OpenOption
   const { files, labels } = yield* recordings(split, options)
   const load = (index: number) => {
     const file = files[index] as string
-    return fs.readFile(file).pipe(
-      Effect.mapError(FileFailed.at(file)),
+    return readBytes(file, 2 ** 26).pipe(
       Effect.flatMap((bytes) => Effect.fromResult(parseNmnist(file, bytes))),
+      Effect.provideService(FileSystem.FileSystem, fs),
     )
   }
   return eventSplit({

@@ -6,7 +6,8 @@
  */
 import { Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
-import { find, obtain, readBytes } from "../files/locate.ts"
+import { find, obtain } from "../files/locate.ts"
+import { readText } from "../files/read.ts"
 import { parseOptdigits } from "../formats/optdigits.ts"
 import { concatenate, imageSplit } from "../images/split.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -18,8 +19,7 @@ const base = "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigit
 const locate = (file: string, options: OpenOptions) => obtain(name, { names: [file], url: `${base}${file}` }, options)
 
 const read = Effect.fnUntraced(function* (file: string) {
-  const text = new TextDecoder().decode(yield* readBytes(file))
-  return yield* Effect.fromResult(parseOptdigits(file, text))
+  return yield* Effect.fromResult(parseOptdigits(file, yield* readText(file)))
 })
 
 const side = 8

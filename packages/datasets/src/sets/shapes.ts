@@ -16,11 +16,13 @@
  * `bun run train --time-steps 1 --epochs 12`, the same network on summed counts, 65.0 %, where knowing every form and
  * guessing the direction gives 50 %.
  */
+import { assert, oneOf, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
-import { Effect } from "effect"
-import { type AugmentationName, augmentation } from "../augmentations.ts"
+import { Effect, Schema } from "effect"
+import { type AugmentationName, augmentation, augmentationNames } from "../augmentations.ts"
 import { record } from "../camera/camera.ts"
 import * as Scene from "../camera/scene.ts"
+import { Callable, FramingSchema, Seed } from "../checks.ts"
 import type { Dataset, Sample } from "../dataset.ts"
 import type { Events } from "../events/events.ts"
 import { eventSplit, type Framing } from "../events/split.ts"
@@ -63,11 +65,30 @@ export interface ShapesOptions {
   readonly augment?: ReadonlyArray<AugmentationName> | undefined
 }
 
+/** Width and height: room for a shape, and for the time of an event in the number that it is sorted by. */
+const Side = whole(2, 1024)
+
+const ShapesSchema = Schema.Struct({
+  timeSteps: whole(1),
+  seed: Schema.optionalKey(Seed),
+  side: Schema.optionalKey(Side),
+  train: Schema.optionalKey(whole(0)),
+  test: Schema.optionalKey(whole(0)),
+  framing: Schema.optionalKey(FramingSchema),
+  eventTransform: Schema.optionalKey(Callable),
+  augment: Schema.optionalKey(Schema.Array(oneOf(augmentationNames))),
+})
+
+const SampleSchema = Schema.Struct({ seed: Seed, split: oneOf(["train", "test"]), index: whole(0), side: Side })
+
 /**
  * The events of one sample, which depend on the seed, the split, the index and the side alone. Sample i is of class
  * i mod 10, so that every class has its share of any first n samples.
+ *
+ * @throws OptionError
  */
 export const shapeEvents = (seed: number, split: "train" | "test", index: number, side: number): Events => {
+  assert("shapeEvents", SampleSchema, { seed, split, index, side })
   const key = Key.fold(Key.make(seed), "shapes", split, index)
   const [form, motion] = classes[index % classes.length] as (typeof classes)[number]
   const scene = Scene.make({ form, motion, side, steps }, Key.fold(key, "scene"))
@@ -100,10 +121,12 @@ const usualSide = 16
  * A sample is simulated when it is first asked for (0.2 ms at 16 × 16) and kept as events, so that opening costs
  * nothing.
  *
+ * @throws OptionError
  * @example
  * const dataset = makeShapes({ timeSteps: 8, side: 24, train: 5000 })
  */
 export const makeShapes = (options: ShapesOptions): Dataset => {
+  assert("makeShapes", ShapesSchema as unknown as Schema.Codec<ShapesOptions>, options)
   const {
     timeSteps,
     seed = 0,

@@ -8,7 +8,7 @@
 import { Effect, Path } from "effect"
 import { MalformedFile } from "../errors.ts"
 import { eventSplit } from "../events/split.ts"
-import { find, obtain, searched } from "../files/locate.ts"
+import { find, lookOrMake, obtain, searched } from "../files/locate.ts"
 import { named, unzip } from "../files/unpack.ts"
 import { channels, readShd } from "../formats/shd.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -31,21 +31,32 @@ const locate = Effect.fnUntraced(function* (split: "train" | "test", options: Op
   const folder = `shd_${split}`
   const directories = yield* searched(name, options)
   const places = [file, path.join(folder, file)]
-  const there = yield* find(directories, places)
-  if (there !== undefined) return there
+  const look = find(directories, places)
   const url = `https://zenkelab.org/datasets/${file}.zip`
   const checksum = { algorithm: "md5", hex: md5[split] } as const
-  // With a data directory, which is never written to, the archive will not do.
-  const names = options.dataDir === undefined ? ([`${file}.zip`] as const) : ([file] as const)
-  const archive = yield* obtain(name, { names, url, checksum }, options)
-  yield* unzip(archive, named(new RegExp(`^${file}$`)), path.join(path.dirname(archive), folder))
-  const unpacked = yield* find(directories, places)
-  return unpacked ?? (yield* new MalformedFile({ file: archive, problem: `it holds no ${file}` }))
+  // A data directory is never written to: there the archive will not do.
+  if (options.dataDir !== undefined) {
+    const packed = new RegExp(`^${file}\\.(zip|gz)$`)
+    return yield* obtain(name, { names: [file], elsewhere: [path.join(folder, file)], url }, options, [
+      [packed, "which has to be unpacked there"],
+    ])
+  }
+  const target = path.join(directories[0] as string, folder)
+  const make = Effect.flatMap(obtain(name, { names: [`${file}.zip`], url, checksum }, options), (packed) =>
+    unzip(packed, named(new RegExp(`^${file}$`)), target, { bytes: 2 ** 31, files: 1 }),
+  )
+  const unpacked = yield* lookOrMake(target, look, make)
+  return unpacked ?? (yield* new MalformedFile({ file: `${file}.zip`, problem: `it holds no ${file}` }))
 })
 
 const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const file = yield* locate(split, options)
   const { times, units, labels } = yield* readShd(file, classNames.length)
+  const late = times.findIndex((seconds) => (seconds.at(-1) ?? 0) * 1e6 >= duration)
+  if (late >= 0) {
+    const problem = `recording ${late} ends at ${times[late]?.at(-1)} s; those of ${name} end before ${duration / 1e6} s`
+    return yield* new MalformedFile({ file, problem })
+  }
   const load = (index: number) =>
     Effect.sync(() => {
       const seconds = times[index] as Float32Array

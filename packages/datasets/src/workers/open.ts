@@ -6,12 +6,13 @@
  * any number of workers, and without any. How far workers run ahead is decided where it always is, by the batches that
  * `batches` makes ahead.
  */
-import { Deferred, Effect, Fiber, type Scope } from "effect"
+import { check, whole } from "@spikeroute/core/options"
+import { Deferred, Effect, Fiber, Schema, type Scope } from "effect"
 import { type Spawner, WorkerPlatform } from "effect/workers/Worker"
 import type { WorkerError } from "effect/workers/WorkerError"
+import { batchProblem } from "../checks.ts"
 import type { Dataset, Split } from "../dataset.ts"
 import { type DatasetError, WorkerFailed } from "../errors.ts"
-import { lengthProblem } from "../events/split.ts"
 import type { FileServices } from "../files/locate.ts"
 import { open } from "../open.ts"
 import type { OpenOptions } from "../sets/options.ts"
@@ -82,7 +83,7 @@ const inWorkers = (
     label,
     write: (samples, keys, out) => {
       const count = samples.length
-      const problem = lengthProblem(out.length, count * sampleSize, steps)
+      const problem = batchProblem(size, samples, keys, out, sampleSize, steps)
       if (problem !== undefined) return Effect.fail(problem)
       const part = Math.ceil(count / workers.length)
       const writePart = (worker: Ready, index: number) => {
@@ -101,8 +102,13 @@ const inWorkers = (
   }
 }
 
+/** Threads that make samples: each holds a data set of its own, and some 50 MB. */
+export const WorkerCount: Schema.Int = whole(0, 64)
+
+const WorkersSchema = Schema.Struct({ workers: WorkerCount })
+
 /**
- * Opens a data set as `open` does, and has its samples made by so many workers, which end with the scope. Where no
+ * Opens a data set as `open` does, and has its samples made by 0 to 64 workers, which end with the scope. Where no
  * workers can be had, it says so as a warning and the samples are made where they are asked for, the same bytes.
  *
  * Reading a sample may then also fail with `WorkerFailed`. The application says what a worker is: a program that runs
@@ -117,6 +123,7 @@ export const openInWorkers: (
   workers: number,
 ) => Effect.Effect<Dataset, DatasetError, FileServices | WorkerPlatform | Spawner | Scope.Scope> = Effect.fnUntraced(
   function* (name: string, options: Omit<OpenOptions, "eventTransform">, workers: number) {
+    yield* check("openInWorkers", WorkersSchema, { workers })
     const dataset = yield* open(name, options)
     if (workers === 0) return dataset
     // A function cannot be sent, and everything has been downloaded by now.

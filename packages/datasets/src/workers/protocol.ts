@@ -39,7 +39,7 @@ export interface SentError {
 
 const classes = {
   UnknownDataset: Errors.UnknownDataset,
-  InvalidOption: Errors.InvalidOption,
+  OptionError: Errors.OptionError,
   MissingFile: Errors.MissingFile,
   MalformedFile: Errors.MalformedFile,
   FileFailed: Errors.FileFailed,
