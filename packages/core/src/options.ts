@@ -3,7 +3,7 @@
  *
  * A fault says where it is, what stands there and what is expected; whoever reports it adds what the record belongs to.
  */
-import { Effect, Result, Schema, SchemaIssue } from "effect"
+import { Effect, Result, Schema, type SchemaAST, SchemaIssue } from "effect"
 import { OptionError } from "./errors.ts"
 import { nearest } from "./text.ts"
 
@@ -21,7 +21,8 @@ export interface Fault {
 }
 
 /** A check of values; `expected` completes "it must be …". */
-export const must = <A>(expected: string, test: (value: A) => boolean) => Schema.makeFilter(test, { expected })
+export const must = <A>(expected: string, test: (value: A) => boolean): SchemaAST.Filter<A> =>
+  Schema.makeFilter(test, { expected })
 
 const finite = (x: number): boolean => Number.isFinite(Math.fround(x))
 
