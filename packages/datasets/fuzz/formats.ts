@@ -48,7 +48,7 @@ const unpacks =
     const target = join(directory, "unpacked")
     const place = (path: string) => (path.includes("..") || path.startsWith("/") ? undefined : path)
     try {
-      await run(unpack(join(directory, archive), place, target))
+      await run(unpack(join(directory, archive), place, target, { bytes: 2 ** 26, files: 100 }))
       if (!existsSync(target)) throw new Error("nothing was made")
     } finally {
       for (const made of readdirSync(directory).filter((name) => name.startsWith("unpacked")))
