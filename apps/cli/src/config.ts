@@ -11,9 +11,10 @@ import {
   Train,
 } from "@spikeroute/core"
 import { augmentationNames, datasets } from "@spikeroute/datasets"
-import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
+import { Effect, type FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
+import { readJson } from "./files.ts"
 
 /** A name out of a table; the nearest one is suggested for any other. */
 const NameOf = (what: string, names: ReadonlyArray<string>) =>
@@ -162,14 +163,7 @@ export const readConfigFile = (
 ): Effect.Effect<PartialConfig, UsageError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const text = yield* (yield* FileSystem.FileSystem)
-      .readFileString(file)
-      .pipe(Effect.mapError(({ reason }) => new UsageError({ reason: `${file}: cannot be read (${reason._tag})` })))
-    const json = yield* Effect.try({
-      try: () => JSON.parse(text) as unknown,
-      catch: (error) => new UsageError({ reason: `${file}: is not JSON (${(error as Error).message})` }),
-    })
-    const config = yield* decode(json, `${file}: `, (setting) => setting)
+    const config = yield* decode(yield* readJson(file), `${file}: `, (setting) => setting)
     return withPaths(config, (place) => path.resolve(path.dirname(path.resolve(file)), place))
   })
 

@@ -271,7 +271,7 @@ const exportWeights = Command.make(
     ),
     batchSize: whole("batch-size", "program: samples that go through it at once; default 1"),
     timeSteps: whole("time-steps", "program: time steps of a sample; default those of the run"),
-    out: text("out", "the file; default weights.safetensors or program.safetensors in the run's directory"),
+    out: text("out", "a new file; default weights.safetensors or program.safetensors in the run's directory"),
   },
   (flags) =>
     Effect.flatMap(

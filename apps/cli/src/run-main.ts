@@ -27,17 +27,20 @@ const ofTheRun = new Set([
   "RegressionError",
 ])
 
-/** One line for every failure that is expected, the whole story for a bug; 2 is for input that is to be changed. */
+/** One line for every failure; 2 is for input that is to be changed. A bug's own text is for its developers: SPIKEROUTE_DEBUG=1 prints it. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>
   Effect.gen(function* () {
-    const failure = Cause.findErrorOption(cause)
-    if (Option.isNone(failure)) {
-      yield* say(Cause.pretty(cause))
+    const error = Option.getOrUndefined(Cause.findErrorOption(cause)) as
+      | { _tag?: unknown; message?: unknown }
+      | undefined
+    const tag = typeof error?.message === "string" && error._tag !== "UnknownError" ? error._tag : undefined
+    if (process.env.SPIKEROUTE_DEBUG) process.stderr.write(`${Cause.pretty(cause)}\n`)
+    if (typeof tag !== "string") {
+      yield* say("error: spikeroute has a bug here; please report it with what is printed under SPIKEROUTE_DEBUG=1")
       return yield* Effect.fail({ [Runtime.errorExitCode]: 1 })
     }
-    const error = failure.value as { readonly _tag: string; readonly message: string }
-    if (error._tag !== "ShowHelp") yield* say(`error: ${error.message}`)
-    return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(error._tag) ? 1 : 2 })
+    if (tag !== "ShowHelp") yield* say(`error: ${error?.message}`)
+    return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(tag) ? 1 : 2 })
   })
 
 /** Exit codes: 0, 1 where the run failed or a bug showed, 2 for input that is to be changed, 130 after Ctrl-C. */

@@ -7,8 +7,9 @@ import { type AugmentationName, type Dataset, type DatasetError, datasets, openI
 import { Effect, type FileSystem, type Path, type Scope } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { defaultBackend } from "./backends.ts"
+import { type CheckpointName, load } from "./checkpoint.ts"
 import { chosen, type PartialConfig, type RunConfig, resolve } from "./config.ts"
-import { type CheckpointName, load, open as openDirectory } from "./run-directory.ts"
+import { open as openDirectory } from "./run-directory.ts"
 import { showBar } from "./terminal.ts"
 
 const workerLayer = NodeWorker.layer(() => new Worker(new URL("./data-worker.ts", import.meta.url)))

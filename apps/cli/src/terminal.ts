@@ -2,6 +2,7 @@
  * What people see. Results go to standard output; progress, and all else that is said on the way, to standard error: as a bar
  * that is drawn over on a terminal, as plain lines elsewhere.
  */
+import { line as oneLine } from "@spikeroute/core"
 import { Effect, Logger } from "effect"
 
 /** Whether a stream takes colour: a terminal's does, unless NO_COLOR is set (no-color.org) or the terminal is dumb. */
@@ -63,7 +64,7 @@ export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effec
   })
 
 /** Says something on the way. */
-export const say = (line: string): Effect.Effect<void> => Effect.sync(() => write(`${line}\n`))
+export const say = (line: string): Effect.Effect<void> => Effect.sync(() => write(`${oneLine(line)}\n`))
 
 /** Prints a result. */
 export const print = (text: string): Effect.Effect<void> =>
@@ -72,11 +73,19 @@ export const print = (text: string): Effect.Effect<void> =>
     process.stdout.write(`${text}\n`)
   })
 
+/** A path as a shell takes it. */
+export const shellQuote = (path: string): string => {
+  if (/^[\w@%+=:,./-]+$/.test(path)) return path
+  const quoted = path.replace(/['\\]/g, "\\$&")
+  return oneLine(path) === path ? `'${path.replaceAll("'", "'\\''")}'` : `$'${oneLine(quoted)}'`
+}
+
 /** A share as people read it: 0.9637 → "96.37 %". */
 export const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
 
-/** Rows under a header; columns are as wide as they must be, those after the first flush right. */
-export const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+/** Rows under a header; columns are as wide as they must be, those after the first flush right. The first may be text of any origin. */
+export const table = (header: ReadonlyArray<string>, given: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const rows = given.map(([first = "", ...others]) => [oneLine(first), ...others])
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)))
   const line = (cells: ReadonlyArray<string>) =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  ")
@@ -86,7 +95,7 @@ export const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<Readonl
 /** Effect's log as lines for people, on standard error. */
 export const logger = Logger.layer([
   Logger.make<unknown, void>(({ logLevel, message }) => {
-    const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+    const text = oneLine((Array.isArray(message) ? message : [message]).map(String).join(" "))
     write(`${logLevel === "Warn" ? `${yellow("warning:")} ` : logLevel === "Error" ? "error: " : ""}${text}\n`)
   }),
 ])

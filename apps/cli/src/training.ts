@@ -5,20 +5,22 @@
 import { Key, Train } from "@spikeroute/core"
 import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Clock, Effect, Option, Stream } from "effect"
+import { type Position, save } from "./checkpoint.ts"
 import { type RunConfig, scheduleOf } from "./config.ts"
+import { UsageError } from "./errors.ts"
 import { type Evaluation, evaluate } from "./evaluation.ts"
-import { openMetrics, type Position, type RunDirectory, save } from "./run-directory.ts"
-import { percent, say, showBar } from "./terminal.ts"
+import { change, openMetrics, type RunDirectory } from "./run-directory.ts"
+import { percent, say, shellQuote, showBar } from "./terminal.ts"
 
 /** Seconds between the checkpoints within an epoch. */
 const checkpointInterval = 30
 
 export interface Outcome {
   readonly position: Position
-  /** The evaluation after the last epoch that this process ran. */
-  readonly evaluation: Evaluation | undefined
-  /** Training samples per second of training, tests and files not counted. */
-  readonly samplesPerSecond: number
+  /** The evaluation after the last epoch. */
+  readonly evaluation: Evaluation
+  /** Training samples per second of training, tests and files not counted; null if this process trained none. */
+  readonly samplesPerSecond: number | null
   /** Seconds that this process took for all of it. */
   readonly seconds: number
 }
@@ -43,19 +45,35 @@ export const runKey = ({ seed }: RunConfig): Key.Key => Key.make(seed)
 /** The key of the order and the augmentation of an epoch, counted from 0. */
 export const dataKey = (config: RunConfig, epoch: number): Key.Key => Key.fold(runKey(config), "data", epoch)
 
+/** Batches of an epoch. */
+export const epochLength = ({ limit, batchSize }: RunConfig, { train }: Dataset): number =>
+  batchCount(Math.min(limit ?? train.size, train.size), batchSize, "drop")
+
+/** Fails where a position is not one of this run: its data are others, or the file was changed. */
+const checkPosition = ({ path, config }: RunDirectory, position: Position, perEpoch: number, layers: number) => {
+  const { update, epoch, batch, sums } = position
+  const ofRun = update === epoch * perEpoch + batch && batch <= perEpoch
+  if (ofRun && sums.samples === batch * config.batchSize && sums.firingRates.length === (batch > 0 ? layers : 0))
+    return Effect.void
+  const reason = `${path}: the checkpoint stands after update ${update}, in batch ${batch} after ${epoch} epochs, but an epoch has ${perEpoch} batches here: the data are not those of the run, or the checkpoint was changed`
+  return Effect.fail(new UsageError({ reason }))
+}
+
 /** Trains from a position to the last epoch. The trainer holds what belongs to that position. */
 export const train = (
-  { path, config }: RunDirectory,
+  run: RunDirectory,
   dataset: Dataset,
   trainer: Train.Trainer,
   predictor: Train.Predictor,
-  start: Position,
+  { start, isNew }: { readonly start: Position; readonly isNew: boolean },
 ) =>
   Effect.gen(function* () {
-    const { batchSize, timeSteps, limit, epochs } = config
+    const { path, config } = run
+    const { batchSize, timeSteps, epochs } = config
     const { neurons } = trainer.program
-    const perEpoch = batchCount(Math.min(limit ?? dataset.train.size, dataset.train.size), batchSize, "drop")
+    const perEpoch = epochLength(config, dataset)
     const schedule = scheduleOf(config)
+    yield* checkPosition(run, start, perEpoch, neurons.length)
     const metrics = yield* openMetrics(path, start.metricsBytes)
 
     let position = start
@@ -65,6 +83,14 @@ export const train = (
     const began = now()
     let trainingSeconds = 0
     let lastCheckpoint = began
+
+    // Nothing of an earlier run changes before this process has something to record.
+    let isChanged = isNew
+    const begin = Effect.suspend(() => {
+      if (isChanged) return Effect.void
+      isChanged = true
+      return Effect.andThen(metrics.cut, change(run))
+    })
 
     const record = (line: Readonly<Record<string, unknown>>) =>
       Effect.map(metrics.append(line), (bytes) => {
@@ -88,6 +114,7 @@ export const train = (
         const learningRate = Train.learningRate(schedule, config.lr, position.epoch + index / perEpoch, epochs)
         const { loss, outputs, firingRates } = yield* trainer.step(batch, { update, learningRate, next })
         trainingSeconds += now() - before
+        yield* begin
         const top1 = Train.hits(outputs, labels, 1)
         const top5 = Train.hits(outputs, labels, 5)
         const { sums } = position
@@ -125,7 +152,10 @@ export const train = (
         if (now() - lastCheckpoint > checkpointInterval) yield* checkpoint
       }).pipe(Effect.uninterruptible, Effect.andThen(Effect.yieldNow))
 
-    const samplesPerSecond = () => Math.round(((position.update - start.update) * batchSize) / trainingSeconds)
+    const samplesPerSecond = () =>
+      position.update === start.update
+        ? null
+        : Math.round(((position.update - start.update) * batchSize) / trainingSeconds)
 
     const endEpoch = (tested: Evaluation) =>
       Effect.gen(function* () {
@@ -153,7 +183,7 @@ export const train = (
         })
         yield* checkpoint
         yield* say(
-          `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  train ${percent(trained.top1)}  test ${percent(tested.top1)}  ${samplesPerSecond()} samples/s`,
+          `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  train ${percent(trained.top1)}  test ${percent(tested.top1)}  ${samplesPerSecond() ?? "no"} samples/s`,
         )
         for (const [name, rate] of Object.entries(rates))
           if (rate < 0.001) yield* Effect.logWarning(`layer ${name} is silent: it fires at ${percent(rate)}`)
@@ -161,25 +191,34 @@ export const train = (
       }).pipe(Effect.uninterruptible)
 
     const epoch = Effect.gen(function* () {
-      const data = { batchSize, timeSteps, limit, remainder: "drop", from: position.batch } as const
+      const data = { batchSize, timeSteps, limit: config.limit, remainder: "drop", from: position.batch } as const
       const epochBatches = batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) })
       yield* Stream.runForEach(Stream.zipWithNext(epochBatches), ([batch, next]) =>
         trainBatch(batch, Option.getOrUndefined(next)),
       )
+      yield* endEpoch(yield* evaluated)
+    })
+
+    const evaluated = Effect.gen(function* () {
       yield* predictor.load(yield* trainer.save)
-      yield* endEpoch(yield* evaluate(predictor, dataset, config))
+      return yield* evaluate(predictor, dataset, config)
     })
 
     const stopped = Effect.gen(function* () {
-      yield* checkpoint
-      yield* say(`stopped after update ${position.update}; go on with --resume ${path}`)
-    }).pipe(Effect.ignore)
+      if (isNew && position.update === 0) return yield* say("stopped before the first update: no run is left")
+      yield* Effect.andThen(begin, checkpoint).pipe(
+        Effect.catch(({ message }) => say(`error: the last checkpoint is an earlier one: ${message}`)),
+      )
+      yield* say(`stopped after update ${position.update}; continue with train --resume ${shellQuote(path)}`)
+    })
 
-    if (start.update === 0) yield* checkpoint
     yield* Effect.whileLoop({
       while: () => position.epoch < epochs,
       body: () => epoch,
       step: () => {},
     }).pipe(Effect.onInterrupt(() => stopped))
+    // A run that ended before its summary was written.
+    evaluation ??= yield* evaluated
+    yield* begin
     return { position, evaluation, samplesPerSecond: samplesPerSecond(), seconds: now() - began } satisfies Outcome
   })

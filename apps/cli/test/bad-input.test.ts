@@ -1,12 +1,10 @@
 import { beforeAll, expect, test } from "bun:test"
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { ended, run, small, startAfter, temporaryDirectory } from "./support.ts"
+import { ended, filesOf, run, small, startAfter, temporaryDirectory } from "./support.ts"
 
 const directory = temporaryDirectory()
 const good = join(directory, "good")
-const files = (path: string) =>
-  Object.fromEntries(readdirSync(path).map((name) => [name, Bun.hash(readFileSync(join(path, name)))]))
 
 /** Expects one line on standard error that says all of `parts`, exit code 2, and nothing on standard output. */
 const refusesAfter = async (
@@ -94,14 +92,14 @@ test("data that are missing, cut off, foreign or mislabelled, with file and offs
 })
 
 test("run directories that hold a run, are none, or cannot be written", async () => {
-  const before = files(good)
+  const before = filesOf(good)
   await refuses(["train", ...small(1), "--out", good], good, "--resume")
   await refuses(["train", "--resume", good, "--lr", "0.1"], "--resume", "--backend")
   await refuses(["train", "--resume", directory], directory)
   await refuses(["eval", join(directory, "absent")], "absent")
   const file = write("plain-file", "")
   await refuses(["train", ...small(1), "--out", join(file, "run")], join(file, "run"))
-  expect(files(good)).toEqual(before)
+  expect(filesOf(good)).toEqual(before)
 })
 
 test("a checkpoint of another network, with the parameter and both shapes", async () => {
@@ -110,10 +108,10 @@ test("a checkpoint of another network, with the parameter and both shapes", asyn
   const mixed = join(directory, "mixed")
   cpSync(good, mixed, { recursive: true })
   cpSync(join(other, "last.safetensors"), join(mixed, "last.safetensors"))
-  const before = files(mixed)
+  const before = filesOf(mixed)
   await refuses(["eval", mixed], "last.safetensors", "0.weight", "512×1000", "3×3×2×32")
   await refuses(["train", "--resume", mixed], "last.safetensors", "0.weight", "512×1000", "3×3×2×32")
-  expect(files(mixed)).toEqual(before)
+  expect(filesOf(mixed)).toEqual(before)
 })
 
 test("a checkpoint that is cut off", async () => {

@@ -1,7 +1,7 @@
 /** Runs the command line as people do: as a process. */
 
 import { afterAll } from "bun:test"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -14,6 +14,9 @@ export const temporaryDirectory = (): string => {
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
+
+/** The words of a command. */
+export const command = (...args: ReadonlyArray<string>): Array<string> => [process.execPath, entry, ...args]
 
 const spawn = (
   before: ReadonlyArray<string>,
@@ -61,3 +64,14 @@ export const small = (epochs: number): ReadonlyArray<string> =>
   `--backend reference --limit 64 --batch-size 8 --time-steps 3 --epochs ${epochs}`.split(" ")
 
 export const readJson = (...path: ReadonlyArray<string>) => JSON.parse(readFileSync(join(...path), "utf8"))
+
+/** Where a run's last checkpoint stands, from the metadata of its file. */
+export const positionOf = (path: string) => {
+  const bytes = readFileSync(join(path, "last.safetensors"))
+  const header = JSON.parse(bytes.toString("utf8", 8, 8 + Number(bytes.readBigUInt64LE(0))))
+  return JSON.parse(header.__metadata__.position)
+}
+
+/** What files hold, by name. */
+export const filesOf = (path: string) =>
+  Object.fromEntries(readdirSync(path).map((name) => [name, Bun.hash(readFileSync(join(path, name)))]))

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { ended, readJson, run, small, start, temporaryDirectory } from "./support.ts"
+import { ended, positionOf, readJson, run, small, start, temporaryDirectory } from "./support.ts"
 
 const directory = temporaryDirectory()
 const whole = join(directory, "whole")
@@ -28,11 +28,10 @@ beforeAll(async () => {
 describe("a run", () => {
   test("leaves a directory that says what it was and what came out", () => {
     expect(readdirSync(whole).sort()).toEqual([
-      "best.json",
+      ".lock",
       "best.safetensors",
       "config.json",
       "graph.json",
-      "last.json",
       "last.safetensors",
       "metrics.jsonl",
       "summary.json",
@@ -93,7 +92,7 @@ describe("a run", () => {
 
 describe("a run that was cut off goes on with the same bits", () => {
   const sameAsWhole = (path: string) => {
-    for (const file of ["metrics.jsonl", "last.safetensors", "best.safetensors", "last.json", "graph.json"])
+    for (const file of ["metrics.jsonl", "last.safetensors", "best.safetensors", "graph.json", "config.json"])
       expect(readFileSync(join(path, file)).equals(readFileSync(join(whole, file)))).toBe(true)
   }
 
@@ -104,10 +103,10 @@ describe("a run that was cut off goes on with the same bits", () => {
     child.kill("SIGINT")
     const { code, stderr } = await ended(child)
     expect(code).toBe(130)
-    const { update } = readJson(path, "last.json")
+    const { update } = positionOf(path)
     expect(update).toBeGreaterThanOrEqual(3)
     expect(update).toBeLessThan(16)
-    expect(stderr).toContain(`stopped after update ${update}; go on with --resume ${path}`)
+    expect(stderr).toContain(`stopped after update ${update}; continue with train --resume ${path}`)
     expect((await run("train", "--resume", path)).code).toBe(0)
     sameAsWhole(path)
   })
@@ -118,7 +117,7 @@ describe("a run that was cut off goes on with the same bits", () => {
     await batchesRecorded(path, 12)
     child.kill("SIGKILL")
     await ended(child)
-    expect(readJson(path, "last.json").epoch).toBe(1)
+    expect(positionOf(path).epoch).toBe(1)
     expect((await run("train", "--resume", path)).code).toBe(0)
     sameAsWhole(path)
   })
@@ -129,7 +128,7 @@ test("a loss that is no number stops the run, names update and layer, and keeps 
   const { code, stderr } = await run("train", ...small(2), "--optimizer", "sgd", "--lr", "1e30", "--out", path)
   expect(code).toBe(1)
   expect(stderr).toMatch(/error: the loss or a weight is not finite at update \d+: the first such values lie in \S+/)
-  expect(readJson(path, "last.json").update).toBe(0)
+  expect(positionOf(path).update).toBe(0)
   expect((await run("eval", path)).code).toBe(0)
 })
 

@@ -1,6 +1,6 @@
 /** Weights in and out of runs: `import`, `export`, `train --init`. */
 import { beforeAll, expect, test } from "bun:test"
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { load } from "@spikeroute/backend-wasm/infer"
@@ -157,4 +157,25 @@ test("a run is exported as a program, which loads without the compiler and is a 
     stdout: "",
     stderr: "error: --batch-size and --time-steps are for --format program\n",
   })
+})
+
+test("export writes no file that was there before, and none through a link", async () => {
+  const refuses = async (out: string) => {
+    const { code, stderr } = await run("export", path("imported"), "--out", out)
+    expect({ code, said: stderr.includes(out) }).toEqual({ code: 2, said: true })
+  }
+  writeFileSync(path("precious"), "precious")
+  symlinkSync(path("precious"), path("link"))
+  symlinkSync(path("nothing"), path("dangling"))
+  for (const name of ["precious", "link", "dangling", "imported", "imported/last.safetensors"])
+    await refuses(path(name))
+  await refuses(path("absent/folder/file"))
+  expect(readFileSync(path("precious"), "utf8")).toBe("precious")
+  expect(existsSync(path("nothing"))).toBe(false)
+
+  rmSync(path("imported/weights.safetensors"), { force: true })
+  symlinkSync(path("precious"), path("imported/weights.safetensors"))
+  expect((await run("export", path("imported"))).code).toBe(0)
+  expect(lstatSync(path("imported/weights.safetensors")).isSymbolicLink()).toBe(false)
+  expect(readFileSync(path("precious"), "utf8")).toBe("precious")
 })

@@ -32,7 +32,8 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
     )
     const trainWith = (name: string, policy: object, seed: number) =>
       Effect.gen(function* () {
-        yield* say(`\n${name}, seed ${seed}`)
+        yield* say("")
+        yield* say(`${name}, seed ${seed}`)
         return yield* runTraining({
           config: undefined,
           resume: undefined,
@@ -58,7 +59,9 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
               ...[name, percent(mean(shares)), seeds > 1 ? percent(deviation(shares)) : "–"],
               `${percent(Math.min(...shares))} – ${percent(Math.max(...shares))}`,
               // Of training alone; a run has its tests besides.
-              mean(own.map((run) => (run.updates * batchSize) / run.epochs / run.samplesPerSecond)).toFixed(1),
+              mean(
+                own.map((run) => (run.updates * batchSize) / run.epochs / (run.samplesPerSecond ?? Number.NaN)),
+              ).toFixed(1),
               mean(own.map(({ seconds }) => seconds)).toFixed(1),
               ...shares.map(percent),
             ]

@@ -3,11 +3,11 @@ import { Backend, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { anytime } from "../anytime.ts"
 import { backendLayer } from "../backends.ts"
+import { type CheckpointName, restore } from "../checkpoint.ts"
 import { fromFlags, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { evaluate } from "../evaluation.ts"
 import { openRun } from "../run.ts"
-import { type CheckpointName, restore } from "../run-directory.ts"
 import { bold, percent, print, table } from "../terminal.ts"
 
 export interface EvalFlags {

@@ -3,10 +3,11 @@ import { ProgramFile } from "@spikeroute/backend-kernels"
 import { type Graph, Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
+import { type CheckpointName, load } from "../checkpoint.ts"
 import type { RunConfig } from "../config.ts"
 import { UsageError } from "../errors.ts"
-import { writeWhole } from "../files.ts"
-import { type CheckpointName, load, open } from "../run-directory.ts"
+import { isTaken, writeWhole } from "../files.ts"
+import { open } from "../run-directory.ts"
 import { print } from "../terminal.ts"
 
 export interface ExportFlags {
@@ -44,6 +45,8 @@ export const exportWeights = ({ directory, checkpoint, format, out, batchSize, t
   Effect.gen(function* () {
     if (format === "safetensors" && (batchSize ?? timeSteps) !== undefined)
       return yield* new UsageError({ reason: "--batch-size and --time-steps are for --format program" })
+    if (out !== undefined && (yield* isTaken(out)))
+      return yield* new UsageError({ reason: `${out} exists already: remove it, or give another --out` })
     const { graph, config } = yield* open(directory)
     const { file, tensors, position } = yield* load(directory, checkpoint)
     const program = ProgramFile.save(graph, tensors, {

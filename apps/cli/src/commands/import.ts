@@ -1,9 +1,9 @@
 /** `import`: a run that stands before its first batch, with the weights that PyTorch trained. */
-import { Graph, Program, PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
+import { Graph, Program, PyTorch, Shape, type Train } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
-import { Effect, FileSystem } from "effect"
+import { Effect, Path } from "effect"
+import { readTensors } from "../checkpoint.ts"
 import * as Config from "../config.ts"
-import { refused } from "../files.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
@@ -28,8 +28,7 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
     const policy = yield* Config.policyOf(config)
     const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, encoding))
 
-    const bytes = yield* (yield* FileSystem.FileSystem).readFile(file).pipe(Effect.mapError(refused(file, "read")))
-    const stored = yield* Safetensors.decode(bytes, file)
+    const stored = yield* readTensors(file)
     const parameters = yield* PyTorch.fromStateDict(graph, stored.tensors).pipe(
       Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(file))),
     )
@@ -41,15 +40,12 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
         .map(({ name, shape }) => [name, { shape, values: new Float32Array(Shape.size(shape)) }] as const),
     ])
 
-    const path = out ?? RunDirectory.defaultDirectory(config, new Date())
-    yield* RunDirectory.create(path)
-    yield* RunDirectory.describe({ path, config, graph })
-    yield* Effect.scoped(RunDirectory.openMetrics(path, 0))
-    yield* RunDirectory.save(path, "last", { position: beginning, tensors })
+    const path = (yield* Path.Path).resolve(out ?? RunDirectory.defaultDirectory(config, new Date()))
+    yield* RunDirectory.create({ path, config, graph }, { position: beginning, tensors })
     yield* print(
       [
         `${config.model} for ${config.dataset}: ${parameters.size} tensors, ${Graph.parameterCount(graph).toLocaleString("en")} parameters`,
         dim(path),
       ].join("\n"),
     )
-  })
+  }).pipe(Effect.scoped)

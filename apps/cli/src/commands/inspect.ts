@@ -1,13 +1,13 @@
 /** `inspect`: the parameters of a run, how its layers fire, and charts of its loss and spikes. */
 import { Graph, Program, Shape, Train } from "@spikeroute/core"
 import { batches } from "@spikeroute/datasets"
-import { Effect, FileSystem, Path, Schema, Stream } from "effect"
+import { Effect, Path, Schema, Stream } from "effect"
 import { backendLayer } from "../backends.ts"
 import { lossCurve, png, raster, type Spike } from "../charts.ts"
+import { type CheckpointName, restore } from "../checkpoint.ts"
 import { fromFlags } from "../config.ts"
-import { refused, writeWhole } from "../files.ts"
+import { readText, writeWhole } from "../files.ts"
 import { openRun } from "../run.ts"
-import { type CheckpointName, restore } from "../run-directory.ts"
 import { percent, print, table } from "../terminal.ts"
 
 export interface InspectFlags {
@@ -54,7 +54,6 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
   Effect.gen(function* () {
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
     const { batchSize, timeSteps } = config
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
 
     const observed = yield* Effect.gen(function* () {
@@ -72,7 +71,7 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
 
     const metrics = path.join(directory, "metrics.jsonl")
-    const lines = yield* fs.readFileString(metrics).pipe(Effect.mapError(refused(metrics, "read")))
+    const lines = yield* readText(metrics)
     const losses = lines.split("\n").flatMap((line) => {
       const decoded = isBatchLine(line)
       return decoded._tag === "Some" ? [decoded.value] : []

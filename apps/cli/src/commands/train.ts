@@ -1,13 +1,15 @@
 /** `train`: a new run, or one that goes on. */
 import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
-import { Effect } from "effect"
+import { Effect, Path } from "effect"
 import { backendLayer } from "../backends.ts"
+import * as Checkpoint from "../checkpoint.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
+import { lock } from "../lock.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { bold, dim, percent, print, say } from "../terminal.ts"
-import { beginning, train as fit, runKey } from "../training.ts"
+import { beginning, epochLength, train as fit, runKey } from "../training.ts"
 
 export interface TrainFlags {
   readonly config: string | undefined
@@ -20,65 +22,103 @@ export interface TrainFlags {
 /** Settings that may change when a run goes on: they change where and how long it runs, not what it computes. */
 const changeable = ["backend", "dataDir", "epochs", "workers"]
 
-const resumed = ({ resume = "", config, out, settings }: Omit<TrainFlags, "json">) =>
+const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const changes = yield* Config.fromFlags(settings)
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
     if (config !== undefined || out !== undefined || fixed !== undefined)
       return yield* new UsageError({
-        reason: `--resume goes on with the settings of ${resume}: only --backend, --data-dir, --epochs and --workers may stand beside it`,
+        reason: `--resume goes on with the settings of ${directory}: only --backend, --data-dir, --epochs and --workers may stand beside it`,
       })
-    const run = yield* RunDirectory.open(resume)
-    const checkpoint = yield* RunDirectory.load(resume, "last")
-    return { run: { ...run, config: { ...run.config, ...changes } }, checkpoint }
+    const { path, config: before, graph } = yield* RunDirectory.open(directory)
+    const run = { path, config: { ...before, ...changes }, graph }
+    const summary = yield* RunDirectory.readSummary(path)
+    if (summary?.epochs === run.config.epochs) {
+      const checkpoint = yield* load(path)
+      yield* Checkpoint.checkFits(checkpoint, graph)
+      return { run, before, over: summary, checkpoint }
+    }
+    yield* lock(path)
+    const checkpoint = yield* load(path)
+    const { epoch, batch } = checkpoint.position
+    if (run.config.epochs < epoch + (batch > 0 ? 1 : 0))
+      return yield* new UsageError({
+        reason: `--epochs ${run.config.epochs}: ${path} is ${batch > 0 ? `in epoch ${epoch + 1}` : `past epoch ${epoch}`} already`,
+      })
+    return { run, before, over: undefined, checkpoint }
   })
+
+const load = (path: string) => Checkpoint.load(path, "last")
 
 const begun = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const resolved = yield* configured(config, settings)
-    return { path: out ?? RunDirectory.defaultDirectory(resolved, new Date()), config: resolved }
+    const path = (yield* Path.Path).resolve(out ?? RunDirectory.defaultDirectory(resolved, new Date()))
+    yield* RunDirectory.checkFree(path)
+    return { path, config: resolved }
   })
 
-/** Trains a run to its end, and gives its directory and what its summary.json holds. */
+/** Says what another number of epochs does to a learning rate that follows it. */
+const sayRates = (before: Config.RunConfig, config: Config.RunConfig, update: number, perEpoch: number) => {
+  const rate = ({ epochs }: Config.RunConfig, at: number) =>
+    Train.learningRate(Config.scheduleOf(config), config.lr, at / perEpoch, epochs)
+  if (update === 0 || config.schedule !== "cosine" || before.epochs === config.epochs) return Effect.void
+  const [last, next] = [rate(before, update - 1), rate(config, update)].map((each) => each.toPrecision(3))
+  return Effect.logWarning(
+    `the cosine schedule spans ${config.epochs} epochs now, not ${before.epochs}: the learning rate goes from ${last} to ${next}, and falls to 0 from there`,
+  )
+}
+
+/** Trains a run to its end, and returns its directory and what its summary.json holds. */
 export const runTraining = (flags: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
-    const earlier = flags.resume === undefined ? undefined : yield* resumed(flags)
-    const { path, config } = earlier?.run ?? (yield* begun(flags))
+    const path = yield* Path.Path
+    const earlier = flags.resume === undefined ? undefined : yield* resumed(path.resolve(flags.resume), flags)
+    const { path: directory, config } = earlier?.run ?? (yield* begun(flags))
+    if (earlier?.over) {
+      yield* say(
+        `${directory} is over: its ${config.epochs} ${config.epochs === 1 ? "epoch is" : "epochs are"} trained, and nothing was changed; train on with a larger --epochs`,
+      )
+      return { directory, ...earlier.over }
+    }
     const policy = yield* Config.policyOf(config)
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
     const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
     const options = Config.trainingOptions(config, dataset.encoding)
+    const run = { path: directory, config, graph }
 
     return yield* Effect.gen(function* () {
       const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
       const predictor = yield* Train.makePredictor(graph, options)
-      if (earlier) yield* RunDirectory.restore(earlier.checkpoint, trainer)
+      if (earlier) yield* Checkpoint.restore(earlier.checkpoint, trainer)
       else {
         if (config.init !== undefined)
-          yield* RunDirectory.restore(yield* RunDirectory.loadWeights(config.init, graph), {
+          yield* Checkpoint.restore(yield* Checkpoint.loadWeights(config.init, graph), {
             load: trainer.loadParameters,
           })
-        yield* RunDirectory.create(path)
-        yield* RunDirectory.describe({ path, config, graph })
+        yield* RunDirectory.create(run, { position: beginning, tensors: yield* trainer.save })
       }
       const backend = yield* Backend
       const parameters = Graph.parameterCount(graph)
       yield* say(
         `${config.dataset} · ${config.model}, ${parameters.toLocaleString("en")} parameters · ${policy.name} · T = ${config.timeSteps} · batch ${config.batchSize} · ${backend.name} (${backend.description})`,
       )
-      const position = earlier?.checkpoint.position ?? beginning
-      if (earlier) yield* say(`going on after update ${position.update}`)
+      const start = earlier?.checkpoint.position ?? beginning
+      if (earlier) {
+        yield* say(`continuing after update ${start.update}`)
+        yield* sayRates(earlier.before, config, start.update, epochLength(config, dataset))
+      }
 
-      const outcome = yield* fit({ path, config, graph }, dataset, trainer, predictor, position)
+      const outcome = yield* fit(run, dataset, trainer, predictor, { start, isNew: earlier === undefined })
       const { position: end, evaluation, samplesPerSecond, seconds } = outcome
       const summary = {
         testAccuracy: end.testAccuracy,
         trainAccuracy: end.trainAccuracy,
         bestTestAccuracy: end.best?.testAccuracy ?? null,
         bestEpoch: end.best?.epoch ?? null,
-        testTop5: evaluation?.top5 ?? null,
-        firingRates: evaluation?.firingRates ?? null,
+        testTop5: evaluation.top5,
+        firingRates: evaluation.firingRates,
         epochs: end.epoch,
         updates: end.update,
         samplesPerSecond,
@@ -94,9 +134,9 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
         batchSize: config.batchSize,
         backend: config.backend,
         seed: config.seed,
-      }
-      yield* RunDirectory.summarize(path, summary)
-      return { directory: path, ...summary }
+      } satisfies RunDirectory.Summary
+      yield* RunDirectory.summarize(directory, summary)
+      return { directory, ...summary }
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
   }).pipe(Effect.scoped)
 
@@ -108,7 +148,7 @@ export const train = ({ json, ...flags }: TrainFlags) =>
     yield* print(
       [
         `${bold(`test accuracy ${percent(testAccuracy ?? 0)}`)}  best ${percent(bestTestAccuracy ?? 0)} after epoch ${bestEpoch}`,
-        `${Math.round(seconds)} s  ${samplesPerSecond} samples/s  ${Program.formatBytes(peakBytes)} of memory at the peak`,
+        `${Math.round(seconds)} s  ${samplesPerSecond ?? "no"} samples/s  ${Program.formatBytes(peakBytes)} of memory at the peak`,
         dim(directory),
       ].join("\n"),
     )

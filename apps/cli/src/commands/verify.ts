@@ -5,7 +5,7 @@ import { Data, Effect, FileSystem, Path } from "effect"
 import { backendLayer, defaultBackend } from "../backends.ts"
 import { fromFlags } from "../config.ts"
 import { UsageError } from "../errors.ts"
-import { refused } from "../files.ts"
+import { readBytes, refused } from "../files.ts"
 import { bold, print, table } from "../terminal.ts"
 
 export interface VerifyFlags {
@@ -37,8 +37,8 @@ export const verify = ({ directory, json, settings }: VerifyFlags) =>
     const files = yield* Effect.forEach(names, (name) =>
       Effect.gen(function* () {
         const file = path.join(directory, name)
-        const bytes = yield* fs.readFile(file).pipe(Effect.mapError(refused(file, "read")))
-        const errors = yield* Effect.scoped(Golden.verify(yield* Safetensors.decode(bytes, file), file))
+        const tensors = yield* Safetensors.decode(yield* readBytes(file), file)
+        const errors = yield* Effect.scoped(Golden.verify(tensors, file))
         return { file: name, ...errors, passed: Golden.passes(errors) }
       }),
     ).pipe(Effect.provide(backendLayer(backend)))

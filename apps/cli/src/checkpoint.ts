@@ -1,0 +1,124 @@
+/**
+ * Checkpoints: parameters, statistics and the optimiser's state as safetensors and, in the metadata, where the run stands. A
+ * checkpoint is one file, so it is whole or not there.
+ */
+import {
+  type BackendError,
+  ensureFinite,
+  fit,
+  type Graph,
+  type MismatchError,
+  Options,
+  Program,
+  PyTorch,
+  Safetensors,
+  type Train,
+} from "@spikeroute/core"
+import { Effect, FileSystem, Path, Schema } from "effect"
+import { UsageError } from "./errors.ts"
+import { readBytes, refused, writeWhole } from "./files.ts"
+
+const Count = Options.whole(0, Number.MAX_SAFE_INTEGER)
+
+/** Where a run stands. */
+export const Position = Schema.Struct({
+  /** Batches trained on in all, and in the epoch that is under way. */
+  update: Count,
+  batch: Count,
+  /** Epochs that are over. */
+  epoch: Count,
+  /** Sums over the batches of the epoch under way. */
+  sums: Schema.Struct({
+    samples: Count,
+    loss: Schema.Finite,
+    top1: Count,
+    top5: Count,
+    firingRates: Schema.Array(Schema.Finite),
+  }),
+  /** The last epoch's accuracies, as shares; null before the first epoch is over. */
+  trainAccuracy: Schema.NullOr(Schema.Finite),
+  testAccuracy: Schema.NullOr(Schema.Finite),
+  best: Schema.NullOr(Schema.Struct({ epoch: Count, testAccuracy: Schema.Finite })),
+  /** Bytes of metrics.jsonl that belong to this position. */
+  metricsBytes: Count,
+})
+
+export type Position = typeof Position.Type
+
+export type CheckpointName = "last" | "best"
+
+export interface Checkpoint {
+  readonly position: Position
+  readonly tensors: Train.Tensors
+}
+
+const fileOf = (directory: string, name: CheckpointName): Effect.Effect<string, never, Path.Path> =>
+  Effect.map(Path.Path, (path) => path.join(directory, `${name}.safetensors`))
+
+/** The tensors of a file, all of them finite. */
+export const readTensors = (file: string) =>
+  Effect.gen(function* () {
+    const stored = yield* Safetensors.decode(yield* readBytes(file), file)
+    yield* Effect.mapError(
+      ensureFinite(stored.tensors),
+      ({ message }) => new UsageError({ reason: `${file}: ${message}` }),
+    )
+    return stored
+  })
+
+/** Writes a checkpoint. */
+export const save = (directory: string, name: CheckpointName, { position, tensors }: Checkpoint) =>
+  Effect.gen(function* () {
+    const bytes = Safetensors.encode({ tensors, metadata: { position: JSON.stringify(position) } })
+    yield* writeWhole(yield* fileOf(directory, name), bytes)
+  })
+
+/** Reads a checkpoint. */
+export const load = (directory: string, name: CheckpointName) =>
+  Effect.gen(function* () {
+    const file = yield* fileOf(directory, name)
+    const { tensors, metadata } = yield* readTensors(file)
+    const position = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Position))(metadata.position).pipe(
+      Effect.mapError(
+        () => new UsageError({ reason: `${file} is no checkpoint: its metadata do not say where the run stands` }),
+      ),
+    )
+    return { file, position, tensors }
+  })
+
+/** Weights to start from: those of a run's last checkpoint, or of a file, which is a checkpoint of a run or a state dict of PyTorch's. */
+export const loadWeights = (from: string, graph: Graph.Graph) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { type } = yield* fs.stat(from).pipe(Effect.mapError(refused(from, "read")))
+    if (type === "Directory") return yield* load(from, "last")
+    const { tensors } = yield* readTensors(from)
+    const ofRun = [...tensors.keys()].some((name) => name.startsWith(Program.bufferNames.parameter("")))
+    if (ofRun) return { file: from, tensors }
+    const parameters = yield* PyTorch.fromStateDict(graph, tensors).pipe(
+      Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(from))),
+    )
+    return {
+      file: from,
+      tensors: new Map([...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor])),
+    }
+  })
+
+/** Puts a checkpoint's tensors into a network. Where they do not fit, the error names the file. */
+export const restore = (
+  { file, tensors }: { readonly file: string; readonly tensors: Train.Tensors },
+  target: Pick<Train.Predictor, "load">,
+): Effect.Effect<void, BackendError | MismatchError> =>
+  Effect.catchTag(target.load(tensors), "MismatchError", (error) => Effect.fail(error.in(file)))
+
+/** Fails where a checkpoint's parameters are not those of a network. */
+export const checkFits = (
+  checkpoint: { readonly file: string; readonly tensors: Train.Tensors },
+  { parameters }: Graph.Graph,
+): Effect.Effect<void, BackendError | MismatchError> => {
+  const { parameter } = Program.bufferNames
+  const expected = new Map(parameters.map(({ name, shape }) => [parameter(name), shape]))
+  const load = (tensors: Train.Tensors) =>
+    fit(expected, new Map([...tensors].filter(([name]) => name.startsWith(parameter("")))))
+  return restore(checkpoint, { load })
+}
