@@ -8,6 +8,7 @@ import { layer } from "@spikeroute/backend-reference"
 import { load } from "@spikeroute/backend-wasm/infer"
 import { type Backend, Graph, Key, Models, Program, PyTorch, Safetensors, Shape, Train } from "@spikeroute/core"
 import { Effect, type FileSystem, Layer, type Path, type Scope } from "effect"
+import * as Checkpoint from "../src/checkpoint.ts"
 import { readConfigFile, resolve } from "../src/config.ts"
 import { UsageError } from "../src/errors.ts"
 import * as RunDirectory from "../src/run-directory.ts"
@@ -91,7 +92,7 @@ export const formats: ReadonlyArray<Format> = [
       run(
         Effect.gen(function* () {
           const file = join(directory, "weights.safetensors")
-          yield* predict(graph, (yield* RunDirectory.loadWeights(file, graph)).tensors)
+          yield* predict(graph, (yield* Checkpoint.loadWeights(file, graph)).tensors)
         }),
       ),
   },
@@ -127,7 +128,7 @@ export const formats: ReadonlyArray<Format> = [
       run(
         Effect.gen(function* () {
           const { graph } = yield* RunDirectory.open(directory)
-          const { tensors } = yield* RunDirectory.load(directory, "last")
+          const { tensors } = yield* Checkpoint.load(directory, "last")
           yield* predict(graph, tensors)
         }),
       ),
