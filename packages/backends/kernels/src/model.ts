@@ -4,7 +4,8 @@
  * This path is for edge functions and pages that have some tens of kilobytes to spend, so it is plain functions that throw, imports
  * neither Effect nor core's ops, and checks files by hand rather than by a Schema. The file itself is described in program-file.ts.
  */
-import { named } from "@spikeroute/core/text"
+import { named, quote } from "@spikeroute/core/text"
+import { firstNonFinite, type Numbers, toFloat32 } from "@spikeroute/core/values"
 import type { Engine } from "./engine.ts"
 import { bufferAt, type PackedBuffer, segmentNumbers } from "./packed.ts"
 import { aligned, headerOffset, ProgramFileError, programOf } from "./program-layout.ts"
@@ -12,7 +13,7 @@ import { describeRefusal } from "./refusals.ts"
 
 export { ProgramFileError }
 
-/** What was given to a model does not fit it. */
+/** What was given to a model does not fit it, or is not finite, or leads to outputs that are not. */
 export class InputError extends Error {
   readonly _tag = "InputError"
   override readonly name = "InputError"
@@ -60,26 +61,28 @@ export interface Model {
    * "Optimizing event-driven spiking neural network with regularization and cutoff", Frontiers in Neuroscience 19, 2025, with
    * one threshold for all steps. A batch goes on until all its samples have stopped.
    *
-   * @throws InputError where the number of values or the margin makes no sense
+   * Arrays of every numeric kind are taken, and rounded to float32.
+   *
+   * @throws InputError where the number of values or the margin makes no sense, and where a value or an output is not finite
    * @example
    * const { classes, meanSteps } = model.predict(frames, { margin: 4 })
    */
-  readonly predict: (inputs: Float32Array, options?: { readonly margin?: number }) => Prediction
+  readonly predict: (inputs: Numbers, options?: { readonly margin?: number }) => Prediction
   /** Begins a new sample: all membranes at rest. With the encoding `static` it takes the images, [N, …shape]. */
-  readonly begin: (images?: Float32Array) => void
+  readonly begin: (images?: Numbers) => void
   /** One more step, from the state that the last one left: [N, …shape] with the encoding `frames`. Gives its read-out, [N, classes]. */
-  readonly step: (frame?: Float32Array) => Float32Array
+  readonly step: (frame?: Numbers) => Float32Array
   /**
    * Takes a step for each frame that arrives, [N, …shape]; the state is kept as long as the stream lasts. Only with the encoding
    * `frames`. A model has one state: `begin`, `step`, `predict` or another stream meanwhile end this one with an InputError.
    */
-  readonly stream: (frames: AsyncIterable<Float32Array>) => AsyncGenerator<StreamStep, void, undefined>
+  readonly stream: (frames: AsyncIterable<Numbers>) => AsyncGenerator<StreamStep, void, undefined>
   /**
    * Takes over other weights at once, also for a sample that has begun: of the tensors by name, all that are the network's parameters.
    *
-   * @throws InputError where one is missing or has another size; then nothing has changed
+   * @throws InputError where one is missing, has another size or is not finite; then nothing has changed
    */
-  readonly load: (tensors: ReadonlyMap<string, { readonly values: Float32Array }>) => void
+  readonly load: (tensors: ReadonlyMap<string, { readonly values: Numbers }>) => void
   /** Bytes that the network takes: arena, program, scratch memory. */
   readonly bytes: number
 }
@@ -154,17 +157,37 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     if (entry.dtype !== "F32") fail(`tensor ${named(name)} is ${named(entry.dtype)}; it must be F32`, entry.from)
     if (entry.to - entry.from !== 4 * buffer.size)
       fail(`tensor ${named(name)} has ${(entry.to - entry.from) / 4} values, not ${buffer.size}`, entry.from)
-    valuesOf(buffer).set(new Float32Array(aligned(file, entry)))
+    const values = new Float32Array(aligned(file, entry))
+    const index = firstNonFinite(values)
+    if (index >= 0)
+      fail(`tensor ${named(name)}: value ${index} is ${values[index]}, not finite`, entry.from + 4 * index)
+    valuesOf(buffer).set(values)
   }
 
   // --- running it
 
-  const write = (values: Float32Array | undefined, what: string): void => {
-    if (values?.length !== input.size)
-      throw new InputError(
-        `${what} of ${input.shape.join("×")} are ${input.size} values, not ${values?.length ?? "none"}`,
-      )
-    valuesOf(input).set(values)
+  /** So many arrays of the input's shape, one for each step if there are several, as finite float32. */
+  const checked = (given: unknown, what: string, count = 1): Float32Array => {
+    const values = toFloat32(given)
+    const expected = count * input.size
+    if (values?.length !== expected) {
+      const extents = [...(what === "inputs" && encoding === "frames" ? [count] : []), ...input.shape].join("×")
+      throw new InputError(`${what} of ${extents} are ${expected} values, not ${values?.length ?? quote(given)}`)
+    }
+    const index = firstNonFinite(values)
+    if (index < 0) return values
+    const perSample = input.size / batchSize
+    const row = Math.floor(index / perSample)
+    throw new InputError(
+      `${what}: value ${index % perSample} of sample ${row % batchSize}${count > 1 ? ` at step ${Math.floor(row / batchSize)}` : ""} is ${values[index]}, not finite`,
+    )
+  }
+  const finite = (outputs: Float32Array): Float32Array => {
+    const index = firstNonFinite(outputs)
+    if (index < 0) return outputs
+    throw new InputError(
+      `output ${index % classCount} of sample ${Math.floor(index / classCount)} is ${outputs[index]}: the inputs or the weights are too large for float32`,
+    )
   }
 
   /** Whom the state belongs to: nobody at first, the caller of `begin` and `step`, or a stream, by its own token. */
@@ -174,25 +197,28 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     owner = next
     run(segmentNumbers.clear, segmentNumbers.begin)
   }
+  /** One step; a frame has been checked. */
   const advance = (frame?: Float32Array): Float32Array => {
-    if (encoding === "frames") write(frame, "frames")
+    if (frame) valuesOf(input).set(frame)
     // The program adds its read-out to the outputs.
     valuesOf(readout).fill(0)
     run(segmentNumbers.forward)
     return valuesOf(readout).slice()
   }
 
-  const begin = (images?: Float32Array): void => {
-    if (encoding === "static") write(images, "images")
+  const begin: Model["begin"] = (images) => {
+    if (encoding === "static") valuesOf(input).set(checked(images, "images"))
     beginFor(caller)
   }
+  const frameOf = (given: unknown) => (encoding === "frames" ? checked(given, "frames") : undefined)
 
-  const step = (frame?: Float32Array): Float32Array => {
+  const step: Model["step"] = (given) => {
+    const frame = frameOf(given)
     if (owner === undefined) begin()
     const logits = advance(frame)
     // A stream whose state this was has lost it.
     owner = caller
-    return logits
+    return finite(logits)
   }
 
   const add = (outputs: Float32Array, logits: Float32Array, sample: number): void => {
@@ -202,15 +228,13 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const classesOf = (outputs: Float32Array) =>
     samples.map((sample) => leaderOf(outputs, sample * classCount, classCount).leader)
 
-  const predict: Model["predict"] = (inputs, { margin } = {}) => {
-    if (margin !== undefined && !(margin >= 0)) throw new InputError(`margin ${margin}: it must be 0 at least`)
+  const predict: Model["predict"] = (given, { margin } = {}) => {
+    if (margin !== undefined && !(typeof margin === "number" && margin >= 0))
+      throw new InputError(`margin ${quote(margin)}: it must be a number, 0 at least`)
     const frames = encoding === "frames"
-    const expected = (frames ? timeSteps : 1) * input.size
-    if (inputs.length !== expected) {
-      const extents = [...(frames ? [timeSteps] : []), ...input.shape].join("×")
-      throw new InputError(`inputs of ${extents} are ${expected} values, not ${inputs.length}`)
-    }
-    begin(frames ? undefined : inputs)
+    const inputs = checked(given, "inputs", frames ? timeSteps : 1)
+    if (!frames) valuesOf(input).set(inputs)
+    beginFor(caller)
     const outputs = new Float32Array(readout.size)
     const steps = samples.map(() => timeSteps)
     let going = samples
@@ -225,10 +249,10 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       })
     }
     const meanSteps = steps.reduce((sum, count) => sum + count, 0) / batchSize
-    return { classes: classesOf(outputs), outputs, steps, meanSteps }
+    return { classes: classesOf(finite(outputs)), outputs, steps, meanSteps }
   }
 
-  async function* stream(frames: AsyncIterable<Float32Array>): AsyncGenerator<StreamStep, void, undefined> {
+  async function* stream(frames: AsyncIterable<Numbers>): AsyncGenerator<StreamStep, void, undefined> {
     if (encoding === "static") throw new InputError("the program shows one image at every step: it takes no stream")
     const own = {}
     beginFor(own)
@@ -237,11 +261,11 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     for await (const frame of frames) {
       if (owner !== own)
         throw new InputError("this model was used for something else between two frames: load one for each stream")
-      const logits = advance(frame)
+      const logits = advance(frameOf(frame))
       recent = [...recent, logits].slice(-timeSteps)
       const outputs = new Float32Array(readout.size)
       for (const each of recent) for (const sample of samples) add(outputs, each, sample)
-      yield { step: count++, classes: classesOf(outputs), outputs, logits }
+      yield { step: count++, classes: classesOf(finite(outputs)), outputs, logits }
     }
   }
 
@@ -256,13 +280,18 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     step,
     stream,
     load: (tensors) => {
-      for (const [name, { size }] of parameters) {
-        const count = tensors.get(name)?.values.length
-        if (count !== size)
-          throw new InputError(`tensor ${named(name)} has ${count ?? "no"} values where the network takes ${size}`)
-      }
-      for (const [name, buffer] of parameters)
-        valuesOf(buffer).set((tensors.get(name) as { readonly values: Float32Array }).values)
+      const taken = [...parameters].map(([name, buffer]) => {
+        const given = tensors.get(name)?.values
+        const values = toFloat32(given)
+        if (values?.length !== buffer.size)
+          throw new InputError(
+            `tensor ${named(name)} has ${values?.length ?? "no"} values where the network takes ${buffer.size}`,
+          )
+        const index = firstNonFinite(values)
+        if (index >= 0) throw new InputError(`tensor ${named(name)}: value ${index} is ${values[index]}, not finite`)
+        return [buffer, values] as const
+      })
+      for (const [buffer, values] of taken) valuesOf(buffer).set(values)
     },
     bytes: session.bytes,
   }

@@ -14,10 +14,12 @@
  */
 import {
   CheckpointError,
+  ensureFinite,
   fit,
   Graph,
   type GraphError,
   type MismatchError,
+  type NonFiniteTensorError,
   Program,
   type ProgramError,
   Safetensors,
@@ -44,13 +46,14 @@ export const save = (
   graph: Graph.Graph,
   tensors: Tensors,
   options: SaveOptions,
-): Effect.Effect<Uint8Array<ArrayBuffer>, ProgramError | MismatchError> =>
+): Effect.Effect<Uint8Array<ArrayBuffer>, ProgramError | MismatchError | NonFiniteTensorError> =>
   Effect.gen(function* () {
     const { encoding = "static" } = options
     const program = yield* Program.compileInference(graph, options)
     const weights = program.buffers.filter(isWeight)
     const given = new Map([...tensors].filter(([name]) => name.startsWith(Program.bufferNames.parameter(""))))
     yield* fit(new Map(graph.parameters.map(({ name, shape }) => [Program.bufferNames.parameter(name), shape])), given)
+    yield* ensureFinite(given)
     const { input, outputs } = Program.bufferNames
     const named = new Set([input, outputs, ...weights.map(({ name }) => name)])
     const buffers = Object.fromEntries(
@@ -88,6 +91,7 @@ export const read = (bytes: Uint8Array, file: string): Effect.Effect<ProgramSour
       catch: (error) => new CheckpointError({ file, reason: (error as Error).message }),
     })
     const { metadata, tensors } = yield* Safetensors.decode(bytes, file)
+    yield* Effect.mapError(ensureFinite(tensors), ({ message }) => new CheckpointError({ file, reason: message }))
     const json = yield* Effect.try({
       try: () => JSON.parse(metadata.graph ?? "") as unknown,
       catch: () => new CheckpointError({ file, reason: "the metadata `graph` are not JSON" }),

@@ -212,6 +212,116 @@ test("inputs of another size are refused with a line that says which", () => {
   )
 })
 
+describe("inputs", () => {
+  const graph = Graph.makeUnsafe([2, 3], Graph.sequential(flatten(), linear({ features: 3 })))
+  const modelOf = (encoding: "static" | "frames") =>
+    load(kernels, save(graph, { batchSize: 2, timeSteps: 3, encoding }))
+  const kinds = [
+    Float64Array,
+    Int8Array,
+    Uint8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Array,
+  ]
+  test.each(kinds.map((kind) => [kind.name, kind as Float64ArrayConstructor] as const))(
+    "of %s are numbers, not bits",
+    async (_, kind) => {
+      const values = Float32Array.from({ length: 36 }, (_, i) => i % 5)
+      const given = kind.from(values)
+      expect(modelOf("frames").predict(given)).toEqual(modelOf("frames").predict(values))
+      expect(modelOf("static").predict(given.slice(0, 12))).toEqual(modelOf("static").predict(values.slice(0, 12)))
+      expect(modelOf("frames").step(given.slice(0, 12))).toEqual(modelOf("frames").step(values.slice(0, 12)))
+      const [streamed] = await Array.fromAsync(modelOf("frames").stream(each([given.slice(0, 12)])))
+      expect(streamed?.logits).toEqual(modelOf("frames").step(values.slice(0, 12)))
+    },
+  )
+  const refused = (run: () => unknown): Error => {
+    try {
+      run()
+    } catch (error) {
+      expect(error).toBeInstanceOf(InputError)
+      return error as Error
+    }
+    throw new Error("it was accepted")
+  }
+  test.each([
+    ["nothing", undefined],
+    ["text", "123456789012"],
+    ["texts", Array(12).fill("1")],
+    ["64-bit integers", new BigInt64Array(12)],
+    ["bytes", new DataView(new ArrayBuffer(12))],
+    ["rows", [[1, 2, 3]]],
+  ])("that are %s are refused", (_, given) => {
+    const [still, moving] = [modelOf("static"), modelOf("frames")]
+    for (const run of [
+      () => still.predict(given as never),
+      () => still.begin(given as never),
+      () => moving.predict(given as never),
+      () => moving.step(given as never),
+    ])
+      refused(run)
+  })
+  test.each([Number.NaN, Number.NEGATIVE_INFINITY, 1e39])(
+    "that hold %p are refused, with the sample and the place",
+    (value) => {
+      const given = Array(36).fill(1)
+      given[12 + 6 + 4] = value
+      expect(refused(() => modelOf("frames").predict(given)).message).toStartWith(
+        "inputs: value 4 of sample 1 at step 1 is ",
+      )
+      expect(refused(() => modelOf("static").predict(given.slice(12, 24))).message).toStartWith(
+        "inputs: value 4 of sample 1 is ",
+      )
+      expect(refused(() => modelOf("frames").step(given.slice(12, 24))).message).toStartWith(
+        "frames: value 4 of sample 1 is ",
+      )
+      // What was refused has left no trace.
+      const model = modelOf("frames")
+      const fine = Float32Array.from({ length: 12 }, (_, i) => i)
+      const expected = [model.step(fine), model.step(fine)]
+      model.begin()
+      const first = model.step(fine)
+      refused(() => model.step(given.slice(12, 24)))
+      expect([first, model.step(fine)]).toEqual(expected)
+    },
+  )
+  test("that lead out of float32's range are an error, not an answer of NaN", async () => {
+    const huge = Float32Array.of(...[3e38, 0, 3e38], ...[0, 0, 0], ...[3e38, 0, 3e38])
+    expect(refused(() => mirror(1, 3).predict(huge)).message).toContain("output 0 of sample 0 is Infinity")
+    const added = mirror(1, 3).stream(each([huge.slice(0, 3), huge.slice(0, 3)]))
+    await added.next()
+    await expect(added.next()).rejects.toThrow(InputError)
+  })
+  test("come with a margin that is a number", () => {
+    for (const margin of ["2", null, Number.NaN, -1])
+      refused(() => mirror(1, 1).predict(new Float32Array(3), { margin: margin as number }))
+  })
+})
+
+test("weights that are not finite make no file, are read from none, and are not taken over", () => {
+  const tensors = new Map(parametersOf(conv))
+  const [[name, first] = ["", { shape: [], values: new Float32Array() }]] = tensors
+  tensors.set(name, { ...first, values: first.values.map((value, i) => (i === 3 ? Number.NaN : value)) })
+  const error = Effect.runSync(Effect.flip(ProgramFile.save(conv, tensors, convOptions)))
+  expect(error).toMatchObject({ _tag: "NonFiniteTensorError", tensor: name, index: 3 })
+
+  const model = load(kernels, convFile)
+  const inputs = numbers(5 * 128)
+  const before = model.predict(inputs)
+  expect(() => model.load(tensors)).toThrow(new InputError(`tensor ${name}: value 3 is NaN, not finite`))
+  expect(model.predict(inputs)).toEqual(before)
+
+  // The last value of the file is one of its weights.
+  const changed = convFile.slice()
+  new DataView(changed.buffer).setFloat32(changed.length - 4, Number.NaN, true)
+  expect(() => load(kernels, changed)).toThrow(ProgramFileError)
+  expect(Effect.runSync(Effect.flip(ProgramFile.read(changed, "file")))).toMatchObject({ _tag: "CheckpointError" })
+})
+
 describe("a file that is damaged or foreign is refused with an error that says where", () => {
   const refusal = (file: Uint8Array): ProgramFileError => {
     try {
