@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import {
   batchNorm,
   defaultLoss,
+  flatten,
   Graph,
   InputError,
   Key,
@@ -21,7 +22,7 @@ import { onOracle } from "./support.ts"
 
 const graph = Graph.makeUnsafe(
   [2, 3],
-  Graph.sequential(linear({ features: 4 }), batchNorm(), lif({ tau: 2 }), linear({ features: 3 })),
+  Graph.sequential(flatten(), linear({ features: 4 }), batchNorm(), lif({ tau: 2 }), linear({ features: 3 })),
 )
 const flat = Graph.makeUnsafe(
   [3],
