@@ -3,13 +3,15 @@
  *
  * It is kept in the user's cache under a name that follows from the sources, the flags and the compiler, so it is built again when,
  * and only when, one of them changes. Where there is no compiler, what any compiler has made of the same sources before is used.
+ * Nothing is taken from a cache that somebody else can write; see trust.ts.
  */
 import { spawn } from "node:child_process"
 import { createHash, type Hash } from "node:crypto"
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises"
 import { availableParallelism, homedir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { checkFile, checkFolder } from "./trust.ts"
 
 const kernelsFolder = fileURLToPath(new URL("../c/", import.meta.resolve("@spikeroute/backend-kernels")))
 const ownFolder = fileURLToPath(new URL("../c/", import.meta.url))
@@ -71,7 +73,9 @@ export const build = async (onBuild: () => void = () => {}): Promise<string> => 
   for (const source of sources) hash.update(basename(source)).update(await readFile(source))
   const folder = cacheFolder()
   const prefix = `spikeroute-${digest(hash)}-`
-  const built = (await readdir(folder).catch(() => [])).filter((file) => file.startsWith(prefix))
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await checkFolder(folder)
+  const built = (await readdir(folder)).filter((file) => file.startsWith(prefix))
 
   const compiler = process.env.CC || "cc"
   const version = await command(compiler, ["--version"]).catch((error: unknown) => {
@@ -80,7 +84,10 @@ export const build = async (onBuild: () => void = () => {}): Promise<string> => 
   })
   const wanted = version === undefined ? built[0] : `${prefix}${digest(createHash("sha256").update(version))}.so`
   const library = join(folder, wanted as string)
-  if (built.includes(basename(library))) return library
+  if (built.includes(basename(library))) {
+    await checkFile(library)
+    return library
+  }
 
   onBuild()
   const kernels = sources.filter((source) => source.startsWith(kernelsFolder) && source.endsWith(".c"))
@@ -92,12 +99,12 @@ export const build = async (onBuild: () => void = () => {}): Promise<string> => 
     ),
     ...[...shared, ...once].map((source) => ({ source, flags: [] })),
   ]
-  await mkdir(folder, { recursive: true })
   const workplace = await mkdtemp(join(folder, "build-"))
   try {
     const objects = await compile(compiler, units, workplace)
     const linked = join(workplace, "library.so")
     await command(compiler, ["-shared", "-pthread", "-o", linked, ...objects, "-ldl"])
+    await chmod(linked, 0o700)
     // In one step, so that nobody sees half a library.
     await rename(linked, library)
   } finally {
