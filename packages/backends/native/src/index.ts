@@ -4,14 +4,13 @@
  * The system's C compiler builds them on first use; see build.ts. Where there is none, use the backend wasm: it runs the same
  * kernels and gives the same bits in the forward direction.
  */
-import { availableParallelism, totalmem } from "node:os"
-import process from "node:process"
-import { type Engine, fromEngine, maximumArenaBytes, maximumThreads } from "@spikeroute/backend-kernels"
+import { availableParallelism } from "node:os"
+import { fromEngine, maximumThreads } from "@spikeroute/backend-kernels"
 import { Backend, BackendUnavailableError, type OptionError, Options } from "@spikeroute/core"
 import { Effect, Layer, Schema } from "effect"
 import { build } from "./build.ts"
-import { type Library, load } from "./library.ts"
-import { canDetach, Views } from "./views.ts"
+import { engineOf, name } from "./engine.ts"
+import { load } from "./library.ts"
 
 export { build } from "./build.ts"
 
@@ -30,32 +29,6 @@ const OptionsSchema: Schema.Codec<NativeOptions> = Schema.Struct({
   onBuild: Schema.optionalKey(
     Schema.declare((x): x is () => void => typeof x === "function", { expected: "a function" }),
   ),
-})
-
-const name = "native"
-
-/** Bytes of memory that there are for this process. */
-const machineBytes = (): number => Math.min(totalmem(), process.constrainedMemory?.() || totalmem())
-
-const engineOf = (library: Library, threads: number, widest: number): Engine => ({
-  name,
-  description: `${process.arch}, ${library.vectorBytes(widest) * 8}-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,
-  availableBytes: () => Math.min(machineBytes(), maximumArenaBytes),
-  open: (program) => {
-    const session = library.open(program, program.length, threads, widest)
-    if (session < 0) return session
-    const views = new Views((offset, bytes) => library.view(session, offset, bytes))
-    return {
-      words: (offset, count) => views.words(offset, count),
-      lends: canDetach,
-      bytes: library.bytes(session),
-      run: (calls) => library.run(session, calls, calls.length / 2),
-      close: () => {
-        views.detach()
-        library.close(session)
-      },
-    }
-  },
 })
 
 const open = async ({ threads, vectorBytes = 64, onBuild }: NativeOptions) => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
+import { totalmem } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "../src/index.ts"
@@ -14,7 +15,7 @@ const print = (command: ReadonlyArray<string>): string => {
 }
 
 if (unavailable === undefined)
-  test("Node gets the same bits through koffi as Bun through its own foreign functions", async () => {
+  test("Node gets the same bits through koffi as Bun through its own foreign functions, beyond 4 GiB too", async () => {
     const library = await build()
     // Where Node finds koffi from.
     const folder = mkdtempSync(fileURLToPath(new URL("../node_modules/bundle-", import.meta.url)))
@@ -27,7 +28,13 @@ if (unavailable === undefined)
         naming: "bundle.mjs",
       })
       expect(success).toBe(true)
-      expect(print(["node", join(folder, "bundle.mjs"), library])).toBe(print([process.execPath, source, library]))
+      const offsets = totalmem() > 2 ** 33 ? [0, 2 ** 32] : [0]
+      const printed = offsets.flatMap((offset) => [
+        print(["node", join(folder, "bundle.mjs"), library, `${offset}`]),
+        print([process.execPath, source, library, `${offset}`]),
+      ])
+      expect(printed[0]).toMatch(/^[0-9a-f]{64}\nBackendError 2 true\n$/)
+      expect(printed).toEqual(printed.map(() => printed[0] as string))
     } finally {
       rmSync(folder, { recursive: true })
     }

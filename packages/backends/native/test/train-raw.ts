@@ -1,10 +1,15 @@
-/** Trains through the library alone, without a backend: `train-raw LIBRARY` prints a digest of the arena. Runs in every runtime. */
+/**
+ * Trains on a library, `train-raw LIBRARY OFFSET`, with all buffers moved by OFFSET bytes, and prints a digest of them. Then closes the scope
+ * within a write and uses arrays whose memory is gone. Runs in every runtime.
+ */
 import { createHash } from "node:crypto"
 import process from "node:process"
-import { arenaBytes, encode } from "@spikeroute/backend-kernels"
+import { fromEngine } from "@spikeroute/backend-kernels"
 import { conv2d, defaultLoss, flatten, Graph, Key, lif, linear, Optimizer, Policy, Program } from "@spikeroute/core"
-import { Effect } from "effect"
+import { Effect, Exit, Scope } from "effect"
+import { engineOf } from "../src/engine.ts"
 import { load } from "../src/library.ts"
+import { moveBuffers } from "./moved.ts"
 
 const graph = Graph.makeUnsafe(
   [9, 9, 2],
@@ -19,24 +24,36 @@ const program = Effect.runSync(
   }),
 )
 
-const library = await load(process.argv[2] as string)
-const packed = encode(program)
-const session = library.open(packed, packed.length, library.start(2), 64)
-const arena = library.view(session, 0, arenaBytes(packed))
-for (const { name, offset, shape } of program.buffers)
-  if (name === "input" || name.startsWith("parameter/"))
-    Key.uniform(
-      Key.fold(Key.make(0), name),
-      new Float32Array(
-        arena,
-        offset,
-        shape.reduce((a, b) => a * b, 1),
-      ),
-    )
-const calls = Program.schedule(program, [0, 1, 2]).flatMap(({ segment, t }) => [
-  Program.segmentNames.indexOf(segment),
-  t,
-])
-if (library.run(session, Int32Array.from(calls), calls.length / 2) !== 0) throw new Error("the library refused to run")
-console.log(createHash("sha256").update(new Uint8Array(arena)).digest("hex"))
-library.close(session)
+const moved = moveBuffers(program, Number(process.argv[3]))
+const backend = fromEngine(engineOf(await load(process.argv[2] as string), 2, 64))
+
+const digest = Effect.gen(function* () {
+  const executable = yield* backend.prepare(moved)
+  const hash = createHash("sha256")
+  for (const { name, kind } of program.buffers)
+    if (kind === "parameter" || kind === "input")
+      yield* executable.write(name, (out) => Key.uniform(Key.fold(Key.make(0), name), out))
+  yield* executable.run(Program.schedule(program, [0, 1, 2]))
+  for (const { name, kind } of program.buffers)
+    if (kind === "parameter" || kind === "gradient" || kind === "metric") hash.update(yield* executable.read(name))
+  return hash.digest("hex")
+})
+
+/** Uses arrays of a program's memory after that is gone. */
+const afterwards = Effect.gen(function* () {
+  const scope = yield* Scope.make()
+  const executable = yield* backend.prepare(moved).pipe(Scope.provide(scope))
+  const arrays: Array<Float32Array> = []
+  yield* executable.write("input", (out) => void arrays.push(out.fill(1)))
+  const refused = yield* Effect.flip(
+    executable.write("input", (out) => {
+      Effect.runSync(Scope.close(scope, Exit.void))
+      arrays.push(out.fill(1))
+    }),
+  )
+  for (const array of arrays) for (let i = 0; i < array.length; i++) array[i] = (array[i] as number) + 1
+  return `${refused._tag} ${arrays.length} ${arrays.every((array) => [0, 162 * 4].includes(array.length))}`
+})
+
+console.log(await Effect.runPromise(Effect.scoped(digest)))
+console.log(await Effect.runPromise(afterwards))

@@ -1,0 +1,8 @@
+import type { Program } from "@spikeroute/core"
+
+/** The program with all its buffers moved by some bytes towards the end of a larger arena. */
+export const moveBuffers = (program: Program.Program, bytes: number): Program.Program => ({
+  ...program,
+  arenaBytes: program.arenaBytes + bytes,
+  buffers: program.buffers.map((buffer) => ({ ...buffer, offset: buffer.offset + bytes })),
+})
