@@ -9,8 +9,9 @@ const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 const escaped = (text: string): string =>
   text.replace(unseen, (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, "0")}`)
 
-/** A message that may hold text of any origin, on one line: control characters escaped, cut to some 2,000 characters. */
-export const line = (message: string): string => clip(escaped(clip(message, longestLine)), longestLine)
+/** A message that may hold text of any origin, on one line: breaks are spaces, other control characters escaped; cut to some 2,000 characters. */
+export const line = (message: string): string =>
+  clip(escaped(clip(message, longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
 
 /** A name for a message: as it is where it is made of letters, digits and `_ . : / @ + -` alone, else quoted. */
 export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
