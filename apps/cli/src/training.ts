@@ -93,7 +93,7 @@ export const train = (
     })
 
     const record = (line: Readonly<Record<string, unknown>>) =>
-      Effect.map(metrics.append(line), (bytes) => {
+      Effect.map(Effect.andThen(begin, metrics.append(line)), (bytes) => {
         position = { ...position, metricsBytes: position.metricsBytes + bytes }
       })
 
@@ -114,7 +114,6 @@ export const train = (
         const learningRate = Train.learningRate(schedule, config.lr, position.epoch + index / perEpoch, epochs)
         const { loss, outputs, firingRates } = yield* trainer.step(batch, { update, learningRate, next })
         trainingSeconds += now() - before
-        yield* begin
         const top1 = Train.hits(outputs, labels, 1)
         const top5 = Train.hits(outputs, labels, 5)
         const { sums } = position

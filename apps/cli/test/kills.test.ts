@@ -1,0 +1,11 @@
+import { expect, test } from "bun:test"
+import { killedRuns } from "./kills.ts"
+
+test("runs that are killed at random moments and resumed have the bits of one that was not", async () => {
+  let kills = 0
+  for await (const each of killedRuns(4, 7, "reference")) {
+    expect(each.differences).toEqual([])
+    kills += each.moments.within
+  }
+  expect(kills).toBeGreaterThan(0)
+}, 120_000)

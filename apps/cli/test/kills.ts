@@ -1,0 +1,92 @@
+/**
+ * Runs that are killed at random moments, SIGKILL and Ctrl-C, and resumed: files and figures must be those of a run that was not.
+ *
+ *     bun apps/cli/test/kills.ts --runs 100 --seed 1 --backend native
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { Key } from "@spikeroute/core"
+import { ended, readJson, run, start } from "./support.ts"
+
+export interface Killed {
+  readonly kills: number
+  /** Signals that came before there was a run, within it, and after its end. */
+  readonly moments: Readonly<Record<"before" | "within" | "after", number>>
+  /** What differs from the run that was not killed; an exit code if it could not be resumed. */
+  readonly differences: ReadonlyArray<string>
+}
+
+const files = ["metrics.jsonl", "last.safetensors", "best.safetensors", "graph.json", "config.json"]
+
+/** The results without what depends on time. */
+const results = (path: string) => ({ ...readJson(path, "summary.json"), seconds: 0, samplesPerSecond: 0 })
+
+const differencesOf = (path: string, whole: string): ReadonlyArray<string> => [
+  ...files.filter((file) => !readFileSync(join(path, file)).equals(readFileSync(join(whole, file)))),
+  ...(Bun.deepEquals(results(path), results(whole)) ? [] : ["summary.json"]),
+]
+
+/** Trains in `path` as `whole` was trained within so many milliseconds, with one to three kills on the way. */
+const killed = async (path: string, whole: string, args: ReadonlyArray<string>, span: number, key: Key.Key) => {
+  const draws = Key.uniform(key, new Float32Array(7))
+  const moments = { before: 0, within: 0, after: 0 }
+  const begin = () =>
+    existsSync(join(path, "config.json")) ? start("train", "--resume", path) : start("train", ...args, "--out", path)
+  const kills = 1 + Math.floor((draws[0] as number) * 3)
+  for (let i = 1; i <= kills; i++) {
+    const child = begin()
+    await Promise.race([child.exited, Bun.sleep((draws[i] as number) * span)])
+    const isRunning = child.exitCode === null
+    child.kill((draws[3 + i] as number) < 0.3 ? "SIGINT" : "SIGKILL")
+    await ended(child)
+    const metrics = join(path, "metrics.jsonl")
+    const hasRecorded = existsSync(metrics) && readFileSync(metrics).length > 0
+    moments[isRunning ? (hasRecorded ? "within" : "before") : "after"]++
+  }
+  const { code, stderr } = await ended(begin())
+  return { kills, moments, differences: code === 0 ? differencesOf(path, whole) : [`exit code ${code}: ${stderr}`] }
+}
+
+/** So many runs, one after the other, of a network that trains in about a second. */
+export const killedRuns = async function* (runs: number, seed: number, backend: string): AsyncGenerator<Killed> {
+  const directory = mkdtempSync(join(tmpdir(), "spikeroute-kills-"))
+  try {
+    const settings = "--limit 64 --batch-size 8 --time-steps 3 --epochs 4 --width 0.25 --policy slttk --k 2"
+    const args = [...settings.split(" "), "--backend", backend]
+    const whole = join(directory, "whole")
+    const began = performance.now()
+    const { code, stderr } = await run("train", ...args, "--out", whole)
+    if (code !== 0) throw new Error(stderr)
+    const span = performance.now() - began
+    for (let i = 0; i < runs; i++) {
+      const path = join(directory, "killed")
+      yield await killed(path, whole, args, span, Key.fold(Key.make(seed), i))
+      rmSync(path, { recursive: true })
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: "string", default: "100" },
+      seed: { type: "string", default: "1" },
+      backend: { type: "string", default: "native" },
+    },
+  })
+  const all: Array<Killed> = []
+  for await (const each of killedRuns(Number(values.runs), Number(values.seed), values.backend)) {
+    all.push(each)
+    if (each.differences.length > 0) console.log(`run ${all.length}: ${each.differences.join(", ")}`)
+  }
+  const sum = (of: (each: Killed) => number) => all.reduce((total, each) => total + of(each), 0)
+  const good = all.filter(({ differences }) => differences.length === 0).length
+  const moments = (["before", "within", "after"] as const).map((when) => `${sum((each) => each.moments[when])} ${when}`)
+  console.log(`${good} of ${all.length} runs have the bits of the whole one, after ${sum(({ kills }) => kills)} kills:`)
+  console.log(`${moments.join(", ")} the run`)
+  process.exitCode = good === all.length ? 0 : 1
+}
