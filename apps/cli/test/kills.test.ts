@@ -3,7 +3,7 @@ import { killedRuns } from "./kills.ts"
 
 test("runs that are killed at random moments and resumed have the bits of one that was not", async () => {
   let kills = 0
-  for await (const each of killedRuns(4, 7, "reference")) {
+  for await (const each of killedRuns(3, 7, "reference")) {
     expect(each.differences).toEqual([])
     kills += each.moments.within
   }
