@@ -7,6 +7,7 @@ import {
   Optimizer,
   Policy,
   type Program,
+  quote,
   Surrogate,
   Train,
 } from "@spikeroute/core"
@@ -23,7 +24,7 @@ const NameOf = (what: string, names: ReadonlyArray<string>) =>
       if (names.includes(name)) return undefined
       const similar = nearest(name, names)
       const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
-      return `no ${what} is called "${name}"${hint}; there are ${names.join(", ")}`
+      return `no ${what} is called ${quote(name)}${hint}; there are ${names.join(", ")}`
     }),
   )
 
@@ -143,9 +144,9 @@ const decode = (
   if (!settings.includes(setting)) {
     const similar = nearest(setting, settings)
     const hint = similar === undefined ? `; there are ${settings.join(", ")}` : ` (did you mean "${similar}"?)`
-    return Effect.fail(new UsageError({ reason: `${source}there is no setting ${setting}${hint}` }))
+    return Effect.fail(new UsageError({ reason: `${source}there is no setting ${quote(setting)}${hint}` }))
   }
-  const value = JSON.stringify((values as Record<string, unknown>)[setting])
+  const value = quote((values as Record<string, unknown>)[setting])
   const message = `: ${issue?.message}`.replace(/^: Expected/, ` is ${value}, expected`)
   return Effect.fail(new UsageError({ reason: `${source}${name(setting)}${message}` }))
 }

@@ -1,8 +1,23 @@
 /** Changed files of every format: a part of `bun run fuzz:files`, and what it takes for a fault. */
 import { expect, test } from "bun:test"
+import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Format } from "../fuzz/format.ts"
-import { run } from "../fuzz/runner.ts"
+import { modules, run } from "../fuzz/runner.ts"
+
+for (const module of modules)
+  test(`every changed file gives right data or one typed error: ${basename(module)} of ${module.split("/").at(-4)}`, async () => {
+    const { formats } = (await import(module)) as { readonly formats: ReadonlyArray<Format> }
+    const count = 40
+    const outcomes = await run({ module, formats: formats.map(({ name }) => name), seed: 20230817, count })
+    expect(outcomes.filter(({ outcome }) => outcome === "fault")).toEqual([])
+    for (const { name } of formats) {
+      const own = outcomes.filter(({ format }) => format === name)
+      expect(own.map(({ number }) => number)).toEqual(Array.from({ length: count }, (_, number) => number))
+      // Changes are seen: a reader that refuses nothing reads nothing.
+      expect(own.some(({ outcome }) => outcome === "error")).toBe(true)
+    }
+  }, 120_000)
 
 test("readers that crash, hang, do damage or fail in other words are found", async () => {
   const module = fileURLToPath(new URL("./misreaders.ts", import.meta.url))
