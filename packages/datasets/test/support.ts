@@ -351,26 +351,42 @@ export const tar = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => 
   return Uint8Array.from([...blocks, ...new Array(1024).fill(0)])
 }
 
-/** A PNG of red, green and blue: a signature, and the chunks IHDR, IDAT (each row after a filter byte of 0) and IEND. */
+/** A PNG: a signature, and the chunks IHDR, further ones, IDAT and IEND. Colours: 0 grey, 2 RGB, 3 a palette, 4 and 6 with alpha. */
+export const pngOf = (
+  {
+    width,
+    height,
+    depth = 8,
+    colours = 2,
+    interlaced = 0,
+  }: Readonly<Record<string, number>> & { width: number; height: number },
+  packed: Uint8Array,
+  further: Readonly<Record<string, ReadonlyArray<number>>> = {},
+): Uint8Array => {
+  const chunk = (type: string, data: ArrayLike<number>) => {
+    const content = Uint8Array.from([...text(type), ...Array.from(data)])
+    return [...bigEndian(data.length), ...content, ...bigEndian(crc32(content))]
+  }
+  return Uint8Array.from([
+    ...[0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a],
+    ...chunk("IHDR", [...bigEndian(width), ...bigEndian(height), depth, colours, 0, 0, interlaced]),
+    ...Object.entries(further).flatMap(([type, data]) => chunk(type, data)),
+    ...chunk("IDAT", packed),
+    ...chunk("IEND", []),
+  ])
+}
+
+/** A PNG of red, green and blue, each row after a filter byte of 0. */
 export const png = (
   width: number,
   height: number,
   pixel: (x: number, y: number) => readonly [number, number, number],
 ) => {
-  const chunk = (type: string, data: ReadonlyArray<number>) => {
-    const content = [...text(type), ...data]
-    return [...bigEndian(data.length), ...content, ...bigEndian(crc32(Uint8Array.from(content)))]
-  }
   const rows = Array.from({ length: height }, (_, y) => [
     0,
     ...Array.from({ length: width }, (_, x) => pixel(x, y)).flat(),
   ])
-  return Uint8Array.from([
-    ...[0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a],
-    ...chunk("IHDR", [...bigEndian(width), ...bigEndian(height), 8, 2, 0, 0, 0]),
-    ...chunk("IDAT", Array.from(deflateSync(Uint8Array.from(rows.flat())))),
-    ...chunk("IEND", []),
-  ])
+  return pngOf({ width, height }, deflateSync(Uint8Array.from(rows.flat())))
 }
 
 /**

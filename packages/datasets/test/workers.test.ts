@@ -129,6 +129,16 @@ describe("openInWorkers", () => {
     expect(error.message).toContain("a worker that reads samples failed")
   })
 
+  test("their number has a range", async () => {
+    const none = NodeWorker.layer(() => {
+      throw new Error("a worker was started")
+    })
+    for (const number of [100_000, 65, -1, 1.5, Number.NaN, "2" as unknown as number]) {
+      const opened = openInWorkers("shapes", { timeSteps: 1 }, number).pipe(Effect.scoped, Effect.provide(none))
+      expect([number, await failure(opened)]).toMatchObject([number, { _tag: "OptionError", option: "workers" }])
+    }
+  })
+
   test("where no workers can be had, samples are made without, and it says so", async () => {
     const none = NodeWorker.layer(() => {
       throw new Error("threads are not allowed here")

@@ -126,7 +126,7 @@ export const untar = Effect.fnUntraced(function* (archive: string, place: Place,
     evaluate: () => packed.pipeThrough(new DecompressionStream("gzip")),
     onError: () => new MalformedFile({ file: archive, problem: "the gzip data are cut off or corrupt" }),
   })
-  const entries = unpacked.pipe(Stream.pipeThroughChannelOrFail(Tar.decode<MalformedFile>()))
+  const entries = unpacked.pipe(Stream.pipeThroughChannel(Tar.decode<MalformedFile>()))
   yield* extract(archive, entries, place, directory, most)
 })
 
@@ -134,6 +134,6 @@ export const untar = Effect.fnUntraced(function* (archive: string, place: Place,
 export const unzip = Effect.fnUntraced(function* (archive: string, place: Place, directory: string, most: Bounds) {
   const fs = yield* FileSystem.FileSystem
   const bytes = bytesOf(archive).pipe(Stream.provideService(FileSystem.FileSystem, fs))
-  const entries = bytes.pipe(Stream.pipeThroughChannelOrFail(Zip.decode<FileFailed>()))
+  const entries = bytes.pipe(Stream.pipeThroughChannel(Zip.decode<FileFailed>()))
   yield* extract(archive, entries, place, directory, most)
 })

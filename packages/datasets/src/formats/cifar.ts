@@ -10,7 +10,8 @@
  *
  * A file may hold any whole number of records. Pixels are given channels last.
  */
-import { Result } from "effect"
+import { assert, whole } from "@spikeroute/core/options"
+import { Result, Schema } from "effect"
 import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import type { LabelledImages } from "../images/split.ts"
@@ -26,6 +27,8 @@ export interface CifarLayout {
   readonly classes: number
 }
 
+const LayoutSchema = Schema.Struct({ labelBytes: Schema.Literals([1, 2]), classes: whole(1, 256) })
+
 /** Reads the records of one file. `file` is its name, for errors. */
 export const parseCifar = (
   file: string,
@@ -33,6 +36,7 @@ export const parseCifar = (
   layout: CifarLayout,
 ): Result.Result<LabelledImages, MalformedFile> => {
   assertBytes("parseCifar", bytes)
+  assert("parseCifar", LayoutSchema, layout)
   const { labelBytes, classes } = layout
   const record = labelBytes + 3 * plane
   const count = Math.floor(bytes.length / record)

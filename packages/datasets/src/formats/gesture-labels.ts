@@ -4,7 +4,7 @@
  */
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
-import { assertText } from "../checks.ts"
+import { assertCount, assertText } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 
 /** One gesture of a recording: its class, from 0, and when it was made, [start, end) in microseconds. */
@@ -21,6 +21,7 @@ export const parseGestureLabels = (
   classes: number,
 ): Result.Result<ReadonlyArray<Gesture>, MalformedFile> => {
   assertText("parseGestureLabels", text)
+  assertCount("parseGestureLabels", "classes", classes)
   const fail = (textLine: number, problem: string) => Result.fail(new MalformedFile({ file, textLine, problem }))
   const [head = "", ...lines] = text.replace(/^\ufeff/, "").split(/\r?\n/)
   if (head.trim() !== "class,startTime_usec,endTime_usec")

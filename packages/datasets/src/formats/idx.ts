@@ -71,6 +71,7 @@ export const parseIdxPair = (
   classes: number,
 ): Result.Result<LabelledImages, MalformedFile> =>
   Result.gen(function* () {
+    assertCount("parseIdxPair", "classes", classes)
     const pixels = yield* parseIdx(images.file, images.bytes, 3)
     const answers = yield* parseIdx(labels.file, labels.bytes, 1)
     const [count, height, width] = pixels.shape as [number, number, number]
