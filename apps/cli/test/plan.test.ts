@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test"
+import { totalmem } from "node:os"
 import { run } from "./support.ts"
 
 const plan = async (...args: ReadonlyArray<string>) => JSON.parse((await run("plan", "--json", ...args)).stdout)
@@ -37,6 +38,18 @@ test("with a backend, the workspace of its kernels is planned too", async () => 
   expect(reference).toEqual({ ...program, backend: "reference", workspaceBytes: 0 })
   expect(wasm.workspaceBytes).toBeGreaterThan(0)
   expect(wasm.peakBytes).toBe(program.peakBytes + wasm.workspaceBytes)
+})
+
+test("what a backend cannot hold is refused with the figures, and a plan says which can hold it", async () => {
+  const recipe = ["--config", `${import.meta.dir}/../../../recipes/imagenet-nfresnet34-stage1.json`]
+  for (const backend of ["wasm", "reference"]) {
+    const { code, stdout, stderr } = await run("plan", ...recipe, "--backend", backend)
+    expect({ code, stdout, lines: stderr.trim().split("\n").length }).toEqual({ code: 1, stdout: "", lines: 1 })
+    for (const part of [`backend ${backend}`, "5.59 GB", "4.29 GB"]) expect(stderr).toContain(part)
+  }
+  const { stdout } = await run("plan", ...recipe)
+  expect(stdout).toContain(totalmem() < 5.59e9 ? "cannot hold 5.59 GB" : "4.29 GB at most")
+  expect((await run("plan", ...recipe, "--batch-size", "64")).stdout).not.toContain("at most")
 })
 
 test("--recompute makes each of them take less, side by side too", async () => {

@@ -1,4 +1,5 @@
 /** `plan`: what a program costs, known before it runs. */
+import { totalmem } from "node:os"
 import { Backend, Graph, Policy, Program } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
@@ -72,6 +73,21 @@ const forPeople = (plans: ReadonlyArray<Plan>, backend: string | undefined): str
   )
 }
 
+/** The memory of WebAssembly, and of the reference's one ArrayBuffer. */
+const addressable = 2 ** 32
+
+/** Which backends can hold the largest plan, if not all can. */
+const whereItFits = (plans: ReadonlyArray<Plan>): ReadonlyArray<string> => {
+  const most = Math.max(...plans.map(({ peakBytes }) => peakBytes))
+  if (most <= Math.min(addressable, totalmem())) return []
+  const machine = Program.formatBytes(totalmem())
+  return [
+    most > totalmem()
+      ? `This machine cannot hold ${Program.formatBytes(most)}: it has ${machine} of memory.`
+      : `Backends wasm, tfjs-wasm and reference hold ${Program.formatBytes(addressable)} at most; native holds what the machine does, here ${machine}.`,
+  ]
+}
+
 export const plan = ({ compare, program: whole, config: file, json, backend, settings }: PlanFlags) =>
   Effect.gen(function* () {
     const config = resolve(yield* chosen(file, settings, { dataset: "mnist" }))
@@ -91,6 +107,7 @@ export const plan = ({ compare, program: whole, config: file, json, backend, set
       [
         `${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}`,
         forPeople(plans, backend),
+        ...(backend === undefined ? whereItFits(plans) : []),
         "A spike operation is an addition that is made where a spike is: times the firing rate, it is what runs.",
         ...(whole ? plans.map(({ program }) => `\n${Program.format(program)}`) : []),
       ].join("\n"),

@@ -135,13 +135,13 @@ const startDawn = async (): Promise<GPU> => {
  */
 export const findAdapter: Effect.Effect<GPUAdapter, GpuUnavailableError> = Effect.gen(function* () {
   const gpu = yield* entry
+  // Linux: the answer of a loader without any driver is a rejection, of a driver that is too old null.
+  const request = () => gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null)
   const adapter = yield* Effect.promise(async () => {
-    // Linux: the answer of a loader without any driver is a rejection, of a driver that is too old null.
-    try {
-      return await gpu.requestAdapter({ powerPreference: "high-performance" })
-    } catch {
-      return null
-    }
+    if (dawn === undefined) return request()
+    // Dawn and Vulkan's loader print each driver that they cannot use; what matters of it, `diagnose` says.
+    const { quietly } = await import("./quiet.ts")
+    return quietly(request)
   })
   return adapter ?? (yield* Effect.promise(diagnose).pipe(Effect.flatMap(Effect.fail)))
 })
