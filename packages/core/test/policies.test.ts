@@ -67,40 +67,62 @@ test("names tell what a policy is made of", () => {
 })
 
 describe("what makes no sense is refused, with the policy named", () => {
+  const error = (policy: unknown, timeSteps = 4) =>
+    Effect.runSync(Effect.flip(Policy.check(policy as Policy.Policy, timeSteps)))
+  const refused = (policy: unknown, ...parts: ReadonlyArray<string>) => {
+    const { _tag, reason } = error(policy)
+    expect(_tag).toBe("PolicyError")
+    for (const part of parts) expect(reason).toContain(part)
+  }
   test("more trained steps than steps", () => {
-    expect(refusal(Policy.slttK(6), 4)).toBe("policy slttk(6): it trains 6 of 4 time steps; choose from 1 to 4")
-    expect(refusal(Policy.slttK(4), 4)).toBe("")
-    expect(refusal(Policy.bptt.pipe(Policy.trainOn(Steps.last(5))), 4)).toContain("it trains 5 of 4 time steps")
-  })
-  for (const k of [0, -1, 1.5, Number.NaN])
-    test(`${k} trained steps`, () => {
-      expect(refusal(Policy.slttK(k), 4)).toBe(`policy slttk(${k}): it trains ${k} of 4 time steps; choose from 1 to 4`)
+    expect(error(Policy.slttK(6))).toMatchObject({
+      policy: "slttk(6)",
+      reason: "it trains 6 of 4 time steps; choose from 1 to 4",
     })
-  for (const w of [0, -2, 1.5, Number.NaN])
-    test(`a window of ${w}`, () => {
-      expect(refusal(Policy.tbptt(w), 4)).toBe(
-        `policy tbptt(${w}): the window is ${w}; it must be a whole number of steps, at least 1`,
-      )
+    expect(refusal(Policy.slttK(4), 4)).toBe("")
+    refused(Policy.bptt.pipe(Policy.trainOn(Steps.last(5))), "it trains 5 of 4 time steps")
+  })
+  for (const k of [0, -1, 1.5, Number.NaN, "2"] as ReadonlyArray<number>)
+    test(`${typeof k} ${k} trained steps`, () => {
+      refused(Policy.slttK(k), `it trains ${k} of 4 time steps`)
+      refused(Policy.bptt.pipe(Policy.trainOn(Steps.last(k))), `it trains ${k} of 4 time steps`)
+    })
+  for (const w of [0, -2, 1.5, Number.NaN, "2", undefined] as ReadonlyArray<number>)
+    test(`a window of ${typeof w} ${w}`, () => {
+      refused(Policy.tbptt(w), `the window is ${w}; it must be a whole number of steps, at least 1`)
     })
   test("a trace beside the gradient that it stands for, or one that grows", () => {
-    expect(refusal(Policy.bptt.pipe(Policy.trace()), 4)).toBe(
-      "policy bptt-trace: a trace stands for gradient through the membrane, which flows here as well: detach the membrane",
-    )
-    expect(refusal(Policy.bptt.pipe(Policy.detach("reset"), Policy.trace()), 4)).toContain("detach the membrane")
+    refused(Policy.bptt.pipe(Policy.trace()), "detach the membrane")
+    refused(Policy.bptt.pipe(Policy.detach("reset"), Policy.trace()), "detach the membrane")
     expect(refusal(Policy.tbptt(1).pipe(Policy.trace()), 4)).toBe("")
-    for (const decay of [-0.1, 1.5, Number.NaN])
-      expect(refusal(Policy.sltt.pipe(Policy.trace(decay)), 4)).toContain(
-        `the trace decays by ${decay}; it must be a number from 0 to 1`,
-      )
+    for (const decay of [-0.1, 1.5, Number.NaN, "0.5", "presynaptc"] as ReadonlyArray<number>)
+      refused(Policy.sltt.pipe(Policy.trace(decay)), `the trace decays by ${decay}; it must be a number from 0 to 1`)
   })
-  for (const steps of [0, 1.5, Number.NaN])
+  for (const steps of [0, 1.5, Number.NaN, "rot"] as ReadonlyArray<number>)
     test(`a checkpoint every ${steps} steps`, () => {
-      expect(refusal(Policy.bptt.pipe(Policy.checkpoint(steps)), 4)).toContain(
+      refused(
+        Policy.bptt.pipe(Policy.checkpoint(steps)),
         `a checkpoint every ${steps} steps; it must be a whole number of steps, at least 1`,
       )
     })
-  test("a stride of 0 trains nothing", () => {
-    expect(refusal(Policy.sltt.pipe(Policy.trainOn(Steps.every(0))), 4)).toContain("it trains 0 of 4 time steps")
+  for (const n of [0, -1, 1.5, Number.NaN, "2"] as ReadonlyArray<number>)
+    test(`every ${typeof n} ${n} steps`, () => {
+      refused(Policy.sltt.pipe(Policy.trainOn(Steps.every(n))), "it trains 0 of 4 time steps")
+    })
+  test("edges that are none, with the nearest one", () => {
+    refused(Policy.bptt.pipe(Policy.detach("membrne" as "membrane")), '"membrne"', 'did you mean "membrane"?')
+    refused(Policy.bptt.pipe(Policy.detach("reset", undefined as never)), "undefined", "membrane and reset")
+  })
+  test("steps that are none", () => {
+    for (const steps of [undefined, 2, Steps.last, "all"])
+      refused(Policy.sltt.pipe(Policy.trainOn(steps as unknown as Steps.Steps)), "Steps.last(2)")
+  })
+  test("what is no policy, with the nearest name", () => {
+    refused("slt", 'did you mean "sltt"?')
+    refused(undefined, "Policy.sltt")
+    refused(Policy.slttK, "called")
+    refused(Policy.bptt.pipe(Policy.trace as never), "called")
+    expect(error("a\u001b[31m").message).not.toContain("\u001b")
   })
 })
 

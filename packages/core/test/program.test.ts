@@ -12,6 +12,7 @@ import {
   lif,
   linear,
   Optimizer,
+  type OptionError,
   Policy,
   Program,
   residual,
@@ -43,27 +44,75 @@ const refusal = (policy: Policy.Policy, changed: Partial<Program.TrainingOptions
   )
 
 describe("compiling refuses", () => {
+  const fault = (changed: object): OptionError =>
+    Effect.runSync(Effect.flip(Program.compile(graph, Policy.sltt, { ...options, ...changed }))) as OptionError
   test("batches and times that are no counts", () => {
-    for (const count of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(refusal(Policy.sltt, { batchSize: count })).toBe(
-        `ProgramError: batch size ${count}: it must be a whole number, at least 1`,
-      )
-      expect(refusal(Policy.sltt, { timeSteps: count })).toBe(
-        `ProgramError: time steps ${count}: it must be a whole number, at least 1`,
-      )
-      const inference = Program.compileInference(graph, { batchSize: count, timeSteps: 1 })
-      expect(Effect.runSync(Effect.flip(inference)).message).toStartWith(`batch size ${count}`)
+    for (const count of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "2", 2 ** 31]) {
+      expect(fault({ batchSize: count })).toMatchObject({ _tag: "OptionError", option: "batchSize", value: count })
+      expect(fault({ timeSteps: count })).toMatchObject({ _tag: "OptionError", option: "timeSteps", value: count })
+      expect(fault({ microBatches: count })).toMatchObject({ _tag: "OptionError", option: "microBatches" })
+      const inference = Program.compileInference(graph, { batchSize: count as number, timeSteps: 1 })
+      expect(Effect.runSync(Effect.flip(inference))).toMatchObject({ _tag: "OptionError", option: "batchSize" })
     }
   })
-  test("micro-batches that do not part the batch, or part what batch norm takes whole", () => {
-    expect(refusal(Policy.sltt, { batchSize: 4, microBatches: 3 })).toBe(
-      "ProgramError: micro-batches 3: a batch of 4 cannot be cut into so many equal parts",
-    )
+  const optimizer = (changed: object) => ({ optimizer: Optimizer.options("adam", changed) })
+  const cases: ReadonlyArray<readonly [string, object, string, string?]> = [
+    ["beta1 = 1", optimizer({ beta1: 1 }), "optimizer.beta1"],
+    ["beta2 that is 1 in float32", optimizer({ beta2: 1 - 1e-9 }), "optimizer.beta2"],
+    ["epsilon = 0", optimizer({ epsilon: 0 }), "optimizer.epsilon"],
+    ["epsilon that GPUs take for 0", optimizer({ epsilon: 1e-40 }), "optimizer.epsilon"],
+    ["weight decay NaN", optimizer({ weightDecay: Number.NaN }), "optimizer.weightDecay"],
+    ["weight decay below 0", optimizer({ weightDecay: -0.1 }), "optimizer.weightDecay"],
+    ["momentum beyond float32", optimizer({ momentum: 1e39 }), "optimizer.momentum"],
+    ["an optimiser's misspelt option", optimizer({ beta_1: 0.9 }), "optimizer.beta_1", "beta1"],
+    ["an unknown optimiser", { optimizer: Optimizer.options("Adam" as "adam") }, "optimizer.name", "adam"],
+    ["no optimiser", { optimizer: undefined }, "optimizer"],
+    ["a loss's mix of 2", { loss: { mix: 2, target: "ones" } }, "loss.mix"],
+    ["a loss's target", { loss: { mix: 1, target: "onehot" } }, "loss.target", "one-hot"],
+    ["an encoding", { encoding: "frame" }, "encoding", "frames"],
+    ["what is observed", { observe: ["nope"] }, "observe"],
+    ["what is observed, as text", { observe: "0" }, "observe"],
+    ["a misspelt option", { microbatches: 2 }, "microbatches", "microBatches"],
+    ["hoist", { hoist: "no" }, "hoist"],
+    ["parts that do not divide the batch", { batchSize: 4, microBatches: 3 }, "microBatches"],
+  ]
+  for (const [name, changed, option, similar] of cases)
+    test(name, () => {
+      const error = fault(changed)
+      expect(error).toMatchObject({ _tag: "OptionError", option })
+      expect(error.similar).toBe(similar)
+    })
+  test("a node that is nearly one of the graph's", () => {
+    const named = Graph.makeUnsafe([3], Graph.sequential(Graph.block((x) => x.pipe(Graph.named("hidden", lif())))))
+    const compiled = Program.compile(named, Policy.sltt, { ...options, observe: ["0.hiden"] })
+    expect(Effect.runSync(Effect.flip(compiled))).toMatchObject({ option: "observe", similar: "0.hidden" })
+  })
+  test("what is no graph", () => {
+    const compiled = Program.compile(Graph.make([3], lif()) as never, Policy.sltt, options)
+    expect(Effect.runSync(Effect.flip(compiled))).toMatchObject({ _tag: "OptionError", option: "graph" })
+  })
+  test("options that are left out are their defaults, also where they are undefined", () => {
+    const given = { encoding: undefined, microBatches: undefined, observe: undefined, hoist: undefined }
+    const compiled = (changed: object) =>
+      Effect.runSync(Program.compileInference(graph, { batchSize: 1, timeSteps: 1, ...changed }))
+    expect(compiled(given)).toEqual(compiled({}))
+  })
+  test("batch norm over parts of a batch, or over a single value for each channel", () => {
     const normalised = Graph.makeUnsafe([3], Graph.sequential(batchNorm(), linear({ features: 2 })))
-    const compiled = Program.compile(normalised, Policy.sltt, { ...options, batchSize: 4, microBatches: 2 })
-    expect(Effect.runSync(Effect.flip(compiled)).message).toBe(
-      "micro-batches 2: 0 (batchNorm) takes its statistics over whole batches; it must be 1",
-    )
+    const tag = (graph: Graph.Graph, changed: object) =>
+      Effect.runSync(
+        Program.compile(graph, Policy.sltt, { ...options, ...changed }).pipe(
+          Effect.match({ onSuccess: () => "no error", onFailure: ({ _tag }) => _tag }),
+        ),
+      )
+    expect(tag(normalised, { batchSize: 4, microBatches: 2 })).toBe("ProgramError")
+    expect(tag(normalised, { batchSize: 1 })).toBe("ProgramError")
+    expect(tag(normalised, { batchSize: 2 })).toBe("no error")
+    const image = (...shape: ReadonlyArray<number>) => Graph.makeUnsafe(shape, Graph.sequential(batchNorm(), flatten()))
+    expect(tag(image(1, 1, 3), { batchSize: 1 })).toBe("ProgramError")
+    expect(tag(image(1, 2, 3), { batchSize: 1 })).toBe("no error")
+    // Inference takes the running statistics.
+    expect(Effect.runSync(Program.compileInference(normalised, { batchSize: 1, timeSteps: 1 })).batchSize).toBe(1)
   })
   test("policies that train more steps than there are", () => {
     expect(refusal(Policy.slttK(3), {})).toBe(

@@ -43,17 +43,64 @@ describe("learning rates", () => {
       1e-12,
     )
   })
-  test("warm-up climbs from 0, and cosine begins behind it", () => {
+  test("warm-up climbs from 1 % of the rate, so that the first update counts, and cosine begins behind it", () => {
     const warm = { name: "cosine", warmUp: 20 } as const
     expectNear(
       [0, 5, 10, 20, 60, 100].map((epoch) => rate(warm, epoch)),
-      [0, 0.05, 0.1, 0.2, 0.1, 0],
+      [0.002, 0.0515, 0.101, 0.2, 0.1, 0],
       1e-12,
     )
-    expect(rate({ warmUp: 20 }, 10)).toBe(0.1)
+    expectNear([rate({ warmUp: 20 }, 10)], [0.101], 1e-12)
   })
-  test("a warm-up as long as the training never divides by nothing", () => {
-    expect(Train.learningRate({ name: "cosine", warmUp: 5, stepSize: 1, gamma: 1 }, 0.2, 5, 5)).toBe(0.2)
+  test("a warm-up as long as the training never divides by nothing; a longer one is refused", () => {
+    const warm = { name: "cosine", warmUp: 5, stepSize: 1, gamma: 1 } as const
+    expect(Train.learningRate(warm, 0.2, 5, 5)).toBe(0.2)
+    expect(() => Train.learningRate(warm, 0.2, 0, 4)).toThrow(
+      expect.objectContaining({ _tag: "OptionError", option: "warmUp", value: 5 }),
+    )
+  })
+  test("no drop comes a batch late, whatever fraction of an epoch a step is", () => {
+    for (const batches of [1, 3, 7, 10, 30, 49, 100, 937])
+      for (const stepBatches of [1, 2, 3, 7, 29, 55, 57])
+        for (let update = 0; update < 5 * batches; update++) {
+          const [epoch, index] = [Math.floor(update / batches), update % batches]
+          const schedule = { name: "step", warmUp: 0, stepSize: stepBatches / batches, gamma: 0.99 } as const
+          const rate = Train.learningRate(schedule, 1, epoch + index / batches, 5)
+          const drops = Math.round(Math.log(rate) / Math.log(0.99))
+          if (drops !== Math.floor(update / stepBatches))
+            throw new Error(`${drops} drops before update ${update} of ${batches}, one every ${stepBatches}`)
+        }
+  })
+  test("decimal fractions drop when they are due", () => {
+    const drops = (stepSize: number, epoch: number) =>
+      Math.round(-Math.log10(rate({ name: "step", stepSize, gamma: 0.1 }, epoch) / 0.2))
+    expect([0.1, 0.2, 0.3, 0.6, 0.7, 0.9, 1.1].map((epoch) => drops(0.1, epoch))).toEqual([1, 2, 3, 6, 7, 9, 11])
+    expect([0.3, 0.6, 0.9, 0.1 + 0.2].map((epoch) => drops(0.3, epoch))).toEqual([1, 2, 3, 1])
+    expect(drops(0.3, 0.8999)).toBe(2)
+  })
+  for (const [option, schedule] of [
+    ["name", { name: "cosinus" }],
+    ["warmUp", { warmUp: -1 }],
+    ["warmUp", { warmUp: Number.NaN }],
+    ["stepSize", { name: "step", stepSize: 0 }],
+    ["gamma", { gamma: Number.POSITIVE_INFINITY }],
+    ["warmup", { warmup: 1 }],
+  ] as const)
+    test(`${option} out of range`, () => {
+      expect(() => rate(schedule as object, 1)).toThrow(expect.objectContaining({ _tag: "OptionError", option }))
+    })
+  test("rates and epochs that are none", () => {
+    const schedule = { name: "cosine", warmUp: 0, stepSize: 1, gamma: 1 } as const
+    for (const [base, epoch, epochs] of [
+      [Number.NaN, 0, 1],
+      [-1, 0, 1],
+      [1, Number.NaN, 1],
+      [1, 0, 0],
+      [1, 3, 2],
+    ] as const)
+      expect(() => Train.learningRate(schedule, base, epoch, epochs)).toThrow(
+        expect.objectContaining({ _tag: "OptionError" }),
+      )
   })
 })
 

@@ -20,6 +20,7 @@ import {
   type GraphError,
   type MismatchError,
   type NonFiniteTensorError,
+  type OptionError,
   Program,
   type ProgramError,
   Safetensors,
@@ -46,7 +47,7 @@ export const save = (
   graph: Graph.Graph,
   tensors: Tensors,
   options: SaveOptions,
-): Effect.Effect<Uint8Array<ArrayBuffer>, ProgramError | MismatchError | NonFiniteTensorError> =>
+): Effect.Effect<Uint8Array<ArrayBuffer>, OptionError | ProgramError | MismatchError | NonFiniteTensorError> =>
   Effect.gen(function* () {
     const { encoding = "static" } = options
     const program = yield* Program.compileInference(graph, options)

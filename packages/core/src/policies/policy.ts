@@ -12,6 +12,7 @@
  */
 import { Effect, Pipeable } from "effect"
 import { PolicyError } from "../errors.ts"
+import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
 
 /**
@@ -98,10 +99,13 @@ export const detach = (...edges: ReadonlyArray<Edge>): Change =>
  * one window are kept at a time. (Truncated BPTT with k₁ = k₂ = window in the notation of Williams & Peng, 1990.)
  */
 export const truncate = (window: number): Change =>
-  change((policy) => ({ name: `${policy.name}-truncate(${window})`, window: Math.min(window, policy.window) }))
+  change((policy) => ({
+    name: `${policy.name}-truncate(${window})`,
+    window: typeof window === "number" ? Math.min(window, policy.window) : window,
+  }))
 
 /** Trains some of the time steps: the others have no loss, and where nothing needs their gradient they run forward only. */
-export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ name: `${name}-${steps.name}`, steps }))
+export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ name: `${name}-${steps?.name}`, steps }))
 
 /**
  * Weight gradients see a trace of the presynaptic activity in place of the activity itself:
@@ -179,9 +183,33 @@ export const checkpointIntervalOf = (policy: Policy, timeSteps: number): number 
 
 const fail = (policy: Policy, reason: string) => new PolicyError({ policy: policy.name, reason })
 
-/** Whether the policy makes sense for so many time steps. */
+const edges: ReadonlyArray<unknown> = ["membrane", "reset"] satisfies ReadonlyArray<Edge>
+
+const hint = (given: unknown, names: Iterable<string>): string => {
+  const similar = typeof given === "string" ? nearest(given, names) : undefined
+  return similar === undefined ? "" : ` (did you mean "${similar}"?)`
+}
+
+/** Whether the policy is one, and makes sense for so many time steps. */
 export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, PolicyError> => {
-  if (!(policy.window >= 1) || (Number.isFinite(policy.window) && !Number.isInteger(policy.window)))
+  if (!(policy instanceof Policy))
+    return Effect.fail(
+      new PolicyError({
+        policy: quote(policy),
+        reason: `it must be a policy, as Policy.sltt, or what a policy is piped through${
+          typeof policy === "function" ? ", called, as Policy.slttK(2)" : hint(policy, policyNames)
+        }`,
+      }),
+    )
+  for (const edge of policy.detached)
+    if (!edges.includes(edge))
+      return Effect.fail(
+        fail(
+          policy,
+          `it detaches ${quote(edge)}${hint(edge, edges as ReadonlyArray<string>)}; there are membrane and reset`,
+        ),
+      )
+  if (policy.window !== Number.POSITIVE_INFINITY && !(Number.isInteger(policy.window) && policy.window >= 1))
     return Effect.fail(fail(policy, `the window is ${policy.window}; it must be a whole number of steps, at least 1`))
   if (policy.checkpoint !== undefined && policy.checkpoint !== "root")
     if (!Number.isInteger(policy.checkpoint) || policy.checkpoint < 1)
@@ -189,13 +217,15 @@ export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, Po
         fail(policy, `a checkpoint every ${policy.checkpoint} steps; it must be a whole number of steps, at least 1`),
       )
   if (policy.trace !== undefined) {
-    if (policy.trace !== "presynaptic" && !(policy.trace >= 0 && policy.trace <= 1))
+    if (policy.trace !== "presynaptic" && !(Number.isFinite(policy.trace) && policy.trace >= 0 && policy.trace <= 1))
       return Effect.fail(fail(policy, `the trace decays by ${policy.trace}; it must be a number from 0 to 1`))
     if (!policy.detached.has("membrane") && policy.window !== 1)
       return Effect.fail(
         fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
       )
   }
+  if (typeof policy.steps?.count !== "function")
+    return Effect.fail(fail(policy, `it trains on ${quote(policy.steps)}; that must be steps, as Steps.last(2)`))
   const trained = policy.steps.count(timeSteps)
   if (!Number.isInteger(trained) || trained < 1 || trained > timeSteps)
     return Effect.fail(fail(policy, `it trains ${trained} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`))

@@ -18,16 +18,12 @@ export const custom = (
   draw: (timeSteps: number) => Effect.Effect<ReadonlyArray<number>>,
 ): Steps => ({ name, count, draw })
 
-/** Steps that are the same for every batch. */
-const fixed = (name: string, steps: (timeSteps: number) => ReadonlyArray<number>): Steps =>
-  custom(
-    name,
-    (timeSteps) => steps(timeSteps).length,
-    (timeSteps) => Effect.sync(() => steps(timeSteps)),
-  )
-
 /** Every step. */
-export const all: Steps = fixed("all", range)
+export const all: Steps = custom(
+  "all",
+  (timeSteps) => timeSteps,
+  (timeSteps) => Effect.sync(() => range(timeSteps)),
+)
 
 /** The last `k` steps. */
 export const last = (k: number): Steps =>
@@ -39,7 +35,11 @@ export const last = (k: number): Steps =>
 
 /** Every `n`-th step, the last step among them. */
 export const every = (n: number): Steps =>
-  fixed(`every(${n})`, (timeSteps) => range(timeSteps).filter((t) => (timeSteps - 1 - t) % n === 0))
+  custom(
+    `every(${n})`,
+    (timeSteps) => (Number.isInteger(n) && n > 0 ? Math.ceil(timeSteps / n) : 0),
+    (timeSteps) => Effect.sync(() => range(timeSteps).filter((t) => (timeSteps - 1 - t) % n === 0)),
+  )
 
 /** `k` steps without replacement, drawn anew for each batch; all sets of `k` are equally likely. */
 export const sample = (k: number): Steps =>

@@ -1,58 +1,48 @@
 /** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
-import { Effect } from "effect"
-import { type PolicyError, ProgramError } from "../errors.ts"
+import { Effect, type Schema } from "effect"
+import { type OptionError, type PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import type { Loss } from "../loss.ts"
+import type { ValueType } from "../op.ts"
 import { ops } from "../ops/index.ts"
-import type { OptimizerOptions } from "../optimizers/index.ts"
 import { check, checkpointIntervalOf, type Policy, windowOf } from "../policies/policy.ts"
+import { size } from "../shape.ts"
 import { lower } from "./lower/index.ts"
-import type { Encoding, Program } from "./program.ts"
+import {
+  checkOptions,
+  type InferenceOptions,
+  InferenceSchema,
+  type TrainingOptions,
+  TrainingSchema,
+} from "./options.ts"
+import type { Program } from "./program.ts"
 import { tracesOf } from "./traces.ts"
-
-export interface InferenceOptions {
-  readonly batchSize: number
-  readonly timeSteps: number
-  /** Default "static". */
-  readonly encoding?: Encoding
-  /**
-   * Into how many parts a batch is cut that go through the network one after the other, their gradients summed. Default 1. More
-   * take less memory; the gradient is the same but for the order of its sums. Batch norm takes its statistics over whole batches:
-   * networks with it cannot be cut for training.
-   */
-  readonly microBatches?: number
-  /** Nodes whose output stays readable, as `bufferNames.value(node)`, after each step. */
-  readonly observe?: ReadonlyArray<string>
-}
-
-export interface TrainingOptions extends InferenceOptions {
-  readonly loss: Loss
-  readonly optimizer: OptimizerOptions
-  /** Move what does not change over time out of the time loop. Default true; results are the same. */
-  readonly hoist?: boolean
-}
 
 /** Compiles a training program. */
 export const compile = (
   graph: Graph,
   policy: Policy,
-  options: TrainingOptions,
-): Effect.Effect<Program, PolicyError | ProgramError> =>
+  given: TrainingOptions,
+): Effect.Effect<Program, OptionError | PolicyError | ProgramError> =>
   Effect.gen(function* () {
-    yield* checkExtents(options)
+    const options = yield* checkOptions(graph, TrainingSchema as Schema.Codec<TrainingOptions>, given)
     yield* check(policy, options.timeSteps)
     const trainedSteps = policy.steps.count(options.timeSteps)
-    const mixing = graph.nodes.find(({ op }) => ops.get(op)?.mixesSamples)
-    if (mixing !== undefined && (options.microBatches ?? 1) > 1)
-      return yield* new ProgramError({
-        reason: `micro-batches ${options.microBatches}: ${mixing.name} (${mixing.op}) takes its statistics over whole batches; it must be 1`,
-      })
+    for (const { name, op } of graph.nodes) {
+      if (!ops.get(op)?.mixesSamples) continue
+      if (options.microBatches > 1)
+        return yield* new ProgramError({
+          reason: `micro-batches ${options.microBatches}: ${name} (${op}) takes its statistics over whole batches; it must be 1`,
+        })
+      const { shape } = graph.types.get(name) as ValueType
+      if (options.batchSize * size(shape) === shape.at(-1))
+        return yield* new ProgramError({
+          reason: `batch size 1: ${name} (${op}) has a single value for each channel, which has no variance; train on batches of 2 or more`,
+        })
+    }
     return lower(graph, {
       mode: "training",
-      encoding: "static",
       observe: [],
       hoist: true,
-      microBatches: 1,
       ...options,
       window: windowOf(policy, options.timeSteps),
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps),
@@ -66,14 +56,15 @@ export const compile = (
   })
 
 /** Compiles a program that only predicts: running statistics, no dropout, no gradient. */
-export const compileInference = (graph: Graph, options: InferenceOptions): Effect.Effect<Program, ProgramError> =>
-  Effect.map(checkExtents(options), () =>
+export const compileInference = (
+  graph: Graph,
+  given: InferenceOptions,
+): Effect.Effect<Program, OptionError | ProgramError> =>
+  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, given), (options) =>
     lower(graph, {
       mode: "inference",
-      encoding: "static",
       observe: [],
       hoist: true,
-      microBatches: 1,
       ...options,
       window: 1,
       checkpointInterval: 1,
@@ -87,22 +78,3 @@ export const compileInference = (graph: Graph, options: InferenceOptions): Effec
       optimizer: undefined,
     }),
   )
-
-const checkExtents = ({
-  batchSize,
-  microBatches = 1,
-  timeSteps,
-}: InferenceOptions): Effect.Effect<void, ProgramError> => {
-  const good = (extent: number) => Number.isInteger(extent) && extent >= 1
-  if (!good(batchSize))
-    return Effect.fail(new ProgramError({ reason: `batch size ${batchSize}: it must be a whole number, at least 1` }))
-  if (!good(timeSteps))
-    return Effect.fail(new ProgramError({ reason: `time steps ${timeSteps}: it must be a whole number, at least 1` }))
-  if (!good(microBatches) || batchSize % microBatches !== 0)
-    return Effect.fail(
-      new ProgramError({
-        reason: `micro-batches ${microBatches}: a batch of ${batchSize} cannot be cut into so many equal parts`,
-      }),
-    )
-  return Effect.void
-}

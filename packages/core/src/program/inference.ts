@@ -1,5 +1,6 @@
 export * from "./check.ts"
-export { compileInference, type InferenceOptions } from "./compile.ts"
+export { compileInference } from "./compile.ts"
 export * from "./cost.ts"
+export type { InferenceOptions } from "./options.ts"
 export * from "./print.ts"
 export * from "./program.ts"

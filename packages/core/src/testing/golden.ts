@@ -14,6 +14,7 @@ import { Backend } from "../backend/backend.ts"
 import {
   type BackendError,
   CheckpointError,
+  type OptionError,
   type PolicyError,
   type ProgramError,
   type UnsupportedKernelError,
@@ -166,7 +167,7 @@ export const verify = (
   file: string,
 ): Effect.Effect<
   GoldenErrors,
-  CheckpointError | PolicyError | ProgramError | UnsupportedKernelError | BackendError,
+  CheckpointError | OptionError | PolicyError | ProgramError | UnsupportedKernelError | BackendError,
   Backend | Scope.Scope
 > =>
   Effect.gen(function* () {

@@ -1,11 +1,13 @@
 /** Learning-rate schedules: the rate as a function of the epochs gone by, fractions included. */
 import { Schema } from "effect"
+import { OptionError } from "../errors.ts"
+import { faultIn, NonNegative, oneOf, Positive } from "../options.ts"
 
 export interface Schedule {
   readonly name: "constant" | "step" | "cosine"
-  /** Epochs over which the rate climbs linearly from 0. */
+  /** Epochs over which the rate climbs linearly, from 1 % of itself; at most those of the run. */
   readonly warmUp: number
-  /** step: epochs between two drops, and the factor of each. */
+  /** step: epochs between two drops, and the factor of each; both greater than 0. */
   readonly stepSize: number
   readonly gamma: number
 }
@@ -16,19 +18,50 @@ export const ScheduleSchema: Schema.Struct<{
   readonly stepSize: Schema.Finite
   readonly gamma: Schema.Finite
 }> = Schema.Struct({
-  name: Schema.Literals(["constant", "step", "cosine"]),
-  warmUp: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
-  stepSize: Schema.Finite.check(Schema.isGreaterThan(0)),
-  gamma: Schema.Finite.check(Schema.isGreaterThan(0)),
+  name: oneOf(["constant", "step", "cosine"]),
+  warmUp: NonNegative,
+  stepSize: Positive,
+  gamma: Positive,
 })
+
+/** What a warm-up begins with: the first update has to change something, so it is not 0 (torchvision's recipes begin so too). */
+const warmUpStart = 0.01
+
+/** The whole steps in `epoch` epochs, which are a sum of fractions: one that rounding has made a little less than whole is whole. */
+const wholeSteps = (epoch: number, stepSize: number): number => Math.floor((epoch / stepSize) * (1 + 1e-12))
 
 const shapes: { readonly [N in Schedule["name"]]: (schedule: Schedule, epoch: number, epochs: number) => number } = {
   constant: () => 1,
-  step: ({ stepSize, gamma }, epoch) => gamma ** Math.floor(epoch / stepSize),
+  step: ({ stepSize, gamma }, epoch) => gamma ** wholeSteps(epoch, stepSize),
   cosine: ({ warmUp }, epoch, epochs) =>
     (1 + Math.cos((Math.PI * (epoch - warmUp)) / Math.max(epochs - warmUp, 1e-9))) / 2,
 }
 
-/** The rate after `epoch` of `epochs`, for a base rate: η·warm-up(epoch)·shape(epoch); cosine ends at 0. */
-export const learningRate = (schedule: Schedule, base: number, epoch: number, epochs: number): number =>
-  epoch < schedule.warmUp ? (base * epoch) / schedule.warmUp : base * shapes[schedule.name](schedule, epoch, epochs)
+/** What is wrong with a schedule for a run of so many epochs, if anything is. */
+export const scheduleFault = (schedule: Schedule, epochs: number): OptionError | undefined => {
+  const owner = "the learning-rate schedule"
+  const fault = faultIn(ScheduleSchema as Schema.Codec<unknown>, schedule)
+  if (fault !== undefined) return new OptionError({ owner, ...fault })
+  const { warmUp: value } = schedule
+  const expected = `at most the ${epochs} epochs of the run`
+  return value > epochs ? new OptionError({ owner, option: "warmUp", value, expected }) : undefined
+}
+
+/**
+ * The rate after `epoch` of `epochs`, for a base rate: η·warm-up(epoch)·shape(epoch). A warm-up climbs linearly from 1 % of η to η; cosine
+ * ends at 0.
+ *
+ * @throws OptionError for a schedule or numbers out of their ranges, and for a warm-up that is longer than the run
+ */
+export const learningRate = (schedule: Schedule, base: number, epoch: number, epochs: number): number => {
+  const error = scheduleFault(schedule, epochs)
+  if (error !== undefined) throw error
+  const refuse = (option: string, value: number, expected: string) => {
+    throw new OptionError({ owner: "the learning rate", option, value, expected })
+  }
+  if (!(base >= 0 && Number.isFinite(base))) refuse("base", base, "a number of at least 0")
+  if (!(epoch >= 0 && epoch <= epochs)) refuse("epoch", epoch, `from 0 to the ${epochs} epochs of the run`)
+  return epoch < schedule.warmUp
+    ? base * (warmUpStart + ((1 - warmUpStart) * epoch) / schedule.warmUp)
+    : base * shapes[schedule.name](schedule, epoch, epochs)
+}

@@ -6,13 +6,15 @@ import {
   InputError,
   type MismatchError,
   type NonFiniteTensorError,
+  type OptionError,
   type ProgramError,
   type UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import { ensureFinite, fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
-import { compileInference, type InferenceOptions } from "../program/compile.ts"
+import { compileInference } from "../program/compile.ts"
+import type { InferenceOptions } from "../program/options.ts"
 import { bufferNames, type Program, schedule } from "../program/program.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
 import { type BatchResult, checkInputs } from "./batch.ts"
@@ -50,7 +52,11 @@ export interface Predictor {
 export const makePredictor = (
   graph: Graph,
   options: InferenceOptions,
-): Effect.Effect<Predictor, ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+): Effect.Effect<
+  Predictor,
+  OptionError | ProgramError | UnsupportedKernelError | BackendError,
+  Backend | Scope.Scope
+> =>
   Effect.gen(function* () {
     const program = yield* compileInference(graph, options)
     const executable = yield* (yield* Backend).prepare(program)

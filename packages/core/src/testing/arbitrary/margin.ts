@@ -1,7 +1,7 @@
 /** How near a run comes to a jump. */
 import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
-import type { BackendError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
+import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import * as Graph from "../../graph/index.ts"
 import { forEachInWindow, slidingRange } from "../../ops/pixels.ts"
 import * as Policy from "../../policies/policy.ts"
@@ -18,7 +18,11 @@ import type { Neuron, Window, Workload } from "./workload.ts"
  */
 export const margin = (
   workload: Workload,
-): Effect.Effect<number, PolicyError | ProgramError | UnsupportedKernelError | BackendError, Backend | Scope.Scope> =>
+): Effect.Effect<
+  number,
+  OptionError | PolicyError | ProgramError | UnsupportedKernelError | BackendError,
+  Backend | Scope.Scope
+> =>
   Effect.gen(function* () {
     const graph = graphOf(workload)
     const nodes = new Map(graph.nodes.map((node) => [node.name, node]))

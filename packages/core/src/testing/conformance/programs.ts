@@ -1,14 +1,15 @@
 /** Whole programs against the oracle: networks × policies × ways the data come. */
 import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
-import type { BackendError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
+import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import type { Graph } from "../../graph/graph.ts"
 import type { Loss } from "../../loss.ts"
 import * as Optimizer from "../../optimizers/index.ts"
 import * as Policy from "../../policies/policy.ts"
 import * as Steps from "../../policies/steps.ts"
 import { check } from "../../program/check.ts"
-import { compile, compileInference, type TrainingOptions } from "../../program/compile.ts"
+import { compile, compileInference } from "../../program/compile.ts"
+import type { TrainingOptions } from "../../program/options.ts"
 import { bufferNames, type Encoding, type Program, schedule } from "../../program/program.ts"
 import { type ConformanceError, expectEqual, fail } from "./compare.ts"
 import { networks } from "./networks.ts"
@@ -25,7 +26,13 @@ import {
   writeParameters,
 } from "./workload.ts"
 
-export type ProgramFailure = ConformanceError | PolicyError | ProgramError | UnsupportedKernelError | BackendError
+export type ProgramFailure =
+  | ConformanceError
+  | OptionError
+  | PolicyError
+  | ProgramError
+  | UnsupportedKernelError
+  | BackendError
 
 /** How far a program may be from the oracle: the largest difference over the largest value of its kind. */
 const tolerance = 1e-4

@@ -1,0 +1,86 @@
+/** What a program can be compiled for. */
+import { Effect, Schema } from "effect"
+import { OptionError } from "../errors.ts"
+import type { Graph } from "../graph/graph.ts"
+import { type Loss, LossSchema } from "../loss.ts"
+import { type OptimizerOptions, OptimizerSchema } from "../optimizers/optimizer.ts"
+import { check, Flag, oneOf, whole } from "../options.ts"
+import { nearest } from "../text.ts"
+import type { Encoding } from "./program.ts"
+
+export interface InferenceOptions {
+  readonly batchSize: number
+  /** At most 2^20. */
+  readonly timeSteps: number
+  /** Default "static". */
+  readonly encoding?: Encoding
+  /**
+   * Into how many parts a batch is cut that go through the network one after the other, their gradients summed. Default 1. More
+   * take less memory; the gradient is the same but for the order of its sums. Batch norm takes its statistics over whole batches:
+   * networks with it cannot be cut for training.
+   */
+  readonly microBatches?: number
+  /** Nodes whose output stays readable, as `bufferNames.value(node)`, after each step. */
+  readonly observe?: ReadonlyArray<string>
+}
+
+export interface TrainingOptions extends InferenceOptions {
+  readonly loss: Loss
+  readonly optimizer: OptimizerOptions
+  /** Move what does not change over time out of the time loop. Default true; results are the same. */
+  readonly hoist?: boolean
+}
+
+export const TrainingSchema = Schema.Struct({
+  batchSize: whole(1),
+  timeSteps: whole(1, 2 ** 20),
+  encoding: Schema.optionalKey(oneOf(["static", "frames"])),
+  microBatches: Schema.optionalKey(whole(1)),
+  observe: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes" })),
+  loss: LossSchema,
+  optimizer: OptimizerSchema,
+  hoist: Schema.optionalKey(Flag),
+  /** Checked by the trainer. */
+  key: Schema.optionalKey(Schema.Unknown),
+})
+
+/** Options of training do for inference too: it passes over what only training needs. */
+export const InferenceSchema = Schema.Struct({
+  ...TrainingSchema.fields,
+  loss: Schema.optionalKey(LossSchema),
+  optimizer: Schema.optionalKey(OptimizerSchema),
+})
+
+/** Options that fit a graph, those that are left out filled in. */
+export const checkOptions = <A extends InferenceOptions>(
+  graph: Graph,
+  schema: Schema.Codec<A>,
+  given: A,
+): Effect.Effect<A & { readonly encoding: Encoding; readonly microBatches: number }, OptionError> =>
+  Effect.gen(function* () {
+    const owner = "the program"
+    if (!(graph?.types instanceof Map))
+      return yield* new OptionError({
+        owner,
+        option: "graph",
+        value: graph,
+        expected: "a graph, as Graph.make gives it",
+      })
+    yield* check(owner, schema, given)
+    const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as unknown as A
+    const options = { encoding: "static" as const, microBatches: 1, ...present }
+    const { batchSize, microBatches, observe = [] } = options
+    if (batchSize % microBatches !== 0)
+      return yield* new OptionError({
+        ...{ owner, option: "microBatches", value: microBatches },
+        expected: `a number of equal parts of a batch of ${batchSize}`,
+      })
+    const names = graph.nodes.map(({ name }) => name)
+    const unknown = observe.find((name) => !names.includes(name))
+    if (unknown !== undefined)
+      return yield* new OptionError({
+        ...{ owner, option: "observe", value: unknown, expected: "names of the graph's nodes" },
+        similar: nearest(unknown, names),
+      })
+    return options
+  })
