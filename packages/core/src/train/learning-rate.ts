@@ -60,6 +60,7 @@ export const learningRate = (schedule: Schedule, base: number, epoch: number, ep
     throw new OptionError({ owner: "the learning rate", option, value, expected })
   }
   if (!(base >= 0 && Number.isFinite(base))) refuse("base", base, "a number of at least 0")
+  if (!(epochs > 0)) refuse("epochs", epochs, "a number greater than 0")
   if (!(epoch >= 0 && epoch <= epochs)) refuse("epoch", epoch, `from 0 to the ${epochs} epochs of the run`)
   return epoch < schedule.warmUp
     ? base * (warmUpStart + ((1 - warmUpStart) * epoch) / schedule.warmUp)

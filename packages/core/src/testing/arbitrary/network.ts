@@ -18,6 +18,7 @@ import {
   scale,
   scaledWeightStandardizedConv2d,
 } from "../../layers.ts"
+import { size } from "../../shape.ts"
 import type { Piece, Window, Workload } from "./workload.ts"
 
 /** The largest window that fits an image of this shape. */
@@ -39,6 +40,7 @@ interface Building {
   readonly smooth: boolean
   /** The value's shape must stay as it is. */
   readonly keepShape: boolean
+  readonly batchSize: number
 }
 
 const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor => {
@@ -72,7 +74,8 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
     case "adaptiveAveragePool":
       return image && !keepShape ? x.pipe(adaptiveAveragePool({ outputSize: piece.outputSize })) : x
     case "batchNorm":
-      return x.pipe(batchNorm())
+      // One value has no variance.
+      return building.batchSize * size(x.shape) === x.shape.at(-1) ? x : x.pipe(batchNorm())
     case "gain":
       return x.pipe(gain())
     case "flatten":
@@ -99,11 +102,11 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
 
 /** The network of a workload. */
 export const graphOf = (
-  { input, pieces, readOut }: Workload,
+  { input, pieces, readOut, batchSize }: Workload,
   { smooth = false }: { readonly smooth?: boolean } = {},
 ): Graph.Graph =>
   Graph.makeUnsafe(input, (x) => {
-    const hidden = pieces.reduce((h, piece) => apply(h, piece, { smooth, keepShape: false }), x)
+    const hidden = pieces.reduce((h, piece) => apply(h, piece, { smooth, batchSize, keepShape: false }), x)
     const flat = hidden.shape.length === 3 ? hidden.pipe(flatten()) : hidden
     const out =
       readOut.classes !== "flattened"
@@ -111,5 +114,5 @@ export const graphOf = (
         : flat.name === x.name || hidden.name === x.name
           ? flat.pipe(scale(1))
           : flat
-    return readOut.behind.reduce((h, piece) => apply(h, piece, { smooth, keepShape: true }), out)
+    return readOut.behind.reduce((h, piece) => apply(h, piece, { smooth, batchSize, keepShape: true }), out)
   })
