@@ -7,6 +7,7 @@ import { ProgramFile } from "@spikeroute/backend-kernels"
 import { layer } from "@spikeroute/backend-reference"
 import { load } from "@spikeroute/backend-wasm/infer"
 import { type Backend, Graph, Key, Models, Program, PyTorch, Safetensors, Shape, Train } from "@spikeroute/core"
+import { Golden } from "@spikeroute/core/testing"
 import { Effect, type FileSystem, Layer, type Path, type Scope } from "effect"
 import * as Checkpoint from "../src/checkpoint.ts"
 import { readConfigFile, resolve } from "../src/config.ts"
@@ -64,6 +65,8 @@ const repairHeader = (bytes: Uint8Array): Uint8Array => {
 const wasm = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
 const kernels = existsSync(wasm) ? new WebAssembly.Module(readFileSync(wasm)) : undefined
 
+const goldenFile = new URL("../../../packages/core/test/golden/flattened-sltt.safetensors", import.meta.url)
+
 const json = (value: unknown) => JSON.stringify(value, undefined, 1)
 
 const configured = {
@@ -93,6 +96,18 @@ export const formats: ReadonlyArray<Format> = [
         Effect.gen(function* () {
           const file = join(directory, "weights.safetensors")
           yield* predict(graph, (yield* Checkpoint.loadWeights(file, graph)).tensors)
+        }),
+      ),
+  },
+  {
+    name: "golden",
+    files: { "golden.safetensors": readFileSync(goldenFile) },
+    repair: repairHeader,
+    read: (directory) =>
+      run(
+        Effect.gen(function* () {
+          const bytes = readFileSync(join(directory, "golden.safetensors"))
+          yield* Golden.verify(yield* Safetensors.decode(bytes, "golden.safetensors"), "golden.safetensors")
         }),
       ),
   },

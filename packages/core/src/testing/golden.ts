@@ -27,7 +27,7 @@ import * as Optimizer from "../optimizers/index.ts"
 import * as Policy from "../policies/policy.ts"
 import { custom } from "../policies/steps.ts"
 import { bufferNames, compile, forwardSegments, schedule } from "../program/index.ts"
-import type { Shape } from "../shape.ts"
+import { type Shape, size } from "../shape.ts"
 import * as Surrogate from "../surrogates/index.ts"
 import * as Drawn from "./drawn.ts"
 import { networks } from "./golden-networks.ts"
@@ -69,10 +69,21 @@ interface Golden extends TensorFile {
 
 const refuse = ({ file }: Golden, reason: string) => Effect.fail(new CheckpointError({ file, reason }))
 
-const tensor = (golden: Golden, name: string): Effect.Effect<StoredTensor, CheckpointError> => {
+/** A tensor of the file; where `count` is known, of so many numbers. */
+const tensor = (golden: Golden, name: string, count?: number): Effect.Effect<StoredTensor, CheckpointError> => {
   const found = golden.tensors.get(name)
-  return found ? Effect.succeed(found) : refuse(golden, `it has no tensor ${name}`)
+  if (found === undefined || found.unsupported !== undefined) return refuse(golden, `it has no tensor ${name}`)
+  const { length } = found.values
+  return count === undefined || length === count
+    ? Effect.succeed(found)
+    : refuse(golden, `its tensor ${name} has ${length} numbers, not ${count}`)
 }
+
+const graphOf = (golden: Golden, shape: Shape, network: Graph.Layer) =>
+  Effect.mapError(
+    Graph.make(shape, network),
+    ({ message }) => new CheckpointError({ file: golden.file, reason: `its network: ${message}` }),
+  )
 
 /** A sample's shape here. */
 const channelsLast = (sample: Shape): Shape => (sample.length === 3 ? [sample[1]!, sample[2]!, sample[0]!] : sample)
@@ -90,45 +101,50 @@ interface Workload {
 
 const neuronOf = (golden: Golden) => {
   const { tau, surrogate } = golden.metadata
-  const options = Surrogate.defaults[surrogate as Surrogate.SurrogateName]
-  return options === undefined
+  const name = Surrogate.surrogateNames.find((each) => each === surrogate)
+  return name === undefined
     ? refuse(golden, `its surrogate is ${surrogate}`)
-    : Effect.succeed({ tau: Number(tau), surrogate: options })
+    : Effect.succeed({ tau: Number(tau), surrogate: Surrogate.defaults[name] })
 }
 
 /** A small network, with all its values in the file. */
 const stored = (golden: Golden) =>
   Effect.gen(function* () {
     const { net = "" } = golden.metadata
-    const network = networks[net]
+    const network = Object.hasOwn(networks, net) ? networks[net] : undefined
     if (network === undefined) return yield* refuse(golden, `no golden file: its network is ${net || "not named"}`)
     const neuron = yield* neuronOf(golden)
     const input = yield* tensor(golden, "input")
-    const [timeSteps, batchSize, ...sample] = input.shape as [number, number, ...Array<number>]
+    const [timeSteps = 0, batchSize = 0, ...sample] = input.shape
+    if (timeSteps * batchSize === 0) return yield* refuse(golden, "its input is not [time steps, samples, …]")
     const shape = channelsLast(sample)
-    const graph = Graph.makeUnsafe(shape, network(neuron))
+    const graph = yield* graphOf(golden, shape, network(neuron))
     return {
       graph,
       timeSteps,
       batchSize,
       frames: valuesFromPyTorch(graph, Graph.inputName, input.values),
-      labels: (yield* tensor(golden, "label")).values,
+      labels: (yield* tensor(golden, "label", batchSize)).values,
       valuesOf: (parameter) =>
-        Effect.map(tensor(golden, `param.${parameter.name}`), ({ values }) => fromPyTorch(graph, parameter, values)),
+        Effect.map(tensor(golden, `param.${parameter.name}`, size(parameter.shape)), ({ values }) =>
+          fromPyTorch(graph, parameter, values),
+        ),
     } satisfies Workload
   })
 
-const Count = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThan(0))
+const extent = Schema.isBetween({ minimum: 1, maximum: 1024 })
+const Count = Schema.FiniteFromString.check(Schema.isInt(), extent)
+const Extent = Schema.Int.check(extent)
 
 /** How a golden file says what is drawn. */
 const DrawnMetadata = Schema.Struct({
-  width: Schema.FiniteFromString,
-  seed: Schema.FiniteFromString,
+  width: Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
+  seed: Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 2 ** 32 })),
   classes: Count,
   time_steps: Count,
   batch: Count,
   /** Channels, height and width. */
-  sample: Schema.fromJsonString(Schema.Tuple([Schema.Int, Schema.Int, Schema.Int])),
+  sample: Schema.fromJsonString(Schema.Tuple([Extent, Extent, Extent])),
   data: Schema.Literals(["images", "events"]),
 })
 
@@ -144,7 +160,9 @@ const drawn = (golden: Golden, model: ModelName) =>
     )
     const { seed, classes, time_steps: timeSteps, batch: batchSize, sample, width } = options
     const shape = channelsLast(sample)
-    const graph = Graph.makeUnsafe(shape, models[model](classes, { width, neuron }))
+    if (timeSteps * batchSize * size(shape) > 2 ** 24)
+      return yield* refuse(golden, "its batch has more than 2²⁴ numbers")
+    const graph = yield* graphOf(golden, shape, models[model](classes, { width, neuron }))
     const batch = { seed, update: 0, batchSize, classes, shape: sample }
     const frames = Float32Array.from(
       options.data === "events"
@@ -177,7 +195,14 @@ export const verify = (
     const workload: Workload = yield* model === undefined ? stored(golden) : drawn(golden, model)
     const { graph, timeSteps, batchSize } = workload
     const { values: steps } = yield* tensor(golden, "steps")
-    const { values: out } = yield* tensor(golden, "out")
+    const classes = size(graph.types.get(graph.output)?.shape ?? [])
+    const { values: out } = yield* tensor(golden, "out", timeSteps * batchSize * classes)
+    const counts = (values: Float32Array, below: number) =>
+      values.every((x) => Number.isInteger(x) && x >= 0 && x < below)
+    if (steps.length === 0 || !counts(steps, timeSteps) || steps.some((step, i) => i > 0 && step <= steps[i - 1]!))
+      return yield* refuse(golden, `its steps are not some of 0 … ${timeSteps - 1}, in order`)
+    if (!counts(workload.labels, classes))
+      return yield* refuse(golden, `its labels are not class numbers below ${classes}`)
 
     const chosen = custom(
       "golden",
@@ -204,10 +229,10 @@ export const verify = (
     const mismatches = (i: number, name: string, t: number, spikes: Float32Array) =>
       Effect.gen(function* () {
         if (model !== undefined) {
-          const { values: counts } = yield* tensor(golden, "counts")
+          const { values: counts } = yield* tensor(golden, "counts", neurons.length * timeSteps)
           return Math.abs(spikes.reduce((sum, spike) => sum + spike, 0) - counts[i * timeSteps + t]!)
         }
-        const { values } = yield* tensor(golden, `spikes.${i}`)
+        const { values } = yield* tensor(golden, `spikes.${i}`, timeSteps * spikes.length)
         const at = values.subarray(t * spikes.length, (t + 1) * spikes.length)
         const theirs = valuesFromPyTorch(graph, name, at)
         return spikes.filter((spike, k) => spike !== theirs[k]).length
@@ -235,9 +260,11 @@ export const verify = (
       const { values: theirs } = yield* tensor(golden, `${role === "weight" ? "grad" : "after"}.${name}`)
       const buffer = role === "weight" ? bufferNames.gradient(name) : bufferNames.parameter(name)
       const ours = toPyTorch(graph, parameter, yield* executable.read(buffer))
+      if (theirs.length === 0 || theirs.length > ours.length || (model === undefined && theirs.length < ours.length))
+        return yield* refuse(golden, `of ${name} it has ${theirs.length} numbers, here are ${ours.length}`)
       ;(role === "weight" ? gradients : statistics).add(theirs, Drawn.sample(ours, theirs.length))
       if (model !== undefined && role === "weight") {
-        const { values: summary } = yield* tensor(golden, `summary.${name}`)
+        const { values: summary } = yield* tensor(golden, `summary.${name}`, 4)
         summaries.add(summary, Drawn.summary(Number(metadata.seed), name, ours))
       }
     }
