@@ -11,14 +11,31 @@ export interface LossPoint {
   readonly loss: number
 }
 
-/** One spike of a layer's neuron; time steps count from 1. */
+/** Accuracies after an epoch, as shares. */
+export interface AccuracyPoint {
+  readonly epoch: number
+  readonly train: number
+  readonly test: number
+}
+
+/** One spike in a layer's row; time steps count from 1. */
 export interface Spike {
   readonly layer: string
-  readonly neuron: number
+  readonly row: number
   readonly timeStep: number
 }
 
+/** A layer of a raster, of which every `step`th neuron is shown. */
+export interface RasterLayer {
+  readonly name: string
+  readonly size: number
+  readonly step: number
+  readonly isSilent: boolean
+}
+
 const blue = "#2a6fb0"
+const paleBlue = "#b3cce3"
+const orange = "#d0782a"
 
 /** A chart as SVG. */
 export const draw = (options: Plot.PlotOptions): string => {
@@ -34,49 +51,130 @@ export const draw = (options: Plot.PlotOptions): string => {
   return plot.outerHTML
 }
 
-/** The loss of every batch, and its mean over the batches just before. */
-export const lossCurve = (points: ReadonlyArray<LossPoint>): string =>
-  draw({
+/** Whole numbers for an axis, ten at most, by steps of 1, 2 or 5 times a power of 10. */
+export const wholeTicks = (from: number, to: number): ReadonlyArray<number> => {
+  let step = 1
+  for (const factors = [2, 2.5, 2]; (to - from) / step > 10; ) {
+    const [factor = 2] = factors
+    step *= factor
+    factors.push(...factors.splice(0, 1))
+  }
+  const first = Math.ceil(from / step)
+  return Array.from({ length: Math.floor(to / step) - first + 1 }, (_, i) => (first + i) * step)
+}
+
+/** An axis of counts: a single one stands in its middle, and there is one where nothing is counted yet. */
+const counts = (label: string, values: ReadonlyArray<number>): Plot.ScaleOptions => {
+  const [from = 0, to = 1] = values.length === 0 ? [] : [values[0], values.at(-1)]
+  const margin = from === to ? 1 : 0
+  return { label, domain: [from - margin, to + margin], ticks: wholeTicks(from, to) as Array<number>, tickFormat: "d" }
+}
+
+/** Names of lines in their colours, at the top on the right. */
+const legend = (entries: ReadonlyArray<readonly [name: string, color: string]>): ReadonlyArray<Plot.Markish> =>
+  entries.map(([name, fill], i) =>
+    Plot.text([`━━ ${name}`], { frameAnchor: "top-right", textAnchor: "end", dy: 16 * i - 30, fill }),
+  )
+
+/** The loss of every batch and, where there are many, its mean over the batches just before. */
+export const lossCurve = (points: ReadonlyArray<LossPoint>): string => {
+  const k = Math.max(1, Math.ceil(points.length / 40))
+  const line = { x: "update", y: "loss" }
+  const mean = { ...line, stroke: blue, strokeWidth: 2 }
+  return draw({
     height: 400,
-    x: { label: "update" },
+    marginTop: 44,
+    x: counts(
+      "update",
+      points.map(({ update }) => update),
+    ),
     y: { label: "loss", zero: true, grid: true },
     marks: [
-      Plot.lineY(points, { x: "update", y: "loss", stroke: blue, strokeOpacity: 0.35 }),
-      Plot.lineY(
-        points,
-        Plot.windowY(
-          { k: Math.max(1, Math.ceil(points.length / 40)), anchor: "end" },
-          { x: "update", y: "loss", stroke: blue, strokeWidth: 2 },
-        ),
-      ),
+      Plot.lineY(points, { ...line, stroke: k === 1 ? blue : paleBlue }),
+      ...(k === 1
+        ? [Plot.dot(points, { ...line, fill: blue }), ...legend([["each update", blue]])]
+        : [
+            Plot.lineY(points, Plot.windowY({ k, anchor: "end" }, mean)),
+            ...legend([
+              ["each update", paleBlue],
+              [`mean of the last ${k}`, blue],
+            ]),
+          ]),
       Plot.ruleY([0]),
     ],
   })
+}
 
-/** The spikes of one sample: a panel for each layer, a row for each of its neurons, a column for each time step. */
+/** The shares of training and test samples whose class is the network's first answer, after each epoch. */
+export const accuracyCurve = (points: ReadonlyArray<AccuracyPoint>): string => {
+  const curve = (y: "train" | "test", color: string) => [
+    Plot.lineY(points, { x: "epoch", y, stroke: color, strokeWidth: 2 }),
+    Plot.dot(points, { x: "epoch", y, fill: color }),
+  ]
+  return draw({
+    height: 400,
+    marginTop: 44,
+    x: counts(
+      "epoch",
+      points.map(({ epoch }) => epoch),
+    ),
+    y: { label: "accuracy", domain: [0, 1], grid: true, tickFormat: "%" },
+    marks: [
+      ...curve("train", orange),
+      ...curve("test", blue),
+      ...legend([
+        ["train", orange],
+        ["test", blue],
+      ]),
+      Plot.ruleY([0]),
+    ],
+  })
+}
+
+/** What a panel shows, in words. */
+const title = ({ name, size, step, isSilent }: RasterLayer): string => {
+  const shown = step === 1 ? `all ${size} neurons` : `${size} neurons, one in ${step} shown: row r is neuron ${step}·r`
+  return `layer ${name} · ${shown}${isSilent ? " · silent: no spike" : ""}`
+}
+
+/** The spikes of one sample: a panel for each layer, a row for each neuron that is shown, a column for each time step. */
 export const raster = (
   spikes: ReadonlyArray<Spike>,
-  layers: ReadonlyArray<{ readonly name: string; readonly neurons: number }>,
+  layers: ReadonlyArray<Omit<RasterLayer, "isSilent">>,
   timeSteps: number,
-): string =>
-  draw({
-    height: 60 + 220 * layers.length,
-    marginRight: 80,
-    x: { label: "time step", domain: [0.5, timeSteps + 0.5], ticks: Math.min(timeSteps, 20), tickFormat: "d" },
-    y: { label: "neuron", domain: [0, Math.max(...layers.map(({ neurons }) => neurons))] },
-    fy: { label: "layer", domain: layers.map(({ name }) => name), padding: 0.1 },
+): string => {
+  const panels = layers.map((layer) => ({
+    ...layer,
+    rows: Math.ceil(layer.size / layer.step),
+    isSilent: !spikes.some((spike) => spike.layer === layer.name),
+  }))
+  const [left, right] = [0.5, timeSteps + 0.5]
+  return draw({
+    height: 60 + 240 * layers.length,
+    marginTop: 40,
+    x: {
+      label: "time step of the first test sample",
+      domain: [left, right],
+      ticks: wholeTicks(1, timeSteps) as Array<number>,
+      tickFormat: "d",
+    },
+    y: { label: "row", domain: [0, Math.max(1, ...panels.map(({ rows }) => rows))] },
+    fy: { axis: null, domain: layers.map(({ name }) => name), padding: 0.15 },
     marks: [
-      Plot.frame({ stroke: "#ccc" }),
+      // A frame of the panel's own, for Plot leaves out panels without data.
+      Plot.rect(panels, { fy: "name", x1: () => left, x2: () => right, y1: () => 0, y2: "rows", stroke: "#ccc" }),
+      Plot.text(panels, { fy: "name", text: title, frameAnchor: "top-left", dy: -8, lineAnchor: "bottom" }),
       Plot.rect(spikes, {
         fy: "layer",
         x1: ({ timeStep }: Spike) => timeStep - 0.4,
         x2: ({ timeStep }: Spike) => timeStep + 0.4,
-        y1: "neuron",
-        y2: ({ neuron }: Spike) => neuron + 1,
+        y1: "row",
+        y2: ({ row }: Spike) => row + 1,
         fill: blue,
       }),
     ],
   })
+}
 
 /** An SVG drawn as PNG, twice as wide; the font is one that comes along, so it looks the same everywhere. */
 export const png = (svg: string): Uint8Array => {

@@ -3,6 +3,7 @@ import { Train } from "@spikeroute/core"
 import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
 import type { RunConfig } from "./config.ts"
+import { percent } from "./terminal.ts"
 
 export interface Evaluation {
   readonly samples: number
@@ -12,6 +13,14 @@ export interface Evaluation {
   /** Spikes per neuron and time step, by layer of neurons. */
   readonly firingRates: Readonly<Record<string, number>>
 }
+
+/** Warns of layers that hardly ever fire, or almost always. */
+export const warnOfRates = (rates: Readonly<Record<string, number>>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (const [name, rate] of Object.entries(rates))
+      if (rate < 0.001) yield* Effect.logWarning(`layer ${name} is silent: it fires at ${percent(rate)}`)
+      else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: it fires at ${percent(rate)}`)
+  })
 
 /** Runs all test samples through the network, or the first `limit` of them. */
 export const evaluate = (

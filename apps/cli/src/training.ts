@@ -8,7 +8,7 @@ import { Clock, Effect, Option, Stream } from "effect"
 import { type Position, save } from "./checkpoint.ts"
 import { type RunConfig, scheduleOf } from "./config.ts"
 import { UsageError } from "./errors.ts"
-import { type Evaluation, evaluate } from "./evaluation.ts"
+import { type Evaluation, evaluate, warnOfRates } from "./evaluation.ts"
 import { change, openMetrics, type RunDirectory } from "./run-directory.ts"
 import { percent, say, shellQuote, showBar } from "./terminal.ts"
 
@@ -184,9 +184,7 @@ export const train = (
         yield* say(
           `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  train ${percent(trained.top1)}  test ${percent(tested.top1)}  ${samplesPerSecond() ?? "no"} samples/s`,
         )
-        for (const [name, rate] of Object.entries(rates))
-          if (rate < 0.001) yield* Effect.logWarning(`layer ${name} is silent: it fires at ${percent(rate)}`)
-          else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: it fires at ${percent(rate)}`)
+        yield* warnOfRates(rates)
       }).pipe(Effect.uninterruptible)
 
     const epoch = Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { ended, positionOf, readJson, run, small, start, temporaryDirectory } from "./support.ts"
 
 const directory = temporaryDirectory()
@@ -76,7 +76,9 @@ describe("a run", () => {
     const { parameterCount, firingRates, files } = JSON.parse(stdout)
     expect(parameterCount).toBe(readJson(whole, "summary.json").parameters)
     expect(Object.keys(firingRates)).toEqual(["1", "4"])
-    expect(files.length).toBe(4)
+    expect(files.map((file: string) => basename(file))).toEqual([
+      ...["loss.svg", "loss.png", "accuracy.svg", "accuracy.png", "raster.svg", "raster.png"],
+    ])
     for (const file of files) {
       const bytes = readFileSync(file)
       if (file.endsWith(".svg")) expect(bytes.toString().startsWith("<svg")).toBe(true)

@@ -1,11 +1,12 @@
 /** `inspect`: the parameters of a run, how its layers fire, and charts of its loss and spikes. */
 import { Graph, Program, Shape, Train } from "@spikeroute/core"
 import { batches } from "@spikeroute/datasets"
-import { Effect, Path, Schema, Stream } from "effect"
+import { Effect, Option, Path, Schema, Stream } from "effect"
 import { backendLayer } from "../backends.ts"
-import { lossCurve, png, raster, type Spike } from "../charts.ts"
+import { type AccuracyPoint, accuracyCurve, type LossPoint, lossCurve, png, raster, type Spike } from "../charts.ts"
 import { type CheckpointName, restore } from "../checkpoint.ts"
 import { fromFlags } from "../config.ts"
+import { warnOfRates } from "../evaluation.ts"
 import { readText, writeWhole } from "../files.ts"
 import { openRun } from "../run.ts"
 import { percent, print, table } from "../terminal.ts"
@@ -17,13 +18,31 @@ export interface InspectFlags {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Neurons that a raster shows of each layer, evenly spread. */
+/** Neurons that a raster shows of each layer at most. */
 const shownNeurons = 128
 
-const BatchLine = Schema.fromJsonString(
-  Schema.Struct({ type: Schema.Literal("batch"), update: Schema.Int, loss: Schema.Finite }),
+const Accuracy = Schema.Struct({ top1: Schema.Finite })
+const Line = Schema.fromJsonString(
+  Schema.Union([
+    Schema.Struct({ type: Schema.Literal("batch"), update: Schema.Int, loss: Schema.Finite }),
+    Schema.Struct({ type: Schema.Literal("epoch"), epoch: Schema.Int, train: Accuracy, test: Accuracy }),
+  ]),
 )
-const isBatchLine = Schema.decodeUnknownOption(BatchLine)
+const lineOf = Schema.decodeUnknownOption(Line)
+
+/** What a run recorded. */
+const recorded = (directory: string) =>
+  Effect.gen(function* () {
+    const text = yield* readText((yield* Path.Path).join(directory, "metrics.jsonl"))
+    const losses: Array<LossPoint> = []
+    const accuracies: Array<AccuracyPoint> = []
+    for (const line of text.split("\n")) {
+      const decoded = Option.getOrUndefined(lineOf(line))
+      if (decoded?.type === "batch") losses.push(decoded)
+      else if (decoded) accuracies.push({ ...decoded, train: decoded.train.top1, test: decoded.test.top1 })
+    }
+    return { losses, accuracies }
+  })
 
 /** Runs one batch step by step, and keeps the spikes of its first sample. */
 const observe = (predictor: Train.Predictor, graph: Graph.Graph, inputs: Float32Array) =>
@@ -33,17 +52,16 @@ const observe = (predictor: Train.Predictor, graph: Graph.Graph, inputs: Float32
     const spikes: Array<Spike> = []
     const layers = program.neurons.map((name) => {
       const size = Shape.size(graph.types.get(name)?.shape ?? [])
-      return { name, size, neurons: Math.min(size, shownNeurons) }
+      return { name, size, step: Math.max(1, Math.ceil(size / shownNeurons)) }
     })
     if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
     for (const call of schedule(program, [])) {
       yield* executable.run([call], program.encoding === "frames" ? inputs : undefined)
       if (call.segment !== "forward") continue
-      for (const { name, size, neurons } of layers) {
+      for (const { name, size, step } of layers) {
         const values = yield* executable.read(bufferNames.value(name), call.t)
-        for (let i = 0; i < neurons; i++)
-          if (values[Math.floor((i * size) / neurons)] === 1)
-            spikes.push({ layer: name, neuron: i, timeStep: call.t + 1 })
+        for (let row = 0; row * step < size; row++)
+          if (values[row * step] === 1) spikes.push({ layer: name, row, timeStep: call.t + 1 })
       }
     }
     const [, ...rates] = yield* executable.read(bufferNames.metrics)
@@ -70,15 +88,10 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
       return yield* observe(predictor, graph, batch?.inputs ?? new Float32Array())
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
 
-    const metrics = path.join(directory, "metrics.jsonl")
-    const lines = yield* readText(metrics)
-    const losses = lines.split("\n").flatMap((line) => {
-      const decoded = isBatchLine(line)
-      return decoded._tag === "Some" ? [decoded.value] : []
-    })
-
+    const { losses, accuracies } = yield* recorded(directory)
     const charts = {
       loss: lossCurve(losses),
+      accuracy: accuracyCurve(accuracies),
       raster: raster(observed.spikes, observed.layers, timeSteps),
     }
     const files: Array<string> = []
@@ -94,6 +107,7 @@ export const inspect = ({ directory, checkpoint: name, json, settings }: Inspect
 
     const parameters = graph.parameters.map(({ name, shape, role }) => ({ name, shape, role }))
     const firingRates = Object.fromEntries(observed.layers.map((layer, i) => [layer.name, observed.rates[i] ?? 0]))
+    yield* warnOfRates(firingRates)
     if (json)
       return yield* print(
         JSON.stringify({ parameterCount: Graph.parameterCount(graph), parameters, firingRates, files }, undefined, 2),
