@@ -133,6 +133,13 @@ describe("a backend with one fault fails:", () => {
       backend(({ write }) => ({ write: (name, values) => Effect.ignore(write(name, values)) })),
     ],
     [
+      "gradients cannot be written",
+      "gradients: the update takes what was written after the backward direction, bptt",
+      backend(({ write }) => ({
+        write: (name, values) => (name.startsWith("gradient/") ? Effect.void : write(name, values)),
+      })),
+    ],
+    [
       "every read is of slot 0",
       "buffers: every kept time step can be read",
       backend(({ read }) => ({ read: (name) => read(name) })),

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
 import {
   averagePool,
+  Backend,
   batchNorm,
   conv2d,
   defaultLoss,
@@ -16,9 +17,11 @@ import {
   Policy,
   Program,
   residual,
+  Shape,
   Steps,
   scaledWeightStandardizedConv2d,
 } from "../src/index.ts"
+import { onOracle } from "./support.ts"
 
 const graph = Graph.makeUnsafe(
   [3],
@@ -301,6 +304,109 @@ describe("the gradient of an average pool behind neurons", () => {
   })
 })
 
+describe("buffers say what they hold", () => {
+  const network = Graph.makeUnsafe(
+    [4, 4, 1],
+    Graph.sequential(
+      conv2d({ channels: 2, kernelSize: 3 }),
+      batchNorm(),
+      lif(),
+      averagePool({ kernelSize: 2, stride: 1 }),
+      dropout(0.5),
+      flatten(),
+      linear({ features: 2 }),
+    ),
+  )
+  const lean = Policy.bptt.pipe(Policy.checkpoint(2), Policy.recompute)
+  const program = compile(lean, { timeSteps: 4, observe: ["2"] }, network)
+  const held = (role: Program.BufferRole) =>
+    program.buffers.flatMap((buffer) => (buffer.role === role ? [[buffer.owner, buffer.scope, buffer.kind]] : []))
+
+  test("role, owner and the segments that have them for themselves", () => {
+    expect(held("labels")).toEqual([[undefined, undefined, "input"]])
+    expect(held("key")).toEqual([["4.mask", undefined, "input"]])
+    expect(held("state")).toEqual([["2", undefined, "state"]])
+    expect(held("checkpoint")).toEqual([["2", undefined, "state"]])
+    expect(held("carry")).toEqual([["2", undefined, "accumulator"]])
+    expect(held("recomputed")).toContainEqual(["3", "backward", "scratch"])
+    expect(held("value")).toContainEqual(["2", undefined, "metric"])
+    expect(held("residual")).toContainEqual(["1", "keep", "residual"])
+    expect(held("gradient").filter(([, , kind]) => kind === "gradient")).toHaveLength(6)
+    expect(held("gradient")).toContainEqual(["2", "backward", "scratch"])
+    // A step that is replayed has the rest of its values for itself.
+    expect(held("value").filter(([, scope]) => scope === "replay")).not.toEqual([])
+  })
+  test("their names follow from that, and differ", () => {
+    for (const buffer of program.buffers) expect(Program.nameOf(buffer)).toBe(buffer.name)
+    expect(new Set(program.buffers.map(({ name }) => name)).size).toBe(program.buffers.length)
+    const moment = { role: "optimizer", owner: "0.weight", part: "firstMoment" } as const
+    expect(Program.nameOf(moment)).toBe(Program.bufferNames.optimizer("firstMoment", "0.weight"))
+    expect(Program.nameOf({ role: "residual", owner: "1", part: "mean", scope: "batch" })).toBe("batch/1.mean")
+  })
+})
+
+describe("the range of gradients", () => {
+  test("is that of the gradients of all weights, one behind the other", () => {
+    for (const policy of [Policy.bptt, Policy.sltt, Policy.ottt, Policy.checkpointedBptt]) {
+      const program = compile(policy)
+      const gradients = program.buffers.filter(({ name }) => /^gradient\//.test(name))
+      expect(gradients.map(({ owner }) => owner)).toEqual(["0.weight", "2.weight"])
+      expect(Program.gradientRange(program)).toEqual({ offset: 128, bytes: 128 })
+      expect(gradients.map(({ offset }) => offset)).toEqual([128, 192])
+    }
+    const inference = Effect.runSync(Program.compileInference(graph, { batchSize: 1, timeSteps: 2 }))
+    expect(Program.gradientRange(inference)).toEqual({ offset: 0, bytes: 0 })
+  })
+  test("two machines that take half a batch each and average their gradients update as one that takes the whole", async () => {
+    const network = Graph.makeUnsafe(
+      [3],
+      Graph.sequential(linear({ features: 4 }), lif({ tau: 2 }), linear({ features: 2 })),
+    )
+    const inputs = Float32Array.from({ length: 2 * 4 * 3 }, (_, i) => Math.sin(1 + i) * 2)
+    const labels = Float32Array.of(0, 1, 1, 0)
+    const samples = (t: number, from: number, to: number) => inputs.subarray((4 * t + from) * 3, (4 * t + to) * 3)
+    const ofHalf = (from: number, to: number) => Float32Array.from([0, 1].flatMap((t) => [...samples(t, from, to)]))
+
+    const updated = (parts: ReadonlyArray<readonly [number, number]>) =>
+      onOracle(
+        Effect.gen(function* () {
+          const program = compile(Policy.bptt, { batchSize: 4 / parts.length }, network)
+          const machines = yield* Effect.forEach(parts, () => Effect.flatMap(Backend, (each) => each.prepare(program)))
+          const calls = Program.schedule(program, [0, 1])
+          for (const [i, [from, to]] of parts.entries()) {
+            const machine = machines[i]!
+            for (const { name, kind, shape } of program.buffers)
+              if (kind === "parameter")
+                yield* machine.write(
+                  name,
+                  Float32Array.from({ length: Shape.size(shape) }, (_, k) => Math.cos(k)),
+                )
+            yield* machine.write(Program.bufferNames.hyperparameters, Float32Array.of(0.5, 1, 1))
+            yield* machine.write(Program.bufferNames.labels, labels.slice(from, to))
+            yield* machine.run(calls.slice(0, -1), ofHalf(from, to))
+          }
+          for (const { name } of program.buffers.filter(({ kind }) => kind === "gradient")) {
+            const all = yield* Effect.forEach(machines, (each) => each.read(name))
+            const mean = all[0]!.map((_, k) => all.reduce((sum, each) => sum + each[k]!, 0) / all.length)
+            for (const machine of machines) yield* machine.write(name, mean)
+          }
+          for (const machine of machines) yield* machine.run(calls.slice(-1))
+          const weights = program.buffers.filter(({ kind }) => kind === "parameter").map(({ name }) => name)
+          return yield* Effect.forEach(machines, (each) => Effect.forEach(weights, (name) => each.read(name)))
+        }),
+      )
+    const [whole] = await updated([[0, 4]])
+    const halves = await updated([
+      [0, 2],
+      [2, 4],
+    ])
+    expect(halves[0]).toEqual(halves[1])
+    for (const [i, weights] of whole!.entries())
+      for (const [k, value] of weights.entries()) expect(halves[0]![i]![k]).toBeCloseTo(value, 6)
+    expect([...whole![0]!].some((value, k) => Math.abs(value - Math.cos(k)) > 1e-3)).toBe(true)
+  })
+})
+
 test("a program prints as its instructions, then its memory", () => {
   expect(Program.format(compile(Policy.sltt)).split("\n")).toEqual([
     "clear:",
@@ -380,6 +486,10 @@ describe("defects of a program that was changed", () => {
       "input and labels are alive together and overlap",
     ])
     expect(defectsOf(withBuffer("input", { stride: 8 }))).toEqual(["the slots of input overlap"])
+  })
+  test("something among the gradients, which are one range", () => {
+    const moved = withBuffer("gradient/2.weight", { offset: program.arenaBytes - 64 })
+    expect(defectsOf(moved)).toContain("labels lies among the gradients")
   })
   test("instructions that nobody knows, or that lack an operand or have one too many", () => {
     const { x: _, ...without } = first.operands

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { ProgramError } from "../errors.ts"
 import { kernels } from "../kernels.ts"
 import { byteLength } from "../spikes.ts"
-import { type Buffer, bufferBytes, type Program, segmentNames } from "./program.ts"
+import { type Buffer, bufferBytes, gradientRange, type Program, segmentNames } from "./program.ts"
 
 /** Every defect of a program, one line each. */
 export const defects = (program: Program): ReadonlyArray<string> => {
@@ -49,6 +49,12 @@ export const defects = (program: Program): ReadonlyArray<string> => {
         else if (!access.startsWith("read")) written.add(ref.buffer)
       }
     }
+  }
+  const gradients = gradientRange(program)
+  for (const buffer of buffers) {
+    const isAmong = buffer.offset >= gradients.offset && buffer.offset < gradients.offset + gradients.bytes
+    if (isAmong && buffer.kind !== "gradient" && bufferBytes(buffer) > 0)
+      found.push(`${buffer.name} lies among the gradients`)
   }
   const sorted = buffers.toSorted((a, b) => a.offset - b.offset)
   sorted.forEach((a, i) => {

@@ -6,7 +6,8 @@ import type { ValueType } from "../op.ts"
 import { ops } from "../ops/index.ts"
 import { check, checkpointIntervalOf, type Policy, windowOf } from "../policies/policy.ts"
 import { size } from "../shape.ts"
-import { lower } from "./lower/index.ts"
+import { lowerInference } from "./lower/index.ts"
+import { lowerTraining } from "./lower/training.ts"
 import {
   checkOptions,
   type InferenceOptions,
@@ -39,7 +40,7 @@ export const compile = (
           reason: `batch size 1: ${name} (${op}) has a single value for each channel, which has no variance; train on batches of 2 or more`,
         })
     }
-    return lower(graph, {
+    return lowerTraining(graph, {
       mode: "training",
       observe: [],
       hoist: true,
@@ -61,7 +62,7 @@ export const compileInference = (
   given: InferenceOptions,
 ): Effect.Effect<Program, OptionError | ProgramError> =>
   Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, given), (options) =>
-    lower(graph, {
+    lowerInference(graph, {
       mode: "inference",
       observe: [],
       hoist: true,

@@ -240,6 +240,26 @@ export const bufferNames = {
 /** Bytes of all slots of a buffer. */
 export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
 
+/** Bytes of the arena. */
+export interface ByteRange {
+  readonly offset: number
+  readonly bytes: number
+}
+
+/**
+ * Where the gradients of all weights lie, and nothing else: to sum them over several machines, say. They are complete behind the last
+ * `end` of a batch; what is written there before `update` is what the optimiser takes. Empty if the program trains nothing.
+ *
+ * @example
+ * const { offset, bytes } = S.Program.gradientRange(program)
+ */
+export const gradientRange = ({ buffers }: Pick<Program, "buffers">): ByteRange => {
+  const gradients = buffers.filter(({ kind }) => kind === "gradient")
+  const offset = gradients.reduce((least, buffer) => Math.min(least, buffer.offset), Number.POSITIVE_INFINITY)
+  const end = gradients.reduce((most, buffer) => Math.max(most, buffer.offset + bufferBytes(buffer)), 0)
+  return gradients.length === 0 ? { offset: 0, bytes: 0 } : { offset, bytes: end - offset }
+}
+
 /** The slot of a buffer that a reference points at, at time step `t`. */
 export const slotOf = ({ slots, every = 1 }: Buffer, { lag }: Pick<Ref, "lag">, t: number): number =>
   (Math.floor((t - (lag ?? 0)) / every) + slots) % slots

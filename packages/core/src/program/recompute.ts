@@ -3,6 +3,7 @@ import type { Node } from "../graph/graph.ts"
 import type { ValueType } from "../op.ts"
 import { opOf } from "../ops/index.ts"
 import { size } from "../shape.ts"
+import type { Analysis } from "./lower/analysis.ts"
 
 /**
  * The most weight layers that may have to run to recompute a value. Each runs once a step at most, whatever this is; but all values of a
@@ -28,22 +29,17 @@ const isExpensive = ({ inputs: [, weight] }: Node, typeOf: (value: string) => Va
  * anyway or recomputed themselves. Along a residual stream, where each value is the one before plus a layer's output, some are stored, so
  * that none is more than `longestChain` weight layers away from what is stored.
  */
-export const recomputed = (
-  nodes: ReadonlyArray<Node>,
-  typeOf: (value: string) => ValueType,
-  inputsOf: (node: Node) => ReadonlyArray<string>,
-  output: string,
-): ReadonlySet<string> => {
+export const recomputed = ({ graph, repeated, base, typeOf, inputsOf }: Analysis): ReadonlySet<string> => {
   /** Weight layers that have to run; 0 if a value is stored, Infinity if it would have to be stored for this alone. */
   const chains = new Map<string, number>()
   const found = new Set<string>()
-  for (const node of nodes) {
+  for (const node of repeated) {
     const { recompute } = opOf(node)
     const how = recompute === "weights" && isExpensive(node, typeOf) ? undefined : recompute
     const own = how === "weights" ? 1 : 0
     const chain = inputsOf(node).reduce((sum, input) => sum + (chains.get(input) ?? 0), own)
     // The loss needs the read-out at once: to recompute it would save next to nothing.
-    if (how !== undefined && chain <= longestChain && node.name !== output) found.add(node.name)
+    if (how !== undefined && chain <= longestChain && node.name !== base(graph.output)) found.add(node.name)
     const isStored = typeOf(node.name).elements === "spikes" || (how !== undefined && Number.isFinite(chain))
     chains.set(node.name, found.has(node.name) ? chain : isStored ? 0 : Number.POSITIVE_INFINITY)
   }

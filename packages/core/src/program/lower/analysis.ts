@@ -2,7 +2,6 @@
 import { type Graph, inputName, type Node, type Parameter } from "../../graph/graph.ts"
 import type { ValueType } from "../../op.ts"
 import { opOf } from "../../ops/index.ts"
-import { recomputed } from "../recompute.ts"
 import type { Request } from "./request.ts"
 
 export interface Analysis {
@@ -13,6 +12,8 @@ export interface Analysis {
   readonly parameterOf: (value: string) => Parameter | undefined
   /** The value whose memory a value shares: its own, unless it is a view of another. */
   readonly base: (value: string) => string
+  /** The values that a node reads, by the memory in which they are. */
+  readonly inputsOf: (node: Node) => ReadonlyArray<string>
   /** Trained parameters that the output depends on. */
   readonly weights: ReadonlyArray<Parameter>
   /** Nodes that run once a micro-batch, and those that run in every time step, in order of execution. Views never run. */
@@ -28,8 +29,6 @@ export interface Analysis {
   readonly isWanted: (value: string) => boolean
   /** Values that stay readable. */
   readonly isObserved: (value: string) => boolean
-  /** Values that the backward direction recomputes because the policy says so. */
-  readonly isRecomputed: (value: string) => boolean
   /** Whether the gradients that the time steps send to a node are summed, for a backward direction that runs once. */
   readonly sumsGradients: (node: string) => boolean
 }
@@ -44,7 +43,6 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     const node = nodes.get(value)
     return node !== undefined && isView(node) ? base(node.inputs[0] as string) : value
   }
-  const output = base(graph.output)
 
   const live = new Set<string>()
   const visit = (value: string): void => {
@@ -70,10 +68,8 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
   const hoisted = running.filter((node) => invariant.has(node.name))
   const repeated = running.filter((node) => !invariant.has(node.name))
   const usedInLoop = new Set(repeated.flatMap((node) => inputsOf(node).map(base)))
-  usedInLoop.add(output)
+  usedInLoop.add(base(graph.output))
   const observed = new Set(request.observe.map(base))
-  const inputsInMemory = (node: Node) => inputsOf(node).map(base)
-  const again = request.recompute ? recomputed(repeated, typeOf, inputsInMemory, output) : new Set()
 
   return {
     graph,
@@ -81,6 +77,7 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     nodeOf: (value) => nodes.get(value),
     parameterOf: (value) => parameters.get(value),
     base,
+    inputsOf: (node) => inputsOf(node).map(base),
     weights: graph.parameters.filter(({ name, role }) => role === "weight" && live.has(name)),
     hoisted,
     repeated,
@@ -89,7 +86,6 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     isInvariant: (value) => invariant.has(value),
     isWanted: (value) => wanted.has(value),
     isObserved: (value) => observed.has(value),
-    isRecomputed: (value) => again.has(value),
     sumsGradients: (node) => invariant.has(node) && usedInLoop.has(node),
   }
 }

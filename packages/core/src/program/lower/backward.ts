@@ -36,13 +36,18 @@ const gradientsIn = ({ analysis, memory }: Lowering, segment: SegmentName) => {
  * Values of the forward step as a backward segment finds them: stored, or recomputed the first time they are asked for, from values that
  * are found the same way.
  */
-const valuesIn = (lowering: Lowering, scope: Scope, segment: SegmentName): ((value: string) => Ref) => {
+const valuesIn = (
+  lowering: Lowering,
+  recomputed: ReadonlySet<string>,
+  scope: Scope,
+  segment: SegmentName,
+): ((value: string) => Ref) => {
   const { analysis, memory } = lowering
   const known = new Map<string, Ref>()
   const isSeparate = segmentKinds[segment].direction === "backward"
   const isRecomputed = (node: Node): boolean =>
     memory.scopeOf(node.name, scope) !== "batch" &&
-    (analysis.isRecomputed(node.name) || (isSeparate && opOf(node).recompute === "cheap"))
+    (recomputed.has(node.name) || (isSeparate && opOf(node).recompute === "cheap"))
 
   const find = (value: string): Ref => {
     const node = analysis.nodeOf(analysis.base(value))
@@ -58,17 +63,17 @@ const valuesIn = (lowering: Lowering, scope: Scope, segment: SegmentName): ((val
   return find
 }
 
-/** Emits the backward direction of nodes, in a segment that finds the values of a scope. */
+/** Emits the backward direction of nodes, in a segment that finds the values of a scope, and recomputes some at least. */
 export const backward = (
   lowering: Lowering,
   nodes: ReadonlyArray<Node>,
   scope: Scope,
   segment: SegmentName,
-  { withLoss }: { readonly withLoss: boolean },
+  { withLoss, recomputed }: { readonly withLoss: boolean; readonly recomputed: ReadonlySet<string> },
 ): void => {
   const { request, analysis, memory } = lowering
   const gradients = gradientsIn(lowering, segment)
-  const value = valuesIn(lowering, scope, segment)
+  const value = valuesIn(lowering, recomputed, scope, segment)
   const isSeparate = segmentKinds[segment].direction === "backward"
 
   const { output } = analysis.graph

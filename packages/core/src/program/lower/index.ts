@@ -11,16 +11,13 @@
  *     emit       where instructions go, and what an op sees of its node
  *     forward    one node, one time step
  *     backward   the nodes of a segment
+ *     training   programs that train; programs that only predict are here, and do without the rest
  */
-import { copy, zero } from "../../bookkeeping.ts"
+import { zero } from "../../bookkeeping.ts"
 import type { Graph } from "../../graph/graph.ts"
-import { type OptimizerOptions, optimizers } from "../../optimizers/index.ts"
-import { fuse } from "../fuse.ts"
-import { layOut } from "../layout.ts"
+import { type DraftBuffer, layOut } from "../layout.ts"
 import type { Program } from "../program.ts"
-import { keepOverTime } from "../residuals.ts"
 import { analyse } from "./analysis.ts"
-import { backward } from "./backward.ts"
 import { emitter, emptySegments, type Lowering } from "./emit.ts"
 import { forwardNode, forwardStep } from "./forward.ts"
 import { makeMemory } from "./memory.ts"
@@ -28,9 +25,11 @@ import type { Request } from "./request.ts"
 
 export type { Request } from "./request.ts"
 
-/** Before the first step: what accumulates is 0, and so is the state; what does not change over time runs. */
-const begin = (lowering: Lowering): void => {
-  const { request, analysis, memory } = lowering
+/** Starts to lower a graph: before the first step what accumulates is 0, and so is the state; what does not change over time runs. */
+export const begin = (graph: Graph, request: Request): Lowering => {
+  const analysis = analyse(graph, request)
+  const memory = makeMemory(analysis, request)
+  const lowering: Lowering = { request, analysis, memory, segments: emptySegments() }
   const { output } = analysis.graph
   emitter(lowering, "clear", output, "forward")(zero, { target: memory.metrics })
   emitter(lowering, "begin", output, "forward")(zero, { target: memory.outputs })
@@ -40,88 +39,30 @@ const begin = (lowering: Lowering): void => {
   for (const value of new Set(traced.map(({ inputs: [x = ""] }) => analysis.base(x))))
     emitter(lowering, "begin", output, "forward")(zero, { target: memory.trace(value) })
   for (const node of analysis.hoisted) forwardNode(lowering, node, "batch", "begin")
+  return lowering
 }
 
-/** Saves the state that steps start from, and puts it back, so that they can be replayed. */
-const checkpoints = (lowering: Lowering): void => {
-  const { analysis, memory } = lowering
-  for (const node of analysis.stateful) {
-    const before = { ...memory.state(node), lag: 1 } as const
-    emitter(lowering, "save", node.name, "forward")(copy, { source: before, target: memory.checkpoint(node) })
-    emitter(lowering, "restore", node.name, "forward")(copy, { source: memory.checkpoint(node), target: before })
-  }
-}
+/** The program of a lowered graph, its buffers laid out. */
+export const finish = ({ request, analysis, segments }: Lowering, buffers: ReadonlyArray<DraftBuffer>): Program => ({
+  mode: request.mode,
+  policy: request.policy,
+  batchSize: request.batchSize,
+  microBatches: request.microBatches,
+  timeSteps: request.timeSteps,
+  encoding: request.encoding,
+  window: request.window,
+  checkpointInterval: request.checkpointInterval,
+  trainedSteps: request.trainedSteps,
+  loss: request.loss,
+  optimizer: request.optimizer,
+  ...layOut(buffers, segments),
+  segments,
+  neurons: analysis.spiking.map(({ name }) => name),
+})
 
-/** The steps that are trained: each by itself, or forward through a window and then back. */
-const trainedSteps = (lowering: Lowering): void => {
-  const { request, analysis, memory } = lowering
-  const { repeated } = analysis
-  if (request.window === 1) {
-    forwardStep(lowering, "train", "train")
-    backward(lowering, repeated, "train", "train", { withLoss: true })
-    return
-  }
-  forwardStep(lowering, "keep", "keep")
-  if (request.checkpointInterval < request.window) {
-    checkpoints(lowering)
-    forwardStep(lowering, "keep", "replay")
-  }
-  backward(lowering, repeated, "keep", "backward", { withLoss: true })
-  if (request.partial) backward(lowering, repeated, "keep", "backwardThrough", { withLoss: false })
-  for (const node of analysis.stateful)
-    if (analysis.isWanted(node.name))
-      emitter(lowering, "beginBackward", node.name, "backward")(zero, { target: memory.carry(node) })
-}
-
-/** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */
-const update = (lowering: Lowering, options: OptimizerOptions): void => {
-  const { analysis, memory } = lowering
-  backward(lowering, analysis.hoisted, "batch", "end", { withLoss: false })
-  for (const weight of analysis.weights)
-    emitter(lowering, "clear", weight.name, "backward")(zero, { target: memory.parameterGradient(weight) })
-  for (const { name } of analysis.hoisted)
-    if (analysis.isWanted(name) && analysis.sumsGradients(name))
-      emitter(lowering, "begin", name, "backward")(zero, { target: memory.gradientSum(name) })
-
-  const { kernel, state, attributes } = optimizers[options.name]
-  const hyperparameters = memory.hyperparameters()
-  for (const weight of analysis.weights) {
-    const parameter = memory.parameter(weight)
-    const gradient = memory.parameterGradient(weight)
-    const parts = Object.fromEntries(state.map((part) => [part, memory.optimizer(part, weight)]))
-    const emit = emitter(lowering, "update", weight.name, "update")
-    emit(kernel, { parameter, gradient, hyperparameters, ...parts }, attributes(options))
-  }
-}
-
-export const lower = (graph: Graph, request: Request): Program => {
-  const analysis = analyse(graph, request)
-  const lowering: Lowering = { request, analysis, memory: makeMemory(analysis, request), segments: emptySegments() }
-  const { mode, window, checkpointInterval, partial, optimizer } = request
-
-  begin(lowering)
-  if (mode === "inference" || partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
-  if (mode === "training" && optimizer) {
-    trainedSteps(lowering)
-    update(lowering, optimizer)
-  }
-
-  const { segments } = lowering
-  const stored = keepOverTime(lowering.memory.buffers, segments, checkpointInterval, request.encoding)
-  return {
-    mode,
-    policy: request.policy,
-    batchSize: request.batchSize,
-    microBatches: request.microBatches,
-    timeSteps: request.timeSteps,
-    encoding: request.encoding,
-    window,
-    checkpointInterval,
-    trainedSteps: request.trainedSteps,
-    loss: request.loss,
-    optimizer,
-    ...layOut(fuse(stored, segments), segments),
-    segments,
-    neurons: analysis.spiking.map(({ name }) => name),
-  }
+/** Lowers a graph to a program that only predicts. */
+export const lowerInference = (graph: Graph, request: Request): Program => {
+  const lowering = begin(graph, request)
+  forwardStep(lowering, "forward", "forward")
+  return finish(lowering, lowering.memory.buffers)
 }

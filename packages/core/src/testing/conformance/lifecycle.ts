@@ -21,6 +21,7 @@ import type { LoadError } from "../../train/predictor.ts"
 import { make as makeTrainer, type StepError } from "../../train/trainer.ts"
 import { bufferCases } from "./buffers.ts"
 import { type ConformanceError, ensure, expectEqual, fail } from "./compare.ts"
+import { gradientCases } from "./gradients.ts"
 import { graph, kept, options, prepared, refuses } from "./prepared.ts"
 import { feed, run, type Workload, workload } from "./workload.ts"
 
@@ -297,6 +298,7 @@ export const lifecycleCases = (own: Lifecycle) =>
     { name: "memory: batch after batch takes no more", run: growth(own) },
     { name: "memory: a program takes what was planned", run: peak(own) },
     ...bufferCases,
+    ...gradientCases,
     { name: "runs: twice the same bits", run: deterministic },
     { name: "runs: two programs do not disturb each other", run: separate },
     { name: "runs: a batch knows nothing of the one before", run: forgets },

@@ -1,0 +1,79 @@
+/** Programs that train. */
+import { copy, zero } from "../../bookkeeping.ts"
+import type { Graph } from "../../graph/graph.ts"
+import { type OptimizerOptions, optimizers } from "../../optimizers/index.ts"
+import { fuse } from "../fuse.ts"
+import type { Program } from "../program.ts"
+import { recomputed as recomputedValues } from "../recompute.ts"
+import { keepOverTime } from "../residuals.ts"
+import { backward } from "./backward.ts"
+import { emitter, type Lowering } from "./emit.ts"
+import { forwardStep } from "./forward.ts"
+import { begin, finish } from "./index.ts"
+import type { Request } from "./request.ts"
+
+const nothing: ReadonlySet<string> = new Set()
+
+/** Saves the state that steps start from, and puts it back, so that they can be replayed. */
+const checkpoints = (lowering: Lowering): void => {
+  const { analysis, memory } = lowering
+  for (const node of analysis.stateful) {
+    const before = { ...memory.state(node), lag: 1 } as const
+    emitter(lowering, "save", node.name, "forward")(copy, { source: before, target: memory.checkpoint(node) })
+    emitter(lowering, "restore", node.name, "forward")(copy, { source: memory.checkpoint(node), target: before })
+  }
+}
+
+/** The steps that are trained: each by itself, or forward through a window and then back. */
+const trainedSteps = (lowering: Lowering): void => {
+  const { request, analysis, memory } = lowering
+  const { repeated } = analysis
+  const recomputed = request.recompute ? recomputedValues(analysis) : nothing
+  if (request.window === 1) {
+    forwardStep(lowering, "train", "train")
+    backward(lowering, repeated, "train", "train", { withLoss: true, recomputed })
+    return
+  }
+  forwardStep(lowering, "keep", "keep")
+  if (request.checkpointInterval < request.window) {
+    checkpoints(lowering)
+    forwardStep(lowering, "keep", "replay")
+  }
+  backward(lowering, repeated, "keep", "backward", { withLoss: true, recomputed })
+  if (request.partial) backward(lowering, repeated, "keep", "backwardThrough", { withLoss: false, recomputed })
+  for (const node of analysis.stateful)
+    if (analysis.isWanted(node.name))
+      emitter(lowering, "beginBackward", node.name, "backward")(zero, { target: memory.carry(node) })
+}
+
+/** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */
+const update = (lowering: Lowering, options: OptimizerOptions): void => {
+  const { analysis, memory } = lowering
+  backward(lowering, analysis.hoisted, "batch", "end", { withLoss: false, recomputed: nothing })
+  for (const weight of analysis.weights)
+    emitter(lowering, "clear", weight.name, "backward")(zero, { target: memory.parameterGradient(weight) })
+  for (const { name } of analysis.hoisted)
+    if (analysis.isWanted(name) && analysis.sumsGradients(name))
+      emitter(lowering, "begin", name, "backward")(zero, { target: memory.gradientSum(name) })
+
+  const { kernel, state, attributes } = optimizers[options.name]
+  const hyperparameters = memory.hyperparameters()
+  for (const weight of analysis.weights) {
+    const parameter = memory.parameter(weight)
+    const gradient = memory.parameterGradient(weight)
+    const parts = Object.fromEntries(state.map((part) => [part, memory.optimizer(part, weight)]))
+    const emit = emitter(lowering, "update", weight.name, "update")
+    emit(kernel, { parameter, gradient, hyperparameters, ...parts }, attributes(options))
+  }
+}
+
+/** Lowers a graph to a program that trains it. */
+export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: OptimizerOptions }): Program => {
+  const { window, checkpointInterval, partial, optimizer, encoding } = request
+  const lowering = begin(graph, request)
+  if (partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
+  trainedSteps(lowering)
+  update(lowering, optimizer)
+  const { segments, memory } = lowering
+  return finish(lowering, fuse(keepOverTime(memory.buffers, segments, checkpointInterval, encoding), segments))
+}

@@ -1,0 +1,58 @@
+/** The seam for data-parallel training: between the backward direction and the update, gradients are read and written from outside. */
+import { Effect } from "effect"
+import type { Executable } from "../../backend/backend.ts"
+import * as Policy from "../../policies/policy.ts"
+import { bufferBytes, gradientRange, type Program, schedule } from "../../program/program.ts"
+import { ensure, expectClose } from "./compare.ts"
+import * as Oracle from "./oracle.ts"
+import { prepared } from "./prepared.ts"
+import { compare, feed, run, type Workload, writeParameters } from "./workload.ts"
+
+/** As far as a backend may be from the oracle after two updates of this network. */
+const tolerance = 1e-4
+
+const gradientsOf = ({ buffers }: Program) => buffers.filter(({ kind }) => kind === "gradient")
+
+/** Trains on batches, each with other gradients than its own in place of them; gives its own. */
+const train = (executable: Executable, { parameters, batches }: Workload) =>
+  Effect.gen(function* () {
+    const { program } = executable
+    const own: Array<Float32Array> = []
+    yield* writeParameters(executable, parameters)
+    for (const [i, batch] of batches.entries()) {
+      yield* feed(executable, batch, i + 1)
+      const calls = schedule(program, batch.trained)
+      const update = calls.filter(({ segment }) => segment === "update")
+      yield* run(executable, calls.slice(0, -update.length), batch)
+      for (const { name } of gradientsOf(program)) {
+        const gradient = yield* executable.read(name)
+        own.push(gradient)
+        yield* executable.write(
+          name,
+          gradient.map((value, k) => value / 2 + Math.cos(k)),
+        )
+      }
+      yield* run(executable, update, batch)
+    }
+    return own
+  })
+
+const exchanged = (policy: Policy.Policy) =>
+  Effect.gen(function* () {
+    const { executable, program, data } = yield* prepared(policy)
+    const held = gradientsOf(program).reduce((sum, buffer) => sum + bufferBytes(buffer), 0)
+    const { bytes } = gradientRange(program)
+    yield* ensure(held > 0 && bytes === held, `gradients take ${held} bytes, but their range has ${bytes}`)
+
+    const oracle = Oracle.make(program)
+    const expected = yield* train(oracle, data)
+    const found = yield* train(executable, data)
+    for (const [i, gradient] of expected.entries())
+      yield* expectClose(`gradient ${i} before its update`, gradient, found[i] as Float32Array, tolerance)
+    yield* compare(oracle, executable, tolerance)
+  })
+
+export const gradientCases = [Policy.bptt, Policy.sltt].map((policy) => ({
+  name: `gradients: the update takes what was written after the backward direction, ${policy.name}`,
+  run: exchanged(policy),
+}))
