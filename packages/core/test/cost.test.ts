@@ -118,7 +118,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     })
     expect(found.bytesByKind).toEqual({
       ...kept,
-      // The potentials of a stretch of 3 steps, and those that the first stretch begins with.
+      // The potentials of 3 steps, from one checkpoint to the next, and those that the first of all steps begins with.
       state: 2 * (3 + 1) * floats(N * 1000),
       accumulator: 3 * floats(N * 1000),
       residual: 2 * 3 * spikes + 3 * floats(N * 10),
@@ -132,7 +132,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
       expect(peak(Policy.checkpointedBptt, T)).toBeLessThan(peak(Policy.bptt, T))
     }
     const beyond = (T: number) => peak(Policy.checkpointedBptt, T) - peak(Policy.checkpointedBptt, 16)
-    // From 4 to 10 and to 16 steps a stretch, and as many states between them.
+    // From 4 to 10 and to 16 steps between checkpoints, and as many states.
     expect(beyond(256)).toBe(2 * beyond(100))
   })
   test("bptt keeps potentials, spikes and logits of all T steps, and a gradient through time for each neuron", () => {
