@@ -6,10 +6,11 @@
 import { readFileSync } from "node:fs"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { makeShapes } from "@spikeroute/datasets"
+import { keptConnection } from "@spikeroute/test-support/connection"
 import { Effect } from "effect"
 import { Miniflare } from "miniflare"
 import { bundle, type Host, start } from "./host.ts"
-import { isolateMemory, keptConnection, many, peakMemory, processorTime, runtimes, sampleRequest } from "./load.ts"
+import { isolateMemory, many, peakMemory, processorTime, runtimes, sampleRequest } from "./load.ts"
 
 const [file] = process.argv.slice(2)
 if (file === undefined) {

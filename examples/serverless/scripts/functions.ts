@@ -12,17 +12,21 @@ import { Effect } from "effect"
 const root = join(import.meta.dir, "..")
 
 /** The `conv` model for MNIST's images, as it starts. */
-const program = Effect.gen(function* () {
-  const graph = yield* Graph.make([28, 28, 1], Models.conv(10))
-  const options = { batchSize: 1, timeSteps: 4 }
-  const trainer = yield* Train.make(graph, Policy.sltt, {
-    ...options,
-    loss: defaultLoss,
-    optimizer: Optimizer.options("sgd"),
-    key: Key.make(1),
-  })
-  return yield* ProgramFile.save(graph, yield* trainer.save, options)
-}).pipe(Effect.scoped, Effect.provide(layer))
+export const programOf = Effect.fnUntraced(
+  function* (batchSize: number) {
+    const graph = yield* Graph.make([28, 28, 1], Models.conv(10))
+    const options = { batchSize, timeSteps: 4 }
+    const trainer = yield* Train.make(graph, Policy.sltt, {
+      ...options,
+      loss: defaultLoss,
+      optimizer: Optimizer.options("sgd"),
+      key: Key.make(1),
+    })
+    return yield* ProgramFile.save(graph, yield* trainer.save, options)
+  },
+  Effect.scoped,
+  Effect.provide(layer),
+)
 
 export interface Functions {
   readonly program: string
@@ -35,7 +39,7 @@ export interface Functions {
 export const makeFunctions = async (): Promise<Functions> => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-functions-"))
   const file = join(folder, "program.safetensors")
-  await writeFile(file, await Effect.runPromise(program))
+  await writeFile(file, await Effect.runPromise(programOf(1)))
   const entrypoints = ["node.ts", "lambda.ts"].map((name) => join(root, "src", name))
   await Bun.build({ entrypoints, outdir: folder, target: "node", minify: true, naming: "[name].mjs" })
   const kernels = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))

@@ -1,38 +1,38 @@
 /** A function on Node: `node node.js program.safetensors` answers POST requests on PORT, 8080 unless told. */
-import { createServer, type IncomingMessage } from "node:http"
+import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { type Answer, open } from "./predict.ts"
+import { type Answer, failed, open, portOf } from "./predict.ts"
 
-const [, , program = "program.safetensors"] = process.argv
-const { sampleBytes, predict } = await open(program)
-
-/** The body, as far as a sample goes: what is longer is refused without being kept. */
-const bodyOf = async (request: IncomingMessage): Promise<Uint8Array | Answer> => {
-  const parts: Array<Uint8Array> = []
-  let length = 0
-  for await (const part of request as AsyncIterable<Uint8Array>) {
-    length += part.length
-    if (length > sampleBytes) return { status: 413, body: { error: `a sample has ${sampleBytes} bytes` } }
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
+const fail = (error: Error): never => {
+  console.error(`error: ${error.message}`)
+  process.exit(1)
 }
 
-const answerTo = async (request: IncomingMessage): Promise<Answer> => {
-  if (request.method !== "POST") return { status: 405, body: { error: "POST a sample" } }
-  const body = await bodyOf(request)
-  return body instanceof Uint8Array ? predict(body) : body
-}
-
-const server = createServer((request, response) => {
-  answerTo(request).then(
-    ({ status, body }) =>
-      response
-        .writeHead(status, { "content-type": "application/json", ...(status === 413 && { connection: "close" }) })
-        .end(`${JSON.stringify(body)}\n`),
-    () => response.destroy(),
+const start = async () => {
+  const port = portOf(process.env.PORT)
+  const { answer } = await open(process.argv[2] ?? "program.safetensors")
+  // Node itself ends requests whose body does not come.
+  const server = createServer({ requestTimeout: 10_000, connectionsCheckingInterval: 1000 }, (request, response) => {
+    const send = ({ status, headers, body }: Answer) => {
+      const text = `${JSON.stringify(body)}\n`
+      const described = { "content-type": "application/json", "content-length": Buffer.byteLength(text) }
+      response.writeHead(status, { ...described, ...headers }).end(text)
+    }
+    const { host = "", "content-length": length = 0 } = request.headers
+    answer({
+      method: request.method ?? "",
+      host,
+      length: Number(length),
+      // A refusal is still to be sent when the rest of the body is left.
+      body: request.iterator({ destroyOnReturn: false }),
+    })
+      .catch(failed)
+      .then(send)
+  })
+  server.on("error", (error: NodeJS.ErrnoException) =>
+    fail(error.code === "EADDRINUSE" ? new Error(`port ${port} is taken: set PORT to another`) : error),
   )
-})
-server.listen(Number(process.env.PORT ?? 8080), () =>
-  console.log(`listening on http://localhost:${(server.address() as AddressInfo).port}/`),
-)
+  server.listen(port, () => console.log(`listening on http://localhost:${(server.address() as AddressInfo).port}/`))
+}
+
+start().catch(fail)

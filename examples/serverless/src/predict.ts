@@ -4,47 +4,119 @@ import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { InputError, load, type Model } from "@spikeroute/backend-wasm/infer"
 import { loadModule } from "@spikeroute/backend-wasm/module"
+import { quote } from "@spikeroute/core/text"
 
-/** A status, and one line or the prediction. */
+/** A status, headers, and one line or the prediction. */
 export interface Answer {
   readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
   readonly body: { readonly error: string } | { readonly class: number; readonly steps: number }
 }
 
-export interface Predictor {
-  /** How many bytes a sample has: float32s, little-endian. */
-  readonly sampleBytes: number
-  readonly predict: (sample: Uint8Array) => Answer
+/** A request, as far as it matters here. */
+export interface Asked {
+  readonly method: string
+  readonly host: string
+  /** What the request says that its body's length is; 0 if it does not. */
+  readonly length: number
+  readonly body: AsyncIterable<Uint8Array>
 }
 
-const refuse = (error: string): Answer => ({ status: 400, body: { error } })
+export interface Predictor {
+  /** The answer to a request. Its body is read to its end, even if it is refused: otherwise its connection could not be used again. */
+  readonly answer: (asked: Asked) => Promise<Answer>
+}
+
+const refuse = (status: number, error: string, headers: Answer["headers"] = {}): Answer => ({
+  status,
+  headers,
+  body: { error },
+})
+
+/** Of what is refused, no more bytes are read. */
+const mostRead = 2 ** 24
+
+/** Whether a Host header names a host, and perhaps a port. */
+const isHost = (host: string): boolean => /^[\w.:[\]-]+$/.test(host) && URL.canParse(`http://${host}`)
 
 const predictorOf = (model: Model): Predictor => {
   const shape = [...(model.encoding === "frames" ? [model.timeSteps] : []), ...model.shape]
   const sampleBytes = shape.reduce((product, extent) => product * extent, 4)
-  return {
-    sampleBytes,
-    predict: (sample) => {
-      if (sample.length !== sampleBytes)
-        return refuse(`the body has ${sample.length} bytes; a sample of ${shape.join("×")} float32s has ${sampleBytes}`)
-      const values = new Float32Array(new Uint8Array(sample).buffer)
-      if (!values.every(Number.isFinite)) return refuse("the sample has values that are not finite")
-      try {
-        const { classes, meanSteps } = model.predict(values, { margin: 4 })
-        return { status: 200, body: { class: classes[0] as number, steps: meanSteps } }
-      } catch (error) {
-        if (error instanceof InputError) return refuse(error.message)
-        throw error
-      }
-    },
+  const predict = (sample: Uint8Array): Answer => {
+    if (sample.length !== sampleBytes)
+      return refuse(
+        400,
+        `the body has ${sample.length} bytes; a sample of ${shape.join("×")} float32s has ${sampleBytes}`,
+      )
+    const values = new Float32Array(new Uint8Array(sample).buffer)
+    if (!values.every(Number.isFinite)) return refuse(400, "the sample has values that are not finite")
+    try {
+      const { classes, meanSteps } = model.predict(values, { margin: 4 })
+      return { status: 200, body: { class: classes[0] as number, steps: meanSteps } }
+    } catch (error) {
+      if (error instanceof InputError) return refuse(400, error.message)
+      throw error
+    }
   }
+  const answer = async ({ method, host, length: announced, body }: Asked): Promise<Answer> => {
+    const bytes = new Uint8Array(sampleBytes)
+    const close = { connection: "close" }
+    let length = announced > mostRead ? announced : 0
+    try {
+      if (length <= mostRead)
+        for await (const part of body) {
+          if (length + part.length <= sampleBytes) bytes.set(part, length)
+          length += part.length
+          if (length > mostRead) break
+        }
+    } catch {
+      return refuse(408, "the body did not arrive", close)
+    }
+    if (length > mostRead) return refuse(413, `a sample has ${sampleBytes} bytes`, close)
+    if (!isHost(host)) return refuse(400, "the Host header is malformed")
+    if (method !== "POST") return refuse(405, "POST a sample", { allow: "POST" })
+    if (length > sampleBytes) return refuse(413, `a sample has ${sampleBytes} bytes`)
+    return predict(bytes.subarray(0, length))
+  }
+  return { answer }
 }
 
-/** Reads the kernels and a program file, as `bun run export RUN --format program --batch-size 1` writes it. */
+/**
+ * Reads the kernels and a program file, as `bun run export RUN --format program --batch-size 1` writes it.
+ *
+ * Rejects with an error of one line where the file is none that can be served.
+ */
 export const open = async (program: string): Promise<Predictor> => {
+  const fail = (reason: string): never => {
+    throw new Error(`${quote(program)} ${reason}`)
+  }
   // A bundle has the kernels beside it.
   const beside = fileURLToPath(new URL("./spikeroute.wasm", import.meta.url))
   const kernels = existsSync(beside) ? readFile(beside).then((bytes) => WebAssembly.compile(bytes)) : loadModule()
-  const [module, file] = await Promise.all([kernels, readFile(program)])
-  return predictorOf(load(module, file))
+  const [module, file] = await Promise.all([
+    kernels,
+    readFile(program).catch((error) => fail(`cannot be read: ${error.code}`)),
+  ])
+  const model = (() => {
+    try {
+      return load(module, file)
+    } catch (error) {
+      return fail(`cannot be served: ${(error as Error).message}`)
+    }
+  })()
+  if (model.batchSize !== 1) fail(`takes ${model.batchSize} samples at once: export it with --batch-size 1`)
+  return predictorOf(model)
+}
+
+/** The port that the environment names. */
+export const portOf = (text = "8080"): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535)
+    throw new Error(`PORT is ${quote(text)}; it must be a whole number from 0 to 65535`)
+  return Number(text)
+}
+
+/** The answer where something failed that is not the client's fault. */
+export const failed = (error: unknown): Answer => {
+  console.error(`error: ${error instanceof Error ? error.message : quote(error)}`)
+  return refuse(500, "something went wrong here")
 }

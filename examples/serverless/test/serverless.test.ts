@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { dirname, join } from "node:path"
-import { type Functions, makeFunctions, start } from "../scripts/functions.ts"
+import { keptConnection } from "@spikeroute/test-support/connection"
+import { Effect } from "effect"
+import { type Functions, makeFunctions, programOf, start } from "../scripts/functions.ts"
 
 const functions: Functions = await makeFunctions()
 const sample = Float32Array.from({ length: 28 * 28 }, (_, i) => (i % 7) / 7)
@@ -29,6 +31,56 @@ for (const [name, command] of Object.entries(functions.commands))
       expect(body).toEqual(answer)
     })
 
+    test("after each refusal the connection can be used again", async () => {
+      const connection = keptConnection(new URL(running.url))
+      const bytes = new Uint8Array(sample.buffer)
+      const post = "POST / HTTP/1.1\r\nhost: x"
+      const refused = [
+        ["PUT / HTTP/1.1\r\nhost: x", bytes, 405],
+        [post, bytes.subarray(1), 400],
+        [post, new Uint8Array(0), 400],
+        [post, new Uint8Array(1e6), 413],
+        ["POST / HTTP/1.1\r\nhost: a b", bytes, 400],
+      ] as const
+      for (const [head, body, status] of refused) {
+        const answer = await connection.send(head, body)
+        expect(answer.status).toBe(status)
+        if (status === 405) expect(answer.headers).toMatch(/^allow: POST$/im)
+        expect((await connection.send(post, bytes)).status).toBe(200)
+      }
+      connection.close()
+    })
+
+    test("a body that is announced to be huge is refused before it comes; one without an announced length is taken", async () => {
+      const [huge, chunked] = [keptConnection(new URL(running.url)), keptConnection(new URL(running.url))]
+      expect((await huge.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999")).status).toBe(413)
+      huge.close()
+      const head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nc40\r\n"
+      const chunks = Buffer.concat([Buffer.from(head), new Uint8Array(sample.buffer), Buffer.from("\r\n0\r\n")])
+      expect((await chunked.send(chunks.toString("latin1"))).status).toBe(200)
+      chunked.close()
+    })
+
+    test("what cannot be served ends it with a line", async () => {
+      const ended = async (argument: string, env: Readonly<Record<string, string>> = {}) => {
+        const child = Bun.spawn([...command.slice(0, -1), argument], {
+          env: { ...process.env, ...env },
+          stderr: "pipe",
+        })
+        const [error, code] = await Promise.all([new Response(child.stderr).text(), child.exited])
+        expect({ code, lines: error.trimEnd().split("\n").length }).toEqual({ code: 1, lines: 1 })
+        return error
+      }
+      const threes = join(dirname(functions.program), "threes.safetensors")
+      await Bun.write(threes, await Effect.runPromise(programOf(3)))
+      expect(await ended("nowhere.safetensors")).toContain('"nowhere.safetensors" cannot be read')
+      expect(await ended(import.meta.path)).toContain("cannot be served")
+      expect(await ended(threes)).toContain("3 samples at once")
+      for (const port of ["-1", "70000", "NaN", ""])
+        expect(await ended(functions.program, { PORT: port })).toContain(`PORT is "${port}"`)
+      expect(await ended(functions.program, { PORT: new URL(running.url).port })).toContain("is taken")
+    }, 30_000)
+
     test("what is no sample is refused with one line, and the next sample is answered", async () => {
       expect(await post("short")).toEqual({
         status: 400,
@@ -47,5 +99,7 @@ test("as a Lambda handler", async () => {
   const body = Buffer.from(sample.buffer).toString("base64")
   const { statusCode, body: text } = await handler({ body, isBase64Encoded: true })
   expect({ statusCode, body: JSON.parse(text) }).toEqual({ statusCode: 200, body: answer })
-  expect((await handler({ body: "short" })).statusCode).toBe(400)
+  for (const body of ["short", "", null, undefined]) expect((await handler({ body })).statusCode).toBe(400)
+  const get = await handler({ requestContext: { http: { method: "GET" } } })
+  expect(get).toMatchObject({ statusCode: 405, headers: { allow: "POST" } })
 })
