@@ -99,10 +99,11 @@ export class Network extends DurableObject<Env> {
       serving.update = learnt.update
       return Response.json({ update: learnt.update, loss })
     } catch (error) {
+      const { _tag: tag } = error as { readonly _tag?: string }
       // It may be ahead of what is stored: the next one begins with that.
-      this.#learner = undefined
-      if (/^NonFinite/.test((error as { _tag?: string })._tag ?? ""))
-        throw new Refusal(400, "the loss of this sample is not finite: nothing was learnt from it")
+      if (tag !== "NonFiniteLossError") this.#learner = undefined
+      if (tag === "NonFiniteLossError" || tag === "NonFiniteTensorError")
+        throw new Refusal(400, "the sample leads to values that are not finite: nothing was learnt from it")
       throw error
     }
   }

@@ -1,5 +1,5 @@
 /** Reading requests that anybody may have sent: what does not fit is refused with a status and one line, before anything happens. */
-import type { Model } from "@spikeroute/backend-wasm/infer"
+import { InputError, type Model } from "@spikeroute/backend-wasm/infer"
 import { quote } from "@spikeroute/core/text"
 import { DeploymentError } from "./deployment.ts"
 import { StorageError } from "./storage.ts"
@@ -19,6 +19,8 @@ export class Refusal extends Error {
 /** The response to an error; what is neither the client's fault nor that of who deployed says nothing of the inside. */
 const responseTo = (error: unknown): Response => {
   if (error instanceof Refusal) return new Response(`${error.message}\n`, error)
+  // The sample fits and is finite, but is too large for the network.
+  if (error instanceof InputError) return new Response(`${error.message}\n`, { status: 400 })
   if (error instanceof DeploymentError || error instanceof StorageError) {
     console.error(`error: ${error.message}`)
     return new Response(`${error.message}\n`, { status: 500 })

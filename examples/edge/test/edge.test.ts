@@ -268,9 +268,18 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     const response = await fetch(new URL("/learn?label=1", wild.url), sampleRequest(good, token))
     expect({ status: response.status, text: await response.text() }).toEqual({
       status: 400,
-      text: "the loss of this sample is not finite: nothing was learnt from it\n",
+      text: "the sample leads to values that are not finite: nothing was learnt from it\n",
     })
     expect(await (await fetch(wild.url)).json()).toMatchObject({ update: 0 })
+    await wild.close()
+  })
+  test("a sample to predict whose outputs are not finite", async () => {
+    const wild = await startWith({ program: programOf(1e39), storage: join(storage, "wild") })
+    const response = await fetch(new URL("/predict", wild.url), sampleRequest(good.map((value) => value * 1.7e38)))
+    expect({ status: response.status, text: await response.text() }).toEqual({
+      status: 400,
+      text: expect.stringMatching(/^output [^\n]*\n$/),
+    })
     await wild.close()
   })
   test("where no token is set, nobody can write", async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { layoutOf } from "@spikeroute/core/safetensors-layout"
 import { bundle, type Host, type HostOptions, start } from "../scripts/host.ts"
 import { sampleRequest } from "../scripts/load.ts"
 import { settingsOf } from "../src/settings.ts"
@@ -118,6 +119,25 @@ describe("stored weights", () => {
     60_000,
   )
 })
+
+test.each([Number.NaN, Number.NEGATIVE_INFINITY])(
+  "a program with a weight that is %p is refused with the tensor's name",
+  (value) => {
+    const damaged = program.slice()
+    const layout = layoutOf(damaged)
+    if ("reason" in layout) throw new Error(layout.reason)
+    const { from = 0, to } = layout.entries.get("parameter/3.weight") ?? { to: 0 }
+    new DataView(damaged.buffer).setFloat32(to - 4, value, true)
+    expect(to).toBeGreaterThan(from)
+    return running({ program: damaged }, async (host) => {
+      for (const ask of [predict, learn]) {
+        const { status, text } = await ask(host)
+        expect(status).toBe(500)
+        expect(text).toMatch(/^the deployed program cannot run: tensor "?parameter\/3\.weight[^\n]*\n$/)
+      }
+    })
+  },
+)
 
 test("outputs that tie give the first of the largest, and no lead", () =>
   running({ program: programOf(0) }, async (host) => {
