@@ -63,17 +63,15 @@ const problemOf = (name: string, source: Source, { size, augment = [] }: OpenOpt
     : undefined
 }
 
-const SizeSchema = Schema.Struct({ size: whole(1) })
-
 /**
  * What a sample of a data set is, known before any file is read: of `image-folder`, whose classes are counted when it
  * is opened, with as many as ImageNet has.
  *
- * @throws OptionError for a size that is not a whole number of at least 1
+ * @throws OptionError for a size that the data set has not
  */
 export const sampleOf = (source: Source, size: number | undefined): Sample => {
   const { sample } = source
-  if (size !== undefined) assert("sampleOf", SizeSchema, { size })
+  if (size !== undefined) assert("sampleOf", Schema.Struct({ size: whole(1, source.size?.greatest) }), { size })
   if (size === undefined || source.size === undefined) return sample
   return { ...sample, shape: [size, size, ...sample.shape.slice(2)] }
 }

@@ -39,14 +39,14 @@ const ranged =
 /** Downloads into a fresh directory that may hold a part; gives what lies there then, and what was asked for. */
 const attempt = async (
   answers: ReadonlyArray<(request: Request) => Response | Promise<Response>>,
-  options: DownloadOptions & { readonly part?: Uint8Array; readonly present?: Uint8Array } = {},
+  { part, present, ...options }: DownloadOptions & { readonly part?: Uint8Array; readonly present?: Uint8Array } = {},
 ) => {
   const asked: Array<string> = []
   const errors: Array<string> = []
   let files: Record<string, Uint8Array> = {}
   const start: Record<string, Uint8Array> = {}
-  if (options.part !== undefined) start["data.bin.part"] = options.part
-  if (options.present !== undefined) start["data.bin"] = options.present
+  if (part !== undefined) start["data.bin.part"] = part
+  if (present !== undefined) start["data.bin"] = present
   await withDirectory(start, async (directory) => {
     for (const answer of answers) {
       const got = download(url, join(directory, "data.bin"), options).pipe(
@@ -139,6 +139,11 @@ describe("download", () => {
       )
       expect(files).toEqual({})
     }
+  })
+
+  test("refuses what is no checksum", async () => {
+    for (const checksum of [{ algorithm: "sha1", hex: "00" }, { algorithm: "md5", hex: "not hexadecimal" }, "00"])
+      expect((await attempt([ranged(content)], { checksum: checksum as never })).errors[0]).toStartWith("OptionError")
   })
 
   test("says what the server answered, or that it did not", async () => {

@@ -150,6 +150,14 @@ describe("optdigits", () => {
     expect(read.pixels[64]).toBe(3)
   })
 
+  test("takes a byte order mark, line ends of every kind, spaces and empty lines; numbers are whole and decimal", () => {
+    const cells = new Array(64).fill(" 7 ").join(",")
+    const read = Result.getOrThrow(parseOptdigits("o.tra", `\ufeff${cells},3\r\n\r\n${cells}, 4\n  \n`))
+    expect(Array.from(read.labels)).toEqual([3, 4])
+    for (const value of ["NaN", "", "1e0", "0x1", "-1", "1.5", "Infinity", "17", "+1", "1_0"])
+      expect(problem(parseOptdigits("o.tra", `${line("1", "1")}\n${line(value, "1")}`))).toStartWith("o.tra, line 2: ")
+  })
+
   test("names file and line of what is wrong", () => {
     const parse = (text: string) => problem(parseOptdigits("o.tra", text))
     expect(parse(`${line("1", "1")}\n${line("17", "1")}`)).toBe('o.tra, line 2: value 1 "17" is not in 0 … 16')

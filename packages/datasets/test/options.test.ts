@@ -4,8 +4,10 @@ import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
 import {
   Camera,
+  compose,
+  datasets,
   EventStream,
-  type Events,
+  Events,
   EventTransforms,
   eventSplit,
   Frames,
@@ -19,7 +21,9 @@ import {
   parseIdx,
   parseNmnist,
   parseOptdigits,
+  readAedat3,
   resize,
+  sampleOf,
   shapeEvents,
 } from "../src/index.ts"
 
@@ -46,6 +50,9 @@ const split = {
   timeSteps: 1,
   framing: "count",
 } as const
+const sensor = { width: 2, height: 2 }
+const time = { start: 0, end: 1 }
+const packet = { offset: 4, events: 1, overflow: 0, first: 0, last: 0 }
 const target = Frames.frameTarget(events, 2)
 
 const refused: ReadonlyArray<readonly [option: string, make: () => unknown]> = [
@@ -83,6 +90,14 @@ const refused: ReadonlyArray<readonly [option: string, make: () => unknown]> = [
   ["target", () => Frames.framesByCount(events, 3, target)],
   ["duration", () => Frames.framesByDuration(events, 2, target, { start: 0, duration: 0 })],
   ["event 1", () => Frames.framesByCount({ ...events, x: Uint16Array.of(0, 4) }, 2, target)],
+  ["event 1", () => Frames.framesByCount({ ...events, t: Float64Array.of(5, 4) }, 2, target)],
+  ["event 0", () => Frames.framesByDuration({ ...events, t: Float64Array.of(none, 4) }, 2, target)],
+  ["event 1", () => Frames.framesByDuration({ ...events, t: Float64Array.of(0, 1 / 0) }, 2, target)],
+  ["indices.0", () => Events.select(events, Uint32Array.of(2))],
+  ["indices.1", () => Events.select(events, Uint32Array.of(1), 2)],
+  ["transforms.1", () => compose(ImageTransforms.randomCrop(1), any(undefined))],
+  ["size", () => sampleOf(datasets["dvs-gesture"] as never, 129)],
+  ["size", () => sampleOf(datasets["image-folder"] as never, 0)],
   ["event 0", () => Frames.framesByCount({ ...events, p: Uint8Array.of(2, 0) }, 2, target)],
   ["events", () => Frames.framesByCount({ ...events, x: Uint16Array.of(0) }, 2, target)],
   ["size", () => eventSplit({ ...split, size: -1 })],
@@ -111,6 +126,9 @@ const refused: ReadonlyArray<readonly [option: string, make: () => unknown]> = [
   ["dimensions", () => parseIdx("f", new Uint8Array(8), 0)],
   ["labelBytes", () => parseCifar("f", new Uint8Array(3073), { labelBytes: any(3), classes: 10 })],
   ["classes", () => parseCifar("f", new Uint8Array(3073), { labelBytes: 1, classes: 0 })],
+  ["start", () => readAedat3("f", { packets: [], from: 0 }, new Uint8Array(8), sensor, { start: none, end: 1 })],
+  ["width", () => readAedat3("f", { packets: [], from: 0 }, new Uint8Array(8), any({ width: 0 }), time)],
+  ["packets", () => readAedat3("f", { packets: [packet], from: 0 }, new Uint8Array(8), sensor, time)],
   ["text", () => parseOptdigits("f", any(new Uint8Array(3)))],
   ["classes", () => parseGestureLabels("f", "class,startTime_usec,endTime_usec\n1,2,3", none)],
 ]

@@ -36,7 +36,7 @@ export interface Events {
   readonly p: Uint8Array
 }
 
-/** @throws OptionError unless all columns have one length, and every event lies within the sensor */
+/** @throws OptionError unless all columns have one length, every event lies within the sensor, and time never falls */
 export const checkEvents = (owner: string, { width, height, x, y, t, p }: Events): void => {
   const refuse = (option: string, value: unknown, expected: string): never => {
     throw new OptionError({ owner, option, value, expected })
@@ -44,9 +44,14 @@ export const checkEvents = (owner: string, { width, height, x, y, t, p }: Events
   const count = t.length
   if (x.length !== count || y.length !== count || p.length !== count)
     refuse("events", [x.length, y.length, t.length, p.length], "columns of one length")
+  let before = -Number.MAX_VALUE
   for (let i = 0; i < count; i++) {
-    if ((x[i] as number) < width && (y[i] as number) < height && (p[i] as number) <= 1) continue
-    refuse(`event ${i}`, [x[i], y[i], p[i]], `within ${width}×${height} pixels, of polarity 0 or 1`)
+    const time = t[i] as number
+    if (!((x[i] as number) < width && (y[i] as number) < height && (p[i] as number) <= 1))
+      refuse(`event ${i}`, [x[i], y[i], p[i]], `within ${width}×${height} pixels, of polarity 0 or 1`)
+    if (!(time >= before && time < Number.POSITIVE_INFINITY))
+      refuse(`event ${i}`, time, `at a finite time, not before ${before} µs, when the event ahead of it is`)
+    before = time
   }
 }
 
@@ -54,6 +59,7 @@ export const checkEvents = (owner: string, { width, height, x, y, t, p }: Events
  * The events at the given positions, in that order.
  *
  * @param indices positions in the columns of `events`; the first `count` of them are taken
+ * @throws OptionError for positions that there are not
  */
 export const select = (events: Events, indices: Uint32Array, count: number = indices.length): Events => {
   const x = new Uint16Array(count)
@@ -62,6 +68,13 @@ export const select = (events: Events, indices: Uint32Array, count: number = ind
   const p = new Uint8Array(count)
   for (let i = 0; i < count; i++) {
     const from = indices[i] as number
+    if (!(from < events.t.length))
+      throw new OptionError({
+        owner: "select",
+        option: `indices.${i}`,
+        value: from,
+        expected: `less than ${events.t.length}, the number of events`,
+      })
     x[i] = events.x[from] as number
     y[i] = events.y[from] as number
     t[i] = events.t[from] as number

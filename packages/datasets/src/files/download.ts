@@ -6,10 +6,12 @@
  * the caller decides, and a second call goes on where the first ended. Of several processes that want the same file one
  * downloads it and the others wait.
  */
-import { Effect, FileSystem, type Path, Stream } from "effect"
+import { check, must, type OptionError, oneOf } from "@spikeroute/core/options"
+import { Effect, FileSystem, type Path, Schema, Stream } from "effect"
 import * as Digest from "effect/crypto/Digest"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { Callable } from "../checks.ts"
 import { ChecksumMismatch, DownloadFailed, FileFailed } from "../errors.ts"
 import { exclusively } from "./lock.ts"
 import { sizeOf } from "./read.ts"
@@ -37,7 +39,19 @@ export interface DownloadOptions {
 }
 
 /** What a download can fail with. */
-export type DownloadError = DownloadFailed | ChecksumMismatch | FileFailed
+export type DownloadError = DownloadFailed | ChecksumMismatch | FileFailed | OptionError
+
+const ChecksumSchema = Schema.Struct({
+  algorithm: oneOf(["md5", "sha256"]),
+  hex: Schema.String.check(must("lowercase hexadecimal", (text) => /^[0-9a-f]+$/.test(text))),
+})
+
+const DownloadSchema = Schema.Struct({
+  url: Schema.NonEmptyString,
+  file: Schema.NonEmptyString,
+  checksum: Schema.optionalKey(ChecksumSchema),
+  onProgress: Schema.optionalKey(Callable),
+})
 
 const algorithms = { md5: Digest.md5, sha256: Digest.sha256 }
 
@@ -55,7 +69,7 @@ const startOf = (response: HttpClientResponse.HttpClientResponse): number =>
 /**
  * Brings `url` to `file`. A file that is already there is left as it is.
  *
- * Fails with `DownloadFailed` (the part stays), `ChecksumMismatch` (nothing stays) or `FileFailed`.
+ * Fails with `DownloadFailed` (the part stays), `ChecksumMismatch` (nothing stays), `FileFailed` or `OptionError`.
  *
  * @example
  * yield* download("https://example.org/data.gz", "data.gz", {
@@ -68,6 +82,7 @@ export const download: (
   options?: DownloadOptions,
 ) => Effect.Effect<void, DownloadError, FileSystem.FileSystem | Path.Path | HttpClient.HttpClient> = Effect.fnUntraced(
   function* (url: string, file: string, options: DownloadOptions = {}) {
+    yield* check("download", DownloadSchema, { url, file, ...options })
     const fs = yield* FileSystem.FileSystem
     const there = Effect.mapError(fs.exists(file), FileFailed.at(file))
     if (yield* there) return

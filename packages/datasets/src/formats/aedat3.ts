@@ -12,9 +12,10 @@
  * A polarity event is 8 bytes: 32 bits of data (0: valid, 1: ON, 2 … 16: y, 17 … 31: x) and the time in microseconds.
  * Packets of other types are passed over.
  */
+import { OptionError } from "@spikeroute/core/options"
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
-import { assertBytes } from "../checks.ts"
+import { assertBytes, assertCount } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import { type Events, select, sortByTime } from "../events/events.ts"
 import { skipHeader } from "./aedat.ts"
@@ -104,6 +105,7 @@ export const extentOf = (
  * The valid events of [start, end) among those of the packets, times counted from `start`.
  *
  * @param bytes the file from byte `from` on
+ * @throws OptionError where the packets are not within the bytes, or the sensor or the time is not a real one
  */
 export const readAedat3 = (
   file: string,
@@ -113,6 +115,17 @@ export const readAedat3 = (
   { start, end }: { readonly start: number; readonly end: number },
 ): Result.Result<Events, MalformedFile> => {
   const { width, height } = sensor
+  assertBytes("readAedat3", bytes)
+  assertCount("readAedat3", "width", width)
+  assertCount("readAedat3", "height", height)
+  const refuse = (option: string, value: unknown, expected: string): never => {
+    throw new OptionError({ owner: "readAedat3", option, value, expected })
+  }
+  if (!(start <= end)) refuse("start", start, `a number, at most the end, ${end}`)
+  const outside = packets.find(
+    ({ offset, events }) => !(offset >= from && offset - from + events * eventBytes <= bytes.length),
+  )
+  if (outside !== undefined) refuse("packets", outside, `within the ${bytes.length} bytes from byte ${from} on`)
   const room = packets.reduce((sum, { events }) => sum + events, 0)
   const x = new Uint16Array(room)
   const y = new Uint16Array(room)
