@@ -68,10 +68,10 @@ const make = (checks: Guard, program: Program.Program, session: Session): Opened
   const closeSession = () => {
     if (closed && writing === 0) session.close()
   }
-  const valuesOf = (given: BufferValues, room: () => Float32Array): Float32Array | Uint32Array => {
+  const valuesOf = (buffer: Program.Buffer, given: BufferValues, room: () => Float32Array) => {
     writing++
     try {
-      return asArray(given, room)
+      return asArray(buffer, given, room)
     } finally {
       writing--
       closeSession()
@@ -82,7 +82,7 @@ const make = (checks: Guard, program: Program.Program, session: Session): Opened
     const buffer = bufferOf(name)
     const size = Shape.size(buffer.shape)
     const inPlace = buffer.elements === "float32" && session.lends
-    const values = valuesOf(given, () => (inPlace ? floatsOf(wordsOf(buffer, t)) : new Float32Array(size)))
+    const values = valuesOf(buffer, given, () => (inPlace ? floatsOf(wordsOf(buffer, t)) : new Float32Array(size)))
     if (closed) return
     const words = wordsOf(buffer, t)
     const expected = values instanceof Uint32Array ? words.length : size
@@ -94,8 +94,7 @@ const make = (checks: Guard, program: Program.Program, session: Session): Opened
   }
 
   const read = (name: string, t: number): Float32Array => {
-    checks.checkStep(t)
-    const buffer = bufferOf(name)
+    const buffer = program.buffers[checks.readable(name, t)] as Program.Buffer
     const words = wordsOf(buffer, t)
     if (buffer.elements !== "spikes") return floatsOf(words).slice()
     const values = new Float32Array(Shape.size(buffer.shape))

@@ -73,8 +73,9 @@ const make = (program: Program.Program, checks: Guard): Executable => {
     allocatedBytes: () => arena.byteLength,
     write: (bufferName, given) =>
       attempt(() => {
-        const target = find(bufferName, 0)
-        const values = asArray(given, target.load)
+        const index = checks.indexOf(bufferName)
+        const target = at({ buffer: index }, 0)
+        const values = asArray(program.buffers[index] as Program.Buffer, given, target.load)
         const expected = values instanceof Uint32Array ? target.words.length : Shape.size(target.shape)
         if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
         if (values instanceof Uint32Array) target.words.set(values)
@@ -82,8 +83,9 @@ const make = (program: Program.Program, checks: Guard): Executable => {
       }),
     read: (bufferName, t = 0) =>
       attempt(() => {
-        checks.checkStep(t)
-        return find(bufferName, t).load().slice()
+        return at({ buffer: checks.readable(bufferName, t) }, t)
+          .load()
+          .slice()
       }),
     run: (calls, frames) => attempt(() => run(calls, frames)),
     gradientsAreFinite: attempt(() =>

@@ -112,10 +112,7 @@ class Machine {
   get executable(): Executable {
     const read: Executable["read"] = (name, t = 0) =>
       Effect.flatMap(
-        this.attempt(() => {
-          this.guard.checkStep(t)
-          return this.read(this.find(name), t)
-        }),
+        this.attempt(() => this.read(this.guard.readable(name, t), t)),
         (values) =>
           values instanceof Float32Array
             ? Effect.succeed(values)
@@ -197,13 +194,12 @@ class Machine {
   private write(index: number, t: number, given: BufferValues): void {
     const buffer = this.program.buffers[index] as Program.Buffer
     const expected = Shape.size(buffer.shape)
-    const values = asArray(given, () => new Float32Array(expected))
+    const values = asArray(buffer, given, () => new Float32Array(expected))
     this.guard.checkOpen()
     if (values.length !== expected) throw this.fail(`${buffer.name} takes ${expected} values, not ${values.length}`)
     const words = this.words.get(index)
-    if (words) words.set(values instanceof Uint32Array ? values : new Uint32Array(values.slice().buffer))
-    else if (values instanceof Uint32Array) throw this.fail(`${buffer.name} takes float32 values, not raw words`)
-    else this.store({ buffer: index }, t, this.engine.create(buffer.shape, values))
+    if (words) words.set(values)
+    else this.store({ buffer: index }, t, this.engine.create(buffer.shape, values as Float32Array))
   }
 
   private read(index: number, t: number): Float32Array | Promise<Float32Array> {

@@ -215,7 +215,7 @@ const make = (
 
   const read = async (bufferName: string, t: number): Promise<Float32Array> => {
     checks.checkOpen()
-    checks.checkStep(t)
+    checks.readable(bufferName, t)
     const { buffer, offset, bytes } = memory.find(bufferName, t)
     device.check()
     const inResults = held !== "stale" && offset >= results.from && offset + bytes <= results.from + results.bytes

@@ -36,7 +36,7 @@ export const memoryOf = (buffers: ReadonlyArray<Program.Buffer>): Memory => {
       const words = new Uint32Array(bytes / 4)
       const floats = new Float32Array(words.buffer)
       const size = Shape.size(buffer.shape)
-      const values = asArray(given, () => (buffer.elements === "float32" ? floats : new Float32Array(size)))
+      const values = asArray(buffer, given, () => (buffer.elements === "float32" ? floats : new Float32Array(size)))
       const expected = values instanceof Uint32Array ? bytes / 4 : size
       if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)
       if (values instanceof Uint32Array) words.set(values)

@@ -6,18 +6,26 @@
  */
 import { Context, type Effect, type Scope } from "effect"
 import type { BackendError, UnsupportedKernelError } from "../errors.ts"
-import type { Call, Program } from "../program/program.ts"
+import type { Buffer, Call, Program } from "../program/program.ts"
 import { quote } from "../text.ts"
 
 /** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
 
-/** Values as an array: where a function gives them, in the room for all of a buffer's elements, the buffer itself where that is possible. */
-export const asArray = (values: BufferValues, room: () => Float32Array): Float32Array | Uint32Array => {
-  if (typeof values !== "function") {
-    if (values instanceof Float32Array || values instanceof Uint32Array) return values
-    throw new Error(`a buffer takes a Float32Array, a Uint32Array or a function, not ${quote(values)}`)
-  }
+/**
+ * Values of the kind that a buffer takes, as an array: where a function gives them, in the room for all of the buffer's elements, the buffer itself
+ * where that is possible. Throws for values of another kind.
+ */
+export const asArray = (
+  { name, elements }: Pick<Buffer, "name" | "elements">,
+  values: BufferValues,
+  room: () => Float32Array,
+): Float32Array | Uint32Array => {
+  if (values instanceof (elements === "words" ? Uint32Array : Float32Array)) return values
+  if (typeof values !== "function" || elements === "words")
+    throw new Error(
+      `${name} takes ${elements === "words" ? "raw words, a Uint32Array" : "a Float32Array or a function"}, not ${quote(values)}`,
+    )
   const out = room()
   values(out)
   return out
@@ -36,7 +44,10 @@ export interface Executable {
    * write fails. Raw words are written as an array only.
    */
   readonly write: (buffer: string, values: BufferValues) => Effect.Effect<void, BackendError>
-  /** A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. */
+  /**
+   * A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. Of the kinds that last:
+   * what only one step or one direction needs (`scratch`, `residual`, `accumulator`) gives up its memory to others, and is refused.
+   */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**
    * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …] (another number of values is an error), and

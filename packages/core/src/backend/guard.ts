@@ -1,9 +1,10 @@
 /** What every backend refuses alike, and the form of its errors. */
 import { Effect } from "effect"
 import { BackendError } from "../errors.ts"
+import { persistent } from "../program/layout.ts"
 import { bufferNames, type Call, forwardSegments, type Program } from "../program/program.ts"
 import { size } from "../shape.ts"
-import { formatBytes, quote } from "../text.ts"
+import { formatBytes, named, quote } from "../text.ts"
 
 /** The error for a program that takes more memory than there is; both counts are in bytes. */
 export const tooLarge = (backend: string, needed: number, available: number): BackendError =>
@@ -30,7 +31,8 @@ export interface Guard {
   /** The number of the buffer with this name. */
   readonly indexOf: (buffer: string) => number
   readonly checkOpen: () => void
-  readonly checkStep: (t: number) => void
+  /** The number of the buffer, if it may be read at this time step. */
+  readonly readable: (buffer: string, t: number) => number
   readonly checkCalls: (calls: ReadonlyArray<Call>, frames?: Float32Array) => void
   readonly checkFrames: (frames: Float32Array) => void
   /** Runs `body` unless the program's scope has closed, also if it closes meanwhile; what it throws becomes a {@link BackendError}. */
@@ -53,9 +55,16 @@ export const guard = (backend: string, program: Program): Guard => {
     if (index === undefined) throw fail(`the program has no buffer ${quote(name)}`)
     return index
   }
-  const checkStep: Guard["checkStep"] = (t) => {
+  const checkStep = (t: number) => {
     if (!(Number.isInteger(t) && t >= 0 && t < timeSteps))
       throw fail(`there is no time step ${quote(t)}: they are 0 to ${timeSteps - 1}`)
+  }
+  const readable: Guard["readable"] = (name, t) => {
+    checkStep(t)
+    const index = indexOf(name)
+    if (!persistent.has(buffers[index]!.kind))
+      throw fail(`${named(name)} cannot be read: others use its memory once a step is past it; \`observe\` its node`)
+    return index
   }
   const checkFrames: Guard["checkFrames"] = (frames) => {
     if (encoding !== "frames") throw fail("the program's input is static: it takes no frames")
@@ -67,7 +76,7 @@ export const guard = (backend: string, program: Program): Guard => {
     fail,
     indexOf,
     checkOpen,
-    checkStep,
+    readable,
     checkFrames,
     checkCalls: (calls, frames) => {
       for (const { segment, t } of calls) {

@@ -26,7 +26,8 @@ const alignment = 64
 
 const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
 
-const persistent: ReadonlySet<BufferKind> = new Set([
+/** Kinds of buffers that have their memory to themselves for the whole program. */
+export const persistent: ReadonlySet<BufferKind> = new Set([
   "parameter",
   "statistic",
   "gradient",

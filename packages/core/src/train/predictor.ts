@@ -16,7 +16,7 @@ import type { StoredTensor } from "../interop/safetensors.ts"
 import { compileInference } from "../program/compile.ts"
 import type { InferenceOptions } from "../program/options.ts"
 import { bufferNames, type Program, schedule } from "../program/program.ts"
-import { firstNonFinite, type Numbers } from "../values.ts"
+import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 import { type BatchResult, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
 
@@ -100,5 +100,6 @@ export const loadParameters = (
     yield* ensureFinite(given)
     // A program has no place for a parameter that nothing reads.
     const known = new Set(executable.program.buffers.map(({ name }) => name))
-    for (const [name, { values }] of given) if (known.has(name)) yield* executable.write(name, values)
+    for (const [name, { values }] of given)
+      if (known.has(name)) yield* executable.write(name, toFloat32(values) as Float32Array)
   })

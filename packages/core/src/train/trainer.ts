@@ -27,7 +27,7 @@ import { compile } from "../program/compile.ts"
 import type { TrainingOptions } from "../program/options.ts"
 import { type BufferKind, bufferNames, type Program, schedule } from "../program/program.ts"
 import * as Key from "../random.ts"
-import { firstNonFinite, type Numbers } from "../values.ts"
+import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 import { type Batch, type BatchResult, checkBatch, type Samples } from "./batch.ts"
 import { initialValues } from "./initialize.ts"
 import { type LoadError, loadParameters, oneAtATime, type Tensors } from "./predictor.ts"
@@ -211,7 +211,8 @@ export const make = (
         Effect.gen(function* () {
           yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
           yield* ensureFinite(tensors)
-          for (const { name } of kept) yield* executable.write(name, (tensors.get(name) as StoredTensor).values)
+          for (const { name } of kept)
+            yield* executable.write(name, toFloat32(tensors.get(name)?.values) as Float32Array)
         }).pipe(exclusively),
       loadParameters: (tensors) => exclusively(loadParameters(graph, executable, tensors)),
     }

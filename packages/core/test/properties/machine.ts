@@ -118,7 +118,7 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
     write: (name, given) =>
       attempt(() => {
         const { load, store } = find(name)
-        const values = asArray(given, load)
+        const values = asArray(program.buffers.find((each) => each.name === name)!, given, load)
         if (!(values instanceof Uint32Array)) return store(values)
         const words = load()
         new Uint32Array(words.buffer, words.byteOffset, words.length).set(values)

@@ -98,9 +98,29 @@ const wrongCalls = Effect.gen(function* () {
     )
   for (const frames of [[...batch!.inputs], Float64Array.from(batch!.inputs), new Uint32Array(batch!.inputs.length)])
     yield* refuses("running frames that are no float32", executable.run(calls, frames as never))
-  for (const values of [undefined, null, [...before], Float64Array.from(before), "ones"])
+  const numbers = [Float64Array, Uint32Array, Int32Array, Uint8Array].map((kind) => new kind(before.length).fill(1))
+  for (const values of [undefined, null, [...before], ...numbers, "ones"])
     yield* refuses(`writing ${values?.constructor.name}`, executable.write(name, values as never))
+  const key = program.buffers.find(({ elements }) => elements === "words")?.name ?? ""
+  for (const words of [Float32Array.of(1, 2), Int32Array.of(1, 2), [1, 2], (out: Float32Array) => out.fill(1)])
+    yield* refuses(`writing ${words.constructor.name} as words`, executable.write(key, words as never))
   yield* expectEqual(`${name} after refused runs`, before, yield* executable.read(name))
+})
+
+/** What shares its memory with other buffers cannot be read; what is observed can, and is right. */
+const shared = Effect.gen(function* () {
+  const [first = ""] = graph.nodes.map(({ name }) => name)
+  for (const policy of [Policy.bptt, Policy.sltt]) {
+    const { executable, program, data } = yield* prepared(policy, { observe: [first] }, 1)
+    const [batch] = data.batches
+    yield* feed(executable, batch!, 1)
+    yield* run(executable, schedule(program, batch!.trained), batch!)
+    for (const { name, kind, elements } of program.buffers)
+      if (kind === "scratch" || kind === "residual" || kind === "accumulator")
+        yield* refuses(`reading ${name}, which is ${kind}`, executable.read(name))
+      else if (elements !== "words") yield* executable.read(name)
+    yield* executable.read(bufferNames.value(first), program.timeSteps - 1)
+  }
 })
 
 /** A program in a scope of its own, and what closes that. */
@@ -143,7 +163,7 @@ const closed = Effect.gen(function* () {
 })
 
 const closedInside = Effect.gen(function* () {
-  for (const elements of ["float32", "spikes", "words"] as const) {
+  for (const elements of ["float32", "spikes"] as const) {
     const { executable, program, close } = yield* inOwnScope
     const buffer = program.buffers.find((each) => each.elements === elements && size(each.shape) > 0)
     if (buffer === undefined) return yield* fail(`the program has no buffer of ${elements}`)
@@ -203,4 +223,5 @@ export const bufferCases = [
   { name: "memory: after its scope a program refuses all, and arrays of its memory do no harm", run: closed },
   { name: "memory: a scope that closes inside of a write is refused", run: closedInside },
   { name: "buffers: every kept time step can be read", run: ring },
+  { name: "buffers: what gives up its memory to others cannot be read", run: shared },
 ]

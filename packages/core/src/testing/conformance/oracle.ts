@@ -62,16 +62,16 @@ export const make = (program: Program, table: Kernels = kernels, checks = guard(
     allocatedBytes: () => program.arenaBytes,
     write: (name, given) =>
       attempt(() => {
-        const target = find(name, 0)
-        const values = asArray(given, () => target)
+        const buffer = checks.indexOf(name)
+        const target = at({ buffer }, 0)
+        const values = asArray(program.buffers[buffer] as Buffer, given, () => target)
         if (values.length !== target.length) throw fail(`${name} takes ${target.length} values, not ${values.length}`)
         if (values instanceof Uint32Array) new Uint32Array(target.buffer).set(values)
         else target.set(values)
       }),
     read: (name, t = 0) =>
       attempt(() => {
-        checks.checkStep(t)
-        return find(name, t).slice()
+        return at({ buffer: checks.readable(name, t) }, t).slice()
       }),
     gradientsAreFinite: attempt(() =>
       program.buffers.every(
