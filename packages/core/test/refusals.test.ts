@@ -20,7 +20,7 @@ import {
 } from "../src/index.ts"
 import { onOracle } from "./support.ts"
 
-const graph = Graph.makeUnsafe(
+const image = Graph.makeUnsafe(
   [2, 3],
   Graph.sequential(flatten(), linear({ features: 4 }), batchNorm(), lif({ tau: 2 }), linear({ features: 3 })),
 )
@@ -45,11 +45,11 @@ type Step = readonly [batch: unknown, options: unknown]
 /** The failure of a step, which must leave everything as it was, and the trainer of use. */
 const refusal = (
   [batch, given]: Step,
-  made: Partial<Parameters<typeof Train.make>[2]> & { readonly graph?: Graph.Graph } = {},
+  { graph = flat, ...made }: Partial<Parameters<typeof Train.make>[2]> & { readonly graph?: Graph.Graph } = {},
 ) =>
   onOracle(
     Effect.gen(function* () {
-      const trainer = yield* Train.make(made.graph ?? flat, Policy.bptt, { ...options, ...made })
+      const trainer = yield* Train.make(graph, Policy.bptt, { ...options, ...made })
       const before = yield* trainer.save
       const failure = yield* Effect.flip(trainer.step(batch as never, given as never))
       expect(yield* trainer.save).toEqual(before)
@@ -116,14 +116,14 @@ describe("inputs", () => {
     async (value) => {
       const twelve = Array.from({ length: 12 }, (_, i) => (i === 10 ? value : i))
       // 10 = 6·sample 1 + 3·row 1 + column 1
-      expect(await refusal([{ inputs: twelve, labels }, at], { graph })).toMatchObject({
+      expect(await refusal([{ inputs: twelve, labels }, at], { graph: image })).toMatchObject({
         _tag: "InputError",
         sample: 1,
         position: [1, 1],
       })
       // [T, N, …]: 10 + 12 values of the first step
       const frames = [...Array(12).fill(0), ...twelve, ...Array(12).fill(0)]
-      const failure = await refusal([{ inputs: frames, labels }, at], { graph, encoding: "frames" })
+      const failure = await refusal([{ inputs: frames, labels }, at], { graph: image, encoding: "frames" })
       expect(failure).toMatchObject({ _tag: "InputError", sample: 1, position: [1, 1, 1] })
       expect(failure.message).toContain(String(value))
     },
