@@ -17,7 +17,7 @@ const gradientsOf = ({ buffers }: Program) => buffers.filter(({ kind }) => kind 
 const train = (executable: Executable, { parameters, batches }: Workload) =>
   Effect.gen(function* () {
     const { program } = executable
-    const own: Array<Float32Array> = []
+    const own: Array<number> = []
     yield* writeParameters(executable, parameters)
     for (const [i, batch] of batches.entries()) {
       yield* feed(executable, batch, i + 1)
@@ -26,7 +26,7 @@ const train = (executable: Executable, { parameters, batches }: Workload) =>
       yield* run(executable, calls.slice(0, -update.length), batch)
       for (const { name } of gradientsOf(program)) {
         const gradient = yield* executable.read(name)
-        own.push(gradient)
+        own.push(...gradient)
         yield* executable.write(
           name,
           gradient.map((value, k) => value / 2 + Math.cos(k)),
@@ -34,7 +34,7 @@ const train = (executable: Executable, { parameters, batches }: Workload) =>
       }
       yield* run(executable, update, batch)
     }
-    return own
+    return Float32Array.from(own)
   })
 
 const exchanged = (policy: Policy.Policy) =>
@@ -47,8 +47,8 @@ const exchanged = (policy: Policy.Policy) =>
     const oracle = Oracle.make(program)
     const expected = yield* train(oracle, data)
     const found = yield* train(executable, data)
-    for (const [i, gradient] of expected.entries())
-      yield* expectClose(`gradient ${i} before its update`, gradient, found[i] as Float32Array, tolerance)
+    // On one scale: that of a bias before batch norm is 0 but for rounding.
+    yield* expectClose("gradients before their update", expected, found, tolerance)
     yield* compare(oracle, executable, tolerance)
   })
 
