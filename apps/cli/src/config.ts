@@ -1,84 +1,76 @@
 /** What a run is: flags over the config file over what suits the data set. */
 import {
+  describeFault,
   type Graph,
+  LifSchema,
   LossSchema,
   Models,
-  nearest,
   Optimizer,
+  Options,
   Policy,
-  type Program,
+  Program,
   quote,
   Surrogate,
   Train,
 } from "@spikeroute/core"
 import { augmentationNames, datasets } from "@spikeroute/datasets"
-import { Effect, type FileSystem, Path, Result, Schema, SchemaIssue, Struct } from "effect"
+import { Effect, type FileSystem, Path, Schema, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
 import { readJson } from "./files.ts"
 
-/** A name out of a table; the nearest one is suggested for any other. */
-const NameOf = (what: string, names: ReadonlyArray<string>) =>
-  Schema.String.check(
-    Schema.makeFilter((name: string) => {
-      if (names.includes(name)) return undefined
-      const similar = nearest(name, names)
-      const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
-      return `no ${what} is called ${quote(name)}${hint}; there are ${names.join(", ")}`
-    }),
-  )
-
-const atLeast = (minimum: number) => Schema.Int.check(Schema.isGreaterThanOrEqualTo(minimum))
-const NonNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
+const { oneOf, whole } = Options
+const { width, dropout } = Models.ModelSchema.fields
+const { batchSize, timeSteps, microBatches } = Program.TrainingSchema.fields
+const { momentum, weightDecay } = Optimizer.OptimizerSchema.fields
 
 /** All settings of a run, as config.json holds them. A config file holds any of them. */
 export const RunConfig = Schema.Struct({
-  dataset: NameOf("data set", Object.keys(datasets)),
+  dataset: oneOf(Object.keys(datasets)),
   /** Where the files of the data set are; nothing is downloaded then. */
   dataDir: Schema.optionalKey(Schema.String),
   /** Only the first so many training and test samples. */
-  limit: Schema.optionalKey(atLeast(1)),
+  limit: Schema.optionalKey(whole(1)),
   /** Width and height that samples are brought to, where the data set has others than its usual ones. */
-  size: Schema.optionalKey(atLeast(1)),
+  size: Schema.optionalKey(whole(1, 2 ** 14)),
   /** Augmentation of the training samples, in this order. */
-  augment: Schema.Array(NameOf("augmentation", augmentationNames)),
+  augment: Schema.Array(oneOf(augmentationNames)),
   /** Threads that make samples beside the training thread. They change no bit of what is trained. */
-  workers: Schema.optionalKey(atLeast(0)),
-  model: NameOf("model", Models.modelNames),
+  workers: Schema.optionalKey(whole(0, 256)),
+  model: oneOf(Models.modelNames),
   /** A factor of the model's channels. */
-  width: Positive,
+  width: width.schema,
   /** Share of the model's activations that dropout drops. */
-  dropout: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)),
-  policy: NameOf("policy", Policy.policyNames),
+  dropout: dropout.schema,
+  policy: oneOf(Policy.policyNames),
   /** slttk: how many time steps are trained; tbptt: the window. */
-  k: Schema.optionalKey(atLeast(1)),
+  k: Schema.optionalKey(timeSteps),
   /** What maps gave is computed again in the backward direction rather than kept: less memory. */
-  recompute: Schema.optionalKey(Schema.Boolean),
-  backend: NameOf("backend", backendNames),
-  timeSteps: atLeast(1),
+  recompute: Schema.optionalKey(Options.Flag),
+  backend: oneOf(backendNames),
+  timeSteps,
   /** Membrane time constant in time steps: the decay is λ = 1 − 1/τ. */
-  tau: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1)),
-  surrogate: NameOf("surrogate", Surrogate.surrogateNames),
-  batchSize: atLeast(1),
+  tau: LifSchema.fields.tau.schema.check(Options.must("a finite number of at least 1", Number.isFinite)),
+  surrogate: oneOf(Surrogate.surrogateNames),
+  batchSize,
   /** Parts of a batch that go through the network one after the other: less memory. */
-  microBatches: Schema.optionalKey(atLeast(1)),
-  epochs: atLeast(1),
+  microBatches,
+  epochs: whole(1, 2 ** 20),
   /** The learning rate after warm-up. */
-  lr: Positive,
-  schedule: NameOf("schedule", Train.ScheduleSchema.fields.name.literals),
+  lr: Options.Positive,
+  schedule: Train.ScheduleSchema.fields.name,
   warmUp: Train.ScheduleSchema.fields.warmUp,
   stepSize: Train.ScheduleSchema.fields.stepSize,
   gamma: Train.ScheduleSchema.fields.gamma,
-  optimizer: NameOf("optimizer", Optimizer.optimizerNames),
-  momentum: NonNegative,
-  weightDecay: NonNegative,
+  optimizer: Optimizer.OptimizerSchema.fields.name,
+  momentum,
+  weightDecay,
   /** β and the target of the squared error in the loss. */
   lossMix: LossSchema.fields.mix,
   lossTarget: LossSchema.fields.target,
   /** Where the parameters are that training starts from: a run, whose last checkpoint is taken, or a file of tensors. */
   init: Schema.optionalKey(Schema.String),
-  seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+  seed: whole(0, Number.MAX_SAFE_INTEGER),
 })
 
 export type RunConfig = typeof RunConfig.Type
@@ -134,21 +126,14 @@ const decode = (
   source: string,
   name: (setting: string) => string,
 ): Effect.Effect<PartialConfig, UsageError> => {
-  const result = Schema.decodeUnknownResult(PartialConfig)(values, { onExcessProperty: "error" })
-  if (Result.isSuccess(result)) return Effect.succeed(result.success)
-  const [issue] = SchemaIssue.makeFormatterStandardSchemaV1()(result.failure.issue).issues
-  const path = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part))
-  const [setting] = path
-  if (setting === undefined)
-    return Effect.fail(new UsageError({ reason: `${source}it must hold one JSON object of settings` }))
-  if (!settings.includes(setting)) {
-    const similar = nearest(setting, settings)
-    const hint = similar === undefined ? `; there are ${settings.join(", ")}` : ` (did you mean "${similar}"?)`
-    return Effect.fail(new UsageError({ reason: `${source}there is no setting ${quote(setting)}${hint}` }))
-  }
-  const value = quote((values as Record<string, unknown>)[setting])
-  const message = `: ${issue?.message}`.replace(/^: Expected/, ` is ${value}, expected`)
-  return Effect.fail(new UsageError({ reason: `${source}${name(setting)}${message}` }))
+  const fault = Options.faultIn(PartialConfig as Schema.Codec<unknown>, values)
+  if (fault === undefined) return Effect.succeed(values as PartialConfig)
+  const { option, expected, similar } = fault
+  const refuse = (reason: string) => Effect.fail(new UsageError({ reason: source + reason }))
+  if (option === "") return refuse("it must hold one JSON object of settings")
+  if (expected !== undefined) return refuse(describeFault({ ...fault, option: name(option) }))
+  const hint = similar === undefined ? `; there are ${settings.join(", ")}` : ` (did you mean "${similar}"?)`
+  return refuse(`there is no setting ${quote(option)}${hint}`)
 }
 
 /** Settings whose paths no longer depend on where they were said. */

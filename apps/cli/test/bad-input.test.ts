@@ -45,7 +45,12 @@ test("names that do not exist, with the nearest one", async () => {
 })
 
 test("numbers that are out of range or none", async () => {
-  await refuses(["train", "--epochs", "0"], "--epochs", "0", "greater than or equal to 1")
+  await refuses(["train", "--epochs", "0"], "--epochs", "0", "whole number from 1")
+  await refuses(["train", "--epochs", "2", "--warm-up", "3"], "warmUp is 3", "2 epochs")
+  await refuses(["train", "--dropout", "1"], "--dropout", "less than 1")
+  await refuses(["train", "--momentum", "1e39"], "--momentum", "3.4e38")
+  await refuses(["train", "--time-steps", "2147483648"], "--time-steps")
+  await refuses(["train", "--tau", "Infinity"], "--tau")
   await refuses(["train", "--batch-size", "-3"], "--batch-size", "-3")
   await refuses(["train", "--lr", "0"], "--lr")
   await refuses(["train", "--tau", "0.5"], "--tau", "0.5")

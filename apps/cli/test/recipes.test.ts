@@ -98,7 +98,7 @@ test("the second stage on ImageNet takes the memory of the first, with T = 6 as 
     ["imagenet-nfresnet34-stage1", "imagenet-nfresnet34-stage2-sltt"].map(settingsOf),
   )
   expect((await compiled(second!)).program.arenaBytes).toBe((await compiled(first!)).program.arenaBytes)
-  for (const model of ["nfresnet50", "nfresnet101"])
+  for (const model of ["nfresnet50", "nfresnet101"] as const)
     for (const config of [first!, second!]) {
       const { program } = await compiled({ ...config, model })
       expect(program.arenaBytes).toBeGreaterThan(0)

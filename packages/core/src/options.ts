@@ -34,11 +34,11 @@ const tiny = 2 ** -126
 
 /** A number greater than 0, in float32 as well. */
 export const Positive: Schema.Finite = Float32.check(
-  must("a number greater than 0, at least 1.2e-38", (x) => x >= tiny),
+  must("a number greater than 0, from 1.2e-38 to 3.4e38", (x) => x >= tiny),
 )
 
 /** A number of at least 0. */
-export const NonNegative: Schema.Finite = Float32.check(must("a number of at least 0", (x) => x >= 0))
+export const NonNegative: Schema.Finite = Float32.check(must("a number from 0 to 3.4e38", (x) => x >= 0))
 
 /** A number from 0 to 1. */
 export const Share: Schema.Finite = Float32.check(must("a number from 0 to 1", (x) => x >= 0 && x <= 1))
@@ -50,7 +50,12 @@ export const ShareBelowOne: Schema.Finite = Float32.check(
 
 /** A whole number from `minimum` to `maximum`. */
 export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
-  Schema.Int.check(must(`a whole number from ${minimum} to ${maximum}`, (x) => x >= minimum && x <= maximum))
+  Schema.Int.check(
+    must(
+      `a whole number from ${minimum} to ${maximum > 1e6 && Math.log2(maximum) % 1 === 0 ? `2^${Math.log2(maximum)}` : maximum}`,
+      (x) => x >= minimum && x <= maximum,
+    ),
+  )
 
 /** A number greater than 0 whose derived number, as `1/width`, is finite in float32 as well. */
 export const positiveWith = (formula: string, derived: (x: number) => number): Schema.Finite =>
@@ -72,7 +77,7 @@ export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): 
 export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
 
 /** The parts of a Schema that a path leads through. */
-interface Part extends Schema.Top {
+export interface Part extends Schema.Top {
   readonly fields?: Readonly<Record<PropertyKey, Part>>
   readonly members?: ReadonlyArray<Part>
   readonly literals?: ReadonlyArray<string>
@@ -80,10 +85,14 @@ interface Part extends Schema.Top {
   readonly schema?: Part
 }
 
+/** The Schema of an option's value, whether it may be left out or not. */
+export const withoutOptional = (part: Part): Part =>
+  part.schema && part.ast._tag !== "Arrays" ? withoutOptional(part.schema) : part
+
 const partAt = (part: Part | undefined, key: PropertyKey): Part | undefined => {
   if (typeof key === "number") return part?.schema
   const field = part?.fields?.[key] ?? part?.members?.find(({ fields }) => fields?.[key])?.fields?.[key]
-  return field?.schema && field.ast._tag !== "Arrays" ? field.schema : field
+  return field && withoutOptional(field)
 }
 
 /** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */

@@ -52,7 +52,7 @@ const policiesOf = (list: string, k = 1) =>
     Effect.gen(function* () {
       const { policy } = yield* Config.fromFlags({ policy: name.trim() })
       const takesK = typeof Policy.policies[policy as Policy.PolicyName] === "function"
-      return yield* Config.policyOf({ policy: policy as string, ...(takesK ? { k } : {}) })
+      return yield* Config.policyOf({ policy: policy as Policy.PolicyName, ...(takesK ? { k } : {}) })
     }),
   )
 

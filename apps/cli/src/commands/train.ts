@@ -82,6 +82,8 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
       return { directory, ...earlier.over }
     }
     const policy = yield* Config.policyOf(config)
+    const fault = Train.scheduleFault(Config.scheduleOf(config), config.epochs)
+    if (fault !== undefined) return yield* fault
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
     const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))

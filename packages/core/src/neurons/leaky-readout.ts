@@ -56,10 +56,10 @@ export const readoutOp = make<Attributes>({
   },
 })
 
-const Options = Schema.Struct({ tau: Schema.optionalKey(TimeConstant) })
+export const LeakyReadoutSchema = Schema.Struct({ tau: Schema.optionalKey(TimeConstant) })
 
 /** A leaky read-out. `tau` is its time constant in time steps (at least 1, default 2); λ = 1 − 1/τ. */
 export const leakyReadout = (options: { readonly tau?: number } = {}): Layer =>
-  leaf("leakyReadout", Options, options, (x, name, { tau = 2 }) =>
+  leaf("leakyReadout", LeakyReadoutSchema, options, (x, name, { tau = 2 }) =>
     node(x, name, readoutOp, { decay: 1 - 1 / tau }, [x]),
   )

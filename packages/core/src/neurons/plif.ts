@@ -44,7 +44,7 @@ export const decayOp = make({
     outputGradient && emit(decayBackward, { decay: output, outputGradient, wGradient: gradient(0) }),
 })
 
-const Options: Schema.Codec<LifOptions> = Schema.Struct({
+export const PlifSchema: Schema.Codec<LifOptions> = Schema.Struct({
   ...FiringSchema.fields,
   // 1/(τ − 1) = eʷ, for a w that is finite.
   tau: Schema.optionalKey(Schema.Finite.check(must("a finite number greater than 1", (tau) => tau > 1))),
@@ -54,7 +54,7 @@ const Options: Schema.Codec<LifOptions> = Schema.Struct({
  * Parametric LIF neurons; `tau` is where the time constant starts (finite and more than 1, default 2), `<name>.w` the parameter.
  */
 export const plif = (options: LifOptions = {}): Layer =>
-  leaf("plif", Options, options, (x, name, { tau = 2, ...given }) => {
+  leaf("plif", PlifSchema, options, (x, name, { tau = 2, ...given }) => {
     const w = parameter(x, `${name}.w`, [], { kind: "constant", value: Math.log(1 / (tau - 1)) })
     return node(x, name, neuronOp, firing(given), [x, node(x, `${name}.decay`, decayOp, {}, [w])])
   })

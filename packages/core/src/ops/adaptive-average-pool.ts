@@ -35,11 +35,11 @@ export const adaptiveAveragePoolBackward = kernel()({
     }),
 })
 
-const Options = Schema.Struct({ outputSize: PositiveInt })
+export const AdaptiveAveragePoolSchema = Schema.Struct({ outputSize: PositiveInt })
 
 export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
   name: "adaptiveAveragePool",
-  attributes: Options,
+  attributes: AdaptiveAveragePoolSchema,
   inputs: ["activation"],
   infer: ([x], { outputSize }, fail) => ({
     shape: [outputSize, outputSize, imageShape(x!, fail)[2]],
@@ -56,6 +56,6 @@ export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
 
 /** Average pooling to outputSize×outputSize pixels, whatever the size of the image. */
 export const adaptiveAveragePool = (options: { readonly outputSize: number }): Layer =>
-  leaf("adaptiveAveragePool", Options, options, (x, name, { outputSize }) =>
+  leaf("adaptiveAveragePool", AdaptiveAveragePoolSchema, options, (x, name, { outputSize }) =>
     node(x, name, adaptiveAveragePoolOp, { outputSize }, [x]),
   )

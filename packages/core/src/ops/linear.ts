@@ -109,7 +109,7 @@ export interface LinearOptions {
   readonly initial?: Initial
 }
 
-const Options: Schema.Codec<LinearOptions> = Schema.Struct({
+export const LinearSchema: Schema.Codec<LinearOptions> = Schema.Struct({
   features: whole(1),
   bias: Schema.optionalKey(Flag),
   initial: Schema.optionalKey(InitialSchema),
@@ -117,7 +117,7 @@ const Options: Schema.Codec<LinearOptions> = Schema.Struct({
 
 /** A linear layer, on one row of features: put `flatten()` behind an image. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
 export const linear = (options: LinearOptions): Layer =>
-  leaf("linear", Options, options, (x, name, { features, bias = true, initial = {} }) => {
+  leaf("linear", LinearSchema, options, (x, name, { features, bias = true, initial = {} }) => {
     const inputs = size(x.shape)
     const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs) } as const
     const weight = parameter(x, `${name}.weight`, [inputs, features], initial.weight ?? start)

@@ -10,7 +10,7 @@ interface Attributes {
   readonly factor: number
 }
 
-const Options: Schema.Codec<Attributes> = Schema.Struct({ factor: Float32 })
+export const ScaleSchema: Schema.Codec<Attributes> = Schema.Struct({ factor: Float32 })
 
 export const scaleForward = kernel<Attributes>()({
   name: "scale.forward",
@@ -32,7 +32,7 @@ export const scaleBackward = kernel<Attributes>()({
 
 export const scaleOp = make<Attributes>({
   name: "scale",
-  attributes: Options,
+  attributes: ScaleSchema,
   inputs: ["value"],
   infer: sameShape,
   recompute: "cheap",
@@ -45,4 +45,4 @@ export const scaleOp = make<Attributes>({
 
 /** Multiplies by a constant. */
 export const scale = (factor: number): Layer =>
-  leaf("scale", Options, { factor }, (x, name, options) => node(x, name, scaleOp, options, [x]))
+  leaf("scale", ScaleSchema, { factor }, (x, name, options) => node(x, name, scaleOp, options, [x]))

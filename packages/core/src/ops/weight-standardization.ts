@@ -110,7 +110,7 @@ export interface ScaledWeightStandardizedConv2dOptions extends Conv2dOptions {
   readonly inputFactor?: number
 }
 
-const Options: Schema.Codec<ScaledWeightStandardizedConv2dOptions> = Schema.Struct({
+export const ScaledWeightStandardizedConv2dSchema: Schema.Codec<ScaledWeightStandardizedConv2dOptions> = Schema.Struct({
   ...Conv2dSchema.fields,
   inputFactor: Schema.optionalKey(Float32),
 })
@@ -120,7 +120,7 @@ const Options: Schema.Codec<ScaledWeightStandardizedConv2dOptions> = Schema.Stru
  * 1/√(inputs·kernel²) and biases at 0; gains start at 1.
  */
 export const scaledWeightStandardizedConv2d = (options: ScaledWeightStandardizedConv2dOptions): Layer =>
-  leaf("conv2d", Options, options, (x, name, given) => {
+  leaf("conv2d", ScaledWeightStandardizedConv2dSchema, options, (x, name, given) => {
     const { channels, kernelSize, stride = 1, padding = 0, bias = true, initial = {}, inputFactor = 1 } = given
     const inputs = channelsOf(x.shape)
     const shape = [kernelSize, kernelSize, inputs, channels]

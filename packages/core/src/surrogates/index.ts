@@ -23,6 +23,8 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union([
   FastSigmoidSchema,
 ]).annotate({ expected: "a surrogate with its parameter, as Surrogate.defaults has them" })
 
+export { AtanSchema, FastSigmoidSchema, RectangleSchema, SigmoidSchema, TriangleSchema }
+
 export type SurrogateName = SurrogateOptions["name"]
 
 const surrogates: { readonly [N in SurrogateName]: Surrogate<Extract<SurrogateOptions, { readonly name: N }>> } = {

@@ -1,0 +1,112 @@
+/**
+ * docs/options.md: for every option, its range and who checks it, read off the Schemas that check it.
+ * `bun apps/cli/src/options-table.ts` writes it.
+ */
+import { writeFileSync } from "node:fs"
+import * as S from "@spikeroute/core"
+import { RunConfig } from "./config.ts"
+
+type Part = S.Options.Part
+
+/** What takes options, the Schema of them, and which of them are settings of the command line, by what name. */
+export interface Record {
+  readonly of: string
+  readonly schema: Part
+  readonly settings?: Readonly<{ [option: string]: keyof typeof RunConfig.fields }>
+}
+
+const same = (...names: ReadonlyArray<keyof typeof RunConfig.fields>) =>
+  Object.fromEntries(names.map((name) => [name, name]))
+
+export const records: ReadonlyArray<Record> = [
+  {
+    of: "training, inference",
+    schema: S.Program.TrainingSchema,
+    settings: same("batchSize", "timeSteps", "microBatches"),
+  },
+  { of: "loss", schema: S.LossSchema, settings: { mix: "lossMix", target: "lossTarget" } },
+  {
+    of: "optimizer",
+    schema: S.Optimizer.OptimizerSchema,
+    settings: { name: "optimizer", ...same("momentum", "weightDecay") },
+  },
+  {
+    of: "`Train.learningRate`",
+    schema: S.Train.ScheduleSchema,
+    settings: { name: "schedule", ...same("warmUp", "stepSize", "gamma") },
+  },
+  { of: "`Models`", schema: S.Models.ModelSchema, settings: same("width", "dropout") },
+  { of: "`lif`", schema: S.LifSchema, settings: same("tau") },
+  { of: "`integrateAndFire`", schema: S.FiringSchema },
+  { of: "`plif`", schema: S.PlifSchema as Part },
+  { of: "`leakyReadout`", schema: S.LeakyReadoutSchema },
+  { of: "surrogate `triangle`", schema: S.Surrogate.TriangleSchema as Part },
+  { of: "surrogate `rectangle`", schema: S.Surrogate.RectangleSchema as Part },
+  { of: "surrogate `sigmoid`", schema: S.Surrogate.SigmoidSchema as Part },
+  { of: "surrogate `atan`", schema: S.Surrogate.AtanSchema as Part },
+  { of: "surrogate `fastSigmoid`", schema: S.Surrogate.FastSigmoidSchema as Part },
+  { of: "`linear`", schema: S.LinearSchema as Part },
+  { of: "`conv2d`", schema: S.Conv2dSchema },
+  { of: "`scaledWeightStandardizedConv2d`", schema: S.ScaledWeightStandardizedConv2dSchema as Part },
+  { of: "`averagePool`, `maxPool`", schema: S.PoolSchema as Part },
+  { of: "`adaptiveAveragePool`", schema: S.AdaptiveAveragePoolSchema },
+  { of: "`dropout`", schema: S.DropoutSchema },
+  { of: "`scale`", schema: S.ScaleSchema as Part },
+  { of: "`gain`", schema: S.GainSchema as Part },
+]
+
+/** The Schema of an option's values. */
+export const value = (part: Part): Part => S.Options.withoutOptional(part)
+
+/** What an option may be, in words. */
+const range = (part: Part): string => {
+  const inner = value(part)
+  if (inner.fields) return "see its own rows"
+  if (inner.ast._tag === "Arrays" && inner.schema) return `a list, each ${range(inner.schema)}`
+  return S.Options.expectedOf(inner) ?? S.Options.faultIn(inner as never, Symbol("no value"))?.expected ?? "anything"
+}
+
+/** The flag of a setting. */
+const flagOf = (setting: string) => `\`--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}\``
+
+const settings: Readonly<{ [setting: string]: Part }> = RunConfig.fields
+
+const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
+  [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
+
+/** The page. */
+export const render = (): string => {
+  const ofLibrary = records.flatMap(({ of, schema: { fields = {} }, settings: flags = {} }) =>
+    Object.entries(fields)
+      .filter(([option]) => option !== "key")
+      .map(([option, part]) => {
+        const own = settings[flags[option] ?? ""]
+        const both =
+          own && (value(own) === value(part) ? "both, by one Schema" : `both; the command line: ${range(own)}`)
+        return [of, `\`${option}\``, range(part), own ? flagOf(flags[option] as string) : "", both ?? "library"]
+      }),
+  )
+  const shared = new Set<string>(records.flatMap(({ settings: flags = {} }) => Object.values(flags)))
+  const ofCommandLine = Object.entries(settings)
+    .filter(([setting]) => !shared.has(setting))
+    .map(([setting, part]) => [flagOf(setting), range(part)])
+  return [
+    "# Options and their ranges",
+    "",
+    "Made by `bun apps/cli/src/options-table.ts` from the Schemas that check the options; a test holds it to them. Options that are not",
+    "known, and those of the wrong type, are refused as well.",
+    "",
+    "## Library",
+    "",
+    table(["of", "option", "range", "command line", "checked by"], ofLibrary),
+    "",
+    "## Command line only",
+    "",
+    table(["flag, and setting of a config file", "range"], ofCommandLine),
+    "",
+  ].join("\n")
+}
+
+export const file = new URL("../../../docs/options.md", import.meta.url)
+
+if (import.meta.main) writeFileSync(file, render())
