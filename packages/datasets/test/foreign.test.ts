@@ -180,7 +180,13 @@ test("versions of a data set that are not read are named, with what to take inst
 test("in an image folder stray files are passed over; images of other formats, and classes to test alone, are not", async () => {
   const image = png(4, 4, () => [1, 2, 3])
   const good = { "train/a/1.png": image, "val/a/1.png": image }
-  const stray = { "train/notes.txt": "", "train/.cache/x": "", "val/labels.csv": "", "train/a/thumbs.db": "" }
+  const stray = {
+    "train/notes.txt": "",
+    "train/.cache/x": "",
+    "val/labels.csv": "",
+    "train/a/thumbs.db": "",
+    "train/a/2.gif": "",
+  }
   await withDirectory({ ...good, ...stray }, async (dataDir) => {
     const { classNames, train } = await run(open("image-folder", { timeSteps: 1, dataDir, size: 4 }))
     expect([classNames, train.size]).toEqual([["a"], 1])
@@ -196,6 +202,7 @@ test("in an image folder stray files are passed over; images of other formats, a
     "…/train/b/1.webp: .webp files are not",
   )
   expect(await refused({ "train/a/2.BMP": "" })).toContain("…/train/a/2.BMP: .BMP files are not")
+  expect(await refused({ "train/b/1.gif": "", "val/b/1.png": image })).toContain("…/train/b/1.gif: .gif files are not")
   expect(await refused({ "val/c/1.png": image })).toContain("found no train/c")
   // By what is in a file, whatever it is called: sharp would read these.
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>'

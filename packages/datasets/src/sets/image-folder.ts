@@ -20,7 +20,10 @@ const normalized = normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 const filePattern = /\.(jpe?g|png)$/i
 
-/** And those of the other formats that torchvision takes for images, by their names, or that people have. */
+/** And those of the other formats that torchvision takes for images, by their names. */
+const torchvisionPattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i
+
+/** And those that torchvision passes over. */
 const imagePattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp|gif|avif|heic|jp2|jxl|svg)$/i
 
 /** The folders of a directory, in order of name; files beside them do not count, nor hidden folders. */
@@ -69,8 +72,9 @@ export const imageFolder: Source = {
       const labels: Array<number> = []
       for (const [label, className] of classNames.entries()) {
         const folder = path.join(root, part, className)
-        const images = yield* listMatching(folder, imagePattern)
-        const foreign = images.find((each) => !filePattern.test(each))
+        const all = yield* listMatching(folder, imagePattern)
+        const images = all.filter((each) => torchvisionPattern.test(each))
+        const foreign = images.length === 0 ? all[0] : images.find((each) => !filePattern.test(each))
         if (foreign !== undefined)
           return yield* new MalformedFile({
             file: foreign,
