@@ -27,6 +27,14 @@ const ofTheRun = new Set([
   "RegressionError",
 ])
 
+const bug = "error: spikeroute has a bug here; please report it with what is printed under SPIKEROUTE_DEBUG=1"
+
+/** What is thrown beside all effects, as in a callback of a library. */
+const onUncaught = (error: unknown): never => {
+  process.stderr.write(`${process.env.SPIKEROUTE_DEBUG && error instanceof Error ? `${error.stack}\n` : ""}${bug}\n`)
+  process.exit(1)
+}
+
 /** One line for every failure; 2 is for input that is to be changed. A bug's own text is for its developers: SPIKEROUTE_DEBUG=1 prints it. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>
   Effect.gen(function* () {
@@ -36,7 +44,7 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [R
     const tag = typeof error?.message === "string" && error._tag !== "UnknownError" ? error._tag : undefined
     if (process.env.SPIKEROUTE_DEBUG) process.stderr.write(`${Cause.pretty(cause)}\n`)
     if (typeof tag !== "string") {
-      yield* say("error: spikeroute has a bug here; please report it with what is printed under SPIKEROUTE_DEBUG=1")
+      yield* say(bug)
       return yield* Effect.fail({ [Runtime.errorExitCode]: 1 })
     }
     if (tag !== "ShowHelp") yield* say(`error: ${error?.message}`)
@@ -46,9 +54,12 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [R
 /** Exit codes: 0, 1 where the run failed or a bug showed, 2 for input that is to be changed, 130 after Ctrl-C. */
 export const runMain = <Name extends string, Input, Context, E>(
   command: Command.Command<Name, Input, Context, E, NodeServices.NodeServices>,
-): void =>
+): void => {
+  process.on("uncaughtException", onUncaught)
+  process.on("unhandledRejection", onUncaught)
   Command.run(command, { version: "0.1.0" }).pipe(
     Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : report(cause))),
     Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, logger)),
     NodeRuntime.runMain({ disableErrorReporting: true }),
   )
+}

@@ -2,7 +2,7 @@
  * What people see. Results go to standard output; progress, and all else that is said on the way, to standard error: as a bar
  * that is drawn over on a terminal, as plain lines elsewhere.
  */
-import { line as oneLine } from "@spikeroute/core"
+import { line as oneLine } from "@spikeroute/core/text"
 import { Effect, Logger } from "effect"
 
 /** Whether a stream takes colour: a terminal's does, unless NO_COLOR is set (no-color.org) or the terminal is dumb. */

@@ -139,3 +139,50 @@ test("a backend that cannot run here, with the reason", async () => {
   await refusesAfter(withoutSimd, ["train", "--backend", "tfjs-wasm", "--out", out], "tfjs-wasm", "SIMD")
   expect(readdirSync(directory)).not.toContain("no-backend")
 })
+
+test("a bug is one line and exit code 1, without the exception's text", async () => {
+  for (const handler of [
+    "Effect.die(new TypeError('raw text'))",
+    "Effect.sync(() => setTimeout(() => { throw new TypeError('raw text') })).pipe(Effect.andThen(Effect.sleep(1000)))",
+  ]) {
+    const code = `import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { runMain } from "./src/run-main.ts"
+runMain(Command.make("broken", {}, () => ${handler}))`
+    const child = (env: Record<string, string>) =>
+      ended(
+        Bun.spawn([process.execPath, "-e", code], {
+          cwd: join(import.meta.dir, ".."),
+          stdout: "pipe",
+          stderr: "pipe",
+          env: { ...process.env, ...env },
+        }),
+      )
+    const { code: exitCode, stdout, stderr } = await child({})
+    expect({ exitCode, stdout, lines: stderr.trim().split("\n").length }).toEqual({ exitCode: 1, stdout: "", lines: 1 })
+    expect(stderr).not.toContain("raw text")
+    expect((await child({ SPIKEROUTE_DEBUG: "1" })).stderr).toContain("raw text")
+  }
+})
+
+test("text of files reaches the terminal on one line, escaped and cut", async () => {
+  const evil = `\u001b]0;PWNED\u0007\n${"x".repeat(100_000)}\u202e`
+  const isTame = async (...args: ReadonlyArray<string>) => {
+    const { code, stdout, stderr } = await run(...args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+    expect(stderr).toMatch(/^error: [^\p{Cc}\p{Cf}]{1,2100}\n$/u)
+  }
+  for (const settings of [{ dataset: evil }, { [evil]: 1 }, { augment: [evil] }, { init: evil }, evil]) {
+    await isTame("train", "--config", write("evil.json", JSON.stringify(settings)), "--out", join(directory, "none"))
+  }
+  const broken = join(directory, "evil")
+  for (const [file, content] of [
+    ["config.json", JSON.stringify({ ...JSON.parse(readFileSync(join(good, "config.json"), "utf8")), model: evil })],
+    ["graph.json", readFileSync(join(good, "graph.json"), "utf8").replaceAll('"conv2d"', JSON.stringify(evil))],
+    ["graph.json", readFileSync(join(good, "graph.json"), "utf8").replaceAll('"0.weight"', JSON.stringify(evil))],
+  ] as const) {
+    cpSync(good, broken, { recursive: true, force: true })
+    writeFileSync(join(broken, file), content)
+    await isTame("eval", broken)
+  }
+})

@@ -3,6 +3,7 @@
 import { availableParallelism, cpus, totalmem } from "node:os"
 import * as Gpu from "@spikeroute/backend-webgpu/gpu"
 import { Backend, defaultLoss, Graph, Key, Models, Optimizer, Policy, Program, Train } from "@spikeroute/core"
+import { line } from "@spikeroute/core/text"
 import { Cause, Effect, Option } from "effect"
 import { backendLayer, backendNames } from "../backends.ts"
 import { print } from "../terminal.ts"
@@ -52,8 +53,11 @@ const tryBackend = (name: string) =>
     Effect.provide(backendLayer(name)),
     Effect.catchCause((cause) => {
       const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-      const detail = error instanceof Error ? error.message : Cause.pretty(cause).split("\n")[0]
-      return Effect.succeed({ name, works: false, detail: detail ?? "it fails" })
+      return Effect.succeed({
+        name,
+        works: false,
+        detail: line(error instanceof Error ? error.message : Cause.pretty(cause)),
+      })
     }),
   )
 
