@@ -80,7 +80,7 @@ export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or
 export interface Part extends Schema.Top {
   readonly fields?: Readonly<Record<PropertyKey, Part>>
   readonly members?: ReadonlyArray<Part>
-  readonly literals?: ReadonlyArray<string>
+  readonly literals?: ReadonlyArray<unknown>
   /** Of an optional key, the Schema of its value. */
   readonly schema?: Part
 }
@@ -123,7 +123,10 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
     option,
     value,
     expected,
-    similar: typeof value === "string" ? nearest(value, part?.literals ?? []) : undefined,
+    similar:
+      typeof value === "string"
+        ? nearest(value, part?.literals?.filter((literal) => typeof literal === "string") ?? [])
+        : undefined,
   }
 }
 

@@ -131,3 +131,15 @@ describe("errors while running", () => {
     await Effect.runPromise(program.pipe(Effect.provide(Tfjs.cpu)))
   })
 })
+
+test("an option out of its range is refused as the layer opens", async () => {
+  const opened = (name: string, given: object) =>
+    Effect.runPromise(Effect.result(Effect.provide(Backend, Tfjs.layer(name as never, given))))
+  for (const threads of [0, -1, Number.NaN, 1.5, 9, 1e9])
+    for (const name of ["tfjs-wasm", "tfjs-cpu"])
+      expect(await opened(name, { threads })).toMatchObject({
+        failure: { _tag: "OptionError", option: "threads", value: threads, expected: "a whole number from 1 to 8" },
+      })
+  expect(await opened("tfjs-cpu", { thread: 1 })).toMatchObject({ failure: { _tag: "OptionError", option: "thread" } })
+  expect(await opened("tfjs", {})).toMatchObject({ failure: { _tag: "OptionError", option: "engine", value: "tfjs" } })
+})

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import {
+  BackendError,
   NonFiniteLossError,
   type NonFiniteTensorError,
   type ProgramError,
@@ -210,6 +211,26 @@ const takesBatchesAhead = (graph: Graph, changed: Partial<TrainingOptions>) =>
     yield* expectSame("uploaded ahead", yield* snapshot(plain.executable), yield* snapshot(ahead.executable))
   })
 
+/** 512 GB, whose first buffer alone is beyond what any backend counts: refused when prepared, with both figures, and nothing stays. */
+const tooMuchMemory = ({ resources = Effect.succeed(0) }: Lifecycle) =>
+  Effect.gen(function* () {
+    const network = makeUnsafe([1], linear({ features: 4e8 }))
+    const program = yield* compile(network, Policy.sltt, { ...options, batchSize: 100 })
+    const backend = yield* Backend
+    const before = yield* resources
+    const result = yield* Effect.result(backend.prepare(program))
+    if (result._tag === "Success") return yield* fail("a program of 512 GB is prepared")
+    const { failure } = result
+    yield* ensure(
+      failure instanceof BackendError &&
+        failure.memory !== undefined &&
+        failure.memory.needed > failure.memory.available,
+      `it fails with ${failure}, not with a BackendError that has the bytes that are needed and available`,
+    )
+    const after = yield* resources
+    yield* ensure(after === before, `after a refused program the backend holds ${after} instead of ${before}`)
+  })
+
 const unknownKernel = Effect.gen(function* () {
   const program = yield* compile(graph, Policy.sltt, options)
   const update = program.segments.update.map((instruction, i) =>
@@ -307,6 +328,7 @@ export const lifecycleCases = (own: Lifecycle) =>
     { name: "runs: told of the next batch, frames", run: takesBatchesAhead(graph, { encoding: "frames" }) },
     { name: "runs: told of the next batch, micro-batches", run: takesBatchesAhead(spiking, { microBatches: 2 }) },
     { name: "errors: an unknown kernel, when prepared", run: unknownKernel },
+    { name: "errors: more memory than there is, when prepared", run: tooMuchMemory(own) },
     {
       name: "errors: a membrane that overflows is refused as a loss that is not finite",
       run: diverges("loss", "1", 3e38, 1e38, 1),

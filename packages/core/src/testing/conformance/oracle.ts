@@ -7,7 +7,7 @@
  */
 import { Effect, Layer } from "effect"
 import { asArray, Backend, type Executable } from "../../backend/backend.ts"
-import { guard } from "../../backend/guard.ts"
+import { guard, tooLarge } from "../../backend/guard.ts"
 import { UnsupportedKernelError } from "../../errors.ts"
 import type { AnyKernel, Operand } from "../../kernel.ts"
 import { kernels } from "../../kernels.ts"
@@ -100,10 +100,11 @@ export const layer = (table: Kernels = kernels): Layer.Layer<Backend> =>
       name,
       description: "what programs mean, in memory of their own for all buffers",
       prepare: (program) =>
-        Effect.suspend(() => {
+        Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
           const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
           const missing = [...new Set(used.filter((kernel) => !table.has(kernel)))]
           if (missing.length > 0) return Effect.fail(new UnsupportedKernelError({ backend: name, kernels: missing }))
+          if (program.arenaBytes > 2 ** 32) return Effect.fail(tooLarge(name, program.arenaBytes, 2 ** 32))
           const checks = guard(name, program)
           return Effect.acquireRelease(
             Effect.sync(() => make(program, table, checks)),
