@@ -1,6 +1,16 @@
 /** Weights in and out of runs: `import`, `export`, `train --init`. */
 import { beforeAll, expect, test } from "bun:test"
-import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { load } from "@spikeroute/backend-wasm/infer"
@@ -178,4 +188,42 @@ test("export writes no file that was there before, and none through a link", asy
   expect((await run("export", path("imported"))).code).toBe(0)
   expect(lstatSync(path("imported/weights.safetensors")).isSymbolicLink()).toBe(false)
   expect(readFileSync(path("precious"), "utf8")).toBe("precious")
+})
+
+test("weights that are not finite are refused by every command that reads them, with the file and the tensor", async () => {
+  const bad = path("not-finite")
+  cpSync(path("imported"), bad, { recursive: true })
+  const file = join(bad, "last.safetensors")
+  const { tensors, metadata } = await read(file)
+  const name = "parameter/3.bias"
+  tensors.get(name)?.values.fill(Number.POSITIVE_INFINITY, 1)
+  writeFileSync(file, Safetensors.encode({ tensors, metadata }))
+  const dict = stateDict()
+  dict.get("3.bias")?.values.fill(Number.NaN, 1)
+  const theirs = write("not-finite.safetensors", dict)
+  const out = ["--out", path("never")]
+  for (const [source, tensor, ...args] of [
+    [file, name, "eval", bad],
+    [file, name, "inspect", bad],
+    [file, name, "export", bad],
+    [file, name, "export", bad, "--format", "program"],
+    [file, name, "compare", bad],
+    [file, name, "train", "--resume", bad],
+    [file, name, "train", ...small(1), ...network, "--init", bad, ...out],
+    [file, name, "train", ...small(1), ...network, "--init", file, ...out],
+    [theirs, "3.bias", "train", ...small(1), ...network, "--init", theirs, ...out],
+    [theirs, "3.bias", "import", theirs, ...network, ...out],
+  ] as ReadonlyArray<[string, string, ...Array<string>]>) {
+    const { code, stdout, stderr } = await run(...args)
+    expect({ args, code, stdout, names: stderr.includes(source) && stderr.includes(tensor) }).toEqual({
+      args,
+      code: 2,
+      stdout: "",
+      names: true,
+    })
+  }
+  expect(existsSync(path("never"))).toBe(false)
+  expect(readdirSync(bad).filter((name) => /^(weights|program|loss)\./.test(name))).toEqual(
+    readdirSync(path("imported")).filter((name) => /^(weights|program|loss)\./.test(name)),
+  )
 })
