@@ -1,5 +1,5 @@
 /** Training iterations that are timed: a network, a policy, a batch of images or frames. */
-import { Backend, Graph, Key, Models, Optimizer, Policy, type Program, Shape, Train } from "@spikeroute/core"
+import { Backend, Graph, Key, Models, Optimizer, Policy, Program, Shape, Train } from "@spikeroute/core"
 import { Context, Effect, Layer } from "effect"
 import { backendLayer, peerOf } from "./backends.ts"
 import type { Subject } from "./method/measure.ts"
@@ -145,7 +145,7 @@ export const prepare = (workload: Workload) =>
 export const parametersOf = (trainer: Train.Trainer) =>
   Effect.map(
     trainer.save,
-    (saved): Train.Tensors => new Map([...saved].filter(([name]) => name.startsWith("parameter/"))),
+    (saved): Train.Tensors => new Map([...saved].filter(([name]) => Program.parameterOf(name) !== undefined)),
   )
 
 /** Updates that the small networks are trained for on noise before they are timed: until then hardly a neuron fires. */

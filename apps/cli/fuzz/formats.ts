@@ -28,9 +28,7 @@ const prefixed = new Map(
     return [Program.bufferNames.parameter(name), { shape, values }] as const
   }),
 )
-const plain = new Map(
-  [...prefixed].map(([name, tensor]) => [name.slice(Program.bufferNames.parameter("").length), tensor]),
-)
+const plain = new Map([...prefixed].map(([name, tensor]) => [Program.parameterOf(name) ?? name, tensor]))
 
 const finite = (values: Iterable<number>) => {
   for (const value of values) if (!Number.isFinite(value)) throw new Error(`a value is ${value}`)

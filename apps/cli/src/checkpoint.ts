@@ -93,7 +93,7 @@ export const loadWeights = (from: string, graph: Graph.Graph) =>
     const { type } = yield* fs.stat(from).pipe(Effect.mapError(refused(from, "read")))
     if (type === "Directory") return yield* load(from, "last")
     const { tensors } = yield* readTensors(from)
-    const ofRun = [...tensors.keys()].some((name) => name.startsWith(Program.bufferNames.parameter("")))
+    const ofRun = [...tensors.keys()].some((name) => Program.parameterOf(name) !== undefined)
     if (ofRun) return { file: from, tensors }
     const parameters = yield* PyTorch.fromStateDict(graph, tensors).pipe(
       Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(from))),

@@ -49,7 +49,7 @@ export const openLearner = (
         return { loss, update, tensors }
       },
       weights: () => {
-        const weights = [...save()].filter(([name]) => name.startsWith(Program.bufferNames.parameter("")))
+        const weights = [...save()].filter(([name]) => Program.parameterOf(name) !== undefined)
         return Safetensors.encode({ tensors: new Map(weights), metadata: { update: String(update) } })
       },
     }

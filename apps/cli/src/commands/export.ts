@@ -30,11 +30,11 @@ interface Exported {
 /** A state dict for PyTorch. */
 const stateDict = ({ graph, config, tensors, epoch }: Exported) =>
   Effect.gen(function* () {
-    const prefix = Program.bufferNames.parameter("")
     const parameters = new Map(
-      [...tensors]
-        .filter(([name]) => name.startsWith(prefix))
-        .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+      [...tensors].flatMap(([name, tensor]) => {
+        const parameter = Program.parameterOf(name)
+        return parameter === undefined ? [] : [[parameter, tensor] as const]
+      }),
     )
     const state = yield* PyTorch.toStateDict(graph, parameters)
     const metadata = { format: "pt", model: config.model, dataset: config.dataset, epoch: String(epoch) }

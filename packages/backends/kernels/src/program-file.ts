@@ -52,7 +52,7 @@ export const save = (
     const { encoding = "static" } = options
     const program = yield* Program.compileInference(graph, options)
     const weights = program.buffers.filter(isWeight)
-    const given = new Map([...tensors].filter(([name]) => name.startsWith(Program.bufferNames.parameter(""))))
+    const given = new Map([...tensors].filter(([name]) => Program.parameterOf(name) !== undefined))
     yield* fit(new Map(graph.parameters.map(({ name, shape }) => [Program.bufferNames.parameter(name), shape])), given)
     yield* ensureFinite(given)
     const { input, outputs } = Program.bufferNames

@@ -237,6 +237,12 @@ export const bufferNames = {
   state: (node: string) => nameOf({ role: "state", owner: node }),
 } as const
 
+const parameterPrefix = bufferNames.parameter("")
+
+/** The parameter whose buffer has this name, as tensors of checkpoints and program files have; undefined for any other name. */
+export const parameterOf = (name: string): string | undefined =>
+  name.startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
+
 /** Bytes of all slots of a buffer. */
 export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
 

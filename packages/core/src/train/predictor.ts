@@ -15,7 +15,7 @@ import { ensureFinite, fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { compileInference } from "../program/compile.ts"
 import type { InferenceOptions } from "../program/options.ts"
-import { bufferNames, type Program, schedule } from "../program/program.ts"
+import { bufferNames, type Program, parameterOf, schedule } from "../program/program.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 import { type BatchResult, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
@@ -86,8 +86,6 @@ export const makePredictor = (
     }
   })
 
-const parameterPrefix = bufferNames.parameter("")
-
 /** Takes over a graph's parameters, all of them and only if each fits and is finite; other tensors are left. */
 export const loadParameters = (
   graph: Graph,
@@ -95,7 +93,7 @@ export const loadParameters = (
   tensors: Tensors,
 ): Effect.Effect<void, LoadError> =>
   Effect.gen(function* () {
-    const given = new Map([...tensors].filter(([name]) => name.startsWith(parameterPrefix)))
+    const given = new Map([...tensors].filter(([name]) => parameterOf(name) !== undefined))
     yield* fit(new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])), given)
     yield* ensureFinite(given)
     // A program has no place for a parameter that nothing reads.

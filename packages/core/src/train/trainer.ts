@@ -120,7 +120,7 @@ export const make = (
     const read = (kind: BufferKind) =>
       Effect.forEach(
         program.buffers.filter((buffer) => buffer.kind === kind),
-        ({ name }) => Effect.map(executable.read(name), (values) => [name, values] as const),
+        ({ name, owner = name }) => Effect.map(executable.read(name), (values) => [name, values, owner] as const),
         { concurrency: "unbounded" },
       )
     /** The batch that is there already. */
@@ -131,9 +131,8 @@ export const make = (
       Effect.gen(function* () {
         if (!Number.isFinite(result.loss) || firstNonFinite(result.outputs) >= 0)
           return { what: "loss", layer: yield* firstNonFiniteLayer(executable) } as const
-        for (const [name, values] of yield* read("statistic"))
-          if (firstNonFinite(values) >= 0)
-            return { what: "statistic", layer: name.slice(bufferNames.parameter("").length) } as const
+        for (const [, values, layer] of yield* read("statistic"))
+          if (firstNonFinite(values) >= 0) return { what: "statistic", layer } as const
         if (yield* executable.gradientsAreFinite) return undefined
         for (const { name } of learnt)
           if (firstNonFinite(yield* executable.read(bufferNames.gradient(name))) >= 0)

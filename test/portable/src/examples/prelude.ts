@@ -61,10 +61,10 @@ const initial = Effect.gen(function* () {
 }).pipe(Effect.scoped, Effect.provide(layer))
 const tensors = Effect.runSync(initial)
 export const trainer = { save: initial }
-const prefix = Core.Program.bufferNames.parameter("")
-const parameters = [...tensors].flatMap(([name, tensor]) =>
-  name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : [],
-)
+const parameters = [...tensors].flatMap(([name, tensor]) => {
+  const parameter = Core.Program.parameterOf(name)
+  return parameter === undefined ? [] : [[parameter, tensor] as const]
+})
 export const bytes = Safetensors.encode({
   tensors: Effect.runSync(PyTorch.toStateDict(graph, new Map(parameters))),
   metadata: {},
