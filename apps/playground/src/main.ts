@@ -1,7 +1,8 @@
 /** `bun run playground`: serves the page, or with `--build DIR` makes a folder of it. */
-import { mkdirSync, statSync } from "node:fs"
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { quote } from "@spikeroute/core/text"
 import { isolation, serve } from "@spikeroute/web-tools"
 import { makeSite } from "./site.ts"
 
@@ -22,33 +23,45 @@ const read = () => {
       options: { build: { type: "string" }, port: { type: "string", default: "5173" }, help: { type: "boolean" } },
     }).values
   } catch (error) {
-    return refuse(`${(error as Error).message.split("\n")[0]?.split(". ")[0]}; see --help`)
+    const said = (error as Error).message.split(/\.?\n|\. /)[0]
+    return refuse(`${quote(said).slice(1, -1)}; see --help`)
   }
 }
 
 const { build, port, help: asked } = read()
 
 const buildTo = async (folder: string): Promise<void> => {
-  const isFile = statSync(folder, { throwIfNoEntry: false })?.isFile() === true
-  if (isFile) refuse(`${folder} is a file; name a folder to build to`)
   const files = await makeSite({ minify: true })
-  mkdirSync(folder, { recursive: true })
-  for (const [name, file] of files) await Bun.write(join(folder, name), file)
+  try {
+    mkdirSync(folder, { recursive: true })
+    for (const [name, file] of files) await Bun.write(join(folder, name), file)
+  } catch (error) {
+    const { code } = error as { readonly code?: string }
+    refuse(
+      `--build ${quote(folder)} ${code === "EEXIST" ? "is a file" : `cannot be written (${code})`}; name another folder`,
+    )
+  }
   console.log(`${files.size} files in ${folder}. Threads need these headers from the server:`)
   for (const name of ["Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy"] as const)
     console.log(`  ${name}: ${isolation[name]}`)
 }
 
-const serveAt = async (wanted: number): Promise<void> => {
-  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) refuse(`--port ${port}: it must be 0 … 65535`)
+const serveAt = async (text: string): Promise<void> => {
+  const wanted = Number(text)
+  if (!/^\d{1,5}$/.test(text) || wanted > 65535) refuse(`--port ${quote(text)}: it must be 0 … 65535`)
   const files = await makeSite({ minify: true })
   try {
     console.log(`The playground is at ${serve(files, wanted).address} (Ctrl-C ends it)`)
-  } catch {
-    refuse(`port ${wanted} is taken: give another, --port 0 takes one that is free`)
+  } catch (error) {
+    const { code } = error as { readonly code?: string }
+    refuse(
+      code === "EADDRINUSE"
+        ? `port ${wanted} is taken: give another, --port 0 takes one that is free`
+        : `port ${wanted} cannot be opened (${code}): give another, --port 0 takes one that is free`,
+    )
   }
 }
 
 if (asked) console.log(help)
 else if (build !== undefined) await buildTo(build)
-else await serveAt(Number(port))
+else await serveAt(port)

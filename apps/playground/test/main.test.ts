@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { keptConnection } from "@spikeroute/test-support/connection"
 
 const main = `${import.meta.dir}/../src/main.ts`
 const folder = mkdtempSync(join(tmpdir(), "playground-"))
@@ -33,6 +34,26 @@ test("serves the page isolated, at the address that it prints", async () => {
     expect(response.headers.get("Cross-Origin-Opener-Policy")).toBe("same-origin")
     expect(response.headers.get("Cross-Origin-Embedder-Policy")).toBe("require-corp")
     expect((await fetch(`${address}none.js`)).status).toBe(404)
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+      const refused = await fetch(address!, { method })
+      expect({ method, status: refused.status }).toEqual({ method, status: 405 })
+      expect(refused.headers.get("Allow")).toBe("GET, HEAD")
+    }
+    expect((await fetch(address!, { method: "HEAD" })).status).toBe(200)
+    const statusOf = async (target: string, host: string) => {
+      const connection = keptConnection(new URL(address!))
+      const { status } = await connection.send(`GET ${target} HTTP/1.1\r\nhost: ${host}`)
+      connection.close()
+      return status
+    }
+    const outside = ["/%", "/%00", "/../src/main.ts", "/..%2fsrc%2fmain.ts", "//etc/passwd", "/constructor"]
+    for (const target of outside)
+      expect({ target, status: await statusOf(target, "x") }).toEqual({ target, status: 404 })
+    for (const malformed of ["a b", "[", "[::1", "x:99999", "x:-1", "", "%", "a/b", "a@b", "a#b"])
+      expect({ malformed, status: await statusOf("/", malformed) }).toEqual({ malformed, status: 400 })
+    const second = start("--port", new URL(address!).port)
+    expect(await new Response(second.stderr).text()).toMatch(/^error: port \d+ is taken[^\n]*\n$/)
+    expect(await second.exited).toBe(2)
   } finally {
     child.kill()
     await child.exited
@@ -41,7 +62,12 @@ test("serves the page isolated, at the address that it prints", async () => {
 
 test.each([
   ["an unknown flag", ["--colour"], "--colour"],
-  ["a port that there is not", ["--port", "70000"], "it must be 0 … 65535"],
+  ...["70000", "NaN", "1e3", "", " 80"].map(
+    (port) => ["a port that there is not", [`--port=${port}`], "0 … 65535"] as const,
+  ),
+  ["a port that is negative", ["--port", "-1"], "--port"],
+  ["text that is an attack on terminals", ["a\u001b[31m"], "a\\u001b[31m"],
+  ["a folder that cannot be made", ["--build", `${main}/site`], "cannot be written"],
   ["a file to build to", ["--build", main], "is a file"],
 ])("%s is refused in a line", async (_, args, said) => {
   const child = start(...args)
