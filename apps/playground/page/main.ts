@@ -1,5 +1,13 @@
 /** The page: reads the settings, asks the worker, shows what it answers. */
-import { type Answer, type PolicyName, policyNames, type Request, type Settings, type TaskName } from "./protocol.ts"
+import {
+  type Answer,
+  greatestTimeSteps,
+  type PolicyName,
+  policyNames,
+  type Request,
+  type Settings,
+  type TaskName,
+} from "./protocol.ts"
 import { drawCurve, forgetTimes, showPlan, showTime } from "./view/costs.ts"
 import { announce, element, make, percent, whole } from "./view/dom.ts"
 import { addDrawing, allDrawings, canTrain, forgetLast, showDrawings } from "./view/drawings.ts"
@@ -23,7 +31,7 @@ const settings = (): Settings => {
   return {
     task: chosen.get("task") as TaskName,
     policy: chosen.get("policy") as PolicyName,
-    k: Number.isFinite(k) ? Math.max(1, k) : 1,
+    k: Number.isFinite(k) ? Math.min(Math.max(1, k), greatestTimeSteps) : 1,
     timeSteps: Number(slider.value),
     backend: (chosen.get("backend") ?? "wasm") as string,
   }
@@ -76,7 +84,8 @@ const look = (): void => {
   if (state === "starting" || state === "empty") return
   const drawn = settings().task === "digits"
   if (drawn && !pad.isBlank()) ask({ type: "look", sample: 0, ink: pad.ink() })
-  else ask({ type: "look", sample: drawn ? allDrawings().length - 1 : sample })
+  // The worker has no drawing that was added since it began.
+  else ask({ type: "look", sample: drawn ? Math.min(allDrawings().length, testSamples) - 1 : sample })
 }
 
 let frame = 0

@@ -1,10 +1,11 @@
 /** What the page and its worker say to each other. The page draws and asks; the worker holds the network and does all the work. */
 
 /** What can be learned: moving shapes before a simulated event camera, or digits that the person draws. */
-export type TaskName = "camera" | "digits"
+export const taskNames = ["camera", "digits"] as const
+export type TaskName = (typeof taskNames)[number]
 
-export type PolicyName = "bptt" | "sltt" | "slttk"
-export const policyNames: ReadonlyArray<PolicyName> = ["bptt", "sltt", "slttk"]
+export const policyNames = ["bptt", "sltt", "slttk"] as const
+export type PolicyName = (typeof policyNames)[number]
 
 export interface Settings {
   readonly task: TaskName

@@ -1,14 +1,14 @@
 /** The backends that the page offers: a line for each, the first is taken until another is chosen. */
 import { layer as wasm } from "@spikeroute/backend-wasm"
 import { Gpu, layer as webgpu } from "@spikeroute/backend-webgpu"
-import type { Backend, BackendUnavailableError } from "@spikeroute/core"
+import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
 import { Effect, type Layer } from "effect"
 
 interface Choice {
   readonly label: string
   /** Whether it can be used here, and what a person should know of it. */
   readonly found: Effect.Effect<{ readonly available: boolean; readonly note: string }>
-  readonly layer: () => Layer.Layer<Backend, BackendUnavailableError>
+  readonly layer: () => Layer.Layer<Backend, BackendUnavailableError | OptionError>
 }
 
 /** More threads than this are slower on networks of this size. */

@@ -1,24 +1,28 @@
 /** The page's worker: hears requests, and gives answers. */
-import { Backend, type BackendUnavailableError } from "@spikeroute/core"
+import { Backend, type BackendUnavailableError, type OptionError } from "@spikeroute/core"
 import { Cause, Effect, Fiber, ManagedRuntime } from "effect"
 import type { Answer, Request, Settings } from "../protocol.ts"
 import { backends } from "./backends.ts"
 import { curveOf, plansOf } from "./network.ts"
+import { requestsFor } from "./requests.ts"
 import { makeSession, type Session } from "./session.ts"
 import { tasks } from "./tasks.ts"
 
 const post = (answer: Answer): void => self.postMessage(answer)
 
-/** One line for the person, whatever went wrong. */
-const report = (cause: Cause.Cause<unknown>): void => {
-  if (Cause.hasInterruptsOnly(cause)) return
-  const error = Cause.squash(cause)
-  post({ type: "failed", message: error instanceof Error ? error.message : String(error) })
+/** One line for the person, whatever went wrong: errors of the library's have it, of others the console tells more. */
+const report = (error: unknown): void => {
+  const known = error instanceof Error && "_tag" in error
+  if (!known) console.error(error)
+  post({ type: "failed", message: known ? error.message : "something broke here; choose again, or reload the page" })
+}
+const reportCause = (cause: Cause.Cause<unknown>): void => {
+  if (!Cause.hasInterruptsOnly(cause)) report(Cause.squash(cause))
 }
 const reported = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.catchCause(effect, (cause) => Effect.sync(() => report(cause)))
+  Effect.catchCause(effect, (cause) => Effect.sync(() => reportCause(cause)))
 
-type Runtime = ManagedRuntime.ManagedRuntime<Backend, BackendUnavailableError>
+type Runtime = ManagedRuntime.ManagedRuntime<Backend, BackendUnavailableError | OptionError>
 
 /** A backend is loaded when it is first used, and kept until something fails on it: what is chosen after that is a fresh one. */
 const runtimes = new Map<string, Runtime>()
@@ -47,7 +51,7 @@ const runOn = (
   Effect.flatMap(runtime.contextEffect, (context) => Effect.provideContext(effect, context)).pipe(
     Effect.catchCause((cause) =>
       Effect.sync(() => {
-        report(cause)
+        reportCause(cause)
         if (!Cause.hasInterruptsOnly(cause)) discard(backend, runtime)
       }),
     ),
@@ -104,8 +108,19 @@ const answers: { readonly [T in Request["type"]]: (request: Extract<Request, { r
   pause: () => withSession(({ pause }) => pause),
   continue: () => withSession(({ go }) => go),
   measure: () => withSession(({ measure }) => measure),
-  look: (request) => withSession(({ look }) => look(request)),
+  look: (request) =>
+    withSession(({ look, faultOf }) => {
+      const fault = faultOf(request)
+      return fault === undefined ? look(request) : Effect.sync(() => report(fault))
+    }),
 }
 const hear = <T extends Request["type"]>(request: Extract<Request, { readonly type: T }>): void =>
   answers[request.type as T](request)
-self.onmessage = ({ data }: MessageEvent<Request>) => hear(data)
+const requestOf = requestsFor(Object.keys(backends))
+self.onmessage = ({ data }: MessageEvent<unknown>) => {
+  try {
+    hear(requestOf(data))
+  } catch (error) {
+    report(error)
+  }
+}

@@ -1,5 +1,5 @@
 /** A network in training: it learns batch by batch, can be looked into and timed between batches, and rests when it is told to. */
-import { Graph, Key, Train } from "@spikeroute/core"
+import { Graph, Key, OptionError, Train } from "@spikeroute/core"
 import { batches } from "@spikeroute/datasets/batches"
 import { Effect, Latch, Semaphore, Stream } from "effect"
 import { type Answer, type Drawing, type PolicyName, policyNames, type Request, type Settings } from "../protocol.ts"
@@ -96,6 +96,15 @@ export const makeSession = (
       Effect.sync(() => post({ type: "paused" })),
     )
 
+    /** Why there is nothing to look at: a session has its own samples, and drawings only if it learns digits. */
+    const faultOf = ({ sample, ink }: Extract<Request, { readonly type: "look" }>): OptionError | undefined => {
+      const refuse = (option: string, value: unknown, expected: string) =>
+        new OptionError({ owner: "the request", option, value, expected })
+      if (ink !== undefined) return task.encoding === "static" ? undefined : refuse("ink", ink, "left out for a camera")
+      const last = data.test.size - 1
+      return sample > last ? refuse("sample", sample, `a whole number from 0 to ${last}`) : undefined
+    }
+
     const look = ({ sample, ink }: Extract<Request, { readonly type: "look" }>) =>
       lock.withPermit(
         Effect.gen(function* () {
@@ -149,7 +158,7 @@ export const makeSession = (
       parameters: Graph.parameterCount(graph),
       testSamples: data.test.size,
     })
-    return { run, look, measure, pause, go: going.open }
+    return { run, look, faultOf, measure, pause, go: going.open }
   })
 
 export type Session = Effect.Success<ReturnType<typeof makeSession>>
