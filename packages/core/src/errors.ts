@@ -194,37 +194,6 @@ export class NonFiniteTensorError extends Data.Error<{
   }
 }
 
-/**
- * A step came to a loss or outputs, to a gradient or a running statistic that is not finite, from finite data. It has updated nothing: weights, running statistics
- * and the optimiser's state are those from before.
- */
-export class NonFiniteLossError extends Data.Error<{
-  /** The batch, counted from 1 over all epochs. */
-  readonly update: number
-  readonly what: "loss" | "gradient" | "statistic"
-  /** Of a loss, the first layer of neurons, in order of execution, whose membrane is not finite, else the read-out; else the parameter or statistic. */
-  readonly layer: string
-  /** The largest absolute values of the inputs and of the parameters. */
-  readonly largestInput: number
-  readonly largestWeight: number
-}> {
-  readonly _tag = "NonFiniteLossError"
-  override readonly name = "NonFiniteLossError"
-
-  override get message(): string {
-    const { what, update, layer, largestInput, largestWeight } = this
-    const where =
-      what === "loss"
-        ? `the loss is not finite at update ${update}: the first such values lie in ${layer}`
-        : `the ${what} of ${layer} is not finite at update ${update}`
-    const advice =
-      largestInput > largestWeight
-        ? `inputs reach ${largestInput.toPrecision(2)}: scale them down`
-        : `weights reach ${largestWeight.toPrecision(2)}: go on from an earlier checkpoint with a lower learning rate`
-    return `${where}; nothing was updated. The ${advice}`
-  }
-}
-
 /** Data given to a network do not fit it, or are not finite. Nothing has been run. */
 export class InputError extends Data.Error<{
   /** What was given: `inputs`, `labels`, `next.inputs`. */
@@ -240,23 +209,5 @@ export class InputError extends Data.Error<{
   override get message(): string {
     const { what, reason, sample, position } = this
     return `${what}: ${sample === undefined ? "" : `sample ${sample} at [${position?.join(", ")}]: `}${reason}`
-  }
-}
-
-/** A label that is none of the network's classes. Nothing has been run. */
-export class LabelError extends Data.Error<{
-  /** `labels` or `next.labels`. */
-  readonly what: string
-  /** Counted from 0. */
-  readonly sample: number
-  readonly label: unknown
-  readonly classes: number
-}> {
-  readonly _tag = "LabelError"
-  override readonly name = "LabelError"
-
-  override get message(): string {
-    const { what, sample, label, classes } = this
-    return `${what}: sample ${sample} has the label ${quote(label)}; labels are class numbers from 0 to ${classes - 1}`
   }
 }

@@ -1,10 +1,11 @@
 /** A batch on its way into a program: checked, as float32, and cut into micro-batches. */
 import { Effect } from "effect"
-import { InputError, LabelError } from "../errors.ts"
+import { InputError } from "../errors.ts"
 import { type Buffer, bufferNames, type Program } from "../program/program.ts"
 import { format, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
+import { LabelError } from "./errors.ts"
 
 /** Data of one batch. Arrays of every numeric kind are taken, and rounded to float32. */
 export interface Batch<Values extends Numbers = Float32Array> {

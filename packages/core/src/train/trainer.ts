@@ -6,16 +6,14 @@
  */
 import { Effect, Random, Schema, type Scope } from "effect"
 import { Backend, type Executable } from "../backend/backend.ts"
-import {
-  type BackendError,
-  type InputError,
-  type LabelError,
-  NonFiniteLossError,
-  type NonFiniteTensorError,
-  type OptionError,
-  type PolicyError,
-  type ProgramError,
-  type UnsupportedKernelError,
+import type {
+  BackendError,
+  InputError,
+  NonFiniteTensorError,
+  OptionError,
+  PolicyError,
+  ProgramError,
+  UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import { ensureFinite, fit } from "../interop/fit.ts"
@@ -29,6 +27,7 @@ import { type BufferKind, bufferNames, type Program, schedule } from "../program
 import * as Key from "../random.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 import { type Batch, type BatchResult, checkBatch, type Samples } from "./batch.ts"
+import { type LabelError, NonFiniteLossError } from "./errors.ts"
 import { initialValues } from "./initialize.ts"
 import { type LoadError, loadParameters, oneAtATime, type Tensors } from "./predictor.ts"
 import { firstNonFiniteLayer, runBatch } from "./run.ts"

@@ -1,13 +1,7 @@
 /** Memory, runs and errors: what is taken and given back, what must be the same every time. */
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
-import {
-  BackendError,
-  NonFiniteLossError,
-  type NonFiniteTensorError,
-  type ProgramError,
-  UnsupportedKernelError,
-} from "../../errors.ts"
+import { BackendError, type NonFiniteTensorError, type ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import type { Graph } from "../../graph/graph.ts"
 import { makeUnsafe, sequential } from "../../graph/index.ts"
 import { batchNorm, leakyReadout, lif, linear } from "../../layers.ts"
@@ -18,7 +12,8 @@ import type { TrainingOptions } from "../../program/options.ts"
 import { type Program, schedule } from "../../program/program.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
-import type { LoadError } from "../../train/predictor.ts"
+import { NonFiniteLossError } from "../../train/errors.ts"
+import { type LoadError, makePredictor } from "../../train/predictor.ts"
 import { make as makeTrainer, type StepError } from "../../train/trainer.ts"
 import { bufferCases } from "./buffers.ts"
 import { type ConformanceError, ensure, expectEqual, fail } from "./compare.ts"
@@ -188,6 +183,29 @@ const resumes = Effect.gen(function* () {
   )
 })
 
+/** Fibers that share a trainer and a predictor get what they would get one after the other. */
+const shares = Effect.gen(function* () {
+  const { batches } = yield* workload(graph, yield* compile(graph, Policy.bptt, options), Policy.bptt, 1, 4)
+  const once = (concurrency: 1 | "unbounded") =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const trainer = yield* makeTrainer(graph, Policy.bptt, { ...options, key: Key.make(3) })
+        const { batchSize, timeSteps } = options
+        const predictor = yield* makePredictor(graph, { batchSize, timeSteps, encoding: "frames" })
+        yield* predictor.load(yield* trainer.save)
+        const effects = batches.flatMap((batch, i) => [
+          Effect.map(trainer.step(batch, { update: 1 + i, learningRate: 0.01 }), ({ outputs }) => outputs),
+          Effect.map(predictor.predict(batch.inputs), ({ outputs }) => outputs),
+        ])
+        return [yield* Effect.all(effects, { concurrency }), yield* snapshot(trainer.executable)] as const
+      }),
+    )
+  const [expected, after] = yield* once(1)
+  const [found, state] = yield* once("unbounded")
+  for (const [i, outputs] of expected.entries()) yield* expectEqual(`outputs of call ${i}`, outputs, found[i]!)
+  yield* expectSame("of fibers that share a trainer", after, state)
+})
+
 /** A batch that was announced before it comes, or that does not come, changes no bit. */
 const takesBatchesAhead = (graph: Graph, changed: Partial<TrainingOptions>) =>
   Effect.gen(function* () {
@@ -324,6 +342,7 @@ export const lifecycleCases = (own: Lifecycle) =>
     { name: "runs: two programs do not disturb each other", run: separate },
     { name: "runs: a batch knows nothing of the one before", run: forgets },
     { name: "runs: stopped and resumed, the same bits", run: resumes },
+    { name: "runs: fibers that share a trainer and a predictor wait for each other", run: shares },
     { name: "runs: told of the next batch, static", run: takesBatchesAhead(graph, { encoding: "static" }) },
     { name: "runs: told of the next batch, frames", run: takesBatchesAhead(graph, { encoding: "frames" }) },
     { name: "runs: told of the next batch, micro-batches", run: takesBatchesAhead(spiking, { microBatches: 2 }) },
