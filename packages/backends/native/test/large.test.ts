@@ -40,7 +40,8 @@ const trained = (moved: Program.Program) =>
       }
     const frames = Key.uniform(Key.make(1), new Float32Array(3 * 4 * 162))
     yield* executable.run(Program.schedule(program, [0, 1, 2]), frames)
-    const left = yield* Effect.forEach(program.buffers, ({ name, slots }) =>
+    const lasting = program.buffers.filter(({ kind }) => !["scratch", "residual", "accumulator"].includes(kind))
+    const left = yield* Effect.forEach(lasting, ({ name, slots }) =>
       Effect.forEach([...Array(slots).keys()], (t) =>
         Effect.map(executable.read(name, t), (values) => ({ name, t, words: [...new Uint32Array(values.buffer)] })),
       ),
