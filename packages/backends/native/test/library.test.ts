@@ -50,7 +50,8 @@ const only = (kernel: string, operands: Readonly<Record<string, Shape.Shape>>, s
 }
 
 if (unavailable === undefined) {
-  const library = await load(await build())
+  const path = await build()
+  const library = await load(path)
   const open = (words: Int32Array, length = words.length) => library.open(words, length, 1, 64)
 
   describe("nothing that JavaScript passes makes the library leave its memory", () => {
@@ -97,6 +98,27 @@ if (unavailable === undefined) {
       expect(library.run(next, Int32Array.of(0, 0), 1)).toBe(0)
       library.close(next)
     })
+
+    test("a session that runs on another thread is not run twice, and keeps its memory though it is closed", async () => {
+      const session = open(packed)
+      const forward = Program.segmentNames.indexOf("forward")
+      const calls = new Int32Array(2 * 100_000).map((_, i) => (i % 2 === 0 ? forward : 0))
+      const worker = new Worker(new URL("./run-in-worker.ts", import.meta.url), { type: "module" })
+      const answer = new Promise<unknown>((resolve) => {
+        worker.onmessage = ({ data }) => resolve(data)
+      })
+      worker.postMessage({ path, session, calls })
+      const few = Int32Array.of(forward, 0)
+      while (library.run(session, few, 1) !== 12) await new Promise((resolve) => setTimeout(resolve, 1))
+      library.close(session)
+      expect(library.run(session, few, 1)).toBe(9)
+      expect(library.bytes(session)).toBe(0)
+      expect(await answer).toBe(9)
+      worker.terminate()
+      const another = open(packed)
+      expect(library.run(another, few, 1)).toBe(0)
+      library.close(another)
+    }, 60_000)
 
     test("weights that are transposed once a batch give the bits of weights that are transposed at every step", () => {
       const wide = Effect.runSync(
