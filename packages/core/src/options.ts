@@ -20,6 +20,13 @@ export interface Fault {
   readonly similar?: string | undefined
 }
 
+/** The Schema of a record of options. */
+export type Of<A> = Schema.Struct<{
+  readonly [K in keyof A]-?: object extends Pick<A, K>
+    ? Schema.optionalKey<Schema.Codec<Exclude<A[K], undefined>>>
+    : Schema.Codec<A[K]>
+}>
+
 /** A check of values; `expected` completes "it must be …". */
 export const must = <A>(expected: string, test: (value: A) => boolean): SchemaAST.Filter<A> =>
   Schema.makeFilter(test, { expected })

@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { apply, check, type Layer } from "../graph/builder.ts"
 import type { LifOptions } from "../layers.ts"
 import { LifSchema } from "../neurons/lif.ts"
-import { must, ShareBelowOne, whole } from "../options.ts"
+import { must, type Of, ShareBelowOne, whole } from "../options.ts"
 
 export interface ModelOptions {
   /** A factor of all hidden layers' channels or features, rounded, at least one each; greater than 0, at most 1024. Default 1. */
@@ -13,7 +13,7 @@ export interface ModelOptions {
 }
 
 /** What models have in common. A label is a float32, which counts to 2^24. */
-export const ModelSchema = Schema.Struct({
+export const ModelSchema: Of<ModelOptions & { readonly classes: number }> = Schema.Struct({
   classes: whole(1, 2 ** 24),
   width: Schema.optionalKey(
     Schema.Finite.check(must("a number greater than 0 and at most 1024", (width) => width > 0 && width <= 1024)),

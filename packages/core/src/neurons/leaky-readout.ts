@@ -6,7 +6,7 @@ import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { elementwise, make as kernel } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
-import { Share } from "../options.ts"
+import { type Of, Share } from "../options.ts"
 import { size } from "../shape.ts"
 import { TimeConstant } from "./neuron.ts"
 
@@ -56,7 +56,9 @@ export const readoutOp = make<Attributes>({
   },
 })
 
-export const LeakyReadoutSchema = Schema.Struct({ tau: Schema.optionalKey(TimeConstant) })
+export const LeakyReadoutSchema: Of<{ readonly tau?: number }> = Schema.Struct({
+  tau: Schema.optionalKey(TimeConstant),
+})
 
 /** A leaky read-out. `tau` is its time constant in time steps (at least 1, default 2); λ = 1 − 1/τ. */
 export const leakyReadout = (options: { readonly tau?: number } = {}): Layer =>

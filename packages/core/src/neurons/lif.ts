@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
+import type { Of } from "../options.ts"
 import { type FiringOptions, FiringSchema, firing, neuronOp, TimeConstant } from "./neuron.ts"
 
 export interface LifOptions extends FiringOptions {
@@ -7,7 +8,10 @@ export interface LifOptions extends FiringOptions {
   readonly tau?: number
 }
 
-export const LifSchema = Schema.Struct({ ...FiringSchema.fields, tau: Schema.optionalKey(TimeConstant) })
+export const LifSchema: Of<LifOptions> = Schema.Struct({
+  ...FiringSchema.fields,
+  tau: Schema.optionalKey(TimeConstant),
+})
 
 /**
  * Leaky integrate-and-fire neurons, one for each element: u[t] = (1 − 1/τ)·v[t−1] + x[t]. The input is not scaled by 1/τ

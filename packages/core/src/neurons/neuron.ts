@@ -20,7 +20,7 @@ import { addCost, elementwise, make as kernel, type Operand } from "../kernel.ts
 import { make } from "../op.ts"
 import { averagePoolBackward } from "../ops/average-pool.ts"
 import { tiles } from "../ops/pixels.ts"
-import { Flag, must, Positive, Share } from "../options.ts"
+import { Flag, must, type Of, Positive, Share } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
 import { bind, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema, resets } from "./reset.ts"
@@ -179,7 +179,7 @@ export interface FiringOptions {
   readonly smooth?: boolean
 }
 
-export const FiringSchema = Schema.Struct({
+export const FiringSchema: Of<FiringOptions> = Schema.Struct({
   threshold: Schema.optionalKey(Positive),
   reset: Schema.optionalKey(ResetSchema),
   surrogate: Schema.optionalKey(SurrogateSchema),

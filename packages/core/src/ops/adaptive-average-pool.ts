@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { accumulates, make as kernel } from "../kernel.ts"
 import { make } from "../op.ts"
+import type { Of } from "../options.ts"
 import { size } from "../shape.ts"
 import { adaptiveRange, forEachInWindow, imageShape, PositiveInt } from "./pixels.ts"
 
@@ -35,7 +36,7 @@ export const adaptiveAveragePoolBackward = kernel()({
     }),
 })
 
-export const AdaptiveAveragePoolSchema = Schema.Struct({ outputSize: PositiveInt })
+export const AdaptiveAveragePoolSchema: Of<{ readonly outputSize: number }> = Schema.Struct({ outputSize: PositiveInt })
 
 export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
   name: "adaptiveAveragePool",

@@ -11,7 +11,7 @@ import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
 import { type Initial, InitialSchema } from "../graph/graph.ts"
 import { accumulates, addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
 import { make } from "../op.ts"
-import { Flag } from "../options.ts"
+import { Flag, type Of } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
 import { type Geometry, NaturalInt, PositiveInt, slide } from "./pixels.ts"
@@ -156,7 +156,7 @@ export interface Conv2dOptions {
   readonly initial?: Initial
 }
 
-export const Conv2dSchema = Schema.Struct({
+export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
   channels: PositiveInt,
   kernelSize: PositiveInt,
   stride: Schema.optionalKey(PositiveInt),

@@ -6,7 +6,7 @@ import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { elementwise, make as kernel, noCost } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
-import { ShareBelowOne, whole } from "../options.ts"
+import { type Of, ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
 import { mustBe, size } from "../shape.ts"
 
@@ -14,7 +14,7 @@ interface Attributes {
   readonly rate: number
 }
 
-export const DropoutSchema = Schema.Struct({ rate: ShareBelowOne })
+export const DropoutSchema: Of<Attributes> = Schema.Struct({ rate: ShareBelowOne })
 
 /** mask[i] = 1 where the i-th uniform number of the key is at least `rate`. The key is two words, the high one first. */
 export const dropoutMask = kernel<Attributes>()({

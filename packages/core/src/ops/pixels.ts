@@ -4,8 +4,8 @@ import type { ValueType } from "../op.ts"
 import { whole } from "../options.ts"
 import { format } from "../shape.ts"
 
-export const PositiveInt = whole(1)
-export const NaturalInt = whole(0)
+export const PositiveInt: Schema.Int = whole(1)
+export const NaturalInt: Schema.Int = whole(0)
 
 /** How a window moves: `padding` pixels lie on every side of the image. */
 export interface Geometry {

@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import { type Loss, LossSchema } from "../loss.ts"
 import { type OptimizerOptions, OptimizerSchema } from "../optimizers/optimizer.ts"
-import { check, Flag, oneOf, whole } from "../options.ts"
+import { check, Flag, type Of, oneOf, whole } from "../options.ts"
 import { nearest } from "../text.ts"
 import type { Encoding } from "./program.ts"
 
@@ -31,7 +31,7 @@ export interface TrainingOptions extends InferenceOptions {
   readonly hoist?: boolean
 }
 
-export const TrainingSchema = Schema.Struct({
+export const TrainingSchema: Of<TrainingOptions & { readonly key?: unknown }> = Schema.Struct({
   batchSize: whole(1),
   timeSteps: whole(1, 2 ** 20),
   encoding: Schema.optionalKey(oneOf(["static", "frames"])),
@@ -45,11 +45,12 @@ export const TrainingSchema = Schema.Struct({
 })
 
 /** Options of training do for inference too: it passes over what only training needs. */
-export const InferenceSchema = Schema.Struct({
-  ...TrainingSchema.fields,
-  loss: Schema.optionalKey(LossSchema),
-  optimizer: Schema.optionalKey(OptimizerSchema),
-})
+export const InferenceSchema: Of<InferenceOptions & Partial<TrainingOptions> & { readonly key?: unknown }> =
+  Schema.Struct({
+    ...TrainingSchema.fields,
+    loss: Schema.optionalKey(LossSchema),
+    optimizer: Schema.optionalKey(OptimizerSchema),
+  })
 
 /** Options that fit a graph, those that are left out filled in. */
 export const checkOptions = <A extends InferenceOptions>(
