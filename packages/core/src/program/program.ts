@@ -225,16 +225,16 @@ export const bufferNames = {
   outputs: "outputs",
   /** Learning rate and bias corrections: see the optimisers. */
   hyperparameters: "hyperparameters",
-  parameter: (name: string) => nameOf({ role: "parameter", owner: name }),
-  gradient: (name: string) => nameOf({ role: "gradient", owner: name }),
+  parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
+  gradient: (name: string): string => nameOf({ role: "gradient", owner: name }),
   /** State of the optimiser for a parameter. */
-  optimizer: (state: string, name: string) => nameOf({ role: "optimizer", owner: name, part: state }),
+  optimizer: (state: string, name: string): string => nameOf({ role: "optimizer", owner: name, part: state }),
   /** The random key of a node, two words; a new one for each micro-batch. */
-  key: (node: string) => nameOf({ role: "key", owner: node }),
+  key: (node: string): string => nameOf({ role: "key", owner: node }),
   /** The output of an observed node. */
-  value: (node: string) => nameOf({ role: "value", owner: node }),
+  value: (node: string): string => nameOf({ role: "value", owner: node }),
   /** The membrane potential before the reset. */
-  state: (node: string) => nameOf({ role: "state", owner: node }),
+  state: (node: string): string => nameOf({ role: "state", owner: node }),
 } as const
 
 const parameterPrefix = bufferNames.parameter("")
