@@ -102,8 +102,19 @@ const readAll = async (format: Format, from: number): Promise<void> => {
       const bytes = pack(changed.repair ? repair(changed.bytes) : changed.bytes)
       store(path, bytes)
       say({ format: name, begins: number })
-      say(await read(number, path, bytes))
-      if (kept === "") store(path, good)
+      const outcome = await read(number, path, bytes)
+      if (kept !== "") {
+        say(outcome)
+        continue
+      }
+      store(path, good)
+      const after = await format.read(directory).catch((error: unknown) => error ?? "undefined")
+      if (after === undefined) say(outcome)
+      else {
+        say({ ...outcome, outcome: "fault", message: `the good folder is refused after it: ${after}` })
+        // What the file has left behind is not to count against the next.
+        return process.exit(0)
+      }
     }
   } finally {
     if (kept === "") rmSync(root, { recursive: true, force: true })

@@ -7,16 +7,17 @@ class Typed extends Error {
   readonly _tag = "MalformedFile"
 }
 
-const failing = (name: string, fail: (directory: string) => unknown): Format => {
-  const good = "good ".repeat(20)
-  return {
-    name,
-    files: { file: good },
-    read: async (directory) => {
-      if (readFileSync(join(directory, "file"), "utf8") !== good) await fail(directory)
-    },
-  }
-}
+const good = "good ".repeat(20)
+
+const failing = (name: string, fail: (directory: string) => unknown): Format => ({
+  name,
+  files: { file: good },
+  read: async (directory) => {
+    if (readFileSync(join(directory, "file"), "utf8") !== good) await fail(directory)
+  },
+})
+
+let remembered = false
 
 export const formats: ReadonlyArray<Format> = [
   failing("right", () => undefined),
@@ -36,4 +37,11 @@ export const formats: ReadonlyArray<Format> = [
   failing("hangs", () => {
     for (;;);
   }),
+  {
+    ...failing("remembers", () => undefined),
+    read: async (directory) => {
+      if (readFileSync(join(directory, "file"), "utf8") !== good) remembered = true
+      if (remembered) throw new Typed("it was not as it should be")
+    },
+  },
 ]
