@@ -13,7 +13,7 @@ import {
   Surrogate,
   Train,
 } from "@spikeroute/core"
-import { augmentationNames, datasets } from "@spikeroute/datasets"
+import { BatchSchema, datasets, OpenSchema, WorkersSchema } from "@spikeroute/datasets"
 import { Effect, type FileSystem, Path, Schema, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
@@ -28,15 +28,15 @@ const { momentum, weightDecay } = Optimizer.OptimizerSchema.fields
 export const RunConfig = Schema.Struct({
   dataset: oneOf(Object.keys(datasets)),
   /** Where the files of the data set are; nothing is downloaded then. */
-  dataDir: Schema.optionalKey(Schema.String),
+  dataDir: OpenSchema.fields.dataDir,
   /** Only the first so many training and test samples. */
-  limit: Schema.optionalKey(whole(1)),
+  limit: BatchSchema.fields.limit,
   /** Width and height that samples are brought to, where the data set has others than its usual ones. */
-  size: Schema.optionalKey(whole(1, 2 ** 14)),
+  size: OpenSchema.fields.size,
   /** Augmentation of the training samples, in this order. */
-  augment: Schema.Array(oneOf(augmentationNames)),
+  augment: OpenSchema.fields.augment.schema,
   /** Threads that make samples beside the training thread. They change no bit of what is trained. */
-  workers: Schema.optionalKey(whole(0, 256)),
+  workers: Schema.optionalKey(WorkersSchema.fields.workers),
   model: oneOf(Models.modelNames),
   /** A factor of the model's channels. */
   width: width.schema,
@@ -70,7 +70,7 @@ export const RunConfig = Schema.Struct({
   lossTarget: LossSchema.fields.target,
   /** Where the parameters are that training starts from: a run, whose last checkpoint is taken, or a file of tensors. */
   init: Schema.optionalKey(Schema.String),
-  seed: whole(0, Number.MAX_SAFE_INTEGER),
+  seed: OpenSchema.fields.seed.schema,
 })
 
 export type RunConfig = typeof RunConfig.Type

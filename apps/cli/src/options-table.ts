@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs"
 import * as S from "@spikeroute/core"
+import { BatchSchema, OpenSchema, WorkersSchema } from "@spikeroute/datasets"
 import { RunConfig } from "./config.ts"
 
 type Part = S.Options.Part
@@ -53,6 +54,9 @@ export const records: ReadonlyArray<Record> = [
   { of: "`dropout`", schema: S.DropoutSchema },
   { of: "`scale`", schema: S.ScaleSchema as Part },
   { of: "`gain`", schema: S.GainSchema as Part },
+  { of: "`open`", schema: OpenSchema as Part, settings: same("dataDir", "seed", "augment", "size") },
+  { of: "`openInWorkers`", schema: WorkersSchema as Part, settings: same("workers") },
+  { of: "`batches`", schema: BatchSchema as Part, settings: same("limit") },
 ]
 
 /** The Schema of an option's values. */
@@ -62,7 +66,7 @@ export const value = (part: Part): Part => S.Options.withoutOptional(part)
 const range = (part: Part): string => {
   const inner = value(part)
   if (inner.fields) return "see its own rows"
-  if (inner.ast._tag === "Arrays" && inner.schema) return `a list, each ${range(inner.schema)}`
+  if (inner.value && S.Options.expectedOf(inner) === undefined) return `a list, each ${range(inner.value)}`
   return S.Options.expectedOf(inner) ?? S.Options.faultIn(inner as never, Symbol("no value"))?.expected ?? "anything"
 }
 

@@ -90,14 +90,16 @@ export interface Part extends Schema.Top {
   readonly literals?: ReadonlyArray<unknown>
   /** Of an optional key, the Schema of its value. */
   readonly schema?: Part
+  /** Of an array, the Schema of its elements. */
+  readonly value?: Part
 }
 
 /** The Schema of an option's value, whether it may be left out or not. */
 export const withoutOptional = (part: Part): Part =>
-  part.schema && part.ast._tag !== "Arrays" ? withoutOptional(part.schema) : part
+  part.schema && part.ast.context?.isOptional ? withoutOptional(part.schema) : part
 
 const partAt = (part: Part | undefined, key: PropertyKey): Part | undefined => {
-  if (typeof key === "number") return part?.schema
+  if (typeof key === "number") return part?.value
   const field = part?.fields?.[key] ?? part?.members?.find(({ fields }) => fields?.[key])?.fields?.[key]
   return field && withoutOptional(field)
 }

@@ -25,9 +25,10 @@ const capacity = 1
 
 const remainders = ["drop", "pad"] as const
 
-const BatchSchema = Schema.Struct({
+/** The options of `batches`. */
+export const BatchSchema = Schema.Struct({
   batchSize: whole(1),
-  timeSteps: whole(1),
+  timeSteps: whole(1, 2 ** 20),
   key: Schema.optionalKey(KeySchema),
   limit: Schema.optionalKey(whole(1)),
   remainder: oneOf(remainders),

@@ -1,6 +1,6 @@
 /** Opening a data set by its name. */
 
-import { assert, check, OptionError, oneOf, whole } from "@spikeroute/core/options"
+import { assert, check, must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { nearest } from "@spikeroute/core/text"
 import { Effect, Schema } from "effect"
 import { augmentationNames } from "./augmentations.ts"
@@ -38,12 +38,12 @@ export const datasets: Readonly<Record<string, Source>> = {
 
 /** The options that any data set may be given; what they are is said at `OpenOptions`. */
 export const OpenSchema = Schema.Struct({
-  timeSteps: whole(1),
-  dataDir: Schema.optionalKey(Schema.NonEmptyString),
+  timeSteps: whole(1, 2 ** 20),
+  dataDir: Schema.optionalKey(Schema.String.check(must("a path", (path) => path !== ""))),
   seed: Schema.optionalKey(Seed),
   framing: Schema.optionalKey(FramingSchema),
   augment: Schema.optionalKey(Schema.Array(oneOf(augmentationNames))),
-  size: Schema.optionalKey(whole(1)),
+  size: Schema.optionalKey(whole(1, 2 ** 14)),
   eventTransform: Schema.optionalKey(Callable),
   onProgress: Schema.optionalKey(Callable),
 })

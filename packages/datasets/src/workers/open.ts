@@ -102,10 +102,8 @@ const inWorkers = (
   }
 }
 
-/** Threads that make samples: each holds a data set of its own, and some 50 MB. */
-export const WorkerCount: Schema.Int = whole(0, 64)
-
-const WorkersSchema = Schema.Struct({ workers: WorkerCount })
+/** How many threads make samples: each holds a data set of its own, and some 50 MB. */
+export const WorkersSchema: Schema.Struct<{ readonly workers: Schema.Int }> = Schema.Struct({ workers: whole(0, 64) })
 
 /**
  * Opens a data set as `open` does, and has its samples made by 0 to 64 workers, which end with the scope. Where no
