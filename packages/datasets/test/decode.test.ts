@@ -54,8 +54,14 @@ test("an image of more pixels than there is room for is shrunk by a whole number
 })
 
 test("what promises more pixels than Pillow takes without a warning is refused", async () => {
-  const error = await failure(readImage("f", pngOf({ width: 10_000, height: 9000 }, rows([]))))
-  expect(error).toMatchObject({ _tag: "MalformedFile", file: "f" })
+  for (const [width, height] of [
+    [10_000, 9000],
+    [65_536, 1],
+    [9, 8_388_620],
+  ] as const) {
+    const error = await failure(readImage("f", pngOf({ width, height }, rows([]))))
+    expect(error).toMatchObject({ _tag: "MalformedFile", file: "f" })
+  }
 })
 
 const directory = realData("real/images")

@@ -21,6 +21,9 @@ export interface Encoded {
 /** An image of more pixels is refused: Pillow warns of a "decompression bomb" there. */
 const mostPixelsOfFile = 89_478_485
 
+/** And one of a longer side: JPEG has none, and of PNG a row is decoded whole. */
+const longestSide = 65_535
+
 const oneLine = (error: unknown) => String(error instanceof Error ? error.message : error).replaceAll(/\s*\n\s*/g, "; ")
 
 /** Bit depth and kind of colour in the header of a PNG: 16 bits of grey without alpha. */
@@ -70,8 +73,10 @@ export const readImage = (file: string, bytes: Uint8Array): Effect.Effect<Encode
     const { width, height, space, hasAlpha } = yield* attempt(() =>
       sharp(bytes, { limitInputPixels: false }).metadata(),
     )
-    if (width * height > mostPixelsOfFile)
-      return yield* malformed(`it has ${width}×${height} pixels, more than ${mostPixelsOfFile}: make it smaller`)
+    if (width * height > mostPixelsOfFile || Math.max(width, height) > longestSide)
+      return yield* malformed(
+        `it has ${width}×${height} pixels; at most ${mostPixelsOfFile} are read, ${longestSide} a side: make it smaller`,
+      )
     const isCmyk = space === "cmyk"
     const open = () => {
       const image = sharp(bytes, { failOn: "truncated", ignoreIcc: true }).removeAlpha()
