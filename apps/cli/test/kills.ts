@@ -3,7 +3,7 @@
  *
  *     bun apps/cli/test/kills.ts --runs 100 --seed 1 --backend native
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
@@ -28,22 +28,32 @@ const differencesOf = (path: string, whole: string): ReadonlyArray<string> => [
   ...(Bun.deepEquals(results(path), results(whole)) ? [] : ["summary.json"]),
 ]
 
+const bytesIn = (file: string) => (existsSync(file) ? statSync(file).size : 0)
+
+/** Waits a share of `span` milliseconds, or until a share of what is left of `whole` bytes has been recorded and some milliseconds more. */
+const moment = async (child: ReturnType<typeof start>, metrics: string, whole: number, span: number, share: number) => {
+  const isByTime = share < 0.2
+  const target = bytesIn(metrics) + ((share - 0.2) / 0.8) * (whole - bytesIn(metrics))
+  if (isByTime) return Promise.race([child.exited, Bun.sleep(5 * share * span)])
+  while (child.exitCode === null && bytesIn(metrics) < target) await Bun.sleep(1)
+  return Bun.sleep((share * 1e4) % 20)
+}
+
 /** Trains in `path` as `whole` was trained within so many milliseconds, with one to three kills on the way. */
 const killed = async (path: string, whole: string, args: ReadonlyArray<string>, span: number, key: Key.Key) => {
   const draws = Key.uniform(key, new Float32Array(7))
   const moments = { before: 0, within: 0, after: 0 }
   const begin = () =>
     existsSync(join(path, "config.json")) ? start("train", "--resume", path) : start("train", ...args, "--out", path)
+  const metrics = join(path, "metrics.jsonl")
   const kills = 1 + Math.floor((draws[0] as number) * 3)
   for (let i = 1; i <= kills; i++) {
     const child = begin()
-    await Promise.race([child.exited, Bun.sleep((draws[i] as number) * span)])
+    await moment(child, metrics, bytesIn(join(whole, "metrics.jsonl")), span, draws[i] as number)
     const isRunning = child.exitCode === null
     child.kill((draws[3 + i] as number) < 0.3 ? "SIGINT" : "SIGKILL")
     await ended(child)
-    const metrics = join(path, "metrics.jsonl")
-    const hasRecorded = existsSync(metrics) && readFileSync(metrics).length > 0
-    moments[isRunning ? (hasRecorded ? "within" : "before") : "after"]++
+    moments[isRunning ? (bytesIn(metrics) > 0 ? "within" : "before") : "after"]++
   }
   const { code, stderr } = await ended(begin())
   return { kills, moments, differences: code === 0 ? differencesOf(path, whole) : [`exit code ${code}: ${stderr}`] }
