@@ -26,7 +26,14 @@ const capacity = 1
 const remainders = ["drop", "pad"] as const
 
 /** The options of `batches`. */
-export const BatchSchema = Schema.Struct({
+export const BatchSchema: Schema.Struct<{
+  readonly batchSize: Schema.Int
+  readonly timeSteps: Schema.Int
+  readonly key: Schema.optionalKey<typeof KeySchema>
+  readonly limit: Schema.optionalKey<Schema.Int>
+  readonly remainder: Schema.Literals<typeof remainders>
+  readonly from: Schema.optionalKey<Schema.Int>
+}> = Schema.Struct({
   batchSize: whole(1),
   timeSteps: whole(1, 2 ** 20),
   key: Schema.optionalKey(KeySchema),

@@ -3,7 +3,10 @@ import { must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { Effect, Schema } from "effect"
 
 /** A random key. */
-export const KeySchema = Schema.Struct({ hi: whole(0, 2 ** 32 - 1), lo: whole(0, 2 ** 32 - 1) })
+export const KeySchema: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> = Schema.Struct({
+  hi: whole(0, 2 ** 32 - 1),
+  lo: whole(0, 2 ** 32 - 1),
+})
 
 /** A function, of whatever it may be. */
 export const Callable: Schema.Unknown = Schema.Unknown.check(must("a function", (x) => typeof x === "function"))
@@ -12,7 +15,7 @@ export const Callable: Schema.Unknown = Schema.Unknown.check(must("a function", 
 export const Seed: Schema.Int = whole(0, Number.MAX_SAFE_INTEGER)
 
 /** How events are cut into frames. */
-export const FramingSchema = oneOf(["count", "duration"])
+export const FramingSchema: Schema.Literals<readonly ["count", "duration"]> = oneOf(["count", "duration"])
 
 /** Elements of a buffer at most. */
 const mostElements = 2 ** 30

@@ -3,7 +3,7 @@
 import { assert, check, must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { nearest } from "@spikeroute/core/text"
 import { Effect, Schema } from "effect"
-import { augmentationNames } from "./augmentations.ts"
+import { type AugmentationName, augmentationNames } from "./augmentations.ts"
 import { Callable, FramingSchema, Seed } from "./checks.ts"
 import type { Dataset, Sample } from "./dataset.ts"
 import { type DatasetError, UnknownDataset } from "./errors.ts"
@@ -37,7 +37,16 @@ export const datasets: Readonly<Record<string, Source>> = {
 }
 
 /** The options that any data set may be given; what they are is said at `OpenOptions`. */
-export const OpenSchema = Schema.Struct({
+export const OpenSchema: Schema.Struct<{
+  readonly timeSteps: Schema.Int
+  readonly dataDir: Schema.optionalKey<Schema.String>
+  readonly seed: Schema.optionalKey<Schema.Int>
+  readonly framing: Schema.optionalKey<typeof FramingSchema>
+  readonly augment: Schema.optionalKey<Schema.$Array<Schema.Literals<ReadonlyArray<AugmentationName>>>>
+  readonly size: Schema.optionalKey<Schema.Int>
+  readonly eventTransform: Schema.optionalKey<typeof Callable>
+  readonly onProgress: Schema.optionalKey<typeof Callable>
+}> = Schema.Struct({
   timeSteps: whole(1, 2 ** 20),
   dataDir: Schema.optionalKey(Schema.String.check(must("a path", (path) => path !== ""))),
   seed: Schema.optionalKey(Seed),
