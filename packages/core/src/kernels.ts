@@ -1,5 +1,11 @@
 /** The instruction set: two lines for each kernel, the type of its attributes and the kernel. Backends implement these names. */
 import { copy, firingRate, updateTrace, zero } from "./bookkeeping.ts"
+import {
+  type ElementwiseBackward,
+  type ElementwiseForward,
+  elementwiseBackward,
+  elementwiseForward,
+} from "./expressions/elementwise.ts"
 import type { AnyKernel, Kernel } from "./kernel.ts"
 import { accumulateOutputs, type LossAttributes, lossBackward, lossForward } from "./loss.ts"
 import { readoutBackward, readoutForward } from "./neurons/leaky-readout.ts"
@@ -72,6 +78,8 @@ export interface KernelAttributes {
   readonly "trace.update": { readonly decay?: number }
   readonly "optimizer.sgd": SgdAttributes
   readonly "optimizer.adam": AdamAttributes
+  readonly "elementwise.forward": ElementwiseForward
+  readonly "elementwise.backward": ElementwiseBackward
 }
 
 /** The name of a kernel. A table over these names that lacks one does not compile. */
@@ -128,6 +136,8 @@ const table: {
   "trace.update": updateTrace,
   "optimizer.sgd": sgdUpdate,
   "optimizer.adam": adamUpdate,
+  "elementwise.forward": elementwiseForward,
+  "elementwise.backward": elementwiseBackward,
 }
 
 /** Every kernel by name. */

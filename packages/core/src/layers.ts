@@ -1,5 +1,8 @@
 /** The layers that graphs are built of. */
 
+export { type ElementwiseOptions, elementwise } from "./expressions/layer.ts"
+export { adaptiveLif } from "./neurons/adaptive-lif.ts"
+export { currentBasedLif } from "./neurons/current-based-lif.ts"
 export { integrateAndFire } from "./neurons/integrate-and-fire.ts"
 export { LeakyReadoutSchema, leakyReadout } from "./neurons/leaky-readout.ts"
 export { type LifOptions, LifSchema, lif } from "./neurons/lif.ts"
@@ -10,6 +13,7 @@ export { add, residual } from "./ops/add.ts"
 export { averagePool, type PoolOptions, PoolSchema } from "./ops/average-pool.ts"
 export { batchNorm } from "./ops/batch-norm.ts"
 export { type Conv2dOptions, Conv2dSchema, conv2d } from "./ops/conv2d.ts"
+export { type DelayOptions, DelaySchema, delay, type RecurrentOptions, RecurrentSchema, recurrent } from "./ops/delay.ts"
 export { DropoutSchema, dropout } from "./ops/dropout.ts"
 export { flatten } from "./ops/flatten.ts"
 export { type GainOptions, GainSchema, gain } from "./ops/gain.ts"

@@ -32,7 +32,7 @@ export type Mode = "training" | "inference"
 /** Where an instruction finds an operand: a buffer, `lag` time steps back. */
 export interface Ref {
   readonly buffer: number
-  readonly lag?: 1
+  readonly lag?: number
   /** For gradients: add to what is there rather than set it. */
   readonly accumulate?: true
 }
@@ -80,29 +80,43 @@ export interface Backward<A> extends Context<A> {
   readonly outputGradient: Ref | undefined
   /** Where the gradient of the i-th input goes, if it is wanted. To be called once for each instruction that adds to it. */
   readonly gradient: (i: number) => Ref | undefined
-  /** The gradient of the state that arrives from the next time step and leaves for the one before, if the policy routes it. */
+  /**
+   * Gradients of the states whose edges the policy leaves, a plane each, that arrive from the next time step and leave for the one
+   * before; absent where gradient crosses no time step.
+   */
   readonly carry: Ref | undefined
-  /** Whether the policy routes gradient through the reset. */
-  readonly resetGradient: boolean
+  /** Whether the policy cuts a temporal edge. */
+  readonly isCut: (edge: string) => boolean
+}
+
+/** What one time step of a node leaves for the next. */
+export interface State {
+  /** Values stored for each element of the output, the planes of one buffer. */
+  readonly planes: number
+  /** What they are before the first step. */
+  readonly rest: ReadonlyArray<number>
+  /** Names of the states: the temporal edges that lead from one step to the next. */
+  readonly edges: ReadonlyArray<string>
+  /** Whether the backward direction needs what this step stored, and what the step before it did. */
+  readonly kept: boolean
+  readonly keptBefore: boolean
+  /** The factor by which the membrane leaks: a number, or the number of the input that holds it; `undefined` where it is neither. */
+  readonly decay: number | { readonly input: number } | undefined
 }
 
 export interface Op<A = unknown> {
   readonly name: string
   readonly attributes: Schema.Codec<A>
   /** Its inputs in order; those that may be left out come last. */
-  readonly inputs: ReadonlyArray<Input>
+  readonly inputs: ReadonlyArray<Input> | ((attributes: A) => ReadonlyArray<Input>)
   /** The output's type, for inputs that are as `inputs` says, of any shape. `fail` ends the building of the graph with a reason that names the shapes. */
   readonly infer: (inputs: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => ValueType
-  /**
-   * The state that one time step leaves for the next, of the output's shape, 0 before the first. Its backward direction needs
-   * the state of this step where `kept`, and that of the step before where `keptBefore`. It leaks by the factor `decay`, or where
-   * there is none by the second input.
-   */
-  readonly state?: (attributes: A) => {
-    readonly kept: boolean
-    readonly keptBefore: boolean
-    readonly decay: number | undefined
-  }
+  /** The state that one time step leaves for the next, where there is any. */
+  readonly state?: (attributes: A) => State | undefined
+  /** It gives its input as it was some time steps ago, by a temporal edge of this name; nothing runs. */
+  readonly lag?: (attributes: A) => { readonly steps: number; readonly edge: string }
+  /** Names of edges within a step that policies may cut, as a neuron's reset. */
+  readonly routes?: (attributes: A) => ReadonlyArray<string>
   /** A weight layer: it maps its first input by its second. Policies may keep a trace of that input, see `presynaptic`. */
   readonly hasWeights?: true
   /** The output is the first input's memory under another shape; nothing runs. */

@@ -28,6 +28,42 @@ INLINE vf exp_lanes(vf x) {
 /* σ(x) = 1/(1 + e⁻ˣ) */
 INLINE vf sigmoid_lanes(vf x) { return 1.0f / (1.0f + exp_lanes(-x)); }
 
+/* tanh(x) = (1 − e⁻²|x|)/(1 + e⁻²|x|) with the sign of x; near 0, where that loses digits, its series. */
+INLINE vf tanh_lanes(vf x) {
+  const vf a = magnitude(x), e = exp_lanes(a * -2.0f), square = x * x;
+  vf p = splat(-1.7014e-2f);
+  p = p * square + 5.3968e-2f;
+  p = p * square - 0.13333333f;
+  p = p * square + 0.33333333f;
+  const vf far = (vf)((vi)((1.0f - e) / (1.0f + e)) | ((vi)x & (int32_t)0x80000000));
+  return choose((vi)(a < 0.25f), x - x * square * p, far);
+}
+
+/* ln x: x = 2ⁿ·m with m in [√½, √2), ln m by its series (Moshier's Cephes). −∞ for 0, NaN below. */
+INLINE vf log_lanes(vf x) {
+  const vi subnormal = (vi)(x < 1.17549435e-38f);
+  const vf scaled = choose(subnormal, x * 8388608.0f, x);
+  vi n = ((vi)scaled >> 23) - 126 - (subnormal & 23);
+  vf m = (vf)(((vi)scaled & 0x007fffff) | 0x3f000000);
+  const vi low = (vi)(m < 0.707106781186547524f);
+  n += low;
+  m = choose(low, m + m, m) - 1.0f;
+  const vf z = m * m, k = __builtin_convertvector(n, vf);
+  vf p = splat(7.0376836292e-2f);
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  const vf y = m * z * p + k * -2.12194440e-4f - z * 0.5f;
+  const vf result = m + y + k * 0.693359375f;
+  const vf special = choose((vi)(x == 0.0f), splat(-__builtin_inff()), choose((vi)(x < 0.0f), splat(__builtin_nanf("")), x));
+  return choose((vi)(x > 0.0f) & (vi)(x < __builtin_inff()), result, special);
+}
+
 /* atan(x), the argument brought below tan(π/8) (Moshier's Cephes). */
 INLINE vf atan_lanes(vf x) {
   const vi sign = (vi)x & (int32_t)0x80000000;

@@ -38,6 +38,8 @@ enum { KEPT_OPERAND = 1 };
 typedef struct {
   const Run *run;
   const int32_t *attributes;
+  /* Words of the program from the attributes on; known while a call is checked. */
+  int32_t words;
   /* Null where nothing is kept. */
   Kept *kept;
   /* What a producer of rows calls for each of them: null, or the kernel that comes next and wants them in the cache. */

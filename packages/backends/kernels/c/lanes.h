@@ -16,6 +16,19 @@
 INLINE vf choose(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 /* x where the mask's lane is all ones, else 0. */
 INLINE vf only(vi mask, vf x) { return (vf)(mask & (vi)x); }
+INLINE vf sqrt_lanes(vf x) {
+#ifdef __wasm__
+  return (vf)wasm_f32x4_sqrt((v128_t)x);
+#elif VECTOR_BYTES == 64
+  return (vf)_mm512_sqrt_ps((__m512)x);
+#elif VECTOR_BYTES == 32
+  return (vf)_mm256_sqrt_ps((__m256)x);
+#elif defined(__x86_64__)
+  return (vf)_mm_sqrt_ps((__m128)x);
+#else
+  return (vf)vsqrtq_f32((float32x4_t)x);
+#endif
+}
 INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
 
 /* a·b + c, fused where there is FMA: rounded once there, and twice elsewhere. */

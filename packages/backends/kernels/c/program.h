@@ -2,13 +2,13 @@
  * A program as src/encode.ts packs it: a header, buffers, instructions, all of them 32-bit words.
  *
  * An instruction is its opcode (a row of kernels.def), an operand for each of the kernel's, and its attributes. An operand is −1
- * where it is absent, else 4·buffer + 2·accumulate + lag.
+ * where it is absent, else 2¹³·buffer + 2¹²·accumulate + lag, the time steps by which it is older.
  */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROGRAM_MAGIC = 0x53524b31, SEGMENTS = 13, MAX_RANK = 8, MAX_OPERANDS = 8, MAX_ATTRIBUTES = 12 };
+enum { PROGRAM_MAGIC = 0x53524b32, SEGMENTS = 13, MAX_RANK = 8, MAX_OPERANDS = 26, MAX_ATTRIBUTES = 12 };
 
 /* How elements are stored: see core's spikes.ts. */
 enum { FLOAT32, SPIKES, WORDS };
@@ -34,5 +34,10 @@ typedef struct {
   int32_t arena;
   Segment segments[SEGMENTS];
 } Program;
+
+/* What an operand that is there says. */
+static inline int32_t buffer_of(int32_t operand) { return operand >> 13; }
+static inline int32_t accumulates(int32_t operand) { return operand >> 12 & 1; }
+static inline int32_t lag_of(int32_t operand) { return operand & 4095; }
 
 static inline const Buffer *buffers_of(const Program *program) { return (const Buffer *)(program + 1); }

@@ -49,8 +49,8 @@ static Call call_of(const Kernel *kernel, const Buffer *buffers, const int32_t *
   for (; kernel->operands[i]; i++) {
     const int32_t operand = at[1 + i];
     if (operand < 0) continue;
-    call.operands[i].buffer = &buffers[operand >> 2];
-    call.operands[i].accumulate = operand >> 1 & 1;
+    call.operands[i].buffer = &buffers[buffer_of(operand)];
+    call.operands[i].accumulate = accumulates(operand);
   }
   call.attributes = at + 1 + i;
   return call;
@@ -63,7 +63,7 @@ static Kept *kept_of(Keeping *keeping, int32_t weight) {
   return 0;
 }
 
-static int32_t weight_of(const int32_t *at) { return at[1 + KEPT_OPERAND] >> 2; }
+static int32_t weight_of(const int32_t *at) { return buffer_of(at[1 + KEPT_OPERAND]); }
 
 /* Finds out what a checked program keeps, lays it out from `memory` on (null: only counts), and returns the bytes. */
 static size_t keep(const Kernels *use, const Program *program, const Run *run, Keeping *keeping, uint8_t *memory) {
@@ -116,8 +116,8 @@ static int32_t refuse_instruction(const Kernels *use, const Program *program, co
       if (!may_be_absent) return MISSING_OPERAND;
       continue;
     }
-    if (operand < 0 || operand >> 2 >= program->buffers) return BAD_OPERAND;
-    const Buffer *b = &buffers[operand >> 2];
+    if (operand < 0 || buffer_of(operand) >= program->buffers) return BAD_OPERAND;
+    const Buffer *b = &buffers[buffer_of(operand)];
     switch (letter | 32) {
       case 'f':
         if (b->elements != FLOAT32) return WRONG_ELEMENTS;
@@ -132,7 +132,8 @@ static int32_t refuse_instruction(const Kernels *use, const Program *program, co
         if (b->elements != WORDS || b->size < 2) return WRONG_ELEMENTS;
     }
   }
-  const Call call = call_of(kernel, buffers, at, 0);
+  Call call = call_of(kernel, buffers, at, 0);
+  call.words = left - (int32_t)(call.attributes - at);
   return kernel->check(&call) ? 0 : WRONG_SHAPES;
 }
 
@@ -195,8 +196,10 @@ static Call locate(Session *session, const int32_t *at, int32_t t) {
   for (int i = 0; kernel->operands[i]; i++) {
     const Buffer *b = call.operands[i].buffer;
     if (!b) continue;
-    /* `every` is added lest the quotient of a negative number round up. */
-    const int64_t step = (int64_t)t - (at[1 + i] & 1), slot = ((step + b->every) / b->every - 1 + b->slots) % b->slots;
+    const int64_t step = (int64_t)t - lag_of(at[1 + i]);
+    /* Quotients of negative numbers are rounded down. */
+    const int64_t interval = step < 0 ? -((b->every - 1 - step) / b->every) : step / b->every;
+    const int64_t slot = (interval % b->slots + b->slots) % b->slots;
     call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
   }
   if (kernel->kept && kernel->kept(&call)) call.kept = kept_of(&session->keeping, weight_of(at));

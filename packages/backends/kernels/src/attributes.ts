@@ -80,6 +80,9 @@ const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> }
   "loss.forward": loss,
   "loss.backward": loss,
   "spikes.rate": ({ index, terms }) => [index, terms],
+  // Where the expression is: encode.ts knows.
+  "elementwise.forward": () => [0],
+  "elementwise.backward": () => [0],
   "optimizer.sgd": ({ momentum, weightDecay }) => [float(momentum), float(weightDecay)],
   "optimizer.adam": ({ beta1, beta2, epsilon, weightDecay, decoupled }) => [
     float(beta1),

@@ -1,6 +1,7 @@
 /** A program as the 32-bit words that c/program.h describes. */
-import { type AnyKernel, kernels, Program, Shape } from "@spikeroute/core"
+import { type AnyKernel, type Expressions, kernels, Program, Shape } from "@spikeroute/core"
 import { packAttributes } from "./attributes.ts"
+import { packExpression, type Store } from "./expressions.ts"
 import { elementKinds, headerWords, magic, maximumRank, unit } from "./packed.ts"
 
 /** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
@@ -39,12 +40,30 @@ const bitsOf = (value: number): number => {
 
 const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instruction): ReadonlyArray<number> => [
   opcodes.indexOf(kernel),
-  ...Object.keys((kernels.get(kernel) as AnyKernel).operands).map((name) => {
+  ...operandNames(kernel).map((name) => {
     const ref = operands[name]
-    return ref === undefined ? -1 : 4 * ref.buffer + (ref.accumulate ? 2 : 0) + (ref.lag ?? 0)
+    return ref === undefined ? -1 : 2 ** 13 * ref.buffer + (ref.accumulate ? 2 ** 12 : 0) + (ref.lag ?? 0)
   }),
   ...packAttributes(kernel, attributes).map((word) => (typeof word === "number" ? word : bitsOf(word.float))),
 ]
+
+const operandNames = (kernel: string): ReadonlyArray<string> => Object.keys((kernels.get(kernel) as AnyKernel).operands)
+
+/** The expression of an instruction, if it has one, as words. */
+const expressionOf = ({ kernel, attributes }: Program.Instruction): ReadonlyArray<number> | undefined => {
+  if (kernel !== "elementwise.forward" && kernel !== "elementwise.backward") return undefined
+  const names = operandNames(kernel)
+  const to = (name: string, place: number, plane = -1): ReadonlyArray<Store> =>
+    place < 0 ? [] : [{ operand: names.indexOf(name), plane, place }]
+  const each = (places: ReadonlyArray<number>, name: string) => places.flatMap((place, i) => to(`${name}${i}`, place))
+  const planes = (places: ReadonlyArray<number>, name: string) => places.flatMap((place, i) => to(name, place, i))
+  if (kernel === "elementwise.forward") {
+    const { code, state, y } = attributes as unknown as Expressions.ElementwiseForward
+    return packExpression(code, [...planes(state, "state"), ...to("y", y)], names)
+  }
+  const { code, carry, dx, dp } = attributes as unknown as Expressions.ElementwiseBackward
+  return packExpression(code, [...planes(carry, "carry"), ...each(dx, "dx"), ...each(dp, "dp")], names)
+}
 
 /** Packs a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
@@ -53,14 +72,26 @@ export const encode = (program: Program.Program): Int32Array => {
   /** Whether the weights of an instruction serve several steps of a micro-batch, so that what is made of them is worth keeping. */
   const stays = ({ operands: { weight } }: Program.Instruction): boolean =>
     (window > 1 || trainedSteps > 1) && weight !== undefined && buffers[weight.buffer]?.kind === "parameter"
+  /** Where words say how far behind themselves an expression begins; equal ones stand once, behind all instructions. */
+  const expressions = new Map<string, { readonly packed: ReadonlyArray<number>; readonly from: Array<number> }>()
   const segments = Program.segmentNames.flatMap((name) => {
     const begin = headerWords + words.length
-    for (const instruction of program.segments[name])
+    for (const instruction of program.segments[name]) {
       words.push(
         ...wordsOfInstruction({ ...instruction, attributes: { ...instruction.attributes, stays: stays(instruction) } }),
       )
+      const packed = expressionOf(instruction)
+      if (packed === undefined) continue
+      const known = expressions.get(packed.join()) ?? { packed, from: [] }
+      expressions.set(packed.join(), known)
+      known.from.push(words.length - 1)
+    }
     return [begin, program.segments[name].length]
   })
+  for (const { packed, from } of expressions.values()) {
+    for (const at of from) words[at] = words.length - at
+    words.push(...packed)
+  }
   const total = headerWords + words.length
   const arena = program.arenaBytes / unit
   return Int32Array.of(magic, total, program.buffers.length, program.timeSteps, arena, ...segments, ...words)

@@ -3,7 +3,7 @@
  * No imports: the inference path is made of this and little else.
  */
 
-export const magic = 0x53524b31
+export const magic = 0x53524b32
 
 /** Buffers are placed in units of so many bytes. */
 export const unit = 64
@@ -31,7 +31,7 @@ export const bufferWords = 9 + maximumRank
  * The table of kernels that packed words are for: an opcode is a row of c/kernels.def. Words that are kept in a file are of use
  * only where this number is the same. A test says the right one when the table has changed.
  */
-export const kernelTable = 2_573_363_557
+export const kernelTable = 3_210_697_727
 
 /** Bytes of the arena of a packed program. */
 export const arenaBytes = (packed: Int32Array): number => unit * (packed[4] as number)

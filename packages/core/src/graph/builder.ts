@@ -47,12 +47,19 @@ export class Tensor extends Pipeable.Class {
   at(path: string): Tensor {
     return new Tensor(this.draft, path, this.name, this.type)
   }
+
+  /** The same value in a copy of the graph, where something may be tried. */
+  copied(): Tensor {
+    const { parameters, nodes, types, ops } = this.draft
+    const draft = { parameters: [...parameters], nodes: [...nodes], types: new Map(types), ops: new Set(ops) }
+    return new Tensor(draft, this.path, this.name, this.type)
+  }
 }
 
 /** A layer. `name` is its name below the tensor's path; layers without one are numbered by kind: `conv2d1`, `conv2d2`. */
 export type Layer = (x: Tensor, name?: string) => Tensor
 
-const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
+export const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
 
 const define = (draft: Draft, name: string, type: ValueType): void => {
   check(name, "the name", Name, name)
@@ -150,18 +157,37 @@ export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, input
   return new Tensor(x.draft, x.path, name, type)
 }
 
+/** Attributes of an op that gives a value of an earlier time step: how many steps ago, the edge's name, the value's type. */
+export interface LaggedAttributes {
+  readonly steps: number
+  readonly edge: string
+  readonly shape: Shape
+  readonly elements: "float32" | "spikes"
+}
+
+/** A value of an earlier time step, whose source {@link lead} says: it may stand behind it. */
+export const lagged = (x: Tensor, name: string, op: Op<LaggedAttributes>, attributes: LaggedAttributes): Tensor =>
+  node(x, name, op, attributes, [])
+
+/** Leads an edge from a value to the node that gives it in a later step. */
+export const lead = (from: Tensor, { draft, name }: Tensor): void => {
+  const i = draft.nodes.findIndex((node) => node.name === name)
+  draft.nodes[i] = { ...(draft.nodes[i] as Node), inputs: [from.name] }
+}
+
 /** The output type of an op, with every misfit as a {@link GraphError}. */
 export const infer = (name: string, op: AnyOp, attributes: unknown, inputs: ReadonlyArray<ValueType>): ValueType => {
   const fail = (reason: string): never => {
     throw new GraphError({ node: name, reason: `${op.name}: ${reason}` })
   }
   check(name, op.name, op.attributes, attributes)
-  const least = op.inputs.filter((kind) => !kind.endsWith("?")).length
-  const most = op.inputs.length
+  const expected: ReadonlyArray<string> = typeof op.inputs === "function" ? op.inputs(attributes) : op.inputs
+  const least = expected.filter((kind) => !kind.endsWith("?")).length
+  const most = expected.length
   if (inputs.length < least || inputs.length > most)
     fail(`it has ${inputs.length} inputs; it takes ${least === most ? most : `${least} to ${most}`}`)
   inputs.forEach(({ batched, statistic = false }, i) => {
-    const kind = (op.inputs[i] as string).replace("?", "")
+    const kind = (expected[i] as string).replace("?", "")
     const fits = kind === "value" || batched === (kind === "activation")
     if (!fits || statistic !== (kind === "statistic")) fail(`its input ${i + 1} must be ${kinds[kind]}`)
   })

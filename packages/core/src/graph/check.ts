@@ -2,10 +2,23 @@
 import { GraphError } from "../errors.ts"
 import type { ValueType } from "../op.ts"
 import { ops } from "../ops/index.ts"
-import { format, mustExist } from "../shape.ts"
+import { equals, format, mustExist } from "../shape.ts"
 import { quote } from "../text.ts"
 import { infer } from "./builder.ts"
 import { type Graph, inputName } from "./graph.ts"
+
+/** The node whose memory holds a value; none if that is the input's or a parameter's, or if values delay each other in a ring. */
+const sourceOf = (nodes: Graph["nodes"], value: string): Graph["nodes"][number] | undefined => {
+  const seen = new Set<string>()
+  for (let at: string | undefined = value; at !== undefined && !seen.has(at); ) {
+    seen.add(at)
+    const node = nodes.find(({ name }) => name === at)
+    const op = node && ops.get(node.op)
+    if (op === undefined || !(op.view || op.lag)) return node
+    at = node?.inputs[0]
+  }
+  return undefined
+}
 
 /**
  * The type of every value of a graph, by name.
@@ -29,10 +42,20 @@ export const typesOf = ({ input, parameters, nodes, output }: Omit<Graph, "types
   }
   for (const { name, op: opName, attributes, inputs } of nodes) {
     const op = ops.get(opName) ?? failAt(name)(`there is no op ${quote(opName)}`)
-    const known = inputs.map(
+    if (op.lag && inputs.length !== 1) failAt(name)(`it has ${inputs.length} inputs; it takes 1`)
+    const known = (op.lag ? [] : inputs).map(
       (each) => types.get(each) ?? failAt(name)(`its input ${quote(each)} does not stand before it`),
     )
     define(name, infer(name, op, attributes, known))
+  }
+  for (const { name, op, inputs } of nodes) {
+    if (!ops.get(op)?.lag) continue
+    const source = sourceOf(nodes, inputs[0] as string)
+    const [own, theirs] = [types.get(name) as ValueType, types.get(inputs[0] as string)]
+    if (source === undefined || theirs === undefined || !theirs.batched)
+      failAt(name)(`its input ${quote(inputs[0])} is not computed by a node; a delayed value must be`)
+    else if (!equals(own.shape, theirs.shape) || own.elements !== theirs.elements)
+      failAt(name)(`it is ${format(own.shape)} ${own.elements}, its input ${format(theirs.shape)} ${theirs.elements}`)
   }
   if (!nodes.some(({ name }) => name === output)) failAt("graph")(`the output ${quote(output)} is no node of the graph`)
   const { shape, batched } = types.get(output) as ValueType

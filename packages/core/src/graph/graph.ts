@@ -15,6 +15,7 @@ export type Initializer =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "uniform"; readonly bound: number }
   | { readonly kind: "normal"; readonly standardDeviation: number }
+  | { readonly kind: "values"; readonly values: ReadonlyArray<number> }
 
 /** A name of a node or a parameter: it goes into files of weights, and onto screens. */
 export const Name: Schema.String = Schema.String.check(
@@ -28,6 +29,7 @@ export const InitializerSchema: Schema.Codec<Initializer> = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("constant"), value: Float32 }),
   Schema.Struct({ kind: Schema.Literal("uniform"), bound: NonNegative }),
   Schema.Struct({ kind: Schema.Literal("normal"), standardDeviation: Deviation }),
+  Schema.Struct({ kind: Schema.Literal("values"), values: Schema.Array(Float32) }),
 ]).annotate({ expected: "an initializer, as Initializers.normal(0.1)" })
 
 /** How the parameters of a layer start, where not as the layer itself starts them. */
@@ -45,8 +47,8 @@ export interface Parameter {
   readonly name: string
   readonly shape: Shape
   readonly initializer: Initializer
-  /** A weight is trained; a statistic is kept by the network itself (the running mean of batch norm). */
-  readonly role: "weight" | "statistic"
+  /** A weight is trained, a constant is not; a statistic is kept by the network itself (the running mean of batch norm). */
+  readonly role: "weight" | "constant" | "statistic"
 }
 
 export interface Node {

@@ -17,7 +17,12 @@ export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
   version: Schema.Literal(1),
   input: Schema.NonEmptyArray(whole(1)),
   parameters: Schema.Array(
-    Schema.Struct({ name: Name, shape: Extents, initializer: InitializerSchema, role: oneOf(["weight", "statistic"]) }),
+    Schema.Struct({
+      name: Name,
+      shape: Extents,
+      initializer: InitializerSchema,
+      role: oneOf(["weight", "constant", "statistic"]),
+    }),
   ),
   nodes: Schema.Array(
     Schema.Struct({

@@ -44,7 +44,7 @@ export const readoutOp = make<Attributes>({
   attributes: Schema.Struct({ decay: Share }),
   inputs: ["activation"],
   infer: sameShape,
-  state: ({ decay }) => ({ kept: false, keptBefore: false, decay }),
+  state: ({ decay }) => ({ planes: 1, rest: [0], edges: ["membrane"], kept: false, keptBefore: false, decay }),
   forward: ({ emit, input, output, state, attributes }) => {
     const { now, before } = state()
     emit(readoutForward, { x: input(0), before, membrane: now, y: output }, { ...attributes })

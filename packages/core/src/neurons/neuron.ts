@@ -142,13 +142,21 @@ export const neuronOp = make<NeuronAttributes>({
     if (learnt) mustBe("decay", learnt.shape, [], fail)
     return { shape: x!.shape, elements: smooth ? "float32" : "spikes", batched: true }
   },
-  state: ({ decay }) => ({ kept: true, keptBefore: decay === undefined, decay }),
+  routes: ({ reset }) => (reset === "none" ? [] : ["reset"]),
+  state: ({ decay }) => ({
+    planes: 1,
+    rest: [0],
+    edges: ["membrane"],
+    kept: true,
+    keptBefore: decay === undefined,
+    decay: decay ?? { input: 1 },
+  }),
   forward: ({ emit, input, arity, output, state, attributes }) => {
     const { now, before } = state()
     const decay = arity > 1 ? input(1) : undefined
     emit(neuronForward, { x: input(0), before, decay, membrane: now, spikes: output }, attributes)
   },
-  backward: ({ emit, input, arity, state, outputGradient, carry, gradient, resetGradient, attributes }) => {
+  backward: ({ emit, input, arity, state, outputGradient, carry, gradient, isCut, attributes }) => {
     if (outputGradient === undefined && carry === undefined) return
     const learnt = arity > 1
     const { now, before } = state()
@@ -163,7 +171,7 @@ export const neuronOp = make<NeuronAttributes>({
         inputGradient: gradient(0),
         decayGradient: learnt ? gradient(1) : undefined,
       },
-      { ...attributes, resetGradient },
+      { ...attributes, resetGradient: !isCut("reset") },
     )
   },
 })

@@ -5,7 +5,7 @@
  * It is a value made of smaller values, and composes by piping:
  *
  * @example
- * const sltt = Policy.bptt.pipe(Policy.detach("membrane", "reset"))
+ * const sltt = Policy.bptt.pipe(Policy.detachAll)
  * const ottt = sltt.pipe(Policy.trace())
  * const lean = Policy.bptt.pipe(Policy.checkpoint(), Policy.recompute)
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
@@ -16,11 +16,11 @@ import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
 
 /**
- * Temporal edges of a neuron: `membrane` leads from the potential after one step's reset to the next step's potential, `reset`
- * from a spike to the potential that its reset leaves. What flows through the reset goes on through the membrane, so with the
- * membrane detached the reset carries nothing.
+ * A temporal edge by its name: a state that one time step of neurons leaves for the next, as `membrane` or `current`, or what a graph
+ * feeds back or delays, as `recurrent` or `delay`. `reset` leads from a spike to the potential that its reset leaves: what flows
+ * through it goes on through the membrane, so with the membrane detached the reset carries nothing.
  */
-export type Edge = "membrane" | "reset"
+export type Edge = string
 
 /** The factor of a trace's leak: a number, or that of the neurons that the traced input comes from. */
 export type TraceDecay = number | "presynaptic"
@@ -29,7 +29,7 @@ export type TraceDecay = number | "presynaptic"
 export interface Parts {
   readonly name: string
   /** The edges that carry no gradient. */
-  readonly detached: ReadonlySet<Edge>
+  readonly detached: ReadonlySet<Edge> | "all"
   /** Gradient flows within windows of so many steps: 1 … T, or Infinity. */
   readonly window: number
   /** Which steps are trained. */
@@ -44,7 +44,7 @@ export interface Parts {
 
 export class Policy extends Pipeable.Class implements Parts {
   readonly name: string
-  readonly detached: ReadonlySet<Edge>
+  readonly detached: ReadonlySet<Edge> | "all"
   readonly window: number
   readonly steps: Steps.Steps
   readonly trace: TraceDecay | undefined
@@ -91,8 +91,11 @@ export const named = (name: string): Change => change(() => ({ name }))
 export const detach = (...edges: ReadonlyArray<Edge>): Change =>
   change(({ name, detached }) => ({
     name: `${name}-detach(${edges.join(",")})`,
-    detached: new Set([...detached, ...edges]),
+    detached: detached === "all" ? "all" : new Set([...detached, ...edges]),
   }))
+
+/** Cuts the gradient of all temporal edges, whatever their names. */
+export const detachAll: Change = change(({ name }) => ({ name: `${name}-detach(all)`, detached: "all" }))
 
 /**
  * Cuts the time steps into windows of `window`, from the first step on; gradient crosses no border between windows. Residuals of
@@ -147,7 +150,7 @@ export const bptt: Policy = make("bptt")
 export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${w})`))
 
 /** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
-export const sltt: Policy = bptt.pipe(detach("membrane", "reset"), named("sltt"))
+export const sltt: Policy = bptt.pipe(detachAll, named("sltt"))
 
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
 export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${k})`))
@@ -171,27 +174,36 @@ export type PolicyName = keyof typeof policies
 export const policyNames = Object.keys(policies) as ReadonlyArray<PolicyName>
 
 /** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
-export const windowOf = (policy: Policy, timeSteps: number): number =>
-  policy.detached.has("membrane") ? 1 : Math.min(policy.window, timeSteps)
+export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
+  edges.every((edge) => isCut(policy, edge)) ? 1 : Math.min(policy.window, timeSteps)
+
+/** Whether a policy cuts a temporal edge. */
+export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
+  detached === "all" || detached.has(edge)
 
 /** The steps whose residuals are kept at a time: a window's, or those from one checkpoint to the next. */
-export const checkpointIntervalOf = (policy: Policy, timeSteps: number): number => {
-  const window = windowOf(policy, timeSteps)
+export const checkpointIntervalOf = (policy: Policy, timeSteps: number, edges?: ReadonlyArray<string>): number => {
+  const window = windowOf(policy, timeSteps, edges)
   if (policy.checkpoint === undefined) return window
   return policy.checkpoint === "root" ? Math.ceil(Math.sqrt(window)) : Math.min(policy.checkpoint, window)
 }
 
 const fail = (policy: Policy, reason: string) => new PolicyError({ policy: policy.name, reason })
 
-const edges: ReadonlyArray<unknown> = ["membrane", "reset"] satisfies ReadonlyArray<Edge>
+/** Edges that may be named whether or not a graph has them: most neurons do. */
+const usual: ReadonlyArray<Edge> = ["membrane", "reset"]
 
 const hint = (given: unknown, names: Iterable<string>): string => {
   const similar = typeof given === "string" ? nearest(given, names) : undefined
   return similar === undefined ? "" : ` (did you mean "${similar}"?)`
 }
 
-/** Whether the policy is one, and makes sense for so many time steps. */
-export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, PolicyError> => {
+/** Whether the policy is one, and makes sense for so many time steps and, where they are known, the temporal edges of a graph. */
+export const check = (
+  policy: Policy,
+  timeSteps: number,
+  edges?: ReadonlySet<Edge>,
+): Effect.Effect<void, PolicyError> => {
   if (!(policy instanceof Policy))
     return Effect.fail(
       new PolicyError({
@@ -201,13 +213,11 @@ export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, Po
         }`,
       }),
     )
-  for (const edge of policy.detached)
-    if (!edges.includes(edge))
+  const known = [...new Set([...usual, ...(edges ?? [])])]
+  for (const edge of policy.detached === "all" || edges === undefined ? [] : policy.detached)
+    if (!known.includes(edge))
       return Effect.fail(
-        fail(
-          policy,
-          `it detaches ${quote(edge)}${hint(edge, edges as ReadonlyArray<string>)}; there are membrane and reset`,
-        ),
+        fail(policy, `it detaches ${quote(edge)}${hint(edge, known)}; the temporal edges here are ${known.join(", ")}`),
       )
   if (policy.window !== Number.POSITIVE_INFINITY && !(Number.isInteger(policy.window) && policy.window >= 1))
     return Effect.fail(fail(policy, `the window is ${policy.window}; it must be a whole number of steps, at least 1`))
@@ -219,7 +229,7 @@ export const check = (policy: Policy, timeSteps: number): Effect.Effect<void, Po
   if (policy.trace !== undefined) {
     if (policy.trace !== "presynaptic" && !(Number.isFinite(policy.trace) && policy.trace >= 0 && policy.trace <= 1))
       return Effect.fail(fail(policy, `the trace decays by ${policy.trace}; it must be a number from 0 to 1`))
-    if (!policy.detached.has("membrane") && policy.window !== 1)
+    if (!isCut(policy, "membrane") && policy.window !== 1)
       return Effect.fail(
         fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
       )

@@ -3,8 +3,8 @@ import { Effect, type Schema } from "effect"
 import { type OptionError, type PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import type { ValueType } from "../op.ts"
-import { ops } from "../ops/index.ts"
-import { check, checkpointIntervalOf, type Policy, windowOf } from "../policies/policy.ts"
+import { edgesOf, ops } from "../ops/index.ts"
+import { check, checkpointIntervalOf, isCut, type Policy, windowOf } from "../policies/policy.ts"
 import { size } from "../shape.ts"
 import { lowerInference } from "./lower/index.ts"
 import { lowerTraining } from "./lower/training.ts"
@@ -26,7 +26,9 @@ export const compile = (
 ): Effect.Effect<Program, OptionError | PolicyError | ProgramError> =>
   Effect.gen(function* () {
     const options = yield* checkOptions(graph, TrainingSchema as Schema.Codec<TrainingOptions>, given)
-    yield* check(policy, options.timeSteps)
+    const { all, lagged } = edgesOf(graph)
+    yield* check(policy, options.timeSteps, all)
+    const edges = lagged.size > 0 ? [...lagged] : undefined
     const trainedSteps = policy.steps.count(options.timeSteps)
     for (const { name, op } of graph.nodes) {
       if (!ops.get(op)?.mixesSamples) continue
@@ -45,10 +47,10 @@ export const compile = (
       observe: [],
       hoist: true,
       ...options,
-      window: windowOf(policy, options.timeSteps),
-      checkpointInterval: checkpointIntervalOf(policy, options.timeSteps),
+      window: windowOf(policy, options.timeSteps, edges),
+      checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
       traces: yield* tracesOf(graph, policy),
-      resetGradient: !policy.detached.has("reset"),
+      isCut: (edge) => isCut(policy, edge),
       recompute: policy.recompute,
       partial: trainedSteps < options.timeSteps,
       trainedSteps,
@@ -70,7 +72,7 @@ export const compileInference = (
       window: 1,
       checkpointInterval: 1,
       traces: new Map(),
-      resetGradient: false,
+      isCut: () => true,
       recompute: false,
       partial: false,
       trainedSteps: 0,

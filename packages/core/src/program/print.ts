@@ -7,7 +7,7 @@ export { formatBytes }
 /** Segments, instructions and buffers, a line each. */
 export const format = (program: Program): string => {
   const { buffers, segments } = program
-  const name = (index: number, lag?: 1) => `${(buffers[index] as Buffer).name}${lag ? "[t−1]" : ""}`
+  const name = (index: number, lag?: number) => `${(buffers[index] as Buffer).name}${lag ? `[t−${lag}]` : ""}`
   const lines: Array<string> = []
   for (const segment of segmentNames) {
     if (segments[segment].length === 0) continue

@@ -9,7 +9,10 @@ import type { Policy } from "../policies/policy.ts"
 export type Decay = number | { readonly value: string }
 
 /** The decay of a node with state. */
-const decayOf = (node: Node): Decay => opOf(node).state?.(node.attributes).decay ?? { value: node.inputs[1] as string }
+const decayOf = (node: Node): Decay | undefined => {
+  const decay = opOf(node).state?.(node.attributes)?.decay
+  return typeof decay === "object" ? { value: node.inputs[decay.input] as string } : decay
+}
 
 /**
  * By name, the weight layers whose input comes from neurons, with the decay of its trace; none if the policy keeps no traces.
@@ -28,24 +31,30 @@ export const tracesOf = (
     const sources = (value: string): ReadonlySet<Node> => {
       const node = nodes.get(value)
       if (node === undefined) return new Set()
-      if (opOf(node).state) return new Set([node])
-      const found = known.get(value) ?? new Set(node.inputs.flatMap((input) => [...sources(input)]))
+      if (opOf(node).state?.(node.attributes)) return new Set([node])
+      const before = known.get(value)
+      if (before) return before
+      // Values that are fed back come from themselves as well.
+      known.set(value, new Set())
+      const found = new Set(node.inputs.flatMap((input) => [...sources(input)]))
       known.set(value, found)
       return found
     }
     for (const node of graph.nodes) {
       if (!opOf(node).hasWeights) continue
-      const [first, ...others] = [...sources(node.inputs[0] as string)].map(decayOf)
-      if (first === undefined) continue
-      if (policy.trace === "presynaptic" && others.some((other) => !same(other, first)))
+      const before = [...sources(node.inputs[0] as string)].map(decayOf)
+      const [first] = before
+      if (before.length === 0) continue
+      if (policy.trace !== "presynaptic") traces.set(node.name, policy.trace)
+      else if (first !== undefined && before.every((other) => same(other, first))) traces.set(node.name, first)
+      else
         return yield* new PolicyError({
           policy: policy.name,
           reason: `the input of ${node.name} comes from neurons with different decays, so its trace needs one: Policy.trace(0.5)`,
         })
-      traces.set(node.name, policy.trace === "presynaptic" ? first : policy.trace)
     }
     return traces
   })
 
-const same = (a: Decay, b: Decay): boolean =>
-  typeof a === "number" || typeof b === "number" ? a === b : a.value === b.value
+const same = (a: Decay | undefined, b: Decay): boolean =>
+  a === undefined || typeof a === "number" || typeof b === "number" ? a === b : a.value === b.value

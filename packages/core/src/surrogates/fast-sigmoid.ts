@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { absolute, constant, type SurrogateExpression } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
@@ -13,3 +14,12 @@ export const fastSigmoid: Surrogate<{ readonly alpha: number }> = {
   gradient: (z, { alpha }) => 1 / (1 + alpha * Math.abs(z)) ** 2,
   primitive: (z, { alpha }) => 0.5 + z / (1 + alpha * Math.abs(z)),
 }
+
+/** The same as an expression. */
+export const fastSigmoidExpression = ({ alpha }: { readonly alpha: number }): SurrogateExpression => ({
+  slope: (z) => {
+    const d = absolute(z).times(alpha).plus(1)
+    return constant(1).dividedBy(d.times(d))
+  },
+  primitive: (z) => z.dividedBy(absolute(z).times(alpha).plus(1)).plus(0.5),
+})

@@ -1,11 +1,12 @@
 /** The table of surrogate gradients: a file and a line here for each. */
 import { Schema } from "effect"
-import { AtanSchema, atan } from "./atan.ts"
-import { FastSigmoidSchema, fastSigmoid } from "./fast-sigmoid.ts"
-import { RectangleSchema, rectangle } from "./rectangle.ts"
-import { SigmoidSchema, sigmoid } from "./sigmoid.ts"
+import type { SurrogateExpression } from "../expressions/expression.ts"
+import { AtanSchema, atan, atanExpression } from "./atan.ts"
+import { FastSigmoidSchema, fastSigmoid, fastSigmoidExpression } from "./fast-sigmoid.ts"
+import { RectangleSchema, rectangle, rectangleExpression } from "./rectangle.ts"
+import { SigmoidSchema, sigmoid, sigmoidExpression } from "./sigmoid.ts"
 import type { Surrogate } from "./surrogate.ts"
-import { TriangleSchema, triangle } from "./triangle.ts"
+import { TriangleSchema, triangle, triangleExpression } from "./triangle.ts"
 
 /** A surrogate and its parameters, as data. */
 export type SurrogateOptions =
@@ -53,3 +54,17 @@ export const bind = (
   const { gradient, primitive } = surrogates[options.name] as Surrogate<SurrogateOptions>
   return { gradient: (z) => gradient(z, options), primitive: (z) => primitive(z, options) }
 }
+
+const expressions: {
+  readonly [N in SurrogateName]: (options: Extract<SurrogateOptions, { readonly name: N }>) => SurrogateExpression
+} = {
+  triangle: triangleExpression,
+  rectangle: rectangleExpression,
+  sigmoid: sigmoidExpression,
+  atan: atanExpression,
+  fastSigmoid: fastSigmoidExpression,
+}
+
+/** A surrogate as expressions of z. */
+export const expressionOf = (options: SurrogateOptions): SurrogateExpression =>
+  (expressions[options.name] as (options: SurrogateOptions) => SurrogateExpression)(options)

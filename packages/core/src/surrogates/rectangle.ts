@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { absolute, constant, maximum, minimum, type SurrogateExpression } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
@@ -13,3 +14,12 @@ export const rectangle: Surrogate<{ readonly width: number }> = {
   gradient: (z, { width }) => (Math.abs(z) <= width / 2 ? 1 / width : 0),
   primitive: (z, { width }) => Math.min(1, Math.max(0, z / width + 0.5)),
 }
+
+/** The same as an expression. */
+export const rectangleExpression = ({ width }: { readonly width: number }): SurrogateExpression => ({
+  slope: (z) =>
+    constant(width / 2)
+      .atLeast(absolute(z))
+      .times(1 / width),
+  primitive: (z) => minimum(maximum(z.dividedBy(width).plus(0.5), 0), 1),
+})

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { constant, type SurrogateExpression, sigmoid as σ } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
@@ -15,3 +16,12 @@ export const sigmoid: Surrogate<{ readonly alpha: number }> = {
   gradient: (z, { alpha }) => alpha * sigma(alpha * z) * (1 - sigma(alpha * z)),
   primitive: (z, { alpha }) => sigma(alpha * z),
 }
+
+/** The same as an expression. */
+export const sigmoidExpression = ({ alpha }: { readonly alpha: number }): SurrogateExpression => ({
+  slope: (z) => {
+    const y = σ(z.times(alpha))
+    return y.times(alpha).times(constant(1).minus(y))
+  },
+  primitive: (z) => σ(z.times(alpha)),
+})

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { absolute, constant, maximum, minimum, type SurrogateExpression, select } from "../expressions/expression.ts"
 import { positiveWith } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
@@ -16,3 +17,14 @@ export const triangle: Surrogate<{ readonly alpha: number }> = {
     return 0.5 + Math.sign(z) * (a - (a * a) / 2)
   },
 }
+
+/** The same as an expression. */
+export const triangleExpression = ({ alpha }: { readonly alpha: number }): SurrogateExpression => ({
+  slope: (z) => maximum(constant(alpha).minus(absolute(z).times(alpha * alpha)), 0),
+  primitive: (z) => {
+    const a = minimum(absolute(z.times(alpha)), 1)
+    return select(z.atLeast(0), 1, -1)
+      .times(a.minus(a.times(a).times(0.5)))
+      .plus(0.5)
+  },
+})

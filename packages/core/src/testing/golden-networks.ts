@@ -1,17 +1,52 @@
 import * as Graph from "../graph/index.ts"
 import {
   adaptiveAveragePool,
+  adaptiveLif,
+  add,
   averagePool,
   batchNorm,
   conv2d,
+  currentBasedLif,
+  delay,
   flatten,
   type LifOptions,
   lif,
   linear,
+  recurrent,
   residual,
   scaledWeightStandardizedConv2d,
 } from "../layers.ts"
 import { normalizerFreeBlock, preActivationBlock } from "../models/index.ts"
+import * as Neuron from "../neurons/index.ts"
+import type * as Surrogate from "../surrogates/index.ts"
+
+/** A decay of its own for every neuron, σ(w). */
+const heterogeneousLif = Neuron.make("heterogeneousLif", {
+  parameters: { w: Neuron.learn(0, "element") },
+  states: ["membrane"],
+  step: ({ x, before, p, spike }) => {
+    const u = before.membrane.times(Neuron.sigmoid(p.w)).plus(x)
+    const output = spike(u.minus(1))
+    return { states: { membrane: u.minus(Neuron.route("reset", output)) }, output }
+  },
+})
+
+interface NeuronOfGolden {
+  readonly tau?: number
+  readonly surrogate?: Surrogate.SurrogateOptions
+}
+
+/** A layer that sees its own spikes of the step before, with the parameters' names of golden_time.py. */
+const recurrentLayer = (features: number, neuron: Graph.Layer): Graph.Layer =>
+  recurrent((x, fedBack) =>
+    neuron(add(linear({ features })(x, "input"), linear({ features, bias: false })(fedBack, "recurrent")), "neuron"),
+  )
+
+/** x and what it was some steps ago. */
+const withDelayed = (steps: number): Graph.Layer => residual(delay({ steps }))
+
+const decaying = (decay: number, { surrogate }: NeuronOfGolden): Graph.Layer =>
+  lif({ tau: 1 / (1 - decay), ...(surrogate && { surrogate }) })
 
 /** The small networks of golden files. */
 export const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Layer>> = {
@@ -68,4 +103,33 @@ export const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Lay
       linear({ features: 5 }),
       batchNorm(),
     ),
+  cuba: ({ surrogate }) =>
+    Graph.sequential(
+      linear({ features: 14 }),
+      currentBasedLif({ currentDecay: 0.6, decay: 0.7, ...(surrogate && { surrogate }) }),
+      linear({ features: 4 }),
+    ),
+  alif: ({ surrogate }) =>
+    Graph.sequential(
+      linear({ features: 14 }),
+      adaptiveLif({ adaptationDecay: 0.8, decay: 0.7, strength: 0.5, ...(surrogate && { surrogate }) }),
+      linear({ features: 4 }),
+    ),
+  rlif: (neuron) => Graph.sequential(recurrentLayer(14, decaying(0.6, neuron)), linear({ features: 4 })),
+  rcuba: ({ surrogate }) => {
+    const neuron = () => currentBasedLif({ currentDecay: 0.6, decay: 0.7, ...(surrogate && { surrogate }) })
+    return Graph.sequential(recurrentLayer(14, neuron()), recurrentLayer(12, neuron()), linear({ features: 4 }))
+  },
+  delay: (neuron) =>
+    Graph.sequential(
+      linear({ features: 14 }),
+      decaying(0.5, neuron),
+      withDelayed(2),
+      linear({ features: 12 }),
+      decaying(0.5, neuron),
+      withDelayed(1),
+      linear({ features: 4 }),
+    ),
+  hetero: ({ surrogate }) =>
+    Graph.sequential(linear({ features: 14 }), heterogeneousLif(surrogate && { surrogate }), linear({ features: 4 })),
 }

@@ -23,6 +23,7 @@ import * as Graph from "../graph/index.ts"
 import { fromPyTorch, toPyTorch, valuesFromPyTorch } from "../interop/pytorch.ts"
 import type { StoredTensor, TensorFile } from "../interop/safetensors.ts"
 import { type ModelName, modelNames, models } from "../models/index.ts"
+import { edgesOf, spikingLayers } from "../ops/index.ts"
 import * as Optimizer from "../optimizers/index.ts"
 import * as Policy from "../policies/policy.ts"
 import { custom } from "../policies/steps.ts"
@@ -104,7 +105,7 @@ const neuronOf = (golden: Golden) => {
   const name = Surrogate.surrogateNames.find((each) => each === surrogate)
   return name === undefined
     ? refuse(golden, `its surrogate is ${surrogate}`)
-    : Effect.succeed({ tau: Number(tau), surrogate: Surrogate.defaults[name] })
+    : Effect.succeed({ tau: tau === undefined ? 1 : Number(tau), surrogate: Surrogate.defaults[name] })
 }
 
 /** A small network, with all its values in the file. */
@@ -179,6 +180,17 @@ const drawn = (golden: Golden, model: ModelName) =>
     } satisfies Workload
   })
 
+const lags: ReadonlySet<string> = new Set(["recurrent", "delay"])
+
+/** The policy that a golden file's route names; all others, as `sltt-k`, are SLTT on some steps. */
+const policyOf = (route: string | undefined, graph: Graph.Graph): Policy.Policy => {
+  const edges = [...edgesOf(graph).all]
+  if (route === "bptt") return Policy.bptt
+  if (route === "detach-edges") return Policy.bptt.pipe(Policy.detach(...edges.filter((edge) => lags.has(edge))))
+  if (route === "detach-states") return Policy.bptt.pipe(Policy.detach(...edges.filter((edge) => !lags.has(edge))))
+  return Policy.sltt
+}
+
 /** Runs the batch of a golden file on a backend and compares. */
 export const verify = (
   { tensors, metadata }: TensorFile,
@@ -209,13 +221,13 @@ export const verify = (
       () => steps.length,
       () => Effect.succeed([...steps]),
     )
-    const policy = (route === "bptt" ? Policy.bptt : Policy.sltt).pipe(Policy.trainOn(chosen))
-    const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
+    const policy = policyOf(route, graph).pipe(Policy.trainOn(chosen))
+    const neurons = spikingLayers(graph).map(({ name }) => name)
     const program = yield* compile(graph, policy, {
       batchSize,
       timeSteps,
       encoding: "frames",
-      loss: { mix: Number(mix), target: "ones" },
+      loss: { mix: Number(mix ?? 0), target: "ones" },
       optimizer: Optimizer.options("sgd"),
       observe: [...neurons, graph.output],
     })

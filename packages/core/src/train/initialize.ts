@@ -15,6 +15,9 @@ const fill = (initializer: Initializer, key: Key.Key, values: Float32Array): Flo
       return apply(Key.uniform(key, values), (u) => initializer.bound * (2 * u - 1))
     case "normal":
       return apply(Key.normal(key, values), (n) => initializer.standardDeviation * n)
+    case "values":
+      values.set(initializer.values)
+      return values
     default:
       return initializer satisfies never
   }

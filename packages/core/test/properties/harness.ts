@@ -99,7 +99,7 @@ export const onTape = (workload: Arbitrary.Workload, policy: Policy.Policy, sett
     frames: workload.encoding === "frames",
     parameters: settings.parameters ?? Arbitrary.parametersOf(graph, workload),
     keyOf: (node) => Arbitrary.keyOf(node, workload),
-    detached: policy.detached,
+    detached: policy.detached === "all" ? new Set(["membrane", "reset"]) : policy.detached,
     window: policy.window,
     trace: policy.trace,
     trained: settings.steps ?? drawn(policy, workload),

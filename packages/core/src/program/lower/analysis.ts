@@ -1,7 +1,7 @@
 /** What the graph is, for a request: which nodes run, which of them in every time step, and whose gradient is wanted. */
 import { type Graph, inputName, type Node, type Parameter } from "../../graph/graph.ts"
 import type { ValueType } from "../../op.ts"
-import { opOf } from "../../ops/index.ts"
+import { lagOf, opOf, spikingLayers, stateOf } from "../../ops/index.ts"
 import type { Request } from "./request.ts"
 
 export interface Analysis {
@@ -19,6 +19,10 @@ export interface Analysis {
   /** Nodes that run once a micro-batch, and those that run in every time step, in order of execution. Views never run. */
   readonly hoisted: ReadonlyArray<Node>
   readonly repeated: ReadonlyArray<Node>
+  /** Values of earlier steps: by node, its source in memory and how many steps ago that was. Only live ones. */
+  readonly lagged: ReadonlyMap<string, { readonly source: string; readonly steps: number; readonly node: Node }>
+  /** The longest lag at which a value is read; 0 where it is none. */
+  readonly longestLag: (value: string) => number
   /** Nodes with state, all of them repeated. */
   readonly stateful: ReadonlyArray<Node>
   /** Layers of spiking neurons, whose firing rates are metrics. */
@@ -52,17 +56,33 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     if (node) inputsOf(node).forEach(visit)
   }
   visit(graph.output)
-  const running = graph.nodes.filter((node) => live.has(node.name) && !isView(node))
+  const running = graph.nodes.filter((node) => live.has(node.name) && !isView(node) && !lagOf(node))
+  const lagged = laggedOf(
+    graph.nodes.filter(({ name }) => live.has(name)),
+    nodes,
+    base,
+  )
+  const longest = new Map<string, number>()
+  for (const { source, steps } of lagged.values()) longest.set(source, Math.max(steps, longest.get(source) ?? 0))
 
   const invariant = new Set<string>(parameters.keys())
   if (request.encoding === "static" && request.hoist) invariant.add(inputName)
   const wanted = new Set<string>(graph.parameters.filter(({ role }) => role === "weight").map(({ name }) => name))
   for (const node of graph.nodes) {
     const inputs = inputsOf(node)
-    const stateless = opOf(node).state === undefined
+    const stateless = stateOf(node) === undefined && !lagOf(node) && !longest.has(node.name)
     if (stateless && inputs.every((input) => invariant.has(input)) && (request.hoist || inputs.length === 0))
       invariant.add(node.name)
-    if (inputs.some((input) => wanted.has(input))) wanted.add(node.name)
+  }
+  const passes = (node: Node): boolean => {
+    const edge = lagOf(node)?.edge
+    return edge === undefined || (request.window > 1 && !request.isCut(edge))
+  }
+  // Edges with a lag lead backwards, so that one pass may not be enough.
+  for (let before = -1; before !== wanted.size; ) {
+    before = wanted.size
+    for (const node of graph.nodes)
+      if (passes(node) && inputsOf(node).some((input) => wanted.has(input))) wanted.add(node.name)
   }
 
   const hoisted = running.filter((node) => invariant.has(node.name))
@@ -81,11 +101,30 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     weights: graph.parameters.filter(({ name, role }) => role === "weight" && live.has(name)),
     hoisted,
     repeated,
-    stateful: repeated.filter((node) => opOf(node).state !== undefined),
-    spiking: running.filter((node) => opOf(node).state !== undefined && typeOf(node.name).elements === "spikes"),
+    lagged,
+    longestLag: (value) => longest.get(value) ?? 0,
+    stateful: repeated.filter((node) => stateOf(node) !== undefined),
+    spiking: spikingLayers(graph).filter(({ name }) => live.has(name)),
     isInvariant: (value) => invariant.has(value),
     isWanted: (value) => wanted.has(value),
     isObserved: (value) => observed.has(value),
     sumsGradients: (node) => invariant.has(node) && usedInLoop.has(node),
   }
+}
+
+/** Where the values of nodes with a lag come from. A delay of a delay is a longer one. */
+const laggedOf = (
+  live: ReadonlyArray<Node>,
+  nodes: ReadonlyMap<string, Node>,
+  base: (value: string) => string,
+): Analysis["lagged"] => {
+  const from = (node: Node): { readonly source: string; readonly steps: number } => {
+    const { steps } = lagOf(node) as { readonly steps: number }
+    const source = base(node.inputs[0] as string)
+    const before = nodes.get(source)
+    if (before === undefined || !lagOf(before)) return { source, steps }
+    const further = from(before)
+    return { source: further.source, steps: steps + further.steps }
+  }
+  return new Map(live.filter((node) => lagOf(node)).map((node) => [node.name, { ...from(node), node }]))
 }

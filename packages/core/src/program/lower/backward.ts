@@ -1,7 +1,9 @@
 /** The backward direction through the nodes of a segment. */
+import { zero } from "../../bookkeeping.ts"
 import type { Node } from "../../graph/graph.ts"
 import { type Loss, lossBackward } from "../../loss.ts"
 import type { Ref } from "../../op.ts"
+import { addBackward } from "../../ops/add.ts"
 import { opOf } from "../../ops/index.ts"
 import { type SegmentName, segmentKinds } from "../program.ts"
 import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
@@ -19,11 +21,14 @@ const gradientsIn = ({ analysis, memory }: Lowering, segment: SegmentName) => {
       const parameter = analysis.parameterOf(name)
       if (parameter) return { ...memory.parameterGradient(parameter), accumulate: true }
       if (analysis.sumsGradients(name)) return { ...memory.gradientSum(name), accumulate: true }
-      const ref = memory.gradient(name, segment)
+      const edge = analysis.lagged.get(name)
+      // What arrives at an edge with a lag waits where the step that it leads to takes it from.
+      const ref = edge ? memory.carriedBack(edge.node) : memory.gradient(name, segment)
       if (written.has(name)) return { ...ref, accumulate: true }
       written.add(name)
       return ref
     },
+    has: (value: string): boolean => written.has(value),
     /** The gradient that has arrived at a node's output, if any has. */
     arrived: ({ name }: Node): Ref | undefined => {
       if (analysis.sumsGradients(name)) return memory.gradientSum(name)
@@ -76,6 +81,16 @@ export const backward = (
   const value = valuesIn(lowering, recomputed, scope, segment)
   const isSeparate = segmentKinds[segment].direction === "backward"
 
+  const edges = isSeparate
+    ? [...analysis.lagged.values()].map(({ node }) => node).filter(({ name }) => analysis.isWanted(name))
+    : []
+  for (const edge of edges) {
+    const inputGradient = gradients.target(edge.inputs[0] as string)
+    if (inputGradient === undefined) continue
+    const emit = emitter(lowering, segment, edge.name, "backward")
+    emit(addBackward, { outputGradient: memory.carriedBack(edge), inputGradient })
+  }
+
   const { output } = analysis.graph
   const logitsGradient = withLoss ? gradients.target(output) : undefined
   if (logitsGradient) {
@@ -93,8 +108,11 @@ export const backward = (
       input: (i) => value(inputOf(i)),
       presynaptic: () => (request.traces.has(node.name) ? memory.trace(inputOf(0)) : value(inputOf(0))),
       gradient: (i) => gradients.target(inputOf(i)),
-      carry: isSeparate && opOf(node).state !== undefined ? memory.carry(node) : undefined,
-      resetGradient: request.resetGradient,
+      carry: isSeparate ? memory.carry(node) : undefined,
+      isCut: request.isCut,
     })
   }
+  for (const edge of edges)
+    if (!gradients.has(edge.name))
+      emitter(lowering, segment, edge.name, "backward")(zero, { target: memory.carriedBack(edge) })
 }

@@ -14,7 +14,10 @@
  *     training   programs that train; programs that only predict are here, and do without the rest
  */
 import { zero } from "../../bookkeeping.ts"
-import type { Graph } from "../../graph/graph.ts"
+import { elementwiseForward } from "../../expressions/elementwise.ts"
+import type { Graph, Node } from "../../graph/graph.ts"
+import type { State } from "../../op.ts"
+import { stateOf } from "../../ops/index.ts"
 import { type DraftBuffer, layOut } from "../layout.ts"
 import type { Program } from "../program.ts"
 import { analyse } from "./analysis.ts"
@@ -25,6 +28,26 @@ import type { Request } from "./request.ts"
 
 export type { Request } from "./request.ts"
 
+/** Values that later steps read, with each of their lags. */
+export const pastOf = ({ analysis }: Lowering): ReadonlyArray<readonly [source: string, lag: number]> =>
+  [...new Set([...analysis.lagged.values()].map(({ source }) => source))].flatMap((source) =>
+    Array.from({ length: analysis.longestLag(source) }, (_, i) => [source, i + 1] as const),
+  )
+
+/** Puts the state of a node to rest. */
+const rest = (lowering: Lowering, node: Node): void => {
+  const { rest: values } = stateOf(node) as State
+  const emit = emitter(lowering, "begin", node.name, "forward")
+  const state = { ...lowering.memory.state(node), lag: 1 } as const
+  if (values.every((value) => value === 0)) emit(zero, { target: state })
+  else
+    emit(
+      elementwiseForward,
+      { state },
+      { code: values.map((value) => ["constant", value] as const), state: values.map((_, plane) => plane), y: -1 },
+    )
+}
+
 /** Starts to lower a graph: before the first step what accumulates is 0, and so is the state; what does not change over time runs. */
 export const begin = (graph: Graph, request: Request): Lowering => {
   const analysis = analyse(graph, request)
@@ -33,8 +56,9 @@ export const begin = (graph: Graph, request: Request): Lowering => {
   const { output } = analysis.graph
   emitter(lowering, "clear", output, "forward")(zero, { target: memory.metrics })
   emitter(lowering, "begin", output, "forward")(zero, { target: memory.outputs })
-  for (const node of analysis.stateful)
-    emitter(lowering, "begin", node.name, "forward")(zero, { target: { ...memory.state(node), lag: 1 } })
+  for (const node of analysis.stateful) rest(lowering, node)
+  for (const [source, lag] of pastOf(lowering))
+    emitter(lowering, "begin", source, "forward")(zero, { target: { ...memory.value(source, "batch"), lag } })
   const traced = analysis.repeated.filter(({ name }) => request.traces.has(name))
   for (const value of new Set(traced.map(({ inputs: [x = ""] }) => analysis.base(x))))
     emitter(lowering, "begin", output, "forward")(zero, { target: memory.trace(value) })

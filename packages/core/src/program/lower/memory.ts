@@ -1,7 +1,7 @@
 /** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
 import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
-import type { Ref, ValueType } from "../../op.ts"
-import { opOf } from "../../ops/index.ts"
+import type { Ref, State, ValueType } from "../../op.ts"
+import { lagOf, stateOf } from "../../ops/index.ts"
 import type { Shape } from "../../shape.ts"
 import type { Elements } from "../../spikes.ts"
 import type { DraftBuffer } from "../layout.ts"
@@ -37,10 +37,14 @@ export interface Memory {
   /** What a node's forward direction leaves for its backward one, besides values. */
   readonly residual: (node: Node, scope: Scope, part: string, shape: Shape, elements?: Elements) => Ref
   readonly key: (node: Node) => Ref
-  /** The state of a node at this step; what is saved of it; the gradient that travels back through it. */
+  /** The state of a node at this step; what is saved of it; the gradients that travel back through it, where the policy leaves any. */
   readonly state: (node: Node) => Ref
   readonly checkpoint: (node: Node) => Ref
-  readonly carry: (node: Node) => Ref
+  readonly carry: (node: Node) => Ref | undefined
+  /** The gradients of an edge with a lag on their way back: that which left step t + lag is at t. */
+  readonly carriedBack: (node: Node) => Ref
+  /** What is saved of a value of `lag` steps ago. */
+  readonly savedValue: (value: string, lag: number) => Ref
   /** The presynaptic trace of a value. */
   readonly trace: (value: string) => Ref
 }
@@ -70,7 +74,11 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   }
   const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [samples, ...shape] : shape)
   const shapeOf = (value: string): Shape => fullShape(typeOf(value))
-  const scopeOf = (value: string, scope: Scope): Scope => (isInvariant(value) || isObserved(value) ? "batch" : scope)
+  /** Several values for each element of a node's output, as planes where there is more than one. */
+  const planesOf = (planes: number, { name }: Node): Shape =>
+    planes === 1 ? shapeOf(name) : [planes, ...shapeOf(name)]
+  const scopeOf = (value: string, scope: Scope): Scope =>
+    isInvariant(value) || isObserved(value) || analysis.longestLag(value) > 0 ? "batch" : scope
 
   const parameter: Memory["parameter"] = ({ name, role, shape }) =>
     buffer({ role: "parameter", owner: name }, role === "weight" ? "parameter" : "statistic", shape)
@@ -78,12 +86,19 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     buffer({ role: "gradient", owner: name }, "gradient", shape)
 
   for (const each of graph.parameters) if (each.role === "weight") parameter(each)
-  for (const each of graph.parameters) if (each.role === "statistic") parameter(each)
+  for (const each of graph.parameters) if (each.role !== "weight") parameter(each)
   if (training) weights.forEach(parameterGradient)
   const input = buffer({ role: "input" }, "input", shapeOf(inputName))
   const outputs = buffer({ role: "outputs" }, "metric", [samples, typeOf(graph.output).shape[0] as number])
   const metrics = buffer({ role: "metrics" }, "metric", [1 + spiking.length])
   const labels = training ? buffer({ role: "labels" }, "input", [samples]) : undefined
+
+  /** A value that is read in later steps too: it is stored for as many as they are later. */
+  const ring = (owner: string): Ref => {
+    const stored = training && window > 1 ? checkpointInterval : 1
+    const slots = stored + analysis.longestLag(owner)
+    return buffer({ role: "value", owner }, "state", shapeOf(owner), { elements: typeOf(owner).elements, slots })
+  }
 
   return {
     buffers,
@@ -101,6 +116,9 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
       if (owner === inputName) return input
       const known = parameterOf(owner)
       if (known) return parameter(known)
+      const lagged = analysis.lagged.get(owner)
+      if (lagged) return { ...ring(lagged.source), lag: lagged.steps }
+      if (analysis.longestLag(owner) > 0) return ring(owner)
       const where = scopeOf(owner, scope)
       const kind = isObserved(owner) ? "metric" : "scratch"
       const { elements } = typeOf(owner)
@@ -118,19 +136,35 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
       buffer({ role: "residual", owner: name, part, scope: scopeOf(name, scope) }, "scratch", shape, { elements }),
     key: ({ name }) => buffer({ role: "key", owner: name }, "input", [2], { elements: "words" }),
     state: (node) => {
-      const { kept, keptBefore } = opOf(node).state!(node.attributes)
+      const { kept, keptBefore, planes } = stateOf(node) as State
       const needed = training && isWanted(node.name)
       const slots = (needed && kept ? checkpointInterval : 1) + (needed && keptBefore ? 1 : 0)
-      return buffer({ role: "state", owner: node.name }, "state", shapeOf(node.name), { slots })
+      return buffer({ role: "state", owner: node.name }, "state", planesOf(planes, node), { slots })
     },
     // One for each run of steps of a window that is replayed and, unless the window is all there is, for what is next.
-    checkpoint: ({ name }) => {
+    checkpoint: (node) => {
       const whole = window === timeSteps && !request.partial
       const slots = Math.ceil(window / checkpointInterval) + (whole ? -1 : 1)
       const every = checkpointInterval
-      return buffer({ role: "checkpoint", owner: name }, "state", shapeOf(name), { slots, every })
+      const shape = planesOf((stateOf(node) as State).planes, node)
+      return buffer({ role: "checkpoint", owner: node.name }, "state", shape, { slots, every })
     },
-    carry: ({ name }) => buffer({ role: "carry", owner: name }, "accumulator", shapeOf(name)),
+    carry: (node) => {
+      const carried = (stateOf(node)?.edges ?? []).filter((edge) => !request.isCut(edge)).length
+      if (carried === 0) return undefined
+      return buffer({ role: "carry", owner: node.name }, "accumulator", planesOf(carried, node))
+    },
+    carriedBack: ({ name, attributes, op }) => {
+      const { steps } = lagOf({ name, attributes, op, inputs: [] }) as { readonly steps: number }
+      return buffer({ role: "carry", owner: name }, "accumulator", shapeOf(name), { slots: steps })
+    },
+    savedValue: (owner, lag) => {
+      const whole = window === timeSteps && !request.partial
+      const slots = Math.ceil(window / checkpointInterval) + (whole ? -1 : 1)
+      const holding = { role: "checkpoint", owner, part: String(lag) } as const
+      const { elements } = typeOf(owner)
+      return buffer(holding, "state", shapeOf(owner), { elements, slots, every: checkpointInterval })
+    },
     trace: (value) => buffer({ role: "trace", owner: base(value) }, "state", shapeOf(base(value))),
   }
 }

@@ -19,7 +19,8 @@ export interface Request {
   readonly checkpointInterval: number
   /** Weight layers that have a presynaptic trace, by name. */
   readonly traces: ReadonlyMap<string, Decay>
-  readonly resetGradient: boolean
+  /** Whether the policy cuts a temporal edge. */
+  readonly isCut: (edge: string) => boolean
   /** Whether the outputs of weight layers are recomputed in the backward direction rather than stored. */
   readonly recompute: boolean
   /** Whether some steps inside a window may have no loss. */

@@ -1,5 +1,6 @@
 /** Programs that train. */
 import { copy, zero } from "../../bookkeeping.ts"
+import { type ElementwiseForward, elementwiseForward } from "../../expressions/elementwise.ts"
 import type { Graph } from "../../graph/graph.ts"
 import { type OptimizerOptions, optimizers } from "../../optimizers/index.ts"
 import { fuse } from "../fuse.ts"
@@ -9,10 +10,12 @@ import { keepOverTime } from "../residuals.ts"
 import { backward } from "./backward.ts"
 import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
-import { begin, finish } from "./index.ts"
+import { begin, finish, pastOf } from "./index.ts"
 import type { Request } from "./request.ts"
 
 const nothing: ReadonlySet<string> = new Set()
+
+const identity: ElementwiseForward = { code: [["leaf", "x0"]], state: [], y: 0 }
 
 /** Saves the state that steps start from, and puts it back, so that they can be replayed. */
 const checkpoints = (lowering: Lowering): void => {
@@ -22,13 +25,21 @@ const checkpoints = (lowering: Lowering): void => {
     emitter(lowering, "save", node.name, "forward")(copy, { source: before, target: memory.checkpoint(node) })
     emitter(lowering, "restore", node.name, "forward")(copy, { source: memory.checkpoint(node), target: before })
   }
+  for (const [source, lag] of pastOf(lowering)) {
+    const past = { ...memory.value(source, "batch"), lag }
+    const saved = memory.savedValue(source, lag)
+    emitter(lowering, "save", source, "forward")(elementwiseForward, { x0: past, y: saved }, identity)
+    emitter(lowering, "restore", source, "forward")(elementwiseForward, { x0: saved, y: past }, identity)
+  }
 }
 
 /** The steps that are trained: each by itself, or forward through a window and then back. */
 const trainedSteps = (lowering: Lowering): void => {
   const { request, analysis, memory } = lowering
   const { repeated } = analysis
-  const recomputed = request.recompute ? recomputedValues(analysis) : nothing
+  const recomputed = request.recompute
+    ? new Set([...recomputedValues(analysis)].filter((value) => analysis.longestLag(value) === 0))
+    : nothing
   if (request.window === 1) {
     forwardStep(lowering, "train", "train")
     backward(lowering, repeated, "train", "train", { withLoss: true, recomputed })
@@ -41,9 +52,16 @@ const trainedSteps = (lowering: Lowering): void => {
   }
   backward(lowering, repeated, "keep", "backward", { withLoss: true, recomputed })
   if (request.partial) backward(lowering, repeated, "keep", "backwardThrough", { withLoss: false, recomputed })
-  for (const node of analysis.stateful)
-    if (analysis.isWanted(node.name))
-      emitter(lowering, "beginBackward", node.name, "backward")(zero, { target: memory.carry(node) })
+  for (const { node } of analysis.lagged.values())
+    if (analysis.isWanted(node.name)) {
+      const carried = memory.carriedBack(node)
+      for (let lag = 0; lag < (memory.buffers[carried.buffer]?.slots ?? 0); lag++)
+        emitter(lowering, "beginBackward", node.name, "backward")(zero, { target: { ...carried, lag } })
+    }
+  for (const node of analysis.stateful) {
+    const target = analysis.isWanted(node.name) ? memory.carry(node) : undefined
+    if (target) emitter(lowering, "beginBackward", node.name, "backward")(zero, { target })
+  }
 }
 
 /** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */

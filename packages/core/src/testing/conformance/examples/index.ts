@@ -1,6 +1,7 @@
 /** Examples for every kernel: a line for each group. A kernel without a line here does not compile, one without examples fails the suite. */
 import type { Examples } from "../example.ts"
 import { elementwise } from "./elementwise.ts"
+import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
 import { neurons } from "./neurons.ts"
 import { normalization } from "./normalization.ts"
@@ -13,5 +14,6 @@ export const examples: Examples = {
   ...normalization,
   ...elementwise,
   ...neurons,
+  ...expressions,
   ...training,
 }

@@ -1,0 +1,305 @@
+/*
+ * elementwise.forward and elementwise.backward: an interpreter of expressions over strips of floats, which stay in the first-level
+ * cache. Operations keep their order and are not contracted, so every machine gives the same bits.
+ */
+#include "expression.h"
+#include "elementary.h"
+
+/* Floats of a strip; a register has room for the word of spikes that reaches over its end. */
+enum { STRIP = 256, REGISTER = STRIP + 32 };
+
+/* The operands: values to begin with, and behind them what is written. */
+enum { STATE = 13, Y = 14, FORWARD_OPERANDS };
+enum { DY = 13, CARRY, DX, DP = 18, BACKWARD_OPERANDS = 26 };
+enum { NUMBERS = 12 };
+
+/* What the kernels differ in: which operands are read and written, and whose size is that of all elements. */
+typedef struct {
+  int32_t operands, first_written, counts[2];
+} Form;
+static const Form forward_form = {FORWARD_OPERANDS, STATE, {Y, STATE}}, backward_form = {BACKWARD_OPERANDS, CARRY, {DY, CARRY}};
+
+static int32_t planes_of(const Expression *e, int32_t operand) {
+  int32_t planes = 0;
+  for (int32_t i = 0; i < e->stores; i++) planes += stores_of(e)[i].operand == operand;
+  return planes;
+}
+
+/* The number of elements; 0 where none can be told. */
+static int32_t elements_of(const Call *call, const Expression *e, const Form *form) {
+  if (given(call, form->counts[0])) return shape(call, form->counts[0])->size;
+  const int32_t planes = planes_of(e, form->counts[1]);
+  return given(call, form->counts[1]) && planes > 0 ? shape(call, form->counts[1])->size / planes : 0;
+}
+
+/* --- checking */
+
+static int lies_within(const int32_t *attribute, int32_t left) {
+  const int64_t header = sizeof(Expression) / 4;
+  if (left < 1 || *attribute < 1 || *attribute + header > left) return 0;
+  const Expression *e = expression_of(attribute);
+  if (e->registers < 1 || e->registers > MOST_REGISTERS || e->steps < 0 || e->steps > MOST_STEPS || e->constants < 0 ||
+      e->constants > e->steps || e->stores < 0 || e->stores > MOST_STEPS)
+    return 0;
+  return *attribute + header + e->steps * (int64_t)(sizeof(Step) / 4) + e->stores * (int64_t)(sizeof(Store) / 4) <= left;
+}
+
+static int step_fits(const Call *call, const Expression *e, const Form *form, int32_t elements, const Step *s) {
+  if (s->kind < 0 || s->kind >= STEP_KINDS || s->to < 0 || s->to >= e->registers) return 0;
+  if (s->kind == CONSTANT) return 1;
+  if (s->kind == LEAF || s->kind == NUMBER) {
+    /* What is carried is read and written. */
+    if (s->a < 0 || !(s->a < form->first_written || (form == &backward_form && s->a == CARRY)) || !given(call, s->a)) return 0;
+    const Buffer *b = shape(call, s->a);
+    if (s->kind == NUMBER) return b->elements == FLOAT32 && s->b >= 0 && s->b < b->size;
+    if (s->b < 0) return b->size > 0 && b->size <= elements && elements % b->size == 0 && (b->elements == FLOAT32 || b->size == elements);
+    return b->elements == FLOAT32 && (int64_t)elements * ((int64_t)s->b + 1) <= b->size;
+  }
+  const int operands = s->kind < ADD ? 1 : s->kind < SELECT ? 2 : 3;
+  const int32_t of[] = {s->a, s->b, s->c};
+  for (int i = 0; i < operands; i++)
+    if (of[i] < 0 || of[i] >= e->registers) return 0;
+  return 1;
+}
+
+static int store_fits(const Call *call, const Expression *e, const Form *form, int32_t elements, const Store *s) {
+  if (s->from < 0 || s->from >= e->registers || s->operand < form->first_written || s->operand >= form->operands) return 0;
+  if (!given(call, s->operand)) return 0;
+  const Buffer *b = shape(call, s->operand);
+  if (s->plane >= 0) return b->elements == FLOAT32 && (int64_t)elements * ((int64_t)s->plane + 1) <= b->size;
+  if (form == &backward_form && s->operand >= DP) return b->size > 0 && b->size <= elements && elements % b->size == 0;
+  return b->size == elements;
+}
+
+static int fits(const Call *call, const Form *form) {
+  if (!lies_within(call->attributes, call->words)) return 0;
+  const Expression *e = expression_of(call->attributes);
+  const int32_t elements = elements_of(call, e, form);
+  for (int32_t i = 0; i < e->steps; i++)
+    if (!step_fits(call, e, form, elements, &steps_of(e)[i])) return 0;
+  for (int32_t i = 0; i < e->stores; i++)
+    if (!store_fits(call, e, form, elements, &stores_of(e)[i])) return 0;
+  return 1;
+}
+
+/* --- running */
+
+#define EACH(result)                          \
+  for (int32_t i = 0; i < count; i += LANES) { \
+    const vf x = load(a + i);                  \
+    store(to + i, result);                     \
+  }                                            \
+  break;
+#define EACH_OF_TWO(result)                             \
+  for (int32_t i = 0; i < count; i += LANES) {           \
+    const vf x = load(a + i), y = load(b + i);           \
+    store(to + i, result);                               \
+  }                                                      \
+  break;
+
+/* One step on a strip; vectors may reach over its end, within the registers. */
+static void compute(const Step *s, const float *const *registers, float *to, int32_t count) {
+  const float *a = registers[s->a], *b = s->kind >= ADD ? registers[s->b] : 0;
+  switch (s->kind) {
+    case NEGATE: EACH(-x)
+    case ABSOLUTE: EACH(magnitude(x))
+    case EXP: EACH(exp_lanes(x))
+    case LOG: EACH(log_lanes(x))
+    case SQRT: EACH(sqrt_lanes(x))
+    case TANH: EACH(tanh_lanes(x))
+    case SIGMA: EACH(sigmoid_lanes(x))
+    case ARCTANGENT: EACH(atan_lanes(x))
+    case ADD: EACH_OF_TWO(x + y)
+    case SUBTRACT: EACH_OF_TWO(x - y)
+    case MULTIPLY: EACH_OF_TWO(x * y)
+    case DIVIDE: EACH_OF_TWO(x / y)
+    case MINIMUM: EACH_OF_TWO(choose((vi)(x < y) | (vi)(x != x), x, y))
+    case MAXIMUM: EACH_OF_TWO(choose((vi)(x > y) | (vi)(x != x), x, y))
+    case AT_LEAST: EACH_OF_TWO(only((vi)(x >= y), splat(1)))
+    case GREATER: EACH_OF_TWO(only((vi)(x > y), splat(1)))
+    default: {
+      const float *c = registers[s->c];
+      for (int32_t i = 0; i < count; i += LANES) store(to + i, choose((vi)(load(a + i) != 0.0f), load(b + i), load(c + i)));
+    }
+  }
+}
+
+/* A leaf's values of a strip: where they lie, or where they were put. */
+static const float *leaf(const Call *call, const Step *s, int32_t elements, int32_t first, int32_t count, float *to) {
+  const Buffer *b = shape(call, s->a);
+  const float *from = floats(call, s->a);
+  if (s->kind == NUMBER || b->size == 1) {
+    const vf x = splat(from[s->kind == NUMBER ? s->b : 0]);
+    for (int32_t i = 0; i < count; i += LANES) store(to + i, x);
+    return to;
+  }
+  if (b->elements == SPIKES) {
+    unpack(call, s->a, first, count, to);
+    return to;
+  }
+  if (s->b >= 0 || b->size == elements) {
+    from += (s->b >= 0 ? (size_t)s->b * (size_t)elements : 0) + (size_t)first;
+    if (count % LANES == 0) return from;
+    __builtin_memcpy(to, from, 4 * (size_t)count);
+    return to;
+  }
+  int32_t at = first % b->size;
+  for (int32_t i = 0; i < count;) {
+    const int32_t run = smaller(count - i, b->size - at);
+    __builtin_memcpy(to + i, from + at, 4 * (size_t)run);
+    i += run, at = 0;
+  }
+  return to;
+}
+
+/* Spikes of a strip, whole rows or a part of one that begins with a word. */
+static void store_spikes(const Call *call, int32_t first, int32_t count, const float *from) {
+  const int32_t channels = shape(call, Y)->channels, per_row = words_of(channels);
+  for (int32_t i = 0; i < count;) {
+    const int32_t row = (first + i) / channels, c = (first + i) % channels, left = smaller(smaller(32, channels - c), count - i);
+    uint32_t bits = 0;
+    for (int32_t k = 0; k < 32; k += LANES) bits |= bits_of((vi)(load(from + i + k) != 0.0f)) << k;
+    words(call, Y)[(size_t)row * per_row + (c >> 5)] = left == 32 ? bits : bits & ((1u << left) - 1);
+    i += left;
+  }
+}
+
+/* Sums over elements that share a parameter: for each piece, and in it for each parameter with a gradient, its numbers. */
+static int32_t summed(const Call *call) {
+  int32_t numbers = 0;
+  for (int32_t i = DP; i < BACKWARD_OPERANDS; i++) numbers += given(call, i) ? shape(call, i)->size : 0;
+  return numbers;
+}
+
+typedef struct {
+  const Call *call;
+  const Form *form;
+  int32_t elements, pieces, strip;
+  /* Of one thread's registers, in bytes; and where the sums begin. */
+  size_t registers;
+  double *sums;
+} Job;
+
+enum { MOST_SUMS = 16 };
+
+static Job job_of(const Call *call, const Form *form) {
+  const Expression *e = expression_of(call->attributes);
+  Job job = {.call = call, .form = form, .elements = elements_of(call, e, form), .strip = STRIP};
+  if (form == &forward_form && given(call, Y) && is_spikes(call, Y)) {
+    const int32_t channels = shape(call, Y)->channels;
+    /* Strips begin with a word of spikes. */
+    if (channels > 0 && channels < STRIP) job.strip = STRIP / channels * channels;
+    else if (channels > STRIP) job.strip = 0;
+  }
+  job.registers = align64(4 * (size_t)REGISTER * (size_t)e->registers);
+  job.pieces = ceiling(job.elements, PIECE);
+  if (form == &backward_form && summed(call) > 0) job.pieces = smaller(job.pieces, MOST_SUMS);
+  return job;
+}
+
+static void add_up(const Job *job, double *sums, const Store *s, int32_t first, int32_t count, const float *from) {
+  for (int32_t i = DP; i < s->operand; i++) sums += given(job->call, i) ? shape(job->call, i)->size : 0;
+  const int32_t size = shape(job->call, s->operand)->size;
+  if (size == 1) {
+    double sum = 0;
+    for (int32_t i = 0; i < count; i++) sum += from[i];
+    sums[0] += sum;
+    return;
+  }
+  for (int32_t i = 0, at = first % size; i < count; i++, at = at + 1 == size ? 0 : at + 1) sums[at] += from[i];
+}
+
+static void run_strip(const Job *job, double *sums, float *memory, const float **registers, int32_t first, int32_t count, int is_first) {
+  const Call *call = job->call;
+  const Expression *e = expression_of(call->attributes);
+  for (int32_t i = is_first ? 0 : e->constants; i < e->steps; i++) {
+    const Step *s = &steps_of(e)[i];
+    float *to = memory + (size_t)s->to * REGISTER;
+    if (s->kind == CONSTANT) {
+      union {
+        int32_t bits;
+        float value;
+      } constant = {.bits = s->a};
+      for (int32_t k = 0; k < REGISTER; k += LANES) store(to + k, splat(constant.value));
+    } else if (s->kind < NEGATE) {
+      registers[s->to] = leaf(call, s, job->elements, first, count, to);
+      continue;
+    } else
+      compute(s, registers, to, count);
+    registers[s->to] = to;
+  }
+  for (int32_t i = 0; i < e->stores; i++) {
+    const Store *s = &stores_of(e)[i];
+    const float *from = registers[s->from];
+    if (job->form == &backward_form && s->operand >= DP) add_up(job, sums, s, first, count, from);
+    else if (s->plane >= 0)
+      __builtin_memcpy(floats(call, s->operand) + (size_t)s->plane * (size_t)job->elements + first, from, 4 * (size_t)count);
+    else if (is_spikes(call, s->operand)) {
+      float *own = memory + (size_t)s->from * REGISTER;
+      /* Words reach over the end of a strip. */
+      if (from != own) __builtin_memcpy(own, from, 4 * (size_t)count);
+      store_spikes(call, first, count, own);
+    }
+    else give(call, s->operand, first, count, from);
+  }
+}
+
+/* Elements of a strip that begins at `first`. */
+static int32_t strip_at(const Job *job, int32_t first, int32_t end) {
+  if (job->strip) return smaller(job->strip, end - first);
+  const int32_t channels = shape(job->call, Y)->channels;
+  return smaller(smaller(STRIP, channels - first % channels), end - first);
+}
+
+/* Where a piece begins: with a row where spikes are written. */
+static int32_t piece_begins(const Job *job, int32_t piece) {
+  const int32_t unit = job->form == &forward_form && given(job->call, Y) ? larger(1, shape(job->call, Y)->channels) : 1;
+  return (int32_t)((int64_t)(job->elements / unit) * piece / job->pieces) * unit;
+}
+
+static void run_piece(void *work, int32_t piece, int32_t thread) {
+  const Job *job = work;
+  float *memory = (float *)(job->call->run->scratch + job->registers * (size_t)thread);
+  const float *registers[MOST_REGISTERS];
+  for (int32_t i = 0; i < MOST_REGISTERS; i++) registers[i] = memory;
+  double *sums = job->sums ? job->sums + (size_t)piece * (size_t)summed(job->call) : 0;
+  const int32_t begin = piece_begins(job, piece), end = piece_begins(job, piece + 1);
+  for (int32_t first = begin; first < end;) {
+    const int32_t count = strip_at(job, first, end);
+    run_strip(job, sums, memory, registers, first, count, first == begin);
+    first += count;
+  }
+}
+
+static size_t scratch(const Call *call, const Form *form) {
+  const Job job = job_of(call, form);
+  const size_t sums = form == &backward_form ? sizeof(double) * (size_t)summed(call) * (size_t)job.pieces : 0;
+  return job.registers * (size_t)call->run->threads + sums;
+}
+
+static void run(const Call *call, const Form *form) {
+  Job job = job_of(call, form);
+  const int32_t numbers = form == &backward_form ? summed(call) : 0;
+  if (numbers) {
+    job.sums = (double *)(call->run->scratch + job.registers * (size_t)call->run->threads);
+    __builtin_memset(job.sums, 0, sizeof(double) * (size_t)numbers * (size_t)job.pieces);
+  }
+  if (job.elements > 0) parallel(call->run, job.pieces, run_piece, &job);
+  for (int32_t i = DP, at = 0; numbers && i < BACKWARD_OPERANDS; i++) {
+    if (!given(call, i)) continue;
+    for (int32_t k = 0; k < shape(call, i)->size; k++, at++) {
+      double sum = 0;
+      for (int32_t piece = 0; piece < job.pieces; piece++) sum += job.sums[(size_t)piece * (size_t)numbers + (size_t)at];
+      const float total = (float)sum;
+      give(call, i, k, 1, &total);
+    }
+  }
+}
+
+CHECK(elementwise_forward) { return fits(call, &forward_form); }
+SCRATCH(elementwise_forward) { return scratch(call, &forward_form); }
+KERNEL(elementwise_forward) { run(call, &forward_form); }
+
+CHECK(elementwise_backward) { return fits(call, &backward_form); }
+SCRATCH(elementwise_backward) { return scratch(call, &backward_form); }
+KERNEL(elementwise_backward) { run(call, &backward_form); }

@@ -1,0 +1,52 @@
+/*
+ * An expression, as src/expressions.ts packs it: a header, steps, stores. Its attribute says how many words behind itself it begins.
+ *
+ * A step computes a register, a strip of floats, from others; the first `constants` steps give the same for every strip. A store puts
+ * a register where it belongs. Core's expressions/elementwise.ts says what it means.
+ */
+#pragma once
+#include "kernel.h"
+
+typedef struct {
+  int32_t registers, constants, steps, stores;
+} Expression;
+
+/* What a step does: src/expressions.ts counts them too. */
+enum {
+  CONSTANT, /* a: the bits of a float */
+  LEAF,     /* a: an operand, b: a plane of it, or −1 for an operand of one value an element or fewer */
+  NUMBER,   /* a: an operand, b: the place of one number in it */
+  NEGATE,
+  ABSOLUTE,
+  EXP,
+  LOG,
+  SQRT,
+  TANH,
+  SIGMA,
+  ARCTANGENT,
+  ADD,
+  SUBTRACT,
+  MULTIPLY,
+  DIVIDE,
+  MINIMUM,
+  MAXIMUM,
+  AT_LEAST,
+  GREATER,
+  SELECT,
+  STEP_KINDS
+};
+
+typedef struct {
+  int32_t kind, to, a, b, c;
+} Step;
+
+/* Where a register goes: a plane of an operand, or with −1 all of it: a value, or a gradient that is added to or set. */
+typedef struct {
+  int32_t operand, plane, from;
+} Store;
+
+enum { MOST_REGISTERS = 48, MOST_STEPS = 1 << 12 };
+
+INLINE const Expression *expression_of(const int32_t *attribute) { return (const Expression *)(attribute + *attribute); }
+INLINE const Step *steps_of(const Expression *e) { return (const Step *)(e + 1); }
+INLINE const Store *stores_of(const Expression *e) { return (const Store *)(steps_of(e) + e->steps); }

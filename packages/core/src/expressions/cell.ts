@@ -1,0 +1,177 @@
+/**
+ * A cell: what an expression computes of one element at one time step, with the states that it leaves for the next.
+ *
+ * From the step alone follows what is stored between steps, the forward code and, for the edges that a policy leaves, the backward
+ * code. Leaves of a cell's code are `x0` … (inputs), `p0` … (parameters) and `s.0` … (states before the step).
+ */
+import { type Code, decode, encode, executable } from "./code.ts"
+import { differentiate } from "./differentiate.ts"
+import type { ElementwiseBackward, ElementwiseForward } from "./elementwise.ts"
+import { type Expression, leaf, of, operandsOf, rewrite } from "./expression.ts"
+import { storedOf } from "./storage.ts"
+
+export interface Cell {
+  readonly inputs: number
+  readonly parameters: number
+  /** Names of the states, which are those of the temporal edges from one step to the next. */
+  readonly states: ReadonlyArray<string>
+  /** Values of the states before the first step. */
+  readonly initial: ReadonlyArray<number>
+  readonly code: Code
+  /** Places in the code of the new states and of the output. */
+  readonly next: ReadonlyArray<number>
+  readonly output: number
+  /** Spikes fire the surrogate's primitive in place of the step: for checking gradients. */
+  readonly smooth?: true
+}
+
+/** What follows from a cell. */
+export interface Unfolded {
+  /** Values stored for each element. */
+  readonly planes: number
+  /** What they are before the first step. */
+  readonly rest: ReadonlyArray<number>
+  readonly forward: ElementwiseForward
+  /** Whether the output is 0 or 1. */
+  readonly spikes: boolean
+  /** Whether the backward direction, with every edge left, needs what this step stored, what the one before did, and inputs by number. */
+  readonly needs: { readonly state: boolean; readonly before: boolean; readonly inputs: ReadonlySet<number> }
+  readonly backward: (request: BackwardRequest) => ElementwiseBackward
+  /** The factor by which a stored value passes to the next step, as a number or the number of a parameter, where it is either. */
+  readonly decay: (state: number) => number | { readonly parameter: number } | undefined
+}
+
+export interface BackwardRequest {
+  readonly isCut: (edge: string) => boolean
+  /** Whether a gradient of the output arrives, and gradients of states, of those whose edges are not cut. */
+  readonly output: boolean
+  readonly carried: boolean
+  /** Inputs and parameters whose gradient is wanted. */
+  readonly inputs: ReadonlyArray<boolean>
+  readonly parameters: ReadonlyArray<boolean>
+}
+
+const known = new WeakMap<Cell, Unfolded>()
+
+/** What follows from a cell; worked out once for each. */
+export const unfold = (cell: Cell): Unfolded => {
+  const found = known.get(cell)
+  if (found) return found
+  const made = make(cell)
+  known.set(cell, made)
+  return made
+}
+
+const make = (cell: Cell): Unfolded => {
+  const { smooth = false, initial } = cell
+  const all = decode(cell.code)
+  const next = cell.next.map((place) => all[place] as Expression)
+  const output = all[cell.output] as Expression
+
+  const varies = (name: string) => !name.startsWith("p")
+  const smallest = storedOf(next, varies)
+  const restored = restore(next, smallest, smooth)
+  // Where planes of 0 do not stand for the states at the beginning, the states themselves are stored.
+  const isAtRest = restored.every((state, k) => rested(state) === Math.fround(initial[k] as number))
+  const stored = isAtRest && smallest.length <= next.length ? smallest : next
+  const before = isAtRest ? restored : next.map((_, k) => leaf(`before.${k}`))
+
+  /** Values of the forward direction, in terms of what is stored before and behind the step. */
+  const recalled = (roots: ReadonlyArray<Expression>, behind: boolean) =>
+    executable(
+      rewrite(roots, (original) => {
+        const plane = behind ? stored.indexOf(original) : -1
+        if (plane >= 0 && original.form.kind !== "leaf") return leaf(`state.${plane}`)
+        const { form } = original
+        return form.kind === "leaf" && form.name.startsWith("s.") ? before[Number(form.name.slice(2))] : undefined
+      }),
+      smooth,
+    )
+
+  const forward = encode(recalled([...stored, output], false))
+  const backward = ({ isCut, output: arrives, carried, inputs, parameters }: BackwardRequest): ElementwiseBackward => {
+    const uncut = carried ? cell.states.flatMap((edge, k) => (isCut(edge) ? [] : [k])) : []
+    const gradients = differentiate(
+      [
+        ...uncut.map((k, plane) => [next[k] as Expression, leaf(`carry.${plane}`)] as const),
+        ...(arrives ? [[output, leaf("dy")] as const] : []),
+      ],
+      isCut,
+    )
+    const wanted = [
+      ...uncut.map((k) => gradients.get(`s.${k}`) ?? of(0)),
+      ...inputs.flatMap((isWanted, i) => (isWanted ? [gradients.get(`x${i}`) ?? of(0)] : [])),
+      ...parameters.flatMap((isWanted, j) => (isWanted ? [gradients.get(`p${j}`) ?? of(0)] : [])),
+    ]
+    const { code, places } = encode(recalled(wanted, true))
+    let at = uncut.length
+    const placed = (isWanted: boolean) => (isWanted ? (places[at++] as number) : -1)
+    return { code, carry: places.slice(0, uncut.length), dx: inputs.map(placed), dp: parameters.map(placed) }
+  }
+  const full = backward({
+    isCut: () => false,
+    output: true,
+    carried: true,
+    inputs: Array.from({ length: cell.inputs }, () => true),
+    parameters: Array.from({ length: cell.parameters }, () => true),
+  })
+  const read = full.code.flatMap(([op, name]) => (op === "leaf" ? [name as string] : []))
+  return {
+    planes: stored.length,
+    rest: isAtRest ? stored.map(() => 0) : initial,
+    forward: {
+      code: forward.code,
+      state: forward.places.slice(0, -1),
+      y: forward.places.at(-1) as number,
+    },
+    spikes: !smooth && isBinary(output),
+    needs: {
+      state: read.some((name) => name.startsWith("state.")),
+      before: read.some((name) => name.startsWith("before.")),
+      inputs: new Set(read.flatMap((name) => (name.startsWith("x") ? [Number(name.slice(1))] : []))),
+    },
+    backward,
+    decay: (k) => {
+      const value = stored[k] ?? next[k]
+      const slope = value && differentiate([[value, of(1)]], () => true).get(`s.${k}`)
+      if (slope === undefined || slope.constant !== undefined) return slope?.constant
+      return slope.form.kind === "leaf" && slope.form.name.startsWith("p")
+        ? { parameter: Number(slope.form.name.slice(1)) }
+        : undefined
+    },
+  }
+}
+
+/** The states before a step, from what the step before it stored. */
+const restore = (next: ReadonlyArray<Expression>, stored: ReadonlyArray<Expression>, smooth: boolean) =>
+  executable(
+    rewrite(next, (original) => {
+      const plane = stored.indexOf(original)
+      return plane < 0 ? undefined : leaf(`before.${plane}`)
+    }),
+    smooth,
+  )
+
+/** The value of an expression of which all that was stored is 0; undefined where it depends on parameters. */
+const rested = (state: Expression): number | undefined =>
+  rewrite([state], ({ form }) => (form.kind === "leaf" && form.name.startsWith("before.") ? of(0) : undefined))[0]
+    ?.constant
+
+const isBinary = ({ form }: Expression): boolean =>
+  form.kind === "fire" || (form.kind === "binary" && (form.op === "atLeast" || form.op === "greater"))
+
+/** Names of the temporal edges of a cell: its states, and those that its routes name. */
+export const edgesOf = (cell: Cell): ReadonlySet<string> =>
+  new Set([...cell.states, ...cell.code.flatMap((line) => (line[0] === "route" ? [line[1]] : []))])
+
+/** All expressions below some. */
+export const below = (roots: ReadonlyArray<Expression>): ReadonlySet<Expression> => {
+  const found = new Set<Expression>()
+  const visit = (expression: Expression): void => {
+    if (found.has(expression)) return
+    found.add(expression)
+    operandsOf(expression).forEach(visit)
+  }
+  roots.forEach(visit)
+  return found
+}

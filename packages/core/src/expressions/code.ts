@@ -1,0 +1,209 @@
+/**
+ * Expressions as flat data: what graphs, programs and files hold, and what backends interpret or print.
+ *
+ * A code is a list of operations on the results of earlier ones, which are named by their place in the list. Equal operations
+ * stand once.
+ */
+import { Schema } from "effect"
+import {
+  type BinaryOp,
+  binary,
+  binaryFunctions,
+  binaryOps,
+  constant,
+  Expression,
+  leaf,
+  operandsOf,
+  rewrite,
+  route,
+  select,
+  type UnaryOp,
+  unary,
+  unaryFunctions,
+  unaryOps,
+} from "./expression.ts"
+
+/** One operation: its name, then its operands: places of earlier operations, but for `constant`, `leaf` and the edge of a `route`. */
+export type CodeLine =
+  | readonly ["constant", number]
+  | readonly ["leaf", string]
+  | readonly [UnaryOp, number]
+  | readonly [BinaryOp, number, number]
+  | readonly ["select", number, number, number]
+  | readonly ["fire", number, number, number]
+  | readonly ["route", string, number]
+
+export type Code = ReadonlyArray<CodeLine>
+
+const Place = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+export const CodeSchema: Schema.Codec<Code> = Schema.Array(
+  Schema.Union([
+    Schema.Tuple([Schema.Literal("constant"), Schema.Number]),
+    Schema.Tuple([Schema.Literal("leaf"), Schema.String]),
+    Schema.Tuple([Schema.Literals(unaryOps), Place]),
+    Schema.Tuple([Schema.Literals(binaryOps), Place, Place]),
+    Schema.Tuple([Schema.Literals(["select", "fire"]), Place, Place, Place]),
+    Schema.Tuple([Schema.Literal("route"), Schema.String, Place]),
+  ]),
+).check(
+  Schema.makeFilter(
+    (code: ReadonlyArray<ReadonlyArray<string | number>>) =>
+      code.every(
+        (line, i) => line[0] === "constant" || line.slice(1).every((at) => typeof at !== "number" || at < i),
+      ) || "Expected each operation to stand behind its operands",
+  ),
+) as unknown as Schema.Codec<Code>
+
+/** The code of expressions, and the place of each in it. */
+export const encode = (
+  roots: ReadonlyArray<Expression>,
+): { readonly code: Code; readonly places: ReadonlyArray<number> } => {
+  const code: Array<CodeLine> = []
+  const byText = new Map<string, number>()
+  const byExpression = new Map<Expression, number>()
+  const visit = (expression: Expression): number => {
+    const known = byExpression.get(expression)
+    if (known !== undefined) return known
+    const line = lineOf(expression, operandsOf(expression).map(visit))
+    // JSON has no −0 and no infinity.
+    const text = line[0] === "constant" && Object.is(line[1], -0) ? "-0" : line.map(String).join(" ")
+    const place = byText.get(text) ?? code.push(line) - 1
+    byText.set(text, place)
+    byExpression.set(expression, place)
+    return place
+  }
+  const places = roots.map(visit)
+  return { code, places }
+}
+
+const lineOf = ({ form }: Expression, operands: ReadonlyArray<number>): CodeLine => {
+  const [a, b, c] = operands as [number, number, number]
+  switch (form.kind) {
+    case "constant":
+      return ["constant", form.value]
+    case "leaf":
+      return ["leaf", form.name]
+    case "unary":
+      return [form.op, a]
+    case "binary":
+      return [form.op, a, b]
+    case "select":
+      return ["select", a, b, c]
+    case "fire":
+      return ["fire", a, b, c]
+    case "route":
+      return ["route", form.edge, a]
+    default:
+      return form satisfies never
+  }
+}
+
+/** The expression of each operation of a code. */
+export const decode = (code: Code): ReadonlyArray<Expression> => {
+  const made: Array<Expression> = []
+  const at = (place: number): Expression => made[place] as Expression
+  for (const line of code) made.push(expressionOf(line, at))
+  return made
+}
+
+const expressionOf = (line: CodeLine, at: (place: number) => Expression): Expression => {
+  switch (line[0]) {
+    case "constant":
+      return constant(line[1])
+    case "leaf":
+      return leaf(line[1])
+    case "select":
+      return select(at(line[1]), at(line[2]), at(line[3]))
+    case "fire":
+      return new Expression({ kind: "fire", z: at(line[1]), slope: at(line[2]), primitive: at(line[3]) })
+    case "route":
+      return route(line[1], at(line[2]))
+    default:
+      return line.length === 2 ? unary(line[0], at(line[1])) : binary(line[0], at(line[1]), at(line[2]))
+  }
+}
+
+/** Equal parts become one object, so that a gradient is made once for each. */
+export const shared = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
+  const { code, places } = encode(roots)
+  const made = decode(code)
+  return places.map((place) => made[place] as Expression)
+}
+
+/** The operations that run: a spike is a comparison, or in the smooth mode the surrogate's primitive, and a route is what it leads from. */
+export const executable = (roots: ReadonlyArray<Expression>, smooth: boolean): ReadonlyArray<Expression> =>
+  rewrite(roots, ({ form }, [a, , primitive]) => {
+    if (form.kind === "route") return a as Expression
+    if (form.kind !== "fire") return undefined
+    return smooth ? (primitive as Expression) : (a as Expression).atLeast(0)
+  })
+
+/** Scalar multiplications (divisions and functions among them) and additions (comparisons among them) of one run of a code. */
+export const costOf = (code: Code): { readonly multiplications: number; readonly additions: number } => {
+  let [multiplications, additions] = [0, 0]
+  for (const [op] of code) {
+    if (multiplying.has(op)) multiplications++
+    else if (adding.has(op)) additions++
+  }
+  return { multiplications, additions }
+}
+
+const multiplying: ReadonlySet<string> = new Set([
+  "multiply",
+  "divide",
+  "exp",
+  "log",
+  "sqrt",
+  "tanh",
+  "sigmoid",
+  "atan",
+])
+const adding: ReadonlySet<string> = new Set(["add", "subtract", "minimum", "maximum", "atLeast", "greater"])
+
+/** Elements that are interpreted at a time. */
+export const stripLength = 256
+
+/**
+ * Interprets an executable code for `count` elements, a strip at a time; `load` fills an array with a leaf's values from element
+ * `first` on, `store` takes those of the places asked for.
+ */
+export const interpret = (
+  code: Code,
+  wanted: ReadonlyArray<number>,
+  count: number,
+  load: (leaf: string, first: number, out: Float32Array) => void,
+  store: (index: number, first: number, values: Float32Array) => void,
+): void => {
+  const registers = code.map((line) => {
+    const register = new Float32Array(stripLength)
+    return line[0] === "constant" ? register.fill(line[1]) : register
+  })
+  for (let first = 0; first < count; first += stripLength) {
+    const length = Math.min(stripLength, count - first)
+    code.forEach((line, i) => {
+      const out = registers[i] as Float32Array
+      if (line[0] === "leaf") load(line[1], first, out.subarray(0, length))
+      else if (line[0] !== "constant") run(line, registers, out, length)
+    })
+    wanted.forEach((place, i) => {
+      store(i, first, (registers[place] as Float32Array).subarray(0, length))
+    })
+  }
+}
+
+const run = (line: CodeLine, registers: ReadonlyArray<Float32Array>, out: Float32Array, length: number): void => {
+  const register = (i: number): Float32Array => registers[line[i] as number] as Float32Array
+  const a = register(1)
+  if (line[0] === "select") {
+    const [b, c] = [register(2), register(3)]
+    for (let i = 0; i < length; i++) out[i] = (a[i] !== 0 ? b[i] : c[i]) as number
+  } else if (line.length === 3) {
+    const f = binaryFunctions[line[0] as BinaryOp]
+    const b = register(2)
+    for (let i = 0; i < length; i++) out[i] = f(a[i] as number, b[i] as number)
+  } else {
+    const f = unaryFunctions[line[0] as UnaryOp]
+    for (let i = 0; i < length; i++) out[i] = f(a[i] as number)
+  }
+}

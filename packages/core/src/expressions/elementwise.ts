@@ -1,0 +1,172 @@
+/**
+ * The two kernels that run expressions.
+ *
+ * `elementwise.forward` computes values, new states and an output, of every element; `elementwise.backward` computes gradients, of
+ * which those of parameters are summed over the elements that share one. Codes name their leaves by operand: `x0`, `p1`; the k-th
+ * plane of an operand that holds several values an element is `before.1`; the k-th number of `h` is `h.0`.
+ *
+ * An operand of n numbers belongs to elements i by i mod n: one number to all, one a channel, one an element of a sample.
+ */
+import { elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { size } from "../shape.ts"
+import { type Code, costOf, interpret } from "./code.ts"
+
+/** Inputs and parameters that an expression may have. */
+export const mostInputs = 3
+export const mostParameters = 8
+
+type Operands = Readonly<Record<string, Operand | undefined>>
+
+/** Fills `out` with a leaf's values from element `first` on, of `count` elements in all. */
+const load = (operands: Operands, count: number, leaf: string, first: number, out: Float32Array): void => {
+  const [name = "", plane] = leaf.split(".")
+  const { data } = operands[name] as Operand
+  if (name === "h") {
+    out.fill(data[Number(plane)]!)
+    return
+  }
+  const offset = plane === undefined ? 0 : Number(plane) * count
+  const period = plane === undefined ? data.length : count
+  for (let i = 0; i < out.length; i++) out[i] = data[offset + ((first + i) % period)]!
+}
+
+export interface ElementwiseForward {
+  readonly code: Code
+  /** Places in the code of what goes to the planes of `state`. */
+  readonly state: ReadonlyArray<number>
+  /** The place of what goes to `y`; −1 where nothing does. */
+  readonly y: number
+}
+
+/** state[k] ← code[state[k]],  y ← code[y]. An operand that is written may be one that is read. */
+export const elementwiseForward = kernel<ElementwiseForward>()({
+  name: "elementwise.forward",
+  operands: {
+    x0: "read?",
+    x1: "read?",
+    x2: "read?",
+    before: "read?",
+    p0: "read?",
+    p1: "read?",
+    p2: "read?",
+    p3: "read?",
+    p4: "read?",
+    p5: "read?",
+    p6: "read?",
+    p7: "read?",
+    h: "read?",
+    state: "write?",
+    y: "write?",
+  },
+  cost: ({ state, y }, attributes) => {
+    const { multiplications, additions } = costOf(attributes.code)
+    const count = y ? size(y.shape) : size(state!.shape) / attributes.state.length
+    return elementwise(count, multiplications, additions)
+  },
+  run: (operands, { code, state: planes, y: place }) => {
+    const { state, y } = operands
+    const count = y ? y.data.length : state!.data.length / planes.length
+    interpret(
+      code,
+      place < 0 ? planes : [...planes, place],
+      count,
+      (leaf, first, out) => load(operands, count, leaf, first, out),
+      (i, first, values) =>
+        i < planes.length ? state!.data.set(values, i * count + first) : y!.data.set(values, first),
+    )
+  },
+})
+
+export interface ElementwiseBackward {
+  readonly code: Code
+  /** Places of what goes to the planes of `carry`; to the gradients of inputs and of parameters, −1 where none is wanted. */
+  readonly carry: ReadonlyArray<number>
+  readonly dx: ReadonlyArray<number>
+  readonly dp: ReadonlyArray<number>
+}
+
+/** carry[k] ← code[carry[k]],  dx[i] += code[dx[i]],  dp[j] += Σ code[dp[j]] over the elements that share the parameter. */
+export const elementwiseBackward = kernel<ElementwiseBackward>()({
+  name: "elementwise.backward",
+  operands: {
+    x0: "read?",
+    x1: "read?",
+    x2: "read?",
+    before: "read?",
+    state: "read?",
+    p0: "read?",
+    p1: "read?",
+    p2: "read?",
+    p3: "read?",
+    p4: "read?",
+    p5: "read?",
+    p6: "read?",
+    p7: "read?",
+    dy: "read?",
+    carry: "update?",
+    dx0: "gradient?",
+    dx1: "gradient?",
+    dx2: "gradient?",
+    dp0: "gradient?",
+    dp1: "gradient?",
+    dp2: "gradient?",
+    dp3: "gradient?",
+    dp4: "gradient?",
+    dp5: "gradient?",
+    dp6: "gradient?",
+    dp7: "gradient?",
+  },
+  cost: (operands, attributes) => {
+    const { multiplications, additions } = costOf(attributes.code)
+    return elementwise(
+      elementsOf(operands, attributes, ({ shape }) => size(shape)),
+      multiplications,
+      additions,
+    )
+  },
+  run: (operands, attributes) => {
+    const { code, carry, dx, dp } = attributes
+    const count = elementsOf(operands, attributes, ({ data }) => data.length)
+    const all = operands as Operands
+    const sums = dp.map((_, j) => new Float64Array(all[`dp${j}`]?.data.length ?? 0))
+    const wanted = [
+      ...carry.map((place, k) => ({
+        place,
+        to: (first: number, values: Float32Array) => operands.carry!.data.set(values, k * count + first),
+      })),
+      ...dx.map((place, i) => ({
+        place,
+        to: (first: number, values: Float32Array) => {
+          const { data } = all[`dx${i}`] as Operand
+          for (let e = 0; e < values.length; e++) data[first + e]! += values[e]!
+        },
+      })),
+      ...dp.map((place, j) => ({
+        place,
+        to: (first: number, values: Float32Array) => {
+          const sum = sums[j] as Float64Array
+          for (let e = 0; e < values.length; e++) sum[(first + e) % sum.length]! += values[e]!
+        },
+      })),
+    ].filter(({ place }) => place >= 0)
+    interpret(
+      code,
+      wanted.map(({ place }) => place),
+      count,
+      (leaf, first, out) => load(all, count, leaf, first, out),
+      (i, first, values) => wanted[i]!.to(first, values),
+    )
+    sums.forEach((sum, j) => {
+      sum.forEach((value, k) => {
+        all[`dp${j}`]!.data[k]! += value
+      })
+    })
+  },
+})
+
+/** The number of elements that a backward direction runs over. */
+const elementsOf = <A>(
+  operands: { readonly dy?: A | undefined; readonly carry?: A | undefined },
+  { carry }: ElementwiseBackward,
+  sizeOf: (operand: A) => number,
+): number => (operands.dy ? sizeOf(operands.dy) : sizeOf(operands.carry!) / carry.length)

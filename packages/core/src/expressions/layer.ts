@@ -1,0 +1,186 @@
+/** Layers made of expressions: the parameters of one, and how it becomes nodes of a graph. */
+import { Schema } from "effect"
+import { GraphError } from "../errors.ts"
+import { type Layer, leaf, node, parameter, type Tensor } from "../graph/builder.ts"
+import { type Initializer, InitializerSchema } from "../graph/graph.ts"
+import { elementwiseOp } from "../ops/elementwise.ts"
+import { Float32 } from "../options.ts"
+import { size } from "../shape.ts"
+import { below } from "./cell.ts"
+import { encode, shared } from "./code.ts"
+import { constant, type Expression, leaf as given, operandsOf, rewrite } from "./expression.ts"
+
+/** How many neurons share one number of a parameter: all of a layer, those of a channel, none. */
+export type Per = "layer" | "channel" | "element"
+
+/** A parameter that is trained. */
+export interface Learnt {
+  readonly learn: Initializer
+  readonly per: Per
+}
+
+/** A parameter's value: one number, one a channel or an element, or trained. */
+export type Setting = number | ReadonlyArray<number> | Learnt
+
+/** A parameter that is trained, from a value or an initializer on. */
+export const learn = (start: number | Initializer, per: Per = "layer"): Learnt => ({
+  learn: typeof start === "number" ? { kind: "constant", value: start } : start,
+  per,
+})
+
+const LearntSchema = Schema.Struct({ learn: InitializerSchema, per: Schema.Literals(["layer", "channel", "element"]) })
+
+/** What a setting may be, of numbers that are as a Schema says. */
+export const settingSchema = (value: Schema.Codec<number> = Float32) =>
+  Schema.Union([value, Schema.Array(value), LearntSchema])
+
+/** Settings as expressions, and the parameters of the graph that those are which are not one number. */
+export const parametersOf = <P extends string>(
+  x: Tensor,
+  name: string,
+  settings: Readonly<Record<P, Setting>>,
+): { readonly p: Readonly<Record<P, Expression>>; readonly tensors: ReadonlyArray<Tensor> } => {
+  const tensors: Array<Tensor> = []
+  const p = Object.fromEntries(
+    Object.entries<Setting>(settings).map(([each, setting]) => {
+      if (typeof setting === "number") return [each, constant(setting)]
+      tensors.push(stored(x, `${name}.${each}`, setting))
+      return [each, given(`p${tensors.length - 1}`)]
+    }),
+  ) as Record<P, Expression>
+  return { p, tensors }
+}
+
+/** A parameter of the graph for a setting that is not one number. */
+const stored = (x: Tensor, name: string, setting: Exclude<Setting, number>): Tensor => {
+  const extents: Readonly<Record<Per, ReadonlyArray<number>>> = {
+    layer: [],
+    channel: [x.shape.at(-1) ?? 1],
+    element: x.shape,
+  }
+  if ("learn" in setting) return parameter(x, name, extents[setting.per], setting.learn)
+  const shape = Object.values(extents).find((each) => size(each) === setting.length)
+  if (shape === undefined)
+    throw new GraphError({
+      node: name,
+      reason: `${setting.length} values were given; it must be one, one a channel (${x.shape.at(-1)}) or one an element (${size(x.shape)})`,
+    })
+  return parameter(x, name, shape, { kind: "values", values: [...setting] }, "constant")
+}
+
+/**
+ * Adds a cell to the graph: the last of the roots is its output, the others are its new states. What depends on parameters alone
+ * becomes nodes of its own, which run once a batch.
+ */
+export const place = (
+  x: Tensor,
+  name: string,
+  kind: string,
+  roots: ReadonlyArray<Expression>,
+  parameters: ReadonlyArray<Tensor>,
+  {
+    states,
+    initial,
+    smooth,
+    inputs = [],
+  }: {
+    readonly states: ReadonlyArray<string>
+    readonly initial: ReadonlyArray<number>
+    readonly smooth: boolean
+    /** Inputs beside x. */
+    readonly inputs?: ReadonlyArray<Tensor>
+  },
+): Tensor => {
+  const fixed = fixedParts(roots)
+  const tensors = [...parameters]
+  const replaced = new Map<Expression, Expression>()
+  for (const part of fixed) {
+    tensors.push(fixedNode(x, `${name}.fixed${replaced.size}`, part, parameters))
+    replaced.set(part, given(`p${tensors.length - 1}`))
+  }
+  const moved = rewrite(roots, (original) => replaced.get(original))
+  // Parameters that the fixed parts alone use are no operands here.
+  const used = tensors.flatMap((tensor, j) => (uses(moved, `p${j}`) ? [{ tensor, from: `p${j}` }] : []))
+  const number = new Map(used.map(({ from }, j) => [from, given(`p${j}`)]))
+  const numbered = rewrite(moved, ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))
+  const { code, places } = encode(numbered)
+  const attributes = {
+    kind,
+    inputs: 1 + inputs.length,
+    parameters: used.length,
+    states,
+    initial,
+    code,
+    next: places.slice(0, -1),
+    output: places.at(-1) as number,
+    ...(smooth ? ({ smooth: true } as const) : {}),
+  }
+  return node(x, name, elementwiseOp, attributes, [x, ...inputs, ...used.map(({ tensor }) => tensor)])
+}
+
+const uses = (roots: ReadonlyArray<Expression>, name: string): boolean =>
+  [...below(roots)].some(({ form }) => form.kind === "leaf" && form.name === name)
+
+/** The largest parts that depend on parameters, and on them alone. */
+const fixedParts = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
+  const isFixed = (expression: Expression): boolean => {
+    const leaves = [...below([expression])].flatMap(({ form }) => (form.kind === "leaf" ? [form.name] : []))
+    return leaves.length > 0 && leaves.every((leaf) => leaf.startsWith("p"))
+  }
+  const isPart = (expression: Expression) => expression.form.kind !== "leaf" && isFixed(expression)
+  const users = [...below(roots)].filter((each) => !isFixed(each))
+  return [...new Set([...roots, ...users.flatMap(operandsOf)].filter(isPart))]
+}
+
+/** A node for what depends on parameters alone: the largest of them is its input. */
+const fixedNode = (x: Tensor, name: string, part: Expression, parameters: ReadonlyArray<Tensor>): Tensor => {
+  const used = parameters
+    .map((tensor, j) => ({ tensor, from: `p${j}` }))
+    .filter(({ from }) => uses([part], from))
+    .sort((a, b) => size(b.tensor.shape) - size(a.tensor.shape))
+  const number = new Map(used.map(({ from }, j) => [from, given(j === 0 ? "x0" : `p${j - 1}`)]))
+  const [root] = rewrite([part], ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))
+  const { code, places } = encode([root as Expression])
+  const attributes = {
+    kind: "fixed",
+    inputs: 1,
+    parameters: used.length - 1,
+    states: [],
+    initial: [],
+    code,
+    next: [],
+    output: places[0] as number,
+  }
+  return node(
+    x,
+    name,
+    elementwiseOp,
+    attributes,
+    used.map(({ tensor }) => tensor),
+  )
+}
+
+export interface ElementwiseOptions<P extends string> {
+  readonly parameters?: Readonly<Record<P, Setting>>
+  /** Inputs beside the first, of its shape: two at most. */
+  readonly inputs?: ReadonlyArray<Tensor>
+}
+
+/**
+ * A layer that treats every element alike.
+ *
+ * @example
+ * const relu = elementwise("relu", (x) => Neuron.maximum(x, 0))
+ * const scaled = elementwise("scaled", (x, p) => x.times(p.factor), { parameters: { factor: Neuron.learn(1, "channel") } })
+ */
+export const elementwise = <P extends string = never>(
+  kind: string,
+  body: (x: Expression, p: Readonly<Record<P, Expression>>, ...others: ReadonlyArray<Expression>) => Expression,
+  { parameters, inputs = [] }: ElementwiseOptions<P> = {},
+): Layer =>
+  leaf(kind, Schema.Record(Schema.String, settingSchema()), parameters ?? {}, (x, name, settings) => {
+    const { p, tensors } = parametersOf(x, name, settings as Readonly<Record<P, Setting>>)
+    const others = inputs.map((_, i) => given(`x${i + 1}`))
+    const root = body(given("x0"), p, ...(others as unknown as [Expression, ...ReadonlyArray<Expression>]))
+    return place(x, name, kind, shared([root]), tensors, { states: [], initial: [], smooth: false, inputs })
+  })

@@ -1,0 +1,23 @@
+import { Positive, Share } from "../options.ts"
+import { make, type NeuronLayer } from "./define.ts"
+import { afterReset } from "./reset-expression.ts"
+
+/**
+ * Current-based leaky integrate-and-fire neurons: spikes charge a synaptic current that decays, and the current charges the membrane
+ * (Zenke & Ganguli, Neural Computation 2018; `Synaptic` of snnTorch):
+ *
+ *     i[t] = α·i[t−1] + x[t],  u[t] = λ·v[t−1] + i[t],  s[t] = [u[t] ≥ ϑ],  v[t] = u[t] − ϑ·s[t]
+ *
+ * `currentDecay` is α (default 0.9), `decay` λ (default 0.8), `threshold` ϑ (default 1).
+ */
+export const currentBasedLif: NeuronLayer<"currentDecay" | "decay" | "threshold"> = make("currentBasedLif", {
+  parameters: { currentDecay: 0.9, decay: 0.8, threshold: 1 },
+  ranges: { currentDecay: Share, decay: Share, threshold: Positive },
+  states: ["current", "membrane"],
+  step: ({ x, before, p, spike }) => {
+    const current = before.current.times(p.currentDecay).plus(x)
+    const u = before.membrane.times(p.decay).plus(current)
+    const output = spike(u.minus(p.threshold))
+    return { states: { current, membrane: afterReset("soft", u, output, p.threshold) }, output }
+  },
+})

@@ -1,0 +1,21 @@
+/** Neurons of a person's own. */
+export {
+  absolute,
+  atan,
+  constant,
+  Expression,
+  exp,
+  fire,
+  log,
+  maximum,
+  minimum,
+  route,
+  type SurrogateExpression,
+  select,
+  sigmoid,
+  sqrt,
+  tanh,
+  type Value,
+} from "../expressions/expression.ts"
+export { type Learnt, learn, type Per, type Setting } from "../expressions/layer.ts"
+export { type Definition, make, type NeuronLayer, type NeuronOptions } from "./define.ts"

@@ -1,0 +1,149 @@
+/** The op of all that is elementwise: a cell of expressions over inputs of one shape, parameters and states. */
+import { Schema } from "effect"
+import { type Cell, edgesOf, unfold } from "../expressions/cell.ts"
+import { CodeSchema } from "../expressions/code.ts"
+import { elementwiseBackward, elementwiseForward, mostInputs, mostParameters } from "../expressions/elementwise.ts"
+import { make, type Ref } from "../op.ts"
+import { equals, format, type Shape, size } from "../shape.ts"
+
+export interface ElementwiseAttributes extends Cell {
+  /** What it is called, as `lif`. */
+  readonly kind: string
+}
+
+const Count = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+const Place = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+const leaves = /^(?:x(\d+)|p(\d+)|s\.(\d+))$/
+
+export const ElementwiseSchema: Schema.Codec<ElementwiseAttributes> = Schema.Struct({
+  kind: Schema.String,
+  inputs: Count(mostInputs).check(Schema.isGreaterThanOrEqualTo(1)),
+  parameters: Count(mostParameters),
+  states: Schema.Array(Schema.String),
+  initial: Schema.Array(Schema.Finite),
+  code: CodeSchema,
+  next: Schema.Array(Place),
+  output: Place,
+  smooth: Schema.optionalKey(Schema.Literal(true)),
+}).check(
+  Schema.makeFilter(({ inputs, parameters, states, initial, code, next, output }: ElementwiseAttributes) => {
+    if (states.length !== next.length || states.length !== initial.length)
+      return "Expected a new value and a first value of each state"
+    if (new Set(states).size < states.length) return "Expected states of different names"
+    if ([...next, output].some((place) => place >= code.length)) return "Expected places that lie in the code"
+    for (const line of code) {
+      if (line[0] !== "leaf") continue
+      const [, x, p, s] = leaves.exec(line[1]) ?? []
+      const isThere = [
+        [x, inputs],
+        [p, parameters],
+        [s, states.length],
+      ].some(([number, count]) => number !== undefined && Number(number) < Number(count))
+      if (!isThere) return `Expected leaves that are inputs, parameters or states, not ${line[1]}`
+    }
+    return true
+  }),
+)
+
+/** Whether a parameter's numbers can be dealt out over the elements of a value: one, one a channel, one an element. */
+const fits = (parameter: Shape, value: Shape): boolean => [1, value.at(-1) ?? 1, size(value)].includes(size(parameter))
+
+const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>): Readonly<Record<string, Ref | undefined>> =>
+  Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
+
+export const elementwiseOp = make<ElementwiseAttributes>({
+  name: "elementwise",
+  attributes: ElementwiseSchema,
+  inputs: ({ inputs, parameters }) => [
+    ...Array.from({ length: inputs }, () => "value" as const),
+    ...Array.from({ length: parameters }, () => "parameter" as const),
+  ],
+  infer: (types, attributes, fail) => {
+    const { inputs } = attributes
+    const [first, ...others] = types.slice(0, inputs)
+    const shape = first!.shape
+    for (const other of others)
+      if (!equals(other.shape, shape) || other.batched !== first!.batched)
+        fail(`its inputs are ${format(shape)} and ${format(other.shape)}; they must be of one shape`)
+    for (const parameter of types.slice(inputs))
+      if (!fits(parameter.shape, shape))
+        fail(
+          `a parameter of ${format(parameter.shape)} does not go with elements of ${format(shape)}; it must be one number, one a channel or one an element`,
+        )
+    return { shape, elements: unfold(attributes).spikes ? "spikes" : "float32", batched: first!.batched }
+  },
+  routes: (attributes) => [...edgesOf(attributes)],
+  state: (attributes) => {
+    const { planes, needs, decay, rest } = unfold(attributes)
+    if (planes === 0) return undefined
+    const at = Math.max(0, attributes.states.indexOf("membrane"))
+    const found = decay(at)
+    return {
+      planes,
+      rest,
+      kept: needs.state,
+      keptBefore: needs.before,
+      edges: attributes.states,
+      decay: typeof found === "object" ? { input: attributes.inputs + found.parameter } : found,
+    }
+  },
+  forward: ({ emit, input, output, state, attributes }) => {
+    const { forward, planes } = unfold(attributes)
+    const at = planes > 0 ? state() : undefined
+    emit(
+      elementwiseForward,
+      {
+        ...numbered(
+          "x",
+          Array.from({ length: attributes.inputs }, (_, i) => input(i)),
+        ),
+        before: at?.before,
+        ...numbered(
+          "p",
+          Array.from({ length: attributes.parameters }, (_, j) => input(attributes.inputs + j)),
+        ),
+        state: at?.now,
+        y: output,
+      },
+      { ...forward },
+    )
+  },
+  backward: ({ emit, input, state, outputGradient, carry, gradient, isCut, attributes }) => {
+    if (outputGradient === undefined && carry === undefined) return
+    const { backward, planes } = unfold(attributes)
+    const { inputs, parameters } = attributes
+    const dx = Array.from({ length: inputs }, (_, i) => gradient(i))
+    const dp = Array.from({ length: parameters }, (_, j) => gradient(inputs + j))
+    const code = backward({
+      isCut,
+      output: outputGradient !== undefined,
+      carried: carry !== undefined,
+      inputs: dx.map((ref) => ref !== undefined),
+      parameters: dp.map((ref) => ref !== undefined),
+    })
+    const read = new Set(code.code.flatMap(([op, name]) => (op === "leaf" ? [String(name).split(".")[0]] : [])))
+    const at = planes > 0 ? state() : undefined
+    const wanted = (name: string, ref: () => Ref | undefined) => (read.has(name) ? ref() : undefined)
+    emit(
+      elementwiseBackward,
+      {
+        ...numbered(
+          "x",
+          Array.from({ length: inputs }, (_, i) => wanted(`x${i}`, () => input(i))),
+        ),
+        before: wanted("before", () => at?.before),
+        state: wanted("state", () => at?.now),
+        ...numbered(
+          "p",
+          Array.from({ length: parameters }, (_, j) => wanted(`p${j}`, () => input(inputs + j))),
+        ),
+        dy: outputGradient,
+        carry,
+        ...numbered("dx", dx),
+        ...numbered("dp", dp),
+      },
+      { ...code },
+    )
+  },
+})
