@@ -124,6 +124,44 @@ export class Workspace {
     return this.number(this.binary("Greater", x, 0))
   }
 
+  /** 1 where a > b, else 0. */
+  greater(a: Tensor | number, b: Tensor | number): Tensor {
+    if (this.engine.memory) return this.chain(this.sub(a, b), (z) => this.positive(z))
+    return this.number(this.binary("Greater", a, b))
+  }
+
+  /** 1 where a ≥ b, else 0; of two infinities it may be 0. */
+  atLeast(a: Tensor | number, b: Tensor | number): Tensor {
+    if (this.engine.memory)
+      return this.chain(
+        this.sub(a, b),
+        // The least number makes 0 positive, and nothing that is below.
+        (z) => this.add(z, 2 ** -149),
+        (z) => this.positive(z),
+      )
+    return this.number(this.binary("GreaterEqual", a, b))
+  }
+
+  /** `a` where the condition is not 0, else `b`; all of one length. */
+  select(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+    return this.call("Select", { condition: this.binary("NotEqual", condition, 0), t: a, e: b })
+  }
+
+  /** A vector along which the numbers of a shorter one are repeated. */
+  repeat(x: Tensor, count: number): Tensor {
+    const length = elements(x)
+    if (length === count) return x
+    const rows = this.call("Tile", { x: this.reshape(x, 1, length) }, { reps: [count / length, 1] })
+    return this.flat(rows)
+  }
+
+  /** Vectors one behind the other. */
+  concatenate(parts: ReadonlyArray<Tensor>): Tensor {
+    if (parts.length === 1) return parts[0] as Tensor
+    // TensorFlow.js takes an array here.
+    return this.call("Concat", parts as unknown as Readonly<Record<string, Tensor>>, { axis: 0 })
+  }
+
   sum(x: Tensor, axis: number, keepDims = false): Tensor {
     return this.call("Sum", { x }, { axis: [axis], keepDims })
   }
@@ -209,7 +247,7 @@ export class Workspace {
     )
   }
 
-  private binary(kernel: string, a: Tensor | number, b: Tensor | number): Tensor {
+  binary(kernel: string, a: Tensor | number, b: Tensor | number): Tensor {
     return this.call(kernel, { a: this.operand(a), b: this.operand(b) })
   }
 
@@ -244,4 +282,5 @@ const sumRows = (values: Float32Array, columns: number): Float64Array => {
   return sums
 }
 
-export const elements = ({ shape }: Tensor): number => shape.reduce((product, extent) => product * extent, 1)
+export const elements = ({ shape }: { readonly shape: ReadonlyArray<number> }): number =>
+  shape.reduce((product, extent) => product * extent, 1)

@@ -15,6 +15,7 @@ import {
   updateTrace,
   zero,
 } from "./elementwise.ts"
+import { elementwiseBackward, elementwiseForward } from "./expressions.ts"
 import { biasGradient, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts"
 import { accumulateOutputs, lossBackward, lossForward } from "./loss.ts"
 import {
@@ -81,6 +82,8 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   "loss.backward": lossBackward,
   "outputs.accumulate": accumulateOutputs,
   "spikes.rate": firingRate,
+  "elementwise.forward": elementwiseForward,
+  "elementwise.backward": elementwiseBackward,
   zero,
   copy,
   "trace.update": updateTrace,

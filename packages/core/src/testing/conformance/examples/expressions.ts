@@ -187,6 +187,13 @@ export const expressions = {
     ]),
     ...parameters.flatMap(([name, shape]) => [
       one(`x·p, ${name}`, x.times(p), { x0: normal(usual), p0: normal(shape) }, usual),
+      one(
+        `p ≥ x ? p + q : x, ${name}`,
+        E.select(p.atLeast(x), p.plus(E.leaf("p1")), x),
+        { x0: cycle(usual, 0.5, 1e-6, 2, -1), p0: cycle(shape, 0.5, 0, 1.5), p1: normal([]) },
+        usual,
+      ),
+      one(`p·2, ${name}`, p.times(2), { p0: normal(shape) }, usual),
       ...stepForward(`adaptive, ${name}`, adaptive, usual, uniform(shape, 0.2, 0.9)),
     ]),
     one(
