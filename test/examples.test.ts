@@ -1,0 +1,25 @@
+import { expect, test } from "bun:test"
+import { fileURLToPath } from "node:url"
+
+const printed = async (example: string): Promise<string> => {
+  const file = fileURLToPath(new URL(`../examples/${example}`, import.meta.url))
+  const child = Bun.spawn([process.execPath, file], { stdout: "pipe" })
+  const text = await new Response(child.stdout).text()
+  expect(await child.exited).toBe(0)
+  return text
+}
+
+test("neuron.ts: spikes become rarer, and a decay is learnt for each channel", async () => {
+  const text = await printed("neuron.ts")
+  const [, early, later] = /(\d+) spikes in the first ten steps, (\d+) in the next ten/.exec(text) ?? []
+  expect(Number(early)).toBeGreaterThan(Number(later))
+  expect(text).toContain("decay [3]")
+})
+
+test("recurrent.ts: every policy learns; SLTT's memory is a fraction of BPTT's", async () => {
+  const rows = [...(await printed("recurrent.ts")).matchAll(/^(\S+) +([\d.]+) KB +loss ([\d.]+) +(\d+) %$/gm)]
+  expect(rows.map(([, policy]) => policy)).toEqual(["bptt", "bptt-detach(recurrent)", "sltt"])
+  // One class of three is right by chance.
+  for (const [, , , , accuracy] of rows) expect(Number(accuracy)).toBeGreaterThan(80)
+  expect(Number(rows[2]?.[2])).toBeLessThan(Number(rows[0]?.[2]) / 4)
+})
