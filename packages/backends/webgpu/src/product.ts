@@ -49,7 +49,7 @@ export const product = (operands: Operands, factors: Product): ReadonlyArray<Sta
   var value = 0f;
   for (var split = 0u; split < ${splits}u; split++) { value += scratch[split * ${partial}u + i]; }
   ${store}`,
-    stage.scratch,
+    { scratch: stage.scratch },
   )
   return [stage, gather]
 }

@@ -113,8 +113,9 @@ export const range = (count: number): ReadonlyArray<number> => Array.from({ leng
 
 /** A number of float32 as WGSL writes it. */
 export const float = (value: number): string => {
-  const text = `${Math.fround(value)}f`
-  return value < 0 ? `(${text})` : text
+  const isNegative = value < 0 || Object.is(value, -0)
+  const text = `${Math.abs(Math.fround(value))}f`
+  return isNegative ? `(-${text})` : text
 }
 
 const accessors = (name: string, { elements, shape, accumulate, then }: Operand, place: string): string => {

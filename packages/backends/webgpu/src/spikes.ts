@@ -114,10 +114,22 @@ export const forEachSpike = (operands: Operands, name: string, body: string, dec
   fire(operands, { name, size: operands.size(name), channels: operands.channels(name), body, declarations })
 
 /** One thread for each element `i` of operand `name`, which `body` stores; where what is next fires, its spikes come together. */
-export const forEachStored = (operands: Operands, name: string, body: string, scratch = 0): Stage => {
+export const forEachStored = (
+  operands: Operands,
+  name: string,
+  body: string,
+  { scratch = 0, declarations = "" }: Pick<Firing, "scratch" | "declarations"> = {},
+): Stage => {
   const spikes = operands.get(name).then?.spikes
   const size = operands.size(name)
-  if (spikes === undefined) return forEach(operands, size, body, "", scratch)
+  if (spikes === undefined) return forEach(operands, size, body, declarations, scratch)
   const channels = operands.channels(name)
-  return fire(operands, { name: spikes, size, channels, body: `${body}\n      fires = then_fires;`, scratch })
+  return fire(operands, {
+    name: spikes,
+    size,
+    channels,
+    body: `${body}\n      fires = then_fires;`,
+    declarations,
+    scratch,
+  })
 }

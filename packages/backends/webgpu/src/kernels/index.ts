@@ -2,6 +2,7 @@
 import type { Program } from "@spikeroute/core"
 import type { WgslKernel, WgslKernels } from "../shader.ts"
 import { elementwise } from "./elementwise.ts"
+import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
 import { neurons } from "./neurons.ts"
 import { normalization } from "./normalization.ts"
@@ -13,6 +14,7 @@ const all: WgslKernels = {
   ...pooling,
   ...normalization,
   ...elementwise,
+  ...expressions,
   ...neurons,
   ...training,
 }

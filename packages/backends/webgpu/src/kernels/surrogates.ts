@@ -14,7 +14,7 @@ interface Texts {
 const sigma = "fn sigma(x: f32) -> f32 { return 1f / (1f + exp(min(-x, 88f))); }"
 
 /** Abramowitz & Stegun 4.4.49, to 2·10⁻⁸: WGSL's own may be off by 4096 units in the last place. */
-const arcTangent = `fn arc_tangent(x: f32) -> f32 {
+export const arcTangent = `fn arc_tangent(x: f32) -> f32 {
   let beyond = abs(x) > 1f;
   let y = select(abs(x), 1f / abs(x), beyond);
   let s = y * y;

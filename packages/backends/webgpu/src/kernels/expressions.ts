@@ -1,0 +1,122 @@
+/** Expressions: WGSL printed from their codes. What leaves and results are, core's kernels say. */
+import type { Expressions, KernelAttributes } from "@spikeroute/core"
+import { columnSums } from "../columns.ts"
+import { float, forEach, type Operands, type WgslKernels } from "../shader.ts"
+import { forEachSpike, forEachStored } from "../spikes.ts"
+import { arcTangent } from "./surrogates.ts"
+
+type Code = Expressions.Code
+type Line = Expressions.CodeLine
+type Operation = Exclude<Line[0], "constant" | "leaf" | "fire" | "route">
+
+/** 0, which no compiler knows: no place has so high a bit. */
+const unknownZero = "(places.of_scratch >> 31u)"
+
+/** Each operation of the values a, b, c. */
+const operations: { readonly [O in Operation]: (a: string, b: string, c: string) => string } = {
+  negate: (a) => `-${a}`,
+  absolute: (a) => `abs(${a})`,
+  // The result of what overflows is anything in WGSL.
+  exp: (a) => `exp(clamp(${a}, -104f, 88.72f))`,
+  log: (a) => `log(${a})`,
+  sqrt: (a) => `sqrt(${a})`,
+  tanh: (a) => `hyperbolic_tangent(${a})`,
+  sigmoid: (a) => `1f / (1f + exp(min(-${a}, 88f)))`,
+  atan: (a) => `arc_tangent(${a})`,
+  add: (a, b) => `${a} + ${b}`,
+  subtract: (a, b) => `${a} - ${b}`,
+  multiply: (a, b) => `${a} * ${b}`,
+  divide: (a, b) => `${a} / ${b}`,
+  minimum: (a, b) => `min(${a}, ${b})`,
+  maximum: (a, b) => `max(${a}, ${b})`,
+  atLeast: (a, b) => `select(0f, 1f, ${a} >= ${b})`,
+  greater: (a, b) => `select(0f, 1f, ${a} > ${b})`,
+  select: (a, b, c) => `select(${c}, ${b}, ${a} != 0f)`,
+}
+
+/** Functions that operations call. That of tanh is Cephes': WGSL's own loses small numbers, and large ones overflow. */
+const functions: { readonly [O in Operation]?: string } = {
+  atan: arcTangent,
+  tanh: `fn hyperbolic_tangent(x: f32) -> f32 {
+  let y = x * x;
+  let small = x + x * y * (-0.333332819422f + y * (0.133314422036f + y * (-0.0537397155531f + y * (0.0206390887954f
+    + y * -0.00570498872745f))));
+  let large = 1f - 2f / (exp(2f * min(abs(x), 10f)) + 1f);
+  return select(sign(x) * large, small, abs(x) < 0.625f);
+}`,
+}
+
+/** Statements that compute the values v0, v1, … of a code for element `i` of so many, and the functions that they call. */
+const print = (operands: Operands, code: Code, count: number) => {
+  const leaf = (name: string, plane: string | undefined): string => {
+    if (name === "h") return `load_h(${plane}u)`
+    if (plane !== undefined) return `load_${name}(${Number(plane) * count}u + i)`
+    const size = operands.size(name)
+    return `load_${name}(${size === count ? "i" : size === 1 ? "0u" : `i % ${size}u`})`
+  }
+  const constant = (value: number): string => {
+    const [word] = new Uint32Array(Float32Array.of(value).buffer)
+    return Number.isFinite(Math.fround(value)) ? float(value) : `bitcast<f32>(${word}u | ${unknownZero})`
+  }
+  const value = (line: Line): string => {
+    if (line[0] === "constant") return constant(line[1])
+    if (line[0] === "leaf") return leaf(...(line[1].split(".") as [string, string | undefined]))
+    const [op, a, b, c] = line as readonly [Operation, number, number, number]
+    const text = operations[op](`v${a}`, `v${b}`, `v${c}`)
+    // Hardware multiplies and adds at once, with one rounding, where it sees the product.
+    return op === "multiply" && !operands.target.software
+      ? `bitcast<f32>(bitcast<u32>(${text}) | ${unknownZero})`
+      : text
+  }
+  return {
+    text: code.map((line, place) => `let v${place} = ${value(line)};`).join("\n  "),
+    declarations: [...new Set(code.map(([op]) => functions[op as Operation] ?? ""))].join("\n"),
+  }
+}
+
+type Backward = KernelAttributes["elementwise.backward"]
+
+/** Sums for the gradients of parameters, by how many numbers these have. */
+const sumsOf = (operands: Operands, { dp }: Backward) => {
+  const all = dp.flatMap((place, j) => (place < 0 ? [] : [{ name: `dp${j}`, value: `v${place}` }]))
+  return [...Map.groupBy(all, ({ name }) => operands.size(name))]
+}
+
+export const expressions = {
+  "elementwise.forward": (operands, { code, state, y }) => {
+    const count = operands.has("y") ? operands.size("y") : operands.size("state") / state.length
+    const { text, declarations } = print(operands, code, count)
+    const stores = state.map((place, k) => `store_state(${k * count}u + i, v${place});`)
+    const body = [text, ...stores].join("\n  ")
+    if (y < 0) return [forEach(operands, count, body, declarations)]
+    return operands.isSpikes("y")
+      ? [forEachSpike(operands, "y", `${body}\n  fires = v${y} != 0f;`, declarations)]
+      : [forEachStored(operands, "y", `${body}\n  store_y(i, v${y});`, { declarations })]
+  },
+  "elementwise.backward": (operands, attributes) => {
+    const { code, carry, dx } = attributes
+    const count = operands.has("dy") ? operands.size("dy") : operands.size("carry") / carry.length
+    const { text, declarations } = print(operands, code, count)
+    const stores = [
+      ...carry.map((place, k) => `store_carry(${k * count}u + i, v${place});`),
+      ...dx.flatMap((place, k) => (place < 0 ? [] : [`add_dx${k}(i, v${place});`])),
+    ]
+    const body = [text, ...stores].join("\n  ")
+    const sums = sumsOf(operands, attributes)
+    if (sums.length === 0) return [forEach(operands, count, body, declarations)]
+    // What is stored may be what is read: the last pass over the elements stores it.
+    return sums.flatMap(([columns, each], pass) =>
+      columnSums(
+        operands,
+        { rows: count / columns, columns },
+        {
+          names: each.map(({ name }) => `sum_${name}`),
+          each: `${pass === sums.length - 1 ? body : text}
+  ${each.map(({ name, value }) => `sum_${name} += ${value};`).join(" ")}`,
+          finish: each.map(({ name }) => `    add_${name}(c, sum_${name});`).join("\n"),
+          declarations,
+        },
+      ),
+    )
+  },
+} satisfies Partial<WgslKernels>
