@@ -6,11 +6,11 @@ import { Effect } from "effect"
 import { configurations } from "./configurations.ts"
 
 // The models', and what golden files lie beside the repository.
-const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/"]
+const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/", "../../../../../shared/golden/time/"]
   .map((path) => new URL(path, import.meta.url))
   .filter((folder) => existsSync(folder))
   .flatMap((folder) => readdirSync(folder).map((name) => ({ name, url: new URL(name, folder) })))
-  .filter(({ name }) => name.endsWith(".safetensors"))
+  .filter(({ name }) => Golden.isReadable(name))
 
 for (const { name, run } of configurations())
   describe(`${name} computes PyTorch's gradients`, () => {

@@ -52,7 +52,13 @@ describe("the models' golden files", () => {
 })
 
 if (existsSync(directory)) {
-  const files = readdirSync(directory).filter((file) => file.endsWith(".safetensors"))
+  const inTime = join(directory, "../time")
+  const files = [
+    ...readdirSync(directory).filter((file) => file.endsWith(".safetensors")),
+    ...readdirSync(inTime)
+      .filter(Golden.isReadable)
+      .map((file) => join("../time", file)),
+  ]
 
   describe("golden files", () => {
     for (const file of files)

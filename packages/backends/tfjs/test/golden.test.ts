@@ -7,11 +7,11 @@ import { fromEngine } from "../src/index.ts"
 import { loadEngines, verifies } from "./engines.ts"
 
 // The models', and what golden files lie beside the repository.
-const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/"]
+const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/", "../../../../../shared/golden/time/"]
   .map((path) => new URL(path, import.meta.url))
   .filter((folder) => existsSync(folder))
   .flatMap((folder) => readdirSync(folder).map((name) => ({ name, url: new URL(name, folder) })))
-  .filter(({ name }) => name.endsWith(".safetensors"))
+  .filter(({ name }) => Golden.isReadable(name))
 
 for (const engine of await loadEngines()) {
   afterAll(() => engine.close())

@@ -33,6 +33,12 @@ import * as Surrogate from "../surrogates/index.ts"
 import * as Drawn from "./drawn.ts"
 import { networks } from "./golden-networks.ts"
 
+/** Whether a file by its name is the golden file of a network that is known here. */
+export const isReadable = (file: string): boolean => {
+  const [net = ""] = file.split("-")
+  return file.endsWith(".safetensors") && (Object.hasOwn(networks, net) || modelNames.some((model) => model === net))
+}
+
 /** How far a backend is from a golden file: the largest absolute difference over the largest absolute golden value, by kind. */
 export interface GoldenErrors {
   readonly out: number
