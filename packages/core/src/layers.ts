@@ -13,7 +13,14 @@ export { add, residual } from "./ops/add.ts"
 export { averagePool, type PoolOptions, PoolSchema } from "./ops/average-pool.ts"
 export { batchNorm } from "./ops/batch-norm.ts"
 export { type Conv2dOptions, Conv2dSchema, conv2d } from "./ops/conv2d.ts"
-export { type DelayOptions, DelaySchema, delay, type RecurrentOptions, RecurrentSchema, recurrent } from "./ops/delay.ts"
+export {
+  type DelayOptions,
+  DelaySchema,
+  delay,
+  type RecurrentOptions,
+  RecurrentSchema,
+  recurrent,
+} from "./ops/delay.ts"
 export { DropoutSchema, dropout } from "./ops/dropout.ts"
 export { flatten } from "./ops/flatten.ts"
 export { type GainOptions, GainSchema, gain } from "./ops/gain.ts"

@@ -8,6 +8,7 @@
  */
 import { type Graph, Key, type Loss, type Policy } from "../src/index.ts"
 import { type Scalar, Tape } from "./tape.ts"
+import { type CellAttributes, runCell } from "./unroll-cell.ts"
 
 /** G and G′ of the surrogates, from the literature's formulas. */
 const surrogates: Record<string, (z: number, width: number) => { readonly primitive: number; readonly slope: number }> =
@@ -56,7 +57,7 @@ export interface Unrolling {
   readonly loss: Loss
   /** The random key of a dropout mask's node. */
   readonly keyOf: (node: string) => Key.Key
-  readonly detached: ReadonlySet<Policy.Edge>
+  readonly detached: ReadonlySet<Policy.Edge> | "all"
   /** Steps that gradient can cross. */
   readonly window: number
   /** How the traces decay by which weights see the inputs of maps, if they do. */
@@ -94,16 +95,29 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
   const tape = new Tape()
   const statistics = new Map<string, Array<number>>()
   const weights = new Map<string, Tensor>()
+  const constants = new Map<string, Tensor>()
   for (const { name, shape, role } of graph.parameters) {
     const values = Array.from(unrolling.parameters.get(name)!)
-    if (role === "weight") weights.set(name, { shape, data: values.map((value) => tape.number(value)) })
+    const tensor = () => ({ shape, data: values.map((value) => tape.number(value)) })
+    if (role === "weight") weights.set(name, tensor())
+    else if (role === "constant") constants.set(name, tensor())
     else statistics.set(name, values)
   }
   const masks = new Map<string, Tensor>()
   const membranes = new Map<string, ReadonlyArray<Scalar>>()
+  /** New states of cells, by node, and all values of earlier steps. */
+  const left = new Map<string, ReadonlyArray<ReadonlyArray<Scalar>>>()
+  const past: Array<ReadonlyMap<string, Tensor>> = []
   const traces = new Map<string, ReadonlyArray<number>>()
+  /** The decays of neurons, by node. */
+  const decays = new Map<string, number>()
   const spikeCounts = new Map<string, number>()
   let margin = Number.POSITIVE_INFINITY
+  const near = (distance: number): void => {
+    margin = Math.min(margin, distance)
+  }
+  const isCut = (edge: string): boolean => detached === "all" || detached.has(edge)
+  const origins = originsOf(graph)
 
   const perPixel = (
     x: Tensor,
@@ -154,9 +168,8 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     const sample = graph.input
     const length = batchSize * product(sample)
     const offset = frames ? t * length : 0
-    const values = new Map<string, Tensor>(weights)
-    /** The decays of the nearest neurons that a value comes from. */
-    const decays = new Map<string, ReadonlySet<number>>()
+    const values = new Map<string, Tensor>([...weights, ...constants])
+    past.push(values)
     values.set("input", {
       shape: [batchSize, ...sample],
       data: Array.from({ length }, (_, i) => tape.number(inputs[offset + i]!)),
@@ -169,21 +182,25 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
       /** The membrane potential that the step before left, a constant where the policy cuts it off. */
       const before = (initial = 0): ReadonlyArray<Scalar> => {
         const kept = membranes.get(name) ?? x.data.map(() => tape.number(initial))
-        return t % window === 0 || detached.has("membrane") ? kept.map((v) => tape.detach(v)) : kept
+        return t % window === 0 || isCut("membrane") ? kept.map((v) => tape.detach(v)) : kept
       }
       /** What the weights of a map see of its input: a trace of it, if the policy has traces and neurons stand before it. */
       const seen = (): ReadonlyArray<number> => {
         const activity = x.data.map((a) => tape.value(a))
-        const [own] = decays.get(names[0]!) ?? []
-        if (trace === undefined || own === undefined) return activity
+        const [neuron] = origins(names[0]!)
+        if (trace === undefined || neuron === undefined) return activity
+        // Of neurons behind, the first step sees 0.
+        const own = decays.get(neuron) ?? 0
         const before = traces.get(name) ?? activity.map(() => 0)
         const after = activity.map((a, i) => a + (trace === "presynaptic" ? own : trace) * before[i]!)
         traces.set(name, after)
         return after
       }
-      const neuron = op === "neuron" || op === "leakyReadout"
-      const own = neuron ? (attributes.decay ?? tape.value(get(1).data[0]!)) : undefined
-      decays.set(name, new Set(own === undefined ? names.flatMap((input) => [...(decays.get(input) ?? [])]) : [own]))
+      if (op === "neuron" || op === "leakyReadout") decays.set(name, attributes.decay ?? tape.value(get(1).data[0]!))
+      const countSpikes = (spikes: ReadonlyArray<Scalar>): void => {
+        const count = spikes.reduce((sum, s) => sum + tape.value(s), 0)
+        spikeCounts.set(name, (spikeCounts.get(name) ?? 0) + count / spikes.length / timeSteps)
+      }
       const compute = (): Tensor => {
         switch (op) {
           case "linear": {
@@ -251,7 +268,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
               const center = mean(own)
               const squares = squaresAround(own, center)
               const deviation = Math.sqrt(tape.value(squares) / own.length)
-              if (deviation > 1e-7) margin = Math.min(margin, deviation / 500)
+              if (deviation > 1e-7) near(deviation / 500)
               const scale = tape.multiply(
                 tape.power(tape.add(tape.times(squares, 1 / own.length), tape.number(1e-5)), -1 / 2),
                 get(1).data[c]!,
@@ -275,7 +292,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
               const best = elements.reduce((a, b) => (tape.value(b) > tape.value(a) ? b : a))
               for (const element of elements) {
                 const gap = tape.value(best) - tape.value(element)
-                if (gap > 0) margin = Math.min(margin, gap)
+                if (gap > 0) near(gap)
               }
               return best
             })
@@ -329,24 +346,55 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
                 : 0
             const v = before(first)
             const decay = names[1] === undefined ? tape.number(attributes.decay!) : get(1).data[0]!
-            const left: Array<Scalar> = []
+            const after: Array<Scalar> = []
             const spikes = elementwise((a, i) => {
               const u = tape.dot([v[i]!], [decay], a)
               const z = tape.value(u) - threshold
               const { primitive, slope } = fire(z, surrogate.alpha ?? surrogate.width)
               const s = tape.map(u, smooth ? primitive : z >= 0 ? 1 : 0, slope)
-              if (!smooth) margin = Math.min(margin, Math.abs(z))
-              if (surrogate.name === "rectangle") margin = Math.min(margin, Math.abs(Math.abs(z) - surrogate.width / 2))
-              const sent = detached.has("reset") ? tape.detach(s) : s
-              if (reset === "soft") left.push(tape.subtract(u, tape.times(sent, threshold)))
-              if (reset === "hard") left.push(tape.subtract(u, tape.multiply(u, sent)))
-              if (reset === "none") left.push(u)
+              if (!smooth) near(Math.abs(z))
+              if (surrogate.name === "rectangle") near(Math.abs(Math.abs(z) - surrogate.width / 2))
+              const sent = isCut("reset") ? tape.detach(s) : s
+              if (reset === "soft") after.push(tape.subtract(u, tape.times(sent, threshold)))
+              if (reset === "hard") after.push(tape.subtract(u, tape.multiply(u, sent)))
+              if (reset === "none") after.push(u)
               return s
             })
-            membranes.set(name, left)
-            const count = spikes.data.reduce((sum, s) => sum + tape.value(s), 0)
-            spikeCounts.set(name, (spikeCounts.get(name) ?? 0) + count / spikes.data.length / timeSteps)
+            membranes.set(name, after)
+            countSpikes(spikes.data)
             return spikes
+          }
+          case "delay": {
+            const { steps, edge, shape } = attributes
+            const source = t < steps ? undefined : past[t - steps]!.get(names[0]!)!
+            if (source === undefined) {
+              const zeros = Array.from({ length: batchSize * product(shape) }, () => tape.number(0))
+              return { shape: [batchSize, ...shape], data: zeros }
+            }
+            const crosses = Math.floor((t - steps) / window) < Math.floor(t / window)
+            return crosses || isCut(edge) ? { ...source, data: source.data.map((v) => tape.detach(v)) } : source
+          }
+          case "elementwise": {
+            const cell = untyped as unknown as CellAttributes
+            const cutBefore = (k: number) => t % window === 0 || isCut(cell.states[k]!)
+            const before = left.get(name)?.map((plane, k) => (cutBefore(k) ? plane.map((v) => tape.detach(v)) : plane))
+            const after = cell.states.map((): Array<Scalar> => [])
+            const y = elementwise((_, i) => {
+              const leaf = (leaf: string): Scalar => {
+                if (leaf.startsWith("s.")) {
+                  const k = Number(leaf.slice(2))
+                  return before?.[k]?.[i] ?? tape.number(cell.initial[k]!)
+                }
+                const { data } = get(Number(leaf.slice(1)) + (leaf.startsWith("p") ? cell.inputs : 0))
+                return data[i % data.length]!
+              }
+              const made = runCell(cell, { tape, leaf, isCut, near })
+              for (const [k, state] of made.states.entries()) after[k]!.push(state)
+              return made.y
+            })
+            left.set(name, after)
+            if (cell.states.length > 0 && graph.types.get(name)?.elements === "spikes") countSpikes(y.data)
+            return y
           }
           default:
             throw new Error(`the tape has no op ${op}`)
@@ -394,6 +442,28 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
   }
 }
 
+/** Of every value the nearest nodes with a state that it comes from, in this step or in earlier ones. */
+const originsOf = ({ nodes }: Graph.Graph): ((value: string) => ReadonlySet<string>) => {
+  const byName = new Map(nodes.map((node) => [node.name, node]))
+  const hasState = (op: string, attributes: unknown): boolean =>
+    op === "neuron" ||
+    op === "leakyReadout" ||
+    (op === "elementwise" && (attributes as CellAttributes).states.length > 0)
+  return (value) => {
+    const seen = new Set<string>()
+    const found = new Set<string>()
+    const visit = (name: string): void => {
+      const node = byName.get(name)
+      if (node === undefined || seen.has(name)) return
+      seen.add(name)
+      if (hasState(node.op, node.attributes)) found.add(name)
+      else node.inputs.forEach(visit)
+    }
+    visit(value)
+    return found
+  }
+}
+
 const integers = (from: number, to: number): ReadonlyArray<number> =>
   Array.from({ length: to - from }, (_, i) => from + i)
 
@@ -411,4 +481,6 @@ interface Attributes {
   readonly reset: "soft" | "hard" | "none"
   readonly surrogate: { readonly name: string; readonly alpha: number; readonly width: number }
   readonly smooth?: true
+  readonly steps: number
+  readonly edge: string
 }

@@ -8,7 +8,7 @@ import { layer } from "../src/index.ts"
 test("any program takes the bytes that were planned for it, to the byte", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
-      const policy = Arbitrary.policyOf(choice, workload.timeSteps)
+      const policy = Arbitrary.policyOf(choice, workload)
       const taken = Effect.gen(function* () {
         const program = yield* Program.compile(Arbitrary.graphOf(workload), policy, Arbitrary.optionsOf(workload))
         const { allocatedBytes } = yield* (yield* Backend).prepare(program)

@@ -114,8 +114,7 @@ export const recurrent =
   (build: (x: Tensor, fedBack: Tensor) => Tensor, options: RecurrentOptions = {}): Layer =>
   (x, name) => {
     const at = name === undefined ? x : x.at(join(x.path, name))
-    const node = join(at.path, "fedBack")
-    return leaf("fedBack", RecurrentSchema, options, (_, __, { edge = "recurrent", steps = 1 }) => {
+    return leaf("fedBack", RecurrentSchema, options, (_, node, { edge = "recurrent", steps = 1 }) => {
       let type: Pick<LaggedAttributes, "shape" | "elements"> = { shape: x.shape, elements: "spikes" }
       // What is fed back is of the type of what comes out, which is tried until it is.
       for (let tries = 0; tries < 4; tries++) {
@@ -129,7 +128,7 @@ export const recurrent =
         node,
         reason: "recurrent: the shape of the output depends on the shape of what is fed back",
       })
-    })(at, "fedBack").at(x.path)
+    })(at, name === undefined ? undefined : "fedBack").at(x.path)
   }
 
 /** Builds what is inside, and leads its output back. */

@@ -22,10 +22,10 @@ import { expectSameBits, expectSameForward, programOf, runs, train } from "./har
 const pair = () =>
   fc
     .record({ choice: Arbitrary.policy(), every: fc.option(fc.nat({ max: 6 })) })
-    .map(({ choice, every }) => (timeSteps: number) => {
+    .map(({ choice, every }) => (workload: Arbitrary.Workload) => {
       // What there are checkpoints for is gradient that crosses time.
       const detached = every === null ? choice.detached : choice.detached.filter((edge) => edge !== "membrane")
-      const plain = Arbitrary.policyOf({ ...choice, detached, checkpoint: 0, recompute: false }, timeSteps)
+      const plain = Arbitrary.policyOf({ ...choice, detached, checkpoint: 0, recompute: false }, workload)
       const recomputed = choice.recompute || every === null ? plain.pipe(Policy.recompute) : plain
       const lean = every === null ? recomputed : recomputed.pipe(Policy.checkpoint(every === 0 ? "root" : every))
       return { plain, lean }
@@ -41,7 +41,7 @@ test("gradients, metrics, outputs and running statistics are the same bits as wi
   let [replayed, recomputed] = [0, 0]
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 9 }), pair(), fc.boolean(), (workload, policies, hoist) => {
-      const { plain, lean } = policies(workload.timeSteps)
+      const { plain, lean } = policies(workload)
       const expected = train(workload, plain, { hoist })
       for (const memory of ["arena", "separate"] as const) {
         const actual = train(workload, lean, { hoist, memory })

@@ -48,8 +48,8 @@ test("the forward cost is the same for every policy, and with checkpoints at mos
       const { timeSteps } = workload
       const forward = (policy: Policy.Policy) => costOf(workload, policy, timeSteps).forward
       const once = forward(Policy.bptt)
-      expect(forward(Arbitrary.policyOf({ ...choice, checkpoint: 0 }, timeSteps))).toEqual(once)
-      const more = forward(Arbitrary.policyOf(choice, timeSteps))
+      expect(forward(Arbitrary.policyOf({ ...choice, checkpoint: 0 }, workload))).toEqual(once)
+      const more = forward(Arbitrary.policyOf(choice, workload))
       for (const operations of ["multiplications", "additions", "spikeOperations"] as const) {
         expect(more[operations]).toBeGreaterThanOrEqual(once[operations])
         expect(more[operations]).toBeLessThanOrEqual(2 * once[operations])

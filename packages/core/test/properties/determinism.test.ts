@@ -18,7 +18,7 @@ const advance = (
   sync(
     Effect.gen(function* () {
       const graph = Arbitrary.graphOf(workload)
-      const policy = Arbitrary.policyOf(choice, workload.timeSteps)
+      const policy = Arbitrary.policyOf(choice, workload)
       const options = { ...Arbitrary.optionsOf(workload), optimizer, key: Key.make(workload.seed) }
       const trainer = yield* Train.make(graph, policy, options)
       if (saved) yield* trainer.load(saved)
@@ -43,8 +43,8 @@ test("the same key gives the same bits, another key others", () => {
   let differed = 0
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), optimizer(), (workload, choice, optimizer) => {
-      const first = train(workload, Arbitrary.policyOf(choice, workload.timeSteps))
-      const second = train(workload, Arbitrary.policyOf(choice, workload.timeSteps))
+      const first = train(workload, Arbitrary.policyOf(choice, workload))
+      const second = train(workload, Arbitrary.policyOf(choice, workload))
       expectSameBits(second.gradients, first.gradients)
       expectSameForward(second, first)
       const trained = advance(workload, choice, optimizer, [1, 2])

@@ -82,7 +82,7 @@ export const train = (workload: Arbitrary.Workload, policy: Policy.Policy, setti
       const statistics = new Map<string, Float32Array>()
       for (const { name, role } of graph.parameters)
         if (role === "weight") gradients.set(name, yield* executable.read(Program.bufferNames.gradient(name)))
-        else statistics.set(name, yield* executable.read(Program.bufferNames.parameter(name)))
+        else if (role === "statistic") statistics.set(name, yield* executable.read(Program.bufferNames.parameter(name)))
       const outputs = yield* executable.read(Program.bufferNames.outputs)
       return { program, loss, firingRates, outputs, gradients, statistics }
     }),
@@ -99,7 +99,7 @@ export const onTape = (workload: Arbitrary.Workload, policy: Policy.Policy, sett
     frames: workload.encoding === "frames",
     parameters: settings.parameters ?? Arbitrary.parametersOf(graph, workload),
     keyOf: (node) => Arbitrary.keyOf(node, workload),
-    detached: policy.detached === "all" ? new Set(["membrane", "reset"]) : policy.detached,
+    detached: policy.detached,
     window: policy.window,
     trace: policy.trace,
     trained: settings.steps ?? drawn(policy, workload),

@@ -8,7 +8,7 @@ import { deviation, drawn, expectSameForward, onTape, runs, train } from "./harn
 test("hoisting gives the same forward direction bit for bit, and the same gradients but for the order of sums", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
-      const policy = Arbitrary.policyOf(choice, workload.timeSteps)
+      const policy = Arbitrary.policyOf(choice, workload)
       const hoisted = train(workload, policy)
       const repeated = train(workload, policy, { hoist: false })
       expectSameForward(hoisted, repeated)
@@ -23,7 +23,7 @@ test("hoisting never costs operations, and saves them where a static image meets
   let saved = 0
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
-      const policy = Arbitrary.policyOf(choice, workload.timeSteps)
+      const policy = Arbitrary.policyOf(choice, workload)
       const steps = drawn(policy, workload)
       const { program: hoisted } = train(workload, policy)
       const { program: repeated } = train(workload, policy, { hoist: false })

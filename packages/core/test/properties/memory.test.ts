@@ -17,7 +17,7 @@ const anyProgram = () =>
     .map(({ workload, choice, hoist }) => ({
       workload,
       hoist,
-      policy: Arbitrary.policyOf(choice, workload.timeSteps),
+      policy: Arbitrary.policyOf(choice, workload),
     }))
 
 test("one arena and memory of their own for all buffers give the same bits", () => {

@@ -28,7 +28,7 @@ test("on the smooth network bptt is central differences, in a random direction o
       const graph = Arbitrary.graphOf(workload, { smooth: true })
       const policy = Arbitrary.policyOf(
         { detached: [], window: 0, trace: 0, checkpoint: 0, recompute: false, steps },
-        workload.timeSteps,
+        workload,
       )
       const parameters = Arbitrary.parametersOf(graph, workload)
       const tape = onSteadyTape(workload, policy, { graph })

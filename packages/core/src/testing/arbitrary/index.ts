@@ -20,8 +20,19 @@
  * yield* Effect.promise(() => fc.assert(property, { numRuns: 3 }))
  */
 
+export type { Cell } from "./cell.ts"
 export { margin } from "./margin.ts"
 export { graphOf } from "./network.ts"
 export { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
 export { type Choice, policy, policyOf } from "./policy.ts"
-export { type Neuron, neuron, type Piece, type ReadOut, surrogate, type Workload, workload } from "./workload.ts"
+export { surrogate } from "./surrogate.ts"
+export {
+  type Neuron,
+  neuron,
+  type Piece,
+  type ReadOut,
+  type Temporal,
+  type TwoStates,
+  type Workload,
+  workload,
+} from "./workload.ts"

@@ -3,17 +3,19 @@ import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import * as Graph from "../../graph/index.ts"
+import type { ElementwiseAttributes } from "../../ops/elementwise.ts"
 import { forEachInWindow, slidingRange } from "../../ops/pixels.ts"
 import * as Policy from "../../policies/policy.ts"
 import { bufferNames, compile, schedule } from "../../program/index.ts"
 import { size } from "../../shape.ts"
+import { distanceOf } from "./near.ts"
 import { graphOf } from "./network.ts"
 import { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
 import type { Neuron, Window, Workload } from "./workload.ts"
 
 /**
  * How far a workload stays from jumps, on the backend at hand: the smallest distance of a membrane from its threshold and from the
- * edge of a rectangle surrogate, of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
+ * edge of a rectangle surrogate, of what cells compare, of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
  * of a channel, as batch norm divides rounding by it. Channels that do not vary at all, and values that are the same, do no harm.
  */
 export const margin = (
@@ -26,14 +28,35 @@ export const margin = (
   Effect.gen(function* () {
     const graph = graphOf(workload)
     const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
-    /** The value whose memory the first input of a node is. */
-    const source = ({ inputs: [name = ""] }: Graph.Node): string => {
+    const parameters = new Set(graph.parameters.map(({ name }) => name))
+    /** The value whose memory a value is, and how many steps ago. */
+    const source = (name: string, ago = 0): { readonly name: string; readonly ago: number } => {
       const node = nodes.get(name)
-      return node?.op === "flatten" ? source(node) : name
+      const { steps } = (node?.op === "delay" ? node.attributes : { steps: 0 }) as { readonly steps: number }
+      return node?.op === "flatten" || steps > 0 ? source(node?.inputs[0] as string, ago + steps) : { name, ago }
     }
+    const bufferOf = (name: string): string =>
+      name === Graph.inputName
+        ? bufferNames.input
+        : parameters.has(name)
+          ? bufferNames.parameter(name)
+          : bufferNames.value(name)
     const neurons = graph.nodes.filter(({ op }) => op === "neuron")
     const watched = graph.nodes.filter(({ op }) => op === "maxPool" || op === "batchNorm")
-    const observe = watched.map(source).filter((name) => name !== Graph.inputName)
+    const cells = graph.nodes
+      .filter(({ op }) => op === "elementwise")
+      .map(({ inputs, attributes: untyped }) => {
+        const cell = untyped as unknown as ElementwiseAttributes
+        const leaves = inputs.map(
+          (name, i) => [i < cell.inputs ? `x${i}` : `p${i - cell.inputs}`, source(name)] as const,
+        )
+        return { leaves: new Map(leaves), distance: distanceOf(cell) }
+      })
+    const read = new Set([
+      ...watched.map(({ inputs: [x = ""] }) => source(x).name),
+      ...cells.flatMap(({ leaves }) => [...leaves.values()].map(({ name }) => name)),
+    ])
+    const observe = [...read].filter((name) => nodes.has(name))
     const program = yield* compile(graph, Policy.sltt, { ...optionsOf(workload), observe })
     const executable = yield* (yield* Backend).prepare(program)
     const { inputs, labels } = batchOf(graph, workload)
@@ -47,6 +70,7 @@ export const margin = (
     const frames = workload.encoding === "frames" ? inputs : undefined
     if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
 
+    const readValue = ({ name, ago }: ReturnType<typeof source>, t: number) => executable.read(bufferOf(name), t - ago)
     let least = Number.POSITIVE_INFINITY
     const every = Array.from({ length: workload.timeSteps }, (_, t) => t)
     for (const call of schedule(program, every)) {
@@ -62,9 +86,7 @@ export const margin = (
         }
       }
       for (const node of watched) {
-        const name = source(node)
-        const buffer = name === Graph.inputName ? bufferNames.input : bufferNames.value(name)
-        const values = yield* executable.read(buffer, call.t)
+        const values = yield* readValue(source(node.inputs[0] as string), call.t)
         const [from, to] = [node.inputs[0] as string, node.name].map((value) => [
           workload.batchSize,
           ...(graph.types.get(value)?.shape ?? []),
@@ -74,6 +96,14 @@ export const margin = (
           node.op === "maxPool"
             ? leastGap(values, from, to, node.attributes as unknown as Window)
             : leastDeviation(values, to.at(-1) as number) / 500,
+        )
+      }
+      for (const { leaves, distance } of cells) {
+        const values = new Map<string, Float32Array>()
+        for (const [leaf, from] of leaves) values.set(leaf, yield* readValue(from, call.t))
+        least = Math.min(
+          least,
+          distance((leaf) => values.get(leaf) as Float32Array),
         )
       }
     }

@@ -1,10 +1,14 @@
+import { learn } from "../../expressions/layer.ts"
 import * as Graph from "../../graph/index.ts"
 import {
   adaptiveAveragePool,
+  adaptiveLif,
   add,
   averagePool,
   batchNorm,
   conv2d,
+  currentBasedLif,
+  delay,
   dropout,
   type FiringOptions,
   flatten,
@@ -15,10 +19,12 @@ import {
   linear,
   maxPool,
   plif,
+  recurrent,
   scale,
   scaledWeightStandardizedConv2d,
 } from "../../layers.ts"
 import { size } from "../../shape.ts"
+import { layerOf } from "./cell.ts"
 import type { Piece, Window, Workload } from "./workload.ts"
 
 /** The largest window that fits an image of this shape. */
@@ -54,6 +60,39 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
       const firing: FiringOptions = { threshold, reset, surrogate, smooth }
       if (piece.piece === "if") return x.pipe(integrateAndFire(firing))
       return x.pipe(piece.piece === "lif" ? lif({ ...firing, tau }) : plif({ ...firing, tau }))
+    }
+    case "adaptiveLif":
+    case "currentBasedLif": {
+      const { otherDecay, learnt, threshold, surrogate } = piece
+      const decay = learnt === "fixed" ? piece.decay : learn(piece.decay, learnt)
+      const shared = { decay, threshold, surrogate, smooth }
+      return piece.piece === "adaptiveLif"
+        ? x.pipe(adaptiveLif({ ...shared, adaptationDecay: otherDecay }))
+        : x.pipe(currentBasedLif({ ...shared, currentDecay: otherDecay }))
+    }
+    case "cell":
+      return layerOf(piece, x, smooth)
+    case "delay": {
+      const { steps, edge } = piece
+      const channels = Array.from({ length: x.shape.at(-1)! })
+      return x.pipe(
+        delay({ edge, steps: typeof steps === "number" ? steps : channels.map((_, c) => steps[c % steps.length]!) }),
+      )
+    }
+    case "recurrent": {
+      const { steps, edge, mapped, body } = piece
+      const channels = x.shape.at(-1)!
+      const map = image ? conv2d({ channels, bias: false, ...same(3) }) : linear({ features: channels, bias: false })
+      return x.pipe(
+        recurrent(
+          (given, fedBack) =>
+            body.reduce(
+              (h, each) => apply(h, each, { ...building, keepShape: true }),
+              add(given, fedBack.pipe(mapped ? map : scale(0.5))),
+            ),
+          { steps, edge },
+        ),
+      )
     }
     case "conv": {
       const { bias, standardized } = piece

@@ -15,10 +15,12 @@ export const parametersOf = (
 ): ReadonlyMap<string, Float32Array> => {
   const root = Key.fold(Key.make(seed), "parameters")
   return new Map(
-    graph.parameters.map(({ name, shape, initializer }) => {
+    graph.parameters.map(({ name, shape, initializer, role }) => {
+      if (role === "constant" && initializer.kind === "values") return [name, Float32Array.from(initializer.values)]
       const key = Key.fold(root, name)
       const count = size(shape)
       const range = (low: number, high: number) => [name, between(key, count, low, high)] as const
+      if (/decay$/i.test(name)) return range(0.2, 0.9)
       if (name.endsWith("running_mean")) return range(-0.5, 0.5)
       if (shape.length >= 2) {
         const bound = 3 / Math.sqrt(count / shape.at(-1)!)

@@ -1,9 +1,13 @@
 import * as fc from "fast-check"
+import { edgesOf } from "../../ops/index.ts"
 import * as Policy from "../../policies/policy.ts"
 import * as Steps from "../../policies/steps.ts"
+import { graphOf } from "./network.ts"
+import type { Workload } from "./workload.ts"
 
 /** A policy as data; numbers of steps count modulo the workload's time steps. */
 export interface Choice {
+  /** Edges that the workload's graph does not have are left out. */
   readonly detached: ReadonlyArray<Policy.Edge>
   /** 0 for no truncation. */
   readonly window: number
@@ -15,10 +19,13 @@ export interface Choice {
   readonly steps: { readonly name: "all" | "last" | "every" | "sample"; readonly k: number }
 }
 
+/** Names of all temporal edges that arbitrary graphs have. */
+const edges = ["membrane", "reset", "current", "adaptation", "spike", "inner", "delay", "recurrent", "own"]
+
 /** A policy: any edges detached, any window, any trained steps, with traces, checkpoints and recomputation or without. */
 export const policy = (): fc.Arbitrary<Choice> =>
   fc.record({
-    detached: fc.subarray(["membrane", "reset"] as ReadonlyArray<Policy.Edge> as Array<Policy.Edge>),
+    detached: fc.subarray([...edges]),
     window: fc.nat({ max: 4 }),
     trace: fc.constantFrom(0, 0.5, 1),
     checkpoint: fc.nat({ max: 5 }),
@@ -26,15 +33,17 @@ export const policy = (): fc.Arbitrary<Choice> =>
     steps: fc.record({ name: fc.constantFrom("all", "last", "every", "sample"), k: fc.nat({ max: 4 }) }),
   })
 
-/** The policy of a choice, for so many time steps. */
-export const policyOf = (choice: Choice, timeSteps: number): Policy.Policy => {
-  const { detached, window, trace, checkpoint, recompute, steps } = choice
-  const k = 1 + (steps.k % timeSteps)
+/** The policy of a choice, for a workload. */
+export const policyOf = (choice: Choice, workload: Workload): Policy.Policy => {
+  const { window, trace, checkpoint, recompute, steps } = choice
+  const { all, lagged } = edgesOf(graphOf(workload))
+  const detached = choice.detached.filter((edge) => all.has(edge))
+  const k = 1 + (steps.k % workload.timeSteps)
   const trained = { all: Steps.all, last: Steps.last(k), every: Steps.every(k), sample: Steps.sample(k) }[steps.name]
   const routed = Policy.bptt.pipe(Policy.detach(...detached), Policy.trainOn(trained))
   const windowed = window === 0 ? routed : routed.pipe(Policy.truncate(window))
-  const cut = detached.includes("membrane") || window === 1
-  const traced = cut && trace > 0 ? windowed.pipe(Policy.trace(trace)) : windowed
+  const isCut = lagged.isSubsetOf(new Set(detached)) || window === 1
+  const traced = isCut && trace > 0 ? windowed.pipe(Policy.trace(trace)) : windowed
   const kept = checkpoint === 0 ? traced : traced.pipe(Policy.checkpoint(checkpoint === 5 ? "root" : checkpoint))
   return recompute ? kept.pipe(Policy.recompute) : kept
 }

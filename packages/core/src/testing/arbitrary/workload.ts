@@ -1,7 +1,10 @@
 import * as fc from "fast-check"
+import type { Per } from "../../expressions/layer.ts"
 import type { Loss } from "../../loss.ts"
 import type { Encoding } from "../../program/index.ts"
 import type { SurrogateOptions } from "../../surrogates/index.ts"
+import { type Cell, cell } from "./cell.ts"
+import { surrogate } from "./surrogate.ts"
 
 /** A layer of spiking neurons. `tau` is not used by integrate-and-fire neurons. */
 export interface Neuron {
@@ -12,6 +15,30 @@ export interface Neuron {
   readonly surrogate: SurrogateOptions
 }
 
+/** Neurons with two states; the decay of the membrane may be learnt. */
+export interface TwoStates {
+  readonly piece: "adaptiveLif" | "currentBasedLif"
+  readonly decay: number
+  /** Of the other state. */
+  readonly otherDecay: number
+  readonly learnt: Per | "fixed"
+  readonly threshold: number
+  readonly surrogate: SurrogateOptions
+}
+
+/** Temporal edges; `edge` is their name. */
+export type Temporal =
+  /** With several numbers of steps, each channel has its own. */
+  | { readonly piece: "delay"; readonly steps: number | ReadonlyArray<number>; readonly edge: string }
+  /** What the body gives is fed back to it, through a map or not. The body keeps the shape. */
+  | {
+      readonly piece: "recurrent"
+      readonly steps: number
+      readonly edge: string
+      readonly mapped: boolean
+      readonly body: ReadonlyArray<Piece>
+    }
+
 export interface Window {
   readonly kernelSize: number
   readonly stride: number
@@ -21,6 +48,9 @@ export interface Window {
 /** Part of a network. */
 export type Piece =
   | Neuron
+  | TwoStates
+  | Cell
+  | Temporal
   | (Window & {
       readonly piece: "conv"
       readonly channels: number
@@ -61,19 +91,6 @@ export interface Workload {
   readonly seed: number
 }
 
-/** Every surrogate, with widths of the order of the threshold. */
-export const surrogate = (): fc.Arbitrary<SurrogateOptions> =>
-  fc
-    .oneof(
-      fc.record({ name: fc.constant("triangle" as const), alpha: fc.constantFrom(1, 0.5) }),
-      fc.record({ name: fc.constant("rectangle" as const), width: fc.constantFrom(1, 2) }),
-      fc.record({ name: fc.constant("sigmoid" as const), alpha: fc.constantFrom(1, 4) }),
-      fc.record({ name: fc.constant("atan" as const), alpha: fc.constantFrom(1, 2) }),
-      fc.record({ name: fc.constant("fastSigmoid" as const), alpha: fc.constantFrom(1, 5, 25) }),
-    )
-    // Records without a prototype are not what people write, nor what JSON gives back.
-    .map((options) => ({ ...options }))
-
 /** Every kind of spiking neuron. τ = 1 is a decay of 0; it is left out for neurons that learn it. */
 export const neuron = (): fc.Arbitrary<Neuron> =>
   fc
@@ -85,6 +102,28 @@ export const neuron = (): fc.Arbitrary<Neuron> =>
       surrogate: surrogate(),
     })
     .map((made) => (made.piece === "plif" ? { ...made, tau: Math.max(made.tau, 1.1) } : made))
+
+const twoStates = (): fc.Arbitrary<TwoStates> =>
+  fc.record({
+    piece: fc.constantFrom("adaptiveLif", "currentBasedLif"),
+    decay: fc.constantFrom(0.5, 0.9, 0, 1),
+    otherDecay: fc.constantFrom(0.75, 0, 0.5),
+    learnt: fc.constantFrom("fixed", "layer", "channel", "element"),
+    threshold: fc.constantFrom(1, 0.5),
+    surrogate: surrogate(),
+  })
+
+const edge = fc.constantFrom("delay", "recurrent", "own")
+
+const delay = (): fc.Arbitrary<Piece> =>
+  fc.record({
+    piece: fc.constant("delay" as const),
+    steps: fc.oneof(
+      fc.integer({ min: 1, max: 3 }),
+      fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 }),
+    ),
+    edge,
+  })
 
 const window = (maxKernel: number): { readonly [K in keyof Window]: fc.Arbitrary<number> } => ({
   kernelSize: fc.integer({ min: 1, max: maxKernel }),
@@ -115,12 +154,17 @@ const simple = (): fc.Arbitrary<Piece> =>
     fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
     fc.record({ piece: fc.constant("adaptiveAveragePool" as const), outputSize: fc.integer({ min: 1, max: 3 }) }),
     fc.constant({ piece: "flatten" as const }),
+    delay(),
+    cell(),
   )
+
+const firing = (): fc.Arbitrary<Piece> =>
+  fc.oneof({ weight: 4, arbitrary: neuron() }, { weight: 1, arbitrary: twoStates() }, { weight: 1, arbitrary: cell() })
 
 /** A synapse and its neurons, with or without something between and behind. */
 const stage = (): fc.Arbitrary<ReadonlyArray<Piece>> =>
   fc
-    .tuple(synapse(), fc.array(simple(), { maxLength: 1 }), neuron(), fc.array(simple(), { maxLength: 1 }))
+    .tuple(synapse(), fc.array(simple(), { maxLength: 1 }), firing(), fc.array(simple(), { maxLength: 1 }))
     .map(([synapse, between, neuron, behind]) => [synapse, ...between, neuron, ...behind])
 
 const pieces = (depth: number, maxLength: number): fc.Arbitrary<ReadonlyArray<Piece>> => {
@@ -130,14 +174,24 @@ const pieces = (depth: number, maxLength: number): fc.Arbitrary<ReadonlyArray<Pi
     stride: fc.integer({ min: 1, max: 2 }),
     body: depth === 0 ? fc.constant([]) : pieces(depth - 1, 2),
   })
+  const recurrent: fc.Arbitrary<Piece> = fc
+    .record({
+      piece: fc.constant("recurrent" as const),
+      steps: fc.constantFrom(1, 1, 2),
+      edge,
+      mapped: fc.boolean(),
+      body: depth === 0 ? fc.constant([]) : pieces(depth - 1, 1),
+      neuron: firing(),
+    })
+    .map(({ neuron, ...made }) => ({ ...made, body: [...made.body, neuron] }))
   const list = (piece: fc.Arbitrary<Piece>) => piece.map((only): ReadonlyArray<Piece> => [only])
   return fc
     .array(
       fc.oneof(
         { weight: 5, arbitrary: stage() },
         { weight: 1, arbitrary: list(simple()) },
-        { weight: 1, arbitrary: list(neuron()) },
-        ...(depth === 0 ? [] : [{ weight: 3, arbitrary: list(residual) }]),
+        { weight: 1, arbitrary: list(firing()) },
+        ...(depth === 0 ? [] : [{ weight: 3, arbitrary: list(fc.oneof(residual, recurrent)) }]),
       ),
       { maxLength },
     )
@@ -157,7 +211,7 @@ const readOut = (): fc.Arbitrary<ReadOut> =>
           weight: 2,
           arbitrary: fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
         },
-        { weight: 1, arbitrary: fc.oneof(simple(), neuron()) },
+        { weight: 1, arbitrary: fc.oneof(simple(), firing()) },
       )
       .map((behind) => [behind].flat()),
   })

@@ -34,7 +34,7 @@ const leastMargin = 1e-3
 const agrees = (made: Arbitrary, choice: Choice): Effect.Effect<void, ProgramFailure, Backend> =>
   Effect.gen(function* () {
     const graph = graphOf(made)
-    const chosen = policyOf(choice, made.timeSteps)
+    const chosen = policyOf(choice, made)
     const program = yield* Effect.flatMap(compile(graph, chosen, optionsOf(made)), check)
     const key = Key.make(made.seed)
     const trained = yield* drawWith(Key.fold(key, "steps"), draw(chosen, made.timeSteps))
