@@ -138,7 +138,7 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     state: (node) => {
       const { kept, keptBefore, planes } = stateOf(node) as State
       const needed = training && isWanted(node.name)
-      const slots = (needed && kept ? checkpointInterval : 1) + (needed && keptBefore ? 1 : 0)
+      const slots = (needed && (kept || keptBefore) ? checkpointInterval : 1) + (needed && keptBefore ? 1 : 0)
       return buffer({ role: "state", owner: node.name }, "state", planesOf(planes, node), { slots })
     },
     // One for each run of steps of a window that is replayed and, unless the window is all there is, for what is next.

@@ -40,7 +40,7 @@ const operations = {
   tanh: (a) => tanh(a),
   sigmoid: (a) => sigmoid(a),
   atan: (a) => atan(a),
-  spike: (a, b, spike) => route("inner", spike(a.minus(b.times(0.5)))),
+  spike: (a, b, spike) => spike(a.minus(b.times(0.5))),
 } satisfies Record<string, (a: Expression, b: Expression, spike: (z: Expression) => Expression) => Expression>
 
 export interface Cell {
@@ -141,7 +141,9 @@ export const layerOf = (cell: Cell, x: Graph.Tensor, smooth: boolean): Graph.Ten
       for (const [k, state] of cell.states.entries()) {
         const kept = decays[k] as number
         const added = (values.at(-1 - k) ?? x).plus(k === 0 ? x : 0)
-        states[state] = (before[state] as Expression).times(kept).plus(added.times(1 - kept))
+        // What leads to a state alone may be an edge of its own.
+        const led = k === 0 ? added : route("inner", added)
+        states[state] = (before[state] as Expression).times(kept).plus(led.times(1 - kept))
       }
       const last = values.at(-1) as Expression
       const [first] = cell.states

@@ -37,12 +37,12 @@ export const policy = (): fc.Arbitrary<Choice> =>
 export const policyOf = (choice: Choice, workload: Workload): Policy.Policy => {
   const { window, trace, checkpoint, recompute, steps } = choice
   const { all, lagged } = edgesOf(graphOf(workload))
-  const detached = choice.detached.filter((edge) => all.has(edge))
+  const detached = choice.detached.filter((edge) => all.has(edge) || edge === "membrane" || edge === "reset")
   const k = 1 + (steps.k % workload.timeSteps)
   const trained = { all: Steps.all, last: Steps.last(k), every: Steps.every(k), sample: Steps.sample(k) }[steps.name]
   const routed = Policy.bptt.pipe(Policy.detach(...detached), Policy.trainOn(trained))
   const windowed = window === 0 ? routed : routed.pipe(Policy.truncate(window))
-  const isCut = lagged.isSubsetOf(new Set(detached)) || window === 1
+  const isCut = new Set(detached).isSupersetOf(new Set(["membrane", ...lagged])) || window === 1
   const traced = isCut && trace > 0 ? windowed.pipe(Policy.trace(trace)) : windowed
   const kept = checkpoint === 0 ? traced : traced.pipe(Policy.checkpoint(checkpoint === 5 ? "root" : checkpoint))
   return recompute ? kept.pipe(Policy.recompute) : kept
