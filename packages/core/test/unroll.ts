@@ -393,6 +393,13 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
               return made.y
             })
             left.set(name, after)
+            if (trace === "presynaptic")
+              decays.set(
+                name,
+                decayOf(cell, (leaf) =>
+                  tape.value(get(Number(leaf.slice(1)) + (leaf.startsWith("p") ? cell.inputs : 0)).data[0]!),
+                ),
+              )
             if (cell.states.length > 0 && graph.types.get(name)?.elements === "spikes") countSpikes(y.data)
             return y
           }
@@ -440,6 +447,17 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     statistics,
     margin,
   }
+}
+
+/** How much of its membrane, or its first state, a cell keeps, where no gradient goes through spikes. */
+const decayOf = (cell: CellAttributes, given: (leaf: string) => number): number => {
+  const k = Math.max(0, cell.states.indexOf("membrane"))
+  if (cell.states.length === 0) return 0
+  const tape = new Tape()
+  const state = tape.number(0)
+  const leaf = (name: string) => (name === `s.${k}` ? state : tape.number(name.startsWith("s.") ? 0 : given(name)))
+  const { states } = runCell(cell, { tape, leaf, isCut: () => true, near: () => {} })
+  return tape.gradient(states[k]!)[state]!
 }
 
 /** Of every value the nearest nodes with a state that it comes from, in this step or in earlier ones. */

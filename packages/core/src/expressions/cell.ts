@@ -37,7 +37,7 @@ export interface Unfolded {
   /** Whether the backward direction, with every edge left, needs what this step stored, what the one before did, and inputs by number. */
   readonly needs: { readonly state: boolean; readonly before: boolean; readonly inputs: ReadonlySet<number> }
   readonly backward: (request: BackwardRequest) => ElementwiseBackward
-  /** The factor by which a stored value passes to the next step, as a number or the number of a parameter, where it is either. */
+  /** The factor by which a state passes to the next step, as a number or the number of a parameter, where it is either. */
   readonly decay: (state: number) => number | { readonly parameter: number } | undefined
 }
 
@@ -46,9 +46,9 @@ export interface BackwardRequest {
   /** Whether a gradient of the output arrives, and gradients of states, of those whose edges are not cut. */
   readonly output: boolean
   readonly carried: boolean
-  /** Inputs and parameters whose gradient is wanted. */
-  readonly inputs: ReadonlyArray<boolean>
-  readonly parameters: ReadonlyArray<boolean>
+  /** Whether the gradients of inputs and parameters are wanted; a number adds one to that of the input or parameter so numbered. */
+  readonly inputs: ReadonlyArray<boolean | number>
+  readonly parameters: ReadonlyArray<boolean | number>
 }
 
 const known = new WeakMap<Cell, Unfolded>()
@@ -98,14 +98,16 @@ const make = (cell: Cell): Unfolded => {
       ],
       isCut,
     )
-    const wanted = [
-      ...uncut.map((k) => gradients.get(`s.${k}`) ?? of(0)),
-      ...inputs.flatMap((isWanted, i) => (isWanted ? [gradients.get(`x${i}`) ?? of(0)] : [])),
-      ...parameters.flatMap((isWanted, j) => (isWanted ? [gradients.get(`p${j}`) ?? of(0)] : [])),
-    ]
+    const gradientOf = (leaf: string) => gradients.get(leaf) ?? of(0)
+    const sums = (letter: string, all: ReadonlyArray<boolean | number>) =>
+      all.flatMap((own, i) => {
+        const added = all.flatMap((to, j) => (to === i ? [gradientOf(`${letter}${j}`)] : []))
+        return own === true ? [added.reduce((sum, each) => sum.plus(each), gradientOf(`${letter}${i}`))] : []
+      })
+    const wanted = [...uncut.map((k) => gradientOf(`s.${k}`)), ...sums("x", inputs), ...sums("p", parameters)]
     const { code, places } = encode(recalled(wanted, true))
     let at = uncut.length
-    const placed = (isWanted: boolean) => (isWanted ? (places[at++] as number) : -1)
+    const placed = (own: boolean | number) => (own === true ? (places[at++] as number) : -1)
     return { code, carry: places.slice(0, uncut.length), dx: inputs.map(placed), dp: parameters.map(placed) }
   }
   const full = backward({
@@ -132,12 +134,14 @@ const make = (cell: Cell): Unfolded => {
     },
     backward,
     decay: (k) => {
-      const value = stored[k] ?? next[k]
-      const slope = value && differentiate([[value, of(1)]], () => true).get(`s.${k}`)
-      if (slope === undefined || slope.constant !== undefined) return slope?.constant
-      return slope.form.kind === "leaf" && slope.form.name.startsWith("p")
-        ? { parameter: Number(slope.form.name.slice(1)) }
-        : undefined
+      // Of a state that a spike resets, what is stored may be the value before the reset.
+      for (const value of [next[k], ...stored]) {
+        const slope = value && differentiate([[value, of(1)]], () => true).get(`s.${k}`)
+        if (slope?.constant !== undefined) return slope.constant
+        if (slope?.form.kind === "leaf" && slope.form.name.startsWith("p"))
+          return { parameter: Number(slope.form.name.slice(1)) }
+      }
+      return undefined
     },
   }
 }

@@ -76,9 +76,10 @@ export const delay = (options: DelayOptions): Layer =>
 /** Each channel as it was its own number of steps ago: one delay for each number, of which its channels are taken. */
 const perChannel = (source: Tensor, name: string, steps: ReadonlyArray<number>, edge: string): Tensor => {
   const lags = [...new Set(steps)].sort((a, b) => a - b)
+  const [only] = lags
+  if (lags.length === 1) return only === 0 ? source : delayed(source, name, only as number, edge)
   return lags.reduce<Tensor | undefined>((rest, lag) => {
     const value = lag === 0 ? source : delayed(source, `${name}.by${lag}`, lag, edge)
-    if (rest === undefined && lags.length === 1) return value
     const chosen = { chosen: steps.map((own) => (own === lag ? 1 : 0)) }
     const label = lag === lags.at(-1) ? name : `${name}.of${lag}`
     return rest === undefined

@@ -52,6 +52,14 @@ const fits = (parameter: Shape, value: Shape): boolean => [1, value.at(-1) ?? 1,
 const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>): Readonly<Record<string, Ref | undefined>> =>
   Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
 
+/** Which gradients are wanted; where several go to one place, they are added up before. */
+const wantedOf = (refs: ReadonlyArray<Ref | undefined>): ReadonlyArray<boolean | number> =>
+  refs.map((ref, i) => {
+    if (ref === undefined) return false
+    const first = refs.findIndex((other) => other?.buffer === ref.buffer && other.lag === ref.lag)
+    return first < i ? first : true
+  })
+
 export const elementwiseOp = make<ElementwiseAttributes>({
   name: "elementwise",
   attributes: ElementwiseSchema,
@@ -119,9 +127,11 @@ export const elementwiseOp = make<ElementwiseAttributes>({
       isCut,
       output: outputGradient !== undefined,
       carried: carry !== undefined,
-      inputs: dx.map((ref) => ref !== undefined),
-      parameters: dp.map((ref) => ref !== undefined),
+      inputs: wantedOf(dx),
+      parameters: wantedOf(dp),
     })
+    const targets = (refs: ReadonlyArray<Ref | undefined>) =>
+      wantedOf(refs).map((wanted, i) => (wanted === true ? refs[i] : undefined))
     const read = new Set(code.code.flatMap(([op, name]) => (op === "leaf" ? [String(name).split(".")[0]] : [])))
     const at = planes > 0 ? state() : undefined
     const wanted = (name: string, ref: () => Ref | undefined) => (read.has(name) ? ref() : undefined)
@@ -140,8 +150,8 @@ export const elementwiseOp = make<ElementwiseAttributes>({
         ),
         dy: outputGradient,
         carry,
-        ...numbered("dx", dx),
-        ...numbered("dp", dp),
+        ...numbered("dx", targets(dx)),
+        ...numbered("dp", targets(dp)),
       },
       { ...code },
     )

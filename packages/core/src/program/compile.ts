@@ -1,6 +1,6 @@
 /** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
 import { Effect, type Schema } from "effect"
-import { type OptionError, type PolicyError, ProgramError } from "../errors.ts"
+import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import type { ValueType } from "../op.ts"
 import { edgesOf, ops } from "../ops/index.ts"
@@ -28,6 +28,12 @@ export const compile = (
     const options = yield* checkOptions(graph, TrainingSchema as Schema.Codec<TrainingOptions>, given)
     const { all, lagged } = edgesOf(graph)
     yield* check(policy, options.timeSteps, all)
+    const open = [...lagged].filter((edge) => !isCut(policy, edge))
+    if (policy.trace !== undefined && policy.window !== 1 && open.length > 0)
+      return yield* new PolicyError({
+        policy: policy.name,
+        reason: `a trace stands for gradient through time, which flows through ${open.join(", ")} here as well: detach that`,
+      })
     const edges = lagged.size > 0 ? [...lagged] : undefined
     const trainedSteps = policy.steps.count(options.timeSteps)
     for (const { name, op } of graph.nodes) {

@@ -2,16 +2,19 @@
 import { Effect } from "effect"
 import { PolicyError } from "../errors.ts"
 import type { Graph, Node } from "../graph/graph.ts"
-import { opOf } from "../ops/index.ts"
+import { opOf, stateOf } from "../ops/index.ts"
 import type { Policy } from "../policies/policy.ts"
+import { size } from "../shape.ts"
 
 /** The factor λ of a trace's leak: a number, or the value of the graph that holds it where neurons learn it. */
 export type Decay = number | { readonly value: string }
 
-/** The decay of a node with state. */
-const decayOf = (node: Node): Decay | undefined => {
-  const decay = opOf(node).state?.(node.attributes)?.decay
-  return typeof decay === "object" ? { value: node.inputs[decay.input] as string } : decay
+/** The decay of a node with state, where all its elements have the same. */
+const decayOf = (node: Node, { types }: Graph): Decay | undefined => {
+  const decay = stateOf(node)?.decay
+  if (typeof decay !== "object") return decay
+  const value = node.inputs[decay.input] as string
+  return size(types.get(value)?.shape ?? []) === 1 ? { value } : undefined
 }
 
 /**
@@ -26,23 +29,16 @@ export const tracesOf = (
     const traces = new Map<string, Decay>()
     if (policy.trace === undefined) return traces
     const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
-    const known = new Map<string, ReadonlySet<Node>>()
-    /** The nearest nodes with state that a value comes from. */
-    const sources = (value: string): ReadonlySet<Node> => {
+    /** The nearest nodes with state that a value comes from; what is fed back comes from itself as well. */
+    const sources = (value: string, seen: Set<string> = new Set()): ReadonlyArray<Node> => {
       const node = nodes.get(value)
-      if (node === undefined) return new Set()
-      if (opOf(node).state?.(node.attributes)) return new Set([node])
-      const before = known.get(value)
-      if (before) return before
-      // Values that are fed back come from themselves as well.
-      known.set(value, new Set())
-      const found = new Set(node.inputs.flatMap((input) => [...sources(input)]))
-      known.set(value, found)
-      return found
+      if (node === undefined || seen.has(value)) return []
+      seen.add(value)
+      return stateOf(node) ? [node] : node.inputs.flatMap((input) => sources(input, seen))
     }
     for (const node of graph.nodes) {
       if (!opOf(node).hasWeights) continue
-      const before = [...sources(node.inputs[0] as string)].map(decayOf)
+      const before = sources(node.inputs[0] as string).map((source) => decayOf(source, graph))
       const [first] = before
       if (before.length === 0) continue
       if (policy.trace !== "presynaptic") traces.set(node.name, policy.trace)

@@ -101,7 +101,8 @@ const forgetful = (piece: Arbitrary.Piece): Arbitrary.Piece => {
   if (piece.piece === "residual") return { ...piece, body: piece.body.map(forgetful) }
   if (piece.piece === "recurrent") return { piece: "residual", channels: 1, stride: 1, body: piece.body.map(forgetful) }
   if (piece.piece === "delay") return { piece: "scale", factor: 1 }
-  if (piece.piece === "cell") return { ...piece, states: [], others: piece.others.filter((other) => other !== "delayed") }
+  if (piece.piece === "cell")
+    return { ...piece, states: [], others: piece.others.filter((other) => other !== "delayed") }
   if (piece.piece === "adaptiveLif" || piece.piece === "currentBasedLif")
     return { ...piece, piece: "lif", tau: 1, reset: "soft" }
   if (piece.piece === "if" || piece.piece === "lif") return { ...piece, piece: "lif", tau: 1 }

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import { Policy, Program } from "../../src/index.ts"
+import { stateOf } from "../../src/ops/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import {
   deviation,
@@ -20,6 +21,8 @@ import {
 const decaying = (piece: Arbitrary.Piece, tau: number): Arbitrary.Piece => {
   if (piece.piece === "residual") return { ...piece, body: piece.body.map((each) => decaying(each, tau)) }
   if (piece.piece === "lif" || piece.piece === "if") return { ...piece, piece: "lif", tau }
+  if (piece.piece === "recurrent") return { ...piece, body: piece.body.map((each) => decaying(each, tau)) }
+  if (piece.piece === "adaptiveLif" || piece.piece === "currentBasedLif") return { ...piece, decay: 1 - 1 / tau }
   return piece.piece === "leakyReadout" ? { ...piece, tau } : piece
 }
 
@@ -125,8 +128,13 @@ test("the traced maps are those of the graph: linear maps and convolutions whose
         const node = graph.nodes.find((each) => each.name === name)
         return node?.op === "flatten" ? memory(node.inputs[0]!) : name
       }
+      // What is fed back may come from behind.
+      for (let before = -1; before !== behind.size; ) {
+        before = behind.size
+        for (const node of graph.nodes)
+          if (stateOf(node) || node.inputs.some((input) => behind.has(input))) behind.add(node.name)
+      }
       for (const { name, op, inputs } of graph.nodes) {
-        if (op === "neuron" || op === "leakyReadout" || inputs.some((input) => behind.has(input))) behind.add(name)
         if ((op !== "linear" && op !== "conv2d") || !behind.has(inputs[0]!)) continue
         // Maps of one value share its trace.
         if (!shared.has(memory(inputs[0]!))) expected.push(name)

@@ -139,11 +139,17 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
   }
 }
 
-/** The network of a workload. */
-export const graphOf = (
-  { input, pieces, readOut, batchSize }: Workload,
-  { smooth = false }: { readonly smooth?: boolean } = {},
-): Graph.Graph =>
+const known = { smooth: new WeakMap<Workload, Graph.Graph>(), firing: new WeakMap<Workload, Graph.Graph>() }
+
+/** The network of a workload; made once for each. */
+export const graphOf = (workload: Workload, { smooth = false }: { readonly smooth?: boolean } = {}): Graph.Graph => {
+  const made = known[smooth ? "smooth" : "firing"]
+  const graph = made.get(workload) ?? build(workload, smooth)
+  made.set(workload, graph)
+  return graph
+}
+
+const build = ({ input, pieces, readOut, batchSize }: Workload, smooth: boolean): Graph.Graph =>
   Graph.makeUnsafe(input, (x) => {
     const hidden = pieces.reduce((h, piece) => apply(h, piece, { smooth, batchSize, keepShape: false }), x)
     const flat = hidden.shape.length === 3 ? hidden.pipe(flatten()) : hidden

@@ -182,8 +182,9 @@ const pieces = (depth: number, maxLength: number): fc.Arbitrary<ReadonlyArray<Pi
       mapped: fc.boolean(),
       body: depth === 0 ? fc.constant([]) : pieces(depth - 1, 1),
       neuron: firing(),
+      behind: fc.array(delay(), { maxLength: 1 }),
     })
-    .map(({ neuron, ...made }) => ({ ...made, body: [...made.body, neuron] }))
+    .map(({ neuron, behind, ...made }) => ({ ...made, body: [...made.body, neuron, ...behind] }))
   const list = (piece: fc.Arbitrary<Piece>) => piece.map((only): ReadonlyArray<Piece> => [only])
   return fc
     .array(
