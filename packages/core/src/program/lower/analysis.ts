@@ -19,7 +19,7 @@ export interface Analysis {
   /** Nodes that run once a micro-batch, and those that run in every time step, in order of execution. Views never run. */
   readonly hoisted: ReadonlyArray<Node>
   readonly repeated: ReadonlyArray<Node>
-  /** Values of earlier steps: by node, its source in memory and how many steps ago that was. Only live ones. */
+  /** Values of earlier steps: by node, its source in memory and how many steps ago that was. Only live ones, each behind those that it delays. */
   readonly lagged: ReadonlyMap<string, { readonly source: string; readonly steps: number; readonly node: Node }>
   /** The longest lag at which a value is read; 0 where it is none. */
   readonly longestLag: (value: string) => number
@@ -112,19 +112,20 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
   }
 }
 
-/** Where the values of nodes with a lag come from. A delay of a delay is a longer one. */
+/** Where the values of nodes with a lag come from. A delay of a delay is a longer one, and stands behind it. */
 const laggedOf = (
   live: ReadonlyArray<Node>,
   nodes: ReadonlyMap<string, Node>,
   base: (value: string) => string,
 ): Analysis["lagged"] => {
-  const from = (node: Node): { readonly source: string; readonly steps: number } => {
+  const from = (node: Node): { readonly source: string; readonly steps: number; readonly depth: number } => {
     const { steps } = lagOf(node) as { readonly steps: number }
     const source = base(node.inputs[0] as string)
     const before = nodes.get(source)
-    if (before === undefined || !lagOf(before)) return { source, steps }
+    if (before === undefined || !lagOf(before)) return { source, steps, depth: 0 }
     const further = from(before)
-    return { source: further.source, steps: steps + further.steps }
+    return { source: further.source, steps: steps + further.steps, depth: further.depth + 1 }
   }
-  return new Map(live.filter((node) => lagOf(node)).map((node) => [node.name, { ...from(node), node }]))
+  const found = live.filter((node) => lagOf(node)).map((node) => ({ ...from(node), node }))
+  return new Map(found.sort((a, b) => a.depth - b.depth).map((each) => [each.node.name, each]))
 }

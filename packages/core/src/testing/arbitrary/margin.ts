@@ -70,7 +70,10 @@ export const margin = (
     const frames = workload.encoding === "frames" ? inputs : undefined
     if (frames === undefined) yield* executable.write(bufferNames.input, inputs)
 
-    const readValue = ({ name, ago }: ReturnType<typeof source>, t: number) => executable.read(bufferOf(name), t - ago)
+    const readValue = ({ name, ago }: ReturnType<typeof source>, t: number) =>
+      t < ago
+        ? Effect.succeed(new Float32Array(workload.batchSize * size(graph.types.get(name)?.shape ?? [])))
+        : executable.read(bufferOf(name), t - ago)
     let least = Number.POSITIVE_INFINITY
     const every = Array.from({ length: workload.timeSteps }, (_, t) => t)
     for (const call of schedule(program, every)) {
