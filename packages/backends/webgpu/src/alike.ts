@@ -46,14 +46,17 @@ ${names.map((name, n) => `  place_${name} = tables[at + ${2 + n}u];`).join("\n")
 }
 
 /**
- * The table's numbers: how many rows there are; of each its first chunk, its number of elements, and where its operands begin.
+ * The table's numbers: how many rows there are; of each its first chunk, its number of elements, and where its operands begin. Rows
+ * are in the order of the places: of time steps that find the same slots, tables are the same.
  */
 const tableOf = (
   counts: ReadonlyArray<number>,
   places: ReadonlyArray<ReadonlyArray<number>>,
 ): ReadonlyArray<number> => {
   let first = 0
-  const rows = counts.flatMap((count, i) => {
+  const order = [...places.keys()].sort((a, b) => (places[a]?.[0] ?? 0) - (places[b]?.[0] ?? 0))
+  const rows = order.flatMap((i) => {
+    const count = counts[i] as number
     const row = [first, count, ...(places[i] as ReadonlyArray<number>)]
     first += Math.ceil(count / chunk)
     return row

@@ -13,7 +13,7 @@ import type { Ref, Work } from "./work.ts"
 export interface Dispatch {
   readonly placed: ReadonlyArray<Placed>
   readonly linked: Linked
-  /** By time step: where its record of places begins, in bytes. */
+  /** By time step, or once for all where the segment is not of a step: where its record of places begins, in bytes. */
   readonly records: ReadonlyArray<number>
 }
 
@@ -57,6 +57,8 @@ const store = () => {
 const segmentsOf = <A>(make: (name: Program.SegmentName) => A): Readonly<Record<Program.SegmentName, A>> =>
   Object.fromEntries(Program.segmentNames.map((name) => [name, make(name)])) as Record<Program.SegmentName, A>
 
+const isStep = (name: Program.SegmentName): boolean => Program.segmentKinds[name].runs === "step"
+
 /** What a dispatch uses, as an instruction: what memory is laid out by. */
 const usedBy = (dispatch: ReadonlyArray<Placed>): Program.Instruction => {
   const [{ instructions }] = dispatch.map(({ work }) => work) as unknown as readonly [Work]
@@ -99,7 +101,7 @@ export const makeCommands = (program: Program.Program, target: Target, alignment
       return {
         placed,
         linked: link(parts, threadsOf(parts.map(({ stage }) => stage)) as number),
-        records: Array.from({ length: program.timeSteps }, (_, t) => 4 * recordAt(t)),
+        records: Array.from({ length: isStep(name) ? program.timeSteps : 1 }, (_, t) => 4 * recordAt(t)),
       }
     }),
   )

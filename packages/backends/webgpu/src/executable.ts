@@ -160,7 +160,7 @@ const make = (
       for (const dispatch of commands.segments[segment]) {
         pass ??= encoder.beginComputePass()
         pass.setPipeline(pipelines.get(dispatch) as GPUComputePipeline)
-        pass.setBindGroup(0, group, [dispatch.records[t] as number])
+        pass.setBindGroup(0, group, [dispatch.records[t] ?? (dispatch.records[0] as number)])
         pass.dispatchWorkgroups(...dispatch.linked.workgroups)
       }
     }

@@ -5,10 +5,10 @@
  * So a neuron charges and fires behind the convolution that feeds it, and its backward direction follows the pool or the
  * convolution that its gradient comes from.
  */
-import { type AnyKernel, kernels, Program } from "@spikeroute/core"
+import { type AnyKernel, kernels, Program, Shape } from "@spikeroute/core"
 import { wgslKernels } from "./kernels/index.ts"
 import { neuronAndPool } from "./kernels/neurons.ts"
-import { accessorsOf, type Operand, Operands, type Stage, type Target, type Then } from "./shader.ts"
+import { accessorsOf, type Operand, Operands, rounded, type Stage, type Target, type Then } from "./shader.ts"
 import { type Ref, type Work, workOf } from "./work.ts"
 
 type Refs = Readonly<Record<string, Ref>>
@@ -28,15 +28,18 @@ const producers: Readonly<Record<string, string>> = {
   "batchNorm.inference": "y",
   "batchNorm.backward": "inputGradient",
   "add.forward": "y",
+  "elementwise.forward": "y",
 }
 
-/** Kernels whose one stage reads an operand at the element that it treats and nowhere else, wherever that stage has an `each`. */
-const consumers: Readonly<Record<string, string>> = {
-  "neuron.forward": "x",
-  "neuron.backward": "outputGradient",
-  "readout.forward": "x",
-  "readout.backward": "outputGradient",
-  "add.forward": "a",
+/** Kernels whose one stage reads these operands at the element that it treats and nowhere else, wherever that stage has an `each`. */
+const consumers: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "neuron.forward": ["x"],
+  "neuron.backward": ["outputGradient"],
+  "readout.forward": ["x"],
+  "readout.backward": ["outputGradient"],
+  "add.forward": ["a"],
+  "elementwise.forward": ["x0", "x1", "x2"],
+  "elementwise.backward": ["dy"],
 }
 
 /** Producers whose workgroups bring spikes together in words. */
@@ -46,6 +49,7 @@ const packs: ReadonlySet<string> = new Set([
   "batchNorm.forward",
   "batchNorm.inference",
   "add.forward",
+  "elementwise.forward",
 ])
 
 const accessOf = (kernel: string, operand: string): string =>
@@ -99,17 +103,18 @@ export const fuser = (program: Program.Program, adapter: Target) => {
 
   const behind = (first: Program.Instruction, second: Program.Instruction): Work | undefined => {
     const made = producers[first.kernel]
-    const taken = consumers[second.kernel]
-    if (made === undefined || taken === undefined) return undefined
-    const [target, source] = [first.operands[made], second.operands[taken]]
-    if (target === undefined || target.buffer !== source?.buffer || source.lag) return undefined
+    const target = made && first.operands[made]
+    if (!target || target.lag) return undefined
+    const { shape, elements } = buffers[target.buffer] as Program.Buffer
+    const taken = consumers[second.kernel]?.find((name) => second.operands[name]?.buffer === target.buffer)
+    if (elements === "spikes" || taken === undefined || second.operands[taken]?.lag) return undefined
     if (!areApart(first, second, target.buffer)) return undefined
     if (Object.entries(second.operands).some(([name, ref]) => name !== taken && ref.buffer === target.buffer))
       return undefined
     const consumer = single(second)
     const { stages: next } = consumer.work
     const each = next.length === 1 ? next[0]?.each : undefined
-    if (each === undefined) return undefined
+    if (each?.count !== Shape.size(shape)) return undefined
     const { [taken]: _, ...rest } = consumer.refs
     if (each.spikes !== undefined) {
       const lastOf = (ref: Ref) => (buffers[ref.buffer] as Program.Buffer).shape.at(-1)
@@ -165,14 +170,19 @@ const textOf = (
   )
   const names = [...Object.keys(operands.byName), taken].join("|")
   const calls = new RegExp(`\\b(load|store|add|word|set_word)_(${names})\\b`, "g")
+  // What comes before may declare functions of the same names.
+  const functions = [...declarations.matchAll(/\bfn (\w+)/g)].map(([, name]) => name)
+  const own = new RegExp(`\\b(${["each", ...functions].join("|")})\\b(?=\\()`, "g")
   const next = `${declarations}
-fn then_each(i: u32) {
+fn each(i: u32) {
   ${spikes === undefined ? body : `var fires = false;\n${body}\nthen_fires = fires;`}
-}`.replaceAll(calls, "$1_then_$2")
+}`
+    .replaceAll(calls, "$1_then_$2")
+    .replaceAll(own, "then_$1")
   return `${accessorsOf(prefixed)}
 var<private> then_value: f32;
 ${spikes === undefined ? "" : "var<private> then_fires: bool;"}
 fn load_then_${taken}(i: u32) -> f32 { return then_value; }
 ${next}
-fn then_take(i: u32, value: f32) { then_value = value; then_each(i); }`
+fn then_take(i: u32, value: f32) { then_value = ${rounded("value")}; then_each(i); }`
 }

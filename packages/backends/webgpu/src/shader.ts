@@ -118,6 +118,12 @@ export const float = (value: number): string => {
   return isNegative ? `(-${text})` : text
 }
 
+/** The number of a word's bits, of which the compiler knows nothing: that no place has so high a bit, it cannot know. */
+export const fromWord = (word: string): string => `bitcast<f32>(${word} | (places.of_scratch >> 31u))`
+
+/** A number that is rounded before it is used: drivers multiply and add at once where they see that what is added is a product. */
+export const rounded = (text: string): string => fromWord(`bitcast<u32>(${text})`)
+
 const accessors = (name: string, { elements, shape, accumulate, then }: Operand, place: string): string => {
   if (then !== undefined && !then.stores)
     return `

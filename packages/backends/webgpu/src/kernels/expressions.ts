@@ -1,16 +1,13 @@
 /** Expressions: WGSL printed from their codes. What leaves and results are, core's kernels say. */
 import type { Expressions, KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, type Operands, type WgslKernels } from "../shader.ts"
+import { float, forEach, fromWord, type Operands, rounded, type WgslKernels } from "../shader.ts"
 import { forEachSpike, forEachStored } from "../spikes.ts"
 import { arcTangent } from "./surrogates.ts"
 
 type Code = Expressions.Code
 type Line = Expressions.CodeLine
 type Operation = Exclude<Line[0], "constant" | "leaf" | "fire" | "route">
-
-/** 0, which no compiler knows: no place has so high a bit. */
-const unknownZero = "(places.of_scratch >> 31u)"
 
 /** Each operation of the values a, b, c. */
 const operations: { readonly [O in Operation]: (a: string, b: string, c: string) => string } = {
@@ -25,7 +22,7 @@ const operations: { readonly [O in Operation]: (a: string, b: string, c: string)
   atan: (a) => `arc_tangent(${a})`,
   add: (a, b) => `${a} + ${b}`,
   subtract: (a, b) => `${a} - ${b}`,
-  multiply: (a, b) => `${a} * ${b}`,
+  multiply: (a, b) => rounded(`${a} * ${b}`),
   divide: (a, b) => `${a} / ${b}`,
   minimum: (a, b) => `min(${a}, ${b})`,
   maximum: (a, b) => `max(${a}, ${b})`,
@@ -56,17 +53,13 @@ const print = (operands: Operands, code: Code, count: number) => {
   }
   const constant = (value: number): string => {
     const [word] = new Uint32Array(Float32Array.of(value).buffer)
-    return Number.isFinite(Math.fround(value)) ? float(value) : `bitcast<f32>(${word}u | ${unknownZero})`
+    return Number.isFinite(Math.fround(value)) ? float(value) : fromWord(`${word}u`)
   }
   const value = (line: Line): string => {
     if (line[0] === "constant") return constant(line[1])
     if (line[0] === "leaf") return leaf(...(line[1].split(".") as [string, string | undefined]))
     const [op, a, b, c] = line as readonly [Operation, number, number, number]
-    const text = operations[op](`v${a}`, `v${b}`, `v${c}`)
-    // Hardware multiplies and adds at once, with one rounding, where it sees the product.
-    return op === "multiply" && !operands.target.software
-      ? `bitcast<f32>(bitcast<u32>(${text}) | ${unknownZero})`
-      : text
+    return operations[op](`v${a}`, `v${b}`, `v${c}`)
   }
   return {
     text: code.map((line, place) => `let v${place} = ${value(line)};`).join("\n  "),
