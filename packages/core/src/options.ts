@@ -59,7 +59,7 @@ export const ShareBelowOne: Schema.Finite = Float32.check(
 export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
   Schema.Int.check(
     must(
-      `a whole number from ${minimum} to ${maximum > 1e6 && Math.log2(maximum) % 1 === 0 ? `2^${Math.log2(maximum)}` : maximum}`,
+      `a whole number from ${minimum} to ${maximum > 1e6 && 2 ** Math.log2(maximum) === maximum ? `2^${Math.log2(maximum)}` : maximum}`,
       (x) => x >= minimum && x <= maximum,
     ),
   )
@@ -116,7 +116,7 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
   const path = (issue?.path ?? []).map((part) => (typeof part === "object" ? part.key : part))
   const message = issue?.message.replace(/^Expected /, "")
   const option = path.map(String).join(".")
-  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], record)
+  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], given)
   const parents = path.slice(0, -1).reduce<Part | undefined>(partAt, schema as Part)
   if (message === "no excess property")
     return {
