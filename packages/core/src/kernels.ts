@@ -82,10 +82,7 @@ export type AttributedKernel = {
   readonly [N in KernelName]: keyof KernelAttributes[N] extends never ? never : N
 }[KernelName]
 
-const table: {
-  // biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
-  readonly [N in KernelName]: Kernel<any, KernelAttributes[N], N>
-} = {
+const table = {
   "linear.forward": linearForward,
   "linear.inputGradient": linearInputGradient,
   "linear.weightGradient": linearWeightGradient,
@@ -128,7 +125,13 @@ const table: {
   "trace.update": updateTrace,
   "optimizer.sgd": sgdUpdate,
   "optimizer.adam": adamUpdate,
+} satisfies {
+  // biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
+  readonly [N in KernelName]: Kernel<any, KernelAttributes[N], N>
 }
+
+/** The kernels' types by name. */
+export type Kernels = typeof table
 
 /** Every kernel by name. */
 export const kernels: ReadonlyMap<string, AnyKernel> = new Map(Object.entries(table))

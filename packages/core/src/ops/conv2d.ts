@@ -9,7 +9,7 @@
 import { Schema } from "effect"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
 import { type Initial, InitialSchema } from "../graph/graph.ts"
-import { accumulates, addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { accumulates, addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { Flag, type Of } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
@@ -50,6 +50,9 @@ const connections = (weight: Shape, output: Shape): number => size(output.slice(
 export const convForward = kernel<Geometry>()({
   name: "conv2d.forward",
   operands: { x: "read", weight: "read", bias: "read?", y: "write" },
+})
+
+export const convForwardReference: Reference<typeof convForward> = {
   cost: ({ x, weight, bias, y }) =>
     addCost(
       accumulates(connections(weight.shape, y.shape), x),
@@ -69,11 +72,14 @@ export const convForward = kernel<Geometry>()({
     })
     y.data.set(sums)
   },
-})
+}
 
 export const convInputGradient = kernel<Geometry>()({
   name: "conv2d.inputGradient",
   operands: { outputGradient: "read", weight: "read", inputGradient: "gradient" },
+})
+
+export const convInputGradientReference: Reference<typeof convInputGradient> = {
   cost: ({ outputGradient, weight }) => accumulates(connections(weight.shape, outputGradient.shape), outputGradient),
   run: ({ outputGradient, weight, inputGradient }, geometry) => {
     const [, , inputs, outputs] = weight.shape as [number, number, number, number]
@@ -88,11 +94,14 @@ export const convInputGradient = kernel<Geometry>()({
     })
     addInto(inputGradient, sums)
   },
-})
+}
 
 export const convWeightGradient = kernel<Geometry>()({
   name: "conv2d.weightGradient",
   operands: { x: "read", outputGradient: "read", weightGradient: "gradient" },
+})
+
+export const convWeightGradientReference: Reference<typeof convWeightGradient> = {
   cost: ({ x, outputGradient, weightGradient }) =>
     accumulates(connections(weightGradient.shape, outputGradient.shape), x),
   run: ({ x, outputGradient, weightGradient }, geometry) => {
@@ -108,7 +117,7 @@ export const convWeightGradient = kernel<Geometry>()({
     })
     addInto(weightGradient, sums)
   },
-})
+}
 
 const addInto = (gradient: Operand, sums: Float64Array): void => {
   for (let i = 0; i < sums.length; i++) gradient.data[i]! += sums[i]!

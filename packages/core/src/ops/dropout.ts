@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { elementwise, make as kernel, noCost } from "../kernel.ts"
+import { elementwise, make as kernel, noCost, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { type Of, ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
@@ -20,32 +20,41 @@ export const DropoutSchema: Of<Attributes> = Schema.Struct({ rate: ShareBelowOne
 export const dropoutMask = kernel<Attributes>()({
   name: "dropout.mask",
   operands: { key: "read", mask: "write" },
+})
+
+export const dropoutMaskReference: Reference<typeof dropoutMask> = {
   cost: () => noCost,
   run: ({ key, mask }, { rate }) => {
     const [hi, lo] = new Uint32Array(key.data.buffer, key.data.byteOffset, 2) as unknown as [number, number]
     const draws = Key.uniform({ hi, lo }, new Float32Array(mask.data.length))
     for (let i = 0; i < draws.length; i++) mask.data[i] = draws[i]! >= rate ? 1 : 0
   },
-})
+}
 
 export const dropoutForward = kernel<Attributes>()({
   name: "dropout.forward",
   operands: { x: "read", mask: "read", y: "write" },
+})
+
+export const dropoutForwardReference: Reference<typeof dropoutForward> = {
   cost: ({ y }) => elementwise(size(y.shape), 1, 0),
   run: ({ x, mask, y }, { rate }) => {
     for (let i = 0; i < y.data.length; i++) y.data[i] = (x.data[i]! * mask.data[i]!) / (1 - rate)
   },
-})
+}
 
 export const dropoutBackward = kernel<Attributes>()({
   name: "dropout.backward",
   operands: { mask: "read", outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const dropoutBackwardReference: Reference<typeof dropoutBackward> = {
   cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 1, 1),
   run: ({ mask, outputGradient, inputGradient }, { rate }) => {
     for (let i = 0; i < mask.data.length; i++)
       inputGradient.data[i]! += (outputGradient.data[i]! * mask.data[i]!) / (1 - rate)
   },
-})
+}
 
 /** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
 export const dropoutMaskOp = make<Attributes & { readonly shape: readonly [number, ...Array<number>] }>({

@@ -1,7 +1,7 @@
 /** Multiplication by a constant: y = factor·x. */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { Float32 } from "../options.ts"
 import { size } from "../shape.ts"
@@ -15,20 +15,26 @@ export const ScaleSchema: Schema.Codec<Attributes> = Schema.Struct({ factor: Flo
 export const scaleForward = kernel<Attributes>()({
   name: "scale.forward",
   operands: { x: "read", y: "write" },
+})
+
+export const scaleForwardReference: Reference<typeof scaleForward> = {
   cost: ({ y }) => elementwise(size(y.shape), 1, 0),
   run: ({ x, y }, { factor }) => {
     for (let i = 0; i < y.data.length; i++) y.data[i] = factor * x.data[i]!
   },
-})
+}
 
 export const scaleBackward = kernel<Attributes>()({
   name: "scale.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const scaleBackwardReference: Reference<typeof scaleBackward> = {
   cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 1, 1),
   run: ({ outputGradient, inputGradient }, { factor }) => {
     for (let i = 0; i < outputGradient.data.length; i++) inputGradient.data[i]! += factor * outputGradient.data[i]!
   },
-})
+}
 
 export const scaleOp = make<Attributes>({
   name: "scale",

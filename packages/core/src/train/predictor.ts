@@ -15,7 +15,8 @@ import { fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { compileInference } from "../program/compile.ts"
 import type { InferenceOptions } from "../program/options.ts"
-import { bufferNames, type Program, parameterOf, schedule } from "../program/program.ts"
+import { bufferNames, type Program, parameterOf } from "../program/program.ts"
+import { inferenceSchedule } from "../program/schedule.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
 import { type BatchResult, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
@@ -69,7 +70,7 @@ export const makePredictor = (
           Effect.gen(function* () {
             const inputs = yield* checkInputs(program, given)
             const { outputs, firingRates } = yield* runBatch(executable, { inputs }, (part) =>
-              schedule(program, [], part),
+              inferenceSchedule(program, part),
             )
             const index = firstNonFinite(outputs)
             if (index < 0) return { outputs, firingRates }
