@@ -7,15 +7,7 @@ import { type Layer, leaf, node } from "../graph/builder.ts"
 import { accumulates, addCost, elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
-import {
-  forEachInWindow,
-  NaturalInt,
-  PositiveInt,
-  slidePool,
-  slidingRange,
-  type Window,
-  WindowSchema,
-} from "./pixels.ts"
+import { forEachInWindow, Padding, Side, slidePool, slidingRange, type Window, WindowSchema } from "./pixels.ts"
 
 export const averagePoolForward = kernel<Window>()({
   name: "averagePool.forward",
@@ -81,9 +73,9 @@ export interface PoolOptions {
 }
 
 export const PoolSchema: Schema.Codec<PoolOptions> = Schema.Struct({
-  kernelSize: PositiveInt,
-  stride: Schema.optionalKey(PositiveInt),
-  padding: Schema.optionalKey(NaturalInt),
+  kernelSize: Side,
+  stride: Schema.optionalKey(Side),
+  padding: Schema.optionalKey(Padding),
 })
 
 /** Average pooling. */

@@ -14,7 +14,7 @@ import { make } from "../op.ts"
 import { Flag, type Of } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
-import { type Geometry, NaturalInt, PositiveInt, slide } from "./pixels.ts"
+import { type Geometry, Padding, PositiveInt, Side, slide } from "./pixels.ts"
 
 /**
  * Calls `visit` for every pair of pixels that a weight connects: indices of the input pixel, the output pixel and the tap,
@@ -125,7 +125,7 @@ const addInto = (gradient: Operand, sums: Float64Array): void => {
 
 export const conv2dOp = make({
   name: "conv2d",
-  attributes: Schema.Struct({ stride: PositiveInt, padding: NaturalInt }),
+  attributes: Schema.Struct({ stride: Side, padding: Padding }),
   inputs: ["activation", "parameter", "parameter?"],
   infer: ([x, weight, bias], geometry, fail) => {
     const [kernelSize = 1, , , outputs = 1] = weight!.shape
@@ -167,9 +167,9 @@ export interface Conv2dOptions {
 
 export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
   channels: PositiveInt,
-  kernelSize: PositiveInt,
-  stride: Schema.optionalKey(PositiveInt),
-  padding: Schema.optionalKey(NaturalInt),
+  kernelSize: Side,
+  stride: Schema.optionalKey(Side),
+  padding: Schema.optionalKey(Padding),
   bias: Schema.optionalKey(Flag),
   initial: Schema.optionalKey(InitialSchema),
 })
