@@ -10,11 +10,11 @@ import { type Of, Share } from "../options.ts"
 import { size } from "../shape.ts"
 import { TimeConstant } from "./neuron.ts"
 
-interface Attributes {
+export interface ReadoutAttributes {
   readonly decay: number
 }
 
-export const readoutForward = kernel<Attributes>()({
+export const readoutForward = kernel<ReadoutAttributes>()({
   name: "readout.forward",
   operands: { x: "read", before: "read", membrane: "write", y: "write" },
 })
@@ -29,7 +29,7 @@ export const readoutForwardReference: Reference<typeof readoutForward> = {
   },
 }
 
-export const readoutBackward = kernel<Attributes>()({
+export const readoutBackward = kernel<ReadoutAttributes>()({
   name: "readout.backward",
   operands: { outputGradient: "read?", carry: "update?", inputGradient: "gradient" },
 })
@@ -45,7 +45,7 @@ export const readoutBackwardReference: Reference<typeof readoutBackward> = {
   },
 }
 
-export const readoutOp = make<Attributes>({
+export const readoutOp = make<ReadoutAttributes>({
   name: "leakyReadout",
   attributes: Schema.Struct({ decay: Share }),
   inputs: ["activation"],

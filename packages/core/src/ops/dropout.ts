@@ -10,14 +10,14 @@ import { type Of, ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
 import { mustBe, size } from "../shape.ts"
 
-interface Attributes {
+export interface DropoutAttributes {
   readonly rate: number
 }
 
-export const DropoutSchema: Of<Attributes> = Schema.Struct({ rate: ShareBelowOne })
+export const DropoutSchema: Of<DropoutAttributes> = Schema.Struct({ rate: ShareBelowOne })
 
 /** mask[i] = 1 where the i-th uniform number of the key is at least `rate`. The key is two words, the high one first. */
-export const dropoutMask = kernel<Attributes>()({
+export const dropoutMask = kernel<DropoutAttributes>()({
   name: "dropout.mask",
   operands: { key: "read", mask: "write" },
 })
@@ -31,7 +31,7 @@ export const dropoutMaskReference: Reference<typeof dropoutMask> = {
   },
 }
 
-export const dropoutForward = kernel<Attributes>()({
+export const dropoutForward = kernel<DropoutAttributes>()({
   name: "dropout.forward",
   operands: { x: "read", mask: "read", y: "write" },
 })
@@ -43,7 +43,7 @@ export const dropoutForwardReference: Reference<typeof dropoutForward> = {
   },
 }
 
-export const dropoutBackward = kernel<Attributes>()({
+export const dropoutBackward = kernel<DropoutAttributes>()({
   name: "dropout.backward",
   operands: { mask: "read", outputGradient: "read", inputGradient: "gradient" },
 })
@@ -57,7 +57,7 @@ export const dropoutBackwardReference: Reference<typeof dropoutBackward> = {
 }
 
 /** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
-export const dropoutMaskOp = make<Attributes & { readonly shape: readonly [number, ...Array<number>] }>({
+export const dropoutMaskOp = make<DropoutAttributes & { readonly shape: readonly [number, ...Array<number>] }>({
   name: "dropoutMask",
   attributes: Schema.Struct({ ...DropoutSchema.fields, shape: Schema.NonEmptyArray(whole(1)) }),
   inputs: [],
@@ -66,7 +66,7 @@ export const dropoutMaskOp = make<Attributes & { readonly shape: readonly [numbe
   backward: () => {},
 })
 
-export const dropoutOp = make<Attributes>({
+export const dropoutOp = make<DropoutAttributes>({
   name: "dropout",
   attributes: DropoutSchema,
   inputs: ["activation", "activation"],

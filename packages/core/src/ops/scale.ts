@@ -6,13 +6,13 @@ import { make, sameShape } from "../op.ts"
 import { Float32 } from "../options.ts"
 import { size } from "../shape.ts"
 
-interface Attributes {
+export interface ScaleAttributes {
   readonly factor: number
 }
 
-export const ScaleSchema: Schema.Codec<Attributes> = Schema.Struct({ factor: Float32 })
+export const ScaleSchema: Schema.Codec<ScaleAttributes> = Schema.Struct({ factor: Float32 })
 
-export const scaleForward = kernel<Attributes>()({
+export const scaleForward = kernel<ScaleAttributes>()({
   name: "scale.forward",
   operands: { x: "read", y: "write" },
 })
@@ -24,7 +24,7 @@ export const scaleForwardReference: Reference<typeof scaleForward> = {
   },
 }
 
-export const scaleBackward = kernel<Attributes>()({
+export const scaleBackward = kernel<ScaleAttributes>()({
   name: "scale.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
 })
@@ -36,7 +36,7 @@ export const scaleBackwardReference: Reference<typeof scaleBackward> = {
   },
 }
 
-export const scaleOp = make<Attributes>({
+export const scaleOp = make<ScaleAttributes>({
   name: "scale",
   attributes: ScaleSchema,
   inputs: ["value"],

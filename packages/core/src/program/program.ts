@@ -257,7 +257,8 @@ export interface ByteRange {
  * `end` of a batch; what is written there before `update` is what the optimiser takes. Empty if the program trains nothing.
  *
  * @example
- * const { offset, bytes } = S.Program.gradientRange(program)
+ * const program = yield* Program.compile(graph, Policy.sltt, options)
+ * const { offset, bytes } = Program.gradientRange(program)
  */
 export const gradientRange = ({ buffers }: Pick<Program, "buffers">): ByteRange => {
   const gradients = buffers.filter(({ kind }) => kind === "gradient")
