@@ -119,6 +119,6 @@ export const checkFits = (
   const { parameter } = Program.bufferNames
   const expected = new Map(parameters.map(({ name, shape }) => [parameter(name), shape]))
   const load = (tensors: Train.Tensors) =>
-    fit(expected, new Map([...tensors].filter(([name]) => name.startsWith(parameter("")))))
+    Effect.asVoid(fit(expected, tensors, (name) => Program.parameterOf(name) !== undefined))
   return restore(checkpoint, { load })
 }

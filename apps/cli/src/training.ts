@@ -50,7 +50,7 @@ export const epochLength = ({ limit, batchSize }: RunConfig, { train }: Dataset)
   batchCount(Math.min(limit ?? train.size, train.size), batchSize, "drop")
 
 /** Fails where a position is not one of this run: its data are others, or the file was changed. */
-const checkPosition = ({ path, config }: RunDirectory, position: Position, perEpoch: number, layers: number) => {
+export const checkPosition = ({ path, config }: RunDirectory, position: Position, perEpoch: number, layers: number) => {
   const { update, epoch, batch, sums } = position
   const ofRun = update === epoch * perEpoch + batch && batch <= perEpoch
   if (ofRun && sums.samples === batch * config.batchSize && sums.firingRates.length === (batch > 0 ? layers : 0))
@@ -73,7 +73,6 @@ export const train = (
     const { neurons } = trainer.program
     const perEpoch = epochLength(config, dataset)
     const schedule = scheduleOf(config)
-    yield* checkPosition(run, start, perEpoch, neurons.length)
     const metrics = yield* openMetrics(path, start.metricsBytes)
 
     let position = start

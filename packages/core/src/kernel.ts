@@ -1,9 +1,9 @@
 /**
  * A kernel: one instruction of a program.
  *
- * A kernel says what its operands are, what it costs, and what it means: `run` is the reference implementation, plain loops
- * over float32 arrays. It knows nothing of time, of policies or of where its operands lie in memory. Backends implement
- * kernels by name and are held against `run` by the conformance suite.
+ * A kernel says what its operands are; its reference, what it costs and what it means: `run` is plain loops over float32 arrays.
+ * It knows nothing of time, of policies or of where its operands lie in memory. Backends implement kernels by name and are held
+ * against `run` by the conformance suite. A program is compiled without the references, and bundlers leave them out.
  */
 import type { Shape } from "./shape.ts"
 import type { Elements } from "./spikes.ts"
@@ -69,9 +69,18 @@ export const elementwise = (count: number, multiplications: number, additions: n
 export interface Kernel<S extends Signature = Signature, A = unknown, N extends string = string> {
   readonly name: N
   readonly operands: S
+  /** For the type system alone: no kernel has it. */
+  readonly takes?: (attributes: A) => void
+}
+
+/** What a kernel costs, and what it computes. */
+export interface Implementation<S extends Signature, A> {
   readonly cost: (types: Bound<S, TensorType>, attributes: A) => Cost
   readonly run: (operands: Bound<S, Operand>, attributes: A) => void
 }
+
+/** The reference implementation of a kernel of type `K`. */
+export type Reference<K> = K extends Kernel<infer S, infer A> ? Implementation<S, A> : never
 
 /** Declares a kernel, whose attributes are of type `A`. */
 export const make =
@@ -82,3 +91,10 @@ export const make =
 /** A kernel whose signature is not known to the type system: what tables and instructions hold. */
 // biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
 export type AnyKernel = Kernel<any, any>
+
+/** The implementation of such a kernel. */
+// biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
+export type AnyImplementation = Implementation<any, any>
+
+/** Such a kernel with its reference implementation. */
+export type AnyReferenceKernel = AnyKernel & AnyImplementation

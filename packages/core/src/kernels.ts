@@ -90,10 +90,7 @@ export type AttributedKernel = {
   readonly [N in KernelName]: keyof KernelAttributes[N] extends never ? never : N
 }[KernelName]
 
-const table: {
-  // biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
-  readonly [N in KernelName]: Kernel<any, KernelAttributes[N], N>
-} = {
+const table = {
   "linear.forward": linearForward,
   "linear.inputGradient": linearInputGradient,
   "linear.weightGradient": linearWeightGradient,
@@ -138,7 +135,13 @@ const table: {
   "optimizer.adam": adamUpdate,
   "elementwise.forward": elementwiseForward,
   "elementwise.backward": elementwiseBackward,
+} satisfies {
+  // biome-ignore lint/suspicious/noExplicitAny: signatures differ from kernel to kernel
+  readonly [N in KernelName]: Kernel<any, KernelAttributes[N], N>
 }
+
+/** The kernels' types by name. */
+export type Kernels = typeof table
 
 /** Every kernel by name. */
 export const kernels: ReadonlyMap<string, AnyKernel> = new Map(Object.entries(table))

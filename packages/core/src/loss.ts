@@ -7,7 +7,7 @@
  * everywhere (a regulariser) or one-hot. The logits of a sample are all its elements in memory order, whatever their axes.
  */
 import { Schema } from "effect"
-import { elementwise, make as kernel, type Operand } from "./kernel.ts"
+import { elementwise, make as kernel, type Operand, type Reference } from "./kernel.ts"
 import { oneOf, Share } from "./options.ts"
 import { size } from "./shape.ts"
 
@@ -65,17 +65,23 @@ const evaluate = (
 export const lossForward = kernel<LossAttributes>()({
   name: "loss.forward",
   operands: { logits: "read", labels: "read", metrics: "update", outputs: "update" },
+})
+
+export const lossForwardReference: Reference<typeof lossForward> = {
   cost: ({ logits }) => elementwise(size(logits.shape), 2, 4),
   run: ({ logits, labels, metrics, outputs }, attributes) => {
     metrics.data[0]! += evaluate(logits, labels, attributes, () => {}) / attributes.terms
     for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
   },
-})
+}
 
 /** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T) */
 export const lossBackward = kernel<LossAttributes>()({
   name: "loss.backward",
   operands: { logits: "read", labels: "read", logitsGradient: "gradient" },
+})
+
+export const lossBackwardReference: Reference<typeof lossBackward> = {
   cost: ({ logits }) => elementwise(size(logits.shape), 3, 4),
   run: ({ logits, labels, logitsGradient }, attributes) => {
     const classes = logits.data.length / labels.data.length
@@ -86,14 +92,17 @@ export const lossBackward = kernel<LossAttributes>()({
       logitsGradient.data[i]! += share * (crossEntropy + (2 * mix * difference) / classes)
     })
   },
-})
+}
 
 /** outputs += logits: the prediction, where there are no labels. */
 export const accumulateOutputs = kernel()({
   name: "outputs.accumulate",
   operands: { logits: "read", outputs: "update" },
+})
+
+export const accumulateOutputsReference: Reference<typeof accumulateOutputs> = {
   cost: ({ logits }) => elementwise(size(logits.shape), 0, 1),
   run: ({ logits, outputs }) => {
     for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
   },
-})
+}

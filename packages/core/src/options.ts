@@ -3,9 +3,9 @@
  *
  * A fault says where it is, what stands there and what is expected; whoever reports it adds what the record belongs to.
  */
-import { Effect, Result, Schema, type SchemaAST, SchemaIssue } from "effect"
+import { Effect, Result, Schema, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import { OptionError } from "./errors.ts"
-import { nearest } from "./text.ts"
+import { nearest, quote } from "./text.ts"
 
 export { OptionError } from "./errors.ts"
 
@@ -59,7 +59,7 @@ export const ShareBelowOne: Schema.Finite = Float32.check(
 export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
   Schema.Int.check(
     must(
-      `a whole number from ${minimum} to ${maximum > 1e6 && Math.log2(maximum) % 1 === 0 ? `2^${Math.log2(maximum)}` : maximum}`,
+      `a whole number from ${minimum} to ${maximum > 1e6 && 2 ** Math.log2(maximum) === maximum ? `2^${Math.log2(maximum)}` : maximum}`,
       (x) => x >= minimum && x <= maximum,
     ),
   )
@@ -104,21 +104,67 @@ const partAt = (part: Part | undefined, key: PropertyKey): Part | undefined => {
   return field && withoutOptional(field)
 }
 
+/** The first of the issues that a Schema found: its path, and what it says. */
+const firstOf = (
+  issue: SchemaIssue.Issue,
+): { readonly path: ReadonlyArray<PropertyKey>; readonly issue: SchemaIssue.Leaf } => {
+  switch (issue._tag) {
+    case "Pointer": {
+      const first = firstOf(issue.issue)
+      return { ...first, path: [...issue.path, ...first.path] }
+    }
+    case "Filter": {
+      const { expected } = issue.filter.annotations ?? {}
+      const isPlain = issue.issue._tag === "InvalidValue" && issue.issue.annotations === undefined
+      return firstOf(isPlain ? new SchemaIssue.InvalidValue({ expected }) : issue.issue)
+    }
+    case "Encoding":
+      return firstOf(issue.issue)
+    case "Composite":
+      return firstOf(issue.issues[0])
+    case "AnyOf":
+      return firstOf(issue.issues[0] ?? new SchemaIssue.InvalidType(issue.ast))
+    default:
+      return { path: [], issue }
+  }
+}
+
+const kinds: { readonly [tag: string]: string } = {
+  Arrays: "a list",
+  Boolean: "true or false",
+  Number: "a number",
+  Objects: "an object",
+  String: "a string",
+}
+
+/** The values of a type, in words. */
+const valuesOf = (ast: SchemaAST.AST): string => {
+  const { expected } = ast.annotations ?? {}
+  if (typeof expected === "string") return expected
+  if (ast._tag === "Literal") return quote(ast.literal)
+  return ast._tag === "Union" ? ast.types.map(valuesOf).join(" or ") : (kinds[ast._tag] ?? "another value")
+}
+
+/** What an issue says is expected. */
+const textOf = (issue: SchemaIssue.Leaf): string => {
+  if ("ast" in issue) return valuesOf(issue.ast)
+  const { message, expected } = (issue.annotations ?? {}) as Schema.Annotations.Issue
+  return String(message ?? expected ?? "another value").replace(/^Expected /, "")
+}
+
 /** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */
 export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault | undefined => {
   const given =
     typeof record === "object" && record !== null && !Array.isArray(record)
       ? Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))
       : record
-  const decoded = Schema.decodeUnknownResult(schema)(given, { onExcessProperty: "error" })
+  const decoded = SchemaParser.decodeUnknownResult(schema)(given, { onExcessProperty: "error" })
   if (Result.isSuccess(decoded)) return undefined
-  const [issue] = SchemaIssue.makeFormatterStandardSchemaV1()(decoded.failure.issue).issues
-  const path = (issue?.path ?? []).map((part) => (typeof part === "object" ? part.key : part))
-  const message = issue?.message.replace(/^Expected /, "")
+  const { path, issue } = firstOf(decoded.failure)
   const option = path.map(String).join(".")
-  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], record)
+  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], given)
   const parents = path.slice(0, -1).reduce<Part | undefined>(partAt, schema as Part)
-  if (message === "no excess property")
+  if (issue._tag === "UnexpectedKey")
     return {
       option,
       value,
@@ -126,8 +172,7 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
       similar: nearest(String(path.at(-1)), Object.keys(parents?.fields ?? {})),
     }
   const part = path.length === 0 ? (schema as Part) : partAt(parents, path.at(-1) as PropertyKey)
-  const expected =
-    (part && expectedOf(part)) ?? (message === "Missing key" ? "given" : message === "object" ? "an object" : message)
+  const expected = (part && expectedOf(part)) ?? (issue._tag === "MissingKey" ? "given" : textOf(issue))
   return {
     option,
     value,

@@ -12,7 +12,8 @@ export const mostElements: number = 2 ** 30
 
 /** Ends with a reason unless every extent is a whole number of at least 1, and there are few enough elements. */
 export const mustExist = (what: string, shape: Shape, fail: (reason: string) => never): void => {
-  if (!shape.every((extent) => Number.isInteger(extent) && extent >= 1))
+  // `every` passes over the holes of a sparse list.
+  if (![...shape].every((extent) => Number.isInteger(extent) && extent >= 1))
     fail(`${what} would be ${format(shape)}; every extent must be a whole number of at least 1`)
   if (size(shape) > mostElements) fail(`${what} would be ${format(shape)}, more than 2^30 elements`)
 }

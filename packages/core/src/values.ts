@@ -23,7 +23,11 @@ const isNumbers = (values: unknown): values is Numbers =>
 
 /** Numbers rounded to float32 (an array of float32 itself, not a copy), or `undefined` for anything that is no array of numbers. */
 export const toFloat32 = (values: unknown): Float32Array | undefined =>
-  values instanceof Float32Array ? values : isNumbers(values) ? new Float32Array(values) : undefined
+  values instanceof Float32Array && ArrayBuffer.isView(values)
+    ? values
+    : isNumbers(values)
+      ? new Float32Array(values)
+      : undefined
 
 /** The index of the first value that is NaN or infinite, or −1. */
 export const firstNonFinite = (values: Float32Array): number => {

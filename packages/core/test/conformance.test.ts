@@ -1,7 +1,7 @@
 /** The conformance suite itself: the oracle passes it, and a backend with any one fault does not. */
 import { describe, expect, test } from "bun:test"
 import { Effect, Layer } from "effect"
-import { Backend, type Executable, type Kernel, kernels } from "../src/index.ts"
+import { type AnyReferenceKernel, Backend, type Executable, referenceKernels } from "../src/index.ts"
 import { Conformance } from "../src/testing/index.ts"
 
 const cases = Conformance.cases()
@@ -31,8 +31,8 @@ test("names are different", () => {
 describe("a kernel with one fault fails its case:", () => {
   /** The kernel, with what it writes changed by `change`. */
   const withFault = (name: string, change: (after: Float32Array, before: Float32Array) => void) => {
-    const kernel = kernels.get(name) as Kernel
-    const faulty: Kernel = {
+    const kernel = referenceKernels.get(name) as AnyReferenceKernel
+    const faulty: AnyReferenceKernel = {
       ...kernel,
       run: (operands, attributes) => {
         const bound = operands as Record<string, { readonly data: Float32Array }>
@@ -43,9 +43,9 @@ describe("a kernel with one fault fails its case:", () => {
         change(bound[first!]!.data, before.get(first!)!)
       },
     }
-    return Conformance.oracle(new Map([...kernels, [name, faulty]]))
+    return Conformance.oracle(new Map([...referenceKernels, [name, faulty]]))
   }
-  for (const name of kernels.keys()) {
+  for (const name of referenceKernels.keys()) {
     test(`${name} does nothing`, async () => {
       const faulty = withFault(name, (after, before) => after.set(before))
       expect(await run(`kernel ${name}`, faulty)).toMatch(/^\d+ of \d+ examples fail\n/)
@@ -60,7 +60,7 @@ describe("a kernel with one fault fails its case:", () => {
   }
   test("a new kernel without examples", async () => {
     const { makeKernelCase } = await import("../src/testing/conformance/kernel.ts")
-    const kernel = { ...(kernels.get("zero") as Kernel), name: "new.kernel" }
+    const kernel = { ...(referenceKernels.get("zero") as AnyReferenceKernel), name: "new.kernel" }
     const { message } = await Effect.runPromise(
       makeKernelCase(kernel).run.pipe(Effect.flip, Effect.provide(Conformance.oracle())),
     )

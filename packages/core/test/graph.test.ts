@@ -184,6 +184,8 @@ describe("options out of range end the building, with the layer and the option t
     ["scale beyond float32", scale(-1e39), /^0: scale: factor is -1e\+39;/],
     ["gain beyond float32", gain({ initial: 1e39 }), /^0: gain: initial is 1e\+39;/],
     ["stride 0", averagePool({ kernelSize: 2, stride: 0 }), /^0: averagePool: stride is 0;/],
+    ["stride 2^15", conv2d({ channels: 2, kernelSize: 2, stride: 2 ** 15 }), /^0: conv2d: stride is 32768;/],
+    ["pool of stride 2^15", averagePool({ kernelSize: 2, stride: 2 ** 15 }), /^0: averagePool: stride is 32768;/],
     ["padding 0.5", conv2d({ channels: 2, kernelSize: 2, padding: 0.5 }), /^0: conv2d: padding is 0.5;/],
     ["more padding than half", maxPool({ kernelSize: 2, padding: 2 }), /^0: maxPool: padding 2 is more than half/],
     ["and of an average", averagePool({ kernelSize: 3, padding: 2 }), /^0: averagePool: padding 2 is more than half/],

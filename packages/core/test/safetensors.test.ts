@@ -1,6 +1,6 @@
 /** The safetensors format, byte for byte, and files that are none. */
 import { describe, expect, test } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { CheckpointError, fit, Safetensors } from "../src/index.ts"
 
 const file = {
@@ -200,6 +200,53 @@ describe("a tensor of a type that is not read", () => {
   test("with offsets outside the file is refused, too", () => {
     expect(refusal(bytesOf({ w: entry([2], 0, 9, "U8") }, 2))).toContain("truncated")
     expect(refusal(bytesOf({ w: entry([2], 2, 0, "U8") }, 2))).toContain("span -2 bytes")
+  })
+})
+
+describe("tensors that programs hand over", () => {
+  const shape = [2]
+  const fitted = (values: unknown) =>
+    Effect.runSyncExit(fit(new Map([["w", shape]]), new Map([["w", { shape, values: values as Float32Array }]])))
+  test.each([[Float64Array.of(1.5, -2)], [[1.5, -2]], [new Proxy([1.5, -2], {})]])(
+    "of numbers of any kind are made float32: %p",
+    (values) => {
+      expect(fitted(values)).toEqual(Exit.succeed(new Map([["w", { shape, values: Float32Array.of(1.5, -2) }]])))
+    },
+  )
+  test.each([[Float64Array.of(1, 1e39)], [[1, Number.NaN]], [[1, -1e300]]])(
+    "beyond float32 are refused: %p",
+    (values) => {
+      expect(fitted(values)).toEqual(
+        Exit.fail(expect.objectContaining({ _tag: "NonFiniteTensorError", tensor: "w", index: 1 })),
+      )
+    },
+  )
+  test.each([
+    [undefined],
+    [["1", "2"]],
+    [BigInt64Array.of(1n, 2n)],
+    [new DataView(new ArrayBuffer(8))],
+    [new Proxy(new Float32Array(2), {})],
+  ])("that are no numbers are refused: %p", (values) => {
+    expect(fitted(values)).toEqual(
+      Exit.fail(
+        expect.objectContaining({ _tag: "MismatchError", unsupported: [{ name: "w", dtype: expect.any(String) }] }),
+      ),
+    )
+  })
+  test.each([[undefined], [null], [{}], [[["w", undefined]]]])(
+    "that are no map of tensors lack all of them: %p",
+    (tensors) => {
+      expect(Effect.runSyncExit(fit(new Map([["w", shape]]), tensors as never))).toEqual(
+        Exit.fail(expect.objectContaining({ _tag: "MismatchError", missing: [{ name: "w", shape }] })),
+      )
+    },
+  )
+  test("that are no tensors are refused", () => {
+    for (const tensor of [undefined, null, 5, { values: Float32Array.of(1) }, { shape: 5, values: Float32Array.of(1) }])
+      expect(Effect.runSyncExit(fit(new Map([["w", shape]]), new Map([["w", tensor]]) as never))).toEqual(
+        Exit.fail(expect.objectContaining({ _tag: "MismatchError" })),
+      )
   })
 })
 

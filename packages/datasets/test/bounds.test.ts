@@ -61,12 +61,18 @@ testProcess(
       expect(said).toBe(`4 samples from ${Math.fround(-0.485 / 0.229)}`)
       expect(bytes).toBeLessThan(600 * mebi)
     })
-    const promised = pngOf({ width: 20_000, height: 20_000 }, deflateSync(zeros(10)))
-    await withDirectory({ "train/a/1.png": promised, "val/a/1.jpg": jpeg(1) }, async (dataDir) => {
-      const { said, bytes } = peak("image-folder", dataDir, 1)
-      expect(said).toMatch(/^MalformedFile: .*1\.png: it has 20000×20000 pixels/)
-      expect(bytes).toBeLessThan(230 * mebi)
-    })
+    // The second has few pixels, but in rows of 25 MB.
+    for (const [width, height] of [
+      [20_000, 20_000],
+      [2 ** 23, 9],
+    ] as const) {
+      const promised = pngOf({ width, height }, deflateSync(zeros(10)))
+      await withDirectory({ "train/a/1.png": promised, "val/a/1.jpg": jpeg(1) }, async (dataDir) => {
+        const { said, bytes } = peak("image-folder", dataDir, 1)
+        expect(said).toMatch(new RegExp(`^MalformedFile: .*1\\.png: it has ${width}×${height} pixels`))
+        expect(bytes).toBeLessThan(230 * mebi)
+      })
+    }
   },
   60_000,
 )

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { open, readShd } from "../src/index.ts"
+import { Worker } from "node:worker_threads"
+import * as NodeWorker from "@effect/platform-node/NodeWorker"
+import { Effect } from "effect"
+import { open, openInWorkers, readShd } from "../src/index.ts"
 import { failure, type Hdf5Dataset, hdf5, run, withDirectory } from "./support.ts"
 
 // float16: 0x3400 is 0.25, 0x3800 is 0.5, 0x3c00 is 1, 0x1000 is 2⁻¹¹, 0x0001 is 2⁻²⁴.
@@ -77,7 +81,53 @@ test("files that hold something else are refused in one line, and the HDF5 libra
   expect(await refused({ "spikes/times": { type: "f16", values: [[0, 1, 2], [], [0x3c00, 0x3800]] } })).toBe(
     "f.h5: recording 2 has its spike 1 at 0.5 s, out of order",
   )
-})
+}, 120_000)
+
+test("damaged files neither hang the process nor leave anything behind: a good file at their path is read", async () => {
+  const bytes = hdf5(good)
+  const damaged = (change: (heap: DataView) => void) => {
+    const copy = Uint8Array.from(bytes)
+    change(new DataView(copy.buffer, Buffer.from(copy).indexOf("GCOL")))
+    return copy
+  }
+  const files = {
+    // The length of the first object of a heap: none at all, where the library never comes to the second; and more than 4 GB.
+    endless: damaged((heap) => {
+      heap.setUint16(16, 0)
+      heap.setBigUint64(24, 0n)
+    }),
+    huge: damaged((heap) => heap.setBigUint64(24, 2n ** 40n, true)),
+    // Pieces of the file come to lie elsewhere.
+    moved: Uint8Array.from([...bytes.subarray(0, 4200), ...bytes.subarray(4244), ...new Uint8Array(44)]),
+    cut: bytes.subarray(0, 5000),
+  }
+  await withDirectory({ "f.h5": bytes }, async (directory) => {
+    const file = join(directory, "f.h5")
+    for (const damage of Object.values(files)) {
+      await writeFile(file, damage)
+      const start = performance.now()
+      expect(await failure(readShd(file, 20))).toMatchObject({ _tag: "MalformedFile", file })
+      expect(performance.now() - start).toBeLessThan(30_000)
+      await writeFile(file, bytes)
+      expect((await run(readShd(file, 20))).times.map(({ length }) => length)).toEqual([3, 0, 2])
+    }
+  })
+}, 120_000)
+
+test("files are read by the process that is there, several at once, and in workers", async () => {
+  await withDirectory({ "shd_train.h5": hdf5(good), "shd_test.h5": hdf5(good) }, async (dataDir) => {
+    const files = ["train", "test", "train", "test"].map((split) => readShd(join(dataDir, `shd_${split}.h5`), 20))
+    const together = await run(Effect.all(files, { concurrency: "unbounded" }))
+    expect(together.map(({ labels }) => Array.from(labels))).toEqual(new Array(4).fill([19, 0, 7]))
+    const workers = NodeWorker.layer(() => new Worker(new URL("./worker.ts", import.meta.url)))
+    const of = (count: number) =>
+      Effect.flatMap(openInWorkers("shd", { timeSteps: 7, dataDir }, count), ({ train }) => {
+        const out = new Float32Array(7 * 3 * 700)
+        return Effect.as(train.write([0, 1, 2], undefined, out), out)
+      }).pipe(Effect.scoped, Effect.provide(workers), run)
+    expect(await of(1)).toEqual(await of(0))
+  })
+}, 60_000)
 
 test("augmentation of images makes no sense of it", async () => {
   const error = await failure(open("shd", { timeSteps: 1, augment: ["flip"] }))

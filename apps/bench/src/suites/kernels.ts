@@ -7,7 +7,7 @@
  * 3×3, 64 → 64, 32×32, batch 32, on one core of an AVX-512 Xeon (177 GFLOP/s); one vector addition for each spike and vector of
  * outputs, 1.75 a cycle, bounds the speed-up of event-driven kernels over dense ones by 0.94/density.
  */
-import { Key, Program, kernels as rules, Shape, Spikes } from "@spikeroute/core"
+import { Key, Program, referenceKernels as rules, Shape, Spikes } from "@spikeroute/core"
 import { Effect } from "effect"
 import { peerOf } from "../backends.ts"
 import { ceilings } from "../method/ceilings.ts"

@@ -9,7 +9,7 @@ import { lock } from "../lock.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { bold, dim, percent, print, say } from "../terminal.ts"
-import { beginning, epochLength, train as fit, runKey } from "../training.ts"
+import { beginning, checkPosition, epochLength, train as fit, runKey } from "../training.ts"
 
 export interface TrainFlags {
   readonly config: string | undefined
@@ -61,8 +61,9 @@ const begun = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
 /** Says what another number of epochs does to a learning rate that follows it. */
 const sayRates = (before: Config.RunConfig, config: Config.RunConfig, update: number, perEpoch: number) => {
   const rate = ({ epochs }: Config.RunConfig, at: number) =>
-    Train.learningRate(Config.scheduleOf(config), config.lr, at / perEpoch, epochs)
-  if (update === 0 || config.schedule !== "cosine" || before.epochs === config.epochs) return Effect.void
+    Train.learningRate(Config.scheduleOf(config), config.lr, Math.min(at / perEpoch, epochs), epochs)
+  const isSame = config.schedule !== "cosine" || before.epochs === config.epochs
+  if (update === 0 || isSame || config.warmUp > before.epochs) return Effect.void
   const [last, next] = [rate(before, update - 1), rate(config, update)].map((each) => each.toPrecision(3))
   return Effect.logWarning(
     `the cosine schedule spans ${config.epochs} epochs now, not ${before.epochs}: the learning rate goes from ${last} to ${next}, and falls to 0 from there`,
@@ -109,7 +110,9 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
       const start = earlier?.checkpoint.position ?? beginning
       if (earlier) {
         yield* say(`continuing after update ${start.update}`)
-        yield* sayRates(earlier.before, config, start.update, epochLength(config, dataset))
+        const perEpoch = epochLength(config, dataset)
+        yield* checkPosition(run, start, perEpoch, trainer.program.neurons.length)
+        yield* sayRates(earlier.before, config, start.update, perEpoch)
       }
 
       const outcome = yield* fit(run, dataset, trainer, predictor, { start, isNew: earlier === undefined })

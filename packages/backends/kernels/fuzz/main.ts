@@ -5,7 +5,7 @@
  *     bun run fuzz [--seconds 20] [--seed N] [--kernel NAME] [--case N]
  */
 import { parseArgs } from "node:util"
-import { type AnyKernel, type KernelName, Key, kernels, Program, Spikes } from "@spikeroute/core"
+import { type AnyReferenceKernel, type KernelName, Key, Program, referenceKernels, Spikes } from "@spikeroute/core"
 import { encode } from "../src/encode.ts"
 import { type Case, fuzzedKernels, makeCase, programOf } from "./cases.ts"
 import { canBuild, type Runner, startRunners } from "./runner.ts"
@@ -28,7 +28,7 @@ const tolerance = 2e-5
 /** A failure, with what makes it again. */
 class Failure extends Error {}
 
-const kernelOf = (name: string) => kernels.get(name) as AnyKernel
+const kernelOf = (name: string) => referenceKernels.get(name) as AnyReferenceKernel
 
 const gradientsOf = (name: string): ReadonlySet<string> =>
   new Set(

@@ -52,9 +52,11 @@ export const save = (
     const { encoding = "static" } = options
     const program = yield* Program.compileInference(graph, options)
     const weights = program.buffers.filter(isWeight)
-    const given = new Map([...tensors].filter(([name]) => Program.parameterOf(name) !== undefined))
-    yield* fit(new Map(graph.parameters.map(({ name, shape }) => [Program.bufferNames.parameter(name), shape])), given)
-    yield* ensureFinite(given)
+    const given = yield* fit(
+      new Map(graph.parameters.map(({ name, shape }) => [Program.bufferNames.parameter(name), shape])),
+      tensors,
+      (name) => Program.parameterOf(name) !== undefined,
+    )
     const { input, outputs } = Program.bufferNames
     const named = new Set([input, outputs, ...weights.map(({ name }) => name)])
     const buffers = Object.fromEntries(

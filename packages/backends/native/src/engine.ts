@@ -26,8 +26,8 @@ export const engineOf = (library: Library, threads: number, widest: number): Eng
       bytes: library.bytes(session),
       run: (calls) => library.run(session, calls, calls.length / 2),
       close: () => {
-        views.detach()
-        library.close(session)
+        // Memory that others still reach stays: to read it would crash the process.
+        if (views.detach()) library.close(session)
       },
     }
   },

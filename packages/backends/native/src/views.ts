@@ -24,9 +24,12 @@ export class Views {
     return made
   }
 
-  /** Detaches all of them: they have no elements from then on. */
-  detach(): void {
-    if (canDetach) for (const views of this.byOffset.values()) for (const { buffer } of views) buffer.transfer(0)
+  /** Detaches all of them: they have no elements from then on. Whether nobody reaches the memory any more: who was lent one may have transferred it. */
+  detach(): boolean {
+    const buffers = [...this.byOffset.values()].flat().map(({ buffer }) => buffer)
+    const attached = buffers.filter(({ byteLength }) => byteLength > 0)
+    if (canDetach) for (const buffer of attached) buffer.transfer(0)
     this.byOffset.clear()
+    return attached.length === buffers.length
   }
 }

@@ -5,16 +5,16 @@
  * for every kernel that reads them.
  */
 import {
-  type AnyKernel,
+  type AnyReferenceKernel,
   asArray,
   Backend,
   type Executable,
   type Guard,
   guard,
-  kernels,
   type Operand,
   Program,
   type Ref,
+  referenceKernels,
   Shape,
   Spikes,
   toBackendError,
@@ -43,7 +43,7 @@ const make = (program: Program.Program, checks: Guard): Executable => {
   const find = (bufferName: string, t: number): View => at({ buffer: checks.indexOf(bufferName) }, t)
 
   const execute = (instruction: Program.Instruction, t: number): void => {
-    const kernel = kernels.get(instruction.kernel) as AnyKernel
+    const kernel = referenceKernels.get(instruction.kernel) as AnyReferenceKernel
     const operands: Record<string, Operand> = {}
     const stores: Array<() => void> = []
     for (const [operand, ref] of Object.entries(instruction.operands)) {
@@ -138,7 +138,7 @@ export const layer: Layer.Layer<Backend> = Layer.succeed(
       Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
         const missing = new Set(
           Object.values(program.segments).flatMap((segment) =>
-            segment.map(({ kernel }) => kernel).filter((kernel) => !kernels.has(kernel)),
+            segment.map(({ kernel }) => kernel).filter((kernel) => !referenceKernels.has(kernel)),
           ),
         )
         if (missing.size > 0) return Effect.fail(new UnsupportedKernelError({ backend: name, kernels: [...missing] }))

@@ -108,6 +108,9 @@ export type WgslKernel<A> = (operands: Operands, attributes: A) => ReadonlyArray
 /** Kernels by core's names. */
 export type WgslKernels = { readonly [N in KernelName]: WgslKernel<KernelAttributes[N]> }
 
+/** Those whose names begin so, before the dot. */
+export type WgslKernelsOf<Start extends string> = Pick<WgslKernels, Extract<KernelName, `${Start}.${string}`>>
+
 /** The numbers from 0 on: for texts that stand so many times. */
 export const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 

@@ -7,7 +7,7 @@
  *
  * An operand of n numbers belongs to elements i by i mod n: one number to all, one a channel, one an element of a sample.
  */
-import { elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { size } from "../shape.ts"
 import { type Code, costOf, interpret } from "./code.ts"
 
@@ -58,6 +58,9 @@ export const elementwiseForward = kernel<ElementwiseForward>()({
     state: "write?",
     y: "write?",
   },
+})
+
+export const elementwiseForwardReference: Reference<typeof elementwiseForward> = {
   cost: ({ state, y }, attributes) => {
     const { multiplications, additions } = costOf(attributes.code)
     const count = y ? size(y.shape) : size(state!.shape) / attributes.state.length
@@ -75,7 +78,7 @@ export const elementwiseForward = kernel<ElementwiseForward>()({
         i < planes.length ? state!.data.set(values, i * count + first) : y!.data.set(values, first),
     )
   },
-})
+}
 
 export interface ElementwiseBackward {
   readonly code: Code
@@ -116,6 +119,9 @@ export const elementwiseBackward = kernel<ElementwiseBackward>()({
     dp6: "gradient?",
     dp7: "gradient?",
   },
+})
+
+export const elementwiseBackwardReference: Reference<typeof elementwiseBackward> = {
   cost: (operands, attributes) => {
     const { multiplications, additions } = costOf(attributes.code)
     return elementwise(
@@ -162,7 +168,7 @@ export const elementwiseBackward = kernel<ElementwiseBackward>()({
       })
     })
   },
-})
+}
 
 /** The number of elements that a backward direction runs over. */
 const elementsOf = <A>(

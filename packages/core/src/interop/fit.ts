@@ -2,12 +2,15 @@
 import { Effect } from "effect"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
 import { equals, type Shape, size } from "../shape.ts"
-import { firstNonFinite } from "../values.ts"
+import { quote } from "../text.ts"
+import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
+import type { StoredTensor } from "./safetensors.ts"
 
+/** A tensor as a caller has it. */
 interface Shaped {
   readonly shape: Shape
   readonly unsupported?: string
-  readonly values?: ArrayLike<number>
+  readonly values: Numbers
 }
 
 /** Fails with the first tensor that holds NaN or infinity. */
@@ -23,29 +26,37 @@ export const ensureFinite = (
   })
 
 /**
- * Fails with every tensor at fault; `expected` maps names to shapes. A tensor of numbers that are not read is passed over where the network
+ * The tensors of `found`, as float32, if they are the expected ones, by name and shape; `belongs` says which of them count. Fails with every
+ * tensor at fault, else with the first that is not finite as float32. A tensor of numbers that are not read is passed over where the network
  * has none of its name: it cannot be a weight.
  */
 export const fit = (
   expected: ReadonlyMap<string, Shape>,
   found: ReadonlyMap<string, Shaped>,
-): Effect.Effect<void, MismatchError> => {
-  // A tensor is as long as its values, whatever its shape says.
-  const present = [...found].flatMap(([name, { shape, unsupported, values }]) =>
-    unsupported === undefined
-      ? [{ name, shape: values === undefined || values.length === size(shape) ? shape : [values.length] }]
-      : [],
-  )
-  const missing = [...expected].filter(([name]) => !found.has(name)).map(([name, shape]) => ({ name, shape }))
-  const unsupported = [...found].flatMap(([name, { unsupported: dtype }]) =>
-    dtype === undefined || !expected.has(name) ? [] : [{ name, dtype }],
-  )
-  const unexpected = present.filter(({ name }) => !expected.has(name))
-  const misshapen = present.flatMap(({ name, shape }) => {
-    const wanted = expected.get(name)
-    return wanted === undefined || equals(wanted, shape) ? [] : [{ name, shape, expected: wanted }]
+  belongs: (name: string) => boolean = () => true,
+): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError | NonFiniteTensorError> =>
+  Effect.suspend((): ReturnType<typeof fit> => {
+    const all = [...(found instanceof Map ? found : [])].filter(([name]) => belongs(name))
+    const present = new Map<string, StoredTensor>()
+    const unsupported: Array<{ readonly name: string; readonly dtype: string }> = []
+    for (const [name, tensor] of all) {
+      const values = toFloat32(tensor?.values)
+      const dtype = tensor?.unsupported ?? (values ? undefined : quote(tensor?.values))
+      // A tensor is as long as its values, whatever its shape says.
+      const shape = Array.isArray(tensor?.shape) && size(tensor.shape) === values?.length ? tensor.shape : undefined
+      if (dtype === undefined && values) present.set(name, { shape: shape ?? [values.length], values })
+      else if (dtype !== undefined && expected.has(name)) unsupported.push({ name, dtype })
+    }
+    const names = new Set(all.map(([name]) => name))
+    const missing = [...expected].filter(([name]) => !names.has(name)).map(([name, shape]) => ({ name, shape }))
+    const unexpected = [...present]
+      .filter(([name]) => !expected.has(name))
+      .map(([name, { shape }]) => ({ name, shape }))
+    const misshapen = [...present].flatMap(([name, { shape }]) => {
+      const wanted = expected.get(name)
+      return wanted === undefined || equals(wanted, shape) ? [] : [{ name, shape, expected: wanted }]
+    })
+    return missing.length + unexpected.length + misshapen.length + unsupported.length > 0
+      ? Effect.fail(new MismatchError({ missing, unexpected, misshapen, unsupported }))
+      : Effect.as(ensureFinite(present), present)
   })
-  return missing.length + unexpected.length + misshapen.length + unsupported.length === 0
-    ? Effect.void
-    : Effect.fail(new MismatchError({ missing, unexpected, misshapen, unsupported }))
-}

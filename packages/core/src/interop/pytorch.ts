@@ -10,7 +10,7 @@ import type { GraphError, MismatchError, NonFiniteTensorError } from "../errors.
 import type { Graph, Parameter } from "../graph/graph.ts"
 import { type Shape, size } from "../shape.ts"
 import { type PixelsAlong, pixelsAlong } from "./feature-order.ts"
-import { ensureFinite, fit } from "./fit.ts"
+import { fit } from "./fit.ts"
 import type { StoredTensor } from "./safetensors.ts"
 
 /** Images of `shape` = [height, width, channels], one after the other, from PyTorch's [channels, height, width]. */
@@ -116,11 +116,11 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
   Effect.gen(function* () {
     const statistics = new Set(graph.parameters.filter(({ role }) => role === "statistic").map(({ name }) => name))
     const counter = /\.num_batches_tracked$/
-    const theirs = new Map(
-      [...tensors].filter(([name]) => !(counter.test(name) && statistics.has(name.replace(counter, ".running_mean")))),
+    const theirs = yield* fit(
+      new Map(graph.parameters.map((each) => [each.name, pyTorchShape(graph, each)])),
+      tensors,
+      (name) => !(counter.test(name) && statistics.has(name.replace(counter, ".running_mean"))),
     )
-    yield* fit(new Map(graph.parameters.map((each) => [each.name, pyTorchShape(graph, each)])), theirs)
-    yield* ensureFinite(theirs)
     const places = yield* placesIn(graph)
     return new Map(
       graph.parameters.map((parameter) => {
@@ -133,12 +133,11 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
 /** What `model.load_state_dict` takes, from a graph's parameters and statistics by name, which must all be there. */
 export const toStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, StateDictError> =>
   Effect.gen(function* () {
-    yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), tensors)
-    yield* ensureFinite(tensors)
+    const ours = yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), tensors)
     const places = yield* placesIn(graph)
     return new Map(
       graph.parameters.map((parameter) => {
-        const { values } = tensors.get(parameter.name) as StoredTensor
+        const { values } = ours.get(parameter.name) as StoredTensor
         return [parameter.name, { shape: pyTorchShape(graph, parameter), values: scattered(places(parameter), values) }]
       }),
     )

@@ -22,7 +22,7 @@ import {
   scale,
   scaledWeightStandardizedConv2d,
 } from "../layers.ts"
-import { PositiveInt } from "../ops/pixels.ts"
+import { PositiveInt, Side } from "../ops/pixels.ts"
 import { Flag, positiveWith } from "../options.ts"
 import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
@@ -52,7 +52,7 @@ export interface NormalizerFreeBlockOptions extends Pick<ModelOptions, "neuron">
 
 const Options: Schema.Codec<NormalizerFreeBlockOptions> = Schema.Struct({
   channels: PositiveInt,
-  stride: Schema.optionalKey(PositiveInt),
+  stride: Schema.optionalKey(Side),
   beta: positiveWith("1/beta", (beta) => 1 / beta),
   bottleneck: Schema.optionalKey(Flag),
   neuron: ModelSchema.fields.neuron,

@@ -16,7 +16,7 @@ import {
   lif,
   linear,
 } from "../layers.ts"
-import { PositiveInt } from "../ops/pixels.ts"
+import { PositiveInt, Side } from "../ops/pixels.ts"
 import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
 /** Weights start by Kaiming's rule, biases as PyTorch's. */
@@ -31,7 +31,7 @@ export interface PreActivationBlockOptions extends Pick<ModelOptions, "dropout" 
 
 const { dropout, neuron } = ModelSchema.fields
 const Options: Schema.Codec<PreActivationBlockOptions> = Schema.Struct({
-  ...{ channels: PositiveInt, stride: Schema.optionalKey(PositiveInt), dropout, neuron },
+  ...{ channels: PositiveInt, stride: Schema.optionalKey(Side), dropout, neuron },
 })
 
 /**

@@ -4,19 +4,22 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { type Of, Share } from "../options.ts"
 import { size } from "../shape.ts"
 import { TimeConstant } from "./neuron.ts"
 
-interface Attributes {
+export interface ReadoutAttributes {
   readonly decay: number
 }
 
-export const readoutForward = kernel<Attributes>()({
+export const readoutForward = kernel<ReadoutAttributes>()({
   name: "readout.forward",
   operands: { x: "read", before: "read", membrane: "write", y: "write" },
+})
+
+export const readoutForwardReference: Reference<typeof readoutForward> = {
   cost: ({ x }) => elementwise(size(x.shape), 1, 1),
   run: ({ x, before, membrane, y }, { decay }) => {
     for (let i = 0; i < x.data.length; i++) {
@@ -24,11 +27,14 @@ export const readoutForward = kernel<Attributes>()({
       y.data[i] = membrane.data[i]!
     }
   },
-})
+}
 
-export const readoutBackward = kernel<Attributes>()({
+export const readoutBackward = kernel<ReadoutAttributes>()({
   name: "readout.backward",
   operands: { outputGradient: "read?", carry: "update?", inputGradient: "gradient" },
+})
+
+export const readoutBackwardReference: Reference<typeof readoutBackward> = {
   cost: ({ inputGradient }) => elementwise(size(inputGradient.shape), 1, 2),
   run: ({ outputGradient, carry, inputGradient }, { decay }) => {
     for (let i = 0; i < inputGradient.data.length; i++) {
@@ -37,9 +43,9 @@ export const readoutBackward = kernel<Attributes>()({
       if (carry) carry.data[i] = decay * gradient
     }
   },
-})
+}
 
-export const readoutOp = make<Attributes>({
+export const readoutOp = make<ReadoutAttributes>({
   name: "leakyReadout",
   attributes: Schema.Struct({ decay: Share }),
   inputs: ["activation"],

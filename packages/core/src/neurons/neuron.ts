@@ -16,9 +16,9 @@
  * The term ∂v/∂s is the route through the reset.
  */
 import { Schema } from "effect"
-import { addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
-import { averagePoolBackward } from "../ops/average-pool.ts"
+import { averagePoolBackwardReference } from "../ops/average-pool.ts"
 import { tiles } from "../ops/pixels.ts"
 import { Flag, must, type Of, Positive, Share } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
@@ -63,6 +63,9 @@ const resetPotential = (firing: Firing): ((u: number) => number) => {
 export const neuronForward = kernel<NeuronAttributes>()({
   name: "neuron.forward",
   operands: { x: "read", before: "read", decay: "read?", membrane: "write", spikes: "write" },
+})
+
+export const neuronForwardReference: Reference<typeof neuronForward> = {
   cost: ({ x }) => elementwise(size(x.shape), 1, 2),
   run: ({ x, before, decay, membrane, spikes }, attributes) => {
     const spike = fire(attributes)
@@ -74,12 +77,12 @@ export const neuronForward = kernel<NeuronAttributes>()({
       spikes.data[i] = spike(u - attributes.threshold)
     }
   },
-})
+}
 
 /** The gradient of each neuron from that of the pool behind them. */
 const spread = (outputGradient: Operand, shape: Shape, pool: number): Operand => {
   const inputGradient = { shape, data: new Float32Array(size(shape)) }
-  averagePoolBackward.run({ outputGradient, inputGradient }, tiles(pool))
+  averagePoolBackwardReference.run({ outputGradient, inputGradient }, tiles(pool))
   return inputGradient
 }
 
@@ -100,11 +103,14 @@ export const neuronBackward = kernel<NeuronBackwardAttributes>()({
     inputGradient: "gradient?",
     decayGradient: "gradient?",
   },
+})
+
+export const neuronBackwardReference: Reference<typeof neuronBackward> = {
   cost: ({ membrane, outputGradient, carry, decayGradient }, { pool }) => {
     const each = 2 + (carry ? 2 : 0) + (decayGradient ? 1 : 0)
     const own = elementwise(size(membrane.shape), each, each)
     return pool && outputGradient
-      ? addCost(own, averagePoolBackward.cost({ outputGradient, inputGradient: membrane }, tiles(pool)))
+      ? addCost(own, averagePoolBackwardReference.cost({ outputGradient, inputGradient: membrane }, tiles(pool)))
       : own
   },
   run: ({ membrane, outputGradient, carry, before, decay, inputGradient, decayGradient }, attributes) => {
@@ -130,7 +136,7 @@ export const neuronBackward = kernel<NeuronBackwardAttributes>()({
     }
     if (decayGradient) decayGradient.data[0]! += decaySum
   },
-})
+}
 
 export const neuronOp = make<NeuronAttributes>({
   name: "neuron",

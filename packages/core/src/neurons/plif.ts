@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { must } from "../options.ts"
 import { mustBe } from "../shape.ts"
@@ -15,21 +15,27 @@ import { FiringSchema, firing, neuronOp } from "./neuron.ts"
 export const decayForward = kernel()({
   name: "decay.forward",
   operands: { w: "read", decay: "write" },
+})
+
+export const decayForwardReference: Reference<typeof decayForward> = {
   cost: () => elementwise(1, 1, 1),
   run: ({ w, decay }) => {
     decay.data[0] = 1 / (1 + Math.exp(w.data[0]!))
   },
-})
+}
 
 /** ∂w = −λ·(1 − λ)·∂λ */
 export const decayBackward = kernel()({
   name: "decay.backward",
   operands: { decay: "read", outputGradient: "read", wGradient: "gradient" },
+})
+
+export const decayBackwardReference: Reference<typeof decayBackward> = {
   cost: () => elementwise(1, 2, 2),
   run: ({ decay, outputGradient, wGradient }) => {
     wGradient.data[0]! -= decay.data[0]! * (1 - decay.data[0]!) * outputGradient.data[0]!
   },
-})
+}
 
 export const decayOp = make({
   name: "decay",

@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { accumulates, make as kernel } from "../kernel.ts"
+import { accumulates, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import type { Of } from "../options.ts"
 import { size } from "../shape.ts"
@@ -13,6 +13,9 @@ import { adaptiveRange, forEachInWindow, imageShape, PositiveInt } from "./pixel
 export const adaptiveAveragePoolForward = kernel()({
   name: "adaptiveAveragePool.forward",
   operands: { x: "read", y: "write" },
+})
+
+export const adaptiveAveragePoolForwardReference: Reference<typeof adaptiveAveragePoolForward> = {
   cost: ({ x, y }) => ({ ...accumulates(size(x.shape), x), multiplications: size(y.shape) }),
   run: ({ x, y }) => {
     y.data.fill(0)
@@ -20,11 +23,14 @@ export const adaptiveAveragePoolForward = kernel()({
       y.data[to]! += x.data[from]! / area
     })
   },
-})
+}
 
 export const adaptiveAveragePoolBackward = kernel()({
   name: "adaptiveAveragePool.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const adaptiveAveragePoolBackwardReference: Reference<typeof adaptiveAveragePoolBackward> = {
   cost: ({ outputGradient, inputGradient }) => ({
     multiplications: size(outputGradient.shape),
     additions: size(inputGradient.shape),
@@ -34,7 +40,7 @@ export const adaptiveAveragePoolBackward = kernel()({
     forEachInWindow(inputGradient.shape, outputGradient.shape, adaptiveRange, (from, to, area) => {
       inputGradient.data[from]! += outputGradient.data[to]! / area
     }),
-})
+}
 
 export const AdaptiveAveragePoolSchema: Of<{ readonly outputSize: number }> = Schema.Struct({ outputSize: PositiveInt })
 

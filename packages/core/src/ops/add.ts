@@ -1,27 +1,33 @@
 /** Addition of two values of the same shape, as at the end of a residual block: y = a + b. */
 import { apply, block, type Layer, leaf, NoOptions, node, type Tensor } from "../graph/builder.ts"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { equals, format, size } from "../shape.ts"
 
 export const addForward = kernel()({
   name: "add.forward",
   operands: { a: "read", b: "read", y: "write" },
+})
+
+export const addForwardReference: Reference<typeof addForward> = {
   cost: ({ y }) => elementwise(size(y.shape), 0, 1),
   run: ({ a, b, y }) => {
     for (let i = 0; i < y.data.length; i++) y.data[i] = a.data[i]! + b.data[i]!
   },
-})
+}
 
 /** ∂a += ∂y; once for each of the two. */
 export const addBackward = kernel()({
   name: "add.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const addBackwardReference: Reference<typeof addBackward> = {
   cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 0, 1),
   run: ({ outputGradient, inputGradient }) => {
     for (let i = 0; i < outputGradient.data.length; i++) inputGradient.data[i]! += outputGradient.data[i]!
   },
-})
+}
 
 export const addOp = make({
   name: "add",

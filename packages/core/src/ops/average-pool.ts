@@ -4,22 +4,17 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { accumulates, addCost, elementwise, make as kernel } from "../kernel.ts"
+import { accumulates, addCost, elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
-import {
-  forEachInWindow,
-  NaturalInt,
-  PositiveInt,
-  slidePool,
-  slidingRange,
-  type Window,
-  WindowSchema,
-} from "./pixels.ts"
+import { forEachInWindow, Padding, Side, slidePool, slidingRange, type Window, WindowSchema } from "./pixels.ts"
 
 export const averagePoolForward = kernel<Window>()({
   name: "averagePool.forward",
   operands: { x: "read", y: "write" },
+})
+
+export const averagePoolForwardReference: Reference<typeof averagePoolForward> = {
   cost: ({ x, y }, { kernelSize }) =>
     addCost(
       { ...accumulates(size(y.shape) * kernelSize ** 2, x), multiplications: 0 },
@@ -33,11 +28,14 @@ export const averagePoolForward = kernel<Window>()({
     const share = 1 / window.kernelSize ** 2
     for (let i = 0; i < y.data.length; i++) y.data[i]! *= share
   },
-})
+}
 
 export const averagePoolBackward = kernel<Window>()({
   name: "averagePool.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const averagePoolBackwardReference: Reference<typeof averagePoolBackward> = {
   cost: ({ outputGradient }, { kernelSize }) =>
     addCost(
       elementwise(size(outputGradient.shape), 1, 0),
@@ -49,7 +47,7 @@ export const averagePoolBackward = kernel<Window>()({
       inputGradient.data[from]! += share * outputGradient.data[to]!
     })
   },
-})
+}
 
 export const averagePoolOp = make<Window>({
   name: "averagePool",
@@ -75,9 +73,9 @@ export interface PoolOptions {
 }
 
 export const PoolSchema: Schema.Codec<PoolOptions> = Schema.Struct({
-  kernelSize: PositiveInt,
-  stride: Schema.optionalKey(PositiveInt),
-  padding: Schema.optionalKey(NaturalInt),
+  kernelSize: Side,
+  stride: Schema.optionalKey(Side),
+  padding: Schema.optionalKey(Padding),
 })
 
 /** Average pooling. */

@@ -7,7 +7,7 @@
  * step, trained or not, with the unbiased variance. In inference the running statistics stand in for the batch's.
  */
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { mustBe, size } from "../shape.ts"
 
@@ -27,6 +27,9 @@ export const batchNormForward = kernel<{ readonly updates: number }>()({
     inverseDeviation: "write",
     y: "write",
   },
+})
+
+export const batchNormForwardReference: Reference<typeof batchNormForward> = {
   cost: ({ x }) => elementwise(size(x.shape), 2, 4),
   run: ({ x, weight, bias, runningMean, runningVariance, mean, inverseDeviation, y }, { updates }) => {
     const channels = weight.data.length
@@ -48,11 +51,14 @@ export const batchNormForward = kernel<{ readonly updates: number }>()({
       }
     }
   },
-})
+}
 
 export const batchNormInference = kernel()({
   name: "batchNorm.inference",
   operands: { x: "read", weight: "read", bias: "read", runningMean: "read", runningVariance: "read", y: "write" },
+})
+
+export const batchNormInferenceReference: Reference<typeof batchNormInference> = {
   cost: ({ x }) => elementwise(size(x.shape), 1, 1),
   run: ({ x, weight, bias, runningMean, runningVariance, y }) => {
     const channels = weight.data.length
@@ -63,7 +69,7 @@ export const batchNormInference = kernel()({
         bias.data[c]!
     }
   },
-})
+}
 
 /**
  * With x̂ = (x − mean)·inverseDeviation and means over batch and pixels:
@@ -81,6 +87,9 @@ export const batchNormBackward = kernel()({
     weightGradient: "gradient",
     biasGradient: "gradient",
   },
+})
+
+export const batchNormBackwardReference: Reference<typeof batchNormBackward> = {
   cost: ({ x }) => elementwise(size(x.shape), 4, 5),
   run: ({ x, weight, mean, inverseDeviation, outputGradient, inputGradient, weightGradient, biasGradient }) => {
     const channels = weight.data.length
@@ -101,7 +110,7 @@ export const batchNormBackward = kernel()({
         inputGradient.data[i]! += factor * (outputGradient.data[i]! - (sum + normalized(i) * projection) / count)
     }
   },
-})
+}
 
 export const batchNormOp = make({
   mixesSamples: true,

@@ -1,10 +1,13 @@
-import { elementwise, make } from "../kernel.ts"
+import { elementwise, make, type Reference } from "../kernel.ts"
 import { size } from "../shape.ts"
 
 /** Bias gradient: ∂b[c] += Σ ∂y[…, c] over every axis but the channels. */
 export const biasGradient = make()({
   name: "bias.gradient",
   operands: { outputGradient: "read", biasGradient: "gradient" },
+})
+
+export const biasGradientReference: Reference<typeof biasGradient> = {
   cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 0, 1),
   run: ({ outputGradient, biasGradient }) => {
     const channels = biasGradient.data.length
@@ -13,4 +16,4 @@ export const biasGradient = make()({
       for (let c = 0; c < channels; c++) sums[c]! += outputGradient.data[i + c]!
     for (let c = 0; c < channels; c++) biasGradient.data[c]! += sums[c]!
   },
-})
+}

@@ -9,12 +9,12 @@
 import { Schema } from "effect"
 import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
 import { type Initial, InitialSchema } from "../graph/graph.ts"
-import { accumulates, addCost, elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { accumulates, addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { Flag, type Of } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
-import { type Geometry, NaturalInt, PositiveInt, slide } from "./pixels.ts"
+import { type Geometry, Padding, PositiveInt, Side, slide } from "./pixels.ts"
 
 /**
  * Calls `visit` for every pair of pixels that a weight connects: indices of the input pixel, the output pixel and the tap,
@@ -50,6 +50,9 @@ const connections = (weight: Shape, output: Shape): number => size(output.slice(
 export const convForward = kernel<Geometry>()({
   name: "conv2d.forward",
   operands: { x: "read", weight: "read", bias: "read?", y: "write" },
+})
+
+export const convForwardReference: Reference<typeof convForward> = {
   cost: ({ x, weight, bias, y }) =>
     addCost(
       accumulates(connections(weight.shape, y.shape), x),
@@ -69,11 +72,14 @@ export const convForward = kernel<Geometry>()({
     })
     y.data.set(sums)
   },
-})
+}
 
 export const convInputGradient = kernel<Geometry>()({
   name: "conv2d.inputGradient",
   operands: { outputGradient: "read", weight: "read", inputGradient: "gradient" },
+})
+
+export const convInputGradientReference: Reference<typeof convInputGradient> = {
   cost: ({ outputGradient, weight }) => accumulates(connections(weight.shape, outputGradient.shape), outputGradient),
   run: ({ outputGradient, weight, inputGradient }, geometry) => {
     const [, , inputs, outputs] = weight.shape as [number, number, number, number]
@@ -88,11 +94,14 @@ export const convInputGradient = kernel<Geometry>()({
     })
     addInto(inputGradient, sums)
   },
-})
+}
 
 export const convWeightGradient = kernel<Geometry>()({
   name: "conv2d.weightGradient",
   operands: { x: "read", outputGradient: "read", weightGradient: "gradient" },
+})
+
+export const convWeightGradientReference: Reference<typeof convWeightGradient> = {
   cost: ({ x, outputGradient, weightGradient }) =>
     accumulates(connections(weightGradient.shape, outputGradient.shape), x),
   run: ({ x, outputGradient, weightGradient }, geometry) => {
@@ -108,7 +117,7 @@ export const convWeightGradient = kernel<Geometry>()({
     })
     addInto(weightGradient, sums)
   },
-})
+}
 
 const addInto = (gradient: Operand, sums: Float64Array): void => {
   for (let i = 0; i < sums.length; i++) gradient.data[i]! += sums[i]!
@@ -116,7 +125,7 @@ const addInto = (gradient: Operand, sums: Float64Array): void => {
 
 export const conv2dOp = make({
   name: "conv2d",
-  attributes: Schema.Struct({ stride: PositiveInt, padding: NaturalInt }),
+  attributes: Schema.Struct({ stride: Side, padding: Padding }),
   inputs: ["activation", "parameter", "parameter?"],
   infer: ([x, weight, bias], geometry, fail) => {
     const [kernelSize = 1, , , outputs = 1] = weight!.shape
@@ -158,9 +167,9 @@ export interface Conv2dOptions {
 
 export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
   channels: PositiveInt,
-  kernelSize: PositiveInt,
-  stride: Schema.optionalKey(PositiveInt),
-  padding: Schema.optionalKey(NaturalInt),
+  kernelSize: Side,
+  stride: Schema.optionalKey(Side),
+  padding: Schema.optionalKey(Padding),
   bias: Schema.optionalKey(Flag),
   initial: Schema.optionalKey(InitialSchema),
 })

@@ -4,51 +4,60 @@
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { elementwise, make as kernel, noCost } from "../kernel.ts"
+import { elementwise, make as kernel, noCost, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { type Of, ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
 import { mustBe, size } from "../shape.ts"
 
-interface Attributes {
+export interface DropoutAttributes {
   readonly rate: number
 }
 
-export const DropoutSchema: Of<Attributes> = Schema.Struct({ rate: ShareBelowOne })
+export const DropoutSchema: Of<DropoutAttributes> = Schema.Struct({ rate: ShareBelowOne })
 
 /** mask[i] = 1 where the i-th uniform number of the key is at least `rate`. The key is two words, the high one first. */
-export const dropoutMask = kernel<Attributes>()({
+export const dropoutMask = kernel<DropoutAttributes>()({
   name: "dropout.mask",
   operands: { key: "read", mask: "write" },
+})
+
+export const dropoutMaskReference: Reference<typeof dropoutMask> = {
   cost: () => noCost,
   run: ({ key, mask }, { rate }) => {
     const [hi, lo] = new Uint32Array(key.data.buffer, key.data.byteOffset, 2) as unknown as [number, number]
     const draws = Key.uniform({ hi, lo }, new Float32Array(mask.data.length))
     for (let i = 0; i < draws.length; i++) mask.data[i] = draws[i]! >= rate ? 1 : 0
   },
-})
+}
 
-export const dropoutForward = kernel<Attributes>()({
+export const dropoutForward = kernel<DropoutAttributes>()({
   name: "dropout.forward",
   operands: { x: "read", mask: "read", y: "write" },
+})
+
+export const dropoutForwardReference: Reference<typeof dropoutForward> = {
   cost: ({ y }) => elementwise(size(y.shape), 1, 0),
   run: ({ x, mask, y }, { rate }) => {
     for (let i = 0; i < y.data.length; i++) y.data[i] = (x.data[i]! * mask.data[i]!) / (1 - rate)
   },
-})
+}
 
-export const dropoutBackward = kernel<Attributes>()({
+export const dropoutBackward = kernel<DropoutAttributes>()({
   name: "dropout.backward",
   operands: { mask: "read", outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const dropoutBackwardReference: Reference<typeof dropoutBackward> = {
   cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 1, 1),
   run: ({ mask, outputGradient, inputGradient }, { rate }) => {
     for (let i = 0; i < mask.data.length; i++)
       inputGradient.data[i]! += (outputGradient.data[i]! * mask.data[i]!) / (1 - rate)
   },
-})
+}
 
 /** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
-export const dropoutMaskOp = make<Attributes & { readonly shape: readonly [number, ...Array<number>] }>({
+export const dropoutMaskOp = make<DropoutAttributes & { readonly shape: readonly [number, ...Array<number>] }>({
   name: "dropoutMask",
   attributes: Schema.Struct({ ...DropoutSchema.fields, shape: Schema.NonEmptyArray(whole(1)) }),
   inputs: [],
@@ -57,7 +66,7 @@ export const dropoutMaskOp = make<Attributes & { readonly shape: readonly [numbe
   backward: () => {},
 })
 
-export const dropoutOp = make<Attributes>({
+export const dropoutOp = make<DropoutAttributes>({
   name: "dropout",
   attributes: DropoutSchema,
   inputs: ["activation", "activation"],

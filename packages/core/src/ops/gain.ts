@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { Name } from "../graph/graph.ts"
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { Float32 } from "../options.ts"
 import { mustBe, size } from "../shape.ts"
@@ -10,11 +10,14 @@ import { mustBe, size } from "../shape.ts"
 export const gainForward = kernel()({
   name: "gain.forward",
   operands: { x: "read", gain: "read", y: "write" },
+})
+
+export const gainForwardReference: Reference<typeof gainForward> = {
   cost: ({ y }) => elementwise(size(y.shape), 1, 0),
   run: ({ x, gain, y }) => {
     for (let i = 0; i < y.data.length; i++) y.data[i] = gain.data[0]! * x.data[i]!
   },
-})
+}
 
 /** ∂x = g·∂y,  ∂g = Σ ∂y·x */
 export const gainBackward = kernel()({
@@ -26,6 +29,9 @@ export const gainBackward = kernel()({
     inputGradient: "gradient?",
     gainGradient: "gradient",
   },
+})
+
+export const gainBackwardReference: Reference<typeof gainBackward> = {
   cost: ({ x }) => elementwise(size(x.shape), 2, 2),
   run: ({ x, gain, outputGradient, inputGradient, gainGradient }) => {
     let sum = 0
@@ -34,7 +40,7 @@ export const gainBackward = kernel()({
     if (inputGradient)
       for (let i = 0; i < x.data.length; i++) inputGradient.data[i]! += gain.data[0]! * outputGradient.data[i]!
   },
-})
+}
 
 export const gainOp = make({
   name: "gain",

@@ -7,7 +7,7 @@
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { type Initial, InitialSchema } from "../graph/graph.ts"
-import { accumulates, addCost, elementwise, make as kernel } from "../kernel.ts"
+import { accumulates, addCost, elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { Flag, whole } from "../options.ts"
 import { format, mustBe, size } from "../shape.ts"
@@ -16,6 +16,9 @@ import { biasGradient } from "./bias.ts"
 export const linearForward = kernel()({
   name: "linear.forward",
   operands: { x: "read", weight: "read", bias: "read?", y: "write" },
+})
+
+export const linearForwardReference: Reference<typeof linearForward> = {
   cost: ({ x, weight, bias, y }) =>
     addCost(
       accumulates((x.shape[0] as number) * size(weight.shape), x),
@@ -34,12 +37,15 @@ export const linearForward = kernel()({
       y.data.set(sums, n * outputs)
     }
   },
-})
+}
 
 /** ∂x = ∂y·Wᵀ */
 export const linearInputGradient = kernel()({
   name: "linear.inputGradient",
   operands: { outputGradient: "read", weight: "read", inputGradient: "gradient" },
+})
+
+export const linearInputGradientReference: Reference<typeof linearInputGradient> = {
   cost: ({ outputGradient, weight }) =>
     accumulates((outputGradient.shape[0] as number) * size(weight.shape), outputGradient),
   run: ({ outputGradient, weight, inputGradient }) => {
@@ -51,12 +57,15 @@ export const linearInputGradient = kernel()({
         inputGradient.data[n * inputs + i]! += sum
       }
   },
-})
+}
 
 /** ∂W = xᵀ·∂y, summed over the batch */
 export const linearWeightGradient = kernel()({
   name: "linear.weightGradient",
   operands: { x: "read", outputGradient: "read", weightGradient: "gradient" },
+})
+
+export const linearWeightGradientReference: Reference<typeof linearWeightGradient> = {
   cost: ({ x, weightGradient }) => accumulates((x.shape[0] as number) * size(weightGradient.shape), x),
   run: ({ x, outputGradient, weightGradient }) => {
     const [inputs, outputs] = weightGradient.shape as [number, number]
@@ -69,7 +78,7 @@ export const linearWeightGradient = kernel()({
       }
     for (let i = 0; i < sums.length; i++) weightGradient.data[i]! += sums[i]!
   },
-})
+}
 
 export const linearOp = make({
   name: "linear",

@@ -3,7 +3,7 @@
  * largest value of the window in row order, as in PyTorch. x [height, width, channels] → y [height', width', channels].
  */
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
 import { type PoolOptions, PoolSchema } from "./average-pool.ts"
@@ -21,22 +21,28 @@ const winners = (x: Operand, output: ReadonlyArray<number>, window: Window): Int
 export const maxPoolForward = kernel<Window>()({
   name: "maxPool.forward",
   operands: { x: "read", y: "write" },
+})
+
+export const maxPoolForwardReference: Reference<typeof maxPoolForward> = {
   cost: ({ y }, { kernelSize }) => elementwise(size(y.shape), 0, kernelSize ** 2 - 1),
   run: ({ x, y }, window) =>
     winners(x, y.shape, window).forEach((from, to) => {
       y.data[to] = x.data[from]!
     }),
-})
+}
 
 export const maxPoolBackward = kernel<Window>()({
   name: "maxPool.backward",
   operands: { x: "read", outputGradient: "read", inputGradient: "gradient" },
+})
+
+export const maxPoolBackwardReference: Reference<typeof maxPoolBackward> = {
   cost: ({ outputGradient }, { kernelSize }) => elementwise(size(outputGradient.shape), 0, kernelSize ** 2),
   run: ({ x, outputGradient, inputGradient }, window) =>
     winners(x, outputGradient.shape, window).forEach((from, to) => {
       inputGradient.data[from]! += outputGradient.data[to]!
     }),
-})
+}
 
 export const maxPoolOp = make<Window>({
   name: "maxPool",

@@ -5,7 +5,11 @@ import { whole } from "../options.ts"
 import { format } from "../shape.ts"
 
 export const PositiveInt: Schema.Int = whole(1)
-export const NaturalInt: Schema.Int = whole(0)
+
+/** Windows' sides, strides and padding: the CPU kernels add these in 32-bit whole numbers. */
+const mostPixels = 2 ** 14
+export const Side: Schema.Int = whole(1, mostPixels)
+export const Padding: Schema.Int = whole(0, mostPixels)
 
 /** How a window moves: `padding` pixels lie on every side of the image. */
 export interface Geometry {
@@ -23,7 +27,7 @@ export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kern
 /** Whether windows lie side by side. */
 export const areTiles = ({ kernelSize, stride, padding }: Window): boolean => stride === kernelSize && padding === 0
 
-export const WindowSchema = Schema.Struct({ kernelSize: PositiveInt, stride: PositiveInt, padding: NaturalInt })
+export const WindowSchema = Schema.Struct({ kernelSize: Side, stride: Side, padding: Padding })
 
 /** An image's extents, or a failure. */
 export const imageShape = (x: ValueType, fail: (reason: string) => never): readonly [number, number, number] =>

@@ -10,7 +10,7 @@
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { normal, zeros } from "../initializers.ts"
-import { elementwise, make as kernel, type Operand } from "../kernel.ts"
+import { elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { Float32 } from "../options.ts"
 import { mustBe, size } from "../shape.ts"
@@ -37,6 +37,9 @@ const moments = (weight: Operand) => {
 export const weightStandardizationForward = kernel()({
   name: "weightStandardization.forward",
   operands: { weight: "read", gain: "read", y: "write" },
+})
+
+export const weightStandardizationForwardReference: Reference<typeof weightStandardizationForward> = {
   cost: ({ weight }) => elementwise(size(weight.shape), 3, 3),
   run: ({ weight, gain, y }) => {
     const outputs = gain.data.length
@@ -44,7 +47,7 @@ export const weightStandardizationForward = kernel()({
       for (let i = o; i < y.data.length; i += outputs) y.data[i] = gain.data[o]! * (weight.data[i]! - mean) * scale
     })
   },
-})
+}
 
 /** With x̂ = (W − mean)·scale and r = n/(n−1):  ∂gain = Σ ∂Ŵ·x̂,  ∂W = gain·scale·(∂Ŵ − mean(∂Ŵ) − r·x̂·Σ(∂Ŵ·x̂)). */
 export const weightStandardizationBackward = kernel()({
@@ -56,6 +59,9 @@ export const weightStandardizationBackward = kernel()({
     weightGradient: "gradient",
     gainGradient: "gradient",
   },
+})
+
+export const weightStandardizationBackwardReference: Reference<typeof weightStandardizationBackward> = {
   cost: ({ weight }) => elementwise(size(weight.shape), 6, 6),
   run: ({ weight, gain, outputGradient, weightGradient, gainGradient }) => {
     const outputs = gain.data.length
@@ -76,7 +82,7 @@ export const weightStandardizationBackward = kernel()({
       }
     })
   },
-})
+}
 
 export const weightStandardizationOp = make({
   name: "weightStandardization",

@@ -5,7 +5,7 @@
  *     m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²
  *     w ← w − rate·(m/(1 − β₁ⁿ)) / (√(v/(1 − β₂ⁿ)) + ε)
  */
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { size } from "../shape.ts"
 import type { Optimizer } from "./optimizer.ts"
 
@@ -27,6 +27,9 @@ export const adamUpdate = kernel<AdamAttributes>()({
     secondMoment: "update",
     hyperparameters: "read",
   },
+})
+
+export const adamUpdateReference: Reference<typeof adamUpdate> = {
   cost: ({ parameter }) => elementwise(size(parameter.shape), 10, 5),
   run: ({ parameter, gradient, firstMoment, secondMoment, hyperparameters }, attributes) => {
     const { beta1, beta2, epsilon, weightDecay, decoupled } = attributes
@@ -41,7 +44,7 @@ export const adamUpdate = kernel<AdamAttributes>()({
       parameter.data[i] = w - (rate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon)
     }
   },
-})
+}
 
 const state = ["firstMoment", "secondMoment"]
 

@@ -1,7 +1,7 @@
 /**
  * Stochastic gradient descent with momentum μ and weight decay δ, as PyTorch's: m ← μ·m + (∂w + δ·w),  w ← w − rate·m.
  */
-import { elementwise, make as kernel } from "../kernel.ts"
+import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { size } from "../shape.ts"
 import type { Optimizer } from "./optimizer.ts"
 
@@ -13,6 +13,9 @@ export interface SgdAttributes {
 export const sgdUpdate = kernel<SgdAttributes>()({
   name: "optimizer.sgd",
   operands: { parameter: "update", gradient: "read", velocity: "update", hyperparameters: "read" },
+})
+
+export const sgdUpdateReference: Reference<typeof sgdUpdate> = {
   cost: ({ parameter }) => elementwise(size(parameter.shape), 3, 3),
   run: ({ parameter, gradient, velocity, hyperparameters }, { momentum, weightDecay }) => {
     const rate = hyperparameters.data[0]!
@@ -21,7 +24,7 @@ export const sgdUpdate = kernel<SgdAttributes>()({
       parameter.data[i]! -= rate * velocity.data[i]!
     }
   },
-})
+}
 
 export const sgd: Optimizer = {
   kernel: sgdUpdate,

@@ -207,7 +207,7 @@ export const check = (
   if (!(policy instanceof Policy))
     return Effect.fail(
       new PolicyError({
-        policy: quote(policy),
+        policy: typeof policy === "string" ? policy : quote(policy),
         reason: `it must be a policy, as Policy.sltt, or what a policy is piped through${
           typeof policy === "function" ? ", called, as Policy.slttK(2)" : hint(policy, policyNames)
         }`,

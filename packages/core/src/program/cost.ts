@@ -1,7 +1,8 @@
 /** What a program costs, known before it runs: exact counts from its instructions, exact bytes from its layout. */
 import { addCost, type Bound, type Cost, noCost, type TensorType } from "../kernel.ts"
-import { kernels } from "../kernels.ts"
-import { type BufferKind, bufferBytes, bufferKinds, type Instruction, type Program, schedule } from "./program.ts"
+import { referenceKernels } from "../references.ts"
+import { type BufferKind, bufferBytes, bufferKinds, type Instruction, type Program } from "./program.ts"
+import { schedule } from "./schedule.ts"
 
 export interface ProgramCost {
   /** Bytes of the arena. */
@@ -19,7 +20,7 @@ export const instructionCost = (program: Program, { kernel, operands, attributes
   const types = Object.fromEntries(
     Object.entries(operands).map(([name, ref]) => [name, program.buffers[ref.buffer]]),
   ) as unknown as Bound<Record<string, "read">, TensorType>
-  return kernels.get(kernel)?.cost(types, attributes) ?? noCost
+  return referenceKernels.get(kernel)?.cost(types, attributes) ?? noCost
 }
 
 /** The trained steps that a cost is stated for: where the policy draws them, the last ones, which cost most. */

@@ -257,7 +257,8 @@ export interface ByteRange {
  * `end` of a batch; what is written there before `update` is what the optimiser takes. Empty if the program trains nothing.
  *
  * @example
- * const { offset, bytes } = S.Program.gradientRange(program)
+ * const program = yield* Program.compile(graph, Policy.sltt, options)
+ * const { offset, bytes } = Program.gradientRange(program)
  */
 export const gradientRange = ({ buffers }: Pick<Program, "buffers">): ByteRange => {
   const gradients = buffers.filter(({ kind }) => kind === "gradient")
@@ -273,53 +274,3 @@ export const slotOf = ({ slots, every = 1 }: Buffer, { lag }: Pick<Ref, "lag">, 
 /** Samples that go through the network at once. */
 export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batchSize" | "microBatches">): number =>
   batchSize / microBatches
-
-/**
- * The calls of a batch's `part`-th micro-batch, counted from 0, for trained steps counted from 0 and ascending.
- *
- * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one store their residuals, and are gone
- * through backwards; later ones run forward only. With checkpoints, only the steps from the last checkpoint on store their residuals at
- * once; those before it are replayed from the state that was saved.
- */
-export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
-  const { timeSteps, window, checkpointInterval, mode } = program
-  const isTrained = new Set(trained)
-  const calls: Array<Call> = part === 0 ? [{ segment: "clear", t: 0 }] : []
-  calls.push({ segment: "begin", t: 0 })
-  const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
-  for (let start = 0; start < timeSteps; start += window) {
-    const steps = range(start, Math.min(start + window, timeSteps))
-    if (mode === "inference" || window === 1) {
-      for (const t of steps) calls.push({ segment: isTrained.has(t) ? "train" : "forward", t })
-      continue
-    }
-    const resume = (steps.findLast((t) => isTrained.has(t)) ?? start - 1) + 1
-    const intervals: Array<ReadonlyArray<number>> = []
-    for (let t = start; t < resume; t += checkpointInterval)
-      intervals.push(range(t, Math.min(t + checkpointInterval, resume)))
-    const earlier = intervals.slice(0, -1)
-    for (const each of earlier) {
-      push("save", each.slice(0, 1))
-      push("forward", each)
-    }
-    push("keep", intervals.at(-1) ?? [])
-    const rewound = earlier.length > 0 && resume < timeSteps ? [resume] : []
-    push("save", rewound)
-    if (resume > start) push("beginBackward", [resume - 1])
-    for (const each of intervals.toReversed()) {
-      if (each !== intervals.at(-1)) {
-        push("restore", each.slice(0, 1))
-        push("replay", each)
-      }
-      for (const t of each.toReversed()) calls.push({ segment: isTrained.has(t) ? "backward" : "backwardThrough", t })
-    }
-    push("restore", rewound)
-    push("forward", steps.slice(resume - start))
-  }
-  if (mode === "training") calls.push({ segment: "end", t: 0 })
-  if (mode === "training" && part === program.microBatches - 1) calls.push({ segment: "update", t: 0 })
-  return calls
-}
-
-const range = (from: number, to: number): ReadonlyArray<number> =>
-  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)

@@ -11,12 +11,13 @@ import {
   type UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { ensureFinite, fit } from "../interop/fit.ts"
+import { fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { compileInference } from "../program/compile.ts"
 import type { InferenceOptions } from "../program/options.ts"
-import { bufferNames, type Program, parameterOf, schedule } from "../program/program.ts"
-import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
+import { bufferNames, type Program, parameterOf } from "../program/program.ts"
+import { inferenceSchedule } from "../program/schedule.ts"
+import { firstNonFinite, type Numbers } from "../values.ts"
 import { type BatchResult, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
 
@@ -69,7 +70,7 @@ export const makePredictor = (
           Effect.gen(function* () {
             const inputs = yield* checkInputs(program, given)
             const { outputs, firingRates } = yield* runBatch(executable, { inputs }, (part) =>
-              schedule(program, [], part),
+              inferenceSchedule(program, part),
             )
             const index = firstNonFinite(outputs)
             if (index < 0) return { outputs, firingRates }
@@ -93,11 +94,12 @@ export const loadParameters = (
   tensors: Tensors,
 ): Effect.Effect<void, LoadError> =>
   Effect.gen(function* () {
-    const given = new Map([...tensors].filter(([name]) => parameterOf(name) !== undefined))
-    yield* fit(new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])), given)
-    yield* ensureFinite(given)
+    const given = yield* fit(
+      new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])),
+      tensors,
+      (name) => parameterOf(name) !== undefined,
+    )
     // A program has no place for a parameter that nothing reads.
     const known = new Set(executable.program.buffers.map(({ name }) => name))
-    for (const [name, { values }] of given)
-      if (known.has(name)) yield* executable.write(name, toFloat32(values) as Float32Array)
+    for (const [name, { values }] of given) if (known.has(name)) yield* executable.write(name, values)
   })

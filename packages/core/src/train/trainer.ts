@@ -23,9 +23,10 @@ import * as Options from "../options.ts"
 import { draw, type Policy } from "../policies/policy.ts"
 import { compile } from "../program/compile.ts"
 import type { TrainingOptions } from "../program/options.ts"
-import { type BufferKind, bufferNames, type Program, schedule } from "../program/program.ts"
+import { type BufferKind, bufferNames, type Program } from "../program/program.ts"
+import { schedule } from "../program/schedule.ts"
 import * as Key from "../random.ts"
-import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
+import { firstNonFinite, type Numbers } from "../values.ts"
 import { type Batch, type BatchResult, checkBatch, type Samples } from "./batch.ts"
 import { type LabelError, NonFiniteLossError } from "./errors.ts"
 import { initialValues } from "./initialize.ts"
@@ -207,10 +208,8 @@ export const make = (
       }).pipe(exclusively),
       load: (tensors) =>
         Effect.gen(function* () {
-          yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
-          yield* ensureFinite(tensors)
-          for (const { name } of kept)
-            yield* executable.write(name, toFloat32(tensors.get(name)?.values) as Float32Array)
+          const fitting = yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
+          for (const [name, { values }] of fitting) yield* executable.write(name, values)
         }).pipe(exclusively),
       loadParameters: (tensors) => exclusively(loadParameters(graph, executable, tensors)),
     }

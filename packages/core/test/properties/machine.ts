@@ -12,9 +12,9 @@ import {
   Backend,
   BackendError,
   type Executable,
-  kernels,
   Program,
   type Ref,
+  referenceKernels,
   Shape,
   Spikes,
 } from "../../src/index.ts"
@@ -97,7 +97,7 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
   }
 
   const execute = ({ kernel: name, operands, attributes }: Program.Instruction, t: number): void => {
-    const kernel = kernels.get(name)!
+    const kernel = referenceKernels.get(name)!
     const bound = Object.entries(operands).map(([operand, ref]) => {
       const access = String(kernel.operands[operand])
       const slot = at(ref, t)

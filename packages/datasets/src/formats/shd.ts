@@ -8,23 +8,27 @@
  * | `spikes/units` | the channels that spiked, 0 … 699: an array of the same length            |
  * | `labels`       | its class, 0 … 19                                                         |
  *
- * Read by h5wasm, which brings the HDF5 library as WebAssembly and opens files by their path. It has no name for
- * float16, which the times are: arrays are taken here from the memory that the library has read them into.
+ * The HDF5 library reads them in a process of its own. A damaged file can make it loop for ever, crash, or refuse good
+ * files afterwards, and not every runtime can end a thread that is inside of WebAssembly. After an error the process
+ * is killed; after a good file the next one finds it still there, for a moment.
  */
+import type { ChildProcess } from "node:child_process"
 import { check, type OptionError, whole } from "@spikeroute/core/options"
-import { quote } from "@spikeroute/core/text"
 import { Effect, type FileSystem, Schema } from "effect"
-import { type FileFailed, MalformedFile } from "../errors.ts"
+import { FileFailed, MalformedFile } from "../errors.ts"
 import { readPart, sizeOf } from "../files/read.ts"
 import { describeStart, kindOf } from "./bytes.ts"
+import { channels, fault, type Task } from "./shd-task.ts"
 
-/** Input channels: those of the simulated inner ear. */
-export const channels = 700
-
-/** Recordings of a file at most: of SHD, the training file has 8,156; of the larger SSC, 75,466. */
-const mostRecordings = 2 ** 17
+export { channels }
 
 const ClassesSchema = Schema.Struct({ classes: whole(1, 256) })
+
+/** For how many seconds the library may say nothing of a file. */
+const patience = 5
+
+/** For how many milliseconds a process waits for another file. */
+const idle = 1000
 
 /** Recordings of spikes, each in order of time. */
 export interface SpikeRecordings {
@@ -34,38 +38,115 @@ export interface SpikeRecordings {
   readonly labels: Uint8Array
 }
 
-const float16 = (bits: number): number => {
-  const sign = bits >> 15 === 0 ? 1 : -1
-  const exponent = (bits >> 10) & 31
-  const mantissa = bits & 1023
-  if (exponent === 0) return sign * mantissa * 2 ** -24
-  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15)
+/** A process that reads. */
+interface Reader {
+  readonly child: ChildProcess
+  /** The next bytes of what it writes. It fails where it ends before. */
+  readonly take: (bytes: number) => Promise<Uint8Array<ArrayBuffer>>
+  /** How much it has written. */
+  readonly heard: () => number
+  readonly kill: () => void
 }
 
-/** How the values of an HDF5 type are read, and how many bytes each has. */
-const decoders: ReadonlyArray<{
-  readonly type: "H5T_FLOAT" | "H5T_INTEGER"
-  readonly size: number
-  readonly read: (view: DataView, at: number) => number
-}> = [
-  { type: "H5T_FLOAT", size: 2, read: (view, at) => float16(view.getUint16(at, true)) },
-  { type: "H5T_FLOAT", size: 4, read: (view, at) => view.getFloat32(at, true) },
-  { type: "H5T_FLOAT", size: 8, read: (view, at) => view.getFloat64(at, true) },
-  { type: "H5T_INTEGER", size: 2, read: (view, at) => view.getUint16(at, true) },
-  { type: "H5T_INTEGER", size: 4, read: (view, at) => view.getInt32(at, true) },
-  { type: "H5T_INTEGER", size: 8, read: (view, at) => Number(view.getBigInt64(at, true)) },
-]
+const startReader = async (): Promise<Reader> => {
+  const { fork } = await import("node:child_process")
+  const child = fork(new URL("./shd-process.ts", import.meta.url), { stdio: ["ignore", "pipe", "ignore", "ipc"] })
+  const ended = new Promise<never>((_, reject) => {
+    child.on("error", reject)
+    child.once("exit", (code, signal) => reject(new Error(`its process ended with ${signal ?? code}`)))
+  })
+  ended.catch(() => {})
+  const output = child.stdout as NonNullable<typeof child.stdout>
+  const chunks: AsyncIterator<Uint8Array> = output[Symbol.asyncIterator]()
+  let rest: Uint8Array = new Uint8Array()
+  let heard = 0
+  const take = async (bytes: number) => {
+    const taken = new Uint8Array(bytes)
+    for (let filled = 0; filled < bytes; ) {
+      if (rest.length === 0) {
+        const { done, value } = await chunks.next()
+        if (done) return ended
+        rest = value
+        heard += rest.length
+      }
+      const part = rest.subarray(0, bytes - filled)
+      taken.set(part, filled)
+      filled += part.length
+      rest = rest.subarray(part.length)
+    }
+    return taken
+  }
+  return { child, take, heard: () => heard, kill: () => void child.kill("SIGKILL") }
+}
 
-/** What the library found wrong: the innermost of its reasons. */
-const reasonOf = (error: unknown): string =>
-  String(error instanceof Error ? error.message : error)
-    .trimEnd()
-    .split("\n")
-    .at(-1)
-    ?.replace(/^\s*minor: /, "") ?? ""
+/** From now on a process keeps this one alive only while `silence` waits for it. */
+const leave = ({ child }: Reader): void => {
+  for (const each of [child, child.channel, child.stdout] as ReadonlyArray<object | null | undefined>)
+    if (each && "unref" in each && typeof each.unref === "function") each.unref()
+}
 
-/** Reads all recordings of one file. HDF5 gives no offsets: errors name the file, the data set and the recording. */
+/** The process that has read a good file last, while it waits for another. */
+let waiting: { readonly reader: Reader; readonly timer: NodeJS.Timeout } | undefined
+
+const acquire = async (): Promise<Reader> => {
+  const found = waiting
+  waiting = undefined
+  clearTimeout(found?.timer)
+  if (found?.reader.child.connected) return found.reader
+  const reader = await startReader()
+  try {
+    await reader.take(1)
+    leave(reader)
+  } catch (error) {
+    reader.kill()
+    throw error
+  }
+  return reader
+}
+
+const release = (reader: Reader): void => {
+  waiting?.reader.kill()
+  clearTimeout(waiting?.timer)
+  const timer = setTimeout(() => {
+    waiting = undefined
+    reader.kill()
+  }, idle)
+  timer.unref()
+  waiting = { reader, timer }
+}
+
+/** What a reader writes of a file, or what is wrong with it. */
+const receive = async ({ take }: Reader): Promise<SpikeRecordings | string> => {
+  const u32 = async () => new Uint32Array((await take(4)).buffer)[0] as number
+  const text = async () => new TextDecoder().decode(await take(await u32()))
+  const count = await u32()
+  if (count === fault) return text()
+  const labels = await take(count)
+  const times: Array<Float32Array> = []
+  const units: Array<Uint16Array> = []
+  while (times.length < count) {
+    const spikes = await u32()
+    if (spikes === fault) return text()
+    times.push(new Float32Array((await take(4 * spikes)).buffer))
+    units.push(new Uint16Array((await take(2 * spikes)).buffer))
+  }
+  return { times, units, labels }
+}
+
+/** Ends when nothing has been heard for too long. Seconds in which this thread was busy itself do not count. */
+const silence = Effect.fnUntraced(function* ({ heard }: Reader) {
+  for (let last = heard(), seconds = 0; seconds < patience; ) {
+    yield* Effect.sleep("1 second")
+    seconds = heard() === last ? seconds + 1 : 0
+    last = heard()
+  }
+  return `it is corrupt: the HDF5 library has not come to an end with it for ${patience} s`
+})
+
+/**
+ * Reads all recordings of one file, in another process. HDF5 gives no offsets: errors name the file, the data set and
+ * the recording.
+ */
 export const readShd: (
   file: string,
   classes: number,
@@ -74,93 +155,28 @@ export const readShd: (
     yield* check("readShd", ClassesSchema, { classes })
     const bytes = yield* sizeOf(file)
     const start = yield* readPart(file, 0, Math.min(bytes, 64))
-    const { Dataset, File, ready } = yield* Effect.promise(() => import("h5wasm/node"))
-    const module = yield* Effect.promise(() => ready)
-    // Without it the library prints its errors.
-    module.activate_throwing_error_handler()
     const malformed = (problem: string) => new MalformedFile({ file, problem })
     if (kindOf(start) !== "an HDF5 file")
       return yield* malformed(`it is no HDF5 file: it begins ${describeStart(start)}`)
-
-    const read = (handle: InstanceType<typeof File>): SpikeRecordings => {
-      const dataset = (name: string) => {
-        const found = handle.get(name)
-        if (found instanceof Dataset) return found
-        throw malformed(`it has no data set "${name}"`)
-      }
-      const stored = dataset("labels")
-      const [count = 0, ...others] = stored.shape ?? []
-      if (others.length > 0 || count < 1 || count > mostRecordings)
-        throw malformed(
-          `"labels" is of shape ${quote(stored.shape)}, not one label for each of 1 … ${mostRecordings} recordings`,
-        )
-      const labels = Array.from(stored.value as ArrayLike<number | bigint>, Number)
-      const wrong = labels.findIndex((label) => !(Number.isInteger(label) && label >= 0 && label < classes))
-      if (wrong >= 0)
-        throw malformed(`label ${quote(labels[wrong])} of recording ${wrong} is not in 0 … ${classes - 1}`)
-
-      const arrays = (name: string) => {
-        const { path, metadata, shape } = dataset(name)
-        const { H5T_class_t: kinds } = module
-        const base = metadata.type === kinds.H5T_VLEN.value ? metadata.vlen_type : undefined
-        const decoder = decoders.find(({ type, size }) => kinds[type].value === base?.type && size === base?.size)
-        if (!base?.littleEndian || decoder === undefined)
-          throw malformed(`"${name}" does not hold arrays of little-endian numbers`)
-        if (shape?.[0] !== labels.length)
-          throw malformed(`"${name}" has ${shape?.[0] ?? 1} entries for ${labels.length} labels`)
-        // An entry is an hvl_t: how many values, and where in the library's memory.
-        const entry = module._malloc(8)
-        let values = 0
-        try {
-          return labels.map((_, index) => {
-            const failed = module.get_dataset_data(handle.file_id, path, [1n], [BigInt(index)], [1n], BigInt(entry))
-            if (failed !== 0) throw malformed(`"${name}" of recording ${index} cannot be read`)
-            const view = new DataView(module.HEAPU8.buffer)
-            const start = view.getUint32(entry + 4, true)
-            const { size } = decoder
-            const length = view.getUint32(entry, true)
-            // Entries may share what they point to: no file has more values than would fill it.
-            values += length
-            if (values * size > bytes) throw malformed(`"${name}" promises more than the ${bytes} bytes of the file`)
-            const read = Float64Array.from({ length }, (_, i) => decoder.read(view, start + i * size))
-            module.reclaim_vlen_memory_count(handle.file_id, path, "", BigInt(entry), [1n])
-            return read
-          })
-        } finally {
-          module._free(entry)
-        }
-      }
-
-      const times = arrays("spikes/times")
-      const units = arrays("spikes/units")
-      for (const [recording, seconds] of times.entries()) {
-        const unit = units[recording] as Float64Array
-        const fail = (problem: string) => malformed(`recording ${recording} has ${problem}`)
-        if (seconds.length !== unit.length) throw fail(`${seconds.length} times and ${unit.length} units`)
-        const outside = unit.find((each) => !(Number.isInteger(each) && each >= 0 && each < channels))
-        if (outside !== undefined) throw fail(`a spike of unit ${outside}, not in 0 … ${channels - 1}`)
-        const late = seconds.findIndex((each, i) => !(each >= (seconds[i - 1] ?? 0) && each < Number.POSITIVE_INFINITY))
-        if (late >= 0) throw fail(`its spike ${late} at ${seconds[late]} s, out of order`)
-      }
-      return {
-        times: times.map((each) => Float32Array.from(each)),
-        units: units.map((each) => Uint16Array.from(each)),
-        labels: Uint8Array.from(labels),
-      }
-    }
-
-    return yield* Effect.try({
-      try: () => {
-        const handle = new File(file, "r")
-        try {
-          return read(handle)
-        } finally {
-          handle.close()
-        }
-      },
+    const reader = Effect.tryPromise({
+      try: acquire,
       catch: (error) =>
-        error instanceof MalformedFile
-          ? error
-          : malformed(`it is no HDF5 file, or is cut off or corrupt (${reasonOf(error)})`),
+        new FileFailed({ file, problem: `no process can be started that reads HDF5: ${(error as Error).message}` }),
     })
+    return yield* Effect.acquireUseRelease(
+      reader,
+      (reader) => {
+        reader.child.send({ file, bytes, classes } satisfies Task)
+        const received = Effect.tryPromise({
+          try: () => receive(reader),
+          catch: (error) => malformed(`the HDF5 library fails with it: ${(error as Error).message}`),
+        })
+        return Effect.raceFirst(received, silence(reader)).pipe(
+          Effect.flatMap((result) =>
+            typeof result === "string" ? Effect.fail(malformed(result)) : Effect.succeed(result),
+          ),
+        )
+      },
+      (reader, exit) => Effect.sync(() => (exit._tag === "Success" ? release(reader) : reader.kill())),
+    )
   })

@@ -8,7 +8,7 @@ import { type KernelAttributes, Spikes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
 import type { Product } from "../factors.ts"
 import { product } from "../product.ts"
-import type { Operands, WgslKernels } from "../shader.ts"
+import type { Operands, WgslKernelsOf } from "../shader.ts"
 import { winogradForward, winogradInputGradient, winogradWeightGradient } from "../winograd.ts"
 
 /** A batch of images. */
@@ -276,7 +276,7 @@ const weightGradient = (operands: Operands, geometry: Geometry) => {
   })
 }
 
-export const maps = {
+export const maps: WgslKernelsOf<"linear" | "conv2d" | "bias"> = {
   "linear.forward": (operands) => forward(operands, linear(operands, "x", "weight")),
   "linear.inputGradient": (operands) => inputGradient(operands, linear(operands, "outputGradient", "weight")),
   "linear.weightGradient": (operands) => weightGradient(operands, linear(operands, "x", "weightGradient")),
@@ -300,4 +300,4 @@ export const maps = {
       { names: ["sum"], each: "sum += load_outputGradient(i);", finish: "add_biasGradient(c, sum);" },
     )
   },
-} satisfies Partial<WgslKernels>
+}

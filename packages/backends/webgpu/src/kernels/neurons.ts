@@ -1,7 +1,7 @@
 /** Neurons: their equations are core's. */
 import type { KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachInImage, type Operands, type Stage, type WgslKernels } from "../shader.ts"
+import { float, forEach, forEachInImage, type Operands, type Stage, type WgslKernelsOf } from "../shader.ts"
 import { fire, forEachSpike } from "../spikes.ts"
 import { decayFactor } from "./elementwise.ts"
 import { averageSpread, extents, pixelOf, tiles } from "./pooling.ts"
@@ -31,7 +31,7 @@ const charge = (operands: Operands, attributes: Attributes): string =>
   `let u = ${decayFactor(operands, attributes)} * reset_potential(load_before(i)) + load_x(i);
     store_membrane(i, u);`
 
-export const neurons = {
+export const neurons: WgslKernelsOf<"neuron" | "decay" | "readout"> = {
   "neuron.forward": (operands, attributes) => {
     const charged = charge(operands, attributes)
     return operands.isSpikes("spikes")
@@ -96,7 +96,7 @@ export const neurons = {
   ${operands.has("carry") ? `store_carry(i, ${float(decay)} * change);` : ""}`,
     ),
   ],
-} satisfies Partial<WgslKernels>
+}
 
 /** Windows for whose spikes there is workgroup memory, whatever shares the dispatch. */
 const mostPooled = 8

@@ -1,7 +1,7 @@
 /** Pools. Backward every input element looks at the windows that hold it, so that no two threads add to one place. */
 
 import { type KernelAttributes, Spikes } from "@spikeroute/core"
-import { forEachInImage, type Operands, type WgslKernels } from "../shader.ts"
+import { forEachInImage, type Operands, type WgslKernelsOf } from "../shader.ts"
 
 type Window = KernelAttributes["averagePool.forward"]
 
@@ -76,7 +76,7 @@ export const averageSpread = (operands: Operands, window: Window) => {
   }
 }
 
-export const pooling = {
+export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "maxPool"> = {
   "averagePool.forward": (operands, window) => {
     const x = extents(operands, "x")
     return [
@@ -197,4 +197,4 @@ export const pooling = {
       ),
     ]
   },
-} satisfies Partial<WgslKernels>
+}

@@ -1,7 +1,7 @@
 /** The loss, firing rates and the optimisers. */
 import type { KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, forEachGroup, type Operands, type WgslKernels } from "../shader.ts"
+import { float, forEach, forEachGroup, type Operands, type WgslKernelsOf } from "../shader.ts"
 
 type LossAttributes = KernelAttributes["loss.forward"]
 
@@ -27,7 +27,7 @@ const extentsOf = (operands: Operands) => {
   return { batch, classes: operands.size("logits") / batch }
 }
 
-export const training = {
+export const training: WgslKernelsOf<"loss" | "spikes" | "optimizer"> = {
   "loss.forward": (operands, attributes) => {
     const { batch, classes } = extentsOf(operands)
     const { mix, terms } = attributes
@@ -114,4 +114,4 @@ export const training = {
   store_parameter(i, w - rate * (m / load_hyperparameters(1u)) / (sqrt(v / load_hyperparameters(2u)) + ${float(epsilon)}));`,
     ),
   ],
-} satisfies Partial<WgslKernels>
+}

@@ -1,7 +1,8 @@
 /** Buffers: what may be written and is read again, and what is refused. */
 import { Effect, Exit, Scope } from "effect"
 import * as Policy from "../../policies/policy.ts"
-import { bufferNames, schedule } from "../../program/program.ts"
+import { bufferNames } from "../../program/program.ts"
+import { schedule } from "../../program/schedule.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
 import { ensure, expectClose, expectEqual, fail } from "./compare.ts"

@@ -2,14 +2,15 @@
 import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
-import type { AnyKernel, Operand } from "../../kernel.ts"
-import { type KernelName, kernels } from "../../kernels.ts"
+import type { AnyKernel, AnyReferenceKernel, Operand } from "../../kernel.ts"
+import type { KernelName } from "../../kernels.ts"
 import type { Ref } from "../../op.ts"
 import { check } from "../../program/check.ts"
 import { type DraftBuffer, layOut } from "../../program/layout.ts"
 import { type BufferKind, bufferNames, type Holding, nameOf, type Program } from "../../program/program.ts"
 import { segmentsOf, singleInstruction } from "../../program/single-instruction.ts"
 import * as Key from "../../random.ts"
+import { referenceKernels } from "../../references.ts"
 import { type ConformanceError, expectClose, expectEqual, expectNotFinite, fail } from "./compare.ts"
 import type { Drawn, Example } from "./example.ts"
 import { examples } from "./examples/index.ts"
@@ -56,7 +57,7 @@ const hasGradients = (kernel: AnyKernel): boolean =>
 
 /** Runs an example on the backend and compares all of its operands; those that are only read must not change. */
 const runExample = (
-  kernel: AnyKernel,
+  kernel: AnyReferenceKernel,
   example: Example,
   accumulate: boolean,
 ): Effect.Effect<
@@ -100,7 +101,7 @@ const runExample = (
   })
 
 /** Runs all examples of a kernel, and names those that fail. */
-const runExamples = (kernel: AnyKernel): Effect.Effect<void, ConformanceError, Backend> =>
+const runExamples = (kernel: AnyReferenceKernel): Effect.Effect<void, ConformanceError, Backend> =>
   Effect.gen(function* () {
     const own = examples[kernel.name as KernelName] ?? []
     if (own.length === 0)
@@ -119,7 +120,10 @@ const runExamples = (kernel: AnyKernel): Effect.Effect<void, ConformanceError, B
   })
 
 /** The case of a kernel. */
-export const makeKernelCase = (kernel: AnyKernel) => ({ name: `kernel ${kernel.name}`, run: runExamples(kernel) })
+export const makeKernelCase = (kernel: AnyReferenceKernel) => ({
+  name: `kernel ${kernel.name}`,
+  run: runExamples(kernel),
+})
 
 /** A case for each kernel. */
-export const kernelCases = [...kernels.values()].map(makeKernelCase)
+export const kernelCases = [...referenceKernels.values()].map(makeKernelCase)

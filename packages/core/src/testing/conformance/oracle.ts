@@ -9,8 +9,7 @@ import { Effect, Layer } from "effect"
 import { asArray, Backend, type Executable } from "../../backend/backend.ts"
 import { guard, tooLarge } from "../../backend/guard.ts"
 import { UnsupportedKernelError } from "../../errors.ts"
-import type { AnyKernel, Operand } from "../../kernel.ts"
-import { kernels } from "../../kernels.ts"
+import type { AnyReferenceKernel, Operand } from "../../kernel.ts"
 import type { Ref } from "../../op.ts"
 import {
   type Buffer,
@@ -20,6 +19,7 @@ import {
   type Program,
   slotOf,
 } from "../../program/program.ts"
+import { referenceKernels } from "../../references.ts"
 import { size } from "../../shape.ts"
 
 const name = "oracle"
@@ -27,10 +27,14 @@ const name = "oracle"
 /** What a program may read before anything wrote it: 0 at first. */
 const ready: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer", "input"])
 
-type Kernels = ReadonlyMap<string, AnyKernel>
+type Kernels = ReadonlyMap<string, AnyReferenceKernel>
 
 /** Prepares a program. */
-export const make = (program: Program, table: Kernels = kernels, checks = guard(name, program)): Executable => {
+export const make = (
+  program: Program,
+  table: Kernels = referenceKernels,
+  checks = guard(name, program),
+): Executable => {
   const { fail, attempt } = checks
   const slots = program.buffers.map(({ kind, shape, slots }) =>
     Array.from({ length: slots }, () => new Float32Array(size(shape)).fill(ready.has(kind) ? 0 : Number.NaN)),
@@ -40,7 +44,7 @@ export const make = (program: Program, table: Kernels = kernels, checks = guard(
   const find = (name: string, t: number): Float32Array => at({ buffer: checks.indexOf(name) }, t)
 
   const execute = ({ kernel: name, operands, attributes }: Program["segments"]["begin"][number], t: number): void => {
-    const kernel = table.get(name) as AnyKernel
+    const kernel = table.get(name) as AnyReferenceKernel
     const bound: Record<string, Operand> = {}
     for (const [operand, ref] of Object.entries(operands)) {
       const access = kernel.operands[operand] as string
@@ -93,7 +97,7 @@ export const make = (program: Program, table: Kernels = kernels, checks = guard(
 }
 
 /** The oracle as a backend, with other kernels where some are given: for testing tests. */
-export const layer = (table: Kernels = kernels): Layer.Layer<Backend> =>
+export const layer = (table: Kernels = referenceKernels): Layer.Layer<Backend> =>
   Layer.succeed(
     Backend,
     Backend.of({

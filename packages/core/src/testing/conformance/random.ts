@@ -5,7 +5,7 @@ import { Backend } from "../../backend/backend.ts"
 import { draw } from "../../policies/policy.ts"
 import { check } from "../../program/check.ts"
 import { compile } from "../../program/compile.ts"
-import { schedule } from "../../program/program.ts"
+import { schedule } from "../../program/schedule.ts"
 import * as Key from "../../random.ts"
 import {
   type Workload as Arbitrary,

@@ -12,8 +12,8 @@ import {
   type Call,
   forwardSegments,
   type Program,
-  schedule,
 } from "../../program/program.ts"
+import { schedule } from "../../program/schedule.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
 import { initialize } from "../../train/initialize.ts"

@@ -1,0 +1,64 @@
+/** Which segments run when: the calls of a micro-batch, as a backend makes them. */
+import type { Call, Program, SegmentName } from "./program.ts"
+
+/** The calls with which a `part`-th micro-batch begins, counted from 0. */
+const opening = (part: number): ReadonlyArray<Call> => [
+  ...(part === 0 ? [{ segment: "clear", t: 0 } as const] : []),
+  { segment: "begin", t: 0 },
+]
+
+/** The calls of a micro-batch in inference: every step forward. */
+export const inferenceSchedule = ({ timeSteps }: Program, part = 0): ReadonlyArray<Call> => [
+  ...opening(part),
+  ...range(0, timeSteps).map((t) => ({ segment: "forward", t }) as const),
+]
+
+/**
+ * The calls of a batch's `part`-th micro-batch, counted from 0, for trained steps counted from 0 and ascending.
+ *
+ * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one store their residuals, and are gone
+ * through backwards; later ones run forward only. With checkpoints, only the steps from the last checkpoint on store their residuals at
+ * once; those before it are replayed from the state that was saved.
+ */
+export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
+  const { timeSteps, window, checkpointInterval, mode } = program
+  if (mode === "inference") return inferenceSchedule(program, part)
+  const isTrained = new Set(trained)
+  const calls = [...opening(part)]
+  const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
+  for (let start = 0; start < timeSteps; start += window) {
+    const steps = range(start, Math.min(start + window, timeSteps))
+    if (window === 1) {
+      for (const t of steps) calls.push({ segment: isTrained.has(t) ? "train" : "forward", t })
+      continue
+    }
+    const resume = (steps.findLast((t) => isTrained.has(t)) ?? start - 1) + 1
+    const intervals: Array<ReadonlyArray<number>> = []
+    for (let t = start; t < resume; t += checkpointInterval)
+      intervals.push(range(t, Math.min(t + checkpointInterval, resume)))
+    const earlier = intervals.slice(0, -1)
+    for (const each of earlier) {
+      push("save", each.slice(0, 1))
+      push("forward", each)
+    }
+    push("keep", intervals.at(-1) ?? [])
+    const rewound = earlier.length > 0 && resume < timeSteps ? [resume] : []
+    push("save", rewound)
+    if (resume > start) push("beginBackward", [resume - 1])
+    for (const each of intervals.toReversed()) {
+      if (each !== intervals.at(-1)) {
+        push("restore", each.slice(0, 1))
+        push("replay", each)
+      }
+      for (const t of each.toReversed()) calls.push({ segment: isTrained.has(t) ? "backward" : "backwardThrough", t })
+    }
+    push("restore", rewound)
+    push("forward", steps.slice(resume - start))
+  }
+  calls.push({ segment: "end", t: 0 })
+  if (part === program.microBatches - 1) calls.push({ segment: "update", t: 0 })
+  return calls
+}
+
+const range = (from: number, to: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)

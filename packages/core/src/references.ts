@@ -1,0 +1,87 @@
+/**
+ * The reference implementations: a line for each kernel. They stand apart from the instruction set, so that a bundle that only
+ * compiles programs, and runs them elsewhere, holds none of them.
+ */
+import { copyReference, firingRateReference, updateTraceReference, zeroReference } from "./bookkeeping.ts"
+import { elementwiseBackwardReference, elementwiseForwardReference } from "./expressions/elementwise.ts"
+import type { AnyImplementation, AnyKernel, AnyReferenceKernel, Reference } from "./kernel.ts"
+import { type KernelName, type Kernels, kernels } from "./kernels.ts"
+import { accumulateOutputsReference, lossBackwardReference, lossForwardReference } from "./loss.ts"
+import { readoutBackwardReference, readoutForwardReference } from "./neurons/leaky-readout.ts"
+import { neuronBackwardReference, neuronForwardReference } from "./neurons/neuron.ts"
+import { decayBackwardReference, decayForwardReference } from "./neurons/plif.ts"
+import {
+  adaptiveAveragePoolBackwardReference,
+  adaptiveAveragePoolForwardReference,
+} from "./ops/adaptive-average-pool.ts"
+import { addBackwardReference, addForwardReference } from "./ops/add.ts"
+import { averagePoolBackwardReference, averagePoolForwardReference } from "./ops/average-pool.ts"
+import { batchNormBackwardReference, batchNormForwardReference, batchNormInferenceReference } from "./ops/batch-norm.ts"
+import { biasGradientReference } from "./ops/bias.ts"
+import { convForwardReference, convInputGradientReference, convWeightGradientReference } from "./ops/conv2d.ts"
+import { dropoutBackwardReference, dropoutForwardReference, dropoutMaskReference } from "./ops/dropout.ts"
+import { gainBackwardReference, gainForwardReference } from "./ops/gain.ts"
+import { linearForwardReference, linearInputGradientReference, linearWeightGradientReference } from "./ops/linear.ts"
+import { maxPoolBackwardReference, maxPoolForwardReference } from "./ops/max-pool.ts"
+import { scaleBackwardReference, scaleForwardReference } from "./ops/scale.ts"
+import {
+  weightStandardizationBackwardReference,
+  weightStandardizationForwardReference,
+} from "./ops/weight-standardization.ts"
+import { adamUpdateReference } from "./optimizers/adam.ts"
+import { sgdUpdateReference } from "./optimizers/sgd.ts"
+
+const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
+  "linear.forward": linearForwardReference,
+  "linear.inputGradient": linearInputGradientReference,
+  "linear.weightGradient": linearWeightGradientReference,
+  "conv2d.forward": convForwardReference,
+  "conv2d.inputGradient": convInputGradientReference,
+  "conv2d.weightGradient": convWeightGradientReference,
+  "bias.gradient": biasGradientReference,
+  "weightStandardization.forward": weightStandardizationForwardReference,
+  "weightStandardization.backward": weightStandardizationBackwardReference,
+  "batchNorm.forward": batchNormForwardReference,
+  "batchNorm.inference": batchNormInferenceReference,
+  "batchNorm.backward": batchNormBackwardReference,
+  "averagePool.forward": averagePoolForwardReference,
+  "averagePool.backward": averagePoolBackwardReference,
+  "adaptiveAveragePool.forward": adaptiveAveragePoolForwardReference,
+  "adaptiveAveragePool.backward": adaptiveAveragePoolBackwardReference,
+  "maxPool.forward": maxPoolForwardReference,
+  "maxPool.backward": maxPoolBackwardReference,
+  "dropout.mask": dropoutMaskReference,
+  "dropout.forward": dropoutForwardReference,
+  "dropout.backward": dropoutBackwardReference,
+  "add.forward": addForwardReference,
+  "add.backward": addBackwardReference,
+  "scale.forward": scaleForwardReference,
+  "scale.backward": scaleBackwardReference,
+  "elementwise.forward": elementwiseForwardReference,
+  "elementwise.backward": elementwiseBackwardReference,
+  "gain.forward": gainForwardReference,
+  "gain.backward": gainBackwardReference,
+  "neuron.forward": neuronForwardReference,
+  "neuron.backward": neuronBackwardReference,
+  "decay.forward": decayForwardReference,
+  "decay.backward": decayBackwardReference,
+  "readout.forward": readoutForwardReference,
+  "readout.backward": readoutBackwardReference,
+  "loss.forward": lossForwardReference,
+  "loss.backward": lossBackwardReference,
+  "outputs.accumulate": accumulateOutputsReference,
+  "spikes.rate": firingRateReference,
+  zero: zeroReference,
+  copy: copyReference,
+  "trace.update": updateTraceReference,
+  "optimizer.sgd": sgdUpdateReference,
+  "optimizer.adam": adamUpdateReference,
+}
+
+/** Every kernel by name, with what it costs and means. */
+export const referenceKernels: ReadonlyMap<string, AnyReferenceKernel> = new Map(
+  Object.entries<AnyImplementation>(references).map(([name, reference]) => [
+    name,
+    { ...(kernels.get(name) as AnyKernel), ...reference },
+  ]),
+)
