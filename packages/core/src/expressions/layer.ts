@@ -4,7 +4,7 @@ import { GraphError } from "../errors.ts"
 import { type Layer, leaf, node, parameter, type Tensor } from "../graph/builder.ts"
 import { type Initializer, InitializerSchema } from "../graph/graph.ts"
 import { elementwiseOp } from "../ops/elementwise.ts"
-import { Float32 } from "../options.ts"
+import { expectedOf, Float32 } from "../options.ts"
 import { size } from "../shape.ts"
 import { below } from "./cell.ts"
 import { encode, shared } from "./code.ts"
@@ -31,8 +31,10 @@ export const learn = (start: number | Initializer, per: Per = "layer"): Learnt =
 const LearntSchema = Schema.Struct({ learn: InitializerSchema, per: Schema.Literals(["layer", "channel", "element"]) })
 
 /** What a setting may be, of numbers that are as a Schema says. */
-export const settingSchema = (value: Schema.Codec<number> = Float32) =>
-  Schema.Union([value, Schema.Array(value), LearntSchema])
+export const settingSchema = (value: Schema.Codec<number> = Float32): Schema.Codec<Setting> =>
+  Schema.Union([value, Schema.Array(value), LearntSchema]).annotate({
+    expected: `${expectedOf(value)}, an array of such, or Neuron.learn(…)`,
+  })
 
 /** Settings as expressions, and the parameters of the graph that those are which are not one number. */
 export const parametersOf = <P extends string>(
