@@ -8,6 +8,7 @@ import { expectedOf, Float32 } from "../options.ts"
 import { size } from "../shape.ts"
 import { below } from "./cell.ts"
 import { encode, shared } from "./code.ts"
+import { mostParameters } from "./elementwise.ts"
 import { constant, type Expression, leaf as given, operandsOf, rewrite } from "./expression.ts"
 
 /** How many neurons share one number of a parameter: all of a layer, those of a channel, none. */
@@ -103,6 +104,11 @@ export const place = (
   const moved = rewrite(roots, (original) => replaced.get(original))
   // Parameters that the fixed parts alone use are no operands here.
   const used = tensors.flatMap((tensor, j) => (uses(moved, `p${j}`) ? [{ tensor, from: `p${j}` }] : []))
+  if (used.length > mostParameters)
+    throw new GraphError({
+      node: name,
+      reason: `${kind}: ${used.length} of its parameters are arrays or learnt; ${mostParameters} may be, the others must be single numbers`,
+    })
   const number = new Map(used.map(({ from }, j) => [from, given(`p${j}`)]))
   const numbered = rewrite(moved, ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))
   const { code, places } = encode(numbered)

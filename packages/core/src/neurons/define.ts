@@ -127,9 +127,8 @@ export const make = <P extends string, S extends string, C extends keyof Choices
 
 /** A surrogate of a person's own is two functions. */
 const OwnSurrogate = /* @__PURE__ */ Schema.Unknown.check(
-  /* @__PURE__ */ must(
-    'a surrogate, as { name: "triangle", alpha: 1 } or { slope, primitive }',
-    (value) => ["slope", "primitive"].every((each) => typeof Object(value)[each] === "function"),
+  /* @__PURE__ */ must('a surrogate, as { name: "triangle", alpha: 1 } or { slope, primitive }', (value) =>
+    ["slope", "primitive"].every((each) => typeof Object(value)[each] === "function"),
   ),
 )
 

@@ -4,14 +4,20 @@
  * NEST, Brian (`unless refractory`) and Norse. Holding the membrane rather than the input keeps the leak, and exponential and
  * quadratic terms, from moving the potential.
  */
+import { Schema } from "effect"
 import { GraphError } from "../errors.ts"
 import { type Expression, maximum, select, type Value } from "../expressions/expression.ts"
-import { whole } from "../options.ts"
+import { assert, whole } from "../options.ts"
 import { type Choices, type Definition, make, type NeuronLayer, type Step } from "./define.ts"
 
+const Steps = /* @__PURE__ */ whole(1, 2 ** 24)
+
 /**
- * A neuron with a refractory period of so many time steps, from 1 on. The state `refractory` counts them down: r[t] = max(n·s[t], r[t−1] − 1).
+ * A neuron with a refractory period of so many time steps, from 1 on. The state `countdown` is what is left of it, r[t] = max(n·s[t], r[t−1] − 1).
  * The new neuron has the parameter `refractoryPeriod`, n, which may be one a channel or an element. No gradient flows through the count.
+ *
+ * @throws OptionError unless `steps` is a whole number from 1 on
+ * @throws GraphError where the neuron never fires, when the graph is built
  *
  * @example
  * const slow = Neuron.refractory(currentBasedLif, 2)
@@ -20,15 +26,17 @@ import { type Choices, type Definition, make, type NeuronLayer, type Step } from
 export const refractory = <P extends string, S extends string, C extends keyof Choices = never>(
   { kind, definition }: NeuronLayer<P, S, C>,
   steps: number,
-): NeuronLayer<P | "refractoryPeriod", S | "refractory", C> =>
-  make<P | "refractoryPeriod", S | "refractory", C>(`${kind}Refractory`, {
+): NeuronLayer<P | "refractoryPeriod", S | "countdown", C> => {
+  assert("Neuron.refractory", Schema.Struct({ steps: Steps }), { steps })
+  return make<P | "refractoryPeriod", S | "countdown", C>(`${kind}Refractory`, {
     ...definition,
     parameters: { ...definition.parameters, refractoryPeriod: steps },
-    ranges: { ...definition.ranges, refractoryPeriod: whole(1, 2 ** 24) },
-    states: [...definition.states, "refractory"],
-    step: (given) => {
-      const { before, p, spike } = given as Step<string, string>
-      const resting = (before.refractory as Expression).greaterThan(0)
+    ranges: { ...definition.ranges, refractoryPeriod: Steps },
+    states: [...definition.states, "countdown"],
+    step: (given: Step<P, S, C>) => {
+      const { before, p, spike } = given as unknown as Step<string, string>
+      const [rest, period] = [before.countdown, p.refractoryPeriod] as [Expression, Expression]
+      const resting = rest.greaterThan(0)
       let fired: Expression | undefined
       const { states, output } = definition.step({
         ...given,
@@ -38,16 +46,9 @@ export const refractory = <P extends string, S extends string, C extends keyof C
         },
       })
       if (fired === undefined) throw new GraphError({ node: kind, reason: "only what fires has a refractory period" })
-      const count = maximum(fired.times(p.refractoryPeriod as Expression), (before.refractory as Expression).minus(1))
-      const held = {
-        membrane: select(resting, before.membrane as Expression, (states as Record<string, Value>).membrane as Value),
-      }
-      return {
-        states: { ...states, ...("membrane" in states ? held : {}), refractory: count } as Record<
-          S | "refractory",
-          Value
-        >,
-        output: output === fired ? output : select(resting, 0, output),
-      }
+      const after: Record<string, Value> = { ...states, countdown: maximum(fired.times(period), rest.minus(1)) }
+      if (after.membrane !== undefined) after.membrane = select(resting, before.membrane as Expression, after.membrane)
+      return { states: after, output: output === fired ? output : select(resting, 0, output) }
     },
-  } as Definition<P | "refractoryPeriod", S | "refractory", C>)
+  } as unknown as Definition<P | "refractoryPeriod", S | "countdown", C>)
+}
