@@ -19,6 +19,13 @@ export interface Record {
 const same = (...names: ReadonlyArray<keyof typeof RunConfig.fields>) =>
   Object.fromEntries(names.map((name) => [name, name]))
 
+/** Neurons made by `Neuron.make`. */
+const neurons: ReadonlyArray<Record> = Object.entries<unknown>({ ...S }).flatMap(([name, layer]) =>
+  typeof layer === "function" && "definition" in layer && "schema" in layer
+    ? [{ of: `\`${name}\``, schema: layer.schema as Part }]
+    : [],
+)
+
 export const records: ReadonlyArray<Record> = [
   {
     of: "training, inference",
@@ -41,11 +48,11 @@ export const records: ReadonlyArray<Record> = [
   { of: "`integrateAndFire`", schema: S.FiringSchema },
   { of: "`plif`", schema: S.PlifSchema as Part },
   { of: "`leakyReadout`", schema: S.LeakyReadoutSchema },
-  { of: "surrogate `triangle`", schema: S.Surrogate.TriangleSchema as Part },
-  { of: "surrogate `rectangle`", schema: S.Surrogate.RectangleSchema as Part },
-  { of: "surrogate `sigmoid`", schema: S.Surrogate.SigmoidSchema as Part },
-  { of: "surrogate `atan`", schema: S.Surrogate.AtanSchema as Part },
-  { of: "surrogate `fastSigmoid`", schema: S.Surrogate.FastSigmoidSchema as Part },
+  ...neurons,
+  ...S.Surrogate.surrogateNames.map((name) => ({
+    of: `surrogate \`${name}\``,
+    schema: S.Surrogate.schemas[name] as Part,
+  })),
   { of: "`linear`", schema: S.LinearSchema as Part },
   { of: "`conv2d`", schema: S.Conv2dSchema },
   { of: "`scaledWeightStandardizedConv2d`", schema: S.ScaledWeightStandardizedConv2dSchema as Part },
@@ -65,9 +72,11 @@ export const value = (part: Part): Part => S.Options.withoutOptional(part)
 /** What an option may be, in words. */
 const range = (part: Part): string => {
   const inner = value(part)
+  const expected = S.Options.expectedOf(inner)
+  if (expected !== undefined) return expected
   if (inner.fields) return "see its own rows"
-  if (inner.value && S.Options.expectedOf(inner) === undefined) return `a list, each ${range(inner.value)}`
-  return S.Options.expectedOf(inner) ?? S.Options.faultIn(inner as never, Symbol("no value"))?.expected ?? "anything"
+  if (inner.value) return `a list, each ${range(inner.value)}`
+  return S.Options.faultIn(inner as never, Symbol("no value"))?.expected ?? "anything"
 }
 
 /** The flag of a setting. */

@@ -88,6 +88,7 @@ export interface Part extends Schema.Top {
   readonly fields?: Readonly<Record<PropertyKey, Part>>
   readonly members?: ReadonlyArray<Part>
   readonly literals?: ReadonlyArray<unknown>
+  readonly literal?: unknown
   /** Of an optional key, the Schema of its value. */
   readonly schema?: Part
   /** Of an array, the Schema of its elements. */
@@ -98,9 +99,18 @@ export interface Part extends Schema.Top {
 export const withoutOptional = (part: Part): Part =>
   part.schema && part.ast.context?.isOptional ? withoutOptional(part.schema) : part
 
-const partAt = (part: Part | undefined, key: PropertyKey): Part | undefined => {
+/** Of the members of a union, that whose literals a record has, as the name of a surrogate. */
+const isMeant =
+  (record: unknown) =>
+  ({ fields = {} }: Part): boolean =>
+    Object.entries(fields).every(
+      ([key, { literal }]) => literal === undefined || literal === (record as Record<string, unknown> | null)?.[key],
+    )
+
+const partAt = (part: Part | undefined, key: PropertyKey, record: unknown): Part | undefined => {
   if (typeof key === "number") return part?.value
-  const field = part?.fields?.[key] ?? part?.members?.find(({ fields }) => fields?.[key])?.fields?.[key]
+  const members = part?.members?.filter(({ fields }) => fields?.[key])
+  const field = part?.fields?.[key] ?? (members?.find(isMeant(record)) ?? members?.[0])?.fields?.[key]
   return field && withoutOptional(field)
 }
 
@@ -162,8 +172,12 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
   if (Result.isSuccess(decoded)) return undefined
   const { path, issue } = firstOf(decoded.failure)
   const option = path.map(String).join(".")
-  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], given)
-  const parents = path.slice(0, -1).reduce<Part | undefined>(partAt, schema as Part)
+  let [value, parents, part] = [given as unknown, undefined as Part | undefined, schema as Part | undefined]
+  for (const key of path) {
+    parents = part
+    part = partAt(part, key, value)
+    value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
+  }
   if (issue._tag === "UnexpectedKey")
     return {
       option,
@@ -171,7 +185,6 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
       expected: undefined,
       similar: nearest(String(path.at(-1)), Object.keys(parents?.fields ?? {})),
     }
-  const part = path.length === 0 ? (schema as Part) : partAt(parents, path.at(-1) as PropertyKey)
   const expected = (part && expectedOf(part)) ?? (issue._tag === "MissingKey" ? "given" : textOf(issue))
   return {
     option,

@@ -161,8 +161,11 @@ const rested = (state: Expression): number | undefined =>
   rewrite([state], ({ form }) => (form.kind === "leaf" && form.name.startsWith("before.") ? of(0) : undefined))[0]
     ?.constant
 
-const isBinary = ({ form }: Expression): boolean =>
-  form.kind === "fire" || (form.kind === "binary" && (form.op === "atLeast" || form.op === "greater"))
+const isBinary = ({ form }: Expression): boolean => {
+  if (form.kind === "select") return isBinary(form.a) && isBinary(form.b)
+  if (form.kind === "constant") return form.value === 0 || form.value === 1
+  return form.kind === "fire" || (form.kind === "binary" && (form.op === "atLeast" || form.op === "greater"))
+}
 
 /** Names of the temporal edges of a cell: its states, and those that its routes name. */
 export const edgesOf = (cell: Cell): ReadonlySet<string> =>

@@ -4,10 +4,11 @@ import { GraphError } from "../errors.ts"
 import { type Layer, leaf, node, parameter, type Tensor } from "../graph/builder.ts"
 import { type Initializer, InitializerSchema } from "../graph/graph.ts"
 import { elementwiseOp } from "../ops/elementwise.ts"
-import { Float32 } from "../options.ts"
+import { expectedOf, Float32 } from "../options.ts"
 import { size } from "../shape.ts"
 import { below } from "./cell.ts"
 import { encode, shared } from "./code.ts"
+import { mostParameters } from "./elementwise.ts"
 import { constant, type Expression, leaf as given, operandsOf, rewrite } from "./expression.ts"
 
 /** How many neurons share one number of a parameter: all of a layer, those of a channel, none. */
@@ -31,8 +32,10 @@ export const learn = (start: number | Initializer, per: Per = "layer"): Learnt =
 const LearntSchema = Schema.Struct({ learn: InitializerSchema, per: Schema.Literals(["layer", "channel", "element"]) })
 
 /** What a setting may be, of numbers that are as a Schema says. */
-export const settingSchema = (value: Schema.Codec<number> = Float32) =>
-  Schema.Union([value, Schema.Array(value), LearntSchema])
+export const settingSchema = (value: Schema.Codec<number> = Float32): Schema.Codec<Setting> =>
+  Schema.Union([value, Schema.Array(value), LearntSchema]).annotate({
+    expected: `${expectedOf(value)}, an array of such, or Neuron.learn(…)`,
+  })
 
 /** Settings as expressions, and the parameters of the graph that those are which are not one number. */
 export const parametersOf = <P extends string>(
@@ -101,6 +104,11 @@ export const place = (
   const moved = rewrite(roots, (original) => replaced.get(original))
   // Parameters that the fixed parts alone use are no operands here.
   const used = tensors.flatMap((tensor, j) => (uses(moved, `p${j}`) ? [{ tensor, from: `p${j}` }] : []))
+  if (used.length > mostParameters)
+    throw new GraphError({
+      node: name,
+      reason: `${kind}: ${used.length} of its parameters are arrays or learnt; ${mostParameters} may be, the others must be single numbers`,
+    })
   const number = new Map(used.map(({ from }, j) => [from, given(`p${j}`)]))
   const numbered = rewrite(moved, ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))
   const { code, places } = encode(numbered)

@@ -1,3 +1,4 @@
+import { of } from "../expressions/expression.ts"
 import { Positive, Share } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset-expression.ts"
@@ -8,16 +9,26 @@ import { afterReset } from "./reset-expression.ts"
  *
  *     i[t] = α·i[t−1] + x[t],  u[t] = λ·v[t−1] + i[t],  s[t] = [u[t] ≥ ϑ],  v[t] = u[t] − ϑ·s[t]
  *
- * `currentDecay` is α (default 0.9), `decay` λ (default 0.8), `threshold` ϑ (default 1).
+ * `currentDecay` is α (default 0.9), `decay` λ (default 0.8), `threshold` ϑ (default 1). `reset` is soft unless chosen otherwise;
+ * `decayInput` scales the current by 1 − λ where it charges the membrane.
  */
-export const currentBasedLif: NeuronLayer<"currentDecay" | "decay" | "threshold"> = make("currentBasedLif", {
-  parameters: { currentDecay: 0.9, decay: 0.8, threshold: 1 },
+export const currentBasedLif: NeuronLayer<
+  "currentDecay" | "decay" | "threshold" | "resetPotential",
+  "current" | "membrane",
+  "reset" | "decayInput"
+> = /* @__PURE__ */ make("currentBasedLif", {
+  parameters: { currentDecay: 0.9, decay: 0.8, threshold: 1, resetPotential: 0 },
   ranges: { currentDecay: Share, decay: Share, threshold: Positive },
+  choices: { reset: "soft", decayInput: false },
   states: ["current", "membrane"],
-  step: ({ x, before, p, spike }) => {
+  step: ({ x, before, p, choices, spike }) => {
     const current = before.current.times(p.currentDecay).plus(x)
-    const u = before.membrane.times(p.decay).plus(current)
+    const charge = choices.decayInput ? current.times(of(1).minus(p.decay)) : current
+    const u = before.membrane.times(p.decay).plus(charge)
     const output = spike(u.minus(p.threshold))
-    return { states: { current, membrane: afterReset("soft", u, output, p.threshold) }, output }
+    return {
+      states: { current, membrane: afterReset(choices.reset, u, output, p.threshold, p.resetPotential) },
+      output,
+    }
   },
 })

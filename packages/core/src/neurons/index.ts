@@ -18,4 +18,15 @@ export {
   type Value,
 } from "../expressions/expression.ts"
 export { type Learnt, learn, type Per, type Setting } from "../expressions/layer.ts"
-export { type Definition, make, type NeuronLayer, type NeuronOptions } from "./define.ts"
+export {
+  type Choices,
+  type Definition,
+  make,
+  type NeuronLayer,
+  type NeuronOptions,
+  type NeuronSettings,
+  type ReadoutLayer,
+  type Step,
+} from "./define.ts"
+export { refractory } from "./refractory.ts"
+export { afterReset } from "./reset-expression.ts"

@@ -1,25 +1,19 @@
 import { Schema } from "effect"
-import { absolute, constant, type SurrogateExpression } from "../expressions/expression.ts"
+import { absolute, constant } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
-export const FastSigmoidSchema: Schema.Codec<{ readonly name: "fastSigmoid"; readonly alpha: number }> = Schema.Struct({
-  name: Schema.Literal("fastSigmoid"),
-  alpha: Positive,
-})
-
 /** g(z) = 1/(1 + α·|z|)² (Zenke & Ganguli, Neural Computation 2018; α = 25 as in snnTorch). */
-export const fastSigmoid: Surrogate<{ readonly alpha: number }> = {
-  name: "fastSigmoid",
+export const fastSigmoid: Surrogate<{ readonly name: "fastSigmoid"; readonly alpha: number }> = {
+  schema: Schema.Struct({ name: Schema.Literal("fastSigmoid"), alpha: Positive }),
+  usual: { name: "fastSigmoid", alpha: 25 },
+  expression: ({ alpha }) => ({
+    slope: (z) => {
+      const d = absolute(z).times(alpha).plus(1)
+      return constant(1).dividedBy(d.times(d))
+    },
+    primitive: (z) => z.dividedBy(absolute(z).times(alpha).plus(1)).plus(0.5),
+  }),
   gradient: (z, { alpha }) => 1 / (1 + alpha * Math.abs(z)) ** 2,
   primitive: (z, { alpha }) => 0.5 + z / (1 + alpha * Math.abs(z)),
 }
-
-/** The same as an expression. */
-export const fastSigmoidExpression = ({ alpha }: { readonly alpha: number }): SurrogateExpression => ({
-  slope: (z) => {
-    const d = absolute(z).times(alpha).plus(1)
-    return constant(1).dividedBy(d.times(d))
-  },
-  primitive: (z) => z.dividedBy(absolute(z).times(alpha).plus(1)).plus(0.5),
-})

@@ -1,25 +1,19 @@
 import { Schema } from "effect"
-import { absolute, constant, maximum, minimum, type SurrogateExpression } from "../expressions/expression.ts"
+import { absolute, constant, maximum, minimum } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
-export const RectangleSchema: Schema.Codec<{ readonly name: "rectangle"; readonly width: number }> = Schema.Struct({
-  name: Schema.Literal("rectangle"),
-  width: Positive,
-})
-
 /** g(z) = 1/width where |z| ≤ width/2, else 0 (Wu et al., Frontiers in Neuroscience 2018; width = the threshold). */
-export const rectangle: Surrogate<{ readonly width: number }> = {
-  name: "rectangle",
+export const rectangle: Surrogate<{ readonly name: "rectangle"; readonly width: number }> = {
+  schema: Schema.Struct({ name: Schema.Literal("rectangle"), width: Positive }),
+  usual: { name: "rectangle", width: 1 },
+  expression: ({ width }) => ({
+    slope: (z) =>
+      constant(width / 2)
+        .atLeast(absolute(z))
+        .times(1 / width),
+    primitive: (z) => minimum(maximum(z.dividedBy(width).plus(0.5), 0), 1),
+  }),
   gradient: (z, { width }) => (Math.abs(z) <= width / 2 ? 1 / width : 0),
   primitive: (z, { width }) => Math.min(1, Math.max(0, z / width + 0.5)),
 }
-
-/** The same as an expression. */
-export const rectangleExpression = ({ width }: { readonly width: number }): SurrogateExpression => ({
-  slope: (z) =>
-    constant(width / 2)
-      .atLeast(absolute(z))
-      .times(1 / width),
-  primitive: (z) => minimum(maximum(z.dividedBy(width).plus(0.5), 0), 1),
-})

@@ -1,27 +1,21 @@
 import { Schema } from "effect"
-import { constant, type SurrogateExpression, sigmoid as σ } from "../expressions/expression.ts"
+import { constant, sigmoid as σ } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
-
-export const SigmoidSchema: Schema.Codec<{ readonly name: "sigmoid"; readonly alpha: number }> = Schema.Struct({
-  name: Schema.Literal("sigmoid"),
-  alpha: Positive,
-})
 
 const sigma = (x: number): number => 1 / (1 + Math.exp(-x))
 
 /** g(z) = α·σ(αz)·(1 − σ(αz)); α = 4. */
-export const sigmoid: Surrogate<{ readonly alpha: number }> = {
-  name: "sigmoid",
+export const sigmoid: Surrogate<{ readonly name: "sigmoid"; readonly alpha: number }> = {
+  schema: Schema.Struct({ name: Schema.Literal("sigmoid"), alpha: Positive }),
+  usual: { name: "sigmoid", alpha: 4 },
+  expression: ({ alpha }) => ({
+    slope: (z) => {
+      const y = σ(z.times(alpha))
+      return y.times(alpha).times(constant(1).minus(y))
+    },
+    primitive: (z) => σ(z.times(alpha)),
+  }),
   gradient: (z, { alpha }) => alpha * sigma(alpha * z) * (1 - sigma(alpha * z)),
   primitive: (z, { alpha }) => sigma(alpha * z),
 }
-
-/** The same as an expression. */
-export const sigmoidExpression = ({ alpha }: { readonly alpha: number }): SurrogateExpression => ({
-  slope: (z) => {
-    const y = σ(z.times(alpha))
-    return y.times(alpha).times(constant(1).minus(y))
-  },
-  primitive: (z) => σ(z.times(alpha)),
-})

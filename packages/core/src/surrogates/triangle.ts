@@ -1,30 +1,24 @@
 import { Schema } from "effect"
-import { absolute, constant, maximum, minimum, type SurrogateExpression, select } from "../expressions/expression.ts"
+import { absolute, constant, maximum, minimum, select } from "../expressions/expression.ts"
 import { positiveWith } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
-export const TriangleSchema: Schema.Codec<{ readonly name: "triangle"; readonly alpha: number }> = Schema.Struct({
-  name: Schema.Literal("triangle"),
-  alpha: positiveWith("alpha²", (alpha) => alpha ** 2),
-})
-
 /** g(z) = max(0, α − α²·|z|) (Bellec et al., NeurIPS 2018; the SLTT paper's choice, α = 1). */
-export const triangle: Surrogate<{ readonly alpha: number }> = {
-  name: "triangle",
+export const triangle: Surrogate<{ readonly name: "triangle"; readonly alpha: number }> = {
+  schema: Schema.Struct({ name: Schema.Literal("triangle"), alpha: positiveWith("alpha²", (alpha) => alpha ** 2) }),
+  usual: { name: "triangle", alpha: 1 },
+  expression: ({ alpha }) => ({
+    slope: (z) => maximum(constant(alpha).minus(absolute(z).times(alpha * alpha)), 0),
+    primitive: (z) => {
+      const a = minimum(absolute(z.times(alpha)), 1)
+      return select(z.atLeast(0), 1, -1)
+        .times(a.minus(a.times(a).times(0.5)))
+        .plus(0.5)
+    },
+  }),
   gradient: (z, { alpha }) => Math.max(0, alpha - alpha * alpha * Math.abs(z)),
   primitive: (z, { alpha }) => {
     const a = Math.min(1, Math.abs(alpha * z))
     return 0.5 + Math.sign(z) * (a - (a * a) / 2)
   },
 }
-
-/** The same as an expression. */
-export const triangleExpression = ({ alpha }: { readonly alpha: number }): SurrogateExpression => ({
-  slope: (z) => maximum(constant(alpha).minus(absolute(z).times(alpha * alpha)), 0),
-  primitive: (z) => {
-    const a = minimum(absolute(z.times(alpha)), 1)
-    return select(z.atLeast(0), 1, -1)
-      .times(a.minus(a.times(a).times(0.5)))
-      .plus(0.5)
-  },
-})

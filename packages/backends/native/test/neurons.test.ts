@@ -1,0 +1,78 @@
+/** Neurons made of expressions run here as on the reference: states, outputs and gradients after training steps on frames. */
+import { describe, expect, test } from "bun:test"
+import * as S from "@spikeroute/core"
+import { Conformance } from "@spikeroute/core/testing"
+import { Effect } from "effect"
+import { configurations } from "./configurations.ts"
+
+type Neuron = S.Neuron.NeuronLayer<string, string>
+
+const neurons = Object.entries<unknown>({ ...S }).flatMap(([name, layer]) =>
+  typeof layer === "function" && "definition" in layer ? [[name, layer as unknown as Neuron] as const] : [],
+)
+const resting = S.Neuron.refractory(S.adEx, 2) as unknown as Neuron
+
+/** What makes a neuron fire that counts in millivolts, or in small steps of time. */
+const scales: Readonly<Record<string, number>> = { izhikevich: 25, balancedResonateAndFire: 50, seAdLif: 10, adEx: 5 }
+
+/** Between two linear layers, with a parameter learnt a channel and one that is an array. */
+const programOf = (name: string, neuron: Neuron) => {
+  const { parameters } = neuron.definition
+  const settings = Object.entries(parameters).flatMap(([each, value], i) => {
+    if (typeof value !== "number" || i > 1) return []
+    return [[each, i === 0 ? S.Neuron.learn(value, "channel") : Array.from({ length: 7 }, () => value)]]
+  })
+  const layers = [
+    S.linear({ features: 7 }),
+    S.scale(scales[name.split(",")[0] as string] ?? 2),
+    neuron(Object.fromEntries(settings)),
+  ]
+  const graph = S.Graph.makeUnsafe([5], S.Graph.sequential(...layers, S.linear({ features: 3 })))
+  const options = { batchSize: 3, timeSteps: 6, loss: S.defaultLoss, optimizer: S.Optimizer.options("sgd") }
+  return {
+    graph,
+    program: Effect.runSync(S.Program.compile(graph, S.Policy.bptt, { ...options, encoding: "frames" as const })),
+  }
+}
+
+/** Trains on one batch, and gives all that lasts. */
+const trained = ({ graph, program }: ReturnType<typeof programOf>) =>
+  Effect.gen(function* () {
+    const executable = yield* (yield* S.Backend).prepare(program)
+    for (const { name, shape, initializer } of graph.parameters) {
+      const key = S.Key.fold(S.Key.make(3), name)
+      const values = new Float32Array(S.Shape.size(shape))
+      if (initializer.kind === "constant") values.fill(initializer.value)
+      else if (initializer.kind === "values") values.set(initializer.values)
+      else S.Key.normal(key, values)
+      yield* executable.write(S.Program.bufferNames.parameter(name), values)
+    }
+    const frames = S.Key.normal(S.Key.make(5), new Float32Array(6 * 3 * 5))
+    const calls = S.Program.schedule(program, [0, 1, 2, 3, 4, 5]).filter(({ segment }) => segment !== "update")
+    yield* executable.run(calls, frames)
+    const lasting = program.buffers.filter(
+      ({ kind, slots }) => slots === 1 && !["scratch", "residual", "accumulator"].includes(kind),
+    )
+    return yield* Effect.forEach(lasting, ({ name }) =>
+      Effect.map(executable.read(name, 0), (values) => [name, Array.from(values)] as const),
+    )
+  }).pipe(Effect.scoped)
+
+for (const { name: configuration, run } of configurations())
+  describe(configuration, () => {
+    test.each([...neurons, ["adEx, refractory", resting] as const])("%s", async (name, neuron) => {
+      const made = programOf(name, neuron)
+      const expected = await Effect.runPromise(trained(made).pipe(Effect.provide(Conformance.oracle())))
+      const found = new Map(await run(trained(made)))
+      // Gradient comes through the neurons to the layer before them.
+      let moved = false
+      for (const [buffer, values] of expected)
+        values.forEach((value, i) => {
+          const other = found.get(buffer)?.[i] as number
+          if (buffer === S.Program.bufferNames.gradient("0.weight") && value !== 0) moved = true
+          if (!(Math.abs(other - value) <= 1e-4 * Math.max(1, Math.abs(value))))
+            expect({ buffer, i, other }).toEqual({ buffer, i, other: value })
+        })
+      expect(moved).toBe(true)
+    })
+  })

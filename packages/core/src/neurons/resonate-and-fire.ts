@@ -1,0 +1,34 @@
+import { make, type NeuronLayer } from "./define.ts"
+import { afterReset } from "./reset-expression.ts"
+
+/**
+ * Resonate-and-fire neurons (Izhikevich, Neural Networks 2001): a damped oscillator z = i + 𝑖·v with dz/dt = (b + 𝑖·ω)·z + x, which fires
+ * where its imaginary part v, the membrane potential, reaches the threshold, and then goes to 𝑖. By Euler steps of one time step:
+ *
+ *     i[t] = i[t−1] + b·i[t−1] − ω·v[t−1] + x[t]        0 where it fired
+ *     u[t] = v[t−1] + ω·i[t−1] + b·v[t−1],  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
+ *
+ * `damping` is b (default −0.1), `frequency` ω in radians a time step (default 0.3); oscillations die out where (1 + b)² + ω² < 1.
+ * `threshold` is ϑ (default 1), `resetPotential` v_reset (default 1). `reset` is hard unless chosen otherwise; the others leave the current.
+ */
+export const resonateAndFire: NeuronLayer<
+  "damping" | "frequency" | "threshold" | "resetPotential",
+  "current" | "membrane",
+  "reset"
+> = /* @__PURE__ */ make("resonateAndFire", {
+  parameters: { damping: -0.1, frequency: 0.3, threshold: 1, resetPotential: 1 },
+  choices: { reset: "hard" },
+  states: ["current", "membrane"],
+  step: ({ x, before: { current: i, membrane: v }, p, choices, spike }) => {
+    const current = i.plus(i.times(p.damping)).minus(v.times(p.frequency)).plus(x)
+    const u = v.plus(i.times(p.frequency)).plus(v.times(p.damping))
+    const output = spike(u.minus(p.threshold))
+    return {
+      states: {
+        current: choices.reset === "hard" ? afterReset("hard", current, output, p.threshold) : current,
+        membrane: afterReset(choices.reset, u, output, p.threshold, p.resetPotential),
+      },
+      output,
+    }
+  },
+})

@@ -1,0 +1,34 @@
+import { of } from "../expressions/expression.ts"
+import { NonNegative, Positive, Share } from "../options.ts"
+import { make, type NeuronLayer } from "./define.ts"
+import { afterReset } from "./reset-expression.ts"
+
+/**
+ * Adaptive leaky integrate-and-fire neurons by the symplectic Euler method: the adaptation current w follows the membrane potential and
+ * the spikes of the same step (Baronig et al., Nature Communications 2025; arXiv 2408.07517, 2024):
+ *
+ *     u[t] = α·v[t−1] + (1 − α)·(x[t] − w[t−1]),  s[t] = [u[t] ≥ ϑ],  v[t] = u[t]·(1 − s[t])
+ *     w[t] = β·w[t−1] + (1 − β)·(a·v[t] + b·s[t])
+ *
+ * `decay` is α (default 0.93, τ = 14 steps), `adaptationDecay` β (default 0.99, τ = 100 steps); `a` and `b` (default 60 both) are the paper's
+ * products with its factor q = 120; `threshold` is ϑ (default 1). `reset` is hard unless chosen otherwise. The paper lets no gradient through
+ * the reset: `Policy.detach("reset")`.
+ */
+export const seAdLif: NeuronLayer<
+  "decay" | "adaptationDecay" | "a" | "b" | "threshold" | "resetPotential",
+  "membrane" | "adaptation",
+  "reset"
+> = /* @__PURE__ */ make("seAdLif", {
+  parameters: { decay: 0.93, adaptationDecay: 0.99, a: 60, b: 60, threshold: 1, resetPotential: 0 },
+  ranges: { decay: Share, adaptationDecay: Share, a: NonNegative, b: NonNegative, threshold: Positive },
+  choices: { reset: "hard" },
+  states: ["membrane", "adaptation"],
+  step: ({ x, before, p, choices, spike }) => {
+    const u = before.membrane.times(p.decay).plus(x.minus(before.adaptation).times(of(1).minus(p.decay)))
+    const output = spike(u.minus(p.threshold))
+    const membrane = afterReset(choices.reset, u, output, p.threshold, p.resetPotential)
+    const drive = membrane.times(p.a).plus(output.times(p.b))
+    const adaptation = before.adaptation.times(p.adaptationDecay).plus(drive.times(of(1).minus(p.adaptationDecay)))
+    return { states: { membrane, adaptation }, output }
+  },
+})

@@ -1,0 +1,7 @@
+/** The table of surrogate gradients: a line for each. */
+
+export { atan } from "./atan.ts"
+export { fastSigmoid } from "./fast-sigmoid.ts"
+export { rectangle } from "./rectangle.ts"
+export { sigmoid } from "./sigmoid.ts"
+export { triangle } from "./triangle.ts"
