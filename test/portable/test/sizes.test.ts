@@ -22,6 +22,16 @@ test("the paths of inference hold nothing that trains, the smaller one neither c
   expect((await modulesOf("inference.ts")).filter((path) => /effect\/|program\/|ops\//.test(path))).toEqual([])
 })
 
+test("a network of LIF neurons brings no other neurons with it", async () => {
+  const others = (path: string) =>
+    /neurons\//.test(path) && !/neurons\/(lif|neuron|reset|leaky-readout|plif)\.ts$/.test(path)
+  for (const entry of ["graph.ts", "training.ts"]) {
+    const modules = await modulesOf(entry)
+    expect(modules.some((path) => path.endsWith("neurons/lif.ts"))).toBe(true)
+    expect(modules.filter(others)).toEqual([])
+  }
+})
+
 test("the README's table says what they are, to a tenth", async () => {
   const readme = readFileSync(join(repository, "README.md"), "utf8")
   for (const { path, code, kernels } of await sizes()) {

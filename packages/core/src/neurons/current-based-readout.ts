@@ -2,7 +2,7 @@ import { Share } from "../options.ts"
 import { make, type ReadoutLayer } from "./define.ts"
 
 /**
- * Current-based leaky read-out: a current-based neuron that never fires, and whose potential is the output (`LI` of Norse, `Synaptic` of
+ * Current-based leaky read-out: a current-based neuron that never fires, and whose potential is the output (`LICell` of Norse, `Synaptic` of
  * snnTorch without a reset):
  *
  *     i[t] = α·i[t−1] + x[t],  y[t] = v[t] = λ·v[t−1] + i[t]

@@ -4,7 +4,7 @@ import { afterReset } from "./reset-expression.ts"
 
 /**
  * Izhikevich's neurons (IEEE Transactions on Neural Networks 2003), in millivolts and milliseconds: dv/dt = 0.04·v² + 5·v + 140 − w + x
- * and dw/dt = a·(b·v − w), where v ≥ 30 a spike, v ← c and w ← w + d. As in the paper's program, a time step is 1 ms, of which v takes two
+ * and dw/dt = a·(b·v − w), and a spike where v ≥ 30, which sets v to c and adds d to w. As in the paper's program, a time step is 1 ms, of which v takes two
  * Euler steps of one half and then w one:
  *
  *     f(v) = v + ½·(0.04·v² + 5·v + 140 − w[t−1] + x[t]),  u[t] = f(f(v[t−1])),  s[t] = [u[t] ≥ ϑ]

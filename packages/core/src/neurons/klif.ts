@@ -9,7 +9,8 @@ import { afterReset } from "./reset-expression.ts"
 /**
  * KLIF neurons, which learn a scale k of the membrane potential and with it the slope of the surrogate (Jiang & Zhang, arXiv 2302.09238, 2023):
  *
- *     h[t] = v[t−1] + (x[t] − (v[t−1] − v_reset))/τ,  u[t] = max(0, k·h[t]),  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
+ *     h[t] = v[t−1] + (x[t] − (v[t−1] − v_reset))/τ,  u[t] = max(0, k·h[t])
+ *     s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
  *
  * `tau` is τ in time steps (at least 1, default 2), `k` is learnt from 1 on, `threshold` is ϑ (default 1), `resetPotential` v_reset (default 0).
  * `reset` is hard unless chosen otherwise; without `decayInput` x is not divided by τ.

@@ -13,7 +13,8 @@ import { type Choices, type Definition, make, type NeuronLayer, type Step } from
 const Steps = /* @__PURE__ */ whole(1, 2 ** 24)
 
 /**
- * A neuron with a refractory period of so many time steps, from 1 on. The state `countdown` is what is left of it, r[t] = max(n·s[t], r[t−1] − 1).
+ * A neuron with a refractory period of `steps` time steps, from 1 on. The state `countdown` is what is left of it,
+ * r[t] = max(n·s[t], r[t−1] − 1).
  * The new neuron has the parameter `refractoryPeriod`, n, which may be one a channel or an element. No gradient flows through the count.
  *
  * @throws OptionError unless `steps` is a whole number from 1 on

@@ -2,8 +2,8 @@ import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset-expression.ts"
 
 /**
- * Resonate-and-fire neurons (Izhikevich, Neural Networks 2001): a damped oscillator z = i + 𝑖·v with dz/dt = (b + 𝑖·ω)·z + x, which fires
- * where its imaginary part v, the membrane potential, reaches the threshold, and then goes to 𝑖. By Euler steps of one time step:
+ * Resonate-and-fire neurons (Izhikevich, Neural Networks 2001): a damped oscillator z = i + j·v, j² = −1, with dz/dt = (b + j·ω)·z + x, which fires
+ * where its imaginary part v, the membrane potential, reaches the threshold, and then goes to j. By Euler steps of one time step:
  *
  *     i[t] = i[t−1] + b·i[t−1] − ω·v[t−1] + x[t]        0 where it fired
  *     u[t] = v[t−1] + ω·i[t−1] + b·v[t−1],  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]

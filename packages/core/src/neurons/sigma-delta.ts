@@ -38,7 +38,8 @@ export const deltaEncoder: NeuronLayer<"threshold", "sent"> = /* @__PURE__ */ ma
 /**
  * Sigma-delta neurons: changes that arrive add up (Σ), and changes of the activation leave (Δ), as of {@link deltaEncoder}:
  *
- *     σ[t] = σ[t−1] + x[t],  a[t] = max(0, σ[t] + bias),  δ[t] = a[t] − r[t−1],  y[t] = δ[t]·[|δ[t]| ≥ ϑ],  r[t] = r[t−1] + y[t]
+ *     σ[t] = σ[t−1] + x[t],  a[t] = max(0, σ[t] + bias)
+ *     δ[t] = a[t] − r[t−1],  y[t] = δ[t]·[|δ[t]| ≥ ϑ],  r[t] = r[t−1] + y[t]
  *
  * `threshold` is ϑ (default 0.1). `bias` (default 0) takes the place of the bias of the layer before, whose outputs are changes.
  */
