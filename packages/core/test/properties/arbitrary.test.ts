@@ -1,8 +1,10 @@
 /** The generator reaches everything, and what it makes is worth testing: properties of silent networks would say nothing. */
 import { expect, test } from "bun:test"
 import * as fc from "fast-check"
+import { binaryOps, unaryOps } from "../../src/expressions/expression.ts"
 import { Graph, Policy, Surrogate } from "../../src/index.ts"
-import { ops } from "../../src/ops/index.ts"
+import type { ElementwiseAttributes } from "../../src/ops/elementwise.ts"
+import { edgesOf, ops } from "../../src/ops/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import { deviation, onTape, runs, sync, train } from "./harness.ts"
 
@@ -37,6 +39,44 @@ test("every op, surrogate and reset comes up, images and rows, static and in fra
 
 const countNeurons = (workload: Arbitrary.Workload): number =>
   Arbitrary.graphOf(workload).nodes.filter(({ op }) => op === "neuron").length
+
+test("cells of every number of states, inputs and parameters come up, and edges in time of every kind", () => {
+  const graphs = sample.map((workload) => Arbitrary.graphOf(workload))
+  const cells = graphs.flatMap(({ nodes }) =>
+    nodes
+      .filter(({ op }) => op === "elementwise")
+      .map(({ attributes }) => attributes as unknown as ElementwiseAttributes),
+  )
+  const numbers = (of: (cell: ElementwiseAttributes) => number) => new Set(cells.map(of))
+  expect(numbers(({ states }) => states.length).isSupersetOf(new Set([0, 1, 2, 3]))).toBe(true)
+  expect(numbers(({ inputs }) => inputs)).toEqual(new Set([1, 2, 3]))
+  expect(numbers(({ parameters }) => parameters).isSupersetOf(new Set([0, 1, 2, 3]))).toBe(true)
+  const operations = new Set(cells.flatMap(({ code }) => code.map(([op]) => op)))
+  expect([...unaryOps, ...binaryOps, "select", "fire", "route"].filter((op) => !operations.has(op as "fire"))).toEqual(
+    [],
+  )
+  const learnt = graphs.flatMap(({ parameters }) => parameters.filter(({ name }) => /cell|Lif/.test(name)))
+  for (const role of ["weight", "constant"])
+    for (const axes of role === "weight" ? [0, 1, 3] : [1, 3])
+      expect([role, axes, learnt.some((each) => each.role === role && each.shape.length === axes)]).toEqual([
+        role,
+        axes,
+        true,
+      ])
+  const edges = graphs.map((graph) => edgesOf(graph).all)
+  for (const edge of ["membrane", "reset", "current", "adaptation", "spike", "inner", "delay", "recurrent", "own"])
+    expect([edge, edges.filter((own) => own.has(edge)).length > 10]).toEqual([edge, true])
+  // An edge that leads back from behind, and a delay of a delay.
+  const at = ({ nodes }: Graph.Graph, name: string) => nodes.findIndex((node) => node.name === name)
+  const lags = (graph: Graph.Graph) => graph.nodes.filter(({ op }) => op === "delay")
+  const back = graphs.filter((graph) =>
+    lags(graph).some(({ name, inputs: [x = ""] }) => at(graph, x) > at(graph, name)),
+  )
+  const twice = graphs.filter((graph) =>
+    lags(graph).some(({ inputs: [x = ""] }) => graph.nodes[at(graph, x)]?.op === "delay"),
+  )
+  expect([back.length > 50, twice.length > 3]).toEqual([true, true])
+})
 
 test("most networks fire, some of the time, and most policies differ on them", () => {
   const rates = sample.flatMap((workload) => train(workload, Policy.sltt).firingRates)

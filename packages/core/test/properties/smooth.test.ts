@@ -22,7 +22,7 @@ test("on the smooth network bptt is the tape's gradient", () => {
 
 test("on the smooth network bptt is central differences, in a random direction of each parameter", () => {
   const epsilon = 3e-6
-  let compared = 0
+  let [compared, ofCells] = [0, 0]
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, { steps }) => {
       const graph = Arbitrary.graphOf(workload, { smooth: true })
@@ -53,6 +53,7 @@ test("on the smooth network bptt is central differences, in a random direction o
           direction.reduce((sum, d, i) => sum + Math.abs(d) * tape.magnitudes.get(name)![i]!, 0),
         ])
         if (Math.abs(found.differences.get(name)[0]) > 1e-4) compared++
+        if (/cell|Lif/.test(name) && Math.abs(found.differences.get(name)[0]) > 1e-4) ofCells++
       }
       expect(deviation(found.tape, found.differences, found.magnitudes, 1e-3)).toBeLessThan(1e-5)
       expect(deviation(found.core, found.differences, found.magnitudes, 1e-3)).toBeLessThan(rounding)
@@ -60,4 +61,5 @@ test("on the smooth network bptt is central differences, in a random direction o
     runs(150),
   )
   expect(compared).toBeGreaterThan(150)
+  expect(ofCells).toBeGreaterThan(15)
 }, 60_000)
