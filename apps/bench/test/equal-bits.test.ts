@@ -14,7 +14,7 @@ const options = {
 } as const
 
 /** Layers of every kind, with channels that fill no vector, one, and more than one, and values of several levels. */
-const network = S.Graph.makeUnsafe(
+const layers = S.Graph.makeUnsafe(
   [13, 11, 3],
   S.Graph.sequential(
     S.conv2d({ channels: 19, kernelSize: 3, padding: 1, bias: false }),
@@ -40,6 +40,30 @@ const network = S.Graph.makeUnsafe(
   ),
 )
 
+/** A recurrent layer, delays, neurons of several states; parameters of one number, one a channel, one an element. */
+const temporal = S.Graph.makeUnsafe(
+  [13, 11, 3],
+  S.Graph.sequential(
+    S.conv2d({ channels: 5, kernelSize: 3, padding: 1 }),
+    S.adaptiveLif({
+      decay: S.Neuron.learn(0.8, "element"),
+      strength: S.Neuron.learn(0.5, "channel"),
+      adaptationDecay: S.Neuron.learn(0.9),
+      threshold: 0.3,
+    }),
+    S.delay({ steps: [0, 1, 3, 0, 2] }),
+    S.averagePool({ kernelSize: 4 }),
+    S.flatten(),
+    S.recurrent((x, fedBack) =>
+      S.currentBasedLif({ threshold: 0.1 })(
+        S.add(S.linear({ features: 33 })(x, "input"), S.linear({ features: 33, bias: false })(fedBack, "recurrent")),
+      ),
+    ),
+    S.linear({ features: 5 }),
+    S.leakyReadout(),
+  ),
+)
+
 const numbers = (name: string, length: number) =>
   S.Key.uniform(S.Key.fold(S.Key.make(6), name), new Float32Array(length))
 
@@ -49,7 +73,7 @@ const batches = Array.from({ length: 3 }, (_, n) => ({
 }))
 
 /** Outputs, loss and firing rates of the first batch; and all that three updates leave. */
-const train = (policy: S.Policy.Policy) =>
+const train = (network: S.Graph.Graph, policy: S.Policy.Policy) =>
   Effect.gen(function* () {
     const trainer = yield* S.Train.make(network, policy, options)
     const results: Array<S.Train.BatchResult> = []
@@ -77,11 +101,14 @@ const machines = {
 }
 
 describe.each([S.Policy.bptt, S.Policy.sltt])("$name", (policy) => {
-  test("equal bits", async () => {
+  test.each([
+    ["layers of every kind", layers],
+    ["networks in time", temporal],
+  ])("equal bits: %s", async (_, network) => {
     const all = await Promise.all(
       Object.entries(machines).map(async ([name, layer]) => ({
         machine: name.slice(0, name.lastIndexOf(",")),
-        ...(await Effect.runPromise(Effect.provide(train(policy), layer))),
+        ...(await Effect.runPromise(Effect.provide(train(network, policy), layer))),
       })),
     )
     const [one] = all as [(typeof all)[number]]

@@ -32,7 +32,23 @@ static int32_t elements_of(const Call *call, const Expression *e, const Form *fo
   return given(call, form->counts[1]) && planes > 0 ? shape(call, form->counts[1])->size / planes : 0;
 }
 
+/* How many numbers the sums over elements that share a parameter are: those of all parameters with a gradient. */
+static int64_t summed(const Call *call) {
+  int64_t numbers = 0;
+  for (int i = DP; i < BACKWARD_OPERANDS; i++) numbers += given(call, i) ? shape(call, i)->size : 0;
+  return numbers;
+}
+
+/*
+ * There are sums for each piece, and in them for each parameter its numbers: few pieces where the numbers are many. The most numbers
+ * are such that no size in bytes is beyond 32 bits.
+ */
+enum { MOST_SUM_PIECES = 16, MANY_SUMS = 1 << 20, MOST_SUMMED = 1 << 26 };
+
 /* --- checking */
+
+/* Whether each of so many numbers belongs to as many of the elements as every other. */
+static int shared_by(int32_t numbers, int32_t elements) { return numbers > 0 && numbers <= elements && elements % numbers == 0; }
 
 static int lies_within(const int32_t *attribute, int32_t left) {
   const int64_t header = sizeof(Expression) / 4;
@@ -44,30 +60,32 @@ static int lies_within(const int32_t *attribute, int32_t left) {
   return *attribute + header + e->steps * (int64_t)(sizeof(Step) / 4) + e->stores * (int64_t)(sizeof(Store) / 4) <= left;
 }
 
-static int step_fits(const Call *call, const Expression *e, const Form *form, int32_t elements, const Step *s) {
-  if (s->kind < 0 || s->kind >= STEP_KINDS || s->to < 0 || s->to >= e->registers) return 0;
+/* Whether a register is one of a set, a bit for each. */
+static int has(uint64_t registers, int32_t i) { return i >= 0 && i < MOST_REGISTERS && registers >> i & 1; }
+
+static int step_fits(const Call *call, const Form *form, int32_t elements, const Step *s, uint64_t written) {
   if (s->kind == CONSTANT) return 1;
   if (s->kind == LEAF || s->kind == NUMBER) {
     /* What is carried is read and written. */
     if (s->a < 0 || !(s->a < form->first_written || (form == &backward_form && s->a == CARRY)) || !given(call, s->a)) return 0;
     const Buffer *b = shape(call, s->a);
     if (s->kind == NUMBER) return b->elements == FLOAT32 && s->b >= 0 && s->b < b->size;
-    if (s->b < 0) return b->size > 0 && b->size <= elements && elements % b->size == 0 && (b->elements == FLOAT32 || b->size == elements);
+    if (s->b < 0) return b->size == elements || (b->elements == FLOAT32 && shared_by(b->size, elements));
     return b->elements == FLOAT32 && (int64_t)elements * ((int64_t)s->b + 1) <= b->size;
   }
   const int operands = s->kind < ADD ? 1 : s->kind < SELECT ? 2 : 3;
   const int32_t of[] = {s->a, s->b, s->c};
   for (int i = 0; i < operands; i++)
-    if (of[i] < 0 || of[i] >= e->registers) return 0;
+    if (!has(written, of[i])) return 0;
   return 1;
 }
 
-static int store_fits(const Call *call, const Expression *e, const Form *form, int32_t elements, const Store *s) {
-  if (s->from < 0 || s->from >= e->registers || s->operand < form->first_written || s->operand >= form->operands) return 0;
+static int store_fits(const Call *call, const Form *form, int32_t elements, const Store *s, uint64_t written) {
+  if (!has(written, s->from) || s->operand < form->first_written || s->operand >= form->operands) return 0;
   if (!given(call, s->operand)) return 0;
   const Buffer *b = shape(call, s->operand);
+  if (form == &backward_form && s->operand >= DP) return s->plane < 0 && shared_by(b->size, elements);
   if (s->plane >= 0) return b->elements == FLOAT32 && (int64_t)elements * ((int64_t)s->plane + 1) <= b->size;
-  if (form == &backward_form && s->operand >= DP) return b->size > 0 && b->size <= elements && elements % b->size == 0;
   return b->size == elements;
 }
 
@@ -75,11 +93,19 @@ static int fits(const Call *call, const Form *form) {
   if (!lies_within(call->attributes, call->words)) return 0;
   const Expression *e = expression_of(call->attributes);
   const int32_t elements = elements_of(call, e, form);
-  for (int32_t i = 0; i < e->steps; i++)
-    if (!step_fits(call, e, form, elements, &steps_of(e)[i])) return 0;
+  uint64_t written = 0, constant = 0;
+  for (int32_t i = 0; i < e->steps; i++) {
+    const Step *s = &steps_of(e)[i];
+    if (s->kind < 0 || s->kind >= STEP_KINDS || s->to < 0 || s->to >= e->registers || has(constant, s->to)) return 0;
+    if (!step_fits(call, form, elements, s, written)) return 0;
+    written |= (uint64_t)1 << s->to;
+    if (i >= e->constants) continue;
+    if (s->kind != CONSTANT) return 0;
+    constant |= (uint64_t)1 << s->to;
+  }
   for (int32_t i = 0; i < e->stores; i++)
-    if (!store_fits(call, e, form, elements, &stores_of(e)[i])) return 0;
-  return 1;
+    if (!store_fits(call, form, elements, &stores_of(e)[i], written)) return 0;
+  return form == &forward_form || summed(call) <= MOST_SUMMED;
 }
 
 /* --- running */
@@ -128,13 +154,13 @@ static void compute(const Step *s, const float *const *registers, float *to, int
 static const float *leaf(const Call *call, const Step *s, int32_t elements, int32_t first, int32_t count, float *to) {
   const Buffer *b = shape(call, s->a);
   const float *from = floats(call, s->a);
+  if (b->elements == SPIKES) {
+    unpack(call, s->a, first, count, to);
+    return to;
+  }
   if (s->kind == NUMBER || b->size == 1) {
     const vf x = splat(from[s->kind == NUMBER ? s->b : 0]);
     for (int32_t i = 0; i < count; i += LANES) store(to + i, x);
-    return to;
-  }
-  if (b->elements == SPIKES) {
-    unpack(call, s->a, first, count, to);
     return to;
   }
   if (s->b >= 0 || b->size == elements) {
@@ -164,13 +190,6 @@ static void store_spikes(const Call *call, int32_t first, int32_t count, const f
   }
 }
 
-/* Sums over elements that share a parameter: for each piece, and in it for each parameter with a gradient, its numbers. */
-static int32_t summed(const Call *call) {
-  int32_t numbers = 0;
-  for (int32_t i = DP; i < BACKWARD_OPERANDS; i++) numbers += given(call, i) ? shape(call, i)->size : 0;
-  return numbers;
-}
-
 typedef struct {
   const Call *call;
   const Form *form;
@@ -179,8 +198,6 @@ typedef struct {
   size_t registers;
   double *sums;
 } Job;
-
-enum { MOST_SUMS = 16 };
 
 static Job job_of(const Call *call, const Form *form) {
   const Expression *e = expression_of(call->attributes);
@@ -193,12 +210,13 @@ static Job job_of(const Call *call, const Form *form) {
   }
   job.registers = align64(4 * (size_t)REGISTER * (size_t)e->registers);
   job.pieces = ceiling(job.elements, PIECE);
-  if (form == &backward_form && summed(call) > 0) job.pieces = smaller(job.pieces, MOST_SUMS);
+  const int32_t numbers = form == &backward_form ? (int32_t)summed(call) : 0;
+  if (numbers) job.pieces = smaller(job.pieces, larger(1, smaller(MOST_SUM_PIECES, MANY_SUMS / numbers)));
   return job;
 }
 
 static void add_up(const Job *job, double *sums, const Store *s, int32_t first, int32_t count, const float *from) {
-  for (int32_t i = DP; i < s->operand; i++) sums += given(job->call, i) ? shape(job->call, i)->size : 0;
+  for (int i = DP; i < s->operand; i++) sums += given(job->call, i) ? shape(job->call, i)->size : 0;
   const int32_t size = shape(job->call, s->operand)->size;
   if (size == 1) {
     double sum = 0;
@@ -228,18 +246,21 @@ static void run_strip(const Job *job, double *sums, float *memory, const float *
       compute(s, registers, to, count);
     registers[s->to] = to;
   }
+  /* What lies in an operand is copied before anything is stored, which may be there. */
+  for (int32_t i = 0; i < e->stores; i++) {
+    const int32_t r = stores_of(e)[i].from;
+    float *own = memory + (size_t)r * REGISTER;
+    if (registers[r] == own) continue;
+    __builtin_memcpy(own, registers[r], 4 * (size_t)count);
+    registers[r] = own;
+  }
   for (int32_t i = 0; i < e->stores; i++) {
     const Store *s = &stores_of(e)[i];
     const float *from = registers[s->from];
     if (job->form == &backward_form && s->operand >= DP) add_up(job, sums, s, first, count, from);
     else if (s->plane >= 0)
       __builtin_memcpy(floats(call, s->operand) + (size_t)s->plane * (size_t)job->elements + first, from, 4 * (size_t)count);
-    else if (is_spikes(call, s->operand)) {
-      float *own = memory + (size_t)s->from * REGISTER;
-      /* Words reach over the end of a strip. */
-      if (from != own) __builtin_memcpy(own, from, 4 * (size_t)count);
-      store_spikes(call, first, count, own);
-    }
+    else if (is_spikes(call, s->operand)) store_spikes(call, first, count, from);
     else give(call, s->operand, first, count, from);
   }
 }
@@ -279,7 +300,7 @@ static size_t scratch(const Call *call, const Form *form) {
 
 static void run(const Call *call, const Form *form) {
   Job job = job_of(call, form);
-  const int32_t numbers = form == &backward_form ? summed(call) : 0;
+  const int32_t numbers = form == &backward_form ? (int32_t)summed(call) : 0;
   if (numbers) {
     job.sums = (double *)(call->run->scratch + job.registers * (size_t)call->run->threads);
     __builtin_memset(job.sums, 0, sizeof(double) * (size_t)numbers * (size_t)job.pieces);

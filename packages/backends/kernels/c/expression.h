@@ -1,8 +1,9 @@
 /*
  * An expression, as src/expressions.ts packs it: a header, steps, stores. Its attribute says how many words behind itself it begins.
  *
- * A step computes a register, a strip of floats, from others; the first `constants` steps give the same for every strip. A store puts
- * a register where it belongs. Core's expressions/elementwise.ts says what it means.
+ * A step computes a register, a strip of floats, from others that earlier steps have computed. The first `constants` steps, which are
+ * constants all, run once for many strips: no later step writes to their registers. A store puts a register where it belongs. Core's
+ * expressions/elementwise.ts says what it means.
  */
 #pragma once
 #include "kernel.h"
@@ -45,7 +46,7 @@ typedef struct {
   int32_t operand, plane, from;
 } Store;
 
-enum { MOST_REGISTERS = 48, MOST_STEPS = 1 << 12 };
+enum { MOST_REGISTERS = 64, MOST_STEPS = 1 << 12 };
 
 INLINE const Expression *expression_of(const int32_t *attribute) { return (const Expression *)(attribute + *attribute); }
 INLINE const Step *steps_of(const Expression *e) { return (const Step *)(e + 1); }

@@ -257,7 +257,7 @@ static void run_segment(Session *session, Segment segment, int32_t t) {
 int32_t session_run(Session *session, const int32_t *calls, int32_t count) {
   const Program *program = session->program;
   for (int32_t i = 0; i < count; i++)
-    if (calls[2 * i] < 0 || calls[2 * i] >= SEGMENTS || calls[2 * i + 1] < 0 || calls[2 * i + 1] >= program->time_steps) return UNKNOWN_CALL;
+    if (calls[2 * i] < 0 || calls[2 * i] >= SEGMENTS || calls[2 * i + 1] < 0) return UNKNOWN_CALL;
   for (int32_t i = 0; i < count; i++) {
     if (calls[2 * i] == BEGIN)
       for (int32_t k = 0; k < session->keeping.count; k++) session->keeping.of[k].is_made = 0;

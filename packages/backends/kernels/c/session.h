@@ -53,7 +53,7 @@ double session_bytes(const int32_t *program, double words, int32_t threads);
 /* Makes a session in `memory`, 64-byte aligned and of as many bytes as `session_bytes` said. `arena` has those that the program says. */
 void session_open(void *memory, const int32_t *program, int32_t threads, uint8_t *arena);
 /*
- * Runs `count` calls, pairs of a segment's number and a time step. 0, or a refusal: then nothing has run. Weights that are written
- * otherwise count from the next `begin` on.
+ * Runs `count` calls, pairs of a segment's number and a time step, which in a stream may be beyond the program's last. 0, or a
+ * refusal: then nothing has run. Weights that are written otherwise count from the next `begin` on.
  */
 int32_t session_run(Session *session, const int32_t *calls, int32_t count);

@@ -1,5 +1,5 @@
 /** Random cases: one instruction of every kernel, with shapes that are ragged, aligned, tiny and wide in turn. */
-import { type KernelName, Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
+import { type Expressions, type KernelName, Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
 
 export interface Operand {
   readonly shape: Shape.Shape
@@ -173,6 +173,59 @@ const channelwise = (s: Source) => {
   return { shape, channel: () => s.positive(channels) }
 }
 
+type Line = Expressions.CodeLine
+
+/**
+ * A random code of these leaves: operations whose results are the same everywhere, and behind them such as differ in their last bits,
+ * of operands for which they do not differ more. `end` gives a place of either, or of spikes.
+ */
+const code = (s: Source, leaves: ReadonlyArray<string>) => {
+  const lines: Array<Line> = leaves.map((leaf): Line => ["leaf", leaf])
+  const push = (...line: Line): number => lines.push(line) - 1
+  const any = () => s.int(0, exact - 1)
+  push("constant", s.pick([0, 1, -0.5, 3]))
+  let exact = lines.length
+  const compare = () => push(s.pick(["atLeast", "greater"] as const), any(), any())
+  for (let steps = s.int(0, 20); steps > 0; steps--) {
+    const kind = s.int(0, 9)
+    if (kind < 2) push(s.pick(["negate", "absolute", "sqrt"] as const), any())
+    else if (kind < 4) push("select", any(), any(), any())
+    else if (kind < 6) compare()
+    else push(s.pick(["add", "subtract", "multiply", "divide", "minimum", "maximum"] as const), any(), any())
+    exact = lines.length
+  }
+  const bounded = (place: number) => push("maximum", push("minimum", place, push("constant", 4)), push("constant", -4))
+  const end = (): number => {
+    if (s.chance(0.5)) return any()
+    const a = bounded(any())
+    const f = s.pick(["exp", "log", "tanh", "sigmoid", "atan"] as const)
+    return f === "log" ? push(f, push("add", push("absolute", a), push("constant", 0.5))) : push(f, a)
+  }
+  return { lines, end, compare, bounded }
+}
+
+const planes = (shape: Shape.Shape, count: number): Shape.Shape => (count === 1 ? shape : [count, ...shape])
+
+/** What codes read: inputs, planes, parameters; the names of the leaves, and the operands. */
+const readable = (s: Source, shape: Shape.Shape, named: ReadonlyArray<string>) => {
+  const operands: Record<string, Operand> = {}
+  const leaves: Array<string> = []
+  for (let i = s.int(0, 3); i > 0; i--) {
+    operands[`x${i - 1}`] = s.activation(shape)
+    leaves.push(`x${i - 1}`)
+  }
+  for (const name of named) {
+    const count = s.int(0, 3)
+    if (count > 0) operands[name] = s.real(planes(shape, count))
+    for (let k = 0; k < count; k++) leaves.push(`${name}.${k}`)
+  }
+  for (let j = s.int(0, 8); j > 0; j -= s.int(1, 3)) {
+    operands[`p${j - 1}`] = s.real(s.pick([[], shape.slice(-1), shape.slice(1), shape]))
+    leaves.push(`p${j - 1}`)
+  }
+  return { operands, leaves }
+}
+
 /** How the operands of each kernel are drawn. */
 const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "linear.forward": (s) => {
@@ -341,6 +394,54 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
     return [{ x: s.activation(shape), ...s.maybe("decay", s.positive([])), trace: s.real(shape) }, { decay: 0.5 }]
   },
   zero: (s) => [{ target: s.activation(s.shape()) }],
+  "elementwise.forward": (s) => {
+    const shape = s.shape()
+    const { operands, leaves } = readable(s, shape, ["before"])
+    const h = s.maybe("h", s.real([3]))
+    const { lines, end, compare } = code(s, [...leaves, ...(h.h ? ["h.1"] : [])])
+    const state = Array.from({ length: s.int(0, 3) }, end)
+    const isFired = s.chance(0.5)
+    const y = state.length > 0 && s.chance(0.3) ? -1 : isFired ? compare() : end()
+    return [
+      {
+        ...operands,
+        ...h,
+        ...(state.length > 0 ? { state: s.real(planes(shape, state.length)) } : {}),
+        ...(y < 0 ? {} : { y: isFired ? s.spikes(shape) : s.real(shape) }),
+      },
+      { code: lines, state, y },
+    ]
+  },
+  "elementwise.backward": (s) => {
+    const shape = s.shape()
+    const { operands, leaves } = readable(s, shape, ["before", "state"])
+    const carried = s.int(0, 3)
+    const arriving = carried === 0 || s.chance(0.7) ? { dy: s.sparse(shape) } : {}
+    const { lines, end, bounded } = code(s, [
+      ...leaves,
+      ...Object.keys(arriving),
+      ...Array.from({ length: carried }, (_, k) => `carry.${k}`),
+    ])
+    const carry = Array.from({ length: carried }, end)
+    const [dx, dp]: readonly [Array<number>, Array<number>] = [[], []]
+    const gradients: Record<string, Operand> = {}
+    for (const [name, operand] of Object.entries(operands)) {
+      const to = name.startsWith("x") ? dx : dp
+      if (!/^[xp]/.test(name) || s.chance(0.4)) continue
+      while (to.length <= Number(name.slice(1))) to.push(-1)
+      to[Number(name.slice(1))] = to === dx ? end() : bounded(end())
+      gradients[`d${name}`] = s.real(operand.shape)
+    }
+    return [
+      {
+        ...operands,
+        ...arriving,
+        ...(carried > 0 ? { carry: s.real(planes(shape, carried)) } : {}),
+        ...gradients,
+      },
+      { code: lines, carry, dx, dp },
+    ]
+  },
   "optimizer.sgd": (s) => {
     const shape = s.shape()
     const state = { parameter: s.real(shape), gradient: s.real(shape), velocity: s.real(shape) }

@@ -105,6 +105,11 @@ const leaderOf = (outputs: Float32Array, first: number, count: number) => {
 
 const prefix = "parameter/"
 
+/** A time step is a 32-bit word. */
+const mostSteps = 2 ** 31 - 1
+
+const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
+
 /**
  * Loads a program file on an engine of the kernels.
  *
@@ -128,8 +133,13 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       ? buffer
       : fail(`the program has no buffer ${named(name)} of float32`, headerOffset)
   }
-  for (let i = 0; i < (packed[2] as number); i++)
-    if (bufferAt(packed, i)?.slots !== 1) fail("the program keeps several time steps: it is none of inference")
+  /** Time steps after which every buffer's slots come round again: a stream counts so far, or where that is too far for ever. */
+  let period = 1
+  for (let i = 0; i < (packed[2] as number) && period <= mostSteps; i++) {
+    const { period: own = 1 } = bufferAt(packed, i) ?? {}
+    period *= own / commonDivisor(period, own)
+  }
+  if (period > mostSteps) period = Number.POSITIVE_INFINITY
   const input = bufferOf("input")
   const readout = bufferOf("outputs")
   const [batchSize = 0, classCount = 0] = readout.shape
@@ -147,8 +157,9 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     const words = session.words(offset, size)
     return new Float32Array(words.buffer, words.byteOffset, size)
   }
+  let t = 0
   const run = (...segments: ReadonlyArray<number>): void => {
-    const refusal = session.run(Int32Array.from(segments.flatMap((segment) => [segment, 0])))
+    const refusal = session.run(Int32Array.from(segments.flatMap((segment) => [segment, t])))
     if (refusal !== 0) throw new Error(describeRefusal(refusal))
   }
 
@@ -195,6 +206,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const caller = {}
   const beginFor = (next: object): void => {
     owner = next
+    t = 0
     run(segmentNumbers.clear, segmentNumbers.begin)
   }
   /** One step; a frame has been checked. */
@@ -203,6 +215,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     // The program adds its read-out to the outputs.
     valuesOf(readout).fill(0)
     run(segmentNumbers.forward)
+    t = (t + 1) % period
     return valuesOf(readout).slice()
   }
 

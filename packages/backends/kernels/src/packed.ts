@@ -39,7 +39,8 @@ export const arenaBytes = (packed: Int32Array): number => unit * (packed[4] as n
 export interface PackedBuffer {
   /** Bytes from the beginning of the arena. */
   readonly offset: number
-  readonly slots: number
+  /** Time steps after which its slots come round again; 1 where it has one. */
+  readonly period: number
   readonly elements: (typeof elementKinds)[number] | undefined
   readonly shape: ReadonlyArray<number>
   readonly size: number
@@ -49,10 +50,10 @@ export interface PackedBuffer {
 export const bufferAt = (packed: Int32Array, index: number): PackedBuffer | undefined => {
   if (!(Number.isInteger(index) && index >= 0 && index < (packed[2] as number))) return undefined
   const at = headerWords + bufferWords * index
-  const [offset = 0, , slots = 0, , elements = 0, rank = 0] = packed.subarray(at, at + 6)
+  const [offset = 0, , slots = 0, every = 0, elements = 0, rank = 0] = packed.subarray(at, at + 6)
   return {
     offset: unit * offset,
-    slots,
+    period: slots > 1 ? slots * every : 1,
     elements: elementKinds[elements],
     shape: [...packed.subarray(at + 6, at + 6 + rank)],
     size: packed[at + 6 + maximumRank] as number,

@@ -3,8 +3,11 @@ import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import {
+  adaptiveLif,
+  add,
   type Backend,
   batchNorm,
+  delay,
   flatten,
   Graph,
   Key,
@@ -13,6 +16,7 @@ import {
   Models,
   Program,
   plif,
+  recurrent,
   Safetensors,
   Shape,
   Train,
@@ -50,6 +54,24 @@ const conv = Graph.makeUnsafe([8, 8, 2], Models.conv(4, { width: 0.25 }))
 const convOptions: Options = { batchSize: 1, timeSteps: 5, encoding: "frames" }
 const convFile = save(conv, convOptions)
 
+/** Values of several earlier steps: more than some of the programs have, and numbers of them without a common divisor. */
+const temporal = Graph.makeUnsafe(
+  [6],
+  Graph.sequential(
+    linear({ features: 20 }),
+    adaptiveLif({ adaptationDecay: 0.8, strength: 0.2, threshold: 0.3 }),
+    delay({ steps: 3 }),
+    recurrent((x, fedBack) =>
+      adaptiveLif({ threshold: 0.2 })(
+        add(linear({ features: 33 })(x, "input"), linear({ features: 33, bias: false })(fedBack, "recurrent")),
+      ),
+    ),
+    delay({ steps: Array.from({ length: 33 }, (_, i) => i % 5) }),
+    linear({ features: 3 }),
+    leakyReadout(),
+  ),
+)
+
 /** A network that answers with what it is shown: of three classes, each step's logits are the frame. */
 const mirror = (batchSize: number, timeSteps: number): Model => {
   const graph = Graph.makeUnsafe([1, 1, 3], Graph.sequential(flatten(), linear({ features: 3, bias: false })))
@@ -76,6 +98,8 @@ describe("a loaded program gives the bits of the predictor that was compiled", (
       ),
       { batchSize: 2, timeSteps: 6, encoding: "frames" },
     ],
+    ["recurrence, delays, adaptive neurons", temporal, { batchSize: 2, timeSteps: 9, encoding: "frames" }],
+    ["recurrence and delays on what is shown once", temporal, { batchSize: 2, timeSteps: 9, encoding: "static" }],
   ]
   test.each(cases)("%s", (_, graph, options) => {
     const model = load(kernels, save(graph, options))
@@ -147,6 +171,23 @@ describe("a stream", () => {
     const sum = new Float32Array(4)
     for (const { logits } of steps.slice(5, 10)) for (let i = 0; i < 4; i++) sum[i]! += logits[i] as number
     expect(steps[9]?.outputs).toEqual(sum)
+  })
+  test("of a network in time gives the bits of the whole batch, far beyond the steps of its program", async () => {
+    const of = (timeSteps: number) => load(kernels, save(temporal, { batchSize: 2, timeSteps, encoding: "frames" }))
+    const inputs = Array.from({ length: 50 }, (_, t) => numbers(2 * 6, 10 + t))
+    const whole = of(50).predict(Float32Array.from(inputs.flatMap((frame) => [...frame])))
+    const streamed = await Array.fromAsync(of(50).stream(each(inputs)))
+    expect(streamed.at(-1)?.outputs).toEqual(whole.outputs)
+    const [short, single] = [of(2), of(1)]
+    single.step(inputs[1])
+    single.begin()
+    const steps = await Array.fromAsync(short.stream(each(inputs)))
+    for (const [t, { logits }] of streamed.entries()) {
+      expect(steps[t]?.logits).toEqual(logits)
+      expect(single.step(inputs[t])).toEqual(logits)
+    }
+    // What a delay or a neuron has from its past is not what it has at rest.
+    expect(of(1).step(inputs[49])).not.toEqual(streamed[49]?.logits as Float32Array)
   })
   const uses: ReadonlyArray<readonly [string, (model: Model) => unknown]> = [
     ["a prediction", (model) => model.predict(joined(0, 5))],

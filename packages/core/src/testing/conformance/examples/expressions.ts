@@ -158,6 +158,12 @@ const constants: Code = [
   ["constant", -3],
 ]
 
+/** Two planes, the second first. */
+const exchange = (operand: string): Code => [
+  ["leaf", `${operand}.1`],
+  ["leaf", `${operand}.0`],
+]
+
 export const expressions = {
   "elementwise.forward": [
     ...operations.flatMap(([name, root, positive]) => [
@@ -203,6 +209,13 @@ export const expressions = {
       usual,
     ),
     { ...one("x₁ + x₀ onto x₁", other.plus(x), { x0: normal(usual), x1: normal(usual) }, usual), shared: ["x1", "y"] },
+    one("x₀ − x₁ of one spike each", x.minus(other.times(3)), { x0: spikes([1, 1], 1), x1: spikes([1, 1], 1) }, [1, 1]),
+    {
+      name: "planes that change places, in place",
+      attributes: { code: exchange("before"), state: [0, 1], y: -1 },
+      operands: { before: normal([2, 3, 500]), state: output([2, 3, 500]) },
+      shared: ["before", "state"],
+    },
     {
       name: "constants",
       attributes: { code: constants, state: [0, 1], y: -1 },
@@ -220,6 +233,11 @@ export const expressions = {
       stepBackward(`adaptive, ${name}`, adaptive, usual, [], uniform(shape, 0.2, 0.9)),
       stepBackward(`adaptive, ${name}`, adaptive, usual, ["membrane"], uniform(shape, 0.2, 0.9)),
     ]),
+    {
+      name: "planes that change places",
+      attributes: { code: exchange("carry"), carry: [0, 1], dx: [], dp: [] },
+      operands: { carry: normal([2, 3, 500]) },
+    },
     stepBackward("adaptive", adaptive, [4, 700], [], uniform([700], 0.2, 0.9)),
   ],
 } satisfies Partial<Examples>
