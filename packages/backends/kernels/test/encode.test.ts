@@ -9,7 +9,7 @@ const program = Effect.runSync(Program.compileInference(graph, { batchSize: 5, t
 test("a program is packed as program.h says", () => {
   const packed = encode(program)
   const [magic, words, buffers, timeSteps, arena] = packed
-  expect([magic, words, buffers, timeSteps]).toEqual([0x53524b31, packed.length, program.buffers.length, 7])
+  expect([magic, words, buffers, timeSteps]).toEqual([0x53524b32, packed.length, program.buffers.length, 7])
   expect(64 * (arena as number)).toBe(program.arenaBytes)
   expect(arenaBytes(packed)).toBe(program.arenaBytes)
 
@@ -23,7 +23,7 @@ test("a program is packed as program.h says", () => {
   const [begin = 0, count] = packed.subarray(5 + 2 * forward)
   expect(count).toBe(program.segments.forward.length)
   const [map, readout] = program.segments.forward as [Program.Instruction, Program.Instruction]
-  const ref = ({ operands }: Program.Instruction, name: string) => 4 * (operands[name]?.buffer as number)
+  const ref = ({ operands }: Program.Instruction, name: string) => 2 ** 13 * (operands[name]?.buffer as number)
   // linear.forward is the first kernel; there is no bias. The read-out looks one step back, and its decay is 3/4 as float32.
   expect([...packed.subarray(begin, begin + 5)]).toEqual([0, ref(map, "x"), ref(map, "weight"), -1, ref(map, "y")])
   expect([...packed.subarray(begin + 6, begin + 11)]).toEqual([
