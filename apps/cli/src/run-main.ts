@@ -9,9 +9,7 @@ import { logger, say } from "./terminal.ts"
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Effect.forEach(event.errors, (error) => say(`error: ${error.message.replace(/\s*\n\s*/g, " ")}`), {
-          discard: true,
-        })
+      ? Effect.forEach(event.errors, (error) => say(`error: ${error.message}`), { discard: true })
       : CliOutput.defaultPresenter.present(event),
 })
 

@@ -46,7 +46,7 @@ test("names that do not exist, with the nearest one", async () => {
 
 test("numbers that are out of range or none", async () => {
   await refuses(["train", "--epochs", "0"], "--epochs", "0", "whole number from 1")
-  await refuses(["train", "--epochs", "2", "--warm-up", "3"], "warmUp is 3", "2 epochs")
+  await refuses(["train", "--epochs", "2", "--warm-up", "3"], "warmUp is 3", "at most 2")
   await refuses(["train", "--dropout", "1"], "--dropout", "less than 1")
   await refuses(["train", "--momentum", "1e39"], "--momentum", "3.4e38")
   await refuses(["train", "--time-steps", "2147483648"], "--time-steps")

@@ -15,10 +15,12 @@ test("the paths of inference and training are no larger than they may be", async
   }
 })
 
-test("the paths of inference hold nothing that trains, the smaller one neither compiler nor Effect", async () => {
+test("the paths of inference hold nothing that trains, none a reference implementation, the smaller one neither compiler nor Effect", async () => {
   const trains = /policies\/|train\/(initialize|learning-rate|similarity)|initializers/
   expect((await modulesOf("training.ts")).some((path) => trains.test(path))).toBe(true)
   expect((await modulesOf("graph.ts")).filter((path) => trains.test(path))).toEqual([])
+  for (const entry of ["graph.ts", "training.ts"])
+    expect((await modulesOf(entry)).filter((path) => path.endsWith("core/src/references.ts"))).toEqual([])
   expect((await modulesOf("inference.ts")).filter((path) => /effect\/|program\/|ops\//.test(path))).toEqual([])
 })
 

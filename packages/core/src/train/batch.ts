@@ -43,7 +43,7 @@ export const checkInputs = (program: Program, given: unknown, owner = ""): Effec
     const shape = shapeOf(program, bufferNames.input).slice(1)
     const extents = [...(encoding === "frames" ? [timeSteps] : []), batchSize, ...shape]
     const inputs = toFloat32(given)
-    if (inputs === undefined) return fail(`they are an array of ${format(extents)} numbers, not ${quote(given)}`)
+    if (inputs === undefined) return fail(`it must be an array of ${format(extents)} numbers, not ${quote(given)}`)
     if (inputs.length !== size(extents))
       return fail(`${format(extents)} are ${size(extents)} values, not ${inputs.length}`)
     const index = firstNonFinite(inputs)
@@ -77,7 +77,7 @@ const checkLabels = (
       return Effect.fail(
         new InputError({
           what,
-          reason: `a batch of ${batchSize} takes as many class numbers, not ${isArray ? labels.length : quote(given)}`,
+          reason: `a batch of ${batchSize} needs ${batchSize} class numbers, not ${isArray ? labels.length : quote(given)}`,
         }),
       )
     const checked = new Float32Array(batchSize)

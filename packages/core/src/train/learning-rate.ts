@@ -43,7 +43,7 @@ export const scheduleFault = (schedule: Schedule, epochs: number): OptionError |
   const fault = faultIn(ScheduleSchema as Schema.Codec<unknown>, schedule)
   if (fault !== undefined) return new OptionError({ owner, ...fault })
   const { warmUp: value } = schedule
-  const expected = `at most the ${epochs} epochs of the run`
+  const expected = `at most ${epochs}, the epochs of the run`
   return value > epochs ? new OptionError({ owner, option: "warmUp", value, expected }) : undefined
 }
 
@@ -61,7 +61,7 @@ export const learningRate = (schedule: Schedule, base: number, epoch: number, ep
   }
   if (!(base >= 0 && Number.isFinite(base))) refuse("base", base, "a number of at least 0")
   if (!(epochs > 0)) refuse("epochs", epochs, "a number greater than 0")
-  if (!(epoch >= 0 && epoch <= epochs)) refuse("epoch", epoch, `from 0 to the ${epochs} epochs of the run`)
+  if (!(epoch >= 0 && epoch <= epochs)) refuse("epoch", epoch, `a number from 0 to ${epochs}, the epochs of the run`)
   return epoch < schedule.warmUp
     ? base * (warmUpStart + ((1 - warmUpStart) * epoch) / schedule.warmUp)
     : base * shapes[schedule.name](schedule, epoch, epochs)

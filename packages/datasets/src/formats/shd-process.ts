@@ -11,6 +11,7 @@
  * times are: arrays are taken here from the memory that the library has read them into.
  */
 import process from "node:process"
+import { Worker } from "node:worker_threads"
 import { quote } from "@spikeroute/core/text"
 import { Dataset, File, ready } from "h5wasm/node"
 import { channels, fault, mostRecordings, type Task } from "./shd-task.ts"
@@ -159,6 +160,11 @@ const serve = async (task: Task): Promise<void> => {
   }
   await flush()
 }
+
+// Who started this process may be gone while the library loops: a thread ends it then.
+const watch = `const process = require("node:process"), { ppid } = process
+  setInterval(() => process.ppid === ppid || process.kill(process.pid, "SIGKILL"), 1000)`
+new Worker(watch, { eval: true }).unref()
 
 process.on("message", serve)
 process.on("disconnect", () => process.exit())

@@ -24,7 +24,11 @@ const mostPixelsOfFile = 89_478_485
 /** And one of a longer side: JPEG has none, and of PNG a row is decoded whole. */
 const longestSide = 65_535
 
-const oneLine = (error: unknown) => String(error instanceof Error ? error.message : error).replaceAll(/\s*\n\s*/g, "; ")
+/** What the decoder says, of which a reason that it lacks leaves a colon. */
+const saidBy = (error: unknown) =>
+  String(error instanceof Error ? error.message : error)
+    .replace(/[\s:]+$/, "")
+    .replaceAll(/\s*\n\s*/g, "; ")
 
 /** Bit depth and kind of colour in the header of a PNG: 16 bits of grey without alpha. */
 const isDeepGrey = (bytes: Uint8Array) => bytes[0] === 0x89 && bytes[24] === 16 && bytes[25] === 0
@@ -60,7 +64,7 @@ export const readImage = (file: string, bytes: Uint8Array): Effect.Effect<Encode
   const attempt = <A>(run: () => Promise<A>) =>
     Effect.tryPromise({
       try: run,
-      catch: (error) => malformed(`begins ${describeStart(bytes)} and cannot be decoded: ${oneLine(error)}`),
+      catch: (error) => malformed(`begins ${describeStart(bytes)} and cannot be decoded: ${saidBy(error)}`),
     })
   if (!["a PNG image", "a JPEG image"].includes(kindOf(bytes) ?? ""))
     return Effect.fail(malformed(`begins ${describeStart(bytes)}; images are read from JPEG and PNG files`))
