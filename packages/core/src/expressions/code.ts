@@ -4,7 +4,6 @@
  * A code is a list of operations on the results of earlier ones, which are named by their place in the list. Equal operations
  * stand once.
  */
-import { Schema } from "effect"
 import {
   type BinaryOp,
   binary,
@@ -35,25 +34,30 @@ export type CodeLine =
 
 export type Code = ReadonlyArray<CodeLine>
 
-const Place = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const operandCounts: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(unaryOps.map((op) => [op, 1])),
+  ...Object.fromEntries(binaryOps.map((op) => [op, 2])),
+  select: 3,
+  fire: 3,
+}
 
-export const CodeSchema: Schema.Codec<Code> = Schema.Array(
-  Schema.Union([
-    Schema.Tuple([Schema.Literal("constant"), Schema.Number]),
-    Schema.Tuple([Schema.Literal("leaf"), Schema.String]),
-    Schema.Tuple([Schema.Literals(unaryOps), Place]),
-    Schema.Tuple([Schema.Literals(binaryOps), Place, Place]),
-    Schema.Tuple([Schema.Literals(["select", "fire"]), Place, Place, Place]),
-    Schema.Tuple([Schema.Literal("route"), Schema.String, Place]),
-  ]),
-).check(
-  Schema.makeFilter(
-    (code: ReadonlyArray<ReadonlyArray<string | number>>) =>
-      code.every(
-        (line, i) => line[0] === "constant" || line.slice(1).every((at) => typeof at !== "number" || at < i),
-      ) || "Expected each operation to stand behind its operands",
-  ),
-) as unknown as Schema.Codec<Code>
+/** Whether data are a code whose leaves are all known: each operation stands behind its operands. */
+export const isCode = (code: unknown, isLeaf: (name: string) => boolean): code is Code =>
+  Array.isArray(code) &&
+  code.every((line: unknown, i) => {
+    if (!Array.isArray(line)) return false
+    const [op, ...given] = line as [unknown, ...Array<unknown>]
+    const comesBefore = (place: unknown) => Number.isInteger(place) && (place as number) >= 0 && (place as number) < i
+    if (op === "constant") return given.length === 1 && typeof given[0] === "number"
+    if (op === "leaf") return given.length === 1 && typeof given[0] === "string" && isLeaf(given[0])
+    if (op === "route") return given.length === 2 && typeof given[0] === "string" && comesBefore(given[1])
+    return (
+      typeof op === "string" &&
+      Object.hasOwn(operandCounts, op) &&
+      given.length === operandCounts[op] &&
+      given.every(comesBefore)
+    )
+  })
 
 /** The code of expressions, and the place of each in it. */
 export const encode = (

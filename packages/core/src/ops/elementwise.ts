@@ -1,9 +1,10 @@
 /** The op of all that is elementwise: a cell of expressions over inputs of one shape, parameters and states. */
 import { Schema } from "effect"
 import { type Cell, edgesOf, unfold } from "../expressions/cell.ts"
-import { CodeSchema } from "../expressions/code.ts"
+import { isCode } from "../expressions/code.ts"
 import { elementwiseBackward, elementwiseForward, mostInputs, mostParameters } from "../expressions/elementwise.ts"
 import { make, type Ref } from "../op.ts"
+import { must } from "../options.ts"
 import { equals, format, type Shape, size } from "../shape.ts"
 
 export interface ElementwiseAttributes extends Cell {
@@ -11,40 +12,40 @@ export interface ElementwiseAttributes extends Cell {
   readonly kind: string
 }
 
-const Count = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
-const Place = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const isCount = (value: unknown, least: number, most: number): boolean =>
+  Number.isInteger(value) && (value as number) >= least && (value as number) <= most
 
-const leaves = /^(?:x(\d+)|p(\d+)|s\.(\d+))$/
+/** A cell, checked by hand: of a code that is data, no option could be named. */
+const isCell = (cell: unknown): boolean => {
+  const { kind, inputs, parameters, states, initial, code, next, output, smooth, ...others } = (cell ?? {}) as Readonly<
+    Record<keyof ElementwiseAttributes, unknown>
+  >
+  const lists = [states, initial, next]
+  if (!lists.every(Array.isArray) || !isCount(inputs, 1, mostInputs) || !isCount(parameters, 0, mostParameters))
+    return false
+  const [names, values, places] = lists as [Array<unknown>, Array<unknown>, Array<unknown>]
+  const counts: Readonly<Record<string, number>> = { x: inputs as number, p: parameters as number, "s.": names.length }
+  const isLeaf = (name: string) => {
+    const [, letter = "", number] = /^(x|p|s\.)(\d{1,4})$/.exec(name) ?? []
+    return number !== undefined && Number(number) < (counts[letter] as number)
+  }
+  return (
+    typeof kind === "string" &&
+    names.every((name) => typeof name === "string") &&
+    new Set(names).size === places.length &&
+    names.length === places.length &&
+    values.length === places.length &&
+    values.every((value) => Number.isFinite(value)) &&
+    isCode(code, isLeaf) &&
+    [...places, output].every((place) => isCount(place, 0, code.length - 1)) &&
+    (smooth === undefined || smooth === true) &&
+    Object.keys(others).length === 0
+  )
+}
 
-export const ElementwiseSchema: Schema.Codec<ElementwiseAttributes> = Schema.Struct({
-  kind: Schema.String,
-  inputs: Count(mostInputs).check(Schema.isGreaterThanOrEqualTo(1)),
-  parameters: Count(mostParameters),
-  states: Schema.Array(Schema.String),
-  initial: Schema.Array(Schema.Finite),
-  code: CodeSchema,
-  next: Schema.Array(Place),
-  output: Place,
-  smooth: Schema.optionalKey(Schema.Literal(true)),
-}).check(
-  Schema.makeFilter(({ inputs, parameters, states, initial, code, next, output }: ElementwiseAttributes) => {
-    if (states.length !== next.length || states.length !== initial.length)
-      return "Expected a new value and a first value of each state"
-    if (new Set(states).size < states.length) return "Expected states of different names"
-    if ([...next, output].some((place) => place >= code.length)) return "Expected places that lie in the code"
-    for (const line of code) {
-      if (line[0] !== "leaf") continue
-      const [, x, p, s] = leaves.exec(line[1]) ?? []
-      const isThere = [
-        [x, inputs],
-        [p, parameters],
-        [s, states.length],
-      ].some(([number, count]) => number !== undefined && Number(number) < Number(count))
-      if (!isThere) return `Expected leaves that are inputs, parameters or states, not ${line[1]}`
-    }
-    return true
-  }),
-)
+const CellSchema = Schema.Unknown.check(
+  must("a cell of expressions, as Neuron.make builds", isCell),
+) as unknown as Schema.Codec<ElementwiseAttributes>
 
 /** Whether a parameter's numbers can be dealt out over the elements of a value: one, one a channel, one an element. */
 const fits = (parameter: Shape, value: Shape): boolean => [1, value.at(-1) ?? 1, size(value)].includes(size(parameter))
@@ -62,7 +63,7 @@ const wantedOf = (refs: ReadonlyArray<Ref | undefined>): ReadonlyArray<boolean |
 
 export const elementwiseOp = make<ElementwiseAttributes>({
   name: "elementwise",
-  attributes: ElementwiseSchema,
+  attributes: CellSchema,
   inputs: ({ inputs, parameters }) => [
     ...Array.from({ length: inputs }, () => "value" as const),
     ...Array.from({ length: parameters }, () => "parameter" as const),
