@@ -52,7 +52,7 @@ describe("image-folder", () => {
     const { code, stdout } = await run("eval", workers, "--json")
     expect(code).toBe(0)
     expect(JSON.parse(stdout).testAccuracy).toBe(readJson(workers, "summary.json").testAccuracy)
-  }, 30_000)
+  }, 120_000)
 
   test("Ctrl-C ends it with its workers at once, and it goes on with the same bits", async () => {
     const path = join(directory, "interrupted")
@@ -64,14 +64,14 @@ describe("image-folder", () => {
         return 0
       }
     }
-    for (let i = 0; i < 2000 && recorded() < 2; i++) await Bun.sleep(5)
+    for (let i = 0; i < 12_000 && recorded() < 2; i++) await Bun.sleep(5)
     child.kill("SIGINT")
     const { code, stderr } = await ended(child)
     expect(stderr).toContain("train --resume")
     expect(code).toBe(130)
     expect((await run("train", "--resume", path, "--workers", "2")).code).toBe(0)
     expect(bytes(path)).toEqual(bytes(inline))
-  }, 30_000)
+  }, 120_000)
 
   test("what a worker cannot decode ends the run with the file's name", async () => {
     const broken = join(directory, "broken")
@@ -82,7 +82,7 @@ describe("image-folder", () => {
     const { code, stderr } = await run(...argsFor(broken, "--workers", "1", "--out", join(directory, "unfinished")))
     expect(stderr).toContain(`error: ${bad}: begins "no picture"`)
     expect(code).toBe(2)
-  }, 30_000)
+  }, 120_000)
 })
 
 test("augmentations are chosen by name, in order, or not at all", async () => {
