@@ -20,7 +20,12 @@ const compileFlags = [
 ]
 
 /** Sources that take no time worth speaking of: they are compiled for size. */
-const small: ReadonlySet<string> = new Set(["kernels/session", "kernels/loss", "kernels/expression"])
+const small: ReadonlySet<string> = new Set([
+  "kernels/session",
+  "kernels/loss",
+  "kernels/weight-standardization",
+  "kernels/expression",
+])
 
 const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [
   ..."--no-entry --import-memory --strip-all -O2 -z stack-size=131072".split(" "),
