@@ -243,6 +243,16 @@ describe("elementwise", () => {
     const batch = { frames: [[1, 2, 3, 5]], parameters: { "a.w": expected.map(() => 1) } }
     expectNear(gradientsOf(graph, Policy.bptt, batch)["a.w"], expected)
   })
+  test("six parameters, each learnt and in two places: what is made of them alone is computed in every step", () => {
+    const names = ["a", "b", "c", "d", "e", "f"]
+    const parameters = Object.fromEntries(names.map((name) => [name, Neuron.learn(0.5)]))
+    const body = (x: Neuron.Expression, p: Readonly<Record<string, Neuron.Expression>>) =>
+      Object.values(p).reduce((sum, each) => sum.times(each).plus(Neuron.constant(1).minus(each)), x)
+    const layer = elementwise("means", body, { parameters })
+    const values = Object.fromEntries(names.map((name) => [`layer.${name}`, [0.5]]))
+    // Half way to 1 six times.
+    expect(valuesOf([1], layer, { frames: [[65]], parameters: values })).toEqual([[2]])
+  })
   test("a value twice: both gradients arrive", () => {
     const square: Graph.Layer = (x, name) =>
       elementwise("square", (x, _, same) => x.times(same), { inputs: [x] })(x, name)

@@ -94,16 +94,18 @@ export const place = (
     readonly inputs?: ReadonlyArray<Tensor>
   },
 ): Tensor => {
-  const fixed = fixedParts(roots)
-  const tensors = [...parameters]
-  const replaced = new Map<Expression, Expression>()
-  for (const part of fixed) {
-    tensors.push(fixedNode(x, `${name}.fixed${replaced.size}`, part, parameters))
-    replaced.set(part, given(`p${tensors.length - 1}`))
+  const without = (parts: ReadonlyArray<Expression>) => {
+    const replaced = new Map(parts.map((part, i) => [part, given(`p${parameters.length + i}`)]))
+    const moved = rewrite(roots, (original) => replaced.get(original))
+    // Parameters that the fixed parts alone use are no operands here.
+    const all = Array.from({ length: parameters.length + parts.length }, (_, j) => j)
+    return { parts, moved, operands: all.filter((j) => uses(moved, `p${j}`)) }
   }
-  const moved = rewrite(roots, (original) => replaced.get(original))
-  // Parameters that the fixed parts alone use are no operands here.
-  const used = tensors.flatMap((tensor, j) => (uses(moved, `p${j}`) ? [{ tensor, from: `p${j}` }] : []))
+  const apart = without(fixedParts(roots))
+  // Each part is an operand: where that were too many, every step computes them.
+  const { parts, moved, operands } = apart.operands.length <= mostParameters ? apart : without([])
+  const tensors = [...parameters, ...parts.map((part, i) => fixedNode(x, `${name}.fixed${i}`, part, parameters))]
+  const used = operands.map((j) => ({ tensor: tensors[j] as Tensor, from: `p${j}` }))
   if (used.length > mostParameters)
     throw new GraphError({
       node: name,
