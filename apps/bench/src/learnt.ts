@@ -1,10 +1,11 @@
 /** What networks are timed with that have learnt of MNIST: parameters, and the batch that comes next. */
 import { say } from "@spikeroute/cli/terminal"
-import { Backend, type Train } from "@spikeroute/core"
+import { Backend } from "@spikeroute/core"
 import { batches, type FileServices, open } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
 import {
   accuracy,
+  type Labelled,
   openBackend,
   parametersOf,
   percent,
@@ -27,7 +28,7 @@ export const learntOf = (workload: Workload, mnist: string, backend: string, thr
     if (known !== undefined) return known
     const { batchSize, timeSteps } = workload
     const dataset = yield* open("mnist", { timeSteps, dataDir: mnist })
-    const data: ReadonlyArray<Train.Batch> = Array.from(
+    const data: ReadonlyArray<Labelled> = Array.from(
       yield* batches(dataset, "train", { batchSize, timeSteps, remainder: "drop" }).pipe(
         Stream.take(trainingSteps + 1),
         Stream.runCollect,
@@ -43,7 +44,7 @@ export const learntOf = (workload: Workload, mnist: string, backend: string, thr
     yield* say(
       `${workload.model}, ${workload.policy.name}: ${trainingSteps} steps on MNIST, then ${percent(right)} right`,
     )
-    const state: State = { batch: data.at(-1) as Train.Batch, parameters: yield* parametersOf(teacher.trainer) }
+    const state: State = { batch: data.at(-1) as Labelled, parameters: yield* parametersOf(teacher.trainer) }
     learnt.set(id, state)
     return state
   }).pipe(Effect.scoped) satisfies Effect.Effect<State, unknown, FileServices>

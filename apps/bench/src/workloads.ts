@@ -61,7 +61,10 @@ export const named = ({ name }: Policy.Policy) => {
 }
 
 /** A batch of images of noise, brighter with `scale`, and random labels. */
-export const noise = (batchSize: number, scale = 1, shape = imageShape): Train.Batch => ({
+/** A batch of which each sample has a class. */
+export type Labelled = Train.Batch & { readonly labels: Float32Array }
+
+export const noise = (batchSize: number, scale = 1, shape = imageShape): Labelled => ({
   inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * Shape.size(shape))).map(
     (u) => scale * u,
   ),
@@ -75,7 +78,7 @@ const octaves = [1, 2, 4, 8, 16, 32]
  * A batch of images as natural ones are: neighbouring pixels are alike, for every octave has the same share of their variance, which is
  * 1. Of white noise pooling leaves nothing, and the network behind it is silent.
  */
-const images = (batchSize: number, shape: Shape.Shape): Train.Batch => {
+const images = (batchSize: number, shape: Shape.Shape): Labelled => {
   const [height, width, channels] = shape as readonly [number, number, number]
   const { inputs: drawn, labels } = noise(batchSize, 1, shape)
   const deviation = Math.sqrt(octaves.length / 12)
@@ -101,7 +104,7 @@ export const batchOf = ({
   timeSteps,
   shape,
   encoding = "static",
-}: Omit<Workload, "policy">): Train.Batch => {
+}: Omit<Workload, "policy">): Labelled => {
   if (encoding === "static") return shape === undefined ? noise(batchSize) : images(batchSize, shape)
   const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...(shape ?? imageShape)])
   return { inputs: inputs.map((u) => (u < 0.15 ? 1 : 0)), labels }
@@ -237,7 +240,7 @@ export const openBackend = (name: string, threads: number) =>
 
 /** What an iteration is of: a batch, and a network's parameters; those that it begins with, where there are none. */
 export interface State {
-  readonly batch: Train.Batch
+  readonly batch: Labelled
   readonly parameters: Train.Tensors | undefined
 }
 
@@ -277,7 +280,7 @@ export const stepSubject = (
 })
 
 /** Share of the batch whose label has the largest output. */
-export const accuracy = ({ outputs }: Train.BatchResult, { labels }: Train.Batch): number => {
+export const accuracy = ({ outputs }: Train.BatchResult, { labels }: Labelled): number => {
   const right = labels.filter((label, n) => {
     const row = outputs.subarray(n * classes, (n + 1) * classes)
     return row.indexOf(Math.max(...row)) === label

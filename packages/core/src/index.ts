@@ -13,6 +13,7 @@ export type { AnyKernel, AnyReferenceKernel, Cost, Kernel, Operand } from "./ker
 export { type AttributedKernel, type KernelAttributes, type KernelName, kernels } from "./kernels.ts"
 export * from "./layers.ts"
 export { defaultLoss, type Loss, LossSchema } from "./loss.ts"
+export * as Losses from "./losses/index.ts"
 export * as Models from "./models/index.ts"
 export * as Neuron from "./neurons/index.ts"
 export type { Mode, Ref } from "./op.ts"

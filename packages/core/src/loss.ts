@@ -5,6 +5,8 @@
  *
  * CE is the cross-entropy of softmax(out), its mean over the batch. MSE is the mean over batch and classes; its target is 1
  * everywhere (a regulariser) or one-hot. The logits of a sample are all its elements in memory order, whatever their axes.
+ *
+ * With weights it is Σ wₙ·ℓₙ over the samples instead of their mean over T.
  */
 import { Schema } from "effect"
 import { elementwise, make as kernel, type Operand, type Reference } from "./kernel.ts"
@@ -29,65 +31,67 @@ export const LossSchema: Schema.Struct<{
 export const defaultLoss: Loss = { mix: 0.05, target: "ones" }
 
 export interface LossAttributes extends Loss {
-  /** Of so many means the loss is the mean: time steps × micro-batches. */
+  /** Of so many means the loss is the mean: time steps × micro-batches. Not used where there are weights. */
   readonly terms: number
 }
 
-/** Calls `visit` for each logit with its softmax probability and its target, and gives the mean loss. */
+/** Calls `visit` for each logit with its softmax probability, its target and its sample's share of the loss, and gives the loss. */
 const evaluate = (
-  logits: Operand,
-  labels: Operand,
-  { mix, target }: Loss,
-  visit: (i: number, probability: number, isLabel: boolean, difference: number) => void,
+  { logits, labels, weights }: { readonly logits: Operand; readonly labels: Operand; readonly weights?: Operand | undefined },
+  { mix, target, terms }: LossAttributes,
+  visit: (i: number, probability: number, isLabel: boolean, difference: number, share: number) => void,
 ): number => {
   const batch = labels.data.length
   const classes = logits.data.length / batch
-  let loss = 0
+  let total = 0
   for (let n = 0; n < batch; n++) {
     const row = logits.data.subarray(n * classes, (n + 1) * classes)
     const label = labels.data[n]!
+    const share = weights ? weights.data[n]! : 1 / (batch * terms)
     let largest = Number.NEGATIVE_INFINITY
     for (const logit of row) if (!(logit <= largest)) largest = logit
-    let total = 0
-    for (const logit of row) total += Math.exp(logit - largest)
-    loss += (1 - mix) * (Math.log(total) + largest - row[label]!)
+    let sum = 0
+    for (const logit of row) sum += Math.exp(logit - largest)
+    let loss = (1 - mix) * (Math.log(sum) + largest - row[label]!)
     for (let c = 0; c < classes; c++) {
       const isLabel = c === label
       const difference = row[c]! - (target === "ones" || isLabel ? 1 : 0)
       loss += (mix * difference * difference) / classes
-      visit(n * classes + c, Math.exp(row[c]! - largest) / total, isLabel, difference)
+      visit(n * classes + c, Math.exp(row[c]! - largest) / sum, isLabel, difference, share)
     }
+    total += weights ? share * loss : loss
   }
-  return loss / batch
+  return weights ? total : total / batch / terms
 }
 
 /** metrics[0] += ℓ/T,  outputs += logits: the prediction is the largest of the outputs after all steps. */
 export const lossForward = kernel<LossAttributes>()({
   name: "loss.forward",
-  operands: { logits: "read", labels: "read", metrics: "update", outputs: "update" },
+  operands: { logits: "read", labels: "read", weights: "read?", metrics: "update", outputs: "update?" },
 })
 
 export const lossForwardReference: Reference<typeof lossForward> = {
   cost: ({ logits }) => elementwise(size(logits.shape), 2, 4),
-  run: ({ logits, labels, metrics, outputs }, attributes) => {
-    metrics.data[0]! += evaluate(logits, labels, attributes, () => {}) / attributes.terms
-    for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
+  run: ({ metrics, outputs, ...read }, attributes) => {
+    metrics.data[0]! += evaluate(read, attributes, () => {})
+    outputs?.data.forEach((_, i) => {
+      outputs.data[i]! += read.logits.data[i]!
+    })
   },
 }
 
-/** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T) */
+/** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T), or times wₙ */
 export const lossBackward = kernel<LossAttributes>()({
   name: "loss.backward",
-  operands: { logits: "read", labels: "read", logitsGradient: "gradient" },
+  operands: { logits: "read", labels: "read", weights: "read?", logitsGradient: "gradient" },
 })
 
 export const lossBackwardReference: Reference<typeof lossBackward> = {
   cost: ({ logits }) => elementwise(size(logits.shape), 3, 4),
-  run: ({ logits, labels, logitsGradient }, attributes) => {
-    const classes = logits.data.length / labels.data.length
-    const { mix, terms } = attributes
-    const share = 1 / (labels.data.length * terms)
-    evaluate(logits, labels, attributes, (i, probability, isLabel, difference) => {
+  run: ({ logitsGradient, ...read }, attributes) => {
+    const classes = read.logits.data.length / read.labels.data.length
+    const { mix } = attributes
+    evaluate(read, attributes, (i, probability, isLabel, difference, share) => {
       const crossEntropy = (1 - mix) * (probability - (isLabel ? 1 : 0))
       logitsGradient.data[i]! += share * (crossEntropy + (2 * mix * difference) / classes)
     })

@@ -18,6 +18,8 @@ typedef struct {
   int32_t operands, first_written, counts[2];
 } Form;
 static const Form forward_form = {FORWARD_OPERANDS, STATE, {Y, STATE}}, backward_form = {BACKWARD_OPERANDS, CARRY, {DY, CARRY}};
+/* The operands that say how many elements there are in the backward direction where no gradient arrives. */
+static const int32_t otherwise[] = {DX, 0};
 
 static int32_t planes_of(const Expression *e, int32_t operand) {
   int32_t planes = 0;
@@ -29,7 +31,10 @@ static int32_t planes_of(const Expression *e, int32_t operand) {
 static int32_t elements_of(const Call *call, const Expression *e, const Form *form) {
   if (given(call, form->counts[0])) return shape(call, form->counts[0])->size;
   const int32_t planes = planes_of(e, form->counts[1]);
-  return given(call, form->counts[1]) && planes > 0 ? shape(call, form->counts[1])->size / planes : 0;
+  if (given(call, form->counts[1])) return planes > 0 ? shape(call, form->counts[1])->size / planes : 0;
+  for (int i = 0; i < 2; i++)
+    if (form == &backward_form && given(call, otherwise[i])) return shape(call, otherwise[i])->size;
+  return 0;
 }
 
 /* How many numbers the sums over elements that share a parameter are: those of all parameters with a gradient. */

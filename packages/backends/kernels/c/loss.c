@@ -1,11 +1,11 @@
 /*
- * ℓ = (1 − β)·CE(logits, label) + β·MSE(logits, target), its mean over the batch, over T: see core's loss.ts. In float64, a sample
- * after the other.
+ * ℓ = (1 − β)·CE(logits, label) + β·MSE(logits, target), its mean over the batch, over T, or its weighted sum: see core's loss.ts. In
+ * float64, a sample after the other.
  */
 #include "elementary.h"
 #include "kernel.h"
 
-enum { LOGITS, LABELS };
+enum { LOGITS, LABELS, WEIGHTS };
 enum { ONE_HOT, MIX, REST, STEPS };
 
 typedef struct {
@@ -59,7 +59,8 @@ static void loss_piece(void *work, int32_t piece, int32_t thread) {
         squares += difference * difference;
       }
     }
-    loss += rest * (log_scalar(s.total) + s.largest - of_label) + mix * squares / classes;
+    const double of_sample = rest * (log_scalar(s.total) + s.largest - of_label) + mix * squares / classes;
+    loss += given(call, WEIGHTS) ? floats(call, WEIGHTS)[n] * of_sample : of_sample;
   }
   ((double *)call->run->scratch)[piece] = loss;
 }
@@ -67,18 +68,18 @@ static void loss_piece(void *work, int32_t piece, int32_t thread) {
 static int attributes_fit(const Call *call) {
   const int32_t *a = call->attributes, batch = shape(call, LABELS)->size;
   return (a[ONE_HOT] == 0 || a[ONE_HOT] == 1) && a[STEPS] >= 1 && (batch == 0 || shape(call, LOGITS)->size % batch == 0) &&
-         (batch > 0 || shape(call, LOGITS)->size == 0);
+         (batch > 0 || shape(call, LOGITS)->size == 0) && has_size(call, WEIGHTS, batch);
 }
 
 /* metrics[0] += ℓ/T,  outputs += logits */
-enum { METRICS = 2, OUTPUTS };
+enum { METRICS = 3, OUTPUTS };
 static void outputs_block(const Call *call, int32_t first, int32_t count) {
   float buffer[BLOCK];
   const float *logits = values(call, LOGITS, first, count, buffer);
   float *restrict outputs = floats(call, OUTPUTS) + first;
   for (int32_t i = 0; i < count; i++) outputs[i] += logits[i];
 }
-CHECK(loss_forward) { return attributes_fit(call) && shape(call, METRICS)->size >= 1 && same_size(call, LOGITS, OUTPUTS); }
+CHECK(loss_forward) { return attributes_fit(call) && shape(call, METRICS)->size >= 1 && has_size(call, OUTPUTS, shape(call, LOGITS)->size); }
 SCRATCH(loss_forward) { return sizeof(double) * (size_t)ceiling(shape(call, LABELS)->size, SAMPLES); }
 KERNEL(loss_forward) {
   const int32_t batch = shape(call, LABELS)->size, pieces = ceiling(batch, SAMPLES);
@@ -86,21 +87,22 @@ KERNEL(loss_forward) {
   double loss = 0;
   for (int32_t i = 0; i < pieces; i++) loss += ((double *)call->run->scratch)[i];
   float *metric = floats(call, METRICS);
-  *metric = (float)(*metric + loss / batch / call->attributes[STEPS]);
-  each_block(call, shape(call, LOGITS)->size, outputs_block);
+  *metric = (float)(*metric + (given(call, WEIGHTS) ? loss : loss / batch / call->attributes[STEPS]));
+  if (given(call, OUTPUTS)) each_block(call, shape(call, LOGITS)->size, outputs_block);
 }
 
-/* ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T) */
-enum { DLOGITS = 2 };
+/* ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T), or times wₙ */
+enum { DLOGITS = 3 };
 static void gradient_piece(void *work, int32_t piece, int32_t thread) {
   (void)thread;
   const Call *call = work;
   const int32_t classes = classes_of(call), batch = shape(call, LABELS)->size;
-  const double mix = number(call, MIX), rest = number(call, REST), share = 1.0 / ((double)batch * call->attributes[STEPS]);
+  const double mix = number(call, MIX), rest = number(call, REST), equal = 1.0 / ((double)batch * call->attributes[STEPS]);
   Sample s;
   for (int32_t n = piece * SAMPLES; n < smaller(batch, piece * SAMPLES + SAMPLES); n++) {
     normalize(call, n, &s);
     const float label = floats(call, LABELS)[n];
+    const double share = given(call, WEIGHTS) ? floats(call, WEIGHTS)[n] : equal;
     for (int32_t first = 0; first < classes; first += BLOCK) {
       const int32_t count = smaller(BLOCK, classes - first);
       const float *row = block_of(call, classes, n, first, s.row);

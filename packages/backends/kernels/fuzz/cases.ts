@@ -164,7 +164,12 @@ const neuron = (s: Source) => ({
 const logits = (s: Source) => {
   const [batch, classes] = [s.int(1, 40), s.int(1, 20)]
   const attributes = { mix: s.pick([0, 0.05, 1]), target: s.pick(["ones", "one-hot"]), terms: s.int(1, 5) }
-  return { logits: s.real([batch, classes]), labels: s.labels(batch, classes), attributes }
+  return {
+    logits: s.real([batch, classes]),
+    labels: s.labels(batch, classes),
+    ...s.maybe("weights", s.positive([batch])),
+    attributes,
+  }
 }
 
 const channelwise = (s: Source) => {
@@ -371,7 +376,8 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   },
   "loss.forward": (s) => {
     const { attributes, ...read } = logits(s)
-    return [{ ...read, metrics: s.positive([s.int(1, 3)]), outputs: s.real(read.logits.shape) }, attributes]
+    const outputs = s.maybe("outputs", s.real(read.logits.shape))
+    return [{ ...read, metrics: s.positive([s.int(1, 3)]), ...outputs }, attributes]
   },
   "loss.backward": (s) => {
     const { attributes, ...read } = logits(s)

@@ -124,7 +124,11 @@ const make = (checks: Guard, program: Program.Program, session: Session): Opened
   const executable: Executable = {
     program,
     allocatedBytes: () => session.bytes,
-    write: (name, values) => attempt(() => write(name, values, 0)),
+    write: (name, values, t = 0) =>
+      attempt(() => {
+        checks.writable(name, t)
+        write(name, values, t)
+      }),
     read: (name, t = 0) => attempt(() => read(name, t)),
     run: (calls, frames) => attempt(() => run(calls, frames)),
     gradientsAreFinite: attempt(() =>

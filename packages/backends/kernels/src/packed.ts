@@ -23,7 +23,7 @@ export const maximumThreads = 256
 export const noMemory = 11
 
 /** Words before the buffers: five, and two for each segment. */
-export const headerWords = 5 + 2 * 13
+export const headerWords = 5 + 2 * 16
 /** Words of a buffer. */
 export const bufferWords = 9 + maximumRank
 
@@ -31,7 +31,7 @@ export const bufferWords = 9 + maximumRank
  * The table of kernels that packed words are for: an opcode is a row of c/kernels.def. Words that are kept in a file are of use
  * only where this number is the same. A test says the right one when the table has changed.
  */
-export const kernelTable = 3_210_697_727
+export const kernelTable = 913_109_997
 
 /** Bytes of the arena of a packed program. */
 export const arenaBytes = (packed: Int32Array): number => unit * (packed[4] as number)

@@ -71,10 +71,10 @@ const make = (program: Program.Program, checks: Guard): Executable => {
   return {
     program,
     allocatedBytes: () => arena.byteLength,
-    write: (bufferName, given) =>
+    write: (bufferName, given, t = 0) =>
       attempt(() => {
-        const index = checks.indexOf(bufferName)
-        const target = at({ buffer: index }, 0)
+        const index = checks.writable(bufferName, t)
+        const target = at({ buffer: index }, t)
         const values = asArray(program.buffers[index] as Program.Buffer, given, target.load)
         const expected = values instanceof Uint32Array ? target.words.length : Shape.size(target.shape)
         if (values.length !== expected) throw fail(`${bufferName} takes ${expected} values, not ${values.length}`)

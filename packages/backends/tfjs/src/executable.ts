@@ -122,7 +122,7 @@ class Machine {
     return {
       program: this.program,
       allocatedBytes: () => this.meter.peak,
-      write: (name, values) => this.attempt(() => this.write(this.find(name), 0, values)),
+      write: (name, values, t = 0) => this.attempt(() => this.write(this.guard.writable(name, t), t, values)),
       read,
       gradientsAreFinite: Effect.map(
         Effect.forEach(gradients, ({ name }) => Effect.map(read(name), (values) => firstNonFinite(values) < 0), {

@@ -229,12 +229,13 @@ const make = (
     program,
     allocatedBytes: () =>
       Object.values(buffers).reduce((sum, buffer) => sum + ((buffer as GPUBuffer | undefined)?.size ?? 0), 0),
-    write: (bufferName, values) =>
+    write: (bufferName, values, t = 0) =>
       attempt(() => {
+        checks.writable(bufferName, t)
         const words = memory.pack(bufferName, values)
         checks.checkOpen()
         device.check()
-        const { offset, bytes } = memory.find(bufferName, 0)
+        const { offset, bytes } = memory.find(bufferName, t)
         if (offset < results.from + results.bytes && offset + bytes > results.from) held = "stale"
         gpu.queue.writeBuffer(arena, offset, words)
       }).pipe(reading.withPermits(1)),

@@ -37,13 +37,13 @@ export interface Executable {
   /** Bytes of memory taken, at their peak so far. */
   readonly allocatedBytes: () => number
   /**
-   * Sets a buffer, all its elements: raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values of an array are copied
+   * Sets a buffer, all its elements (of one with several slots, those of time step `t`, 0 unless told): raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values of an array are copied
    * before it is done: whoever writes may use the array for something else then. A function is given an array for all elements, whose
    * contents are undefined: the buffer itself where that is possible, so that nobody needs a second one. It sets every element before
    * it returns, and does not keep the array; where it throws, the buffer's contents are undefined. Where it closes the program's scope, the
    * write fails. Raw words are written as an array only.
    */
-  readonly write: (buffer: string, values: BufferValues) => Effect.Effect<void, BackendError>
+  readonly write: (buffer: string, values: BufferValues, t?: number) => Effect.Effect<void, BackendError>
   /**
    * A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. Of the kinds that last:
    * what only one step or one direction needs (`scratch`, `residual`, `accumulator`) gives up its memory to others, and is refused.

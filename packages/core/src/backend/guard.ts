@@ -31,6 +31,8 @@ export interface Guard {
   /** The number of the buffer with this name. */
   readonly indexOf: (buffer: string) => number
   readonly checkOpen: () => void
+  /** The number of the buffer, if there is this time step to write it at. */
+  readonly writable: (buffer: string, t: number) => number
   /** The number of the buffer, if it may be read at this time step. */
   readonly readable: (buffer: string, t: number) => number
   readonly checkCalls: (calls: ReadonlyArray<Call>, frames?: Float32Array) => void
@@ -76,6 +78,10 @@ export const guard = (backend: string, program: Program): Guard => {
     fail,
     indexOf,
     checkOpen,
+    writable: (name, t) => {
+      checkStep(t)
+      return indexOf(name)
+    },
     readable,
     checkFrames,
     checkCalls: (calls, frames) => {

@@ -170,9 +170,9 @@ export const elementwiseBackwardReference: Reference<typeof elementwiseBackward>
   },
 }
 
-/** The number of elements that a backward direction runs over. */
+/** The number of elements that a backward direction runs over: of the gradients that arrive; where none do, of `dx0`, or of `x0`. */
 const elementsOf = <A>(
-  operands: { readonly dy?: A | undefined; readonly carry?: A | undefined },
-  { carry }: ElementwiseBackward,
+  { dy, carry, dx0, x0 }: { readonly [K in "dy" | "carry" | "dx0" | "x0"]?: A | undefined },
+  attributes: ElementwiseBackward,
   sizeOf: (operand: A) => number,
-): number => (operands.dy ? sizeOf(operands.dy) : sizeOf(operands.carry!) / carry.length)
+): number => (carry && !dy ? sizeOf(carry) / attributes.carry.length : sizeOf((dy ?? dx0 ?? x0) as A))

@@ -1,9 +1,11 @@
 /** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
-import { Effect, type Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
+import { kindOf, type LossTerm, TermsSchema, termsOf } from "../losses/index.ts"
 import type { ValueType } from "../op.ts"
 import { edgesOf, ops } from "../ops/index.ts"
+import { check as checkOption } from "../options.ts"
 import { check, checkpointIntervalOf, isCut, type Policy, windowOf } from "../policies/policy.ts"
 import { size } from "../shape.ts"
 import { lowerInference } from "./lower/index.ts"
@@ -25,7 +27,10 @@ export const compile = (
   given: TrainingOptions,
 ): Effect.Effect<Program, OptionError | PolicyError | ProgramError> =>
   Effect.gen(function* () {
-    const options = yield* checkOptions(graph, TrainingSchema as Schema.Codec<TrainingOptions>, given)
+    const terms = termsOf(given?.loss)
+    const schema = Array.isArray(given?.loss) ? WithTerms : TrainingSchema
+    const options = yield* checkOptions(graph, schema as Schema.Codec<TrainingOptions>, given)
+    for (const term of terms) yield* checkOption(`the term ${term.term} of the loss`, kindOf(term).schema, term)
     const { all, lagged } = edgesOf(graph)
     yield* check(policy, options.timeSteps, all)
     const open = [...lagged].filter((edge) => !isCut(policy, edge))
@@ -48,28 +53,61 @@ export const compile = (
           reason: `batch size 1: ${name} (${op}) has a single value for each channel, which has no variance; train on batches of 2 or more`,
         })
     }
+    yield* checkTerms(graph, terms, options)
+    const window = windowOf(policy, options.timeSteps, edges)
+    const isPartial = trainedSteps < options.timeSteps
+    // Behind the last forward step all residuals are there where one window is trained to its end.
+    const forwardRuns = window > 1 && window === options.timeSteps && !isPartial ? 1 : 2
+    const isOverRun = terms.some((term) => kindOf(term).over(term) === "mean")
     return lowerTraining(graph, {
       mode: "training",
       observe: [],
       hoist: true,
       ...options,
-      window: windowOf(policy, options.timeSteps, edges),
+      window,
+      forwardRuns: isOverRun ? forwardRuns : undefined,
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
       traces: yield* tracesOf(graph, policy),
       isCut: (edge) => isCut(policy, edge),
       recompute: policy.recompute,
-      partial: trainedSteps < options.timeSteps,
+      partial: isPartial,
       trainedSteps,
       policy: policy.name,
     })
   })
+
+const WithTerms = Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
+
+/** Whether the terms of a loss go with the network and the batch. */
+const checkTerms = (
+  graph: Graph,
+  terms: ReadonlyArray<LossTerm>,
+  { microBatches }: { readonly microBatches: number },
+): Effect.Effect<void, ProgramError> => {
+  const classes = size((graph.types.get(graph.output) as ValueType).shape)
+  for (const term of terms) {
+    if (kindOf(term).mixesSamples && microBatches > 1)
+      return Effect.fail(
+        new ProgramError({
+          reason: `micro-batches ${microBatches}: the term ${term.term} of the loss is a function of whole batches; it must be 1`,
+        }),
+      )
+    const given = "classWeights" in term ? term.classWeights?.length : undefined
+    if (given !== undefined && given !== classes)
+      return Effect.fail(
+        new ProgramError({ reason: `the loss has ${given} class weights, and the network ${classes} outputs` }),
+      )
+  }
+  return Effect.void
+}
 
 /** Compiles a program that only predicts: running statistics, no dropout, no gradient. */
 export const compileInference = (
   graph: Graph,
   given: InferenceOptions,
 ): Effect.Effect<Program, OptionError | ProgramError> =>
-  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, given), (options) =>
+  // Terms of a loss are of no use here, and not checked.
+  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, withoutTerms(given)), (options) =>
     lowerInference(graph, {
       mode: "inference",
       observe: [],
@@ -87,3 +125,6 @@ export const compileInference = (
       optimizer: undefined,
     }),
   )
+
+const withoutTerms = (given: InferenceOptions & { readonly loss?: unknown }): InferenceOptions =>
+  Array.isArray(given?.loss) ? { ...given, loss: undefined } as InferenceOptions : given

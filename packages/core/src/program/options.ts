@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { OptionError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import { type Loss, LossSchema } from "../loss.ts"
+import type { Objective } from "../losses/index.ts"
 import { type OptimizerOptions, OptimizerSchema } from "../optimizers/optimizer.ts"
 import { check, Flag, type Of, oneOf, whole } from "../options.ts"
 import { nearest } from "../text.ts"
@@ -25,13 +26,14 @@ export interface InferenceOptions {
 }
 
 export interface TrainingOptions extends InferenceOptions {
-  readonly loss: Loss
+  /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
+  readonly loss: Objective
   readonly optimizer: OptimizerOptions
   /** Move what does not change over time out of the time loop. Default true; results are the same. */
   readonly hoist?: boolean
 }
 
-export const TrainingSchema: Of<TrainingOptions & { readonly key?: unknown }> = Schema.Struct({
+export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss: Loss; readonly key?: unknown }> = Schema.Struct({
   batchSize: whole(1),
   timeSteps: whole(1, 2 ** 20),
   encoding: Schema.optionalKey(oneOf(["static", "frames"])),
@@ -45,7 +47,9 @@ export const TrainingSchema: Of<TrainingOptions & { readonly key?: unknown }> = 
 })
 
 /** Options of training do for inference too: it passes over what only training needs. */
-export const InferenceSchema: Of<InferenceOptions & Partial<TrainingOptions> & { readonly key?: unknown }> =
+export const InferenceSchema: Of<
+  InferenceOptions & Partial<Omit<TrainingOptions, "loss">> & { readonly loss?: Loss; readonly key?: unknown }
+> =
   Schema.Struct({
     ...TrainingSchema.fields,
     loss: Schema.optionalKey(LossSchema),

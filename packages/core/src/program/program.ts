@@ -12,10 +12,15 @@
  *
  *     save₁ forward₁ forward₂  keep₃ keep₄  backward₄ backward₃  restore₁ replay₁ replay₂  backward₂ backward₁
  *
+ * Where the loss is a function of the whole run, as of the read-out's mean over time, it is measured behind the last forward step; without
+ * a window of all steps these run forward twice:
+ *
+ *     begin  preview₁ … preview_T  measure restart  train₁ … train_T  end  update
+ *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
 import type { KernelAttributes, KernelName } from "../kernels.ts"
-import type { Loss } from "../loss.ts"
+import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
 import type { OptimizerOptions } from "../optimizers/index.ts"
 import type { Shape } from "../shape.ts"
@@ -41,7 +46,8 @@ export const bufferKinds = [
 export type BufferKind = (typeof bufferKinds)[number]
 
 /**
- * What a buffer holds. Of the whole program: the input, labels, metrics, outputs and hyperparameters. Of a parameter: itself, its
+ * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
+ * value of each, by number, and the weights of its samples; the read-out's mean over time and its gradient; the firing rate of a layer at a step. Of a parameter: itself, its
  * gradient, its parts of the optimiser's state. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
  * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
  * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
@@ -50,6 +56,12 @@ export type BufferKind = (typeof bufferKinds)[number]
 export type BufferRole =
   | "input"
   | "labels"
+  | "targets"
+  | "weights"
+  | "term"
+  | "mean"
+  | "meanGradient"
+  | "rate"
   | "metrics"
   | "outputs"
   | "hyperparameters"
@@ -116,11 +128,14 @@ export const isOf = <N extends KernelName>(
  * - `clear`: once a batch: clears the gradients and the metrics.
  * - `begin`: once a micro-batch: clears what accumulates, runs what does not change over time.
  * - `forward`: a step that is not trained.
+ * - `preview`: a forward step of a first run, for what the loss is a function of: nothing else moves.
+ * - `restart`: once a micro-batch: puts the states to rest again, for the second run.
  * - `train`: forward and backward of one step, where no gradient crosses time.
  * - `keep`: a forward step that keeps its residuals.
  * - `save`: keeps the state that a step starts from.
  * - `restore`: puts back the state that a step starts from.
  * - `replay`: runs a forward step again, for its residuals: metrics and running statistics do not move.
+ * - `measure`: once a micro-batch: the terms of the loss that are functions of the whole run, and their gradients.
  * - `beginBackward`: clears the gradients that travel back through time.
  * - `backwardThrough`: backward through a step without a loss of its own.
  * - `backward`: backward of a trained step.
@@ -131,11 +146,14 @@ export const segmentNames = [
   "clear",
   "begin",
   "forward",
+  "preview",
+  "restart",
   "train",
   "keep",
   "save",
   "restore",
   "replay",
+  "measure",
   "beginBackward",
   "backwardThrough",
   "backward",
@@ -155,11 +173,14 @@ export const segmentKinds: Readonly<Record<SegmentName, SegmentKind>> = {
   clear: { runs: "batch" },
   begin: { runs: "microBatch" },
   forward: { runs: "step", direction: "forward" },
+  preview: { runs: "step", direction: "forward" },
+  restart: { runs: "microBatch" },
   train: { runs: "step", direction: "both" },
   keep: { runs: "step", direction: "forward" },
   save: { runs: "step" },
   restore: { runs: "step" },
   replay: { runs: "step", direction: "forward" },
+  measure: { runs: "microBatch" },
   beginBackward: { runs: "step" },
   backwardThrough: { runs: "step", direction: "backward" },
   backward: { runs: "step", direction: "backward" },
@@ -189,7 +210,9 @@ export interface Program {
   readonly checkpointInterval: number
   /** How many of the time steps are trained; 0 in inference. */
   readonly trainedSteps: number
-  readonly loss: Loss | undefined
+  readonly loss: Objective | undefined
+  /** How often a batch's steps run forward for a loss that is a function of the whole run; absent where it is none. */
+  readonly forwardRuns?: 1 | 2
   readonly optimizer: OptimizerOptions | undefined
   readonly buffers: ReadonlyArray<Buffer>
   readonly segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>
@@ -217,8 +240,14 @@ export const nameOf = ({ role, owner, part, scope }: Holding): string => {
 export const bufferNames = {
   /** The data: [N, …], or with `frames` the frame of one step. */
   input: "input",
-  /** [N], class numbers as float32. */
+  /** [N], class numbers as float32; of terms over steps, a slot for each. */
   labels: "labels",
+  /** [N, outputs]: real numbers, for the terms of the loss that take them. */
+  targets: "targets",
+  /** [N]: the share of each sample in the i-th term of the loss. */
+  weights: (i: number): string => nameOf({ role: "weights", owner: `${i}` }),
+  /** [1]: the value of the i-th term of the loss. */
+  term: (i: number): string => nameOf({ role: "term", owner: `${i}` }),
   /** [1 + layers of neurons]: the loss and the firing rates of the last batch. */
   metrics: "metrics",
   /** [N, classes]: the read-out, summed over time. */

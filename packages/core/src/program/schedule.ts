@@ -26,6 +26,11 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>, part 
   const isTrained = new Set(trained)
   const calls = [...opening(part)]
   const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
+  if (program.forwardRuns === 2) {
+    push("preview", range(0, timeSteps))
+    push("measure", [0])
+    push("restart", [0])
+  }
   for (let start = 0; start < timeSteps; start += window) {
     const steps = range(start, Math.min(start + window, timeSteps))
     if (window === 1) {
@@ -42,6 +47,7 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>, part 
       push("forward", each)
     }
     push("keep", intervals.at(-1) ?? [])
+    if (program.forwardRuns === 1) push("measure", [0])
     const rewound = earlier.length > 0 && resume < timeSteps ? [resume] : []
     push("save", rewound)
     if (resume > start) push("beginBackward", [resume - 1])

@@ -10,6 +10,7 @@ import {
   delay,
   flatten,
   type LifOptions,
+  leakyReadout,
   lif,
   linear,
   recurrent,
@@ -128,6 +129,22 @@ export const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Lay
       linear({ features: 12 }),
       decaying(0.5, neuron),
       withDelayed(1),
+      linear({ features: 4 }),
+    ),
+  seq: (neuron) => Graph.sequential(recurrentLayer(14, decaying(0.6, neuron)), linear({ features: 4 })),
+  regress: ({ surrogate }) =>
+    Graph.sequential(
+      linear({ features: 14 }),
+      adaptiveLif({ adaptationDecay: 0.8, decay: 0.7, strength: 0.5, ...(surrogate && { surrogate }) }),
+      linear({ features: 2 }),
+      leakyReadout({ tau: 10 }),
+    ),
+  rate: (neuron) =>
+    Graph.sequential(
+      linear({ features: 14 }),
+      decaying(0.5, neuron),
+      linear({ features: 12 }),
+      decaying(0.5, neuron),
       linear({ features: 4 }),
     ),
   hetero: ({ surrogate }) =>

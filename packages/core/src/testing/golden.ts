@@ -1,7 +1,8 @@
 /**
  * Golden files: what PyTorch computed in float64 for one batch of a network under one policy.
  *
- * A file holds, in PyTorch's layouts: `param.<name>`, `input` [T, N, …], `label` [N], `steps` (the trained steps, from 0), and
+ * A file holds, in PyTorch's layouts: `param.<name>`, `input` [T, N, …], `label` [N], or by the metadata's `target` a label a step [T, N]
+ * (-1 where it does not count) or `target` [T, N, outputs], `steps` (the trained steps, from 0), and
  * PyTorch's results `out` [T, N, classes], `spikes.<i>` [T, N, …] of the i-th layer of neurons, `grad.<name>` and, for running
  * statistics after the batch, `after.<name>`. Its metadata name the network, τ, the surrogate, the route and the loss.
  *
@@ -22,6 +23,7 @@ import {
 import * as Graph from "../graph/index.ts"
 import { fromPyTorch, toPyTorch, valuesFromPyTorch } from "../interop/pytorch.ts"
 import type { StoredTensor, TensorFile } from "../interop/safetensors.ts"
+import { crossEntropy, firingRate, type LossTerm, meanSquaredError, type Objective } from "../losses/index.ts"
 import { type ModelName, modelNames, models } from "../models/index.ts"
 import { edgesOf, spikingLayers } from "../ops/index.ts"
 import * as Optimizer from "../optimizers/index.ts"
@@ -30,6 +32,8 @@ import { custom } from "../policies/steps.ts"
 import { bufferNames, compile, forwardSegments, schedule } from "../program/index.ts"
 import { type Shape, size } from "../shape.ts"
 import * as Surrogate from "../surrogates/index.ts"
+import { upload } from "../train/run.ts"
+import { checkBatch } from "../train/targets.ts"
 import * as Drawn from "./drawn.ts"
 import { networks } from "./golden-networks.ts"
 
@@ -102,7 +106,9 @@ interface Workload {
   readonly batchSize: number
   /** [T, N, …] */
   readonly frames: Float32Array
-  readonly labels: Float32Array
+  /** [N] or [T, N]; and real numbers, [T, N, outputs]. */
+  readonly labels?: Float32Array
+  readonly targets?: Float32Array
   readonly valuesOf: (parameter: Graph.Parameter) => Effect.Effect<Float32Array, CheckpointError>
 }
 
@@ -113,6 +119,37 @@ const neuronOf = (golden: Golden) => {
     ? refuse(golden, `its surrogate is ${surrogate}`)
     : Effect.succeed({ tau: tau === undefined ? 1 : Number(tau), surrogate: Surrogate.defaults[name] })
 }
+
+/** Whether the labels or targets of a file are those of each step, and the loss that takes them. */
+const targets: Readonly<Record<string, { readonly tensor: "label" | "target"; readonly loss?: LossTerm }>> = {
+  class: { tensor: "label" },
+  "step-class": { tensor: "label", loss: crossEntropy() },
+  "sum-class": { tensor: "label", loss: crossEntropy({ over: "mean" }) },
+  "step-value": { tensor: "target", loss: meanSquaredError() },
+}
+
+const targetOf = (golden: Golden) => {
+  const { target = "class" } = golden.metadata
+  const known = Object.hasOwn(targets, target) ? targets[target] : undefined
+  return known === undefined ? refuse(golden, `its target is ${target}`) : Effect.succeed(known)
+}
+
+const toldBy = (golden: Golden, timeSteps: number, batchSize: number) =>
+  Effect.gen(function* () {
+    const { tensor: name } = yield* targetOf(golden)
+    const { values } = yield* tensor(golden, name)
+    if (name === "target") return { targets: values }
+    const count = golden.metadata.target === "step-class" ? timeSteps * batchSize : batchSize
+    return { labels: (yield* tensor(golden, name, count)).values }
+  })
+
+/** The loss of a file. */
+const lossOf = (golden: Golden): Effect.Effect<Objective, CheckpointError> =>
+  Effect.map(targetOf(golden), ({ loss }) => {
+    const rate = Number(golden.metadata.rate ?? 0)
+    if (loss === undefined && rate === 0) return { mix: Number(golden.metadata.loss_lambda ?? 0), target: "ones" }
+    return [loss ?? crossEntropy(), ...(rate === 0 ? [] : [firingRate({ rate })])]
+  })
 
 /** A small network, with all its values in the file. */
 const stored = (golden: Golden) =>
@@ -131,7 +168,7 @@ const stored = (golden: Golden) =>
       timeSteps,
       batchSize,
       frames: valuesFromPyTorch(graph, Graph.inputName, input.values),
-      labels: (yield* tensor(golden, "label", batchSize)).values,
+      ...(yield* toldBy(golden, timeSteps, batchSize)),
       valuesOf: (parameter) =>
         Effect.map(tensor(golden, `param.${parameter.name}`, size(parameter.shape)), ({ values }) =>
           fromPyTorch(graph, parameter, values),
@@ -208,7 +245,7 @@ export const verify = (
 > =>
   Effect.gen(function* () {
     const golden: Golden = { tensors, metadata, file }
-    const { net, route, loss_lambda: mix } = metadata
+    const { net, route } = metadata
     const model = modelNames.find((name) => name === net && networks[name] === undefined)
     const workload: Workload = yield* model === undefined ? stored(golden) : drawn(golden, model)
     const { graph, timeSteps, batchSize } = workload
@@ -219,9 +256,6 @@ export const verify = (
       values.every((x) => Number.isInteger(x) && x >= 0 && x < below)
     if (steps.length === 0 || !counts(steps, timeSteps) || steps.some((step, i) => i > 0 && step <= steps[i - 1]!))
       return yield* refuse(golden, `its steps are not some of 0 … ${timeSteps - 1}, in order`)
-    if (!counts(workload.labels, classes))
-      return yield* refuse(golden, `its labels are not class numbers below ${classes}`)
-
     const chosen = custom(
       "golden",
       () => steps.length,
@@ -233,15 +267,19 @@ export const verify = (
       batchSize,
       timeSteps,
       encoding: "frames",
-      loss: { mix: Number(mix ?? 0), target: "ones" },
+      loss: yield* lossOf(golden),
       optimizer: Optimizer.options("sgd"),
       observe: [...neurons, graph.output],
     })
+    const { told = [] } = yield* Effect.mapError(
+      checkBatch(program, { inputs: workload.frames, ...workload }),
+      ({ message }) => new CheckpointError({ file, reason: message }),
+    )
     const backend = yield* Backend
     const executable = yield* backend.prepare(program)
     for (const parameter of graph.parameters)
       yield* executable.write(bufferNames.parameter(parameter.name), yield* workload.valuesOf(parameter))
-    yield* executable.write(bufferNames.labels, workload.labels)
+    yield* upload(executable, { inputs: workload.frames, told })
 
     /** Spikes of the i-th layer at step t that are not the golden ones: one by one, or in number. */
     const mismatches = (i: number, name: string, t: number, spikes: Float32Array) =>

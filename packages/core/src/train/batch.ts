@@ -5,14 +5,18 @@ import { type Buffer, bufferNames, type Program } from "../program/program.ts"
 import { format, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
-import { LabelError } from "./errors.ts"
 
 /** Data of one batch. Arrays of every numeric kind are taken, and rounded to float32. */
 export interface Batch<Values extends Numbers = Float32Array> {
   /** [N, …] with the encoding `static`, [T, N, …] with `frames`; finite. */
   readonly inputs: Values
-  /** [N], class numbers counted from 0. */
-  readonly labels: Values
+  /**
+   * [N], class numbers counted from 0. For terms of a loss over steps also [T, N]; with terms, −1 is a sample or step that does not count.
+   * For the loss, where it takes them.
+   */
+  readonly labels?: Values
+  /** [N, outputs] real numbers, or for terms of a loss over steps [T, N, outputs], where the loss takes them; finite. */
+  readonly targets?: Values
 }
 
 /** What one batch gave. */
@@ -25,13 +29,20 @@ export interface BatchResult {
   readonly firingRates: ReadonlyArray<number>
 }
 
-/** A batch that fits its program; to predict, without labels. */
-export interface Samples {
-  readonly inputs: Float32Array
-  readonly labels?: Float32Array
+/** What a buffer is set to: for each of `steps` time steps, a row for each sample. */
+export interface Told {
+  readonly buffer: string
+  readonly steps: number
+  readonly values: Float32Array
 }
 
-const shapeOf = (program: Program, name: string) =>
+/** A batch that fits its program; to predict, nothing is told of it. */
+export interface Samples {
+  readonly inputs: Float32Array
+  readonly told?: ReadonlyArray<Told>
+}
+
+export const shapeOf = (program: Program, name: string) =>
   (program.buffers.find((buffer) => buffer.name === name) as Buffer).shape
 
 /** Inputs that fit the program, as finite float32. `owner` begins the name of what was given, as `next.`. */
@@ -62,45 +73,6 @@ export const checkInputs = (program: Program, given: unknown, owner = ""): Effec
     })
   })
 
-const checkLabels = (
-  program: Program,
-  given: unknown,
-  owner: string,
-): Effect.Effect<Float32Array, InputError | LabelError> =>
-  Effect.suspend((): Effect.Effect<Float32Array, InputError | LabelError> => {
-    const what = `${owner}labels`
-    const { batchSize } = program
-    const [, classes = 0] = shapeOf(program, bufferNames.outputs)
-    const isArray = ArrayBuffer.isView(given) || Array.isArray(given)
-    const labels: ArrayLike<unknown> = isArray ? (given as unknown as ArrayLike<unknown>) : []
-    if (labels.length !== batchSize)
-      return Effect.fail(
-        new InputError({
-          what,
-          reason: `a batch of ${batchSize} needs ${batchSize} class numbers, not ${isArray ? labels.length : quote(given)}`,
-        }),
-      )
-    const checked = new Float32Array(batchSize)
-    for (let sample = 0; sample < batchSize; sample++) {
-      const label = labels[sample] as number
-      if (!(Number.isInteger(label) && label >= 0 && label < classes))
-        return Effect.fail(new LabelError({ what, sample, label, classes }))
-      checked[sample] = label
-    }
-    return Effect.succeed(checked)
-  })
-
-/** A batch that fits the program. */
-export const checkBatch = (
-  program: Program,
-  batch: Batch<Numbers> | undefined,
-  owner = "",
-): Effect.Effect<Samples, InputError | LabelError> =>
-  Effect.all({
-    inputs: checkInputs(program, batch?.inputs, owner),
-    labels: checkLabels(program, batch?.labels, owner),
-  })
-
 /** The samples of a batch's `part`-th micro-batch. */
 export const partOf = ({ microBatches, encoding, timeSteps }: Program, batch: Samples, part: number): Samples => {
   if (microBatches === 1) return batch
@@ -108,13 +80,13 @@ export const partOf = ({ microBatches, encoding, timeSteps }: Program, batch: Sa
     const length = values.length / microBatches
     return values.subarray(part * length, (part + 1) * length)
   }
-  // [T, N, …]: every step has its share.
-  const stride = batch.inputs.length / timeSteps
-  const inputs =
-    encoding === "static"
-      ? share(batch.inputs)
-      : joined(Array.from({ length: timeSteps }, (_, t) => share(batch.inputs.subarray(t * stride, (t + 1) * stride))))
-  return { ...batch, inputs, ...(batch.labels ? { labels: share(batch.labels) } : {}) }
+  /** Of [steps, N, …]: every step has its share. */
+  const shares = (values: Float32Array, steps: number): Float32Array => {
+    const stride = values.length / steps
+    return joined(Array.from({ length: steps }, (_, t) => share(values.subarray(t * stride, (t + 1) * stride))))
+  }
+  const told = batch.told?.map(({ buffer, steps, values }) => ({ buffer, steps, values: shares(values, steps) }))
+  return { inputs: shares(batch.inputs, encoding === "static" ? 1 : timeSteps), ...(told && { told }) }
 }
 
 /** One array after the other. */

@@ -37,8 +37,9 @@ export class NonFiniteLossError extends Data.Error<{
 export class LabelError extends Data.Error<{
   /** `labels` or `next.labels`. */
   readonly what: string
-  /** Counted from 0. */
+  /** Counted from 0; and of labels for each time step, which. */
   readonly sample: number
+  readonly step?: number
   readonly label: unknown
   readonly classes: number
 }> {
@@ -46,7 +47,7 @@ export class LabelError extends Data.Error<{
   override readonly name = "LabelError"
 
   override get message(): string {
-    const { what, sample, label, classes } = this
-    return `${what}: sample ${sample} has the label ${quote(label)}; labels are class numbers from 0 to ${classes - 1}`
+    const { what, sample, step, label, classes } = this
+    return `${what}: sample ${sample} has the label ${quote(label)}${step === undefined ? "" : ` at step ${step}`}; labels are class numbers from 0 to ${classes - 1}`
   }
 }

@@ -7,11 +7,23 @@ import { firstNonFinite } from "../values.ts"
 import { type BatchResult, joined, partOf, type Samples } from "./batch.ts"
 
 /** Puts samples where the next run takes them from. */
-const upload = (executable: Executable, { inputs, labels }: Samples): Effect.Effect<void, BackendError> =>
+export const upload = (executable: Executable, { inputs, told = [] }: Samples): Effect.Effect<void, BackendError> =>
   Effect.gen(function* () {
-    if (labels) yield* executable.write(bufferNames.labels, labels)
+    for (const { buffer, steps, values } of told) {
+      const length = values.length / steps
+      for (let t = 0; t < steps; t++) yield* executable.write(buffer, values.subarray(t * length, (t + 1) * length), t)
+    }
     if (executable.program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
     else if (executable.upload) yield* executable.upload(inputs)
+  })
+
+/** The sum of a loss's terms. */
+const termsOf = (executable: Executable): Effect.Effect<number, BackendError> =>
+  Effect.gen(function* () {
+    let sum = 0
+    for (const { role, name } of executable.program.buffers)
+      if (role === "term") sum += (yield* executable.read(name))[0] as number
+    return sum
   })
 
 /** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
@@ -44,7 +56,7 @@ export const runBatch = (
       if (!Number.isFinite(metrics[0])) break
     }
     const [loss = Number.NaN, ...firingRates] = metrics
-    return { loss, firingRates, outputs: joined(outputs) }
+    return { loss: loss + (yield* termsOf(executable)), firingRates, outputs: joined(outputs) }
   })
 
 /** The first layer of neurons whose membrane is not finite; else the read-out. */

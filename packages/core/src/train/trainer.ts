@@ -27,11 +27,12 @@ import { type BufferKind, bufferNames, type Program } from "../program/program.t
 import { schedule } from "../program/schedule.ts"
 import * as Key from "../random.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
-import { type Batch, type BatchResult, checkBatch, type Samples } from "./batch.ts"
+import type { Batch, BatchResult, Samples } from "./batch.ts"
 import { type LabelError, NonFiniteLossError } from "./errors.ts"
 import { initialValues } from "./initialize.ts"
 import { type LoadError, loadParameters, oneAtATime, type Tensors } from "./predictor.ts"
 import { firstNonFiniteLayer, runBatch } from "./run.ts"
+import { checkBatch } from "./targets.ts"
 
 /** Gradients of a batch, by parameter. */
 export type Gradients = ReadonlyMap<string, Float32Array>

@@ -115,9 +115,9 @@ const prepare = (program: Program.Program, memory: "arena" | "separate"): Execut
   return {
     program,
     allocatedBytes: () => arena.byteLength,
-    write: (name, given) =>
+    write: (name, given, t) =>
       attempt(() => {
-        const { load, store } = find(name)
+        const { load, store } = find(name, t)
         const values = asArray(program.buffers.find((each) => each.name === name)!, given, load)
         if (!(values instanceof Uint32Array)) return store(values)
         const words = load()

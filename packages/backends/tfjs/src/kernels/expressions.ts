@@ -130,8 +130,9 @@ export const elementwiseBackward: Composition<Given, KernelAttributes["elementwi
   operands,
   { code, carry, dx, dp },
 ) => {
-  const { dy } = operands
-  const count = dy ? elements(dy) : elements(operands.carry as Tensor) / carry.length
+  const { dy, dx0, x0 } = operands
+  const arrived = operands.carry && !dy ? elements(operands.carry) / carry.length : undefined
+  const count = arrived ?? elements((dy ?? dx0 ?? x0) as Tensor)
   const gradients = [
     ...dx.map((place, i) => ({ name: `dx${i}`, place })),
     ...dp.map((place, j) => ({ name: `dp${j}`, place })),

@@ -29,33 +29,35 @@ const evaluate = (tf: Workspace, values: Tensor, labels: Tensor, { target }: Att
   }
 }
 
-export const lossForward: Composition<Operands<"logits" | "labels" | "metrics" | "outputs", never>, Attributes> = (
-  tf,
-  { logits, labels, metrics, outputs },
-  attributes,
-) => {
+export const lossForward: Composition<
+  Operands<"logits" | "labels" | "metrics", never, "weights" | "outputs">,
+  Attributes
+> = (tf, { logits, labels, weights, metrics, outputs }, attributes) => {
   const { oneHot, shifted, total, difference, batch, classes } = evaluate(tf, logits, labels, attributes)
   const { mix, terms } = attributes
-  const crossEntropy = tf.total(tf.sub(tf.log(total), tf.sum(tf.mul(shifted, oneHot), 1, true)))
-  const squares = tf.total(tf.square(difference))
-  const sum = tf.add(tf.mul(1 - mix, crossEntropy), tf.mul(mix / classes, squares))
-  const loss = tf.reshape(tf.div(tf.div(sum, batch), terms), 1)
+  const crossEntropy = tf.sub(tf.log(total), tf.sum(tf.mul(shifted, oneHot), 1, true))
+  const squares = tf.square(difference)
+  const sum = weights
+    ? tf.total(tf.mul(tf.flat(weights), tf.flat(tf.add(tf.mul(1 - mix, crossEntropy), tf.mul(mix / classes, tf.sum(squares, 1, true))))))
+    : tf.add(tf.mul(1 - mix, tf.total(crossEntropy)), tf.mul(mix / classes, tf.total(squares)))
+  const loss = tf.reshape(weights ? sum : tf.div(tf.div(sum, batch), terms), 1)
   return {
     metrics: tf.add(metrics, tf.pad(loss, [[0, elements(metrics) - 1]])),
-    outputs: tf.add(tf.flat(outputs), tf.flat(logits)),
+    outputs: outputs && tf.add(tf.flat(outputs), tf.flat(logits)),
   }
 }
 
-export const lossBackward: Composition<Operands<"logits" | "labels", "logitsGradient">, Attributes> = (
+export const lossBackward: Composition<Operands<"logits" | "labels", "logitsGradient", "weights">, Attributes> = (
   tf,
-  { logits, labels },
+  { logits, labels, weights },
   attributes,
 ) => {
   const { oneHot, powers, total, difference, batch, classes } = evaluate(tf, logits, labels, attributes)
   const { mix, terms } = attributes
   const crossEntropy = tf.mul(1 - mix, tf.sub(tf.div(powers, total), oneHot))
   const squares = tf.mul((2 * mix) / classes, difference)
-  return { logitsGradient: tf.mul(1 / (batch * terms), tf.add(crossEntropy, squares)) }
+  const share = weights ? tf.reshape(weights, batch, 1) : 1 / (batch * terms)
+  return { logitsGradient: tf.mul(share, tf.add(crossEntropy, squares)) }
 }
 
 export const accumulateOutputs: Composition<Operands<"logits" | "outputs", never>> = (tf, { logits, outputs }) => ({

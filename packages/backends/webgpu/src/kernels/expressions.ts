@@ -88,7 +88,8 @@ export const expressions = {
   },
   "elementwise.backward": (operands, attributes) => {
     const { code, carry, dx } = attributes
-    const count = operands.has("dy") ? operands.size("dy") : operands.size("carry") / carry.length
+    const counted = ["dy", "carry", "dx0"].find((name) => operands.has(name)) ?? "x0"
+    const count = operands.size(counted) / (counted === "carry" ? carry.length : 1)
     const { text, declarations } = print(operands, code, count)
     const stores = [
       ...carry.map((place, k) => `store_carry(${k * count}u + i, v${place});`),

@@ -39,18 +39,19 @@ export const training: WgslKernelsOf<"loss" | "spikes" | "optimizer"> = {
   for (var n = local; n < ${batch}u; n += adders) {
     let label = u32(load_labels(n));
     let largest = largest_of(n);
-    loss += ${float(1 - mix)} * (log(total_of(n, largest)) + (largest - load_logits(n * ${classes}u + label)));
+    var own = ${float(1 - mix)} * (log(total_of(n, largest)) + (largest - load_logits(n * ${classes}u + label)));
     var squares = 0f;
     for (var c = 0u; c < ${classes}u; c++) {
       let i = n * ${classes}u + c;
       let difference = ${difference(attributes)};
       squares += difference * difference;
-      store_outputs(i, load_outputs(i) + load_logits(i));
+      ${operands.has("outputs") ? "store_outputs(i, load_outputs(i) + load_logits(i));" : ""}
     }
-    loss += ${float(mix / classes)} * squares;
+    own += ${float(mix / classes)} * squares;
+    loss += ${operands.has("weights") ? "load_weights(n) * own" : "own"};
   }
   let sum = total(local, loss);
-  if (local == 0u) { store_metrics(0u, load_metrics(0u) + sum / ${batch}f / ${terms}f); }`,
+  if (local == 0u) { store_metrics(0u, load_metrics(0u) + ${operands.has("weights") ? "sum" : `sum / ${batch}f / ${terms}f`}); }`,
         softmax(classes),
       ),
     ]
@@ -70,7 +71,7 @@ export const training: WgslKernelsOf<"loss" | "spikes" | "optimizer"> = {
     let i = n * ${classes}u + c;
     let difference = ${difference(attributes)};
     let entropy = ${float(1 - mix)} * (exp(load_logits(i) - largest) / total - select(0f, 1f, c == label));
-    add_logitsGradient(i, ${float(1 / (batch * terms))} * (entropy + ${float((2 * mix) / classes)} * difference));
+    add_logitsGradient(i, ${operands.has("weights") ? "load_weights(n)" : float(1 / (batch * terms))} * (entropy + ${float((2 * mix) / classes)} * difference));
   }`,
         softmax(classes),
       ),

@@ -92,7 +92,8 @@ export const backward = (
   }
 
   const { output } = analysis.graph
-  const logitsGradient = withLoss ? gradients.target(output) : undefined
+  if (withLoss) lowering.terms?.backward(lowering, scope, segment, value(output), gradients.target)
+  const logitsGradient = withLoss && lowering.terms === undefined ? gradients.target(output) : undefined
   if (logitsGradient) {
     const operands = { logits: value(output), labels: memory.labels, logitsGradient }
     const attributes = { ...(request.loss as Loss), terms: termsOf(request) }

@@ -12,6 +12,21 @@ export interface Lowering {
   readonly analysis: Analysis
   readonly memory: Memory
   readonly segments: Record<SegmentName, Array<Instruction>>
+  /** Of a loss that is a sum of terms. */
+  readonly terms?: Terms
+}
+
+/** The terms of a loss in the steps. */
+export interface Terms {
+  readonly forward: (lowering: Lowering, scope: Scope, segment: SegmentName) => void
+  /** `gradient` is where the gradient of a value goes, `output` the read-out as the segment finds it. */
+  readonly backward: (
+    lowering: Lowering,
+    scope: Scope,
+    segment: SegmentName,
+    output: Ref,
+    gradient: (value: string) => Ref | undefined,
+  ) => void
 }
 
 export const emptySegments = (): Lowering["segments"] =>

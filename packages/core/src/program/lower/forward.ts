@@ -20,7 +20,7 @@ export const forwardNode = (
 ): void =>
   opOf(node).forward({
     ...contextOf(lowering, node, scope, emitter(lowering, segment, node.name, phase)),
-    steps: scope === "batch" ? lowering.request.timeSteps : segment === "replay" ? 0 : 1,
+    steps: scope === "batch" ? lowering.request.timeSteps : segment === "replay" || segment === "preview" ? 0 : 1,
     key: () => lowering.memory.key(node),
     ...overrides,
   })
@@ -44,9 +44,10 @@ const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): 
   const terms = termsOf(request)
   const emit = emitter(lowering, segment, output, "forward")
   const logits = memory.value(output, scope)
-  if (request.mode === "training")
+  if (request.mode === "training" && !Array.isArray(request.loss))
     emit(lossForward, { logits, labels, metrics, outputs }, { ...(request.loss as Loss), terms })
   else emit(accumulateOutputs, { logits, outputs })
+  if (segment === "preview") return
   analysis.spiking.forEach(({ name }, i) => {
     const rate = emitter(lowering, segment, name, "forward")
     rate(firingRate, { spikes: memory.value(name, scope), metrics }, { index: 1 + i, terms })
@@ -60,11 +61,12 @@ export const forwardStep = (lowering: Lowering, scope: Scope, segment: SegmentNa
   for (const node of analysis.repeated) {
     const decay = request.traces.get(node.name)
     const value = analysis.base(node.inputs[0] ?? "")
-    if (decay !== undefined && !traced.has(value)) {
+    if (decay !== undefined && !traced.has(value) && segment !== "preview") {
       moveTrace(lowering, node, decay, scope, segment)
       traced.add(value)
     }
     forwardNode(lowering, node, scope, segment)
   }
   if (segment !== "replay") metricsOfStep(lowering, scope, segment)
+  lowering.terms?.forward(lowering, scope, segment)
 }

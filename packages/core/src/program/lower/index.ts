@@ -19,9 +19,9 @@ import type { Graph, Node } from "../../graph/graph.ts"
 import type { State } from "../../op.ts"
 import { stateOf } from "../../ops/index.ts"
 import { type DraftBuffer, layOut } from "../layout.ts"
-import type { Program } from "../program.ts"
+import type { Program, SegmentName } from "../program.ts"
 import { analyse } from "./analysis.ts"
-import { emitter, emptySegments, type Lowering } from "./emit.ts"
+import { emitter, emptySegments, type Lowering, type Terms } from "./emit.ts"
 import { forwardNode, forwardStep } from "./forward.ts"
 import { makeMemory } from "./memory.ts"
 import type { Request } from "./request.ts"
@@ -35,9 +35,9 @@ export const pastOf = ({ analysis }: Lowering): ReadonlyArray<readonly [source: 
   )
 
 /** Puts the state of a node to rest. */
-const rest = (lowering: Lowering, node: Node): void => {
+const rest = (lowering: Lowering, node: Node, segment: SegmentName): void => {
   const { rest: values } = stateOf(node) as State
-  const emit = emitter(lowering, "begin", node.name, "forward")
+  const emit = emitter(lowering, segment, node.name, "forward")
   const state = { ...lowering.memory.state(node), lag: 1 } as const
   if (values.every((value) => value === 0)) emit(zero, { target: state })
   else
@@ -48,17 +48,23 @@ const rest = (lowering: Lowering, node: Node): void => {
     )
 }
 
+/** Before the first step the outputs are 0, and the states, and what was before it. */
+export const toRest = (lowering: Lowering, segment: SegmentName): void => {
+  const { analysis, memory } = lowering
+  emitter(lowering, segment, analysis.graph.output, "forward")(zero, { target: memory.outputs })
+  for (const node of analysis.stateful) rest(lowering, node, segment)
+  for (const [source, lag] of pastOf(lowering))
+    emitter(lowering, segment, source, "forward")(zero, { target: { ...memory.value(source, "batch"), lag } })
+}
+
 /** Starts to lower a graph: before the first step what accumulates is 0, and so is the state; what does not change over time runs. */
-export const begin = (graph: Graph, request: Request): Lowering => {
+export const begin = (graph: Graph, request: Request, terms?: Terms): Lowering => {
   const analysis = analyse(graph, request)
   const memory = makeMemory(analysis, request)
-  const lowering: Lowering = { request, analysis, memory, segments: emptySegments() }
+  const lowering: Lowering = { request, analysis, memory, segments: emptySegments(), ...(terms && { terms }) }
   const { output } = analysis.graph
   emitter(lowering, "clear", output, "forward")(zero, { target: memory.metrics })
-  emitter(lowering, "begin", output, "forward")(zero, { target: memory.outputs })
-  for (const node of analysis.stateful) rest(lowering, node)
-  for (const [source, lag] of pastOf(lowering))
-    emitter(lowering, "begin", source, "forward")(zero, { target: { ...memory.value(source, "batch"), lag } })
+  toRest(lowering, "begin")
   const traced = analysis.repeated.filter(({ name }) => request.traces.has(name))
   for (const value of new Set(traced.map(({ inputs: [x = ""] }) => analysis.base(x))))
     emitter(lowering, "begin", output, "forward")(zero, { target: memory.trace(value) })
@@ -78,6 +84,7 @@ export const finish = ({ request, analysis, segments }: Lowering, buffers: Reado
   checkpointInterval: request.checkpointInterval,
   trainedSteps: request.trainedSteps,
   loss: request.loss,
+  ...(request.forwardRuns && { forwardRuns: request.forwardRuns }),
   optimizer: request.optimizer,
   ...layOut(buffers, segments),
   segments,

@@ -1,5 +1,7 @@
 /** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
 import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
+import { kindOf, type LossTerm, termsOf } from "../../losses/index.ts"
+import type { Targets } from "../../losses/term.ts"
 import type { Ref, State, ValueType } from "../../op.ts"
 import { lagOf, stateOf } from "../../ops/index.ts"
 import type { Shape } from "../../shape.ts"
@@ -17,6 +19,15 @@ export interface Memory {
   /** What the whole program has once. */
   readonly input: Ref
   readonly labels: Ref | undefined
+  readonly targets: () => Ref
+  /** Of the i-th term of the loss: the share of each sample, and its value. */
+  readonly weights: (i: number) => Ref
+  readonly term: (i: number) => Ref
+  /** The read-out's mean over time, and its gradient. */
+  readonly mean: () => Ref
+  readonly meanGradient: () => Ref
+  /** The firing rate of a layer at a step. */
+  readonly rate: (layer: string, scope: Scope) => Ref
   readonly outputs: Ref
   readonly metrics: Ref
   readonly hyperparameters: () => Ref
@@ -91,7 +102,18 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   const input = buffer({ role: "input" }, "input", shapeOf(inputName))
   const outputs = buffer({ role: "outputs" }, "metric", [samples, typeOf(graph.output).shape[0] as number])
   const metrics = buffer({ role: "metrics" }, "metric", [1 + spiking.length])
-  const labels = training ? buffer({ role: "labels" }, "input", [samples]) : undefined
+  const terms = termsOf(request.loss)
+  /** What a batch is told of the classes or numbers that are right: for each step where a term asks at each step. */
+  const told = (targets: Targets): number | undefined => {
+    const asking = terms.filter((term) => kindOf(term).targets(term) === targets)
+    if (asking.length === 0) return undefined
+    return asking.some((term) => kindOf(term).over(term) === "step") ? timeSteps : 1
+  }
+  const labelSlots = terms.length === 0 ? 1 : told("classes")
+  const labels =
+    training && labelSlots !== undefined
+      ? buffer({ role: "labels" }, "input", [samples], { slots: labelSlots })
+      : undefined
 
   /** A value that is read in later steps too: it is stored for as many as they are later. */
   const ring = (owner: string): Ref => {
@@ -108,6 +130,17 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     parameter,
     parameterGradient,
     labels,
+    targets: () =>
+      buffer({ role: "targets" }, "input", shapeOf(graph.output), { slots: told("numbers") ?? 1 }),
+    weights: (i) => {
+      const term = terms[i] as LossTerm
+      const slots = kindOf(term).over(term) === "step" ? timeSteps : 1
+      return buffer({ role: "weights", owner: `${i}` }, "input", [samples], { slots })
+    },
+    term: (i) => buffer({ role: "term", owner: `${i}` }, "metric", [1]),
+    mean: () => buffer({ role: "mean" }, "scratch", shapeOf(graph.output)),
+    meanGradient: () => buffer({ role: "meanGradient" }, "accumulator", shapeOf(graph.output)),
+    rate: (owner, scope) => buffer({ role: "rate", owner, ...(scope === "batch" ? {} : { scope }) }, "scratch", [1]),
     scopeOf,
     hyperparameters: () => buffer({ role: "hyperparameters" }, "input", [3]),
     optimizer: (part, { name, shape }) => buffer({ role: "optimizer", owner: name, part }, "optimizer", shape),

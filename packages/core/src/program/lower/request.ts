@@ -1,4 +1,4 @@
-import type { Loss } from "../../loss.ts"
+import type { Objective } from "../../losses/index.ts"
 import type { Mode } from "../../op.ts"
 import type { OptimizerOptions } from "../../optimizers/index.ts"
 import type { Encoding } from "../program.ts"
@@ -27,7 +27,9 @@ export interface Request {
   readonly partial: boolean
   readonly trainedSteps: number
   readonly policy: string
-  readonly loss: Loss | undefined
+  readonly loss: Objective | undefined
+  /** How often steps run forward for a loss that is a function of the whole run. */
+  readonly forwardRuns?: 1 | 2 | undefined
   readonly optimizer: OptimizerOptions | undefined
   /** Whether what does not change over time leaves the time loop. */
   readonly hoist: boolean

@@ -10,8 +10,9 @@ import { keepOverTime } from "../residuals.ts"
 import { backward } from "./backward.ts"
 import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
-import { begin, finish, pastOf } from "./index.ts"
+import { begin, finish, pastOf, toRest } from "./index.ts"
 import type { Request } from "./request.ts"
+import { clearTerms, lossTerms, measure } from "./terms.ts"
 
 const nothing: ReadonlySet<string> = new Set()
 
@@ -88,8 +89,14 @@ const update = (lowering: Lowering, options: OptimizerOptions): void => {
 /** Lowers a graph to a program that trains it. */
 export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: OptimizerOptions }): Program => {
   const { window, checkpointInterval, partial, optimizer, encoding } = request
-  const lowering = begin(graph, request)
+  const lowering = begin(graph, request, Array.isArray(request.loss) ? lossTerms : undefined)
+  if (lowering.terms) clearTerms(lowering)
   if (partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
+  if (request.forwardRuns === 2) {
+    forwardStep(lowering, "forward", "preview")
+    toRest(lowering, "restart")
+  }
+  if (request.forwardRuns) measure(lowering)
   trainedSteps(lowering)
   update(lowering, optimizer)
   const { segments, memory } = lowering

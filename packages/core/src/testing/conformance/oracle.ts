@@ -64,10 +64,10 @@ export const make = (
   return {
     program,
     allocatedBytes: () => program.arenaBytes,
-    write: (name, given) =>
+    write: (name, given, t = 0) =>
       attempt(() => {
-        const buffer = checks.indexOf(name)
-        const target = at({ buffer }, 0)
+        const buffer = checks.writable(name, t)
+        const target = at({ buffer }, t)
         const values = asArray(program.buffers[buffer] as Buffer, given, () => target)
         if (values.length !== target.length) throw fail(`${name} takes ${target.length} values, not ${values.length}`)
         if (values instanceof Uint32Array) new Uint32Array(target.buffer).set(values)

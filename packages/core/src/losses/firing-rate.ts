@@ -1,0 +1,64 @@
+/**
+ * A penalty on firing rates:  rate·Σ over layers of the mean over time of (r[t] − at)², r[t] being the share of a layer's neurons, over the
+ * batch, that fire at step t.
+ */
+import { Schema } from "effect"
+import { firingRate as countSpikes, zero } from "../bookkeeping.ts"
+import { elementwiseBackward, elementwiseForward } from "../expressions/elementwise.ts"
+import { encode } from "../expressions/code.ts"
+import { leaf } from "../expressions/expression.ts"
+import { assert, Positive, Share } from "../options.ts"
+import type { Term } from "./term.ts"
+
+export interface FiringRate {
+  readonly term: "firingRate"
+  /** The factor of the term. */
+  readonly rate: number
+  /** The share of neurons that should fire in a step. */
+  readonly at: number
+}
+
+const schema: Schema.Codec<FiringRate> = Schema.Struct({
+  term: Schema.Literal("firingRate"),
+  rate: Positive,
+  at: Share,
+})
+
+export const firingRateTerm: Term<FiringRate> = {
+  schema,
+  over: () => "step",
+  targets: () => "none",
+  mixesSamples: true,
+  forward: ({ emit, timeSteps, value, layers }, { rate: factor, at }, replayed) => {
+    const difference = leaf("x0").minus(at)
+    const { code, places } = encode([leaf("x1").plus(difference.times(difference).times(factor / timeSteps))])
+    for (const { spikes, rate } of layers) {
+      emit(zero, { target: rate() })
+      emit(countSpikes, { spikes: spikes(), metrics: rate() }, { index: 0, terms: 1 })
+      if (!replayed)
+        emit(elementwiseForward, { x0: rate(), x1: value, y: value }, { code, state: [], y: places[0] as number })
+    }
+  },
+  backward: ({ emit, timeSteps, layers }, { rate: factor, at }) => {
+    for (const { neurons, rate, gradient } of layers) {
+      const dx0 = gradient()
+      if (dx0 === undefined) continue
+      const slope = leaf("p0").minus(at).times((2 * factor) / (timeSteps * neurons))
+      const { code, places } = encode([slope])
+      emit(elementwiseBackward, { p0: rate(), dx0 }, { code, carry: [], dx: places, dp: [] })
+    }
+  },
+}
+
+/**
+ * A penalty for firing rates other than `at` (default 0.1), of all layers of spiking neurons. It is a function of whole batches: without
+ * micro-batches only.
+ *
+ * @example [crossEntropy(), firingRate({ rate: 0.5, at: 0.05 })]
+ * @throws OptionError
+ */
+export const firingRate = (options: { readonly rate: number; readonly at?: number }): FiringRate => {
+  const made = { term: "firingRate", at: 0.1, ...options } as const
+  assert("firingRate", schema, made)
+  return made
+}
