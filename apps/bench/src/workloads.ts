@@ -99,12 +99,7 @@ const images = (batchSize: number, shape: Shape.Shape): Labelled => {
 }
 
 /** A batch for a workload: images of noise, like natural ones where they stand for those; or frames with 15 % of events. */
-export const batchOf = ({
-  batchSize,
-  timeSteps,
-  shape,
-  encoding = "static",
-}: Omit<Workload, "policy">): Labelled => {
+export const batchOf = ({ batchSize, timeSteps, shape, encoding = "static" }: Omit<Workload, "policy">): Labelled => {
   if (encoding === "static") return shape === undefined ? noise(batchSize) : images(batchSize, shape)
   const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...(shape ?? imageShape)])
   return { inputs: inputs.map((u) => (u < 0.15 ? 1 : 0)), labels }

@@ -37,7 +37,11 @@ export interface LossAttributes extends Loss {
 
 /** Calls `visit` for each logit with its softmax probability, its target and its sample's share of the loss, and gives the loss. */
 const evaluate = (
-  { logits, labels, weights }: { readonly logits: Operand; readonly labels: Operand; readonly weights?: Operand | undefined },
+  {
+    logits,
+    labels,
+    weights,
+  }: { readonly logits: Operand; readonly labels: Operand; readonly weights?: Operand | undefined },
   { mix, target, terms }: LossAttributes,
   visit: (i: number, probability: number, isLabel: boolean, difference: number, share: number) => void,
 ): number => {

@@ -4,8 +4,8 @@
  */
 import { Schema } from "effect"
 import { firingRate as countSpikes, zero } from "../bookkeeping.ts"
-import { elementwiseBackward, elementwiseForward } from "../expressions/elementwise.ts"
 import { encode } from "../expressions/code.ts"
+import { elementwiseBackward, elementwiseForward } from "../expressions/elementwise.ts"
 import { leaf } from "../expressions/expression.ts"
 import { assert, Positive, Share } from "../options.ts"
 import type { Term } from "./term.ts"
@@ -43,7 +43,9 @@ export const firingRateTerm: Term<FiringRate> = {
     for (const { neurons, rate, gradient } of layers) {
       const dx0 = gradient()
       if (dx0 === undefined) continue
-      const slope = leaf("p0").minus(at).times((2 * factor) / (timeSteps * neurons))
+      const slope = leaf("p0")
+        .minus(at)
+        .times((2 * factor) / (timeSteps * neurons))
       const { code, places } = encode([slope])
       emit(elementwiseBackward, { p0: rate(), dx0 }, { code, carry: [], dx: places, dp: [] })
     }

@@ -41,7 +41,9 @@ export const termsOf = (objective: Objective | undefined): ReadonlyArray<LossTer
 
 /** A list of terms; each is checked by its kind. */
 export const TermsSchema: Schema.Codec<ReadonlyArray<LossTerm>> = Schema.Array(Schema.Unknown).check(
-  must("a list of terms, at least one, as crossEntropy() makes them", (terms: ReadonlyArray<unknown>) =>
-    terms.length > 0 && terms.every((each) => Object.hasOwn(kinds, (each as Partial<LossTerm> | null)?.term ?? "")),
+  must(
+    "a list of terms, at least one, as crossEntropy() makes them",
+    (terms: ReadonlyArray<unknown>) =>
+      terms.length > 0 && terms.every((each) => Object.hasOwn(kinds, (each as Partial<LossTerm> | null)?.term ?? "")),
   ),
 ) as unknown as Schema.Codec<ReadonlyArray<LossTerm>>

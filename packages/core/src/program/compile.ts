@@ -127,4 +127,4 @@ export const compileInference = (
   )
 
 const withoutTerms = (given: InferenceOptions & { readonly loss?: unknown }): InferenceOptions =>
-  Array.isArray(given?.loss) ? { ...given, loss: undefined } as InferenceOptions : given
+  Array.isArray(given?.loss) ? ({ ...given, loss: undefined } as InferenceOptions) : given

@@ -33,28 +33,28 @@ export interface TrainingOptions extends InferenceOptions {
   readonly hoist?: boolean
 }
 
-export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss: Loss; readonly key?: unknown }> = Schema.Struct({
-  batchSize: whole(1),
-  timeSteps: whole(1, 2 ** 20),
-  encoding: Schema.optionalKey(oneOf(["static", "frames"])),
-  microBatches: Schema.optionalKey(whole(1)),
-  observe: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes" })),
-  loss: LossSchema,
-  optimizer: OptimizerSchema,
-  hoist: Schema.optionalKey(Flag),
-  /** Checked by the trainer. */
-  key: Schema.optionalKey(Schema.Unknown),
-})
+export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss: Loss; readonly key?: unknown }> =
+  Schema.Struct({
+    batchSize: whole(1),
+    timeSteps: whole(1, 2 ** 20),
+    encoding: Schema.optionalKey(oneOf(["static", "frames"])),
+    microBatches: Schema.optionalKey(whole(1)),
+    observe: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes" })),
+    loss: LossSchema,
+    optimizer: OptimizerSchema,
+    hoist: Schema.optionalKey(Flag),
+    /** Checked by the trainer. */
+    key: Schema.optionalKey(Schema.Unknown),
+  })
 
 /** Options of training do for inference too: it passes over what only training needs. */
 export const InferenceSchema: Of<
   InferenceOptions & Partial<Omit<TrainingOptions, "loss">> & { readonly loss?: Loss; readonly key?: unknown }
-> =
-  Schema.Struct({
-    ...TrainingSchema.fields,
-    loss: Schema.optionalKey(LossSchema),
-    optimizer: Schema.optionalKey(OptimizerSchema),
-  })
+> = Schema.Struct({
+  ...TrainingSchema.fields,
+  loss: Schema.optionalKey(LossSchema),
+  optimizer: Schema.optionalKey(OptimizerSchema),
+})
 
 /** Options that fit a graph, those that are left out filled in. */
 export const checkOptions = <A extends InferenceOptions>(

@@ -13,7 +13,10 @@ import { LabelError } from "./errors.ts"
 type Terms = ReadonlyArray<readonly [LossTerm, number]>
 
 /** The terms that take such targets, and whether all of them take those of each step. */
-const asking = (loss: Objective | undefined, targets: Targets): { readonly terms: Terms; readonly bySteps: boolean } => {
+const asking = (
+  loss: Objective | undefined,
+  targets: Targets,
+): { readonly terms: Terms; readonly bySteps: boolean } => {
   const terms = termsOf(loss).flatMap((term, i) => (kindOf(term).targets(term) === targets ? [[term, i] as const] : []))
   return { terms, bySteps: terms.length > 0 && terms.every(([term]) => kindOf(term).over(term) === "step") }
 }
@@ -34,7 +37,10 @@ const stepsOf = (
   if (bySteps && length === timeSteps * count) return Effect.succeed(timeSteps)
   const other = bySteps ? `, or ${timeSteps * count} with one for each of ${timeSteps} steps` : ""
   return Effect.fail(
-    new InputError({ what, reason: `a batch of ${batchSize} needs ${count} ${kind}${other}, not ${length ?? quote(given)}` }),
+    new InputError({
+      what,
+      reason: `a batch of ${batchSize} takes ${count} ${kind}${other}, not ${length ?? quote(given)}`,
+    }),
   )
 }
 

@@ -38,7 +38,12 @@ export const lossForward: Composition<
   const crossEntropy = tf.sub(tf.log(total), tf.sum(tf.mul(shifted, oneHot), 1, true))
   const squares = tf.square(difference)
   const sum = weights
-    ? tf.total(tf.mul(tf.flat(weights), tf.flat(tf.add(tf.mul(1 - mix, crossEntropy), tf.mul(mix / classes, tf.sum(squares, 1, true))))))
+    ? tf.total(
+        tf.mul(
+          tf.flat(weights),
+          tf.flat(tf.add(tf.mul(1 - mix, crossEntropy), tf.mul(mix / classes, tf.sum(squares, 1, true)))),
+        ),
+      )
     : tf.add(tf.mul(1 - mix, tf.total(crossEntropy)), tf.mul(mix / classes, tf.total(squares)))
   const loss = tf.reshape(weights ? sum : tf.div(tf.div(sum, batch), terms), 1)
   return {

@@ -130,8 +130,7 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     parameter,
     parameterGradient,
     labels,
-    targets: () =>
-      buffer({ role: "targets" }, "input", shapeOf(graph.output), { slots: told("numbers") ?? 1 }),
+    targets: () => buffer({ role: "targets" }, "input", shapeOf(graph.output), { slots: told("numbers") ?? 1 }),
     weights: (i) => {
       const term = terms[i] as LossTerm
       const slots = kindOf(term).over(term) === "step" ? timeSteps : 1

@@ -79,7 +79,10 @@ export const measure = (lowering: Lowering): void => {
   emit(scaleForward, { x: memory.outputs, y: mean }, { factor: 1 / request.timeSteps })
   for (const each of termsOver(lowering, "mean")) {
     kindOf(each[0]).forward(contextOf(lowering, each, "batch", emit, mean, nowhere), each[0], false)
-    kindOf(each[0]).backward(contextOf(lowering, each, "batch", back, mean, () => sum), each[0])
+    kindOf(each[0]).backward(
+      contextOf(lowering, each, "batch", back, mean, () => sum),
+      each[0],
+    )
   }
 }
 
