@@ -72,7 +72,7 @@ export const ownTerm: Term<Own> = {
  *
  * @example
  * const huber = own((y, target) => {
- *   const error = y.minus(target).absolute()
+ *   const error = Neuron.absolute(y.minus(target))
  *   return Neuron.select(error.atLeast(1), error.minus(0.5), error.times(error).times(0.5))
  * })
  * @throws OptionError

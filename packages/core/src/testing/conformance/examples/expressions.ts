@@ -238,6 +238,23 @@ export const expressions = {
       attributes: { code: exchange("carry"), carry: [0, 1], dx: [], dp: [] },
       operands: { carry: normal([2, 3, 500]) },
     },
+    ...shapes.flatMap((shape) =>
+      [spikes(shape), normal(shape)].flatMap((drawn, i) => [
+        {
+          name: `Σ (x₀ − x₁)² of ${i === 0 ? "spikes" : "numbers"} ${shape.join("×")}`,
+          attributes: {
+            code: encode([x.minus(other).times(x.minus(other))]).code,
+            ...{ carry: [], dx: [], dp: [3] },
+          },
+          operands: { x0: drawn, x1: normal(shape), dp0: output([1]) },
+        },
+        {
+          name: `∂x₀ = x₁·p of ${shape.join("×")} without a gradient that arrives, ${i}`,
+          attributes: { code: encode([other.times(p)]).code, ...{ carry: [], dx: [2], dp: [] } },
+          operands: { x1: drawn, p0: normal([1]), dx0: output(shape) },
+        },
+      ]),
+    ),
     stepBackward("adaptive", adaptive, [4, 700], [], uniform([700], 0.2, 0.9)),
   ],
 } satisfies Partial<Examples>

@@ -42,6 +42,9 @@ const lossInputs = [
 const lossName = (kind: string, shape: Shape, { mix, target, terms }: (typeof losses)[number]): string =>
   `${kind} ${shape.join("×")}, β = ${mix}, ${target}, ${terms} terms`
 
+/** Shares of samples, the first of which does not count. */
+const weights = (count: number): Draw => cycle([count], 0, 0.25, 1.5)
+
 const notANumber: Draw = cycle([3, 5], 0.5, -0.5, 0.25, Number.NaN, 1, 2)
 
 const spikeShapes: ReadonlyArray<readonly [Shape, number]> = [
@@ -95,21 +98,36 @@ export const training = {
         outputs: normal(shape),
       },
     })),
+    ...logitShapes.flatMap((shape) =>
+      losses.map((loss) => ({
+        name: `weighted ${lossName("real", shape, loss)}`,
+        attributes: loss,
+        operands: {
+          logits: normal(shape),
+          labels: integers([shape[0]], shape[1]),
+          weights: weights(shape[0]),
+          metrics: normal([1]),
+        },
+      })),
+    ),
     {
       name: "NaN makes the loss NaN",
       attributes: losses[1],
       operands: { logits: notANumber, labels: integers([3], 5), metrics: normal([3]), outputs: normal([3, 5]) },
     },
   ],
-  "loss.backward": lossInputs.map(([[kind, logits], shape, loss]) => ({
-    name: lossName(kind, shape, loss),
-    attributes: loss,
-    operands: {
+  "loss.backward": lossInputs.flatMap(([[kind, logits], shape, loss]) => {
+    const operands = {
       logits: logits(shape),
       labels: integers([shape[0]], shape[1]),
       logitsGradient: output(shape),
-    },
-  })),
+    }
+    const name = lossName(kind, shape, loss)
+    return [
+      { name, attributes: loss, operands },
+      { name: `weighted ${name}`, attributes: loss, operands: { ...operands, weights: weights(shape[0]) } },
+    ]
+  }),
   "outputs.accumulate": logitShapes.flatMap((shape) =>
     ordinary.map(([kind, logits]) => ({
       name: `${kind} ${shape.join("×")}`,

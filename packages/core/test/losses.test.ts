@@ -1,0 +1,261 @@
+/** Losses that are sums of terms: values by hand, gradients by central differences, and the same numbers however the steps are scheduled. */
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import { leaf } from "../src/expressions/expression.ts"
+import {
+  Graph,
+  Key,
+  Losses,
+  leakyReadout,
+  lif,
+  linear,
+  Neuron,
+  Optimizer,
+  Policy,
+  Program,
+  Train,
+} from "../src/index.ts"
+import { custom } from "../src/policies/steps.ts"
+import type { TrainingOptions } from "../src/program/options.ts"
+import type { Numbers } from "../src/values.ts"
+import { onOracle } from "./support.ts"
+
+const [timeSteps, batchSize, features, outputs] = [4, 6, 5, 3]
+
+const network = (smooth: boolean) =>
+  Graph.sequential(
+    linear({ features: 7 }),
+    lif({ tau: 2, smooth, surrogate: { name: "sigmoid", alpha: 2 } }),
+    linear({ features: outputs }),
+    leakyReadout({ tau: 4 }),
+  )
+
+const drawn = (name: string, length: number) => Key.normal(Key.fold(Key.make(7), name), new Float32Array(length))
+
+const inputs = drawn("inputs", timeSteps * batchSize * features)
+const targets = drawn("targets", timeSteps * batchSize * outputs)
+/** A class a step; every fifth does not count. */
+const labels = Float32Array.from({ length: timeSteps * batchSize }, (_, i) => (i % 5 === 2 ? -1 : (i * 7) % outputs))
+const ofSamples = Float32Array.from({ length: batchSize }, (_, n) => (n === 1 ? -1 : n % outputs))
+const batch = { inputs, labels, targets }
+
+const huber = Losses.own(
+  (y, target) => {
+    const error = Neuron.absolute(y.minus(target))
+    return Neuron.select(error.atLeast(1), error.minus(0.5), error.times(error).times(0.5))
+  },
+  { weight: 0.7 },
+)
+
+const overSteps: ReadonlyArray<Losses.LossTerm> = [Losses.crossEntropy({ weight: 2, classWeights: [1, 0.5, 3] }), huber]
+const overRun: ReadonlyArray<Losses.LossTerm> = [
+  Losses.crossEntropy({ over: "mean", classWeights: [1, 0.5, 3] }),
+  Losses.meanSquaredError({ over: "mean", weight: 0.3 }),
+]
+
+const trainerOf = (
+  loss: TrainingOptions["loss"],
+  policy: Policy.Policy = Policy.bptt,
+  { smooth = false, microBatches = 1 }: { readonly smooth?: boolean; readonly microBatches?: number } = {},
+) =>
+  Effect.gen(function* () {
+    const graph = yield* Graph.make([features], network(smooth))
+    return yield* Train.make(graph, policy, {
+      ...{ batchSize, timeSteps, microBatches, encoding: "frames", loss },
+      ...{ optimizer: Optimizer.options("sgd"), key: Key.make(3) },
+    })
+  })
+
+const differentiated = (loss: TrainingOptions["loss"], policy: Policy.Policy, data: Train.Batch, microBatches = 1) =>
+  onOracle(
+    Effect.flatMap(trainerOf(loss, policy, { microBatches }), (trainer) => trainer.differentiate(data, { update: 1 })),
+  )
+
+const flat = (gradients: Train.Gradients) => [...gradients.values()].flatMap((values) => [...values])
+
+const farthest = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) =>
+  Math.max(...a.map((x, i) => Math.abs(x - b[i]!))) / Math.max(...a.map(Math.abs))
+
+const perSample = { inputs, labels: ofSamples, targets: targets.subarray(0, batchSize * outputs) }
+
+const cases: ReadonlyArray<readonly [string, ReadonlyArray<Losses.LossTerm>, Train.Batch]> = [
+  ["over steps", overSteps, batch],
+  ["over the run", overRun, perSample],
+  ["both, told of samples", [...overSteps, ...overRun], perSample],
+  ["firing rates", [Losses.crossEntropy(), Losses.firingRate({ rate: 3, at: 0.3 })], batch],
+]
+
+describe("gradients are those of the loss", () => {
+  for (const [name, loss, data] of cases)
+    test(`${name}: central differences of smooth neurons`, () =>
+      onOracle(
+        Effect.gen(function* () {
+          const trainer = yield* trainerOf(loss, Policy.bptt, { smooth: true })
+          const { gradients } = yield* trainer.differentiate(data, { update: 1 })
+          for (const [parameter, gradient] of gradients) {
+            const buffer = Program.bufferNames.parameter(parameter)
+            const weights = yield* trainer.executable.read(buffer)
+            const direction = drawn(`direction ${parameter}`, weights.length)
+            const at = (step: number) =>
+              Effect.gen(function* () {
+                yield* trainer.executable.write(
+                  buffer,
+                  weights.map((weight, i) => weight + step * direction[i]!),
+                )
+                return (yield* trainer.differentiate(data, { update: 1 })).loss
+              })
+            const slope = ((yield* at(0.01)) - (yield* at(-0.01))) / 0.02
+            yield* trainer.executable.write(buffer, weights)
+            const expected = gradient.reduce((sum, value, i) => sum + value * direction[i]!, 0)
+            const scale = Math.hypot(...gradient) * Math.hypot(...direction)
+            expect(Math.abs(slope - expected)).toBeLessThan(2e-3 * scale)
+          }
+        }),
+      ))
+})
+
+const allButLast = custom(
+  "all but the last",
+  (count) => count - 1,
+  (count) => Effect.succeed(Array.from({ length: count - 1 }, (_, t) => t)),
+)
+
+describe("the schedule changes nothing", () => {
+  for (const [name, loss, data] of cases) {
+    test(`${name}: checkpoints`, async () => {
+      const whole = await differentiated(loss, Policy.bptt, data)
+      const replayed = await differentiated(loss, Policy.bptt.pipe(Policy.checkpoint(2)), data)
+      expect(replayed).toEqual(whole)
+    })
+    test(`${name}: a window of all steps of which the last is not trained, and SLTT, come to the same loss`, async () => {
+      const whole = await differentiated(loss, Policy.bptt, data)
+      const some = Policy.bptt.pipe(Policy.trainOn(allButLast))
+      for (const policy of [some, Policy.sltt, Policy.bptt.pipe(Policy.truncate(2))]) {
+        const other = await differentiated(loss, policy, data)
+        expect(other.loss).toBeCloseTo(whole.loss, 6)
+        expect(other.outputs).toEqual(whole.outputs)
+        expect(other.firingRates).toEqual(whole.firingRates)
+      }
+    })
+    if (name !== "firing rates")
+      test(`${name}: micro-batches`, async () => {
+        const whole = await differentiated(loss, Policy.bptt, data)
+        for (const policy of [Policy.bptt, Policy.sltt]) {
+          const expected = policy === Policy.bptt ? whole : await differentiated(loss, policy, data)
+          const parts = await differentiated(loss, policy, data, 3)
+          expect(parts.loss).toBeCloseTo(expected.loss, 5)
+          expect(farthest(flat(expected.gradients), flat(parts.gradients))).toBeLessThan(1e-5)
+        }
+      })
+  }
+})
+
+const ofOne = { inputs: [1, 1, 1, 1], labels: [0, -1, 1, 0] }
+
+/** One sample of four steps whose outputs are the same at each: (0, ln 3). */
+const fixed = (loss: TrainingOptions["loss"], data: Train.Batch<Numbers>) =>
+  onOracle(
+    Effect.gen(function* () {
+      const graph = yield* Graph.make([1], linear({ features: 2 }))
+      const trainer = yield* Train.make(graph, Policy.sltt, {
+        ...{ batchSize: 1, timeSteps: 4, encoding: "frames", loss },
+        ...{ optimizer: Optimizer.options("sgd"), key: Key.make(3) },
+      })
+      for (const { name } of graph.parameters)
+        yield* trainer.executable.write(
+          Program.bufferNames.parameter(name),
+          name.endsWith("weight") ? Float32Array.of(0, Math.log(3)) : Float32Array.of(0, 0),
+        )
+      return yield* trainer.differentiate(data, { update: 1 })
+    }),
+  )
+
+describe("values", () => {
+  test("a class a step, of which one does not count: (2·ln 4 + ln 4/3)/3", async () => {
+    const { loss, outputs } = await fixed([Losses.crossEntropy()], ofOne)
+    expect(loss).toBeCloseTo((2 * Math.log(4) + Math.log(4 / 3)) / 3, 6)
+    expect(outputs[1]).toBeCloseTo(4 * Math.log(3), 5)
+  })
+  test("class weights 1 and 4: (2·ln 4 + 4·ln 4/3)/6", async () => {
+    const { loss } = await fixed([Losses.crossEntropy({ classWeights: [1, 4] })], ofOne)
+    expect(loss).toBeCloseTo((2 * Math.log(4) + 4 * Math.log(4 / 3)) / 6, 6)
+  })
+  test("where nothing counts, the loss and all gradients are 0", async () => {
+    const { loss, gradients } = await fixed([Losses.crossEntropy()], { ...ofOne, labels: [-1, -1, -1, -1] })
+    expect(loss).toBe(0)
+    expect(flat(gradients).every((value) => value === 0)).toBe(true)
+  })
+  test("the sum of terms: ln 4 and half of the squared distance from (1, 1)", async () => {
+    const { loss } = await fixed([Losses.crossEntropy({ over: "mean" }), Losses.meanSquaredError({ weight: 0.5 })], {
+      inputs: ofOne.inputs,
+      labels: [0],
+      targets: [1, 1],
+    })
+    expect(loss).toBeCloseTo(Math.log(4) + (0.5 * (1 + (Math.log(3) - 1) ** 2)) / 2, 6)
+  })
+  test("a squared error at every step is that of the steps' targets", async () => {
+    const { loss } = await fixed([Losses.meanSquaredError()], {
+      inputs: ofOne.inputs,
+      targets: [0, Math.log(3), 2, Math.log(3), 0, Math.log(3), 0, Math.log(3)],
+    })
+    expect(loss).toBeCloseTo(4 / 8, 6)
+  })
+})
+
+describe("refused", () => {
+  const refusal = (loss: TrainingOptions["loss"], data: Train.Batch, microBatches = 1) =>
+    onOracle(
+      Effect.flip(
+        Effect.flatMap(trainerOf(loss, Policy.bptt, { microBatches }), (trainer) =>
+          trainer.step(data, { update: 1, learningRate: 0.1 }),
+        ),
+      ),
+    )
+  const step = Losses.crossEntropy()
+  test("labels that are no class, with sample and step", async () => {
+    const wrong = labels.slice()
+    wrong[2 * batchSize + 4] = outputs
+    expect(await refusal([step], { inputs, labels: wrong })).toMatchObject({
+      ...{ _tag: "LabelError", what: "labels", sample: 4, step: 2, label: outputs, classes: outputs },
+    })
+    expect(await refusal({ mix: 0, target: "ones" }, { inputs, labels: ofSamples })).toMatchObject({
+      ...{ _tag: "LabelError", sample: 1, label: -1 },
+    })
+  })
+  test("labels and targets of another size, or none", async () => {
+    const mean = Losses.crossEntropy({ over: "mean" })
+    for (const [loss, data, what] of [
+      [step, { inputs }, "labels"],
+      [step, { inputs, labels: labels.subarray(1) }, "labels"],
+      [mean, { inputs, labels }, "labels"],
+      [huber, { inputs }, "targets"],
+      [Losses.meanSquaredError({ over: "mean" }), { inputs, targets }, "targets"],
+    ] as const)
+      expect(await refusal([loss], data)).toMatchObject({ _tag: "InputError", what })
+  })
+  test("targets that are not finite, with sample and step", async () => {
+    const wrong = targets.slice()
+    wrong[(3 * batchSize + 2) * outputs + 1] = Number.NaN
+    expect(await refusal([huber], { inputs, targets: wrong })).toMatchObject({
+      ...{ _tag: "InputError", what: "targets", sample: 2, position: [3, 1] },
+    })
+  })
+  test("firing rates with micro-batches, weights of other classes, no terms, unknown ones", async () => {
+    expect(await refusal([Losses.firingRate({ rate: 1 })], batch, 2)).toMatchObject({ _tag: "ProgramError" })
+    expect(await refusal([Losses.crossEntropy({ classWeights: [1] })], batch)).toMatchObject({ _tag: "ProgramError" })
+    for (const loss of [[], [{ term: "hinge" }], [null]])
+      expect(await refusal(loss as never, batch)).toMatchObject({ _tag: "OptionError", option: "loss" })
+    const changed = [{ ...step, weight: -1 }]
+    expect(await refusal(changed, batch)).toMatchObject({ _tag: "OptionError", option: "weight", value: -1 })
+  })
+  test("options of terms", () => {
+    for (const [make, option] of [
+      [() => Losses.crossEntropy({ weight: 0 }), "weight"],
+      [() => Losses.crossEntropy({ over: "steps" as never }), "over"],
+      [() => Losses.firingRate({ rate: -1 }), "rate"],
+      [() => Losses.firingRate({ rate: 1, at: 2 }), "at"],
+      [() => Losses.own((y) => y.plus(leaf("x2"))), "code"],
+    ] as const)
+      expect(make).toThrow(expect.objectContaining({ _tag: "OptionError", option }))
+  })
+})
