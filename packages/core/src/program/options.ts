@@ -23,9 +23,11 @@ export interface InferenceOptions {
   readonly microBatches?: number
   /** Nodes whose output stays readable, as `bufferNames.value(node)`, after each step. */
   readonly observe?: ReadonlyArray<string>
+  /** Whether a prediction's outputs are summed over time (the default), [N, classes], or those of each step, [T, N, classes]. */
+  readonly outputs?: "sum" | "step"
 }
 
-export interface TrainingOptions extends InferenceOptions {
+export interface TrainingOptions extends Omit<InferenceOptions, "outputs"> {
   /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
   readonly loss: Objective
   readonly optimizer: OptimizerOptions
@@ -52,6 +54,7 @@ export const InferenceSchema: Of<
   InferenceOptions & Partial<Omit<TrainingOptions, "loss">> & { readonly loss?: Loss; readonly key?: unknown }
 > = Schema.Struct({
   ...TrainingSchema.fields,
+  outputs: Schema.optionalKey(oneOf(["sum", "step"])),
   loss: Schema.optionalKey(LossSchema),
   optimizer: Schema.optionalKey(OptimizerSchema),
 })

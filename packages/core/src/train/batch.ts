@@ -23,7 +23,7 @@ export interface Batch<Values extends Numbers = Float32Array> {
 export interface BatchResult {
   /** The loss, its mean over all time steps, trained or not. */
   readonly loss: number
-  /** [N, classes]: the read-out, summed over time. */
+  /** [N, classes]: the read-out, summed over time; of predictors that are asked for each step, [T, N, classes]. */
   readonly outputs: Float32Array
   /** Spikes per neuron and time step of each layer of neurons, in order of execution. */
   readonly firingRates: ReadonlyArray<number>

@@ -18,7 +18,7 @@ import type { InferenceOptions } from "../program/options.ts"
 import { bufferNames, type Program, parameterOf } from "../program/program.ts"
 import { inferenceSchedule } from "../program/schedule.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
-import { type BatchResult, checkInputs } from "./batch.ts"
+import { type BatchResult, checkInputs, shapeOf } from "./batch.ts"
 import { runBatch } from "./run.ts"
 
 /** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
@@ -74,10 +74,10 @@ export const makePredictor = (
             )
             const index = firstNonFinite(outputs)
             if (index < 0) return { outputs, firingRates }
-            const classes = outputs.length / program.batchSize
+            const [, classes = 1] = shapeOf(program, bufferNames.outputs)
             return yield* new InputError({
               what: "inputs",
-              sample: Math.floor(index / classes),
+              sample: Math.floor(index / classes) % program.batchSize,
               position: [],
               reason: `its output ${index % classes} is ${outputs[index]}: inputs or weights are too large for float32`,
             })

@@ -26,6 +26,10 @@ const termsOf = (executable: Executable): Effect.Effect<number, BackendError> =>
     return sum
   })
 
+/** What the parts of a batch gave, one part after the other: step by step. */
+const byStep = (outputs: ReadonlyArray<Float32Array>, steps: number): ReadonlyArray<Float32Array> =>
+  steps === 1 ? outputs : Array.from({ length: steps }, (_, t) => outputs.filter((_, i) => i % steps === t)).flat()
+
 /** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
 export const runBatch = (
   executable: Executable,
@@ -43,6 +47,7 @@ export const runBatch = (
     const { before, isThere = false, next } = options
     const { program } = executable
     const { microBatches } = program
+    const steps = program.buffers.find(({ name }) => name === bufferNames.outputs)?.slots ?? 1
     const outputs: Array<Float32Array> = []
     let metrics: Float32Array = new Float32Array()
     for (let part = 0; part < microBatches; part++) {
@@ -51,12 +56,12 @@ export const runBatch = (
       if (!isThere) yield* upload(executable, samples)
       yield* executable.run(callsOf(part), program.encoding === "frames" ? samples.inputs : undefined)
       if (next) yield* upload(executable, next)
-      outputs.push(yield* executable.read(bufferNames.outputs))
+      for (let t = 0; t < steps; t++) outputs.push(yield* executable.read(bufferNames.outputs, t))
       metrics = yield* executable.read(bufferNames.metrics)
       if (!Number.isFinite(metrics[0])) break
     }
     const [loss = Number.NaN, ...firingRates] = metrics
-    return { loss: loss + (yield* termsOf(executable)), firingRates, outputs: joined(outputs) }
+    return { loss: loss + (yield* termsOf(executable)), firingRates, outputs: joined(byStep(outputs, steps)) }
   })
 
 /** The first layer of neurons whose membrane is not finite; else the read-out. */

@@ -1,5 +1,5 @@
 /** The forward direction: of one node, and of a time step with its loss and metrics. */
-import { firingRate, updateTrace } from "../../bookkeeping.ts"
+import { firingRate, updateTrace, zero } from "../../bookkeeping.ts"
 import type { Node } from "../../graph/graph.ts"
 import { accumulateOutputs, type Loss, lossForward } from "../../loss.ts"
 import type { Context } from "../../op.ts"
@@ -46,7 +46,10 @@ const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): 
   const logits = memory.value(output, scope)
   if (request.mode === "training" && !Array.isArray(request.loss))
     emit(lossForward, { logits, labels, metrics, outputs }, { ...(request.loss as Loss), terms })
-  else emit(accumulateOutputs, { logits, outputs })
+  else {
+    if (request.outputs === "step") emit(zero, { target: outputs })
+    emit(accumulateOutputs, { logits, outputs })
+  }
   if (segment === "preview") return
   analysis.spiking.forEach(({ name }, i) => {
     const rate = emitter(lowering, segment, name, "forward")

@@ -100,7 +100,12 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   for (const each of graph.parameters) if (each.role !== "weight") parameter(each)
   if (training) weights.forEach(parameterGradient)
   const input = buffer({ role: "input" }, "input", shapeOf(inputName))
-  const outputs = buffer({ role: "outputs" }, "metric", [samples, typeOf(graph.output).shape[0] as number])
+  const outputs = buffer(
+    { role: "outputs" },
+    "metric",
+    [samples, typeOf(graph.output).shape[0] as number],
+    request.outputs === "step" ? { slots: timeSteps } : {},
+  )
   const metrics = buffer({ role: "metrics" }, "metric", [1 + spiking.length])
   const terms = termsOf(request.loss)
   /** What a batch is told of the classes or numbers that are right: for each step where a term asks at each step. */

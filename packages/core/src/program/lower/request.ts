@@ -27,6 +27,8 @@ export interface Request {
   readonly partial: boolean
   readonly trainedSteps: number
   readonly policy: string
+  /** Whether the outputs are those of each step, not their sum. */
+  readonly outputs?: "sum" | "step"
   readonly loss: Objective | undefined
   /** How often steps run forward for a loss that is a function of the whole run. */
   readonly forwardRuns?: 1 | 2 | undefined
