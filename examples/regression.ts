@@ -58,8 +58,7 @@ const program = Effect.gen(function* () {
       optimizer: S.Optimizer.options("adam"),
       key: S.Key.make(1),
     })
-    for (let update = 1; update <= 150; update++)
-      yield* trainer.step(signals(update), { update, learningRate: 0.01 })
+    for (let update = 1; update <= 150; update++) yield* trainer.step(signals(update), { update, learningRate: 0.01 })
 
     const predictor = yield* S.Train.makePredictor(graph, { ...options, outputs: "step" })
     yield* predictor.load(yield* trainer.save)

@@ -23,3 +23,18 @@ test("recurrent.ts: every policy learns; SLTT's memory is a fraction of BPTT's",
   for (const [, , , , accuracy] of rows) expect(Number(accuracy)).toBeGreaterThan(80)
   expect(Number(rows[2]?.[2])).toBeLessThan(Number(rows[0]?.[2]) / 4)
 })
+
+test("sequence.ts: each kind of wave is found in nearly all steps that count", async () => {
+  const text = await printed("sequence.ts")
+  const rows = [...text.matchAll(/^(\S+) +(\d+) % of (\d+) steps$/gm)]
+  expect(rows.map(([, name]) => name)).toEqual(["none", "P", "QRS", "T"])
+  for (const [, , right] of rows) expect(Number(right)).toBeGreaterThan(85)
+  const [, ignored] = /^(\d+) steps do not count$/m.exec(text) ?? []
+  expect(rows.reduce((sum, [, , , count]) => sum + Number(count), Number(ignored))).toBe(80 * 16)
+})
+
+test("regression.ts: numbers at each step are followed, under the squared error and a term of one's own", async () => {
+  const rows = [...(await printed("regression.ts")).matchAll(/^(.+?) +(\d+) % of the variance explained$/gm)]
+  expect(rows.map(([, name]) => name)).toEqual(["squared error", "own term"])
+  for (const [, , explained] of rows) expect(Number(explained)).toBeGreaterThan(85)
+})
