@@ -1,10 +1,10 @@
 /** A term of one's own: the mean of an expression of the output and its target. */
 import { Schema } from "effect"
-import { type Code, CodeSchema, decode, encode, executable } from "../expressions/code.ts"
+import { type Code, decode, encode, executable, isCode } from "../expressions/code.ts"
 import { differentiate } from "../expressions/differentiate.ts"
 import { type ElementwiseBackward, elementwiseBackward } from "../expressions/elementwise.ts"
 import { type Expression, leaf, of } from "../expressions/expression.ts"
-import { assert, Float32, oneOf } from "../options.ts"
+import { assert, Float32, must, oneOf } from "../options.ts"
 import type { Over, Term, TermContext } from "./term.ts"
 
 export interface Own {
@@ -19,18 +19,17 @@ export interface Own {
 
 const leaves = (code: Code): ReadonlyArray<string> => code.flatMap((line) => (line[0] === "leaf" ? [line[1]] : []))
 
-const schema: Schema.Codec<Own> = Schema.Struct({
+const schema = Schema.Struct({
   term: Schema.Literal("own"),
   over: oneOf(["step", "mean"]),
   weight: Float32,
-  code: CodeSchema.check(
-    Schema.makeFilter(
-      (code: Code) =>
-        (code.length > 0 && leaves(code).every((name) => name === "x0" || name === "x1")) ||
-        "Expected an expression of x0, the output, and x1, the target",
+  code: Schema.Unknown.check(
+    must(
+      "an expression of x0, the output, and x1, the target",
+      (code) => isCode(code, (name) => name === "x0" || name === "x1") && code.length > 0,
     ),
   ),
-})
+}) as unknown as Schema.Codec<Own>
 
 const expressionOf = (code: Code): Expression => decode(code).at(-1) as Expression
 
