@@ -42,7 +42,7 @@ export const crossEntropyTerm: Term<CrossEntropy> = {
  * Cross-entropy, of each step (the default) or of the read-out's mean over time. A batch's labels are a class a sample, [N], or for terms
  * over steps a class a step, [T, N]; those that are −1 do not count.
  *
- * @example crossEntropy({ over: "mean", classWeights: [1, 4] })
+ * @example Losses.crossEntropy({ over: "mean", classWeights: [1, 4] })
  * @throws OptionError
  */
 export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): CrossEntropy => {

@@ -56,7 +56,7 @@ export const firingRateTerm: Term<FiringRate> = {
  * A penalty for firing rates other than `at` (default 0.1), of all layers of spiking neurons. It is a function of whole batches: without
  * micro-batches only.
  *
- * @example [crossEntropy(), firingRate({ rate: 0.5, at: 0.05 })]
+ * @example [Losses.crossEntropy(), Losses.firingRate({ rate: 0.5, at: 0.05 })]
  * @throws OptionError
  */
 export const firingRate = (options: { readonly rate: number; readonly at?: number }): FiringRate => {

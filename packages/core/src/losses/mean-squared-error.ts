@@ -5,7 +5,7 @@ import { type Own, own } from "./own.ts"
  * The mean squared error, of each step (the default) or of the read-out's mean over time. A batch's `targets` are real numbers a sample,
  * [N, outputs], or for terms over steps a step, [T, N, outputs].
  *
- * @example meanSquaredError({ over: "mean" })
+ * @example Losses.meanSquaredError({ over: "mean" })
  * @throws OptionError
  */
 export const meanSquaredError = (options: Partial<Pick<Own, "over" | "weight">> = {}): Own =>

@@ -70,7 +70,7 @@ export const ownTerm: Term<Own> = {
  * batch's `targets` are real numbers a sample, [N, outputs], or for terms over steps a step, [T, N, outputs].
  *
  * @example
- * const huber = own((y, target) => {
+ * const huber = Losses.own((y, target) => {
  *   const error = Neuron.absolute(y.minus(target))
  *   return Neuron.select(error.atLeast(1), error.minus(0.5), error.times(error).times(0.5))
  * })

@@ -14,7 +14,20 @@ import { Effect } from "effect"
 export * as NodeServices from "@effect/platform-node/NodeServices"
 export * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
 export { Gpu } from "@spikeroute/backend-webgpu"
-export { averagePool, conv2d, LossSchema, lif, nearest, Options, Policy, Program, quote, Steps } from "@spikeroute/core"
+export {
+  averagePool,
+  conv2d,
+  Losses,
+  LossSchema,
+  lif,
+  Neuron,
+  nearest,
+  Options,
+  Policy,
+  Program,
+  quote,
+  Steps,
+} from "@spikeroute/core"
 export { Arbitrary, Conformance } from "@spikeroute/core/testing"
 export { batches, compose, download, open, openInWorkers, serve } from "@spikeroute/datasets"
 export { Layer, Stream } from "effect"
