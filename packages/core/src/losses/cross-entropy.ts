@@ -4,7 +4,8 @@
 import { Schema } from "effect"
 import { lossBackward, lossForward } from "../loss.ts"
 import { assert, NonNegative, oneOf, Positive } from "../options.ts"
-import type { Over, Term } from "./term.ts"
+import { lossTerms } from "../program/lower/terms.ts"
+import type { Made, Over, Term } from "./term.ts"
 
 export interface CrossEntropy {
   readonly term: "crossEntropy"
@@ -25,8 +26,9 @@ const schema: Schema.Codec<CrossEntropy> = Schema.Struct({
 
 const attributes = { mix: 0, target: "ones", terms: 1 } as const
 
-export const crossEntropyTerm: Term<CrossEntropy> = {
+const crossEntropyTerm: Term<CrossEntropy> = {
   schema,
+  lowering: lossTerms,
   over: ({ over }) => over,
   targets: () => "classes",
   forward: ({ emit, output, labels, weights, value }, _, replayed) => {
@@ -45,8 +47,8 @@ export const crossEntropyTerm: Term<CrossEntropy> = {
  * @example Losses.crossEntropy({ over: "mean", classWeights: [1, 4] })
  * @throws OptionError
  */
-export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): CrossEntropy => {
+export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): Made<CrossEntropy> => {
   const made = { term: "crossEntropy", over: "step", weight: 1, ...options } as const
   assert("crossEntropy", schema, made)
-  return made
+  return { ...made, kind: crossEntropyTerm }
 }

@@ -8,7 +8,8 @@ import { encode } from "../expressions/code.ts"
 import { elementwiseBackward, elementwiseForward } from "../expressions/elementwise.ts"
 import { leaf } from "../expressions/expression.ts"
 import { assert, Positive, Share } from "../options.ts"
-import type { Term } from "./term.ts"
+import { lossTerms } from "../program/lower/terms.ts"
+import type { Made, Term } from "./term.ts"
 
 export interface FiringRate {
   readonly term: "firingRate"
@@ -24,8 +25,9 @@ const schema: Schema.Codec<FiringRate> = Schema.Struct({
   at: Share,
 })
 
-export const firingRateTerm: Term<FiringRate> = {
+const firingRateTerm: Term<FiringRate> = {
   schema,
+  lowering: lossTerms,
   over: () => "step",
   targets: () => "none",
   mixesSamples: true,
@@ -59,8 +61,8 @@ export const firingRateTerm: Term<FiringRate> = {
  * @example [Losses.crossEntropy(), Losses.firingRate({ rate: 0.5, at: 0.05 })]
  * @throws OptionError
  */
-export const firingRate = (options: { readonly rate: number; readonly at?: number }): FiringRate => {
+export const firingRate = (options: { readonly rate: number; readonly at?: number }): Made<FiringRate> => {
   const made = { term: "firingRate", at: 0.1, ...options } as const
   assert("firingRate", schema, made)
-  return made
+  return { ...made, kind: firingRateTerm }
 }

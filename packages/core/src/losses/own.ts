@@ -5,7 +5,8 @@ import { differentiate } from "../expressions/differentiate.ts"
 import { type ElementwiseBackward, elementwiseBackward } from "../expressions/elementwise.ts"
 import { type Expression, leaf, of } from "../expressions/expression.ts"
 import { assert, Float32, must, oneOf } from "../options.ts"
-import type { Over, Term, TermContext } from "./term.ts"
+import { lossTerms } from "../program/lower/terms.ts"
+import type { Made, Over, Term, TermContext } from "./term.ts"
 
 export interface Own {
   readonly term: "own"
@@ -45,8 +46,9 @@ const operandsOf = ({ output, targets }: TermContext, { code }: ElementwiseBackw
   x1: leaves(code).includes("x1") ? targets() : undefined,
 })
 
-export const ownTerm: Term<Own> = {
+const ownTerm: Term<Own> = {
   schema,
+  lowering: lossTerms,
   over: ({ over }) => over,
   targets: ({ code }) => (leaves(code).includes("x1") ? "numbers" : "none"),
   forward: (context, { code, weight }, replayed) => {
@@ -79,9 +81,9 @@ export const ownTerm: Term<Own> = {
 export const own = (
   expression: (output: Expression, target: Expression) => Expression,
   options: Partial<Pick<Own, "over" | "weight">> = {},
-): Own => {
+): Made<Own> => {
   const { code } = encode([expression(leaf("x0"), leaf("x1"))])
   const made = { term: "own", over: "step", weight: 1, ...options, code } as const
   assert("own", schema, made)
-  return made
+  return { ...made, kind: ownTerm }
 }

@@ -6,6 +6,7 @@
  */
 import type { Schema } from "effect"
 import type { Emit, Ref } from "../op.ts"
+import type { Terms } from "../program/lower/emit.ts"
 
 export type Over = "step" | "mean"
 
@@ -41,6 +42,8 @@ export type Targets = "classes" | "numbers" | "none"
 /** A kind of term, with attributes of type `A`. */
 export interface Term<A> {
   readonly schema: Schema.Codec<A>
+  /** How terms become instructions: a program whose loss has none does without it, and so does its bundle. */
+  readonly lowering: Terms
   readonly over: (attributes: A) => Over
   readonly targets: (attributes: A) => Targets
   /** It is a function of whole batches, which cannot be cut into micro-batches. */
@@ -49,3 +52,10 @@ export interface Term<A> {
   readonly forward: (context: TermContext, attributes: A, replayed: boolean) => void
   readonly backward: (context: TermContext, attributes: A) => void
 }
+
+/** A term as data, with what its kind is. */
+export type Made<A> = A & { readonly kind: Term<A> }
+
+/** A kind of term whose attributes are not known to the type system. */
+// biome-ignore lint/suspicious/noExplicitAny: attributes differ from term to term
+export const kindOf = ({ kind }: { readonly kind: Term<any> }): Term<any> => kind

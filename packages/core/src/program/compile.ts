@@ -2,7 +2,9 @@
 import { Effect, Schema } from "effect"
 import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { kindOf, type LossTerm, TermsSchema, termsOf } from "../losses/index.ts"
+import type { LossTerm } from "../losses/index.ts"
+import { TermsSchema, termsOf } from "../losses/objective.ts"
+import { kindOf } from "../losses/term.ts"
 import type { ValueType } from "../op.ts"
 import { edgesOf, ops } from "../ops/index.ts"
 import { check as checkOption } from "../options.ts"
@@ -30,7 +32,8 @@ export const compile = (
     const terms = termsOf(given?.loss)
     const schema = Array.isArray(given?.loss) ? WithTerms : TrainingSchema
     const options = yield* checkOptions(graph, schema as Schema.Codec<TrainingOptions>, given)
-    for (const term of terms) yield* checkOption(`the term ${term.term} of the loss`, kindOf(term).schema, term)
+    for (const { kind, ...term } of terms)
+      yield* checkOption(`the term ${term.term} of the loss`, kind.schema as Schema.Codec<unknown>, term)
     const { all, lagged } = edgesOf(graph)
     yield* check(policy, options.timeSteps, all)
     const open = [...lagged].filter((edge) => !isCut(policy, edge))

@@ -1,8 +1,10 @@
 /** What a batch tells the loss: classes or real numbers, a sample or a step, checked and as float32. */
 import { Effect } from "effect"
 import { InputError } from "../errors.ts"
-import { kindOf, type LossTerm, type Objective, termsOf } from "../losses/index.ts"
+import type { LossTerm, Objective } from "../losses/index.ts"
+import { termsOf } from "../losses/objective.ts"
 import type { Targets } from "../losses/term.ts"
+import { kindOf } from "../losses/term.ts"
 import { type Buffer, bufferNames, type Program } from "../program/program.ts"
 import { format, size } from "../shape.ts"
 import { quote } from "../text.ts"

@@ -27,6 +27,10 @@ export interface Terms {
     output: Ref,
     gradient: (value: string) => Ref | undefined,
   ) => void
+  /** Before a batch the terms are 0. */
+  readonly clear: (lowering: Lowering) => void
+  /** The terms over the whole run, and the gradient of the read-out's mean. */
+  readonly measure: (lowering: Lowering) => void
 }
 
 export const emptySegments = (): Lowering["segments"] =>

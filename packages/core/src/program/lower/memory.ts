@@ -1,7 +1,9 @@
 /** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
 import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
-import { kindOf, type LossTerm, termsOf } from "../../losses/index.ts"
+import type { LossTerm } from "../../losses/index.ts"
+import { termsOf } from "../../losses/objective.ts"
 import type { Targets } from "../../losses/term.ts"
+import { kindOf } from "../../losses/term.ts"
 import type { Ref, State, ValueType } from "../../op.ts"
 import { lagOf, stateOf } from "../../ops/index.ts"
 import type { Shape } from "../../shape.ts"

@@ -1,7 +1,9 @@
 /** A loss that is a sum of terms: what they add to the steps, and to the end of the run. */
 import { zero } from "../../bookkeeping.ts"
-import { kindOf, type LossTerm, termsOf } from "../../losses/index.ts"
+import type { LossTerm } from "../../losses/index.ts"
+import { termsOf } from "../../losses/objective.ts"
 import type { Over, TermContext } from "../../losses/term.ts"
+import { kindOf } from "../../losses/term.ts"
 import type { Emit, Ref } from "../../op.ts"
 import { scaleBackward, scaleForward } from "../../ops/scale.ts"
 import { size } from "../../shape.ts"
@@ -43,6 +45,32 @@ const contextOf = (
 
 const nowhere = () => undefined
 
+/** The terms over the whole run, and the gradient of the read-out's mean. */
+const measure = (lowering: Lowering): void => {
+  const { request, analysis, memory } = lowering
+  const { output } = analysis.graph
+  const emit = emitter(lowering, "measure", output, "forward")
+  const back = emitter(lowering, "measure", output, "backward")
+  const mean = memory.mean()
+  const sum = { ...memory.meanGradient(), accumulate: true } as const
+  emitter(lowering, "begin", output, "backward")(zero, { target: memory.meanGradient() })
+  emit(scaleForward, { x: memory.outputs, y: mean }, { factor: 1 / request.timeSteps })
+  for (const each of termsOver(lowering, "mean")) {
+    kindOf(each[0]).forward(contextOf(lowering, each, "batch", emit, mean, nowhere), each[0], false)
+    kindOf(each[0]).backward(
+      contextOf(lowering, each, "batch", back, mean, () => sum),
+      each[0],
+    )
+  }
+}
+
+/** Before a batch the terms are 0. */
+const clear = (lowering: Lowering): void =>
+  termsOf(lowering.request.loss).forEach((_, i) => {
+    const emit = emitter(lowering, "clear", lowering.analysis.graph.output, "forward")
+    emit(zero, { target: lowering.memory.term(i) })
+  })
+
 export const lossTerms: Terms = {
   forward: (lowering, scope, segment) => {
     if (segment === "preview") return
@@ -65,30 +93,6 @@ export const lossTerms: Terms = {
     if (inputGradient)
       emit(scaleBackward, { outputGradient: memory.meanGradient(), inputGradient }, { factor: 1 / request.timeSteps })
   },
+  clear,
+  measure,
 }
-
-/** The terms over the whole run, and the gradient of the read-out's mean. */
-export const measure = (lowering: Lowering): void => {
-  const { request, analysis, memory } = lowering
-  const { output } = analysis.graph
-  const emit = emitter(lowering, "measure", output, "forward")
-  const back = emitter(lowering, "measure", output, "backward")
-  const mean = memory.mean()
-  const sum = { ...memory.meanGradient(), accumulate: true } as const
-  emitter(lowering, "begin", output, "backward")(zero, { target: memory.meanGradient() })
-  emit(scaleForward, { x: memory.outputs, y: mean }, { factor: 1 / request.timeSteps })
-  for (const each of termsOver(lowering, "mean")) {
-    kindOf(each[0]).forward(contextOf(lowering, each, "batch", emit, mean, nowhere), each[0], false)
-    kindOf(each[0]).backward(
-      contextOf(lowering, each, "batch", back, mean, () => sum),
-      each[0],
-    )
-  }
-}
-
-/** Before a batch the terms are 0. */
-export const clearTerms = (lowering: Lowering): void =>
-  termsOf(lowering.request.loss).forEach((_, i) => {
-    const emit = emitter(lowering, "clear", lowering.analysis.graph.output, "forward")
-    emit(zero, { target: lowering.memory.term(i) })
-  })

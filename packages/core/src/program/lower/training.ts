@@ -2,6 +2,7 @@
 import { copy, zero } from "../../bookkeeping.ts"
 import { type ElementwiseForward, elementwiseForward } from "../../expressions/elementwise.ts"
 import type { Graph } from "../../graph/graph.ts"
+import { termsOf } from "../../losses/objective.ts"
 import { type OptimizerOptions, optimizers } from "../../optimizers/index.ts"
 import { fuse } from "../fuse.ts"
 import type { Program } from "../program.ts"
@@ -12,7 +13,6 @@ import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
 import { begin, finish, pastOf, toRest } from "./index.ts"
 import type { Request } from "./request.ts"
-import { clearTerms, lossTerms, measure } from "./terms.ts"
 
 const nothing: ReadonlySet<string> = new Set()
 
@@ -89,14 +89,15 @@ const update = (lowering: Lowering, options: OptimizerOptions): void => {
 /** Lowers a graph to a program that trains it. */
 export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: OptimizerOptions }): Program => {
   const { window, checkpointInterval, partial, optimizer, encoding } = request
-  const lowering = begin(graph, request, Array.isArray(request.loss) ? lossTerms : undefined)
-  if (lowering.terms) clearTerms(lowering)
+  const lowering = begin(graph, request, termsOf(request.loss)[0]?.kind.lowering)
+  const { terms } = lowering
+  terms?.clear(lowering)
   if (partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
   if (request.forwardRuns === 2) {
     forwardStep(lowering, "forward", "preview")
     toRest(lowering, "restart")
   }
-  if (request.forwardRuns) measure(lowering)
+  if (request.forwardRuns) terms?.measure(lowering)
   trainedSteps(lowering)
   update(lowering, optimizer)
   const { segments, memory } = lowering
