@@ -135,8 +135,16 @@ export interface Op<A = unknown> {
   readonly backward: (context: Backward<A>) => void
 }
 
+const made = new WeakSet<object>()
+
 /** Declares an op. */
-export const make = <A>(op: Op<A>): Op<A> => op
+export const make = <A>(op: Op<A>): Op<A> => {
+  made.add(op)
+  return op
+}
+
+/** Whether an op was declared here: others are in no table, and could not be read from a file again. */
+export const isOp = (op: object): boolean => made.has(op)
 
 /** An op whose attributes are not known to the type system: what tables hold. */
 // biome-ignore lint/suspicious/noExplicitAny: attributes differ from op to op

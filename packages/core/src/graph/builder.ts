@@ -151,6 +151,7 @@ export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, input
   x.draft.nodes.push({
     name,
     op: op.name,
+    rule: op,
     attributes: attributes as Readonly<Record<string, unknown>>,
     inputs: inputs.map((input) => input.name),
   })

@@ -1,7 +1,6 @@
 /** What holds for every graph, whether it was built by layers or read from a file. */
 import { GraphError } from "../errors.ts"
 import type { ValueType } from "../op.ts"
-import { ops } from "../ops/index.ts"
 import { equals, format, mustExist } from "../shape.ts"
 import { quote } from "../text.ts"
 import { infer } from "./builder.ts"
@@ -13,7 +12,7 @@ const sourceOf = (nodes: Graph["nodes"], value: string): Graph["nodes"][number] 
   for (let at: string | undefined = value; at !== undefined && !seen.has(at); ) {
     seen.add(at)
     const node = nodes.find(({ name }) => name === at)
-    const op = node && ops.get(node.op)
+    const op = node?.rule
     if (op === undefined || !(op.view || op.lag)) return node
     at = node?.inputs[0]
   }
@@ -40,16 +39,15 @@ export const typesOf = ({ input, parameters, nodes, output }: Omit<Graph, "types
     mustExist("the parameter", shape, failAt(name))
     define(name, { shape, elements: "float32", batched: false, ...(role === "statistic" ? { statistic: true } : {}) })
   }
-  for (const { name, op: opName, attributes, inputs } of nodes) {
-    const op = ops.get(opName) ?? failAt(name)(`there is no op ${quote(opName)}`)
+  for (const { name, rule: op, attributes, inputs } of nodes) {
     if (op.lag && inputs.length !== 1) failAt(name)(`it has ${inputs.length} inputs; it takes 1`)
     const known = (op.lag ? [] : inputs).map(
       (each) => types.get(each) ?? failAt(name)(`its input ${quote(each)} does not stand before it`),
     )
     define(name, infer(name, op, attributes, known))
   }
-  for (const { name, op, inputs } of nodes) {
-    if (!ops.get(op)?.lag) continue
+  for (const { name, rule, inputs } of nodes) {
+    if (!rule.lag) continue
     const source = sourceOf(nodes, inputs[0] as string)
     const [own, theirs] = [types.get(name) as ValueType, types.get(inputs[0] as string)]
     if (source === undefined || theirs === undefined || !theirs.batched)

@@ -6,7 +6,7 @@
  */
 
 import { Schema } from "effect"
-import type { ValueType } from "../op.ts"
+import type { AnyOp, ValueType } from "../op.ts"
 import { Float32, must, NonNegative } from "../options.ts"
 import type { Shape } from "../shape.ts"
 
@@ -51,7 +51,13 @@ export interface Parameter {
   readonly role: "weight" | "constant" | "statistic"
 }
 
-export interface Node {
+export interface Node extends NodeData {
+  /** The op itself: programs load the ops that their graphs have, and no others. */
+  readonly rule: AnyOp
+}
+
+/** A node as JSON has it. */
+export interface NodeData {
   readonly name: string
   /** The op, by its name in the table of ops. */
   readonly op: string

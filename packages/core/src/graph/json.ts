@@ -1,13 +1,17 @@
 /** The JSON form of a graph. Reading it checks all that building does. */
 import { Effect, Schema } from "effect"
 import { describeFault, GraphError } from "../errors.ts"
+import type { AnyOp } from "../op.ts"
+import { ops } from "../ops/index.ts"
 import { faultIn, oneOf, whole } from "../options.ts"
+import { quote } from "../text.ts"
 import { typesOf } from "./check.ts"
-import { type Graph, InitializerSchema, Name } from "./graph.ts"
+import { type Graph, InitializerSchema, Name, type NodeData } from "./graph.ts"
 import { tryGraph } from "./make.ts"
 
 /** A graph as JSON; `version` is that of the form. */
-export interface GraphJson extends Omit<Graph, "types"> {
+export interface GraphJson extends Omit<Graph, "types" | "nodes"> {
+  readonly nodes: ReadonlyArray<NodeData>
   readonly version: 1
 }
 
@@ -40,15 +44,24 @@ export const toJson = ({ input, parameters, nodes, output }: Graph): GraphJson =
   version: 1,
   input,
   parameters,
-  nodes,
+  nodes: nodes.map(({ rule: _, ...node }) => node),
   output,
 })
+
+const ruleOf = ({ name, op }: NodeData): AnyOp => {
+  const rule = ops.get(op)
+  if (rule === undefined) throw new GraphError({ node: name, reason: `there is no op ${quote(op)}` })
+  return rule
+}
 
 /** A graph from JSON. Fails at the first parameter or node that does not fit. */
 export const fromJson = (json: unknown): Effect.Effect<Graph, GraphError> =>
   Effect.suspend(() => {
     const fault = faultIn(GraphSchema as Schema.Codec<unknown>, json)
     if (fault) return Effect.fail(new GraphError({ node: "graph", reason: describeFault(fault) }))
-    const { version: _, ...graph } = json as GraphJson
-    return tryGraph(() => ({ ...graph, types: typesOf(graph) }))
+    const { version: _, nodes, ...given } = json as GraphJson
+    return tryGraph(() => {
+      const graph = { ...given, nodes: nodes.map((node) => ({ ...node, rule: ruleOf(node) })) }
+      return { ...graph, types: typesOf(graph) }
+    })
   })

@@ -1,8 +1,7 @@
 /** Graphs from layers. */
 import { Effect } from "effect"
 import { GraphError } from "../errors.ts"
-import type { ValueType } from "../op.ts"
-import { ops } from "../ops/index.ts"
+import { isOp, type ValueType } from "../op.ts"
 import { mustExist, type Shape } from "../shape.ts"
 import { quote } from "../text.ts"
 import { apply, type Draft, type Layer, Tensor } from "./builder.ts"
@@ -26,7 +25,7 @@ export const makeUnsafe = (shape: Shape, network: Layer): Graph => {
   const { name } = apply(network, new Tensor(draft, "", inputName, type))
   if (name === inputName) fail("the network has no layer")
   for (const op of draft.ops)
-    if (ops.get(op.name) !== op) fail(`${quote(op.name)} is no op of the library; build the network of its layers`)
+    if (!isOp(op)) fail(`${quote(op.name)} is no op of the library; build the network of its layers`)
   const graph = { input: shape, parameters: draft.parameters, nodes: draft.nodes, output: name }
   return { ...graph, types: typesOf(graph) }
 }

@@ -2,11 +2,11 @@
 import { Effect, Schema } from "effect"
 import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
+import { edgesOf } from "../graph/nodes.ts"
 import type { LossTerm } from "../losses/index.ts"
 import { TermsSchema, termsOf } from "../losses/objective.ts"
 import { kindOf } from "../losses/term.ts"
 import type { ValueType } from "../op.ts"
-import { edgesOf, ops } from "../ops/index.ts"
 import { check as checkOption } from "../options.ts"
 import { check, checkpointIntervalOf, isCut, type Policy, windowOf } from "../policies/policy.ts"
 import { size } from "../shape.ts"
@@ -44,8 +44,8 @@ export const compile = (
       })
     const edges = lagged.size > 0 ? [...lagged] : undefined
     const trainedSteps = policy.steps.count(options.timeSteps)
-    for (const { name, op } of graph.nodes) {
-      if (!ops.get(op)?.mixesSamples) continue
+    for (const { name, op, rule } of graph.nodes) {
+      if (!rule.mixesSamples) continue
       if (options.microBatches > 1)
         return yield* new ProgramError({
           reason: `micro-batches ${options.microBatches}: ${name} (${op}) takes its statistics over whole batches; it must be 1`,

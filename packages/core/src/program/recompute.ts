@@ -1,7 +1,7 @@
 /** Which values the backward direction recomputes, where a policy asks for it. */
 import type { Node } from "../graph/graph.ts"
+import { opOf } from "../graph/nodes.ts"
 import type { ValueType } from "../op.ts"
-import { opOf } from "../ops/index.ts"
 import { size } from "../shape.ts"
 import type { Analysis } from "./lower/analysis.ts"
 

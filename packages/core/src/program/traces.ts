@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { PolicyError } from "../errors.ts"
 import type { Graph, Node } from "../graph/graph.ts"
-import { opOf, stateOf } from "../ops/index.ts"
+import { opOf, stateOf } from "../graph/nodes.ts"
 import type { Policy } from "../policies/policy.ts"
 import { size } from "../shape.ts"
 

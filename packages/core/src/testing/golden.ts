@@ -21,11 +21,11 @@ import {
   type UnsupportedKernelError,
 } from "../errors.ts"
 import * as Graph from "../graph/index.ts"
+import { edgesOf, spikingLayers } from "../graph/nodes.ts"
 import { fromPyTorch, toPyTorch, valuesFromPyTorch } from "../interop/pytorch.ts"
 import type { StoredTensor, TensorFile } from "../interop/safetensors.ts"
 import { crossEntropy, firingRate, type LossTerm, meanSquaredError, type Objective } from "../losses/index.ts"
 import { type ModelName, modelNames, models } from "../models/index.ts"
-import { edgesOf, spikingLayers } from "../ops/index.ts"
 import * as Optimizer from "../optimizers/index.ts"
 import * as Policy from "../policies/policy.ts"
 import { custom } from "../policies/steps.ts"

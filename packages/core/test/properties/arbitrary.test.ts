@@ -2,9 +2,10 @@
 import { expect, test } from "bun:test"
 import * as fc from "fast-check"
 import { binaryOps, unaryOps } from "../../src/expressions/expression.ts"
+import { edgesOf } from "../../src/graph/nodes.ts"
 import { Graph, Policy, Surrogate } from "../../src/index.ts"
 import type { ElementwiseAttributes } from "../../src/ops/elementwise.ts"
-import { edgesOf, ops } from "../../src/ops/index.ts"
+import { ops } from "../../src/ops/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import { deviation, onTape, runs, sync, train } from "./harness.ts"
 

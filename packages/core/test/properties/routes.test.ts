@@ -1,8 +1,8 @@
 /** Which gradients flow: every policy against the tape, and policies against each other. */
 import { expect, test } from "bun:test"
 import * as fc from "fast-check"
+import { edgesOf } from "../../src/graph/nodes.ts"
 import { Policy } from "../../src/index.ts"
-import { edgesOf } from "../../src/ops/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import {
   deviation,

@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
 import * as fc from "fast-check"
+import { stateOf } from "../../src/graph/nodes.ts"
 import { Policy, Program } from "../../src/index.ts"
-import { stateOf } from "../../src/ops/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import {
   deviation,

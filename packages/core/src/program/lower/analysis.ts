@@ -1,7 +1,7 @@
 /** What the graph is, for a request: which nodes run, which of them in every time step, and whose gradient is wanted. */
 import { type Graph, inputName, type Node, type Parameter } from "../../graph/graph.ts"
+import { lagOf, opOf, spikingLayers, stateOf } from "../../graph/nodes.ts"
 import type { ValueType } from "../../op.ts"
-import { lagOf, opOf, spikingLayers, stateOf } from "../../ops/index.ts"
 import type { Request } from "./request.ts"
 
 export interface Analysis {

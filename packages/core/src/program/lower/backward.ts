@@ -1,10 +1,10 @@
 /** The backward direction through the nodes of a segment. */
 import { zero } from "../../bookkeeping.ts"
 import type { Node } from "../../graph/graph.ts"
+import { opOf } from "../../graph/nodes.ts"
 import { type Loss, lossBackward } from "../../loss.ts"
 import type { Ref } from "../../op.ts"
 import { addBackward } from "../../ops/add.ts"
-import { opOf } from "../../ops/index.ts"
 import { type SegmentName, segmentKinds } from "../program.ts"
 import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
 import { forwardNode } from "./forward.ts"

@@ -1,9 +1,9 @@
 /** The forward direction: of one node, and of a time step with its loss and metrics. */
 import { firingRate, updateTrace, zero } from "../../bookkeeping.ts"
 import type { Node } from "../../graph/graph.ts"
+import { opOf } from "../../graph/nodes.ts"
 import { accumulateOutputs, type Loss, lossForward } from "../../loss.ts"
 import type { Context } from "../../op.ts"
-import { opOf } from "../../ops/index.ts"
 import type { Instruction, SegmentName } from "../program.ts"
 import type { Decay } from "../traces.ts"
 import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"

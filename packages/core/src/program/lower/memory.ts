@@ -1,11 +1,11 @@
 /** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
 import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
+import { lagOf, stateOf } from "../../graph/nodes.ts"
 import type { LossTerm } from "../../losses/index.ts"
 import { termsOf } from "../../losses/objective.ts"
 import type { Targets } from "../../losses/term.ts"
 import { kindOf } from "../../losses/term.ts"
 import type { Ref, State, ValueType } from "../../op.ts"
-import { lagOf, stateOf } from "../../ops/index.ts"
 import type { Shape } from "../../shape.ts"
 import type { Elements } from "../../spikes.ts"
 import type { DraftBuffer } from "../layout.ts"
@@ -193,8 +193,9 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
       if (carried === 0) return undefined
       return buffer({ role: "carry", owner: node.name }, "accumulator", planesOf(carried, node))
     },
-    carriedBack: ({ name, attributes, op }) => {
-      const { steps } = lagOf({ name, attributes, op, inputs: [] }) as { readonly steps: number }
+    carriedBack: (node) => {
+      const { name } = node
+      const { steps } = lagOf(node) as { readonly steps: number }
       return buffer({ role: "carry", owner: name }, "accumulator", shapeOf(name), { slots: steps })
     },
     savedValue: (owner, lag) => {

@@ -1,5 +1,5 @@
 import * as fc from "fast-check"
-import { edgesOf } from "../../ops/index.ts"
+import { edgesOf } from "../../graph/nodes.ts"
 import * as Policy from "../../policies/policy.ts"
 import * as Steps from "../../policies/steps.ts"
 import { graphOf } from "./network.ts"
