@@ -14,7 +14,24 @@ import { Effect } from "effect"
 export * as NodeServices from "@effect/platform-node/NodeServices"
 export * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
 export { Gpu } from "@spikeroute/backend-webgpu"
-export { averagePool, conv2d, LossSchema, lif, nearest, Options, Policy, Program, quote, Steps } from "@spikeroute/core"
+export {
+  add,
+  averagePool,
+  conv2d,
+  currentBasedLif,
+  delay,
+  elementwise,
+  LossSchema,
+  lif,
+  Neuron,
+  nearest,
+  Options,
+  Policy,
+  Program,
+  quote,
+  recurrent,
+  Steps,
+} from "@spikeroute/core"
 export { Arbitrary, Conformance } from "@spikeroute/core/testing"
 export { batches, compose, download, open, openInWorkers, serve } from "@spikeroute/datasets"
 export { Layer, Stream } from "effect"
