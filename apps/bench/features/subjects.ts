@@ -95,6 +95,12 @@ export const ops: ReadonlyArray<OpLine> = [
   { title: "gain", kernels: ["gain"], notes: "learnable" },
   { title: "lif, integrateAndFire, plif", kernels: ["neuron", "decay"], notes: "all surrogates and resets" },
   { title: "leakyReadout", kernels: ["readout"], notes: "" },
+  {
+    title: "elementwise, all other neurons",
+    kernels: ["elementwise"],
+    notes: "expressions: your own neurons, surrogates and elementwise layers",
+  },
+  { title: "recurrent, delay", kernels: [], notes: "cost nothing: an earlier value is read where it is stored" },
   { title: "loss", kernels: ["loss", "outputs"], notes: "cross-entropy and squared error, mixed" },
   { title: "sgd, adam, adamw", kernels: ["optimizer"], notes: "" },
 ]

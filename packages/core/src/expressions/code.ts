@@ -44,7 +44,7 @@ const operandCounts: Readonly<Record<string, number>> = {
 /** Whether data are a code whose leaves are all known: each operation stands behind its operands. */
 export const isCode = (code: unknown, isLeaf: (name: string) => boolean): code is Code =>
   Array.isArray(code) &&
-  code.every((line: unknown, i) => {
+  Array.from(code).every((line: unknown, i) => {
     if (!Array.isArray(line)) return false
     const [op, ...given] = line as [unknown, ...Array<unknown>]
     const comesBefore = (place: unknown) => Number.isInteger(place) && (place as number) >= 0 && (place as number) < i

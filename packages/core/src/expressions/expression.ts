@@ -7,8 +7,8 @@
  * backends keep their order and contract none of them, because rounding decides which neurons fire.
  *
  * @example
- * const u = before.membrane.times(decay).plus(x)
- * const s = fire(u.minus(threshold), triangle)
+ * const twice = Neuron.constant(2)
+ * const softplus = elementwise("softplus", (x) => Neuron.log(Neuron.exp(x.times(twice)).plus(1)).dividedBy(twice))
  */
 
 /** Operations of one operand. */

@@ -107,7 +107,7 @@ export const RecurrentSchema: Schema.Codec<RecurrentOptions> = Schema.Struct({
  * A recurrent block: `build` is given its input and its own output of the step before, and gives its output.
  *
  * @example
- * const layer = recurrent((x, fedBack) =>
+ * const block = recurrent((x, fedBack) =>
  *   add(linear({ features: 64 })(x, "input"), linear({ features: 64, bias: false })(fedBack, "recurrent")).pipe(lif()),
  * )
  */

@@ -23,7 +23,12 @@ const isCell = (cell: unknown): boolean => {
   const lists = [states, initial, next]
   if (!lists.every(Array.isArray) || !isCount(inputs, 1, mostInputs) || !isCount(parameters, 0, mostParameters))
     return false
-  const [names, values, places] = lists as [Array<unknown>, Array<unknown>, Array<unknown>]
+  // As JSON has them, without holes.
+  const [names, values, places] = lists.map((list) => Array.from(list as ArrayLike<unknown>)) as [
+    Array<unknown>,
+    Array<unknown>,
+    Array<unknown>,
+  ]
   const counts: Readonly<Record<string, number>> = { x: inputs as number, p: parameters as number, "s.": names.length }
   const isLeaf = (name: string) => {
     const [, letter = "", number] = /^(x|p|s\.)(\d{1,4})$/.exec(name) ?? []

@@ -15,8 +15,12 @@ export * as NodeServices from "@effect/platform-node/NodeServices"
 export * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
 export { Gpu } from "@spikeroute/backend-webgpu"
 export {
+  add,
   averagePool,
   conv2d,
+  currentBasedLif,
+  delay,
+  elementwise,
   Losses,
   LossSchema,
   lif,
@@ -26,6 +30,7 @@ export {
   Policy,
   Program,
   quote,
+  recurrent,
   Steps,
 } from "@spikeroute/core"
 export { Arbitrary, Conformance } from "@spikeroute/core/testing"

@@ -22,7 +22,9 @@ import { size } from "../../shape.ts"
 import type { SurrogateOptions } from "../../surrogates/index.ts"
 import { surrogate } from "./surrogate.ts"
 
-const operations = {
+type Operation = (a: Expression, b: Expression, spike: (z: Expression) => Expression) => Expression
+
+const operations: Readonly<Record<string, Operation>> = {
   sum: (a, b) => a.plus(b).times(0.5),
   difference: (a, b) => a.minus(b).times(0.5),
   product: (a, b) => a.times(tanh(b)),
@@ -41,7 +43,7 @@ const operations = {
   sigmoid: (a) => sigmoid(a),
   atan: (a) => atan(a),
   spike: (a, b, spike) => spike(a.minus(b.times(0.5))),
-} satisfies Record<string, (a: Expression, b: Expression, spike: (z: Expression) => Expression) => Expression>
+}
 
 export interface Cell {
   readonly piece: "cell"
@@ -49,7 +51,7 @@ export interface Cell {
   /** The value of the first state before the first step. */
   readonly initial: number
   /** Operations on earlier values, which are numbered modulo how many there are. */
-  readonly operations: ReadonlyArray<{ readonly op: keyof typeof operations; readonly a: number; readonly b: number }>
+  readonly operations: ReadonlyArray<{ readonly op: string; readonly a: number; readonly b: number }>
   readonly parameters: ReadonlyArray<{ readonly per: Per; readonly learnt: boolean }>
   /** Inputs beside the first, all of them made of it; a cell that has any has no states. */
   readonly others: ReadonlyArray<"same" | "scaled" | "delayed">
@@ -66,7 +68,7 @@ export const cell = (): fc.Arbitrary<Cell> =>
       initial: fc.constantFrom(0, 0.25),
       operations: fc.array(
         fc.record({
-          op: fc.constantFrom(...(Object.keys(operations) as Array<keyof typeof operations>)),
+          op: fc.constantFrom(...Object.keys(operations)),
           a: fc.nat({ max: 9 }),
           b: fc.nat({ max: 9 }),
         }),
@@ -113,7 +115,7 @@ const valuesOf = (
   const values = [parameters.reduce((sum, p, j) => sum.plus(j % 2 === 0 ? x.times(p) : p), x), ...others, ...parameters]
   const at = (place: number) => values[place % values.length] as Expression
   for (const { op, a, b } of list)
-    values.push(operations[op](at(values.length - 1 - (a % values.length)), at(b), spike))
+    values.push((operations[op] as Operation)(at(values.length - 1 - (a % values.length)), at(b), spike))
   values.push((values.at(-1) as Expression).plus(values[0] as Expression).times(0.5))
   return values
 }
