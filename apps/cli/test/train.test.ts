@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { ended, positionOf, readJson, run, small, start, temporaryDirectory } from "./support.ts"
 
@@ -84,6 +84,16 @@ describe("a run", () => {
       if (file.endsWith(".svg")) expect(bytes.toString().startsWith("<svg")).toBe(true)
       else expect([...bytes.subarray(1, 4)]).toEqual([0x50, 0x4e, 0x47])
     }
+  })
+
+  test("is inspected with a warning where lines of its metrics are damaged", async () => {
+    const path = join(directory, "damaged")
+    cpSync(whole, path, { recursive: true })
+    const metrics = readFileSync(join(path, "metrics.jsonl"), "utf8").split("\n")
+    writeFileSync(join(path, "metrics.jsonl"), [...metrics.slice(0, 2), "{", "null", ...metrics.slice(2)].join("\n"))
+    const { code, stderr } = await run("inspect", path)
+    expect(code).toBe(0)
+    expect(stderr).toContain("metrics.jsonl: 2 lines")
   })
 
   test("prints JSON alone on standard output when asked", async () => {

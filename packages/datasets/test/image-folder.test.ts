@@ -109,3 +109,23 @@ test("files that cannot be decoded, and folders without images, are named in one
     )
   })
 })
+
+test("images of folders within a class's are its own, behind those beside them", async () => {
+  const nested = {
+    ...files,
+    "train/cat/0-deep/er/z.png": png(2, 2, () => [7, 8, 9]),
+    "train/cat/0-deep/y.png": png(2, 2, () => [4, 5, 6]),
+  }
+  await withDirectory(nested, async (dataDir) => {
+    const { train } = await run(open("image-folder", { timeSteps: 1, dataDir, size: 4, augment: [] }))
+    expect(Array.from({ length: train.size }, (_, i) => train.label(i))).toEqual([0, 0, 0, 1, 1])
+    const out = new Float32Array(3 * 48)
+    await run(train.write([0, 1, 2], undefined, out))
+    const pixels = [0, 1, 2].map((i) => bytes(out.subarray(i * 48, i * 48 + 3)))
+    expect(pixels).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+      [7, 8, 9],
+    ])
+  })
+})

@@ -9,7 +9,7 @@ import { fromFlags } from "../config.ts"
 import { warnOfRates } from "../evaluation.ts"
 import { readText, writeWhole } from "../files.ts"
 import { openRun } from "../run.ts"
-import { percent, print, table } from "../terminal.ts"
+import { percent, print, say, table } from "../terminal.ts"
 
 export interface InspectFlags {
   readonly directory: string
@@ -36,11 +36,14 @@ const recorded = (directory: string) =>
     const text = yield* readText((yield* Path.Path).join(directory, "metrics.jsonl"))
     const losses: Array<LossPoint> = []
     const accuracies: Array<AccuracyPoint> = []
-    for (const line of text.split("\n")) {
+    let damaged = 0
+    for (const line of text.split("\n").filter((each) => each !== "")) {
       const decoded = Option.getOrUndefined(lineOf(line))
       if (decoded?.type === "batch") losses.push(decoded)
       else if (decoded) accuracies.push({ ...decoded, train: decoded.train.top1, test: decoded.test.top1 })
+      else damaged++
     }
+    if (damaged > 0) yield* say(`metrics.jsonl: ${damaged} lines cannot be read; the charts do without them`)
     return { losses, accuracies }
   })
 

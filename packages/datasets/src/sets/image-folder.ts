@@ -1,7 +1,7 @@
 /**
  * A folder of images in ImageNet's layout (Russakovsky et al., "ImageNet large scale visual recognition challenge",
  * 2015): `train/<class>/*` and `val/<class>/*`, JPEG or PNG. The classes are the folders of `train` in order of name,
- * as in torchvision's `ImageFolder`; files beside them are passed over. A class with images of another format is refused.
+ * as in torchvision's `ImageFolder`, which walks the folders in them too; files beside them are passed over. A class with images of another format is refused.
  *
  * ImageNet itself is given to those who ask, at https://image-net.org/download-images. Nothing is downloaded here.
  */
@@ -31,6 +31,26 @@ const foldersOf = Effect.fnUntraced(function* (directory: string) {
   const entries = yield* listMatching(directory, /^[^.]/)
   return yield* Effect.filter(entries, isFolder, { concurrency: 8 })
 })
+
+/** Folders within folders: as deep as anybody sorts images, and no further than a link that leads back can go. */
+const deepest = 16
+
+/** A folder's images, and those of the folders in it behind them, each in order of name, as torchvision walks them. */
+const imagesIn = (
+  folder: string,
+  depth = 0,
+): Effect.Effect<
+  ReadonlyArray<string>,
+  Effect.Error<ReturnType<typeof foldersOf>>,
+  Effect.Services<ReturnType<typeof foldersOf>>
+> =>
+  Effect.gen(function* () {
+    const own = (yield* listMatching(folder, imagePattern)).filter((each) => each !== folder)
+    if (depth === deepest) return own
+    const within = yield* Effect.forEach(yield* foldersOf(folder), (each) => imagesIn(each, depth + 1))
+    return [...own, ...within.flat()]
+  })
+
 const usualSide = 224
 const usualAugment = ["resized-crop", "flip"] as const
 
@@ -72,7 +92,7 @@ export const imageFolder: Source = {
       const labels: Array<number> = []
       for (const [label, className] of classNames.entries()) {
         const folder = path.join(root, part, className)
-        const all = yield* listMatching(folder, imagePattern)
+        const all = yield* imagesIn(folder)
         const images = all.filter((each) => torchvisionPattern.test(each))
         const foreign = images.length === 0 ? all[0] : images.find((each) => !filePattern.test(each))
         if (foreign !== undefined)
