@@ -3,6 +3,8 @@
  * `bun apps/cli/src/options-table.ts` writes it.
  */
 import { writeFileSync } from "node:fs"
+import { NativeSchema } from "@spikeroute/backend-native"
+import { WasmSchema } from "@spikeroute/backend-wasm"
 import * as S from "@spikeroute/core"
 import { BatchSchema, OpenSchema, WorkersSchema } from "@spikeroute/datasets"
 import { RunConfig } from "./config.ts"
@@ -61,6 +63,11 @@ export const records: ReadonlyArray<Record> = [
   { of: "`dropout`", schema: S.DropoutSchema },
   { of: "`scale`", schema: S.ScaleSchema as Part },
   { of: "`gain`", schema: S.GainSchema as Part },
+  { of: "`delay`", schema: S.DelaySchema as Part },
+  { of: "`recurrent`", schema: S.RecurrentSchema as Part },
+  { of: "`Trainer.step`", schema: S.Train.StepSchema as Part },
+  { of: "layer of `backend-native`", schema: NativeSchema as Part },
+  { of: "layer of `backend-wasm`", schema: WasmSchema as Part },
   { of: "`open`", schema: OpenSchema as Part, settings: same("dataDir", "seed", "augment", "size") },
   { of: "`openInWorkers`", schema: WorkersSchema as Part, settings: same("workers") },
   { of: "`batches`", schema: BatchSchema as Part, settings: same("limit") },
@@ -107,7 +114,7 @@ export const render = (): string => {
     "# Options and their ranges",
     "",
     "Made by `bun apps/cli/src/options-table.ts` from the Schemas that check the options; a test holds it to them. Options that are not",
-    "known, and those of the wrong type, are refused as well. Backends' layers, policies, transforms and cameras check their own options, whose",
+    "known, and those of the wrong type, are refused as well. Policies, transforms, cameras and the TensorFlow.js layers check their own options, whose",
     "ranges their doc comments have.",
     "",
     "## Library",

@@ -23,7 +23,8 @@ export interface NativeOptions {
   readonly onBuild?: () => void
 }
 
-const OptionsSchema: Schema.Codec<NativeOptions> = Schema.Struct({
+/** The options of the layer. */
+export const NativeSchema: Schema.Codec<NativeOptions> = Schema.Struct({
   threads: Schema.optionalKey(Options.whole(1, maximumThreads)),
   vectorBytes: Schema.optionalKey(Schema.Literals([16, 32, 64]).annotate({ expected: "16, 32 or 64" })),
   onBuild: Schema.optionalKey(
@@ -42,7 +43,7 @@ const open = async ({ threads, vectorBytes = 64, onBuild }: NativeOptions) => {
 export const layer = (options: NativeOptions = {}): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,
-    Options.check("the native backend", OptionsSchema, options).pipe(
+    Options.check("the native backend", NativeSchema, options).pipe(
       Effect.andThen(
         Effect.tryPromise({
           try: () => open(options),

@@ -20,7 +20,8 @@ export interface WasmOptions {
   readonly threads?: number
 }
 
-const OptionsSchema: Schema.Codec<WasmOptions> = Schema.Struct({
+/** The options of the layer. */
+export const WasmSchema: Schema.Codec<WasmOptions> = Schema.Struct({
   threads: Schema.optionalKey(Options.whole(1, maximumThreads)),
 })
 
@@ -57,7 +58,7 @@ const open = async ({ threads: wanted }: WasmOptions): Promise<Open> => {
 export const layer = (options: WasmOptions = {}): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,
-    Options.check("the WebAssembly backend", OptionsSchema, options).pipe(
+    Options.check("the WebAssembly backend", WasmSchema, options).pipe(
       Effect.andThen(
         Effect.acquireRelease(Effect.tryPromise({ try: () => open(options), catch: unavailable }), ({ close }) =>
           Effect.sync(close),

@@ -42,7 +42,9 @@ export interface DelayOptions {
 }
 
 export const DelaySchema: Schema.Codec<DelayOptions> = Schema.Struct({
-  steps: Schema.Union([Steps, Schema.Array(whole(0, longestLag))]),
+  steps: Schema.Union([Steps, Schema.Array(whole(0, longestLag))]).annotate({
+    expected: `a whole number from 1 to ${longestLag}, or a list of one for each channel from 0 on`,
+  }),
   edge: Schema.optionalKey(Name),
 })
 

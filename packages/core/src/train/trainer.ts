@@ -76,10 +76,11 @@ export interface Trainer {
 }
 
 const update = Options.whole(1, Number.MAX_SAFE_INTEGER)
-const stepOptions = Schema.Struct({
+/** The options of a step. */
+export const StepSchema: Schema.Codec<Omit<StepOptions, "next"> & { readonly next?: unknown }> = Schema.Struct({
   update,
   learningRate: Options.NonNegative,
-  next: Schema.optional(Schema.Unknown),
+  next: Schema.optional(Schema.Unknown.annotate({ expected: "a batch" })),
 })
 const word = Options.whole(0, 2 ** 32 - 1)
 const keyOptions = Schema.Struct({ key: Schema.Struct({ hi: word, lo: word }) })
@@ -181,7 +182,7 @@ export const make = (
 
     const step: Trainer["step"] = (batch, given) =>
       Effect.gen(function* () {
-        const { update, learningRate } = yield* Options.check("the step", stepOptions, given)
+        const { update, learningRate } = yield* Options.check("the step", StepSchema, given)
         const result = yield* runUpdate(batch, update, given.next)
         yield* executable.write(bufferNames.hyperparameters, hyperparameters(training.optimizer, learningRate, update))
         yield* executable.run([{ segment: "update", t: 0 }])
