@@ -53,7 +53,7 @@ const makeBatch = (): S.Train.Batch => {
 
 /** Runs it on a backend; the program file runs on the kernels, the compiled module, whatever the backend. */
 export const run = async (
-  layer: Layer.Layer<S.Backend, S.BackendUnavailableError>,
+  layer: Layer.Layer<S.Backend, S.BackendUnavailableError | S.OptionError>,
   kernels: WebAssembly.Module,
 ): Promise<Report> => {
   const program = Effect.gen(function* () {

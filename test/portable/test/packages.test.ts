@@ -17,7 +17,7 @@ import { layer } from "@spikeroute/backend-wasm"
 import { type Effect, Layer } from "effect"
 
 export const graph: Effect.Effect<S.Graph.Graph, S.GraphError> = S.Graph.make([4], S.linear({ features: 2 }))
-export const backend: Layer.Layer<S.Backend, S.BackendUnavailableError> = layer({ threads: 2 })
+export const backend: Layer.Layer<S.Backend, S.BackendUnavailableError | S.OptionError> = layer({ threads: 2 })
 // @ts-expect-error a threshold is a number
 S.lif({ threshold: "1" })
 `
