@@ -9,6 +9,9 @@ const standardizationEpsilon = 1e-4
 
 const count = ({ shape }: Tensor): number => shape[0] as number
 
+/** One row for all values of a sample's channels: of a flattened image, the buffer has other axes than the value. */
+const rowsOf = (tf: Workspace, x: Tensor, { shape: [channels] }: Tensor): Tensor => tf.rows(x, channels)
+
 const mean = (tf: Workspace, rows: Tensor): Tensor => tf.div(tf.sumRows(rows), count(rows))
 
 const inverseRoot = (tf: Workspace, x: Tensor): Tensor => tf.div(1, tf.sqrt(x))
@@ -17,7 +20,7 @@ export const batchNormForward: Composition<
   Operands<"x" | "weight" | "bias" | "runningMean" | "runningVariance", "mean" | "inverseDeviation" | "y">,
   { readonly updates: number }
 > = (tf, { x, weight, bias, runningMean, runningVariance }, { updates }) => {
-  const rows = tf.rows(x)
+  const rows = rowsOf(tf, x, weight)
   const average = mean(tf, rows)
   const centered = tf.sub(rows, average)
   const squares = tf.sumRows(tf.square(centered))
@@ -42,7 +45,7 @@ export const batchNormInference: Composition<
   Operands<"x" | "weight" | "bias" | "runningMean" | "runningVariance", "y">
 > = (tf, { x, weight, bias, runningMean, runningVariance }) => {
   const deviation = tf.sqrt(tf.add(runningVariance, epsilon))
-  return { y: tf.add(tf.mul(tf.div(tf.sub(tf.rows(x), runningMean), deviation), weight), bias) }
+  return { y: tf.add(tf.mul(tf.div(tf.sub(rowsOf(tf, x, weight), runningMean), deviation), weight), bias) }
 }
 
 export const batchNormBackward: Composition<
@@ -53,8 +56,8 @@ export const batchNormBackward: Composition<
     "inputGradient"
   >
 > = (tf, { x, weight, mean: average, inverseDeviation, outputGradient, inputGradient }) => {
-  const normalized = tf.mul(tf.sub(tf.rows(x), average), inverseDeviation)
-  const gradient = tf.rows(outputGradient)
+  const normalized = tf.mul(tf.sub(rowsOf(tf, x, weight), average), inverseDeviation)
+  const gradient = rowsOf(tf, outputGradient, weight)
   const sum = tf.sumRows(gradient)
   const projection = tf.sumRows(tf.mul(gradient, normalized))
   const parameters = { weightGradient: projection, biasGradient: sum }
