@@ -21,7 +21,7 @@ const own = {
   "publish:jsr": ["tools/publish/src/jsr-main.ts"],
   portable: ["test/portable/src/main.ts"],
   sizes: ["test/portable/src/sizes/main.ts"],
-  test: ["test", "--timeout=30000"],
+  test: ["test", "--parallel", "--timeout=60000"],
 }
 const cli = "apps/cli/src/main.ts"
 

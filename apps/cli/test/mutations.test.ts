@@ -8,7 +8,7 @@ import { modules, run } from "../fuzz/runner.ts"
 for (const module of modules)
   test(`every changed file gives right data or one typed error: ${basename(module)} of ${module.split("/").at(-4)}`, async () => {
     const { formats } = (await import(module)) as { readonly formats: ReadonlyArray<Format> }
-    const count = 40
+    const count = 15
     const outcomes = await run({ module, formats: formats.map(({ name }) => name), seed: 20230817, count })
     expect(outcomes.filter(({ outcome }) => outcome === "fault")).toEqual([])
     for (const { name } of formats) {

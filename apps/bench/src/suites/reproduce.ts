@@ -92,7 +92,7 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
       { policy: Policy.slttK(k), name: "slttk", ...published.slttk },
     ] as const
     const growths = yield* Effect.forEach(policies, ({ name }) =>
-      growthOf({ ...workload, backend, threads, policy: name, k }),
+      growthOf({ ...workload, backend, threads, policy: name, k }, Math.min(rounds, 3)),
     )
     const graph = yield* graphOf(workload)
     const timings = yield* measure(
