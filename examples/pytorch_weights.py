@@ -1,13 +1,10 @@
-"""A PyTorch checkpoint as a safetensors file for `bun run import`, and back; needs torch alone.
+"""Safetensors files for PyTorch without another package than torch.
 
-    python pytorch_weights.py checkpoint.pth weights.safetensors
-
-In a program: `save("weights.safetensors", model.state_dict())`, and `model.load_state_dict(load("weights.safetensors"))`
-for a file that `bun run export` wrote.
+`model.load_state_dict(load("weights.safetensors"))` takes a file that `bun run export` wrote;
+`save("weights.safetensors", model.state_dict())` writes one for `bun run import`, which reads `.pth` files as well.
 """
 import json
 import struct
-import sys
 
 import torch
 
@@ -40,18 +37,3 @@ def load(path):
         name: torch.frombuffer(data[slice(*entry["data_offsets"])], dtype=torch.float32).reshape(entry["shape"])
         for name, entry in header.items()
     }
-
-
-def state_dict(checkpoint):
-    """The state dict of a checkpoint, which may lie below one of the usual names, or come from DataParallel."""
-    for key in ("state_dict", "model", "net"):
-        if isinstance(checkpoint.get(key), dict):
-            checkpoint = checkpoint[key]
-    return {name.removeprefix("module."): tensor for name, tensor in checkpoint.items()}
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python pytorch_weights.py checkpoint.pth weights.safetensors")
-    source, target = sys.argv[1:]
-    save(target, state_dict(torch.load(source, map_location="cpu", weights_only=True)))

@@ -65,6 +65,11 @@ const kernels = existsSync(wasm) ? new WebAssembly.Module(readFileSync(wasm)) : 
 
 const goldenFile = new URL("../../../packages/core/test/golden/flattened-sltt.safetensors", import.meta.url)
 
+const torchFiles = ["old", "kinds", "net"].map(
+  (name) =>
+    [`${name}.pth`, readFileSync(new URL(`../../../packages/core/test/torch/${name}.pth`, import.meta.url))] as const,
+)
+
 const json = (value: unknown) => JSON.stringify(value, undefined, 1)
 
 const configured = {
@@ -94,6 +99,21 @@ export const formats: ReadonlyArray<Format> = [
         Effect.gen(function* () {
           const file = join(directory, "weights.safetensors")
           yield* predict(graph, (yield* Checkpoint.loadWeights(file, graph)).tensors)
+        }),
+      ),
+  },
+  {
+    name: "torch",
+    files: Object.fromEntries(torchFiles),
+    read: (directory) =>
+      run(
+        Effect.gen(function* () {
+          for (const [name] of torchFiles)
+            for (const { shape, values, unsupported } of (yield* Checkpoint.readTensors(
+              join(directory, name),
+            )).tensors.values())
+              if (unsupported === undefined && values.length !== Shape.size(shape))
+                throw new Error(`${name}: a tensor of another length`)
         }),
       ),
   },

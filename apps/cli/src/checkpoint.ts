@@ -55,10 +55,13 @@ export interface Checkpoint {
 const fileOf = (directory: string, name: CheckpointName): Effect.Effect<string, never, Path.Path> =>
   Effect.map(Path.Path, (path) => path.join(directory, `${name}.safetensors`))
 
-/** The tensors of a file, all of them finite. */
+/** The tensors of a file, which is one of safetensors or of `torch.save`, all of them finite. */
 export const readTensors = (file: string) =>
   Effect.gen(function* () {
-    const stored = yield* Safetensors.decode(yield* readBytes(file), file)
+    const bytes = yield* readBytes(file)
+    const stored = PyTorch.isTorchFile(bytes)
+      ? { tensors: yield* PyTorch.decode(bytes, file), metadata: {} as Safetensors.TensorFile["metadata"] }
+      : yield* Safetensors.decode(bytes, file)
     yield* Effect.mapError(
       ensureFinite(stored.tensors),
       ({ message }) => new UsageError({ reason: `${file}: ${message}` }),

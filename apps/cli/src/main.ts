@@ -81,7 +81,7 @@ const train = Command.make(
       model,
       width,
       dropout,
-      init: text("init", "a run, or a .safetensors file, whose parameters training starts from"),
+      init: text("init", "a run, or a .safetensors, .pt or .pth file, whose parameters training starts from"),
       policy,
       k,
       recompute,
@@ -242,7 +242,7 @@ const importWeights = Command.make(
   "import",
   {
     file: Argument.String("file").pipe(
-      Argument.withDescription("a state dict as safetensors: see examples/pytorch_weights.py"),
+      Argument.withDescription("a state dict: a .pt or .pth file of torch.save, or safetensors"),
     ),
     config,
     out,

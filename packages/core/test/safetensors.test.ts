@@ -142,9 +142,7 @@ describe("a file that is none", () => {
       [0x50, 0x4b, 3, 4],
       [0x80, 2, 0x8a, 10],
     ])
-      expect(refusal(Uint8Array.from([...first, ...new Array(60).fill(7)]))).toBe(
-        "file: no safetensors file; torch.save wrote it, it seems: examples/pytorch_weights.py makes one of it",
-      )
+      expect(refusal(Uint8Array.from([...first, ...new Array(60).fill(7)]))).toContain("torch.save")
     // A header of 128 bytes begins as a pickle does.
     const header = `{"__metadata__":{"note":"${"x".repeat(100)}"}}`.padEnd(128)
     expect(header.length).toBe(128)

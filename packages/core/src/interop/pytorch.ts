@@ -13,6 +13,8 @@ import { type PixelsAlong, pixelsAlong } from "./feature-order.ts"
 import { fit } from "./fit.ts"
 import type { StoredTensor } from "./safetensors.ts"
 
+export { decodeTorchFile as decode, isTorchFile } from "./torch-file.ts"
+
 /** Images of `shape` = [height, width, channels], one after the other, from PyTorch's [channels, height, width]. */
 export const imagesFromPyTorch = (
   values: Float32Array,

@@ -72,7 +72,7 @@ const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonl
     const isPyTorch = (bytes[0] === 0x50 && bytes[1] === 0x4b) || (bytes[0] === 0x80 && (bytes[1] as number) <= 5)
     return isPyTorch
       ? {
-          reason: "no safetensors file; torch.save wrote it, it seems: examples/pytorch_weights.py makes one of it",
+          reason: "no safetensors file but one of torch.save, which `bun run import` reads",
           offset: 0,
         }
       : {

@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
-import { layoutOf } from "./safetensors-layout.ts"
+import { bytesPerNumber, layoutOf } from "./safetensors-layout.ts"
 
 export interface StoredTensor {
   readonly shape: Shape
@@ -68,7 +68,7 @@ const brain = (data: DataView, at: number): number => {
 type Read = (data: DataView, at: number) => number
 
 /** How numbers become float32. Float32 is copied bit for bit. */
-const conversions: ReadonlyMap<string, Read | undefined> = new Map<string, Read | undefined>([
+export const conversions: ReadonlyMap<string, Read | undefined> = new Map<string, Read | undefined>([
   ["F32", undefined],
   ["F64", (data, at) => data.getFloat64(at, true)],
   ["F16", (data, at) => half(data.getUint16(at, true))],
@@ -77,23 +77,31 @@ const conversions: ReadonlyMap<string, Read | undefined> = new Map<string, Read 
   ["I32", (data, at) => data.getInt32(at, true)],
 ])
 
+/** `count` numbers of a type that is read, from a byte on. */
+export const numbers = (dtype: string, bytes: Uint8Array, from: number, count: number): Float32Array<ArrayBuffer> => {
+  const values = new Float32Array(count)
+  const read = conversions.get(dtype)
+  const width = bytesPerNumber.get(dtype) as number
+  if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(from, from + count * width))
+  else {
+    const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    for (let i = 0; i < count; i++) values[i] = read(data, from + i * width)
+  }
+  return values
+}
+
 /** Reads a file's bytes; `file` is its name, for errors. */
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFile, CheckpointError> =>
   Effect.suspend(() => {
     const layout = layoutOf(bytes)
     if ("reason" in layout) return Effect.fail(new CheckpointError({ file, reason: layout.reason }))
-    const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const tensors = new Map<string, StoredTensor>()
-    for (const [name, { dtype, shape, from, to }] of layout.entries) {
+    for (const [name, { dtype, shape, from }] of layout.entries) {
       if (!conversions.has(dtype)) {
         tensors.set(name, { shape, values: new Float32Array(), unsupported: dtype })
         continue
       }
-      const values = new Float32Array(size(shape))
-      const read = conversions.get(dtype)
-      if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(from, to))
-      else for (let i = 0; i < values.length; i++) values[i] = read(data, from + (i * (to - from)) / values.length)
-      tensors.set(name, { shape, values })
+      tensors.set(name, { shape, values: numbers(dtype, bytes, from, size(shape)) })
     }
     return Effect.succeed({ tensors, metadata: layout.metadata })
   })

@@ -1,0 +1,258 @@
+/**
+ * Python's pickle format, read as data: a stack machine whose instructions build dicts, lists, strings and numbers. Nothing of a
+ * file runs: a name of Python's, as `os.system`, is looked up among the few that the caller knows, and any other is refused.
+ *
+ * Dicts become Maps, lists and tuples arrays, None null, bytes a Uint8Array. Read are the binary instructions of protocols 2 to 5
+ * that such values take (Python's `pickletools` documents each).
+ */
+import { quote } from "../text.ts"
+
+/** Why bytes are no pickle that can be read, and the byte at which that was seen. */
+export class PickleFault {
+  readonly reason: string
+  readonly offset: number
+  constructor(reason: string, offset: number) {
+    this.reason = reason
+    this.offset = offset
+  }
+}
+
+/** What the names in a file mean. A name that is called gives what its function gives; others are the value as it is. */
+export interface Names {
+  readonly globals: ReadonlyMap<string, unknown>
+  /** What a reference to data outside the pickle stands for. */
+  readonly persistent: (id: unknown) => unknown
+}
+
+/** A number of an instruction's argument, little-endian. */
+type Width = 1 | 2 | 4 | 8
+
+/** Whole numbers beyond this many bytes are not needed by anything that is read. */
+const longest = 16
+
+class Machine {
+  readonly stack: Array<unknown> = []
+  readonly marks: Array<number> = []
+  readonly memo = new Map<number, unknown>()
+  readonly data: DataView
+  readonly bytes: Uint8Array
+  readonly names: Names
+  at: number
+
+  constructor(bytes: Uint8Array, at: number, names: Names) {
+    this.bytes = bytes
+    this.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.at = at
+    this.names = names
+  }
+
+  fail(reason: string): never {
+    throw new PickleFault(reason, this.at)
+  }
+
+  /** The place of the next `count` bytes, which are there. */
+  take(count: number): number {
+    const from = this.at
+    if (!(count <= this.bytes.length - from)) this.fail("it is cut off")
+    this.at += count
+    return from
+  }
+
+  count(width: Width): number {
+    const from = this.take(width)
+    if (width === 1) return this.data.getUint8(from)
+    if (width === 2) return this.data.getUint16(from, true)
+    return width === 4 ? this.data.getUint32(from, true) : Number(this.data.getBigUint64(from, true))
+  }
+
+  raw(count: number): Uint8Array {
+    const from = this.take(count)
+    return this.bytes.subarray(from, from + count)
+  }
+
+  text(count: number): string {
+    return new TextDecoder().decode(this.raw(count))
+  }
+
+  line(): string {
+    const end = this.bytes.indexOf(10, this.at)
+    if (end < 0) this.fail("it is cut off")
+    const text = this.text(end - this.at)
+    this.at++
+    return text
+  }
+
+  /** A whole number in two's complement. */
+  long(count: number): number {
+    if (count > longest) this.fail(`it has a whole number of ${count} bytes`)
+    let value = 0n
+    for (const [i, byte] of this.raw(count).entries()) value |= BigInt(byte) << BigInt(8 * i)
+    return Number(BigInt.asIntN(8 * count, value))
+  }
+
+  pop(): unknown {
+    if (this.stack.length <= (this.marks.at(-1) ?? 0)) this.fail("it takes a value that is not there")
+    return this.stack.pop()
+  }
+
+  top(): unknown {
+    if (this.stack.length <= (this.marks.at(-1) ?? 0)) this.fail("it takes a value that is not there")
+    return this.stack.at(-1)
+  }
+
+  /** The values since the last mark. */
+  marked(): Array<unknown> {
+    const mark = this.marks.pop()
+    if (mark === undefined) this.fail("it takes a mark that is not there")
+    return this.stack.splice(mark as number)
+  }
+
+  list(): Array<unknown> {
+    const list = this.top()
+    return Array.isArray(list) ? list : this.fail("it appends to what is no list")
+  }
+
+  fill(items: ReadonlyArray<unknown>): void {
+    const map = this.top()
+    if (!(map instanceof Map) || items.length % 2 !== 0) this.fail("it sets items of what is no dict")
+    for (let i = 0; i < items.length; i += 2) (map as Map<unknown, unknown>).set(items[i], items[i + 1])
+  }
+
+  recall(key: number): unknown {
+    return this.memo.has(key) ? this.memo.get(key) : this.fail(`it recalls the value ${key}, which was not kept`)
+  }
+
+  global(module: unknown, name: unknown): unknown {
+    const known = `${module}.${name}`
+    const { globals } = this.names
+    return globals.has(known) ? globals.get(known) : this.fail(`it needs ${quote(known)}, which is not data`)
+  }
+
+  call(args: unknown): unknown {
+    const callee = this.pop()
+    if (typeof callee !== "function" || !Array.isArray(args)) this.fail("it calls what is no function")
+    try {
+      return (callee as (...args: ReadonlyArray<unknown>) => unknown)(...(args as ReadonlyArray<unknown>))
+    } catch (error) {
+      return error instanceof PickleFault ? this.fail(error.reason) : this.fail("it gives a tensor other arguments")
+    }
+  }
+}
+
+type Instruction = (machine: Machine) => void
+
+const push =
+  (value: (machine: Machine) => unknown): Instruction =>
+  (machine) => {
+    machine.stack.push(value(machine))
+  }
+
+const keep =
+  (key: (machine: Machine) => number): Instruction =>
+  (machine) => {
+    machine.memo.set(key(machine), machine.top())
+  }
+
+const tuple = (length: number): Instruction => push((m) => Array.from({ length }, () => m.pop()).reverse())
+
+/** The instructions by their byte, but for the last one. */
+const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instruction>([
+  // Protocol and frames.
+  [0x80, (m) => void m.take(1)],
+  [0x95, (m) => void m.take(8)],
+  // Constants.
+  [0x4e, push(() => null)],
+  [0x88, push(() => true)],
+  [0x89, push(() => false)],
+  [0x4a, push((m) => m.data.getInt32(m.take(4), true))],
+  [0x4b, push((m) => m.count(1))],
+  [0x4d, push((m) => m.count(2))],
+  [0x8a, push((m) => m.long(m.count(1)))],
+  [0x47, push((m) => m.data.getFloat64(m.take(8), false))],
+  [0x55, push((m) => m.text(m.count(1)))],
+  [0x54, push((m) => m.text(m.count(4)))],
+  [0x8c, push((m) => m.text(m.count(1)))],
+  [0x58, push((m) => m.text(m.count(4)))],
+  [0x8d, push((m) => m.text(m.count(8)))],
+  [0x43, push((m) => m.raw(m.count(1)))],
+  [0x42, push((m) => m.raw(m.count(4)))],
+  [0x8e, push((m) => m.raw(m.count(8)))],
+  // Collections.
+  [0x7d, push(() => new Map())],
+  [0x5d, push(() => [])],
+  [0x29, push(() => [])],
+  [0x28, (m) => void m.marks.push(m.stack.length)],
+  [0x74, push((m) => m.marked())],
+  [0x6c, push((m) => m.marked())],
+  [0x85, tuple(1)],
+  [0x86, tuple(2)],
+  [0x87, tuple(3)],
+  [
+    0x61,
+    (m) => {
+      const value = m.pop()
+      m.list().push(value)
+    },
+  ],
+  [
+    0x65,
+    (m) => {
+      const values = m.marked()
+      const list = m.list()
+      for (const value of values) list.push(value)
+    },
+  ],
+  [
+    0x73,
+    (m) => {
+      const value = m.pop()
+      m.fill([m.pop(), value])
+    },
+  ],
+  [0x75, (m) => m.fill(m.marked())],
+  // The stack and the memo.
+  [0x30, (m) => void m.pop()],
+  [0x31, (m) => void m.marked()],
+  [0x32, push((m) => m.top())],
+  [0x71, keep((m) => m.count(1))],
+  [0x72, keep((m) => m.count(4))],
+  [0x94, keep((m) => m.memo.size)],
+  [0x68, push((m) => m.recall(m.count(1)))],
+  [0x6a, push((m) => m.recall(m.count(4)))],
+  // Names, calls, and attributes, which the values that are read do without.
+  [0x63, push((m) => m.global(m.line(), m.line()))],
+  [
+    0x93,
+    push((m) => {
+      const name = m.pop()
+      return m.global(m.pop(), name)
+    }),
+  ],
+  [0x52, push((m) => m.call(m.pop()))],
+  [0x81, push((m) => m.call(m.pop()))],
+  [0x62, (m) => void m.pop()],
+  [0x51, push((m) => m.names.persistent(m.pop()))],
+])
+
+const stop = 0x2e
+
+/**
+ * The value of the pickle that begins at a byte, and the byte behind it.
+ *
+ * @throws PickleFault where it is malformed, or needs a name that `names` does not have
+ */
+export const unpickle = (
+  bytes: Uint8Array,
+  from: number,
+  names: Names,
+): { readonly value: unknown; readonly end: number } => {
+  const machine = new Machine(bytes, from, names)
+  for (;;) {
+    const code = machine.count(1)
+    if (code === stop) return { value: machine.pop(), end: machine.at }
+    const instruction = instructions.get(code)
+    if (instruction === undefined)
+      machine.fail(`it has the instruction 0x${code.toString(16).padStart(2, "0")}, which data do without`)
+    ;(instruction as Instruction)(machine)
+  }
+}
