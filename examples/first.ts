@@ -24,7 +24,7 @@ const program = Effect.gen(function* () {
     batchSize: 2,
     timeSteps: 6,
     loss: S.defaultLoss,
-    optimizer: S.Optimizer.options("adam"),
+    optimizer: S.Optimizer.adam(),
     key: S.Key.make(1),
   })
   console.log(`peak memory, known before it runs: ${S.Program.formatBytes(trainer.program.arenaBytes)}`)

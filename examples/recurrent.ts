@@ -46,7 +46,7 @@ const program = Effect.gen(function* () {
       timeSteps,
       encoding: "frames",
       loss: { mix: 0, target: "ones" },
-      optimizer: S.Optimizer.options("adam"),
+      optimizer: S.Optimizer.adam(),
       key: S.Key.make(1),
     })
     for (let update = 1; update <= 40; update++) yield* trainer.step(sweeps(update), { update, learningRate: 0.01 })

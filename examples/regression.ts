@@ -55,7 +55,7 @@ const program = Effect.gen(function* () {
     const trainer = yield* S.Train.make(graph, S.Policy.bptt, {
       ...options,
       loss: [loss],
-      optimizer: S.Optimizer.options("adam"),
+      optimizer: S.Optimizer.adam(),
       key: S.Key.make(1),
     })
     for (let update = 1; update <= 150; update++) yield* trainer.step(signals(update), { update, learningRate: 0.01 })

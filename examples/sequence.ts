@@ -64,7 +64,7 @@ const program = Effect.gen(function* () {
     ...options,
     // Most steps belong to no wave.
     loss: [S.Losses.crossEntropy({ classWeights: [0.5, 1, 1, 1] }), S.Losses.firingRate({ rate: 0.1 })],
-    optimizer: S.Optimizer.options("adam"),
+    optimizer: S.Optimizer.adam(),
     key: S.Key.make(1),
   })
   for (let update = 1; update <= 60; update++) {

@@ -102,7 +102,7 @@ export const ops: ReadonlyArray<OpLine> = [
   },
   { title: "recurrent, delay", kernels: [], notes: "cost nothing: an earlier value is read where it is stored" },
   { title: "loss", kernels: ["loss", "outputs"], notes: "cross-entropy and squared error, mixed" },
-  { title: "sgd, adam, adamw", kernels: ["optimizer"], notes: "" },
+  { title: "sgd, adam, adamw", kernels: ["elementwise"], notes: "expressions: your own optimisers too" },
 ]
 
 /** Kernels that are no op's: what programs need beside them. */

@@ -19,7 +19,7 @@ export interface Workload {
   /** Default 2. */
   readonly tau?: number
   /** Default Adam. */
-  readonly optimizer?: Optimizer.OptimizerOptions["name"]
+  readonly optimizer?: Optimizer.OptimizerName
 }
 
 export const imageShape: Shape.Shape = [28, 28, 1]
@@ -121,7 +121,7 @@ export const graphOf = ({ model, shape = imageShape, width = 1, tau = 2 }: Omit<
 /** What its program is compiled for. */
 export const trainingOptionsOf = ({ batchSize, timeSteps, encoding = "static", optimizer = "adam" }: Workload) => ({
   ...{ batchSize, timeSteps, encoding, loss: { mix: 0, target: "ones" } as const },
-  ...{ optimizer: Optimizer.options(optimizer), key: Key.make(0) },
+  ...{ optimizer: Optimizer.optimizers[optimizer](), key: Key.make(0) },
 })
 
 export const prepare = (workload: Workload) =>

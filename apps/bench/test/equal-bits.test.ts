@@ -9,7 +9,7 @@ const options = {
   batchSize: 7,
   timeSteps: 4,
   loss: S.defaultLoss,
-  optimizer: S.Optimizer.options("adam"),
+  optimizer: S.Optimizer.adam(),
   key: S.Key.make(5),
 } as const
 

@@ -22,7 +22,6 @@ import { readJson } from "./files.ts"
 const { oneOf, whole } = Options
 const { width, dropout } = Models.ModelSchema.fields
 const { batchSize, timeSteps, microBatches } = Program.TrainingSchema.fields
-const { momentum, weightDecay } = Optimizer.OptimizerSchema.fields
 
 /** All settings of a run, as config.json holds them. A config file holds any of them. */
 export const RunConfig = Schema.Struct({
@@ -62,9 +61,9 @@ export const RunConfig = Schema.Struct({
   warmUp: Train.ScheduleSchema.fields.warmUp,
   stepSize: Train.ScheduleSchema.fields.stepSize,
   gamma: Train.ScheduleSchema.fields.gamma,
-  optimizer: Optimizer.OptimizerSchema.fields.name,
-  momentum,
-  weightDecay,
+  optimizer: oneOf(Optimizer.optimizerNames),
+  momentum: Options.NonNegative,
+  weightDecay: Options.NonNegative,
   /** β and the target of the squared error in the loss. */
   lossMix: LossSchema.fields.mix,
   lossTarget: LossSchema.fields.target,
@@ -192,7 +191,7 @@ export const resolve = (chosen: PartialConfig): Settings => {
   const augment = datasets[merged.dataset]?.augment ?? []
   return {
     augment: augment === "never" ? [] : augment,
-    weightDecay: Optimizer.options(merged.optimizer as Optimizer.OptimizerOptions["name"]).weightDecay,
+    weightDecay: Optimizer.optimizers[merged.optimizer].defaults.weightDecay ?? 0,
     ...merged,
   }
 }
@@ -219,8 +218,10 @@ export const policyOf = ({
 const takesK = (name: Policy.PolicyName) => typeof Policy.policies[name] === "function"
 
 /** The optimiser that the settings describe. */
-export const optimizerOf = ({ optimizer, momentum, weightDecay }: Settings): Optimizer.OptimizerOptions =>
-  Optimizer.options(optimizer as Optimizer.OptimizerOptions["name"], { momentum, weightDecay })
+export const optimizerOf = ({ optimizer, momentum, weightDecay }: Settings): Optimizer.Optimizer => {
+  const kind = Optimizer.optimizers[optimizer]
+  return kind(Struct.pick({ momentum, weightDecay }, Object.keys(kind.defaults) as Array<"momentum" | "weightDecay">))
+}
 
 /** The neurons that the settings describe. */
 export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate">) => ({

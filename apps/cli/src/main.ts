@@ -40,7 +40,7 @@ const microBatches = whole(
 )
 const lr = number("lr", "learning rate")
 const seed = whole("seed", "seed of everything random")
-const optimizer = text("optimizer", "sgd, adam (default) or adamw")
+const optimizer = text("optimizer", "adam (default), sgd, adamw or another: docs/options.md lists them")
 /** How the learning rate goes, what the optimiser adds, and the loss. */
 const learning = {
   schedule: text("schedule", "of the learning rate: cosine (default), step or constant"),

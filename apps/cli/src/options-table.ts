@@ -35,11 +35,11 @@ export const records: ReadonlyArray<Record> = [
     settings: same("batchSize", "timeSteps", "microBatches"),
   },
   { of: "loss", schema: S.LossSchema, settings: { mix: "lossMix", target: "lossTarget" } },
-  {
-    of: "optimizer",
-    schema: S.Optimizer.OptimizerSchema,
-    settings: { name: "optimizer", ...same("momentum", "weightDecay") },
-  },
+  ...Object.entries(S.Optimizer.optimizers).map(([name, { schema }]) => ({
+    of: `\`Optimizer.${name}\``,
+    schema: schema as unknown as Part,
+    settings: same(...(["momentum", "weightDecay"] as const).filter((option) => option in schema.fields)),
+  })),
   {
     of: "`Train.learningRate`",
     schema: S.Train.ScheduleSchema,

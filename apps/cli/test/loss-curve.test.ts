@@ -27,7 +27,7 @@ const losses = (backend: string): Promise<ReadonlyArray<number>> =>
       batchSize,
       timeSteps,
       loss: { mix: 0.05, target: "ones" },
-      optimizer: Optimizer.options("sgd", { momentum: 0.9, weightDecay: 0 }),
+      optimizer: Optimizer.sgd({ momentum: 0.9, weightDecay: 0 }),
       key: Key.make(0),
     })
     yield* trainer.loadParameters(

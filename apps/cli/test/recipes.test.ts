@@ -81,7 +81,7 @@ for (const [name, dataset, model, timeSteps, batchSize, epochs, lr, weightDecay,
     expect(shape).toEqual(shapes[dataset]!)
     expect(program.trainedSteps).toBe(k ?? timeSteps)
     expect(program.loss).toEqual({ mix: lossMix, target })
-    expect(program.optimizer).toMatchObject({ name: "sgd", momentum: 0.9, weightDecay })
+    expect(program.optimizer).toMatchObject({ name: "sgd", options: { momentum: 0.9, weightDecay } })
     // λ = 1 − 1/1.1 in all neurons; one mask for each dropout layer, drawn once a batch.
     const decays = graph.nodes.filter(({ op }) => op === "neuron").map(({ attributes }) => attributes.decay)
     expect(decays.every((decay) => Math.abs((decay as number) - 1 / 11) < 1e-12)).toBe(true)

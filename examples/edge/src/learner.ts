@@ -34,7 +34,7 @@ export const openLearner = (
       timeSteps,
       encoding,
       loss: defaultLoss,
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
       key: Key.make(0),
     })
     yield* learnt ? trainer.load(learnt.tensors) : trainer.loadParameters(tensors)

@@ -19,7 +19,7 @@ export const programOf = Effect.fnUntraced(
     const trainer = yield* Train.make(graph, Policy.sltt, {
       ...options,
       loss: defaultLoss,
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
       key: Key.make(1),
     })
     return yield* ProgramFile.save(graph, yield* trainer.save, options)

@@ -29,8 +29,6 @@ import { maxPoolBackward, maxPoolForward } from "./ops/max-pool.ts"
 import type { Geometry, Window } from "./ops/pixels.ts"
 import { scaleBackward, scaleForward } from "./ops/scale.ts"
 import { weightStandardizationBackward, weightStandardizationForward } from "./ops/weight-standardization.ts"
-import { type AdamAttributes, adamUpdate } from "./optimizers/adam.ts"
-import { type SgdAttributes, sgdUpdate } from "./optimizers/sgd.ts"
 
 type None = Readonly<Record<never, unknown>>
 
@@ -76,8 +74,6 @@ export interface KernelAttributes {
   readonly zero: None
   readonly copy: None
   readonly "trace.update": { readonly decay?: number }
-  readonly "optimizer.sgd": SgdAttributes
-  readonly "optimizer.adam": AdamAttributes
   readonly "elementwise.forward": ElementwiseForward
   readonly "elementwise.backward": ElementwiseBackward
 }
@@ -131,8 +127,6 @@ const table = {
   zero,
   copy,
   "trace.update": updateTrace,
-  "optimizer.sgd": sgdUpdate,
-  "optimizer.adam": adamUpdate,
   "elementwise.forward": elementwiseForward,
   "elementwise.backward": elementwiseBackward,
 } satisfies {

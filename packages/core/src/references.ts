@@ -28,8 +28,6 @@ import {
   weightStandardizationBackwardReference,
   weightStandardizationForwardReference,
 } from "./ops/weight-standardization.ts"
-import { adamUpdateReference } from "./optimizers/adam.ts"
-import { sgdUpdateReference } from "./optimizers/sgd.ts"
 
 const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   "linear.forward": linearForwardReference,
@@ -74,8 +72,6 @@ const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   zero: zeroReference,
   copy: copyReference,
   "trace.update": updateTraceReference,
-  "optimizer.sgd": sgdUpdateReference,
-  "optimizer.adam": adamUpdateReference,
 }
 
 /** Every kernel by name, with what it costs and means. */

@@ -27,7 +27,7 @@ const options = {
   timeSteps: 3,
   encoding: "frames",
   loss: defaultLoss,
-  optimizer: Optimizer.options("adam"),
+  optimizer: Optimizer.adam(),
   key: Key.make(1),
 } as const
 

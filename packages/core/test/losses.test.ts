@@ -62,7 +62,7 @@ const trainerOf = (
     const graph = yield* Graph.make([features], network(smooth))
     return yield* Train.make(graph, policy, {
       ...{ batchSize, timeSteps, microBatches, encoding: "frames", loss },
-      ...{ optimizer: Optimizer.options("sgd"), key: Key.make(3) },
+      ...{ optimizer: Optimizer.sgd(), key: Key.make(3) },
     })
   })
 
@@ -159,7 +159,7 @@ const fixed = (loss: TrainingOptions["loss"], data: Train.Batch<Numbers>) =>
       const graph = yield* Graph.make([1], linear({ features: 2 }))
       const trainer = yield* Train.make(graph, Policy.sltt, {
         ...{ batchSize: 1, timeSteps: 4, encoding: "frames", loss },
-        ...{ optimizer: Optimizer.options("sgd"), key: Key.make(3) },
+        ...{ optimizer: Optimizer.sgd(), key: Key.make(3) },
       })
       for (const { name } of graph.parameters)
         yield* trainer.executable.write(

@@ -573,7 +573,7 @@ test("states are edges that policies cut by name, and an unknown one is listed a
     [4],
     S.Graph.sequential(S.linear({ features: 3 }), S.izhikevich(), S.linear({ features: 2 })),
   )
-  const options = { batchSize: 1, timeSteps: 2, loss: S.defaultLoss, optimizer: S.Optimizer.options("sgd") }
+  const options = { batchSize: 1, timeSteps: 2, loss: S.defaultLoss, optimizer: S.Optimizer.sgd() }
   const compile = (edge: string) =>
     Effect.runSync(Effect.result(S.Program.compile(graph, S.Policy.bptt.pipe(S.Policy.detach(edge)), options)))
   for (const edge of ["membrane", "recovery", "reset"]) expect(compile(edge)._tag).toBe("Success")

@@ -1,30 +1,29 @@
 /** Updates computed by hand, beside the lines of PyTorch that make the same numbers. */
 import { describe, expect, test } from "bun:test"
 import { Optimizer } from "../src/index.ts"
-import { expectNear, runKernel } from "./support.ts"
+import { empty, expectNear, runKernel } from "./support.ts"
 
 /** Weights 1 and −2 after updates with the gradients (0.5, −1) and then (−0.25, 1); the state goes along. */
-const updates = (chosen: Optimizer.OptimizerOptions, learningRate: number) => {
-  const { kernel, state, attributes } = Optimizer.optimizers[chosen.name]
+const updates = ({ states, update, numbers }: Optimizer.Optimizer, learningRate: number) => {
   let parameter: ReadonlyArray<number> = [1, -2]
-  let kept: Readonly<Record<string, ReadonlyArray<number>>> = Object.fromEntries(state.map((name) => [name, [0, 0]]))
+  let stored: ReadonlyArray<number> = states.flatMap(() => [0, 0])
   return [
     [0.5, -1],
     [-0.25, 1],
   ].map((gradient, i) => {
-    const after = runKernel(
-      kernel.name,
+    const h = [...numbers(learningRate, i + 1)]
+    const planes = [states.length, 2]
+    const { y, state } = runKernel(
+      "elementwise.forward",
       {
-        parameter: [[2], parameter],
-        gradient: [[2], gradient],
-        hyperparameters: [[3], [...Optimizer.hyperparameters(chosen, learningRate, i + 1)]],
-        ...Object.fromEntries(state.map((name) => [name, [[2], kept[name]!] as const])),
+        ...{ x0: [[2], gradient], x1: [[2], parameter], before: [planes, stored], h: [[h.length], h] },
+        ...{ state: empty(...planes), y: empty(2) },
       },
-      attributes(chosen),
-    )
-    parameter = after.parameter!
-    kept = Object.fromEntries(state.map((name) => [name, after[name]!]))
-    return { parameter, ...kept }
+      { ...update },
+    ) as Readonly<Record<"y" | "state", ReadonlyArray<number>>>
+    parameter = y
+    stored = state
+    return { parameter, ...Object.fromEntries(states.map((name, k) => [name, state.slice(2 * k, 2 * k + 2)])) }
   }) as ReadonlyArray<Readonly<Record<string, ReadonlyArray<number>>>>
 }
 
@@ -33,13 +32,13 @@ const updates = (chosen: Optimizer.OptimizerOptions, learningRate: number) => {
 // for g in ([.5, -1.], [-.25, 1.]): w.grad = torch.tensor(g); o.step(); print(w)
 
 test("SGD: o = torch.optim.SGD([w], lr=.1)", () => {
-  const [first, second] = updates(Optimizer.options("sgd", { momentum: 0 }), 0.1)
+  const [first, second] = updates(Optimizer.sgd({ momentum: 0 }), 0.1)
   expectNear(first?.parameter, [0.95, -1.9])
   expectNear(second?.parameter, [0.975, -2])
 })
 
 test("SGD with momentum: o = torch.optim.SGD([w], lr=.1, momentum=.9)", () => {
-  const [first, second] = updates(Optimizer.options("sgd"), 0.1)
+  const [first, second] = updates(Optimizer.sgd(), 0.1)
   expectNear(first?.parameter, [0.95, -1.9])
   // velocity: 0.9·0.5 − 0.25 = 0.2,  −0.9 + 1 = 0.1
   expectNear(second?.velocity, [0.2, 0.1])
@@ -47,7 +46,7 @@ test("SGD with momentum: o = torch.optim.SGD([w], lr=.1, momentum=.9)", () => {
 })
 
 test("SGD with weight decay: o = torch.optim.SGD([w], lr=.1, momentum=.9, weight_decay=.1)", () => {
-  const [first, second] = updates(Optimizer.options("sgd", { weightDecay: 0.1 }), 0.1)
+  const [first, second] = updates(Optimizer.sgd({ weightDecay: 0.1 }), 0.1)
   // 0.5 + 0.1·1 = 0.6,  −1 − 0.2 = −1.2
   expectNear(first?.velocity, [0.6, -1.2])
   expectNear(first?.parameter, [0.94, -1.88])
@@ -57,7 +56,7 @@ test("SGD with weight decay: o = torch.optim.SGD([w], lr=.1, momentum=.9, weight
 })
 
 test("Adam: o = torch.optim.Adam([w], lr=.1)", () => {
-  const [first, second] = updates(Optimizer.options("adam"), 0.1)
+  const [first, second] = updates(Optimizer.adam(), 0.1)
   // Of the first update only the sign is left: m̂/√v̂ = ±1.
   expectNear(first?.parameter, [0.9, -1.9])
   expectNear(first?.firstMoment, [0.05, -0.1])
@@ -70,33 +69,45 @@ test("Adam: o = torch.optim.Adam([w], lr=.1)", () => {
 })
 
 test("Adam with weight decay adds it to the gradient: o = torch.optim.Adam([w], lr=.1, weight_decay=.1)", () => {
-  const [first] = updates(Optimizer.options("adam", { weightDecay: 0.1 }), 0.1)
+  const [first] = updates(Optimizer.adam({ weightDecay: 0.1 }), 0.1)
   expectNear(first?.firstMoment, [0.06, -0.12])
   expectNear(first?.secondMoment, [0.00036, 0.00144])
   expectNear(first?.parameter, [0.9, -1.9])
 })
 
 test("AdamW takes weight decay off the weight: o = torch.optim.AdamW([w], lr=.1, weight_decay=.1)", () => {
-  const [first] = updates(Optimizer.options("adamw", { weightDecay: 0.1 }), 0.1)
+  const [first] = updates(Optimizer.adamw({ weightDecay: 0.1 }), 0.1)
   expectNear(first?.firstMoment, [0.05, -0.1])
   // 1·(1 − 0.01) − 0.1,  −2·0.99 + 0.1
   expectNear(first?.parameter, [0.89, -1.88])
 })
 
-describe("usual settings", () => {
-  test("are PyTorch's", () => {
-    expect(Optimizer.options("adam")).toEqual({
-      name: "adam",
-      momentum: 0.9,
-      weightDecay: 0,
-      beta1: 0.9,
-      beta2: 0.999,
-      epsilon: 1e-8,
+test("Options by default are PyTorch's, and a momentum of 0.9", () => {
+  expect(Optimizer.adam().options).toEqual({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 })
+  expect(Optimizer.adamw().options.weightDecay).toBe(0.01)
+  expect(Optimizer.sgd({ weightDecay: 0.5 }).options).toEqual({ momentum: 0.9, weightDecay: 0.5 })
+})
+
+describe("options that are refused", () => {
+  const cases: ReadonlyArray<readonly [string, () => unknown, string, string?]> = [
+    ["beta1 = 1", () => Optimizer.adam({ beta1: 1 }), "beta1"],
+    ["beta2 that is 1 in float32", () => Optimizer.adam({ beta2: 1 - 1e-9 }), "beta2"],
+    ["epsilon = 0", () => Optimizer.adam({ epsilon: 0 }), "epsilon"],
+    ["epsilon that GPUs take for 0", () => Optimizer.adam({ epsilon: 1e-40 }), "epsilon"],
+    ["weight decay NaN", () => Optimizer.adamw({ weightDecay: Number.NaN }), "weightDecay"],
+    ["weight decay below 0", () => Optimizer.sgd({ weightDecay: -0.1 }), "weightDecay"],
+    ["momentum beyond float32", () => Optimizer.sgd({ momentum: 1e39 }), "momentum"],
+    ["a misspelt option", () => Optimizer.adam({ beta_1: 0.9 } as object), "beta_1", "beta1"],
+  ]
+  for (const [name, make, option, similar] of cases)
+    test(name, () => {
+      let error: unknown
+      try {
+        make()
+      } catch (thrown) {
+        error = thrown
+      }
+      expect(error).toMatchObject({ _tag: "OptionError", option })
+      expect((error as { similar?: string }).similar).toBe(similar)
     })
-    expect(Optimizer.options("adamw").weightDecay).toBe(0.01)
-    expect(Optimizer.options("sgd", { momentum: 0.5 })).toMatchObject({ momentum: 0.5, weightDecay: 0 })
-  })
-  test("hyperparameters are the rate and the bias corrections 1 − βⁿ", () => {
-    expectNear(Optimizer.hyperparameters(Optimizer.options("adam"), 0.1, 2), [0.1, 0.19, 0.001999])
-  })
 })

@@ -33,7 +33,7 @@ const options: Program.TrainingOptions = {
   timeSteps: 2,
   encoding: "frames",
   loss: defaultLoss,
-  optimizer: Optimizer.options("sgd"),
+  optimizer: Optimizer.sgd(),
 }
 
 const compile = (policy: Policy.Policy, changed: Partial<Program.TrainingOptions> = {}, network = graph) =>
@@ -58,17 +58,8 @@ describe("compiling refuses", () => {
       expect(Effect.runSync(Effect.flip(inference))).toMatchObject({ _tag: "OptionError", option: "batchSize" })
     }
   })
-  const optimizer = (changed: object) => ({ optimizer: Optimizer.options("adam", changed) })
   const cases: ReadonlyArray<readonly [string, object, string, string?]> = [
-    ["beta1 = 1", optimizer({ beta1: 1 }), "optimizer.beta1"],
-    ["beta2 that is 1 in float32", optimizer({ beta2: 1 - 1e-9 }), "optimizer.beta2"],
-    ["epsilon = 0", optimizer({ epsilon: 0 }), "optimizer.epsilon"],
-    ["epsilon that GPUs take for 0", optimizer({ epsilon: 1e-40 }), "optimizer.epsilon"],
-    ["weight decay NaN", optimizer({ weightDecay: Number.NaN }), "optimizer.weightDecay"],
-    ["weight decay below 0", optimizer({ weightDecay: -0.1 }), "optimizer.weightDecay"],
-    ["momentum beyond float32", optimizer({ momentum: 1e39 }), "optimizer.momentum"],
-    ["an optimiser's misspelt option", optimizer({ beta_1: 0.9 }), "optimizer.beta_1", "beta1"],
-    ["an unknown optimiser", { optimizer: Optimizer.options("Adam" as "adam") }, "optimizer.name", "adam"],
+    ["what is no optimiser", { optimizer: { name: "adam", beta1: 0.9 } }, "optimizer"],
     ["no optimiser", { optimizer: undefined }, "optimizer"],
     ["a loss's mix of 2", { loss: { mix: 2, target: "ones" } }, "loss.mix"],
     ["a loss's target", { loss: { mix: 1, target: "onehot" } }, "loss.target", "one-hot"],
@@ -343,8 +334,7 @@ describe("buffers say what they hold", () => {
   test("their names follow from that, and differ", () => {
     for (const buffer of program.buffers) expect(Program.nameOf(buffer)).toBe(buffer.name)
     expect(new Set(program.buffers.map(({ name }) => name)).size).toBe(program.buffers.length)
-    const moment = { role: "optimizer", owner: "0.weight", part: "firstMoment" } as const
-    expect(Program.nameOf(moment)).toBe(Program.bufferNames.optimizer("firstMoment", "0.weight"))
+    expect(Program.nameOf({ role: "optimizer", owner: "0.weight" })).toBe(Program.bufferNames.optimizer("0.weight"))
     expect(Program.nameOf({ role: "residual", owner: "1", part: "mean", scope: "batch" })).toBe("batch/1.mean")
   })
 })
@@ -385,7 +375,7 @@ describe("the range of gradients", () => {
                   name,
                   Float32Array.from({ length: Shape.size(shape) }, (_, k) => Math.cos(k)),
                 )
-            yield* machine.write(Program.bufferNames.hyperparameters, Float32Array.of(0.5, 1, 1))
+            yield* machine.write(Program.bufferNames.hyperparameters, Float32Array.of(0.5))
             yield* machine.write(Program.bufferNames.labels, labels.slice(from, to))
             yield* machine.run(calls.slice(0, -1), ofHalf(from, to))
           }
@@ -432,17 +422,17 @@ test("a program prints as its instructions, then its memory", () => {
     "  neuron.backward membrane=state/1 outputGradient=train/gradient/1 inputGradient=train/gradient/0",
     "  linear.weightGradient x=input outputGradient=train/gradient/0 weightGradient+=gradient/0.weight",
     "update:",
-    "  optimizer.sgd parameter=parameter/0.weight gradient=gradient/0.weight hyperparameters=hyperparameters velocity=optimizer/velocity/0.weight",
-    "  optimizer.sgd parameter=parameter/2.weight gradient=gradient/2.weight hyperparameters=hyperparameters velocity=optimizer/velocity/2.weight",
+    "  elementwise.forward x0=gradient/0.weight x1=parameter/0.weight before=optimizer/0.weight h=hyperparameters state=optimizer/0.weight y=parameter/0.weight",
+    "  elementwise.forward x0=gradient/2.weight x1=parameter/2.weight before=optimizer/2.weight h=hyperparameters state=optimizer/2.weight y=parameter/2.weight",
     "parameter             0       64 B  parameter/0.weight float32 [3, 2]",
     "parameter            64       64 B  parameter/2.weight float32 [2, 2]",
     "gradient            128       64 B  gradient/0.weight float32 [3, 2]",
     "gradient            192       64 B  gradient/2.weight float32 [2, 2]",
-    "optimizer           256       64 B  optimizer/velocity/0.weight float32 [3, 2]",
-    "optimizer           320       64 B  optimizer/velocity/2.weight float32 [2, 2]",
+    "optimizer           256       64 B  optimizer/0.weight float32 [3, 2]",
+    "optimizer           320       64 B  optimizer/2.weight float32 [2, 2]",
     "input               384       64 B  input float32 [1, 3]",
     "input               448       64 B  labels float32 [1]",
-    "input               512       64 B  hyperparameters float32 [3]",
+    "input               512       64 B  hyperparameters float32 [1]",
     "metric              576       64 B  outputs float32 [1, 2]",
     "metric              640       64 B  metrics float32 [2]",
     "state               704       64 B  state/1 float32 [1, 2]",

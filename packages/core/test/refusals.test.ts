@@ -33,7 +33,7 @@ const options = {
   batchSize: 2,
   timeSteps: 3,
   loss: defaultLoss,
-  optimizer: Optimizer.options("adam"),
+  optimizer: Optimizer.adam(),
   key: Key.make(1),
 }
 const inputs = Float32Array.of(1, 2, 3, 3, 2, 1)
@@ -268,7 +268,7 @@ describe("what overflows", () => {
   test("weights that overflow in the update are refused by save", async () => {
     const failure = await onOracle(
       Effect.gen(function* () {
-        const trainer = yield* Train.make(flat, Policy.sltt, { ...options, optimizer: Optimizer.options("sgd") })
+        const trainer = yield* Train.make(flat, Policy.sltt, { ...options, optimizer: Optimizer.sgd() })
         yield* trainer.step({ inputs, labels }, { update: 1, learningRate: 1e38 })
         yield* Effect.ignore(trainer.step({ inputs, labels }, { update: 2, learningRate: 3e38 }))
         for (const { name } of trainer.graph.parameters.filter(({ role }) => role === "weight"))

@@ -44,7 +44,7 @@ test("differentiating leaves the weights, and draws what the step of that update
     Effect.gen(function* () {
       const trainer = yield* Train.make(graph, Policy.slttK(2), {
         ...{ batchSize: 2, timeSteps: 5, loss: defaultLoss, key: Key.make(3) },
-        optimizer: Optimizer.options("sgd", { momentum: 0 }),
+        optimizer: Optimizer.sgd({ momentum: 0 }),
       })
       const before = yield* trainer.save
       const { gradients, loss } = yield* trainer.differentiate(batch, { update: 4 })

@@ -68,7 +68,7 @@ const gradientsOf = (graph: Graph.Graph, policy: Policy.Policy, { frames, parame
     timeSteps: frames.length,
     encoding: "frames",
     loss: { mix: 1, target: "ones" },
-    optimizer: Optimizer.options("sgd"),
+    optimizer: Optimizer.sgd(),
   }
   return onOracle(
     Effect.gen(function* () {
@@ -305,7 +305,7 @@ describe("traces", () => {
     timeSteps: 3,
     encoding: "frames",
     loss: { mix: 1, target: "ones" },
-    optimizer: Optimizer.options("sgd"),
+    optimizer: Optimizer.sgd(),
   }
   const refused = (layer: Graph.Layer, policy: Policy.Policy) => {
     const graph = Graph.makeUnsafe([2], (x) => x.pipe(layer, linear({ features: 2 })))

@@ -26,7 +26,7 @@ const options: Program.TrainingOptions = {
   timeSteps: 3,
   encoding: "frames",
   loss: { mix: 0, target: "ones" },
-  optimizer: Optimizer.options("sgd"),
+  optimizer: Optimizer.sgd(),
 }
 
 /** Gradients of a batch of class 0, by parameter. */

@@ -207,7 +207,7 @@ const options = {
   batchSize: 2,
   timeSteps: 3,
   loss: defaultLoss,
-  optimizer: Optimizer.options("sgd"),
+  optimizer: Optimizer.sgd(),
   key: Key.make(1),
 }
 
@@ -341,7 +341,7 @@ describe("tensors of another network are refused, with the tensor and both shape
     const message = await failure(
       Effect.gen(function* () {
         const trainer = yield* Train.make(net(4), Policy.sltt, options)
-        yield* trainer.load(yield* tensorsOf(net(4), Optimizer.options("adam")))
+        yield* trainer.load(yield* tensorsOf(net(4), Optimizer.adam()))
       }),
     )
     expect(message).toStartWith("the tensors do not fit this network: missing optimizer/velocity/0.weight (3×4), ")

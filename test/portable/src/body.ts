@@ -62,7 +62,7 @@ export const run = async (
       batchSize,
       timeSteps,
       loss: S.defaultLoss,
-      optimizer: S.Optimizer.options("adam"),
+      optimizer: S.Optimizer.adam(),
       key: S.Key.make(1),
     })
     const batch = makeBatch()

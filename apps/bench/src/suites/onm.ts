@@ -27,7 +27,7 @@ const prepare = ({ neurons, timeSteps, batchSize }: Shape, policy: Policy.Policy
     const graph = yield* Graph.make([neurons], network)
     const trainer = yield* Train.make(graph, policy, {
       ...{ batchSize, timeSteps, encoding: "frames", loss: { mix: 0, target: "ones" } },
-      ...{ optimizer: Optimizer.options("sgd", { momentum: 0 }), key: Key.make(0) },
+      ...{ optimizer: Optimizer.sgd({ momentum: 0 }), key: Key.make(0) },
     })
     const uniform = Key.uniform(Key.fold(Key.make(0), "events"), new Float32Array(timeSteps * batchSize * neurons))
     const labels = Float32Array.from({ length: batchSize }, (_, n) => n % neurons)

@@ -20,7 +20,7 @@ const firstStep = (backend: string) => `
   await Effect.runPromise(Effect.gen(function* () {
     const graph = yield* S.Graph.make([28, 28, 1], S.Models.conv(10))
     const trainer = yield* S.Train.make(graph, S.Policy.sltt, {
-      batchSize: 64, timeSteps: 4, loss: S.defaultLoss, optimizer: S.Optimizer.options("adam"), key: S.Key.make(0),
+      batchSize: 64, timeSteps: 4, loss: S.defaultLoss, optimizer: S.Optimizer.adam(), key: S.Key.make(0),
     })
     const batch = { inputs: new Float32Array(64 * 784).fill(1), labels: new Float32Array(64) }
     yield* trainer.step(batch, { update: 1, learningRate: 1e-3 })

@@ -66,7 +66,7 @@ const learn = (task: Task, dataset: Dataset, policy: Policy.Policy, seed: number
     const graph = yield* Graph.make(dataset.shape, Models.models[task.model](dataset.classes, { neuron: { tau: 2 } }))
     const trainer = yield* Train.make(graph, policy, {
       ...{ batchSize, timeSteps, encoding, loss: { mix: 0.05, target: "ones" } },
-      ...{ optimizer: Optimizer.options("adam"), key: Key.make(seed) },
+      ...{ optimizer: Optimizer.adam(), key: Key.make(seed) },
     })
     const predictor = yield* Train.makePredictor(graph, { batchSize, timeSteps, encoding })
     let seconds = 0

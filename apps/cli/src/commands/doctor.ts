@@ -42,7 +42,7 @@ const tryBackend = (name: string) =>
       batchSize: 2,
       timeSteps: 2,
       loss: defaultLoss,
-      optimizer: Optimizer.options("adam"),
+      optimizer: Optimizer.adam(),
       key: Key.make(0),
     })
     const batch = { inputs: new Float32Array(2 * 64).fill(1), labels: Float32Array.of(0, 2) }

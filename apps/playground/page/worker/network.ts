@@ -25,7 +25,7 @@ export const trainingOptions = ({ encoding }: Task, timeSteps: number): Program.
   timeSteps,
   encoding,
   loss: defaultLoss,
-  optimizer: Optimizer.options("adam"),
+  optimizer: Optimizer.adam(),
 })
 
 const planOf = (task: Task, settings: Pick<Settings, "policy" | "k" | "timeSteps">) =>

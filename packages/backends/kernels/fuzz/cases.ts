@@ -448,22 +448,6 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
       { code: lines, carry, dx, dp },
     ]
   },
-  "optimizer.sgd": (s) => {
-    const shape = s.shape()
-    const state = { parameter: s.real(shape), gradient: s.real(shape), velocity: s.real(shape) }
-    return [
-      { ...state, hyperparameters: s.positive([3]) },
-      { momentum: 0.9, weightDecay: 0.01 },
-    ]
-  },
-  "optimizer.adam": (s) => {
-    const shape = s.shape()
-    const moments = { firstMoment: s.real(shape), secondMoment: s.positive(shape) }
-    return [
-      { parameter: s.real(shape), gradient: s.real(shape), ...moments, hyperparameters: s.positive([3]) },
-      { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, decoupled: s.chance(0.5) },
-    ]
-  },
 }
 
 export const fuzzedKernels = Object.keys(makers) as ReadonlyArray<KernelName>

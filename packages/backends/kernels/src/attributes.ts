@@ -83,16 +83,6 @@ const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> }
   // Where the expression is: encode.ts knows.
   "elementwise.forward": () => [0],
   "elementwise.backward": () => [0],
-  "optimizer.sgd": ({ momentum, weightDecay }) => [float(momentum), float(weightDecay)],
-  "optimizer.adam": ({ beta1, beta2, epsilon, weightDecay, decoupled }) => [
-    float(beta1),
-    float(1 - beta1),
-    float(beta2),
-    float(1 - beta2),
-    float(epsilon),
-    float(weightDecay),
-    decoupled ? 1 : 0,
-  ],
 }
 
 /** The attributes of a kernel's instruction as words. */

@@ -25,7 +25,7 @@ const program = Effect.runSync(
       Graph.sequential(conv2d({ channels: 5, kernelSize: 3 }), lif(), flatten(), linear({ features: 3 })),
     ),
     Policy.bptt,
-    { batchSize: 4, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.options("adam"), encoding: "frames" },
+    { batchSize: 4, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.adam(), encoding: "frames" },
   ),
 )
 

@@ -15,7 +15,7 @@ const program = Effect.runSync(
     batchSize: 2,
     timeSteps: 3,
     loss: defaultLoss,
-    optimizer: Optimizer.options("sgd"),
+    optimizer: Optimizer.sgd(),
   }),
 )
 const packed = encode(program)
@@ -133,7 +133,7 @@ if (unavailable === undefined) {
             ),
           ),
           Policy.sltt,
-          { batchSize: 70, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.options("sgd") },
+          { batchSize: 70, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.sgd() },
         ),
       )
       const after = (program: Program.Program) => {

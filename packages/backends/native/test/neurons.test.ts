@@ -28,7 +28,7 @@ const programOf = (name: string, neuron: Neuron) => {
     neuron(Object.fromEntries(settings)),
   ]
   const graph = S.Graph.makeUnsafe([5], S.Graph.sequential(...layers, S.linear({ features: 3 })))
-  const options = { batchSize: 3, timeSteps: 6, loss: S.defaultLoss, optimizer: S.Optimizer.options("sgd") }
+  const options = { batchSize: 3, timeSteps: 6, loss: S.defaultLoss, optimizer: S.Optimizer.sgd() }
   return {
     graph,
     program: Effect.runSync(S.Program.compile(graph, S.Policy.bptt, { ...options, encoding: "frames" as const })),

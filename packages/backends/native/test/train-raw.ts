@@ -20,7 +20,7 @@ const program = Effect.runSync(
     batchSize: 4,
     timeSteps: 3,
     loss: defaultLoss,
-    optimizer: Optimizer.options("sgd"),
+    optimizer: Optimizer.sgd(),
   }),
 )
 

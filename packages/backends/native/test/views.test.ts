@@ -25,7 +25,7 @@ if (unavailable === undefined)
       batchSize: 1,
       timeSteps: 1,
       loss: defaultLoss,
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
       key: Key.make(1),
     }
     const exit = await Effect.gen(function* () {

@@ -35,7 +35,7 @@ const options = {
   batchSize: 13,
   timeSteps: 3,
   loss: defaultLoss,
-  optimizer: Optimizer.options("adam"),
+  optimizer: Optimizer.adam(),
 } as const
 
 /** All that five batches change. */

@@ -15,7 +15,7 @@ const trainOnce = (policy: Policy.Policy, timeSteps: number) =>
       batchSize,
       timeSteps,
       loss: defaultLoss,
-      optimizer: Optimizer.options("adam"),
+      optimizer: Optimizer.adam(),
       key: Key.make(0),
     })
     const inputs = Key.uniform(Key.make(1), new Float32Array(batchSize * 28 * 28))

@@ -16,7 +16,7 @@ const trainOnce = (backend: Layer.Layer<Backend, unknown>) =>
       batchSize: 2,
       timeSteps: 3,
       loss: defaultLoss,
-      optimizer: Optimizer.options("adam"),
+      optimizer: Optimizer.adam(),
       key: Key.make(0),
     })
     const batch = { inputs: new Float32Array(50).fill(0.7), labels: Float32Array.of(0, 1) }

@@ -4,11 +4,12 @@
  * The stage walks over a table with a row for each instruction. Workgroups take chunks of a tensor; the row of a chunk is found by
  * bisection, which is the same for all threads of a workgroup.
  */
+import { elementCount } from "./kernels/expressions.ts"
 import { accessorsOf, grid, type Operands, type Stage, setGroup } from "./shader.ts"
 import type { Work } from "./work.ts"
 
-/** Kernels whose instructions come many in a row, and whose shaders know nothing of their operands' shapes. */
-const kernels: ReadonlySet<string> = new Set(["zero", "copy", "optimizer.sgd", "optimizer.adam"])
+/** Kernels whose instructions come many in a row, and whose shaders know nothing of their operands' shapes: as do updates' but for the count. */
+const kernels: ReadonlySet<string> = new Set(["zero", "copy"])
 
 /** Elements of a chunk. */
 const chunk = 4096
@@ -22,7 +23,8 @@ const stageOf = (operands: Operands, { body, declarations }: Each, counts: Reado
   return {
     text: `${names.map((name) => `var<private> place_${name}: u32;`).join("\n")}
 ${accessorsOf(operands, (name) => `place_${name}`)}
-${declarations}
+var<private> count: u32;
+${declarations.replace(elementCount(`${counts[0]}u`), elementCount("count"))}
 fn treat(i: u32) { ${body} }
 fn row_at(row: u32) -> u32 { return places.of_table + 1u + row * ${width}u; }
 fn run(workgroup: vec3<u32>, local: u32) {
@@ -35,8 +37,9 @@ fn run(workgroup: vec3<u32>, local: u32) {
   }
   let at = row_at(row);
 ${names.map((name, n) => `  place_${name} = tables[at + ${2 + n}u];`).join("\n")}
+  count = tables[at + 1u];
   let start = (group - tables[at]) * ${chunk}u;
-  for (var i = start + local; i < min(start + ${chunk}u, tables[at + 1u]); i += threads) { treat(i); }
+  for (var i = start + local; i < min(start + ${chunk}u, count); i += threads) { treat(i); }
 }`,
     threads: 256,
     flexible: true,
@@ -86,8 +89,8 @@ const joined = (works: ReadonlyArray<Work>): Work => {
 }
 
 /** What alike work has in common. */
-const kindOf = ({ instructions: [{ kernel, attributes }] }: Work): string | undefined =>
-  kernels.has(kernel) ? `${kernel} ${JSON.stringify(attributes)}` : undefined
+const kindOf = ({ instructions: [{ kernel, attributes, phase }] }: Work): string | undefined =>
+  kernels.has(kernel) || phase === "update" ? `${kernel} ${JSON.stringify(attributes)}` : undefined
 
 /** A segment's work with neighbours that are alike joined. */
 export const joinAlike = (works: ReadonlyArray<Work>): ReadonlyArray<Work> => {

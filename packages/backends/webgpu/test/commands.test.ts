@@ -13,7 +13,7 @@ const limits = {
   maxComputeInvocationsPerWorkgroup: 256,
   maxComputeWorkgroupsPerDimension: 65535,
 }
-const options = { batchSize: 64, timeSteps: 4, loss: defaultLoss, optimizer: Optimizer.options("adam") } as const
+const options = { batchSize: 64, timeSteps: 4, loss: defaultLoss, optimizer: Optimizer.adam() } as const
 
 // TensorFlow.js's WebGPU backend takes 502 dispatches for this iteration: a tenth of them at most.
 test.each([true, false])("an iteration of conv is at most 50 dispatches, on software %p", async (software) => {

@@ -22,7 +22,7 @@ const graph = Graph.makeUnsafe(
   [6, 5, 2],
   Graph.sequential(conv2d({ channels: 4, kernelSize: 3 }), lif(), flatten(), linear({ features: 3 })),
 )
-const options = { batchSize: 2, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.options("adam") } as const
+const options = { batchSize: 2, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.adam() } as const
 const batch = { inputs: Key.uniform(Key.make(1), new Float32Array(120)), labels: Float32Array.of(0, 2) }
 
 const trainer = (policy = Policy.sltt, encoding: Program.Encoding = "static") =>

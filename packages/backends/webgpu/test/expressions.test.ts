@@ -42,7 +42,7 @@ const graph = Graph.makeUnsafe(
     linear({ features: 3 }),
   ),
 )
-const options = { batchSize: 3, timeSteps: 4, loss: defaultLoss, optimizer: Optimizer.options("sgd") } as const
+const options = { batchSize: 3, timeSteps: 4, loss: defaultLoss, optimizer: Optimizer.sgd() } as const
 
 const differentiated = Effect.gen(function* () {
   const trainer = yield* Train.make(graph, Policy.bptt, { ...options, key: Key.make(0) })

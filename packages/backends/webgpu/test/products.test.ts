@@ -68,7 +68,7 @@ const wide: Case = {
 }
 
 const optionsOf = ({ batchSize }: Case) => ({
-  ...{ batchSize, timeSteps: 2, loss: defaultLoss, optimizer: Optimizer.options("sgd"), key: Key.make(0) },
+  ...{ batchSize, timeSteps: 2, loss: defaultLoss, optimizer: Optimizer.sgd(), key: Key.make(0) },
 })
 
 /** Outputs and gradients of a batch. */

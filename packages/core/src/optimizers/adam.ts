@@ -1,61 +1,35 @@
+import { sqrt } from "../expressions/expression.ts"
+import { NonNegative, Positive, ShareBelowOne } from "../options.ts"
+import { make, type OptimizerKind } from "./optimizer.ts"
+
+type Options = "beta1" | "beta2" | "epsilon" | "weightDecay"
+
+const kind = (name: string, weightDecay: number, isDecoupled: boolean): OptimizerKind<Options> =>
+  make(name, {
+    options: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay },
+    ranges: { beta1: ShareBelowOne, beta2: ShareBelowOne, epsilon: Positive, weightDecay: NonNegative },
+    states: ["firstMoment", "secondMoment"],
+    numbers: ({ rate, update, options }) => ({
+      size: rate / (1 - options.beta1 ** update),
+      scale: 1 / Math.sqrt(1 - options.beta2 ** update),
+      shrink: 1 - rate * options.weightDecay,
+    }),
+    step: ({ weight, gradient, before, options, numbers }) => {
+      const { beta1, beta2, epsilon } = options
+      const w = isDecoupled && options.weightDecay !== 0 ? weight.times(numbers.shrink) : weight
+      const g = isDecoupled ? gradient : gradient.plus(weight.times(options.weightDecay))
+      const firstMoment = before.firstMoment.times(beta1).plus(g.times(1 - beta1))
+      const secondMoment = before.secondMoment.times(beta2).plus(g.times(1 - beta2).times(g))
+      const step = numbers.size.times(firstMoment).dividedBy(sqrt(secondMoment).times(numbers.scale).plus(epsilon))
+      return { weight: w.minus(step), states: { firstMoment, secondMoment } }
+    },
+  })
+
 /**
- * Adam (Kingma & Ba, ICLR 2015) and AdamW (Loshchilov & Hutter, ICLR 2019), as PyTorch's:
- *
- *     g = ∂w (+ δ·w for Adam);   for AdamW first w ← w·(1 − rate·δ)
- *     m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²
- *     w ← w − rate·(m/(1 − β₁ⁿ)) / (√(v/(1 − β₂ⁿ)) + ε)
+ * Adam (Kingma & Ba, ICLR 2015), as PyTorch's: g = ∂w + δ·w,  m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,
+ * w ← w − rate·(m/(1 − β₁ⁿ)) / (√(v/(1 − β₂ⁿ)) + ε). Defaults: β₁ 0.9, β₂ 0.999, ε 1e-8, weight decay δ 0.
  */
-import { elementwise, make as kernel, type Reference } from "../kernel.ts"
-import { size } from "../shape.ts"
-import type { Optimizer } from "./optimizer.ts"
+export const adam: OptimizerKind<Options> = /* @__PURE__ */ kind("adam", 0, false)
 
-export interface AdamAttributes {
-  readonly beta1: number
-  readonly beta2: number
-  readonly epsilon: number
-  readonly weightDecay: number
-  /** Weight decay acts on the weight itself (AdamW) rather than on the gradient (Adam). */
-  readonly decoupled: boolean
-}
-
-export const adamUpdate = kernel<AdamAttributes>()({
-  name: "optimizer.adam",
-  operands: {
-    parameter: "update",
-    gradient: "read",
-    firstMoment: "update",
-    secondMoment: "update",
-    hyperparameters: "read",
-  },
-})
-
-export const adamUpdateReference: Reference<typeof adamUpdate> = {
-  cost: ({ parameter }) => elementwise(size(parameter.shape), 10, 5),
-  run: ({ parameter, gradient, firstMoment, secondMoment, hyperparameters }, attributes) => {
-    const { beta1, beta2, epsilon, weightDecay, decoupled } = attributes
-    const [rate, correction1, correction2] = hyperparameters.data as unknown as [number, number, number]
-    for (let i = 0; i < parameter.data.length; i++) {
-      const w = parameter.data[i]! * (decoupled ? 1 - rate * weightDecay : 1)
-      const g = gradient.data[i]! + (decoupled ? 0 : weightDecay * w)
-      const m = beta1 * firstMoment.data[i]! + (1 - beta1) * g
-      const v = beta2 * secondMoment.data[i]! + (1 - beta2) * g * g
-      firstMoment.data[i] = m
-      secondMoment.data[i] = v
-      parameter.data[i] = w - (rate * (m / correction1)) / (Math.sqrt(v / correction2) + epsilon)
-    }
-  },
-}
-
-const state = ["firstMoment", "secondMoment"]
-
-export const adam: Optimizer = {
-  kernel: adamUpdate,
-  state,
-  attributes: ({ beta1, beta2, epsilon, weightDecay }) => ({ beta1, beta2, epsilon, weightDecay, decoupled: false }),
-}
-
-export const adamw: Optimizer = {
-  kernel: adamUpdate,
-  state,
-  attributes: ({ beta1, beta2, epsilon, weightDecay }) => ({ beta1, beta2, epsilon, weightDecay, decoupled: true }),
-}
+/** AdamW (Loshchilov & Hutter, ICLR 2019), as PyTorch's: Adam with g = ∂w, and first w ← w·(1 − rate·δ). δ is 0.01 by default. */
+export const adamw: OptimizerKind<Options> = /* @__PURE__ */ kind("adamw", 0.01, true)

@@ -1,43 +1,126 @@
 /**
- * Optimisers change the weights once a batch. What changes from batch to batch reaches them through `hyperparameters`, a buffer
- * of three numbers: the learning rate and the bias corrections 1 − β₁ⁿ and 1 − β₂ⁿ of update n.
+ * An optimiser updates the weights once a batch: an expression of a weight, its gradient and the optimiser's states of it.
+ *
+ * @example
+ * const signDescent = Optimizer.make("signDescent", {
+ *   options: { weightDecay: 0 },
+ *   states: [],
+ *   step: ({ weight, gradient, options, rate }) => {
+ *     const sign = gradient.greaterThan(0).minus(Neuron.constant(0).greaterThan(gradient))
+ *     return { weight: weight.minus(rate.times(sign.plus(weight.times(options.weightDecay)))), states: {} }
+ *   },
+ * })
+ * const trainer = yield* Train.make(graph, Policy.sltt, { ...options, optimizer: signDescent({ weightDecay: 0.01 }) })
  */
 import { Schema } from "effect"
-import type { AnyKernel } from "../kernel.ts"
-import { NonNegative, oneOf, Positive, ShareBelowOne } from "../options.ts"
+import { encode } from "../expressions/code.ts"
+import type { ElementwiseForward } from "../expressions/elementwise.ts"
+import { type Expression, leaf, of, type Value } from "../expressions/expression.ts"
+import { assert, Float32, must } from "../options.ts"
 
-export interface OptimizerOptions {
-  readonly name: "sgd" | "adam" | "adamw"
-  /** sgd: the share of the last update that is kept, at least 0. */
-  readonly momentum: number
-  /** At least 0. */
-  readonly weightDecay: number
-  /** adam, adamw: decay rates of the moments, at least 0 and less than 1. */
-  readonly beta1: number
-  readonly beta2: number
-  /** Greater than 0. */
-  readonly epsilon: number
+/** What an update is given. */
+export interface Step<O extends string, S extends string, N extends string = never> {
+  readonly weight: Expression
+  /** ∂w, summed over the batch and its time steps. */
+  readonly gradient: Expression
+  /** The states that the update before left. */
+  readonly before: Readonly<Record<S, Expression>>
+  readonly options: Readonly<Record<O, number>>
+  /** The learning rate of this update, and the other numbers that change from update to update. */
+  readonly rate: Expression
+  readonly numbers: Readonly<Record<N, Expression>>
 }
 
-export const OptimizerSchema: Schema.Struct<{
-  readonly name: Schema.Literals<ReadonlyArray<OptimizerOptions["name"]>>
-  readonly momentum: Schema.Finite
-  readonly weightDecay: Schema.Finite
-  readonly beta1: Schema.Finite
-  readonly beta2: Schema.Finite
-  readonly epsilon: Schema.Finite
-}> = Schema.Struct({
-  name: oneOf(["sgd", "adam", "adamw"]),
-  momentum: NonNegative,
-  weightDecay: NonNegative,
-  beta1: ShareBelowOne,
-  beta2: ShareBelowOne,
-  epsilon: Positive,
-})
+/** What an optimiser is. */
+export interface Definition<O extends string, S extends string, N extends string = never> {
+  /** Its options, numbers that stay the same, with the values that they have by default. */
+  readonly options: Readonly<Record<O, number>>
+  /** What the options may be, where not any number. */
+  readonly ranges?: Readonly<Partial<Record<O, Schema.Codec<number>>>>
+  /** Names of the values stored of each weight from update to update; 0 before the first. Checkpoints have them by these names. */
+  readonly states: ReadonlyArray<S>
+  /** Numbers that change from update to update besides the learning rate, as bias corrections. Updates count from 1. */
+  readonly numbers?: (given: {
+    readonly rate: number
+    readonly update: number
+    readonly options: Readonly<Record<O, number>>
+  }) => Readonly<Record<N, number>>
+  readonly step: (given: Step<O, S, N>) => {
+    readonly weight: Expression
+    readonly states: Readonly<Record<S, Value>>
+  }
+}
 
+/** An optimiser with its options. */
 export interface Optimizer {
-  readonly kernel: AnyKernel
-  /** Names of the kernel's operands of a parameter's shape that are kept from update to update. */
-  readonly state: ReadonlyArray<string>
-  readonly attributes: (options: OptimizerOptions) => Readonly<Record<string, unknown>>
+  readonly name: string
+  readonly options: Readonly<Record<string, number>>
+  readonly states: ReadonlyArray<string>
+  /** The update of the weight `x1` by its gradient `x0`: its states are the planes of `before`, what changes from update to update is `h`. */
+  readonly update: ElementwiseForward
+  /** What `h` holds at an update, counted from 1: the learning rate and the optimiser's own numbers. */
+  readonly numbers: (learningRate: number, update: number) => Float32Array
 }
+
+/** A kind of optimiser: a function of its options. */
+export interface OptimizerKind<O extends string = string> {
+  /** @throws OptionError */
+  (options?: Readonly<Partial<Record<O, number>>>): Optimizer
+  /** The options' default values. */
+  readonly defaults: Readonly<Record<O, number>>
+  /** The Schema of its options. */
+  readonly schema: Schema.Struct<Schema.Struct.Fields>
+}
+
+/** Makes a kind of optimiser. */
+export const make = <O extends string, S extends string, N extends string = never>(
+  name: string,
+  definition: Definition<O, S, N>,
+): OptimizerKind<O> => {
+  const { options: defaults, ranges } = definition
+  const schema = Schema.Struct(
+    Object.fromEntries(
+      Object.keys(defaults).map((option) => [option, Schema.optionalKey(ranges?.[option as O] ?? Float32)]),
+    ),
+  )
+  return Object.assign(
+    (chosen = {} as Readonly<Partial<Record<O, number>>>) => {
+      assert(name, schema as unknown as Schema.Codec<object>, chosen)
+      return configured(name, definition, { ...defaults, ...chosen })
+    },
+    { defaults, schema },
+  )
+}
+
+const configured = <O extends string, S extends string, N extends string>(
+  name: string,
+  { states, numbers, step }: Definition<O, S, N>,
+  options: Readonly<Record<O, number>>,
+): Optimizer => {
+  const own = (rate: number, update: number) => numbers?.({ rate, update, options }) ?? ({} as Record<N, number>)
+  const leaves = <K extends string>(names: ReadonlyArray<K>, leafOf: (i: number) => string) =>
+    Object.fromEntries(names.map((each, i) => [each, leaf(leafOf(i))])) as Record<K, Expression>
+  const { weight, states: after } = step({
+    gradient: leaf("x0"),
+    weight: leaf("x1"),
+    before: leaves(states, (k) => `before.${k}`),
+    options,
+    rate: leaf("h.0"),
+    numbers: leaves(Object.keys(own(1, 1)) as Array<N>, (k) => `h.${1 + k}`),
+  })
+  const { code, places } = encode([...states.map((state) => of(after[state])), weight])
+  return {
+    name,
+    options,
+    states,
+    update: { code, state: places.slice(0, -1), y: places.at(-1) as number },
+    numbers: (rate, update) => Float32Array.of(rate, ...Object.values<number>(own(rate, update))),
+  }
+}
+
+export const OptimizerSchema: Schema.Codec<Optimizer> = Schema.Unknown.check(
+  must("an optimiser, as Optimizer.adam() makes it", (value) => {
+    const { update, numbers } = Object(value) as Partial<Optimizer>
+    return Array.isArray(update?.code) && typeof numbers === "function"
+  }),
+) as unknown as Schema.Codec<Optimizer>

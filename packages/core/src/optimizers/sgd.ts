@@ -1,33 +1,16 @@
+import { NonNegative } from "../options.ts"
+import { make, type OptimizerKind } from "./optimizer.ts"
+
 /**
- * Stochastic gradient descent with momentum μ and weight decay δ, as PyTorch's: m ← μ·m + (∂w + δ·w),  w ← w − rate·m.
+ * Stochastic gradient descent with momentum μ (default 0.9, which the SLTT paper trains with) and weight decay δ (default 0), as
+ * PyTorch's: m ← μ·m + (∂w + δ·w),  w ← w − rate·m.
  */
-import { elementwise, make as kernel, type Reference } from "../kernel.ts"
-import { size } from "../shape.ts"
-import type { Optimizer } from "./optimizer.ts"
-
-export interface SgdAttributes {
-  readonly momentum: number
-  readonly weightDecay: number
-}
-
-export const sgdUpdate = kernel<SgdAttributes>()({
-  name: "optimizer.sgd",
-  operands: { parameter: "update", gradient: "read", velocity: "update", hyperparameters: "read" },
-})
-
-export const sgdUpdateReference: Reference<typeof sgdUpdate> = {
-  cost: ({ parameter }) => elementwise(size(parameter.shape), 3, 3),
-  run: ({ parameter, gradient, velocity, hyperparameters }, { momentum, weightDecay }) => {
-    const rate = hyperparameters.data[0]!
-    for (let i = 0; i < parameter.data.length; i++) {
-      velocity.data[i] = momentum * velocity.data[i]! + gradient.data[i]! + weightDecay * parameter.data[i]!
-      parameter.data[i]! -= rate * velocity.data[i]!
-    }
+export const sgd: OptimizerKind<"momentum" | "weightDecay"> = /* @__PURE__ */ make("sgd", {
+  options: { momentum: 0.9, weightDecay: 0 },
+  ranges: { momentum: NonNegative, weightDecay: NonNegative },
+  states: ["velocity"],
+  step: ({ weight, gradient, before, options: { momentum, weightDecay }, rate }) => {
+    const velocity = before.velocity.times(momentum).plus(gradient.plus(weight.times(weightDecay)))
+    return { weight: weight.minus(rate.times(velocity)), states: { velocity } }
   },
-}
-
-export const sgd: Optimizer = {
-  kernel: sgdUpdate,
-  state: ["velocity"],
-  attributes: ({ momentum, weightDecay }) => ({ momentum, weightDecay }),
-}
+})

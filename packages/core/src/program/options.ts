@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import { type Loss, LossSchema } from "../loss.ts"
 import type { Objective } from "../losses/index.ts"
-import { type OptimizerOptions, OptimizerSchema } from "../optimizers/optimizer.ts"
+import { type Optimizer, OptimizerSchema } from "../optimizers/optimizer.ts"
 import { check, Flag, type Of, oneOf, whole } from "../options.ts"
 import { nearest } from "../text.ts"
 import type { Encoding } from "./program.ts"
@@ -30,7 +30,7 @@ export interface InferenceOptions {
 export interface TrainingOptions extends Omit<InferenceOptions, "outputs"> {
   /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
   readonly loss: Objective
-  readonly optimizer: OptimizerOptions
+  readonly optimizer: Optimizer
   /** Move what does not change over time out of the time loop. Default true; results are the same. */
   readonly hoist?: boolean
 }

@@ -22,7 +22,7 @@
 import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
-import type { OptimizerOptions } from "../optimizers/index.ts"
+import type { Optimizer } from "../optimizers/optimizer.ts"
 import type { Shape } from "../shape.ts"
 import type { Elements } from "../spikes.ts"
 
@@ -48,7 +48,7 @@ export type BufferKind = (typeof bufferKinds)[number]
 /**
  * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
  * value of each, by number, and the weights of its samples; the read-out's mean over time and its gradient; the firing rate of a layer at a step. Of a parameter: itself, its
- * gradient, its parts of the optimiser's state. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
+ * gradient, the optimiser's states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
  * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
  * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
  * instruction without a graph.
@@ -84,7 +84,7 @@ export interface Holding {
   readonly role: BufferRole
   /** The parameter, value or node of the graph; absent for what the whole program has once. */
   readonly owner?: string
-  /** Which of several that an owner has: residuals, parts of the optimiser's state. */
+  /** Which of several that an owner has, as residuals. */
   readonly part?: string
   /** The segments that have it for themselves, or `batch` for a residual that is there all along. */
   readonly scope?: SegmentName | "batch"
@@ -213,7 +213,7 @@ export interface Program {
   readonly loss: Objective | undefined
   /** How often a batch's steps run forward for a loss that is a function of the whole run; absent where it is none. */
   readonly forwardRuns?: 1 | 2
-  readonly optimizer: OptimizerOptions | undefined
+  readonly optimizer: Optimizer | undefined
   readonly buffers: ReadonlyArray<Buffer>
   readonly segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>
   /** Layers of spiking neurons in order of execution: metrics[1 + i] is the firing rate of the i-th. */
@@ -252,12 +252,12 @@ export const bufferNames = {
   metrics: "metrics",
   /** [N, classes]: the read-out, summed over time. */
   outputs: "outputs",
-  /** Learning rate and bias corrections: see the optimisers. */
+  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
   hyperparameters: "hyperparameters",
   parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
   gradient: (name: string): string => nameOf({ role: "gradient", owner: name }),
-  /** State of the optimiser for a parameter. */
-  optimizer: (state: string, name: string): string => nameOf({ role: "optimizer", owner: name, part: state }),
+  /** The optimiser's states of a parameter, as planes. */
+  optimizer: (name: string): string => nameOf({ role: "optimizer", owner: name }),
   /** The random key of a node, two words; a new one for each micro-batch. */
   key: (node: string): string => nameOf({ role: "key", owner: node }),
   /** The output of an observed node. */

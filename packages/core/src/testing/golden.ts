@@ -268,7 +268,7 @@ export const verify = (
       timeSteps,
       encoding: "frames",
       loss: yield* lossOf(golden),
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
       observe: [...neurons, graph.output],
     })
     const { told = [] } = yield* Effect.mapError(

@@ -18,14 +18,15 @@ import type {
 import type { Graph } from "../graph/graph.ts"
 import { ensureFinite, fit } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
-import { hyperparameters } from "../optimizers/index.ts"
+import type { Optimizer } from "../optimizers/optimizer.ts"
 import * as Options from "../options.ts"
 import { draw, type Policy } from "../policies/policy.ts"
 import { compile } from "../program/compile.ts"
 import type { TrainingOptions } from "../program/options.ts"
-import { type BufferKind, bufferNames, type Program } from "../program/program.ts"
+import { type Buffer, type BufferKind, bufferNames, nameOf, type Program } from "../program/program.ts"
 import { schedule } from "../program/schedule.ts"
 import * as Key from "../random.ts"
+import { size } from "../shape.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
 import type { Batch, BatchResult, Samples } from "./batch.ts"
 import { type LabelError, NonFiniteLossError } from "./errors.ts"
@@ -86,6 +87,13 @@ const word = Options.whole(0, 2 ** 32 - 1)
 const keyOptions = Schema.Struct({ key: Schema.Struct({ hi: word, lo: word }) })
 
 const keptKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
+
+/** The tensors of a checkpoint that a buffer holds: itself, or the optimiser's states of a parameter, each by its name. */
+const planesOf = ({ states }: Optimizer, { role, owner, name, shape }: Buffer) => {
+  const planes = role === "optimizer" ? states.map((part) => nameOf({ role, owner: owner as string, part })) : [name]
+  const own = planes.length > 1 ? shape.slice(1) : shape
+  return planes.map((name, k) => ({ name, shape: own, range: [k * size(own), (k + 1) * size(own)] as const }))
+}
 
 const largest = (arrays: Iterable<Float32Array>): number => {
   let found = 0
@@ -184,7 +192,7 @@ export const make = (
       Effect.gen(function* () {
         const { update, learningRate } = yield* Options.check("the step", StepSchema, given)
         const result = yield* runUpdate(batch, update, given.next)
-        yield* executable.write(bufferNames.hyperparameters, hyperparameters(training.optimizer, learningRate, update))
+        yield* executable.write(bufferNames.hyperparameters, training.optimizer.numbers(learningRate, update))
         yield* executable.run([{ segment: "update", t: 0 }])
         return result
       }).pipe(exclusively)
@@ -204,14 +212,22 @@ export const make = (
         }).pipe(exclusively),
       save: Effect.gen(function* () {
         const tensors = new Map<string, StoredTensor>()
-        for (const { name, shape } of kept) tensors.set(name, { shape, values: yield* executable.read(name) })
+        for (const buffer of kept) {
+          const values = yield* executable.read(buffer.name)
+          for (const { name, shape, range } of planesOf(training.optimizer, buffer))
+            tensors.set(name, { shape, values: values.slice(...range) })
+        }
         yield* ensureFinite(tensors)
         return tensors
       }).pipe(exclusively),
       load: (tensors) =>
         Effect.gen(function* () {
-          const fitting = yield* fit(new Map(kept.map(({ name, shape }) => [name, shape])), tensors)
-          for (const [name, { values }] of fitting) yield* executable.write(name, values)
+          const planes = kept.map((buffer) => planesOf(training.optimizer, buffer))
+          const fitting = yield* fit(new Map(planes.flat().map(({ name, shape }) => [name, shape])), tensors)
+          for (const [i, { name }] of kept.entries())
+            yield* executable.write(name, (out) => {
+              for (const { name, range } of planes[i] ?? []) out.subarray(...range).set(fitting.get(name)?.values ?? [])
+            })
         }).pipe(exclusively),
       loadParameters: (tensors) => exclusively(loadParameters(graph, executable, tensors)),
     }

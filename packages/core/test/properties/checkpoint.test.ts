@@ -126,7 +126,7 @@ test("along a residual stream every third value stays, so that no value is more 
   const { buffers } = Effect.runSync(
     Program.compile(graph, Policy.bptt.pipe(Policy.recompute), {
       ...{ batchSize: 2, timeSteps: 3, encoding: "frames", loss: defaultLoss },
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
     }),
   )
   const stream = graph.nodes.filter(({ op }) => op === "add").map(({ name }) => name)

@@ -11,7 +11,7 @@ import { expectSameBits, expectSameForward, runs, sync, train } from "./harness.
 const advance = (
   workload: Arbitrary.Workload,
   choice: Arbitrary.Choice,
-  optimizer: Optimizer.OptimizerOptions,
+  optimizer: Optimizer.Optimizer,
   [from, to]: readonly [number, number],
   saved?: Train.Tensors,
 ) =>
@@ -37,7 +37,7 @@ const values = (tensors: Train.Tensors): ReadonlyMap<string, Float32Array> =>
 const optimizer = () =>
   fc
     .record({ name: fc.constantFrom(...Optimizer.optimizerNames), weightDecay: fc.constantFrom(0, 0.01) })
-    .map(({ name, weightDecay }) => Optimizer.options(name, { weightDecay }))
+    .map(({ name, weightDecay }) => Optimizer.optimizers[name]({ weightDecay }))
 
 test("the same key gives the same bits, another key others", () => {
   let differed = 0

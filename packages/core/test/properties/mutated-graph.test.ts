@@ -46,7 +46,7 @@ const mutate = (graph: Json, [at, how, which]: readonly [number, number, number]
   choices[how % choices.length]!()
 }
 
-const options = { timeSteps: 2, loss: defaultLoss, optimizer: Optimizer.options("sgd"), key: Key.make(1) }
+const options = { timeSteps: 2, loss: defaultLoss, optimizer: Optimizer.sgd(), key: Key.make(1) }
 
 /** What reading a changed graph, compiling it and one step came to; what is no typed error is thrown. */
 const outcome = (json: unknown): "refused" | "trains" | "large" => {

@@ -26,6 +26,7 @@ export {
   lif,
   Neuron,
   nearest,
+  Optimizer,
   Options,
   Policy,
   Program,
@@ -70,7 +71,7 @@ export const options: Parameters<typeof Train.make>[2] = {
   timeSteps: 8,
   encoding: "frames",
   loss: Core.defaultLoss,
-  optimizer: Core.Optimizer.options("adam"),
+  optimizer: Core.Optimizer.adam(),
   key: Key.make(1),
 }
 const initial = Effect.gen(function* () {

@@ -18,7 +18,7 @@ export const train = (kernels: WebAssembly.Module, batches: ReadonlyArray<S.Trai
       batchSize: 32,
       timeSteps: 4,
       loss: S.defaultLoss,
-      optimizer: S.Optimizer.options("adam"),
+      optimizer: S.Optimizer.adam(),
       key: S.Key.make(1),
     })
     for (const [i, batch] of batches.entries()) yield* trainer.step(batch, { update: i + 1, learningRate: 0.01 })

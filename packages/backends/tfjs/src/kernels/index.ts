@@ -33,7 +33,6 @@ import {
   weightStandardizationBackward,
   weightStandardizationForward,
 } from "./normalization.ts"
-import { adamUpdate, sgdUpdate } from "./optimizers.ts"
 import {
   adaptiveAveragePoolBackward,
   adaptiveAveragePoolForward,
@@ -87,8 +86,6 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   zero,
   copy,
   "trace.update": updateTrace,
-  "optimizer.sgd": sgdUpdate,
-  "optimizer.adam": adamUpdate,
 }
 
 /** Where the kernels of TensorFlow.js for WebGPU need another composition. */

@@ -43,11 +43,14 @@ const functions: { readonly [O in Operation]?: string } = {
 }`,
 }
 
+/** A function of the number of elements, which is that of a plane as well. */
+export const elementCount = (count: string): string => `fn elements() -> u32 { return ${count}; }`
+
 /** Statements that compute the values v0, v1, … of a code for element `i` of so many, and the functions that they call. */
 const print = (operands: Operands, code: Code, count: number) => {
   const leaf = (name: string, plane: string | undefined): string => {
     if (name === "h") return `load_h(${plane}u)`
-    if (plane !== undefined) return `load_${name}(${Number(plane) * count}u + i)`
+    if (plane !== undefined) return `load_${name}(${plane}u * elements() + i)`
     const size = operands.size(name)
     return `load_${name}(${size === count ? "i" : size === 1 ? "0u" : `i % ${size}u`})`
   }
@@ -63,7 +66,9 @@ const print = (operands: Operands, code: Code, count: number) => {
   }
   return {
     text: code.map((line, place) => `let v${place} = ${value(line)};`).join("\n  "),
-    declarations: [...new Set(code.map(([op]) => functions[op as Operation] ?? ""))].join("\n"),
+    declarations: [elementCount(`${count}u`), ...new Set(code.map(([op]) => functions[op as Operation] ?? ""))].join(
+      "\n",
+    ),
   }
 }
 
@@ -79,7 +84,7 @@ export const expressions = {
   "elementwise.forward": (operands, { code, state, y }) => {
     const count = operands.has("y") ? operands.size("y") : operands.size("state") / state.length
     const { text, declarations } = print(operands, code, count)
-    const stores = state.map((place, k) => `store_state(${k * count}u + i, v${place});`)
+    const stores = state.map((place, k) => `store_state(${k}u * elements() + i, v${place});`)
     const body = [text, ...stores].join("\n  ")
     if (y < 0) return [forEach(operands, count, body, declarations)]
     return operands.isSpikes("y")
@@ -92,7 +97,7 @@ export const expressions = {
     const count = operands.size(counted) / (counted === "carry" ? carry.length : 1)
     const { text, declarations } = print(operands, code, count)
     const stores = [
-      ...carry.map((place, k) => `store_carry(${k * count}u + i, v${place});`),
+      ...carry.map((place, k) => `store_carry(${k}u * elements() + i, v${place});`),
       ...dx.flatMap((place, k) => (place < 0 ? [] : [`add_dx${k}(i, v${place});`])),
     ]
     const body = [text, ...stores].join("\n  ")

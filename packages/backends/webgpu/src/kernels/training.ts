@@ -1,4 +1,4 @@
-/** The loss, firing rates and the optimisers. */
+/** The loss and firing rates. */
 import type { KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
 import { float, forEach, forEachGroup, type Operands, type WgslKernelsOf } from "../shader.ts"
@@ -27,7 +27,7 @@ const extentsOf = (operands: Operands) => {
   return { batch, classes: operands.size("logits") / batch }
 }
 
-export const training: WgslKernelsOf<"loss" | "spikes" | "optimizer"> = {
+export const training: WgslKernelsOf<"loss" | "spikes"> = {
   "loss.forward": (operands, attributes) => {
     const { batch, classes } = extentsOf(operands)
     const { mix, terms } = attributes
@@ -91,28 +91,4 @@ export const training: WgslKernelsOf<"loss" | "spikes" | "optimizer"> = {
       },
     )
   },
-  "optimizer.sgd": (operands, { momentum, weightDecay }) => [
-    forEach(
-      operands,
-      operands.size("parameter"),
-      `  let w = load_parameter(i);
-  let velocity = ${float(momentum)} * load_velocity(i) + load_gradient(i) + ${float(weightDecay)} * w;
-  store_velocity(i, velocity);
-  store_parameter(i, w - load_hyperparameters(0u) * velocity);`,
-    ),
-  ],
-  "optimizer.adam": (operands, { beta1, beta2, epsilon, weightDecay, decoupled }) => [
-    forEach(
-      operands,
-      operands.size("parameter"),
-      `  let rate = load_hyperparameters(0u);
-  let w = load_parameter(i)${decoupled ? ` * (1f - rate * ${float(weightDecay)})` : ""};
-  let g = load_gradient(i)${decoupled ? "" : ` + ${float(weightDecay)} * w`};
-  let m = ${float(beta1)} * load_firstMoment(i) + ${float(1 - beta1)} * g;
-  let v = ${float(beta2)} * load_secondMoment(i) + ${float(1 - beta2)} * g * g;
-  store_firstMoment(i, m);
-  store_secondMoment(i, v);
-  store_parameter(i, w - rate * (m / load_hyperparameters(1u)) / (sqrt(v / load_hyperparameters(2u)) + ${float(epsilon)}));`,
-    ),
-  ],
 }

@@ -33,10 +33,10 @@ export interface Memory {
   readonly outputs: Ref
   readonly metrics: Ref
   readonly hyperparameters: () => Ref
-  /** A parameter, its gradient and its parts of the optimiser's state. */
+  /** A parameter, its gradient and the optimiser's states of it, as planes. */
   readonly parameter: (parameter: Parameter) => Ref
   readonly parameterGradient: (parameter: Parameter) => Ref
-  readonly optimizer: (part: string, parameter: Parameter) => Ref
+  readonly optimizer: (parameter: Parameter) => Ref | undefined
   /** The scope in which a value of another scope lives: values that are hoisted or observed have one memory for all. */
   readonly scopeOf: (value: string, scope: Scope) => Scope
   /** A value, where the instructions of a scope find it. */
@@ -61,6 +61,9 @@ export interface Memory {
   /** The presynaptic trace of a value. */
   readonly trace: (value: string) => Ref
 }
+
+/** The shape of several planes of a shape, where there is more than one. */
+const stacked = (planes: number, shape: Shape): Shape => (planes === 1 ? shape : [planes, ...shape])
 
 export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   const { graph, typeOf, base, parameterOf, weights, spiking, isInvariant, isObserved, isWanted } = analysis
@@ -87,9 +90,8 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   }
   const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [samples, ...shape] : shape)
   const shapeOf = (value: string): Shape => fullShape(typeOf(value))
-  /** Several values for each element of a node's output, as planes where there is more than one. */
-  const planesOf = (planes: number, { name }: Node): Shape =>
-    planes === 1 ? shapeOf(name) : [planes, ...shapeOf(name)]
+  /** Several values for each element of a node's output. */
+  const planesOf = (planes: number, { name }: Node): Shape => stacked(planes, shapeOf(name))
   const scopeOf = (value: string, scope: Scope): Scope =>
     isInvariant(value) || isObserved(value) || analysis.longestLag(value) > 0 ? "batch" : scope
 
@@ -148,8 +150,12 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     meanGradient: () => buffer({ role: "meanGradient" }, "accumulator", shapeOf(graph.output)),
     rate: (owner, scope) => buffer({ role: "rate", owner, ...(scope === "batch" ? {} : { scope }) }, "scratch", [1]),
     scopeOf,
-    hyperparameters: () => buffer({ role: "hyperparameters" }, "input", [3]),
-    optimizer: (part, { name, shape }) => buffer({ role: "optimizer", owner: name, part }, "optimizer", shape),
+    hyperparameters: () => buffer({ role: "hyperparameters" }, "input", [request.optimizer?.numbers(1, 1).length ?? 0]),
+    optimizer: ({ name, shape }) => {
+      const planes = request.optimizer?.states.length ?? 0
+      if (planes === 0) return undefined
+      return buffer({ role: "optimizer", owner: name }, "optimizer", stacked(planes, shape))
+    },
     value: (value, scope) => {
       const owner = base(value)
       if (owner === inputName) return input

@@ -1,6 +1,6 @@
 import type { Objective } from "../../losses/index.ts"
 import type { Mode } from "../../op.ts"
-import type { OptimizerOptions } from "../../optimizers/index.ts"
+import type { Optimizer } from "../../optimizers/optimizer.ts"
 import type { Encoding } from "../program.ts"
 import type { Decay } from "../traces.ts"
 
@@ -32,7 +32,7 @@ export interface Request {
   readonly loss: Objective | undefined
   /** How often steps run forward for a loss that is a function of the whole run. */
   readonly forwardRuns?: 1 | 2 | undefined
-  readonly optimizer: OptimizerOptions | undefined
+  readonly optimizer: Optimizer | undefined
   /** Whether what does not change over time leaves the time loop. */
   readonly hoist: boolean
 }

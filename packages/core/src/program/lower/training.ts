@@ -3,7 +3,7 @@ import { copy, zero } from "../../bookkeeping.ts"
 import { type ElementwiseForward, elementwiseForward } from "../../expressions/elementwise.ts"
 import type { Graph } from "../../graph/graph.ts"
 import { termsOf } from "../../losses/objective.ts"
-import { type OptimizerOptions, optimizers } from "../../optimizers/index.ts"
+import type { Optimizer } from "../../optimizers/optimizer.ts"
 import { fuse } from "../fuse.ts"
 import type { Program } from "../program.ts"
 import { recomputed as recomputedValues } from "../recompute.ts"
@@ -66,7 +66,7 @@ const trainedSteps = (lowering: Lowering): void => {
 }
 
 /** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */
-const update = (lowering: Lowering, options: OptimizerOptions): void => {
+const update = (lowering: Lowering, optimizer: Optimizer): void => {
   const { analysis, memory } = lowering
   backward(lowering, analysis.hoisted, "batch", "end", { withLoss: false, recomputed: nothing })
   for (const weight of analysis.weights)
@@ -75,19 +75,17 @@ const update = (lowering: Lowering, options: OptimizerOptions): void => {
     if (analysis.isWanted(name) && analysis.sumsGradients(name))
       emitter(lowering, "begin", name, "backward")(zero, { target: memory.gradientSum(name) })
 
-  const { kernel, state, attributes } = optimizers[options.name]
-  const hyperparameters = memory.hyperparameters()
+  const h = memory.hyperparameters()
   for (const weight of analysis.weights) {
-    const parameter = memory.parameter(weight)
-    const gradient = memory.parameterGradient(weight)
-    const parts = Object.fromEntries(state.map((part) => [part, memory.optimizer(part, weight)]))
-    const emit = emitter(lowering, "update", weight.name, "update")
-    emit(kernel, { parameter, gradient, hyperparameters, ...parts }, attributes(options))
+    const y = memory.parameter(weight)
+    const state = memory.optimizer(weight)
+    const operands = { x0: memory.parameterGradient(weight), x1: y, before: state, h, state, y }
+    emitter(lowering, "update", weight.name, "update")(elementwiseForward, operands, optimizer.update)
   }
 }
 
 /** Lowers a graph to a program that trains it. */
-export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: OptimizerOptions }): Program => {
+export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: Optimizer }): Program => {
   const { window, checkpointInterval, partial, optimizer, encoding } = request
   const lowering = begin(graph, request, termsOf(request.loss)[0]?.kind.lowering)
   const { terms } = lowering

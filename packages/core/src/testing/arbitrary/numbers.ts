@@ -59,5 +59,5 @@ export const optionsOf = ({ batchSize, timeSteps, encoding, loss }: Workload): T
   timeSteps,
   encoding,
   loss,
-  optimizer: Optimizer.options("sgd"),
+  optimizer: Optimizer.sgd(),
 })

@@ -21,7 +21,7 @@ const trained = (name: string, policy: Policy.Policy, encoding: Encoding) =>
       timeSteps: 7,
       encoding,
       loss: { mix: 0.05, target: "ones" },
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
     })
     const { parameters, batches } = yield* workload(graph, program, policy, 1, 1)
     const batch = { ...batches[0]!, key: Key.make(1) }

@@ -133,7 +133,7 @@ const separate = Effect.gen(function* () {
     }),
   )
   const a = yield* prepared()
-  const b = yield* prepared(Policy.sltt, { optimizer: Optimizer.options("sgd") })
+  const b = yield* prepared(Policy.sltt, { optimizer: Optimizer.sgd() })
   for (const [n, batch] of a.data.batches.entries()) {
     yield* feed(a.executable, batch, n + 1)
     yield* feed(b.executable, batch, n + 1)

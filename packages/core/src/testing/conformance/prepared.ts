@@ -29,7 +29,7 @@ export const options: TrainingOptions = {
   timeSteps: 3,
   encoding: "frames",
   loss: { mix: 0.05, target: "ones" },
-  optimizer: Optimizer.options("adam"),
+  optimizer: Optimizer.adam(),
 }
 
 export const kept: ReadonlySet<string> = new Set(["parameter", "statistic", "optimizer", "gradient", "metric"])

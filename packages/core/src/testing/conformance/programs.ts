@@ -72,9 +72,9 @@ const losses: ReadonlyArray<Loss> = [
 ]
 
 const optimizers = [
-  Optimizer.options("sgd", { weightDecay: 0.01 }),
-  Optimizer.options("adam", { weightDecay: 0.01, epsilon: 1e-3 }),
-  Optimizer.options("adamw", { epsilon: 1e-3 }),
+  Optimizer.sgd({ weightDecay: 0.01 }),
+  Optimizer.adam({ weightDecay: 0.01, epsilon: 1e-3 }),
+  Optimizer.adamw({ epsilon: 1e-3 }),
 ]
 
 /** A workload under which every layer fires, none fires always, and no membrane comes near a jump. */
@@ -160,7 +160,7 @@ const training = (
       timeSteps,
       encoding,
       loss: losses[variant % losses.length] as Loss,
-      optimizer: optimizers[variant % optimizers.length] as Optimizer.OptimizerOptions,
+      optimizer: optimizers[variant % optimizers.length] as Optimizer.Optimizer,
     }
     const observed = yield* compile(graph, policy, { ...options, observe: neuronsOf(graph) })
     yield* Effect.scoped(batchwise(graph, policy, yield* compile(graph, policy, options)))

@@ -3,7 +3,6 @@ import { Effect, Random } from "effect"
 import type { Executable } from "../../backend/backend.ts"
 import type { BackendError, PolicyError } from "../../errors.ts"
 import type { Graph } from "../../graph/graph.ts"
-import { hyperparameters } from "../../optimizers/index.ts"
 import { draw, type Policy } from "../../policies/policy.ts"
 import {
   type Buffer,
@@ -81,8 +80,7 @@ export const feed = (
         const { hi, lo } = keyOf(buffer)
         yield* executable.write(buffer.name, Uint32Array.of(hi, lo))
       }
-    if (program.optimizer)
-      yield* executable.write(bufferNames.hyperparameters, hyperparameters(program.optimizer, 0.05, update))
+    if (program.optimizer) yield* executable.write(bufferNames.hyperparameters, program.optimizer.numbers(0.05, update))
     if (program.mode === "training") yield* executable.write(bufferNames.labels, labels)
     if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
   })

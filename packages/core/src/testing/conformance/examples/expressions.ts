@@ -2,6 +2,7 @@
 import { type Cell, unfold } from "../../../expressions/cell.ts"
 import { type Code, encode, executable, shared } from "../../../expressions/code.ts"
 import * as E from "../../../expressions/expression.ts"
+import { type Optimizer, optimizers } from "../../../optimizers/index.ts"
 import type { Shape } from "../../../shape.ts"
 import { defaults, expressionOf, surrogateNames } from "../../../surrogates/index.ts"
 import { cycle, type Draw, type Example, type Examples, normal, output, spikes, uniform } from "../example.ts"
@@ -146,6 +147,24 @@ const stepBackward = (
   }
 }
 
+/** An update of an optimiser. */
+const update = ({ name, states, update, numbers }: Optimizer, shape: Shape, n: number, gradients = 1): Example => {
+  const stored = states.length === 1 ? shape : [states.length, ...shape]
+  return {
+    name: `${name} ${shape.join("×") || "of one number"}, update ${n}, gradients of ${gradients}`,
+    attributes: { ...update },
+    operands: {
+      x0: normal(shape, gradients),
+      x1: normal(shape),
+      before: n === 1 ? cycle(stored, 0) : uniform(stored, 0, gradients),
+      h: cycle([numbers(1e-3, n).length], ...numbers(1e-3, n)),
+      state: output(stored),
+      y: output(shape),
+    },
+    shared: ["before", "state"],
+  }
+}
+
 const channels = usual.at(-1) as number
 const parameters: ReadonlyArray<readonly [string, Shape]> = [
   ["one number", []],
@@ -210,6 +229,12 @@ export const expressions = {
     ),
     { ...one("x₁ + x₀ onto x₁", other.plus(x), { x0: normal(usual), x1: normal(usual) }, usual), shared: ["x1", "y"] },
     one("x₀ − x₁ of one spike each", x.minus(other.times(3)), { x0: spikes([1, 1], 1), x1: spikes([1, 1], 1) }, [1, 1]),
+    ...Object.values(optimizers).flatMap((kind) => [
+      ...[[], [3], [3, 3, 5, 7]].flatMap((shape) =>
+        [1, 1000].map((n) => update(kind({ weightDecay: 0.01 }), shape, n)),
+      ),
+      ...[0, 1e-18, 1e12].map((gradients) => update(kind(), [5, 7], 2, gradients)),
+    ]),
     {
       name: "planes that change places, in place",
       attributes: { code: exchange("before"), state: [0, 1], y: -1 },

@@ -1,18 +1,6 @@
 /** Examples for the loss, the bookkeeping and the optimisers. */
 import type { Shape } from "../../../shape.ts"
-import {
-  cycle,
-  type Draw,
-  type Example,
-  type Examples,
-  integers,
-  type Kind,
-  normal,
-  ordinary,
-  output,
-  spikes,
-  uniform,
-} from "../example.ts"
+import { cycle, type Draw, type Examples, integers, type Kind, normal, ordinary, output, spikes } from "../example.ts"
 
 /** [batch, classes] */
 const logitShapes = [
@@ -57,34 +45,6 @@ const spikeShapes: ReadonlyArray<readonly [Shape, number]> = [
 ]
 
 const parameterShapes: ReadonlyArray<Shape> = [[], [3], [5, 7], [3, 3, 5, 7]]
-
-const gradientScales = [1, 1e-20, 1e12]
-
-/** The learning rate and the bias corrections of update `n`. */
-const hyperparameters = (rate: number, n: number): Draw => cycle([3], rate, 1 - 0.9 ** n, 1 - 0.999 ** n)
-
-const sgd = (shape: Shape, momentum: number, weightDecay: number, scale = 1): Example => ({
-  name: `${shape.length === 0 ? "scalar" : shape.join("×")}, momentum ${momentum}, weight decay ${weightDecay}, gradients of ${scale}`,
-  attributes: { momentum, weightDecay },
-  operands: {
-    parameter: normal(shape),
-    gradient: normal(shape, scale),
-    velocity: normal(shape),
-    hyperparameters: hyperparameters(0.1, 1),
-  },
-})
-
-const adam = (shape: Shape, decoupled: boolean, n: number, scale = 1): Example => ({
-  name: `${shape.length === 0 ? "scalar" : shape.join("×")}, ${decoupled ? "decoupled" : "coupled"} weight decay, update ${n}, gradients of ${scale}`,
-  attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, decoupled },
-  operands: {
-    parameter: normal(shape),
-    gradient: normal(shape, scale),
-    firstMoment: n === 1 ? cycle(shape, 0) : normal(shape, scale),
-    secondMoment: n === 1 ? cycle(shape, 0) : uniform(shape, 0, scale * scale),
-    hyperparameters: hyperparameters(0.001, n),
-  },
-})
 
 export const training = {
   "loss.forward": [
@@ -143,17 +103,4 @@ export const training = {
     name: shape.length === 0 ? "scalar" : shape.join("×"),
     operands: { target: output(shape) },
   })),
-  "optimizer.sgd": [
-    ...parameterShapes.flatMap((shape) => [sgd(shape, 0.9, 0.01), sgd(shape, 0, 0)]),
-    ...gradientScales.slice(1).map((scale) => sgd([5, 7], 0.9, 0.01, scale)),
-  ],
-  "optimizer.adam": [true, false].flatMap((decoupled) => [
-    ...parameterShapes.flatMap((shape) => [1, 2, 1000].map((n) => adam(shape, decoupled, n))),
-    ...gradientScales.slice(1).map((scale) => adam([5, 7], decoupled, 2, scale)),
-    {
-      ...adam([5, 7], decoupled, 1),
-      name: `no gradient, ${decoupled ? "decoupled" : "coupled"}`,
-      operands: { ...adam([5, 7], decoupled, 1).operands, gradient: cycle([5, 7], 0) },
-    },
-  ]),
 } satisfies Partial<Examples>

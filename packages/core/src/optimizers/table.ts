@@ -1,0 +1,3 @@
+/** The table of optimisers: a file, and a line here, for each. */
+export { adam, adamw } from "./adam.ts"
+export { sgd } from "./sgd.ts"
