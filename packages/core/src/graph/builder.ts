@@ -76,8 +76,11 @@ export const check = <A>(node: string, kind: string, schema: Schema.Codec<A>, op
 }
 
 /** Applies a layer, which must be one. */
-export const apply = (layer: Layer, x: Tensor, name?: string): Tensor => {
-  const made: unknown = typeof layer === "function" ? layer(x, name) : layer
+export const apply = (layer: Layer, x: Tensor, name?: string): Tensor =>
+  asTensor(typeof layer === "function" ? layer(x, name) : layer, layer, x, name)
+
+/** What a layer made of a tensor, which must be a tensor. */
+export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string): Tensor => {
   if (made instanceof Tensor) return made
   const node = name === undefined ? x.name : join(x.path, name)
   const own = (typeof layer === "function" && layer.name) || "a layer"

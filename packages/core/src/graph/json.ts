@@ -37,15 +37,17 @@ export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
     }),
   ),
   output: Schema.String,
+  outputs: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 
 /** A graph as JSON. */
-export const toJson = ({ input, parameters, nodes, output }: Graph): GraphJson => ({
+export const toJson = ({ input, parameters, nodes, output, outputs }: Graph): GraphJson => ({
   version: 1,
   input,
   parameters,
   nodes: nodes.map(({ rule: _, ...node }) => node),
   output,
+  ...(outputs && { outputs }),
 })
 
 const ruleOf = ({ name, op }: NodeData): AnyOp => {

@@ -47,8 +47,9 @@ export type BufferKind = (typeof bufferKinds)[number]
 
 /**
  * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
- * value of each, by number, and the weights of its samples; the read-out's mean over time and its gradient; the firing rate of a layer at a step. Of a parameter: itself, its
- * gradient, the optimiser's states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
+  /** The same of another read-out, by its name. */
+  output: (name: string): string => nameOf({ role: "outputs", owner: name }),
+  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
  * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
  * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
  * instruction without a graph.
@@ -59,8 +60,10 @@ export type BufferRole =
   | "targets"
   | "weights"
   | "term"
-  | "mean"
-  | "meanGradient"
+  | "rows"
+  | "reduced"
+  | "reducedGradient"
+  | "time"
   | "rate"
   | "metrics"
   | "outputs"
@@ -210,6 +213,10 @@ export interface Program {
   readonly checkpointInterval: number
   /** How many of the time steps are trained; 0 in inference. */
   readonly trainedSteps: number
+  /** The nodes of the read-outs by name, the first of them first. */
+  readonly outputs?: Readonly<Record<string, string>>
+  /** The buffers of nodes and states that predictions give of every step, by name. */
+  readonly recorded?: Readonly<Record<string, string>>
   readonly loss: Objective | undefined
   /** How often a batch's steps run forward for a loss that is a function of the whole run; absent where it is none. */
   readonly forwardRuns?: 1 | 2
@@ -240,19 +247,27 @@ export const nameOf = ({ role, owner, part, scope }: Holding): string => {
 export const bufferNames = {
   /** The data: [N, …], or with `frames` the frame of one step. */
   input: "input",
-  /** [N], class numbers as float32; of terms over steps, a slot for each. */
+  /** [N], class numbers as float32; of terms over steps, a slot for each. Of a read-out or node by name, unless it is the first. */
   labels: "labels",
-  /** [N, outputs]: real numbers, for the terms of the loss that take them. */
+  /** [N, outputs]: real numbers, for the terms of the loss that take them; as `labels`. */
   targets: "targets",
   /** [N]: the share of each sample in the i-th term of the loss. */
   weights: (i: number): string => nameOf({ role: "weights", owner: `${i}` }),
+  /** [N, outputs]: numbers of the i-th term that follow from classes. */
+  rows: (i: number): string => nameOf({ role: "rows", owner: `${i}` }),
   /** [1]: the value of the i-th term of the loss. */
   term: (i: number): string => nameOf({ role: "term", owner: `${i}` }),
   /** [1 + layers of neurons]: the loss and the firing rates of the last batch. */
   metrics: "metrics",
-  /** [N, classes]: the read-out, summed over time. */
+  /** [N, classes]: the first read-out, summed over time or of each step. */
   outputs: "outputs",
+<<<<<<< HEAD
   /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
+=======
+  /** The same of another read-out, by its name. */
+  output: (name: string): string => nameOf({ role: "outputs", owner: name }),
+  /** Learning rate and bias corrections: see the optimisers. */
+>>>>>>> 2931d5b7 (Losses over the sum, mean, maximum or last step; several outputs; recorded values)
   hyperparameters: "hyperparameters",
   parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
   gradient: (name: string): string => nameOf({ role: "gradient", owner: name }),
