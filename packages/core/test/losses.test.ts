@@ -224,7 +224,7 @@ const counted = (loss: TrainingOptions["loss"], data: Partial<Train.Batch<Number
       )
       const trainer = yield* Train.make(graph, Policy.sltt, {
         ...{ batchSize: 1, timeSteps: 4, encoding: "frames", loss },
-        ...{ optimizer: Optimizer.options("sgd"), key: Key.make(3) },
+        ...{ optimizer: Optimizer.sgd(), key: Key.make(3) },
       })
       yield* trainer.executable.write(Program.bufferNames.parameter("0.weight"), Float32Array.of(1.5, 0, 0, 1.5))
       return yield* trainer.differentiate({ inputs: [1, 0, 0, 0, 1, 1, 1, 0], ...data }, { update: 1 })

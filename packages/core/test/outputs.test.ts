@@ -36,7 +36,7 @@ const targets = { angle: drawn("targets", timeSteps * batchSize * 2) }
 const loss = [Losses.crossEntropy({ over: "mean" }), Losses.meanSquaredError({ node: "angle" })]
 
 const trainerOf = (graph: Graph.Graph, terms: ReadonlyArray<Losses.LossTerm>, policy = Policy.bptt) =>
-  Train.make(graph, policy, { ...options, loss: terms, optimizer: Optimizer.options("adam"), key: Key.make(1) })
+  Train.make(graph, policy, { ...options, loss: terms, optimizer: Optimizer.adam(), key: Key.make(1) })
 
 const add = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + b[i]!)
 

@@ -47,9 +47,9 @@ export type BufferKind = (typeof bufferKinds)[number]
 
 /**
  * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
-  /** The same of another read-out, by its name. */
-  output: (name: string): string => nameOf({ role: "outputs", owner: name }),
-  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
+ * value of each, by number, the weights of its samples and the rows that follow from their classes; a value reduced over time (part: how)
+ * and its gradient; the number of the step, the firing rate of a layer at a step. Of a parameter: itself, its gradient, the optimiser's
+ * states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
  * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
  * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
  * instruction without a graph.
@@ -261,13 +261,9 @@ export const bufferNames = {
   metrics: "metrics",
   /** [N, classes]: the first read-out, summed over time or of each step. */
   outputs: "outputs",
-<<<<<<< HEAD
-  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
-=======
   /** The same of another read-out, by its name. */
   output: (name: string): string => nameOf({ role: "outputs", owner: name }),
-  /** Learning rate and bias corrections: see the optimisers. */
->>>>>>> 2931d5b7 (Losses over the sum, mean, maximum or last step; several outputs; recorded values)
+  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
   hyperparameters: "hyperparameters",
   parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
   gradient: (name: string): string => nameOf({ role: "gradient", owner: name }),

@@ -83,7 +83,7 @@ const agrees = (loss: ReadonlyArray<Losses.LossTerm>, policy: Policy.Policy) =>
   Effect.gen(function* () {
     const options: TrainingOptions = {
       ...{ batchSize, timeSteps, encoding: "frames", loss },
-      optimizer: Optimizer.options("sgd"),
+      optimizer: Optimizer.sgd(),
     }
     const program = yield* compile(graph, policy, options)
     const expected = yield* measured(Oracle.make(program), program)
