@@ -52,7 +52,7 @@ export const encode = ({ tensors, metadata }: WritableFile): Uint8Array<ArrayBuf
 }
 
 /** float16: 5 bits of exponent, 10 of fraction. */
-const half = (bits: number): number => {
+export const half = (bits: number): number => {
   const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
   if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)

@@ -6,9 +6,10 @@ import { Effect } from "effect"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { named, quote } from "../text.ts"
-import { type Names, PickleFault, unpickle } from "./pickle.ts"
+import { FileFault } from "./file-fault.ts"
+import { type Names, unpickle } from "./pickle.ts"
 import { conversions, numbers, type StoredTensor } from "./safetensors.ts"
-import { storedFiles } from "./stored-zip.ts"
+import { storedFiles } from "./zip.ts"
 
 /** The storages' classes in `torch`, with safetensors' name of their numbers and its bytes. */
 const types = {
@@ -59,7 +60,7 @@ class Tensor {
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const areCounts = (value: unknown): value is ReadonlyArray<number> => Array.isArray(value) && value.every(isCount)
 const refuse = (reason: string): never => {
-  throw new PickleFault(reason, 0)
+  throw new FileFault(reason, 0)
 }
 
 const rebuildTensor = (storage: unknown, offset: unknown, shape: unknown, strides: unknown): Tensor => {
@@ -247,8 +248,8 @@ export const isTorchFile = (bytes: Uint8Array): boolean =>
  * objects of other classes are refused with the class, and nothing of a file runs.
  *
  * @example
- * const tensors = yield* PyTorch.decode(bytes, "resnet18.pth")
- * const values = yield* PyTorch.fromStateDict(graph, tensors)
+ * const tensors = yield* PyTorch.decode(checkpoint, "model.pth")
+ * const weight = tensors.get("0.weight")
  */
 export const decodeTorchFile = (
   bytes: Uint8Array,
@@ -257,7 +258,7 @@ export const decodeTorchFile = (
   Effect.try({
     try: () => decode(bytes),
     catch: (error) => {
-      if (!(error instanceof PickleFault)) throw error
+      if (!(error instanceof FileFault)) throw error
       return new CheckpointError({ file, reason: error.reason })
     },
   })
