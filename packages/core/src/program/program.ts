@@ -17,6 +17,10 @@
  *
  *     begin  preview₁ … preview_T  measure restart  train₁ … train_T  end  update
  *
+ * Rate-based backpropagation goes back once, through the means over time:
+ *
+ *     clear  begin  forward₁ forward₂ … forward_T  rates  end  update
+ *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
 import type { KernelAttributes, KernelName } from "../kernels.ts"
@@ -142,6 +146,7 @@ export const isOf = <N extends KernelName>(
  * - `beginBackward`: clears the gradients that travel back through time.
  * - `backwardThrough`: backward through a step without a loss of its own.
  * - `backward`: backward of a trained step.
+ * - `rates`: once a micro-batch: forward and backward at the means over time.
  * - `end`: once a micro-batch: backward of what does not change over time.
  * - `update`: the optimiser.
  */
@@ -160,6 +165,7 @@ export const segmentNames = [
   "beginBackward",
   "backwardThrough",
   "backward",
+  "rates",
   "end",
   "update",
 ] as const
@@ -187,6 +193,7 @@ export const segmentKinds: Readonly<Record<SegmentName, SegmentKind>> = {
   beginBackward: { runs: "step" },
   backwardThrough: { runs: "step", direction: "backward" },
   backward: { runs: "step", direction: "backward" },
+  rates: { runs: "microBatch" },
   end: { runs: "microBatch" },
   update: { runs: "batch" },
 }

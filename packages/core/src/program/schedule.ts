@@ -23,6 +23,17 @@ export const inferenceSchedule = ({ timeSteps }: Program, part = 0): ReadonlyArr
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
   const { timeSteps, window, checkpointInterval, mode } = program
   if (mode === "inference") return inferenceSchedule(program, part)
+  const closing = (): ReadonlyArray<Call> => [
+    { segment: "end", t: 0 },
+    ...(part === program.microBatches - 1 ? [{ segment: "update", t: 0 } as const] : []),
+  ]
+  if (program.segments.rates.length > 0)
+    return [
+      ...inferenceSchedule(program, part),
+      ...(program.forwardRuns ? [{ segment: "measure", t: 0 } as const] : []),
+      { segment: "rates", t: 0 },
+      ...closing(),
+    ]
   const isTrained = new Set(trained)
   const calls = [...opening(part)]
   const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
@@ -61,9 +72,7 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>, part 
     push("restore", rewound)
     push("forward", steps.slice(resume - start))
   }
-  calls.push({ segment: "end", t: 0 })
-  if (part === program.microBatches - 1) calls.push({ segment: "update", t: 0 })
-  return calls
+  return [...calls, ...closing()]
 }
 
 const range = (from: number, to: number): ReadonlyArray<number> =>
