@@ -30,14 +30,6 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union(Obje
   expected: "a surrogate with its parameter, as Surrogate.defaults has them",
 })
 
-/** g and G of a surrogate as functions of z alone. */
-export const bind = (
-  options: SurrogateOptions,
-): { gradient: (z: number) => number; primitive: (z: number) => number } => {
-  const { gradient, primitive } = surrogates[options.name]
-  return { gradient: (z) => gradient(z, options), primitive: (z) => primitive(z, options) }
-}
-
 /** A surrogate as expressions of z. */
 export const expressionOf = (options: SurrogateOptions): SurrogateExpression =>
   surrogates[options.name].expression(options)
