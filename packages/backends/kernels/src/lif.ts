@@ -2,7 +2,7 @@
  * Fast paths: expressions for which C has a kernel of its own, which gives the same bits in one pass over memory. They are told by their
  * codes alone, whoever made these: leaky integrate-and-fire neurons of any reset, and their gradient by the triangle.
  */
-import { Expressions, type KernelAttributes, Neuron, type Program } from "@spikeroute/core"
+import { Expressions, type KernelAttributes, Neuron, type Program, Shape } from "@spikeroute/core"
 
 type Forward = KernelAttributes["elementwise.forward"]
 type Backward = KernelAttributes["elementwise.backward"]
@@ -127,12 +127,14 @@ const words = ({ reset, decay, threshold }: Leaky): FastPath["attributes"] => [
   { float: threshold },
 ]
 
-/** The fast path of an instruction of a program, where there is one. */
+/** The fast path of an instruction of a program, where there is one. A decay that is learnt is one number there. */
 export const fastPathOf = (
   { kernel, operands, attributes }: Program.Instruction,
   buffers: Program.Program["buffers"],
 ): FastPath | undefined => {
-  if (kernel === "elementwise.forward" && operands.state && buffers[operands.y?.buffer ?? -1]?.elements === "spikes")
+  const bufferOf = (name: string) => buffers[operands[name]?.buffer ?? -1]
+  if (Shape.size(bufferOf("p0")?.shape ?? []) !== 1) return undefined
+  if (kernel === "elementwise.forward" && operands.state && bufferOf("y")?.elements === "spikes")
     return forwardOf(attributes as unknown as Forward)
   return kernel === "elementwise.backward" && operands.dy ? backwardOf(attributes as unknown as Backward) : undefined
 }

@@ -1,6 +1,6 @@
 /** Which instructions have a fast path. */
 import { expect, test } from "bun:test"
-import { defaultLoss, Graph, lif, linear, Optimizer, Policy, Program, plif, Surrogate } from "@spikeroute/core"
+import { defaultLoss, Graph, lif, linear, Neuron, Optimizer, Policy, Program, plif, Surrogate } from "@spikeroute/core"
 import { Effect } from "effect"
 import { fastPathOf } from "../src/lif.ts"
 
@@ -40,7 +40,18 @@ test.each([Policy.sltt, Policy.bptt, Policy.bptt.pipe(Policy.detach("reset"))])(
       }
 })
 
-test("a learnt decay is an operand forward; its gradient, other surrogates and smooth spikes are interpreted", () => {
+test("one learnt decay is an operand forward; several, its gradient, other surrogates and smooth spikes are interpreted", () => {
+  const hetero = Neuron.make("hetero", {
+    parameters: { decay: Neuron.learn(0.5, "channel") },
+    states: ["membrane"],
+    step: ({ x, before, p, spike }) => {
+      const u = before.membrane.times(p.decay).plus(x)
+      const output = spike(u.minus(1))
+      return { states: { membrane: Neuron.afterReset("soft", u, output, 1) }, output }
+    },
+  })
+  expect(pathsOf(hetero(), Policy.bptt)).toEqual([undefined, undefined])
+  expect(pathsOf(hetero({ decay: 0.5 }), Policy.bptt)[0]?.kernel).toBe("lif.forward")
   const [forward, backward] = pathsOf(plif(), Policy.bptt)
   expect(forward).toEqual({ kernel: "lif.forward", attributes: [0, float(0), float(1)] })
   expect(backward).toBeUndefined()
