@@ -83,7 +83,9 @@ for (const [name, dataset, model, timeSteps, batchSize, epochs, lr, weightDecay,
     expect(program.loss).toEqual({ mix: lossMix, target })
     expect(program.optimizer).toMatchObject({ name: "sgd", options: { momentum: 0.9, weightDecay } })
     // λ = 1 − 1/1.1 in all neurons; one mask for each dropout layer, drawn once a batch.
-    const codes = graph.nodes.flatMap(({ attributes: { kind, code } }) => (kind === "lif" ? [code as Expressions.Code] : []))
+    const codes = graph.nodes.flatMap(({ attributes: { kind, code } }) =>
+      kind === "lif" ? [code as Expressions.Code] : [],
+    )
     expect(codes.length).toBeGreaterThan(0)
     for (const code of codes) expect(code).toContainEqual(["constant", Math.fround(1 / 11)])
     const masks = graph.nodes.filter(({ op }) => op === "dropoutMask")

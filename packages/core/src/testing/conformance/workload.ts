@@ -157,10 +157,7 @@ export const runWithMargin = (
       for (const { name, distances } of neurons) {
         // A policy may store more behind the potential.
         const count = microBatchSize(program) * size(graph.types.get(name)?.shape ?? [])
-        least = Math.min(
-          least,
-          distances((yield* executable.read(bufferNames.state(name), call.t)).subarray(0, count)),
-        )
+        least = Math.min(least, distances((yield* executable.read(bufferNames.state(name), call.t)).subarray(0, count)))
       }
     }
     return least
