@@ -9,6 +9,7 @@ import { type Optimizer, OptimizerSchema } from "../optimizers/optimizer.ts"
 import { check, Flag, type Of, oneOf, whole } from "../options.ts"
 import { nearest } from "../text.ts"
 import type { Encoding } from "./program.ts"
+import { type WeightOptions, weightFields } from "./weights.ts"
 
 export interface InferenceOptions {
   readonly batchSize: number
@@ -33,7 +34,7 @@ export interface InferenceOptions {
   readonly record?: ReadonlyArray<string>
 }
 
-export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record"> {
+export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record">, WeightOptions {
   /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
   readonly loss: Objective
   readonly optimizer: Optimizer
@@ -51,6 +52,7 @@ export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss:
     loss: LossSchema,
     optimizer: OptimizerSchema,
     hoist: Schema.optionalKey(Flag),
+    ...weightFields,
     /** Checked by the trainer. */
     key: Schema.optionalKey(Schema.Unknown),
   })

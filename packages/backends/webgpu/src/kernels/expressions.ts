@@ -70,7 +70,9 @@ const print = (operands: Operands, code: Code, count: number, isPooled = false) 
     if (name === "h") return `load_h(${plane}u)`
     if (plane !== undefined) return `load_${name}(${plane}u * elements() + i)`
     const size = operands.size(name)
-    return `load_${name}(${size === count ? "i" : size === 1 ? "0u" : `i % ${size}u`})`
+    // Updates of tensors of one element share their shader with others: what is one number for all stays one.
+    const isShared = size === 1 && (count !== 1 || name.startsWith("p"))
+    return `load_${name}(${isShared ? "0u" : size === count ? "i" : `i % ${size}u`})`
   }
   const constant = (value: number): string => {
     const [word] = new Uint32Array(Float32Array.of(value).buffer)

@@ -118,6 +118,7 @@ export const backward = (
       input: (i) => value(inputOf(i)),
       presynaptic: () => (request.traces.has(node.name) ? memory.trace(inputOf(0)) : value(inputOf(0))),
       gradient: (i) => gradients.target(inputOf(i)),
+      unwanted: (i) => memory.gradient(inputOf(i), segment),
       carry: isSeparate ? memory.carry(node) : undefined,
       isCut: request.isCut,
     })

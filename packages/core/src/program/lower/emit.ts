@@ -2,6 +2,8 @@
 import type { Node } from "../../graph/graph.ts"
 import type { Context, Emit, Ref } from "../../op.ts"
 import { type Instruction, type SegmentName, segmentNames } from "../program.ts"
+import type { checkTerms } from "../../losses/check.ts"
+import type { toldBy } from "../../losses/told.ts"
 import type { Analysis } from "./analysis.ts"
 import type { Memory, Scope } from "./memory.ts"
 import type { Request } from "./request.ts"
@@ -16,8 +18,10 @@ export interface Lowering {
   readonly terms?: Terms
 }
 
-/** The terms of a loss in the steps. */
+/** The terms of a loss in the steps, and what a batch tells them. */
 export interface Terms {
+  readonly check: typeof checkTerms
+  readonly told: typeof toldBy
   readonly forward: (lowering: Lowering, scope: Scope, segment: SegmentName) => void
   /** `gradient` is where the gradient of a value goes, `value` a value as the segment finds it. */
   readonly backward: (

@@ -74,7 +74,7 @@ export const forwardStep = (lowering: Lowering, scope: Scope, segment: SegmentNa
   for (const node of analysis.repeated) {
     const decay = request.traces.get(node.name)
     const value = analysis.base(node.inputs[0] ?? "")
-    if (decay !== undefined && !traced.has(value) && segment !== "preview") {
+    if (decay !== undefined && analysis.isWanted(node.inputs[1] ?? "") && !traced.has(value) && segment !== "preview") {
       moveTrace(lowering, node, decay, scope, segment)
       traced.add(value)
     }

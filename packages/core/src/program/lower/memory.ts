@@ -30,7 +30,7 @@ export interface Memory {
   /** The read-outs, the first without a name, with the nodes that they accumulate. */
   readonly outputs: ReadonlyArray<{ readonly node: string; readonly ref: Ref }>
   readonly metrics: Ref
-  readonly hyperparameters: () => Ref
+  readonly hyperparameters: (group: number) => Ref
   /** A parameter, its gradient and the optimiser's states of it, as planes. */
   readonly parameter: (parameter: Parameter) => Ref
   readonly parameterGradient: (parameter: Parameter) => Ref
@@ -131,7 +131,10 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     parameterGradient,
     labels,
     scopeOf,
-    hyperparameters: () => buffer({ role: "hyperparameters" }, "input", [request.optimizer?.numbers(1, 1).length ?? 0]),
+    hyperparameters: (group) =>
+      buffer({ role: "hyperparameters", ...(group > 0 && { owner: `${group}` }) }, "input", [
+        request.optimizer?.numbers(1, 1).length ?? 0,
+      ]),
     optimizer: ({ name, shape }) => {
       const planes = request.optimizer?.states.length ?? 0
       if (planes === 0) return undefined

@@ -14,6 +14,7 @@ import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
 import { begin, finish, pastOf, toRest } from "./index.ts"
 import type { Request } from "./request.ts"
+import { updateWeights } from "./update.ts"
 
 const nothing: ReadonlySet<string> = new Set()
 
@@ -67,7 +68,7 @@ const trainedSteps = (lowering: Lowering): void => {
 }
 
 /** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */
-const update = (lowering: Lowering, optimizer: Optimizer): void => {
+const update = (lowering: Lowering): void => {
   const { analysis, memory } = lowering
   backward(lowering, analysis.hoisted, "batch", "end", { withLoss: false, recomputed: nothing })
   for (const weight of analysis.weights)
@@ -75,24 +76,17 @@ const update = (lowering: Lowering, optimizer: Optimizer): void => {
   for (const { name } of analysis.hoisted)
     if (analysis.isWanted(name) && analysis.sumsGradients(name))
       emitter(lowering, "begin", name, "backward")(zero, { target: memory.gradientSum(name) })
-
-  const h = memory.hyperparameters()
-  for (const weight of analysis.weights) {
-    const y = memory.parameter(weight)
-    const state = memory.optimizer(weight)
-    const operands = { x0: memory.parameterGradient(weight), x1: y, before: state, h, state, y }
-    emitter(lowering, "update", weight.name, "update")(elementwiseForward, operands, optimizer.update)
-  }
+  updateWeights(lowering)
 }
 
 /** Lowers a graph to a program that trains it. */
 export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: Optimizer }): Program => {
-  const { window, checkpointInterval, partial, optimizer, encoding } = request
+  const { window, checkpointInterval, partial, encoding } = request
   const analysis = analyse(graph, request)
   const terms = termsOf(request.loss)[0]?.kind.lowering
   if (request.rates) {
     const lowering = request.rates.lower(analysis, request, terms)
-    update(lowering, optimizer)
+    update(lowering)
     return finish(lowering, lowering.memory.buffers)
   }
   const lowering = begin(analysis, request, terms)
@@ -104,7 +98,7 @@ export const lowerTraining = (graph: Graph, request: Request & { readonly optimi
   }
   if (request.forwardRuns) terms?.measure(lowering)
   trainedSteps(lowering)
-  update(lowering, optimizer)
+  update(lowering)
   const { segments, memory } = lowering
   return finish(lowering, fuse(keepOverTime(memory.buffers, segments, checkpointInterval, encoding), segments))
 }

@@ -17,6 +17,7 @@ import {
   type Program,
 } from "../../program/program.ts"
 import { schedule } from "../../program/schedule.ts"
+import { hyperparametersOf } from "../../program/weights.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
 import { initialize } from "../../train/initialize.ts"
@@ -85,7 +86,7 @@ export const feed = (
         const { hi, lo } = keyOf(buffer)
         yield* executable.write(buffer.name, Uint32Array.of(hi, lo))
       }
-    if (program.optimizer) yield* executable.write(bufferNames.hyperparameters, program.optimizer.numbers(0.05, update))
+    for (const [name, values] of hyperparametersOf(program, 0.05, update)) yield* executable.write(name, values)
     if (program.mode === "training") yield* executable.write(bufferNames.labels, labels)
     if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
   })
