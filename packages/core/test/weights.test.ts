@@ -64,7 +64,7 @@ const kernelsOf = ({ segments }: Program.Program, node: string) =>
     .map(({ kernel }) => kernel)
 
 describe("frozen weights", () => {
-  for (const policy of [Policy.bptt, Policy.sltt, Policy.ottt])
+  for (const policy of [Policy.bptt, Policy.sltt, Policy.ottt, Policy.rate])
     test(`stay, and the others' gradients are the same bits, ${policy.name}`, async () => {
       const free = await trained({}, policy)
       const some = await trained({ freeze: ["1.*", "3.weight", "*gain", "2.w"] }, policy)

@@ -121,7 +121,7 @@ const configured = <O extends string, S extends string, N extends string>(
   }
 }
 
-export const OptimizerSchema: Schema.Codec<Optimizer> = Schema.Unknown.check(
+export const OptimizerSchema: Schema.Codec<Optimizer> = /* @__PURE__ */ Schema.Unknown.check(
   must("an optimiser, as Optimizer.adam() makes it", (value) => {
     const { update, numbers } = Object(value) as Partial<Optimizer>
     return typeof update === "function" && typeof numbers === "function"

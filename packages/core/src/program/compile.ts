@@ -1,6 +1,6 @@
 /** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
 import { Effect, Schema } from "effect"
-import { OptionError, PolicyError, ProgramError } from "../errors.ts"
+import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import { edgesOf } from "../graph/nodes.ts"
 import { TermsSchema, termsOf } from "../losses/objective.ts"
@@ -83,15 +83,14 @@ export const compile = (
     })
   })
 
-const WithTerms = Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
+const WithTerms = /* @__PURE__ */ Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
 
 /** Compiles a program that only predicts: running statistics, no dropout, no gradient. */
 export const compileInference = (
   graph: Graph,
   given: InferenceOptions,
 ): Effect.Effect<Program, OptionError | ProgramError> =>
-  // Terms of a loss are of no use here, and not checked.
-  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, withoutTerms(given)), (options) =>
+  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, given), (options) =>
     lowerInference(graph, {
       mode: "inference",
       observe: [],
@@ -111,6 +110,3 @@ export const compileInference = (
       optimizer: undefined,
     }),
   )
-
-const withoutTerms = (given: InferenceOptions & { readonly loss?: unknown }): InferenceOptions =>
-  Array.isArray(given?.loss) ? ({ ...given, loss: undefined } as InferenceOptions) : given

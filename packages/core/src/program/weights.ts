@@ -31,7 +31,9 @@ export interface WeightOptions {
   readonly groups?: ReadonlyArray<ParameterGroup>
 }
 
-const Names = Schema.Array(Schema.String).annotate({ expected: "a list of names of weights, or patterns with *" })
+const Names = /* @__PURE__ */ Schema.Array(Schema.String).annotate({
+  expected: "a list of names of weights, or patterns with *",
+})
 
 export const weightFields = {
   freeze: Schema.optionalKey(Names),

@@ -76,7 +76,8 @@ const ofSamples = (program: Program, given: unknown, what: string) =>
   Effect.gen(function* () {
     const [, classes = 0] = shapeOf(program, bufferNames.outputs)
     const [first = ""] = Object.keys(program.outputs ?? {})
-    const own = isList(given) || given === undefined ? given : (Object(given) as Readonly<Record<string, unknown>>)[first]
+    const own =
+      isList(given) || given === undefined ? given : (Object(given) as Readonly<Record<string, unknown>>)[first]
     const { labels } = yield* checkClasses(program, own, { what, classes, bySteps: false, mayNotCount: false })
     return [{ buffer: bufferNames.labels, steps: 1, values: Float32Array.from(labels) }]
   })

@@ -1,9 +1,9 @@
 /** What the two directions of a lowered graph share: where instructions go, and what an op sees of its node. */
 import type { Node } from "../../graph/graph.ts"
-import type { Context, Emit, Ref } from "../../op.ts"
-import { type Instruction, type SegmentName, segmentNames } from "../program.ts"
 import type { checkTerms } from "../../losses/check.ts"
 import type { toldBy } from "../../losses/told.ts"
+import type { Context, Emit, Ref } from "../../op.ts"
+import { type Instruction, type SegmentName, segmentNames } from "../program.ts"
 import type { Analysis } from "./analysis.ts"
 import type { Memory, Scope } from "./memory.ts"
 import type { Request } from "./request.ts"

@@ -14,6 +14,7 @@ import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
 import { begin, finish, pastOf, toRest } from "./index.ts"
 import type { Request } from "./request.ts"
+import { trainingMemory } from "./training-memory.ts"
 import { updateWeights } from "./update.ts"
 
 const nothing: ReadonlySet<string> = new Set()
@@ -25,12 +26,22 @@ const checkpoints = (lowering: Lowering): void => {
   const { analysis, memory } = lowering
   for (const node of analysis.stateful) {
     const before = { ...memory.state(node), lag: 1 } as const
-    emitter(lowering, "save", node.name, "forward")(copy, { source: before, target: memory.checkpoint(node) })
-    emitter(lowering, "restore", node.name, "forward")(copy, { source: memory.checkpoint(node), target: before })
+    emitter(
+      lowering,
+      "save",
+      node.name,
+      "forward",
+    )(copy, { source: before, target: trainingMemory(lowering).checkpoint(node) })
+    emitter(
+      lowering,
+      "restore",
+      node.name,
+      "forward",
+    )(copy, { source: trainingMemory(lowering).checkpoint(node), target: before })
   }
   for (const [source, lag] of pastOf(lowering)) {
     const past = { ...memory.value(source, "batch"), lag }
-    const saved = memory.savedValue(source, lag)
+    const saved = trainingMemory(lowering).savedValue(source, lag)
     emitter(lowering, "save", source, "forward")(elementwiseForward, { x0: past, y: saved }, identity)
     emitter(lowering, "restore", source, "forward")(elementwiseForward, { x0: saved, y: past }, identity)
   }
@@ -57,12 +68,12 @@ const trainedSteps = (lowering: Lowering): void => {
   if (request.partial) backward(lowering, repeated, "keep", "backwardThrough", { withLoss: false, recomputed })
   for (const { node } of analysis.lagged.values())
     if (analysis.isWanted(node.name)) {
-      const carried = memory.carriedBack(node)
+      const carried = trainingMemory(lowering).carriedBack(node)
       for (let lag = 0; lag < (memory.buffers[carried.buffer]?.slots ?? 0); lag++)
         emitter(lowering, "beginBackward", node.name, "backward")(zero, { target: { ...carried, lag } })
     }
   for (const node of analysis.stateful) {
-    const target = analysis.isWanted(node.name) ? memory.carry(node) : undefined
+    const target = analysis.isWanted(node.name) ? trainingMemory(lowering).carry(node) : undefined
     if (target) emitter(lowering, "beginBackward", node.name, "backward")(zero, { target })
   }
 }
@@ -75,7 +86,7 @@ const update = (lowering: Lowering): void => {
     emitter(lowering, "clear", weight.name, "backward")(zero, { target: memory.parameterGradient(weight) })
   for (const { name } of analysis.hoisted)
     if (analysis.isWanted(name) && analysis.sumsGradients(name))
-      emitter(lowering, "begin", name, "backward")(zero, { target: memory.gradientSum(name) })
+      emitter(lowering, "begin", name, "backward")(zero, { target: trainingMemory(lowering).gradientSum(name) })
   updateWeights(lowering)
 }
 

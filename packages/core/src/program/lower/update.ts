@@ -6,6 +6,7 @@ import { type Expression, leaf, maximum, minimum, of, sqrt } from "../../express
 import type { Ref } from "../../op.ts"
 import { emitter, type Lowering } from "./emit.ts"
 import type { Request } from "./request.ts"
+import { trainingMemory } from "./training-memory.ts"
 
 /** What keeps the norm from being divided by where all is 0, as in PyTorch. */
 const epsilon = 1e-6
@@ -46,14 +47,15 @@ const clipped = ({ clipNorm, clipValue }: Pick<Request, "clipNorm" | "clipValue"
 export const updateWeights = (lowering: Lowering): void => {
   const { request, analysis, memory } = lowering
   const { trained, clipNorm } = request
+  const own = trainingMemory(lowering)
   if (trained === undefined) return
   const updates = trained.groups.map(({ optimizer }) => optimizer.update(clipped(request)))
   const scale = clipNorm === undefined ? undefined : scaleOf(lowering, clipNorm)
   for (const weight of analysis.weights) {
     const group = trained.groupOf.get(weight.name) ?? 0
     const y = memory.parameter(weight)
-    const state = memory.optimizer(weight)
-    const h = memory.hyperparameters(group)
+    const state = own.optimizer(weight)
+    const h = own.hyperparameters(group)
     const operands = { x0: memory.parameterGradient(weight), x1: y, before: state, p0: scale, h, state, y }
     emitter(
       lowering,

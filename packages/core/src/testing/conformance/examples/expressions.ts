@@ -153,7 +153,7 @@ const update = ({ name, states, update, numbers }: Optimizer, shape: Shape, n: n
   const stored = states.length === 1 ? shape : [states.length, ...shape]
   return {
     name: `${name} ${shape.join("×") || "of one number"}, update ${n}, gradients of ${gradients}`,
-    attributes: { ...update },
+    attributes: { ...update(x) },
     operands: {
       x0: normal(shape, gradients),
       x1: normal(shape),
