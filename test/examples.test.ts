@@ -43,3 +43,11 @@ test("promises.ts: a network that was trained with promises knows signals that i
   const [, right] = /(\d+) % of 90 others are right/.exec(await printed("promises.ts")) ?? []
   expect(Number(right)).toBeGreaterThan(90)
 })
+
+test("optimizer.ts: an optimiser of one's own learns, and checkpoints have its states", async () => {
+  const text = await printed("optimizer.ts")
+  const losses = [...text.matchAll(/^loss ([\d.]+)$/gm)].map(([, loss]) => Number(loss))
+  expect(losses).toHaveLength(100)
+  expect(losses.at(-1)).toBeLessThan(0.3 * (losses[0] as number))
+  expect(text).toContain("optimizer/squares/2.bias")
+})

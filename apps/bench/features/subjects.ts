@@ -95,22 +95,22 @@ export const ops: ReadonlyArray<OpLine> = [
     notes: "kernel, stride, padding",
   },
   { title: "flatten", kernels: [], notes: "costs nothing: it has no kernel" },
-  { title: "dropout", kernels: ["dropout"], notes: "one mask for the time steps of a batch" },
-  { title: "add (residual)", kernels: ["add"], notes: "" },
-  { title: "scale", kernels: ["scale"], notes: "constant" },
-  { title: "gain", kernels: ["gain"], notes: "learnable" },
+  { title: "dropout", kernels: ["dropout", "elementwise"], notes: "one mask for the time steps of a batch" },
+  { title: "add (residual)", kernels: ["elementwise"], notes: "" },
+  { title: "scale", kernels: ["elementwise"], notes: "constant" },
+  { title: "gain", kernels: ["elementwise"], notes: "learnable" },
   {
     title: "neurons, read-outs, elementwise",
     kernels: ["elementwise"],
     notes: "expressions: your own neurons, surrogates and elementwise layers too",
   },
   { title: "recurrent, delay", kernels: [], notes: "cost nothing: an earlier value is read where it is stored" },
-  { title: "loss", kernels: ["loss", "outputs"], notes: "cross-entropy and squared error, mixed" },
-  { title: "sgd, adam, adamw", kernels: ["elementwise"], notes: "expressions: your own optimisers too" },
+  { title: "loss", kernels: ["loss"], notes: "cross-entropy and squared error, mixed" },
+  { title: "sgd, adam, adamw, lion", kernels: ["elementwise"], notes: "expressions: your own optimisers too" },
 ]
 
 /** Kernels that are no op's: what programs need beside them. */
-export const bookkeeping: ReadonlyArray<string> = ["spikes", "zero", "copy", "trace"]
+export const bookkeeping: ReadonlyArray<string> = ["spikes", "zero", "copy"]
 
 /** Policies as people write them, and as the conformance suite's cases are called. */
 export const policies: ReadonlyArray<{ readonly title: string; readonly cases: ReadonlyArray<string> }> = [

@@ -7,19 +7,16 @@ import {
   elementwiseForward,
 } from "./expressions/elementwise.ts"
 import type { AnyKernel, Kernel } from "./kernel.ts"
-import { accumulateOutputs, type LossAttributes, lossBackward, lossForward } from "./loss.ts"
+import { type LossAttributes, lossBackward, lossForward } from "./loss.ts"
 import { adaptiveAveragePoolBackward, adaptiveAveragePoolForward } from "./ops/adaptive-average-pool.ts"
-import { addBackward, addForward } from "./ops/add.ts"
 import { averagePoolBackward, averagePoolForward } from "./ops/average-pool.ts"
 import { batchNormBackward, batchNormForward, batchNormInference } from "./ops/batch-norm.ts"
 import { biasGradient } from "./ops/bias.ts"
 import { convForward, convInputGradient, convWeightGradient } from "./ops/conv2d.ts"
-import { dropoutBackward, dropoutForward, dropoutMask } from "./ops/dropout.ts"
-import { gainBackward, gainForward } from "./ops/gain.ts"
+import { dropoutMask } from "./ops/dropout.ts"
 import { linearForward, linearInputGradient, linearWeightGradient } from "./ops/linear.ts"
 import { maxPoolBackward, maxPoolForward } from "./ops/max-pool.ts"
 import type { Geometry, Window } from "./ops/pixels.ts"
-import { scaleBackward, scaleForward } from "./ops/scale.ts"
 import { weightStandardizationBackward, weightStandardizationForward } from "./ops/weight-standardization.ts"
 
 type None = Readonly<Record<never, unknown>>
@@ -45,17 +42,8 @@ export interface KernelAttributes {
   readonly "maxPool.forward": Window
   readonly "maxPool.backward": Window
   readonly "dropout.mask": { readonly rate: number }
-  readonly "dropout.forward": { readonly rate: number }
-  readonly "dropout.backward": { readonly rate: number }
-  readonly "add.forward": None
-  readonly "add.backward": None
-  readonly "scale.forward": { readonly factor: number }
-  readonly "scale.backward": { readonly factor: number }
-  readonly "gain.forward": None
-  readonly "gain.backward": None
   readonly "loss.forward": LossAttributes
   readonly "loss.backward": LossAttributes
-  readonly "outputs.accumulate": None
   readonly "spikes.rate": { readonly index: number; readonly terms: number }
   readonly zero: None
   readonly copy: None
@@ -91,17 +79,8 @@ const table = {
   "maxPool.forward": maxPoolForward,
   "maxPool.backward": maxPoolBackward,
   "dropout.mask": dropoutMask,
-  "dropout.forward": dropoutForward,
-  "dropout.backward": dropoutBackward,
-  "add.forward": addForward,
-  "add.backward": addBackward,
-  "scale.forward": scaleForward,
-  "scale.backward": scaleBackward,
-  "gain.forward": gainForward,
-  "gain.backward": gainBackward,
   "loss.forward": lossForward,
   "loss.backward": lossBackward,
-  "outputs.accumulate": accumulateOutputs,
   "spikes.rate": firingRate,
   zero,
   copy,

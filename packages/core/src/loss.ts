@@ -101,16 +101,3 @@ export const lossBackwardReference: Reference<typeof lossBackward> = {
     })
   },
 }
-
-/** outputs += logits: the prediction, where there are no labels. */
-export const accumulateOutputs = kernel()({
-  name: "outputs.accumulate",
-  operands: { logits: "read", outputs: "update" },
-})
-
-export const accumulateOutputsReference: Reference<typeof accumulateOutputs> = {
-  cost: ({ logits }) => elementwise(size(logits.shape), 0, 1),
-  run: ({ logits, outputs }) => {
-    for (let i = 0; i < logits.data.length; i++) outputs.data[i]! += logits.data[i]!
-  },
-}

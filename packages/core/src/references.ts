@@ -6,21 +6,18 @@ import { copyReference, firingRateReference, zeroReference } from "./bookkeeping
 import { elementwiseBackwardReference, elementwiseForwardReference } from "./expressions/elementwise.ts"
 import type { AnyImplementation, AnyKernel, AnyReferenceKernel, Reference } from "./kernel.ts"
 import { type KernelName, type Kernels, kernels } from "./kernels.ts"
-import { accumulateOutputsReference, lossBackwardReference, lossForwardReference } from "./loss.ts"
+import { lossBackwardReference, lossForwardReference } from "./loss.ts"
 import {
   adaptiveAveragePoolBackwardReference,
   adaptiveAveragePoolForwardReference,
 } from "./ops/adaptive-average-pool.ts"
-import { addBackwardReference, addForwardReference } from "./ops/add.ts"
 import { averagePoolBackwardReference, averagePoolForwardReference } from "./ops/average-pool.ts"
 import { batchNormBackwardReference, batchNormForwardReference, batchNormInferenceReference } from "./ops/batch-norm.ts"
 import { biasGradientReference } from "./ops/bias.ts"
 import { convForwardReference, convInputGradientReference, convWeightGradientReference } from "./ops/conv2d.ts"
-import { dropoutBackwardReference, dropoutForwardReference, dropoutMaskReference } from "./ops/dropout.ts"
-import { gainBackwardReference, gainForwardReference } from "./ops/gain.ts"
+import { dropoutMaskReference } from "./ops/dropout.ts"
 import { linearForwardReference, linearInputGradientReference, linearWeightGradientReference } from "./ops/linear.ts"
 import { maxPoolBackwardReference, maxPoolForwardReference } from "./ops/max-pool.ts"
-import { scaleBackwardReference, scaleForwardReference } from "./ops/scale.ts"
 import {
   weightStandardizationBackwardReference,
   weightStandardizationForwardReference,
@@ -46,19 +43,10 @@ const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   "maxPool.forward": maxPoolForwardReference,
   "maxPool.backward": maxPoolBackwardReference,
   "dropout.mask": dropoutMaskReference,
-  "dropout.forward": dropoutForwardReference,
-  "dropout.backward": dropoutBackwardReference,
-  "add.forward": addForwardReference,
-  "add.backward": addBackwardReference,
-  "scale.forward": scaleForwardReference,
-  "scale.backward": scaleBackwardReference,
   "elementwise.forward": elementwiseForwardReference,
   "elementwise.backward": elementwiseBackwardReference,
-  "gain.forward": gainForwardReference,
-  "gain.backward": gainBackwardReference,
   "loss.forward": lossForwardReference,
   "loss.backward": lossBackwardReference,
-  "outputs.accumulate": accumulateOutputsReference,
   "spikes.rate": firingRateReference,
   zero: zeroReference,
   copy: copyReference,

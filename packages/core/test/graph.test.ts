@@ -113,12 +113,12 @@ describe("shapes that do not fit are named, both of them", () => {
   })
   test("add", () => {
     const network: Graph.Layer = (x) => add(linear({ features: 3 })(x), linear({ features: 4 })(x))
-    expect(refusal([5], network)).toBe("add1: add: the two inputs are 3 and 4; they must be the same")
+    expect(refusal([5], network)).toBe("add1: add: its inputs are 3 and 4; they must be of one shape")
   })
   test("residual", () => {
     const body = conv2d({ channels: 8, kernelSize: 3, stride: 2, padding: 1 })
     expect(refusal([8, 8, 4], residual(body))).toBe(
-      "0.add1: add: the two inputs are 4×4×8 and 8×8×4; they must be the same",
+      "0.add1: add: its inputs are 4×4×8 and 8×8×4; they must be of one shape",
     )
   })
   test("convolution of what is no image", () => {

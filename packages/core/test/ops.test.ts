@@ -1,7 +1,11 @@
 /** Every op's kernels on examples small enough to follow by hand. */
 import { describe, expect, test } from "bun:test"
 import { Key } from "../src/index.ts"
-import { empty, runKernel } from "./support.ts"
+import { addOp } from "../src/ops/add.ts"
+import { dropoutOp } from "../src/ops/dropout.ts"
+import { gainOp } from "../src/ops/gain.ts"
+import { scaleOp } from "../src/ops/scale.ts"
+import { empty, runKernel, runOp } from "./support.ts"
 
 describe("linear: x = (1, 2), W = (1 2 3; 4 5 6)", () => {
   const weight = [
@@ -182,27 +186,27 @@ describe("elementwise", () => {
   const x = [[3], [1, 2, 3]] as const
   const outputGradient = [[3], [1, 0, -1]] as const
   test("add", () => {
-    expect(runKernel("add.forward", { a: x, b: [[3], [10, 0, -3]], y: empty(3) }).y).toEqual([11, 2, 0])
-    expect(runKernel("add.backward", { outputGradient, inputGradient: [[3], [5]] }).inputGradient).toEqual([6, 5, 4])
+    const { y, gradients } = runOp(addOp, {}, [x, [[3], [10, 0, -3]]], outputGradient, 5)
+    expect(y).toEqual([11, 2, 0])
+    expect(gradients).toEqual([
+      [6, 5, 4],
+      [6, 5, 4],
+    ])
   })
   test("scale", () => {
-    expect(runKernel("scale.forward", { x, y: empty(3) }, { factor: -2 }).y).toEqual([-2, -4, -6])
-    const operands = { outputGradient, inputGradient: [[3], [5]] } as const
-    expect(runKernel("scale.backward", operands, { factor: -2 }).inputGradient).toEqual([3, 5, 7])
+    const { y, gradients } = runOp(scaleOp, { factor: -2 }, [x], outputGradient, 5)
+    expect(y).toEqual([-2, -4, -6])
+    expect(gradients).toEqual([[3, 5, 7]])
   })
   test("gain", () => {
-    const gain = [[], [0.5]] as const
-    expect(runKernel("gain.forward", { x, gain, y: empty(3) }).y).toEqual([0.5, 1, 1.5])
-    const operands = { x, gain, outputGradient, inputGradient: empty(3), gainGradient: [[], [10]] } as const
-    const after = runKernel("gain.backward", operands)
-    expect(after.inputGradient).toEqual([0.5, 0, -0.5])
-    expect(after.gainGradient).toEqual([8])
+    const { y, gradients } = runOp(gainOp, {}, [x, [[], [0.5]]], outputGradient, 10)
+    expect(y).toEqual([0.5, 1, 1.5])
+    expect(gradients).toEqual([[10.5, 10, 9.5], [8]])
   })
   test("dropout keeps x/(1 − rate) where the mask is 1, forward and backward", () => {
-    const mask = [[3], [1, 0, 1]] as const
-    expect(runKernel("dropout.forward", { x, mask, y: empty(3) }, { rate: 0.5 }).y).toEqual([2, 0, 6])
-    const operands = { mask, outputGradient, inputGradient: [[3], [1]] } as const
-    expect(runKernel("dropout.backward", operands, { rate: 0.5 }).inputGradient).toEqual([3, 1, -1])
+    const { y, gradients } = runOp(dropoutOp, { rate: 0.5 }, [x, [[3], [1, 0, 1]]], outputGradient, 1)
+    expect(y).toEqual([2, 0, 6])
+    expect(gradients[0]).toEqual([3, 1, -1])
   })
   test("a dropout mask is where the key's uniform numbers reach the rate", () => {
     const draws = Key.uniform({ hi: 0x3f800000, lo: 0x40000000 }, new Float32Array(5))

@@ -83,6 +83,17 @@ test("AdamW takes weight decay off the weight: o = torch.optim.AdamW([w], lr=.1,
   expectNear(first?.parameter, [0.89, -1.88])
 })
 
+test("Lion moves each weight by the rate, against the sign of 0.9·m + 0.1·g", () => {
+  const [first, second] = updates(Optimizer.lion({ weightDecay: 0.1 }), 0.1)
+  // 1 − 0.1·(1 + 0.1),  −2 − 0.1·(−1 − 0.2)
+  expectNear(first?.parameter, [0.89, -1.88])
+  expectNear(first?.momentum, [0.005, -0.01])
+  // Signs of 0.0045 − 0.025 and −0.009 + 0.1: 0.89 − 0.1·(−1 + 0.089),  −1.88 − 0.1·(1 − 0.188)
+  expectNear(second?.parameter, [0.9811, -1.9612])
+  // 0.00495 − 0.0025,  −0.0099 + 0.01
+  expectNear(second?.momentum, [0.00245, 0.0001])
+})
+
 test("Options by default are PyTorch's, and a momentum of 0.9", () => {
   expect(Optimizer.adam().options).toEqual({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 })
   expect(Optimizer.adamw().options.weightDecay).toBe(0.01)

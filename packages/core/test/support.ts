@@ -3,7 +3,17 @@ import { expect } from "bun:test"
 import { Effect, type Scope } from "effect"
 import { encode } from "../src/expressions/code.ts"
 import { leaf } from "../src/expressions/expression.ts"
-import { type Backend, type Graph, Program, referenceKernels, Shape, Surrogate } from "../src/index.ts"
+import {
+  type AnyKernel,
+  type Backend,
+  type Graph,
+  Program,
+  type Ref,
+  referenceKernels,
+  Shape,
+  Surrogate,
+} from "../src/index.ts"
+import type { AnyOp } from "../src/op.ts"
 import * as Oracle from "../src/testing/conformance/oracle.ts"
 import { Conformance } from "../src/testing/index.ts"
 import { Tape } from "./tape.ts"
@@ -41,6 +51,41 @@ export const functionsOf = (options: Surrogate.SurrogateOptions) => {
     return tape.value(runCell({ ...cell, output: output as number }, run).y)
   }
   return { gradient: at(places[0]), primitive: at(places[1]) }
+}
+
+type Tensor = readonly [shape: Values, values: Values]
+
+/** The output of an op without state, and the gradients of its inputs added to numbers that are `before`. */
+export const runOp = (
+  op: AnyOp,
+  attributes: object,
+  inputs: ReadonlyArray<Tensor>,
+  outputGradient: Tensor,
+  before: number,
+): { readonly y: Values; readonly gradients: ReadonlyArray<Values> } => {
+  const [shape] = inputs[0] as Tensor
+  const gradients = inputs.map(([shape]): Tensor => [shape, [before]])
+  const tensors: Array<Tensor> = [...inputs, ...gradients, outputGradient, empty(...shape)]
+  const [output, count] = [tensors.length - 1, inputs.length]
+  const context = {
+    attributes,
+    input: (i: number) => ({ buffer: i }),
+    gradient: (i: number) => ({ buffer: count + i }),
+    outputGradient: { buffer: 2 * count },
+    output: { buffer: output },
+    emit: (kernel: AnyKernel, operands: Readonly<Record<string, Ref | undefined>>, told: object) => {
+      const present = Object.entries(operands).flatMap(([name, ref]) => (ref ? [[name, ref.buffer] as const] : []))
+      const after = runKernel(
+        kernel.name,
+        Object.fromEntries(present.map(([name, i]) => [name, tensors[i] as Tensor])),
+        told as Readonly<Record<string, unknown>>,
+      )
+      for (const [name, i] of present) tensors[i] = [tensors[i]![0], after[name] as Values]
+    },
+  }
+  op.forward(context as never)
+  op.backward(context as never)
+  return { y: tensors[output]![1], gradients: tensors.slice(count, 2 * count).map(([, values]) => values) }
 }
 
 /** Nothing, for operands that a kernel writes or adds to. */

@@ -117,9 +117,10 @@ static int fits(const Call *call, const Form *form) {
     const Step *s = &steps_of(e)[i];
     if (s->kind < 0 || s->kind >= STEP_KINDS || s->to < 0 || s->to >= e->registers || has(constant, s->to)) return 0;
     if (!step_fits(call, form, elements, s, written)) return 0;
+    if (s->store >= e->stores || (s->store >= 0 && (s->kind < NEGATE || stores_of(e)[s->store].from != s->to))) return 0;
     written |= (uint64_t)1 << s->to;
     if (i >= e->constants) continue;
-    if (s->kind != CONSTANT) return 0;
+    if (s->kind != CONSTANT && s->kind != NUMBER) return 0;
     constant |= (uint64_t)1 << s->to;
   }
   for (int32_t i = 0; i < e->stores; i++)
@@ -135,6 +136,12 @@ static int fits(const Call *call, const Form *form) {
     store(to + i, result);                     \
   }                                            \
   break;
+#define EACH_OF_THREE(result)                                    \
+  for (int32_t i = 0; i < count; i += LANES) {                    \
+    const vf x = load(a + i), y = load(b + i), z = load(c + i);   \
+    store(to + i, result);                                        \
+  }                                                               \
+  break;
 #define EACH_OF_TWO(result)                             \
   for (int32_t i = 0; i < count; i += LANES) {           \
     const vf x = load(a + i), y = load(b + i);           \
@@ -144,7 +151,7 @@ static int fits(const Call *call, const Form *form) {
 
 /* One step on a strip; vectors may reach over its end, within the registers. */
 static void compute(const Step *s, const float *const *registers, float *to, int32_t count) {
-  const float *a = registers[s->a], *b = s->kind >= ADD ? registers[s->b] : 0;
+  const float *a = registers[s->a], *b = s->kind >= ADD ? registers[s->b] : 0, *c = s->kind >= SELECT ? registers[s->c] : 0;
   switch (s->kind) {
     case NEGATE: EACH(-x)
     case ABSOLUTE: EACH(magnitude(x))
@@ -162,10 +169,11 @@ static void compute(const Step *s, const float *const *registers, float *to, int
     case MAXIMUM: EACH_OF_TWO(choose((vi)(x > y) | (vi)(x != x), x, y))
     case AT_LEAST: EACH_OF_TWO(only((vi)(x >= y), splat(1)))
     case GREATER: EACH_OF_TWO(only((vi)(x > y), splat(1)))
-    default: {
-      const float *c = registers[s->c];
-      for (int32_t i = 0; i < count; i += LANES) store(to + i, choose((vi)(load(a + i) != 0.0f), load(b + i), load(c + i)));
-    }
+    case MULTIPLY_ADD: EACH_OF_THREE(x * y + z)
+    case MULTIPLY_SUBTRACT: EACH_OF_THREE(x * y - z)
+    case SUBTRACT_PRODUCT: EACH_OF_THREE(z - x * y)
+    case MULTIPLY_TWICE: EACH_OF_THREE(x * y * z)
+    default: EACH_OF_THREE(choose((vi)(x != 0.0f), y, z))
   }
 }
 
@@ -194,11 +202,13 @@ static const float *leaf(const Job *job, const Step *s, int32_t first, int32_t c
   }
   if (s->kind == NUMBER || b->size == 1) {
     const vf x = splat(from[s->kind == NUMBER ? s->b : 0]);
-    for (int32_t i = 0; i < count; i += LANES) store(to + i, x);
+    for (int32_t i = 0; i < (s->kind == NUMBER ? REGISTER : count); i += LANES) store(to + i, x);
     return to;
   }
   if (s->b >= 0 || b->size == elements) {
     from += (s->b >= 0 ? (size_t)s->b * (size_t)elements : 0) + (size_t)first;
+    /* The next strip is on its way while this one is computed. */
+    for (int32_t i = count; i < 2 * count; i += 16) __builtin_prefetch(from + i);
     if (count % LANES == 0) return from;
     __builtin_memcpy(to, from, 4 * (size_t)count);
     return to;
@@ -252,6 +262,13 @@ static void add_up(const Job *job, double *sums, const Store *s, int32_t first, 
   for (int32_t i = 0, at = first % size; i < count; i++, at = at + 1 == size ? 0 : at + 1) sums[at] += from[i];
 }
 
+/* Where a store puts a strip of numbers, if it does nothing else with them. */
+static float *target_of(const Job *job, const Store *s, int32_t first) {
+  const Call *call = job->call;
+  if ((job->form == &backward_form && s->operand >= DP) || is_spikes(call, s->operand) || call->operands[s->operand].accumulate) return 0;
+  return floats(call, s->operand) + (s->plane > 0 ? (size_t)s->plane * (size_t)job->elements : 0) + (size_t)first;
+}
+
 static void run_strip(const Job *job, double *sums, float *memory, const float **registers, int32_t first, int32_t count, int is_first) {
   const Call *call = job->call;
   const Expression *e = expression_of(call->attributes);
@@ -267,24 +284,28 @@ static void run_strip(const Job *job, double *sums, float *memory, const float *
     } else if (s->kind < NEGATE) {
       registers[s->to] = leaf(job, s, first, count, to);
       continue;
-    } else
+    } else {
+      float *target = s->store >= 0 && count % LANES == 0 ? target_of(job, &stores_of(e)[s->store], first) : 0;
+      to = target ? target : to;
       compute(s, registers, to, count);
+    }
     registers[s->to] = to;
   }
   /* What lies in an operand is copied before anything is stored, which may be there. */
   for (int32_t i = 0; i < e->stores; i++) {
     const int32_t r = stores_of(e)[i].from;
     float *own = memory + (size_t)r * REGISTER;
-    if (registers[r] == own) continue;
+    if (registers[r] == own || registers[r] == target_of(job, &stores_of(e)[i], first)) continue;
     __builtin_memcpy(own, registers[r], 4 * (size_t)count);
     registers[r] = own;
   }
   for (int32_t i = 0; i < e->stores; i++) {
     const Store *s = &stores_of(e)[i];
     const float *from = registers[s->from];
+    float *target = target_of(job, s, first);
+    if (from == target) continue;
     if (job->form == &backward_form && s->operand >= DP) add_up(job, sums, s, first, count, from);
-    else if (s->plane >= 0)
-      __builtin_memcpy(floats(call, s->operand) + (size_t)s->plane * (size_t)job->elements + first, from, 4 * (size_t)count);
+    else if (target) __builtin_memcpy(target, from, 4 * (size_t)count);
     else if (is_spikes(call, s->operand)) store_spikes(call, first, count, from);
     else give(call, s->operand, first, count, from);
   }

@@ -1,9 +1,9 @@
 /*
  * An expression, as src/expressions.ts packs it: a header, steps, stores. Its attribute says how many words behind itself it begins.
  *
- * A step computes a register, a strip of floats, from others that earlier steps have computed. The first `constants` steps, which are
- * constants all, run once for many strips: no later step writes to their registers. A store puts a register where it belongs. Core's
- * expressions/elementwise.ts says what it means.
+ * A step computes a register, a strip of floats, from others that earlier steps have computed. The first `constants` steps, constants
+ * and numbers all, run once for many strips: no later step writes to their registers. A store puts a register where it belongs; a step
+ * that computes it may write there at once where nothing else that is read lies there. Core's expressions/elementwise.ts says what it means.
  */
 #pragma once
 #include "kernel.h"
@@ -34,11 +34,16 @@ enum {
   AT_LEAST,
   GREATER,
   SELECT,
+  MULTIPLY_ADD,      /* a·b + c, each rounded, as in what follows */
+  MULTIPLY_SUBTRACT, /* a·b − c */
+  SUBTRACT_PRODUCT,  /* c − a·b */
+  MULTIPLY_TWICE,    /* a·b·c */
   STEP_KINDS
 };
 
+/* `store`: the store whose operand the result may be written to at once, or −1. */
 typedef struct {
-  int32_t kind, to, a, b, c;
+  int32_t kind, to, a, b, c, store;
 } Step;
 
 /* Where a register goes: a plane of an operand, or with −1 all of it: a value, or a gradient that is added to or set. */

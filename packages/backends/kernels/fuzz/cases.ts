@@ -314,39 +314,6 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
     ]
   },
   "dropout.mask": (s) => [{ key: s.key(), mask: s.spikes(s.shape()) }, { rate: s.pick([0, 0.25, 0.9]) }],
-  "dropout.forward": (s) => {
-    const shape = s.shape()
-    return [{ x: s.activation(shape), mask: s.spikes(shape), y: s.real(shape) }, { rate: 0.25 }]
-  },
-  "dropout.backward": (s) => {
-    const shape = s.shape()
-    return [{ mask: s.spikes(shape), outputGradient: s.real(shape), inputGradient: s.real(shape) }, { rate: 0.25 }]
-  },
-  "add.forward": (s) => {
-    const shape = s.shape()
-    return [{ a: s.activation(shape), b: s.activation(shape), y: s.real(shape) }]
-  },
-  "add.backward": (s) => {
-    const shape = s.shape()
-    return [{ outputGradient: s.real(shape), inputGradient: s.real(shape) }]
-  },
-  "scale.forward": (s) => {
-    const shape = s.shape()
-    return [{ x: s.activation(shape), y: s.real(shape) }, { factor: 0.3 }]
-  },
-  "scale.backward": (s) => {
-    const shape = s.shape()
-    return [{ outputGradient: s.real(shape), inputGradient: s.real(shape) }, { factor: 0.3 }]
-  },
-  "gain.forward": (s) => {
-    const shape = s.shape()
-    return [{ x: s.activation(shape), gain: s.real([]), y: s.real(shape) }]
-  },
-  "gain.backward": (s) => {
-    const shape = s.shape()
-    const gradients = { outputGradient: s.real(shape), ...s.maybe("inputGradient", s.real(shape)) }
-    return [{ x: s.activation(shape), gain: s.real([]), ...gradients, gainGradient: s.real([]) }]
-  },
   "loss.forward": (s) => {
     const { attributes, ...read } = logits(s)
     const outputs = s.maybe("outputs", s.real(read.logits.shape))
@@ -355,10 +322,6 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "loss.backward": (s) => {
     const { attributes, ...read } = logits(s)
     return [{ ...read, logitsGradient: s.real(read.logits.shape) }, attributes]
-  },
-  "outputs.accumulate": (s) => {
-    const shape = s.shape()
-    return [{ logits: s.activation(shape), outputs: s.real(shape) }]
   },
   "spikes.rate": (s) => [
     { spikes: s.activation(s.shape()), metrics: s.positive([3]) },

@@ -13,8 +13,6 @@ const window: Packer<KernelAttributes["maxPool.forward"]> = ({ kernelSize, strid
   stride,
   padding,
 ]
-const kept: Packer<KernelAttributes["dropout.forward"]> = ({ rate }) => [float(1 - rate)]
-const scaled: Packer<KernelAttributes["scale.forward"]> = ({ factor }) => [float(factor)]
 const geometry: Packer<KernelAttributes["conv2d.forward"]> = ({ stride, padding }) => [stride, padding]
 const loss: Packer<KernelAttributes["loss.forward"]> = ({ target, mix, terms }) => [
   target === "ones" ? 0 : 1,
@@ -43,10 +41,6 @@ const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> }
   "maxPool.backward": window,
   // Of the 24 bits of a uniform number, the least that keeps an element.
   "dropout.mask": ({ rate }) => [Math.ceil(rate * 2 ** 24)],
-  "dropout.forward": kept,
-  "dropout.backward": kept,
-  "scale.forward": scaled,
-  "scale.backward": scaled,
   "loss.forward": loss,
   "loss.backward": loss,
   "spikes.rate": ({ index, terms }) => [index, terms],

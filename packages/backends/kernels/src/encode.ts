@@ -56,19 +56,21 @@ const wordsOfInstruction = (
 const operandNames = (kernel: string): ReadonlyArray<string> => Object.keys((kernels.get(kernel) as AnyKernel).operands)
 
 /** The expression of an instruction, if it has one, as words. */
-const expressionOf = ({ kernel, attributes }: Program.Instruction): ReadonlyArray<number> | undefined => {
+const expressionOf = ({ kernel, operands, attributes }: Program.Instruction): ReadonlyArray<number> | undefined => {
   if (kernel !== "elementwise.forward" && kernel !== "elementwise.backward") return undefined
   const names = operandNames(kernel)
   const to = (name: string, place: number, plane = -1): ReadonlyArray<Store> =>
     place < 0 ? [] : [{ operand: names.indexOf(name), plane, place }]
   const each = (places: ReadonlyArray<number>, name: string) => places.flatMap((place, i) => to(`${name}${i}`, place))
   const planes = (places: ReadonlyArray<number>, name: string) => places.flatMap((place, i) => to(name, place, i))
+  const bufferOf = (operand: number) => operands[names[operand] as string]?.buffer
+  const isShared = (read: number, written: number) => bufferOf(read) === bufferOf(written)
   if (kernel === "elementwise.forward") {
     const { code, state, y } = attributes as unknown as Expressions.ElementwiseForward
-    return packExpression(code, [...planes(state, "state"), ...to("y", y)], names)
+    return packExpression(code, [...planes(state, "state"), ...to("y", y)], names, isShared)
   }
   const { code, carry, dx, dp } = attributes as unknown as Expressions.ElementwiseBackward
-  return packExpression(code, [...planes(carry, "carry"), ...each(dx, "dx"), ...each(dp, "dp")], names)
+  return packExpression(code, [...planes(carry, "carry"), ...each(dx, "dx"), ...each(dp, "dp")], names, isShared)
 }
 
 /** Packs a program whose kernels are all among {@link opcodes}. */

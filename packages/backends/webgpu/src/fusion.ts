@@ -27,13 +27,11 @@ const producers: Readonly<Record<string, string>> = {
   "batchNorm.forward": "y",
   "batchNorm.inference": "y",
   "batchNorm.backward": "inputGradient",
-  "add.forward": "y",
   "elementwise.forward": "y",
 }
 
 /** Kernels whose one stage reads these operands at the element that it treats and nowhere else, wherever that stage has an `each`. */
 const consumers: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "add.forward": ["a"],
   "elementwise.forward": ["x0", "x1", "x2"],
   "elementwise.backward": ["dy"],
 }
@@ -44,7 +42,6 @@ const packs: ReadonlySet<string> = new Set([
   "conv2d.forward",
   "batchNorm.forward",
   "batchNorm.inference",
-  "add.forward",
   "elementwise.forward",
 ])
 

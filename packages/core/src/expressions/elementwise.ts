@@ -11,7 +11,8 @@ import { addCost, elementwise, make as kernel, type Operand, type Reference } fr
 import { averagePoolBackwardReference } from "../ops/average-pool.ts"
 import { tiles } from "../ops/pixels.ts"
 import { type Shape, size } from "../shape.ts"
-import { type Code, costOf, interpret } from "./code.ts"
+import { type Code, costOf, encode, interpret } from "./code.ts"
+import type { Expression } from "./expression.ts"
 
 /** Inputs and parameters that an expression may have. */
 export const mostInputs = 3
@@ -61,6 +62,32 @@ export const elementwiseForward = kernel<ElementwiseForward>()({
     y: "write?",
   },
 })
+
+/** y ← x0 */
+export const identity: ElementwiseForward = { code: [["leaf", "x0"]], state: [], y: 0 }
+
+/** y ← x1 + x0 */
+export const summed: ElementwiseForward = {
+  code: [
+    ["leaf", "x1"],
+    ["leaf", "x0"],
+    ["add", 0, 1],
+  ],
+  state: [],
+  y: 2,
+}
+
+/** y ← the value of an expression. */
+export const storing = (expression: Expression): ElementwiseForward => {
+  const { code, places } = encode([expression])
+  return { code, state: [], y: places[0] as number }
+}
+
+/** dx0 += the value of an expression. */
+export const adding = (expression: Expression): ElementwiseBackward => {
+  const { code, places } = encode([expression])
+  return { code, carry: [], dx: places, dp: [] }
+}
 
 export const elementwiseForwardReference: Reference<typeof elementwiseForward> = {
   cost: ({ state, y }, attributes) => {

@@ -3,12 +3,13 @@
  * One mask serves all time steps of a batch, as in the SLTT paper; it is drawn from the batch's key. Inference passes x on.
  */
 import { Schema } from "effect"
+import { select } from "../expressions/expression.ts"
 import { type Layer, leaf, node } from "../graph/builder.ts"
-import { elementwise, make as kernel, noCost, type Reference } from "../kernel.ts"
-import { make, sameShape } from "../op.ts"
+import { make as kernel, noCost, type Reference } from "../kernel.ts"
+import { make } from "../op.ts"
 import { type Of, ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
-import { mustBe, size } from "../shape.ts"
+import { expressed } from "./elementwise.ts"
 
 export interface DropoutAttributes {
   readonly rate: number
@@ -31,31 +32,6 @@ export const dropoutMaskReference: Reference<typeof dropoutMask> = {
   },
 }
 
-export const dropoutForward = kernel<DropoutAttributes>()({
-  name: "dropout.forward",
-  operands: { x: "read", mask: "read", y: "write" },
-})
-
-export const dropoutForwardReference: Reference<typeof dropoutForward> = {
-  cost: ({ y }) => elementwise(size(y.shape), 1, 0),
-  run: ({ x, mask, y }, { rate }) => {
-    for (let i = 0; i < y.data.length; i++) y.data[i] = (x.data[i]! * mask.data[i]!) / (1 - rate)
-  },
-}
-
-export const dropoutBackward = kernel<DropoutAttributes>()({
-  name: "dropout.backward",
-  operands: { mask: "read", outputGradient: "read", inputGradient: "gradient" },
-})
-
-export const dropoutBackwardReference: Reference<typeof dropoutBackward> = {
-  cost: ({ outputGradient }) => elementwise(size(outputGradient.shape), 1, 1),
-  run: ({ mask, outputGradient, inputGradient }, { rate }) => {
-    for (let i = 0; i < mask.data.length; i++)
-      inputGradient.data[i]! += (outputGradient.data[i]! * mask.data[i]!) / (1 - rate)
-  },
-}
-
 /** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
 export const dropoutMaskOp = make<DropoutAttributes & { readonly shape: readonly [number, ...Array<number>] }>({
   name: "dropoutMask",
@@ -66,24 +42,16 @@ export const dropoutMaskOp = make<DropoutAttributes & { readonly shape: readonly
   backward: () => {},
 })
 
-export const dropoutOp = make<DropoutAttributes>({
+export const dropoutOp = expressed<DropoutAttributes>({
   name: "dropout",
   attributes: DropoutSchema,
   inputs: ["activation", "activation"],
-  infer: (inputs, _, fail) => {
-    const [x, mask] = inputs
-    mustBe("mask", mask!.shape, x!.shape, fail)
+  check: ([, mask], _, fail) => {
     if (mask!.elements !== "spikes") fail("the mask is not made of zeros and ones")
-    return sameShape(inputs)
   },
   view: (mode) => mode === "inference",
   recompute: "cheap",
-  forward: ({ emit, input, output, attributes: { rate } }) =>
-    emit(dropoutForward, { x: input(0), mask: input(1), y: output }, { rate }),
-  backward: ({ emit, input, outputGradient, gradient, attributes: { rate } }) => {
-    const inputGradient = outputGradient && gradient(0)
-    if (inputGradient) emit(dropoutBackward, { mask: input(1), outputGradient, inputGradient }, { rate })
-  },
+  body: ([x, mask], { rate }) => select(mask!, x!.dividedBy(1 - rate), 0),
 })
 
 /** Drops a share `rate` of the elements in training, the same ones at every time step of a batch; at 0 it is no layer at all. */

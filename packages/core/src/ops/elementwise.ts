@@ -1,9 +1,10 @@
 /** The op of all that is elementwise: a cell of expressions over inputs of one shape, parameters and states. */
 import { Schema } from "effect"
 import { type Cell, edgesOf, unfold } from "../expressions/cell.ts"
-import { isCode } from "../expressions/code.ts"
+import { encode, isCode } from "../expressions/code.ts"
 import { elementwiseBackward, elementwiseForward, mostInputs, mostParameters } from "../expressions/elementwise.ts"
-import { make, type Ref } from "../op.ts"
+import { type Expression, leaf } from "../expressions/expression.ts"
+import { type Input, make, type Op, type Ref, type ValueType } from "../op.ts"
 import { must } from "../options.ts"
 import { equals, format, type Shape, size } from "../shape.ts"
 
@@ -66,58 +67,60 @@ const wantedOf = (refs: ReadonlyArray<Ref | undefined>): ReadonlyArray<boolean |
     return first < i ? first : true
   })
 
-export const elementwiseOp = make<ElementwiseAttributes>({
-  name: "elementwise",
-  attributes: CellSchema,
-  inputs: ({ inputs, parameters }) => [
-    ...Array.from({ length: inputs }, () => "value" as const),
-    ...Array.from({ length: parameters }, () => "parameter" as const),
-  ],
-  infer: (types, attributes, fail) => {
-    const { inputs } = attributes
+/** The rules of an op that treats every element as a cell says. */
+const rulesOf = <A>(
+  cellOf: (attributes: A) => Cell,
+): Pick<Op<A>, "infer" | "forward" | "backward"> & Required<Pick<Op<A>, "routes" | "cell" | "state">> => ({
+  infer: (types, given, fail) => {
+    const cell = cellOf(given)
+    const { inputs } = cell
     const [first, ...others] = types.slice(0, inputs)
     const shape = first!.shape
-    for (const other of others)
-      if (!equals(other.shape, shape) || other.batched !== first!.batched)
+    for (const other of others) {
+      if (!equals(other.shape, shape))
         fail(`its inputs are ${format(shape)} and ${format(other.shape)}; they must be of one shape`)
+      if (other.batched !== first!.batched) fail("one of its inputs is an activation, another is not")
+    }
     for (const parameter of types.slice(inputs))
       if (!fits(parameter.shape, shape))
         fail(
           `a parameter of ${format(parameter.shape)} does not go with elements of ${format(shape)}; it must be one number, one a channel or one an element`,
         )
-    return { shape, elements: unfold(attributes).spikes ? "spikes" : "float32", batched: first!.batched }
+    return { shape, elements: unfold(cell).spikes ? "spikes" : "float32", batched: first!.batched }
   },
-  routes: (attributes) => [...edgesOf(attributes)],
-  cell: (attributes) => attributes,
-  state: (attributes) => {
-    const { planes, needs, decay, rest, read } = unfold(attributes)
+  routes: (given) => [...edgesOf(cellOf(given))],
+  cell: cellOf,
+  state: (given) => {
+    const cell = cellOf(given)
+    const { planes, needs, decay, rest, read } = unfold(cell)
     if (planes === 0) return undefined
-    const at = Math.max(0, attributes.states.indexOf("membrane"))
+    const at = Math.max(0, cell.states.indexOf("membrane"))
     const found = decay(at)
     return {
       planes,
       rest,
       kept: needs.state,
       keptBefore: needs.before,
-      edges: attributes.states,
-      decay: typeof found === "object" ? { input: attributes.inputs + found.parameter } : found,
-      read: (edge) => ({ ...read(edge), firstParameter: attributes.inputs }),
+      edges: cell.states,
+      decay: typeof found === "object" ? { input: cell.inputs + found.parameter } : found,
+      read: (edge) => ({ ...read(edge), firstParameter: cell.inputs }),
     }
   },
   forward: ({ emit, input, output, state, attributes }) => {
-    const { forward, planes } = unfold(attributes)
+    const cell = cellOf(attributes)
+    const { forward, planes } = unfold(cell)
     const at = planes > 0 ? state() : undefined
     emit(
       elementwiseForward,
       {
         ...numbered(
           "x",
-          Array.from({ length: attributes.inputs }, (_, i) => input(i)),
+          Array.from({ length: cell.inputs }, (_, i) => input(i)),
         ),
         before: at?.before,
         ...numbered(
           "p",
-          Array.from({ length: attributes.parameters }, (_, j) => input(attributes.inputs + j)),
+          Array.from({ length: cell.parameters }, (_, j) => input(cell.inputs + j)),
         ),
         state: at?.now,
         y: output,
@@ -127,8 +130,9 @@ export const elementwiseOp = make<ElementwiseAttributes>({
   },
   backward: ({ emit, input, state, outputGradient, carry, gradient, isCut, attributes }) => {
     if (outputGradient === undefined && carry === undefined) return
-    const { backward, planes } = unfold(attributes)
-    const { inputs, parameters } = attributes
+    const cell = cellOf(attributes)
+    const { backward, planes } = unfold(cell)
+    const { inputs, parameters } = cell
     const dx = Array.from({ length: inputs }, (_, i) => gradient(i))
     const dp = Array.from({ length: parameters }, (_, j) => gradient(inputs + j))
     const code = backward({
@@ -165,3 +169,47 @@ export const elementwiseOp = make<ElementwiseAttributes>({
     )
   },
 })
+
+export const elementwiseOp = make<ElementwiseAttributes>({
+  name: "elementwise",
+  attributes: CellSchema,
+  inputs: ({ inputs, parameters }) => [
+    ...Array.from({ length: inputs }, () => "value" as const),
+    ...Array.from({ length: parameters }, () => "parameter" as const),
+  ],
+  ...rulesOf<ElementwiseAttributes>((cell) => cell),
+})
+
+interface Expressed<A> extends Pick<Op<A>, "name" | "attributes" | "view" | "recompute"> {
+  /** Its inputs; parameters come last. */
+  readonly inputs: ReadonlyArray<Input>
+  readonly body: (inputs: ReadonlyArray<Expression>, attributes: A) => Expression
+  /** What the types of its inputs have to be besides. */
+  readonly check?: (types: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => void
+}
+
+/** An op with a name of its own and without state: an expression of its inputs. */
+export const expressed = <A extends object>({ body, check, ...op }: Expressed<A>): Op<A> => {
+  const parameters = op.inputs.filter((input) => input === "parameter").length
+  const inputs = op.inputs.length - parameters
+  const cells = new WeakMap<A, Cell>()
+  const cellOf = (attributes: A): Cell => {
+    const known = cells.get(attributes)
+    if (known) return known
+    const leaves = op.inputs.map((_, i) => leaf(i < inputs ? `x${i}` : `p${i - inputs}`))
+    const { code, places } = encode([body(leaves, attributes)])
+    const cell = { inputs, parameters, states: [], initial: [], code, next: [], output: places[0] as number }
+    cells.set(attributes, cell)
+    return cell
+  }
+  const { infer, forward, backward } = rulesOf(cellOf)
+  return make<A>({
+    ...op,
+    infer: (types, attributes, fail) => {
+      check?.(types, attributes, fail)
+      return infer(types, attributes, fail)
+    },
+    forward,
+    backward,
+  })
+}

@@ -2,64 +2,16 @@
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { Name } from "../graph/graph.ts"
-import { elementwise, make as kernel, type Reference } from "../kernel.ts"
-import { make, sameShape } from "../op.ts"
 import { Float32 } from "../options.ts"
-import { mustBe, size } from "../shape.ts"
+import { mustBe } from "../shape.ts"
+import { expressed } from "./elementwise.ts"
 
-export const gainForward = kernel()({
-  name: "gain.forward",
-  operands: { x: "read", gain: "read", y: "write" },
-})
-
-export const gainForwardReference: Reference<typeof gainForward> = {
-  cost: ({ y }) => elementwise(size(y.shape), 1, 0),
-  run: ({ x, gain, y }) => {
-    for (let i = 0; i < y.data.length; i++) y.data[i] = gain.data[0]! * x.data[i]!
-  },
-}
-
-/** ∂x = g·∂y,  ∂g = Σ ∂y·x */
-export const gainBackward = kernel()({
-  name: "gain.backward",
-  operands: {
-    x: "read",
-    gain: "read",
-    outputGradient: "read",
-    inputGradient: "gradient?",
-    gainGradient: "gradient",
-  },
-})
-
-export const gainBackwardReference: Reference<typeof gainBackward> = {
-  cost: ({ x }) => elementwise(size(x.shape), 2, 2),
-  run: ({ x, gain, outputGradient, inputGradient, gainGradient }) => {
-    let sum = 0
-    for (let i = 0; i < x.data.length; i++) sum += outputGradient.data[i]! * x.data[i]!
-    gainGradient.data[0]! += sum
-    if (inputGradient)
-      for (let i = 0; i < x.data.length; i++) inputGradient.data[i]! += gain.data[0]! * outputGradient.data[i]!
-  },
-}
-
-export const gainOp = make({
+export const gainOp = expressed({
   name: "gain",
   attributes: NoOptions,
   inputs: ["value", "parameter"],
-  infer: (inputs, _, fail) => {
-    mustBe("gain", inputs[1]!.shape, [], fail)
-    return sameShape(inputs)
-  },
-  forward: ({ emit, input, output }) => emit(gainForward, { x: input(0), gain: input(1), y: output }),
-  backward: ({ emit, input, outputGradient, gradient, unwanted }) =>
-    outputGradient &&
-    emit(gainBackward, {
-      x: input(0),
-      gain: input(1),
-      outputGradient,
-      inputGradient: gradient(0),
-      gainGradient: gradient(1) ?? unwanted(1),
-    }),
+  check: ([, gain], _, fail) => mustBe("gain", gain!.shape, [], fail),
+  body: ([x, gain]) => x!.times(gain!),
 })
 
 export interface GainOptions {

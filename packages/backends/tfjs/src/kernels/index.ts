@@ -1,22 +1,10 @@
 /** The table of kernels: a line for each, by core's names. `dropout.mask` is missing: it draws from a key, see ../host. */
 import type { Compositions } from "./composition.ts"
 import { convForward, convInputGradient, convWeightGradient } from "./convolution.ts"
-import {
-  addBackward,
-  addForward,
-  copy,
-  dropoutBackward,
-  dropoutForward,
-  firingRate,
-  gainBackward,
-  gainForward,
-  scaleBackward,
-  scaleForward,
-  zero,
-} from "./elementwise.ts"
+import { copy, firingRate, zero } from "./elementwise.ts"
 import { elementwiseBackward, elementwiseForward } from "./expressions.ts"
 import { biasGradient, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts"
-import { accumulateOutputs, lossBackward, lossForward } from "./loss.ts"
+import { lossBackward, lossForward } from "./loss.ts"
 import {
   batchNormBackward,
   batchNormForward,
@@ -54,17 +42,8 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   "adaptiveAveragePool.backward": adaptiveAveragePoolBackward,
   "maxPool.forward": maxPoolForward,
   "maxPool.backward": maxPoolBackward,
-  "dropout.forward": dropoutForward,
-  "dropout.backward": dropoutBackward,
-  "add.forward": addForward,
-  "add.backward": addBackward,
-  "scale.forward": scaleForward,
-  "scale.backward": scaleBackward,
-  "gain.forward": gainForward,
-  "gain.backward": gainBackward,
   "loss.forward": lossForward,
   "loss.backward": lossBackward,
-  "outputs.accumulate": accumulateOutputs,
   "spikes.rate": firingRate,
   "elementwise.forward": elementwiseForward,
   "elementwise.backward": elementwiseBackward,

@@ -64,7 +64,3 @@ export const lossBackward: Composition<Operands<"logits" | "labels", "logitsGrad
   const share = weights ? tf.reshape(weights, batch, 1) : 1 / (batch * terms)
   return { logitsGradient: tf.mul(share, tf.add(crossEntropy, squares)) }
 }
-
-export const accumulateOutputs: Composition<Operands<"logits" | "outputs", never>> = (tf, { logits, outputs }) => ({
-  outputs: tf.add(tf.flat(outputs), tf.flat(logits)),
-})

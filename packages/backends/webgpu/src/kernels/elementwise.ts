@@ -1,13 +1,6 @@
 /** Kernels that treat every element alike. */
-
-import { columnSums } from "../columns.ts"
-import { float, forEach, type Operands, type WgslKernel, type WgslKernels } from "../shader.ts"
-import { forEachSpike, forEachStored } from "../spikes.ts"
-
-/** A kernel of one thread for each element of operand `name`. */
-const over =
-  <A>(name: string, body: (operands: Operands, attributes: A) => string): WgslKernel<A> =>
-  (operands, attributes) => [forEach(operands, operands.size(name), body(operands, attributes))]
+import { forEach, type WgslKernels } from "../shader.ts"
+import { forEachSpike } from "../spikes.ts"
 
 /** `uniform(i)`: the i-th number of the random key, 24 bits: see core's `Key`. */
 const threefry = `
@@ -28,36 +21,9 @@ fn uniform_bits(i: u32) -> u32 {
 }`
 
 export const elementwise = {
-  "add.forward": (operands) => [forEachStored(operands, "y", "store_y(i, load_a(i) + load_b(i));")],
-  "add.backward": over("inputGradient", () => "add_inputGradient(i, load_outputGradient(i));"),
-  "scale.forward": over("y", (_, { factor }) => `store_y(i, ${float(factor)} * load_x(i));`),
-  "scale.backward": over(
-    "inputGradient",
-    (_, { factor }) => `add_inputGradient(i, ${float(factor)} * load_outputGradient(i));`,
-  ),
-  "gain.forward": over("y", () => "store_y(i, load_gain(0u) * load_x(i));"),
-  "gain.backward": (operands) => [
-    ...columnSums(
-      operands,
-      { rows: operands.size("x"), columns: 1 },
-      {
-        names: ["sum"],
-        each: `sum += load_outputGradient(i) * load_x(i);${
-          operands.has("inputGradient") ? " add_inputGradient(i, load_gain(0u) * load_outputGradient(i));" : ""
-        }`,
-        finish: "add_gainGradient(0u, sum);",
-      },
-    ),
-  ],
   "dropout.mask": (operands, { rate }) => [
     forEachSpike(operands, "mask", `fires = uniform_bits(i) >= ${Math.ceil(rate * 2 ** 24)}u;`, threefry),
   ],
-  "dropout.forward": over("y", (_, { rate }) => `store_y(i, load_x(i) * load_mask(i) / ${float(1 - rate)});`),
-  "dropout.backward": over(
-    "inputGradient",
-    (_, { rate }) => `add_inputGradient(i, load_outputGradient(i) * load_mask(i) / ${float(1 - rate)});`,
-  ),
   copy: (operands) => [forEach(operands, operands.words("target"), "set_word_target(i, word_source(i));")],
   zero: (operands) => [forEach(operands, operands.words("target"), "set_word_target(i, 0u);")],
-  "outputs.accumulate": over("outputs", () => "store_outputs(i, load_outputs(i) + load_logits(i));"),
 } satisfies Partial<WgslKernels>

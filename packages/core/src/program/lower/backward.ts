@@ -1,10 +1,11 @@
 /** The backward direction through the nodes of a segment. */
 import { zero } from "../../bookkeeping.ts"
+import { adding, elementwiseBackward } from "../../expressions/elementwise.ts"
+import { leaf } from "../../expressions/expression.ts"
 import type { Node } from "../../graph/graph.ts"
 import { opOf } from "../../graph/nodes.ts"
 import { type Loss, lossBackward } from "../../loss.ts"
 import type { Ref } from "../../op.ts"
-import { addBackward } from "../../ops/add.ts"
 import { type SegmentName, segmentKinds } from "../program.ts"
 import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
 import { forwardNode } from "./forward.ts"
@@ -99,10 +100,10 @@ export const backward = (
     ? [...analysis.lagged.values()].map(({ node }) => node).filter(({ name }) => analysis.isWanted(name))
     : []
   for (const edge of edges) {
-    const inputGradient = gradients.target(edge.inputs[0] as string)
-    if (inputGradient === undefined) continue
+    const dx0 = gradients.target(edge.inputs[0] as string)
+    if (dx0 === undefined) continue
     const emit = emitter(lowering, segment, edge.name, "backward")
-    emit(addBackward, { outputGradient: own.carriedBack(edge), inputGradient })
+    emit(elementwiseBackward, { dy: own.carriedBack(edge), dx0 }, adding(leaf("dy")))
   }
 
   const { output } = analysis.graph

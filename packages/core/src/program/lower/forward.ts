@@ -1,11 +1,10 @@
 /** The forward direction: of one node, and of a time step with its loss and metrics. */
-import { firingRate, zero } from "../../bookkeeping.ts"
-import { encode } from "../../expressions/code.ts"
-import { elementwiseForward } from "../../expressions/elementwise.ts"
+import { firingRate } from "../../bookkeeping.ts"
+import { elementwiseForward, identity, storing, summed } from "../../expressions/elementwise.ts"
 import { leaf } from "../../expressions/expression.ts"
 import type { Node } from "../../graph/graph.ts"
 import { opOf } from "../../graph/nodes.ts"
-import { accumulateOutputs, type Loss, lossForward } from "../../loss.ts"
+import { type Loss, lossForward } from "../../loss.ts"
 import type { Context } from "../../op.ts"
 import type { Instruction, SegmentName } from "../program.ts"
 import type { Decay } from "../traces.ts"
@@ -34,15 +33,9 @@ const moveTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, s
   const input = node.inputs[0] as string
   const x = memory.value(input, scope)
   const trace = memory.trace(input)
-  const emit = emitter(lowering, segment, node.name, "backward")
-  const isFixed = typeof decay === "number"
-  const { code, places } = encode([
-    leaf("x1")
-      .times(isFixed ? decay : leaf("p0"))
-      .plus(leaf("x0")),
-  ])
-  const p0 = isFixed ? undefined : memory.value(decay.value, scope)
-  emit(elementwiseForward, { x0: x, x1: trace, p0, y: trace }, { code, state: [], y: places[0] as number })
+  const [factor, p0] = typeof decay === "number" ? [decay, undefined] : [leaf("p0"), memory.value(decay.value, scope)]
+  const moved = storing(leaf("x1").times(factor).plus(leaf("x0")))
+  emitter(lowering, segment, node.name, "backward")(elementwiseForward, { x0: x, x1: trace, p0, y: trace }, moved)
 }
 
 /** The loss of a step, or its outputs alone where there are no labels, and the firing rates. */
@@ -50,15 +43,13 @@ const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): 
   const { request, analysis, memory } = lowering
   const { labels, metrics } = memory
   const terms = termsOf(request)
-  for (const { node, ref: outputs } of memory.outputs) {
+  for (const { node, ref: y } of memory.outputs) {
     const emit = emitter(lowering, segment, node, "forward")
-    const logits = memory.value(node, scope)
-    if (labels && node === analysis.graph.output) {
-      emit(lossForward, { logits, labels, metrics, outputs }, { ...(request.loss as Loss), terms })
-      continue
-    }
-    if (request.outputs === "step") emit(zero, { target: outputs })
-    emit(accumulateOutputs, { logits, outputs })
+    const x0 = memory.value(node, scope)
+    if (labels && node === analysis.graph.output)
+      emit(lossForward, { logits: x0, labels, metrics, outputs: y }, { ...(request.loss as Loss), terms })
+    else if (request.outputs === "step") emit(elementwiseForward, { x0, y }, identity)
+    else emit(elementwiseForward, { x0, x1: y, y }, summed)
   }
   if (segment === "preview") return
   analysis.spiking.forEach(({ name }, i) => {

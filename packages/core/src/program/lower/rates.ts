@@ -21,7 +21,7 @@ import { zero } from "../../bookkeeping.ts"
 import type { Cell } from "../../expressions/cell.ts"
 import { unfold } from "../../expressions/cell.ts"
 import { encode } from "../../expressions/code.ts"
-import { elementwiseBackward, elementwiseForward } from "../../expressions/elementwise.ts"
+import { elementwiseBackward, elementwiseForward, storing } from "../../expressions/elementwise.ts"
 import { type Expression, leaf, unary } from "../../expressions/expression.ts"
 import { tangents } from "../../expressions/tangents.ts"
 import { type Graph, inputName, type Node } from "../../graph/graph.ts"
@@ -30,7 +30,6 @@ import { type Loss, lossForward } from "../../loss.ts"
 import type { LossTerm } from "../../losses/index.ts"
 import { kindOf } from "../../losses/term.ts"
 import type { AnyOp, Backward, Context, Forward, Ref, State } from "../../op.ts"
-import { scaleForward } from "../../ops/scale.ts"
 import type { Analysis } from "./analysis.ts"
 import { backward } from "./backward.ts"
 import { emitter, type Lowering, type Terms, termsOf } from "./emit.ts"
@@ -56,10 +55,11 @@ const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>) =>
   Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
 
 /** Computes one value of each element. */
-const compute = (emit: Forward<unknown>["emit"], value: Expression, operands: Readonly<Record<string, Ref>>): void => {
-  const { code, places } = encode([value])
-  emit(elementwiseForward, operands, { code, state: [], y: places[0] as number })
-}
+const compute = (
+  emit: Forward<unknown>["emit"],
+  value: Expression,
+  operands: Readonly<Record<string, Ref | undefined>>,
+): void => emit(elementwiseForward, operands, storing(value))
 
 /** Neurons: the planes of the cell, then those of its tangents, direction by direction, then the sums of the output and of its tangents. */
 const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, isWanted: (i: number) => boolean): Tracked => {
@@ -229,7 +229,7 @@ const lower = (analysis: Analysis, request: Request, terms: Terms | undefined): 
   const logits = memory.value(output, "rates")
   if (terms === undefined) {
     const emit = emitter(lowering, "rates", output, "forward")
-    emit(scaleForward, { x: memory.outputs[0]?.ref, y: logits }, { factor: 1 / request.timeSteps })
+    compute(emit, leaf("x0").times(1 / request.timeSteps), { x0: memory.outputs[0]?.ref, y: logits })
     const operands = { logits, labels: memory.labels, metrics: memory.metrics }
     emit(lossForward, operands, { ...(request.loss as Loss), terms: termsOf(atRates.request) })
   }

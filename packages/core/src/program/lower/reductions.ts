@@ -1,12 +1,10 @@
 /** How a value of all time steps becomes one that terms of a loss are functions of, and how their gradient reaches the steps. */
 import { zero } from "../../bookkeeping.ts"
 import { encode } from "../../expressions/code.ts"
-import { elementwiseBackward, elementwiseForward } from "../../expressions/elementwise.ts"
+import { adding, elementwiseBackward, elementwiseForward, storing, summed } from "../../expressions/elementwise.ts"
 import { absolute, type Expression, leaf, of, select } from "../../expressions/expression.ts"
-import { accumulateOutputs } from "../../loss.ts"
 import type { Over } from "../../losses/term.ts"
 import type { Emit, Ref } from "../../op.ts"
-import { scaleBackward, scaleForward } from "../../ops/scale.ts"
 
 /** Where a reduction keeps what it needs. */
 interface Places {
@@ -33,23 +31,23 @@ const sum: Reduction = {
   begin: (emit, places) => {
     if (places.summed === undefined) emit(zero, { target: sumOf(places) })
   },
-  step: (emit, places, logits) => {
-    if (places.summed === undefined) emit(accumulateOutputs, { logits, outputs: sumOf(places) })
+  step: (emit, places, x0) => {
+    const y = sumOf(places)
+    if (places.summed === undefined) emit(elementwiseForward, { x0, x1: y, y }, summed)
   },
   value: (_, places) => sumOf(places),
-  backward: (emit, _, outputGradient, inputGradient) =>
-    emit(scaleBackward, { outputGradient, inputGradient }, { factor: 1 }),
+  backward: (emit, _, dy, dx0) => emit(elementwiseBackward, { dy, dx0 }, adding(leaf("dy"))),
 }
 
 const mean: Reduction = {
   ...sum,
   value: (emit, places) => {
     const y = places.part("mean")
-    emit(scaleForward, { x: sumOf(places), y }, { factor: 1 / places.timeSteps })
+    emit(elementwiseForward, { x0: sumOf(places), y }, storing(leaf("x0").times(1 / places.timeSteps)))
     return y
   },
-  backward: (emit, { timeSteps }, outputGradient, inputGradient) =>
-    emit(scaleBackward, { outputGradient, inputGradient }, { factor: 1 / timeSteps }),
+  backward: (emit, { timeSteps }, dy, dx0) =>
+    emit(elementwiseBackward, { dy, dx0 }, adding(leaf("dy").times(1 / timeSteps))),
 }
 
 /** Less than any number. */
@@ -75,9 +73,8 @@ const max: Reduction = {
   value: (_, { part }) => part("max"),
   backward: (emit, { part, time }, outputGradient, inputGradient) => {
     const isOther: Expression = absolute(leaf("x1").minus(leaf("p0"))).atLeast(0.5)
-    const { code, places } = encode([select(isOther, of(0), leaf("x0"))])
     const operands = { x0: outputGradient, x1: part("step"), p0: time(), dx0: inputGradient }
-    emit(elementwiseBackward, operands, { code, carry: [], dx: places, dp: [] })
+    emit(elementwiseBackward, operands, adding(select(isOther, of(0), leaf("x0"))))
   },
 }
 

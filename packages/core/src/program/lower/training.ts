@@ -1,6 +1,6 @@
 /** Programs that train. */
 import { copy, zero } from "../../bookkeeping.ts"
-import { type ElementwiseForward, elementwiseForward } from "../../expressions/elementwise.ts"
+import { elementwiseForward, identity } from "../../expressions/elementwise.ts"
 import type { Graph } from "../../graph/graph.ts"
 import { termsOf } from "../../losses/objective.ts"
 import type { Optimizer } from "../../optimizers/optimizer.ts"
@@ -18,8 +18,6 @@ import { trainingMemory } from "./training-memory.ts"
 import { updateWeights } from "./update.ts"
 
 const nothing: ReadonlySet<string> = new Set()
-
-const identity: ElementwiseForward = { code: [["leaf", "x0"]], state: [], y: 0 }
 
 /** Saves the state that steps start from, and puts it back, so that they can be replayed. */
 const checkpoints = (lowering: Lowering): void => {

@@ -5,7 +5,19 @@ import * as E from "../../../expressions/expression.ts"
 import { type Optimizer, optimizers } from "../../../optimizers/index.ts"
 import type { Shape } from "../../../shape.ts"
 import { defaults, expressionOf } from "../../../surrogates/index.ts"
-import { cycle, type Draw, type Example, type Examples, normal, output, spikes, uniform } from "../example.ts"
+import {
+  cycle,
+  type Draw,
+  type Example,
+  type Examples,
+  extreme,
+  huge,
+  normal,
+  notFinite,
+  output,
+  spikes,
+  uniform,
+} from "../example.ts"
 import { neuronsBackward, neuronsForward } from "./neurons.ts"
 
 const shapes: ReadonlyArray<Shape> = [
@@ -231,6 +243,17 @@ export const expressions = {
     ),
     { ...one("x₁ + x₀ onto x₁", other.plus(x), { x0: normal(usual), x1: normal(usual) }, usual), shared: ["x1", "y"] },
     one("x₀ − x₁ of one spike each", x.minus(other.times(3)), { x0: spikes([1, 1], 1), x1: spikes([1, 1], 1) }, [1, 1]),
+    ...[...extreme, huge, ...notFinite].map(([kind, draw]) =>
+      one(
+        `(x₀ + x₁)·p of ${kind}`,
+        x.plus(other).times(p),
+        { x0: draw(usual), x1: normal(usual), p0: cycle([], -0.7) },
+        usual,
+      ),
+    ),
+    ...shapes.map((shape) =>
+      one("dropout", E.select(other, x.dividedBy(0.7), 0), { x0: normal(shape), x1: spikes(shape, 0.7) }, shape),
+    ),
     ...Object.values(optimizers).flatMap((kind) => [
       ...[[], [3], [3, 3, 5, 7]].flatMap((shape) =>
         [1, 1000].map((n) => update(kind({ weightDecay: 0.01 }), shape, n)),

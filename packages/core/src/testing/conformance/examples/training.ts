@@ -88,12 +88,6 @@ export const training = {
       { name: `weighted ${name}`, attributes: loss, operands: { ...operands, weights: weights(shape[0]) } },
     ]
   }),
-  "outputs.accumulate": logitShapes.flatMap((shape) =>
-    ordinary.map(([kind, logits]) => ({
-      name: `${kind} ${shape.join("×")}`,
-      operands: { logits: logits(shape), outputs: normal(shape) },
-    })),
-  ),
   "spikes.rate": spikeShapes.map(([shape, rate], i) => ({
     name: `${shape.join("×")}, rate ${rate}`,
     attributes: { index: 1 + (i % 3), terms: 4 },
