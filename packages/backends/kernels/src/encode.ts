@@ -2,8 +2,12 @@
 import { type AnyKernel, type Expressions, kernels, Program, type Ref, Shape } from "@spikeroute/core"
 import { packAttributes, type Word } from "./attributes.ts"
 import { packExpression, type Store } from "./expressions.ts"
-import { fastPathOf, fastPaths } from "./lif.ts"
+import { fastPathOf, fastPaths as leakyPaths } from "./lif.ts"
 import { elementKinds, headerWords, magic, maximumRank, unit } from "./packed.ts"
+import { updatePathOf, updatePaths } from "./updates.ts"
+
+/** The operands of the rows of c/kernels.def that are no kernels of core, and the operands of core's kernels that these are. */
+export const fastPaths: Readonly<Record<string, Readonly<Record<string, string>>>> = { ...leakyPaths, ...updatePaths }
 
 /** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
 export const opcodes: ReadonlyArray<string> = [...kernels.keys(), ...Object.keys(fastPaths)]
@@ -86,7 +90,7 @@ export const encode = (program: Program.Program): Int32Array => {
     const begin = headerWords + words.length
     for (const instruction of program.segments[name]) {
       const { kernel, operands, attributes } = instruction
-      const fast = fastPathOf(instruction, buffers)
+      const fast = fastPathOf(instruction, buffers) ?? updatePathOf(instruction)
       if (fast !== undefined) {
         const names = Object.values(fastPaths[fast.kernel] as Readonly<Record<string, string>>)
         const given = names.map((name) => operands[name])

@@ -16,7 +16,7 @@ export const fastPaths: Readonly<Record<string, Readonly<Record<string, string>>
 
 /** An instruction for a fast path, with the words of its attributes: real numbers as float32, marked. */
 export interface FastPath {
-  readonly kernel: keyof typeof fastPaths
+  readonly kernel: string
   readonly attributes: ReadonlyArray<number | { readonly float: number }>
 }
 

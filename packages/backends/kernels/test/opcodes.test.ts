@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { type AnyKernel, kernels, Program } from "@spikeroute/core"
-import { opcodes } from "../src/encode.ts"
-import { fastPaths } from "../src/lif.ts"
+import { fastPaths, opcodes } from "../src/encode.ts"
 import { kernelTable, segmentNumbers } from "../src/packed.ts"
 
 /** The rows of kernels.def. */

@@ -91,7 +91,7 @@ const joined = (works: ReadonlyArray<Work>): Work => {
 /** What alike work has in common: none of it where its stages are more than something done to each element. */
 const kindOf = ({ instructions: [{ kernel, attributes, phase }], stages }: Work): string | undefined =>
   stages.length === 1 && stages[0]?.each && (kernels.has(kernel) || phase === "update")
-    ? `${kernel} ${JSON.stringify(attributes)}`
+    ? `${kernel} ${JSON.stringify(attributes)} ${stages[0].each.body}`
     : undefined
 
 /** A segment's work with neighbours that are alike joined. */

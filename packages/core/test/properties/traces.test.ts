@@ -17,10 +17,6 @@ import {
   train,
 } from "./harness.ts"
 
-/** The instructions of a step that move a trace. */
-const movesOf = ({ buffers, segments }: Program.Program) =>
-  segments.train.filter(({ operands: { y } }) => y && buffers[y.buffer]?.role === "trace")
-
 /** The same piece with the neurons of one decay. */
 const decaying = (piece: Arbitrary.Piece, tau: number): Arbitrary.Piece => {
   if (piece.piece === "residual") return { ...piece, body: piece.body.map((each) => decaying(each, tau)) }
