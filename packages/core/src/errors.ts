@@ -1,5 +1,6 @@
 /** Errors of the core: tagged for programs, one clear line for people. */
 import { Data } from "effect"
+import { argument, type Kind } from "./arguments.ts"
 import { format, type Shape } from "./shape.ts"
 import { line, named, quote } from "./text.ts"
 
@@ -19,17 +20,15 @@ export class OptionError extends Data.Error<{
   override readonly name = "OptionError"
 
   override get message(): string {
-    return line(`${this.owner}: ${describeFault(this)}`)
+    return line(`${String(this.owner)}: ${describeFault(this)}`)
   }
 }
 
+const aFault: Kind = ["a fault, as Options.faultIn gives", (value) => "option" in Object(value)]
+
 /** One line: `beta1 is 1; it must be a number of at least 0 and less than 1`. */
-export const describeFault = ({
-  option,
-  value,
-  expected,
-  similar,
-}: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
+export const describeFault = (fault: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
+  const { option, value, expected, similar } = argument(fault, aFault)
   const named = option === "" ? "the value" : option
   const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
   if (expected === undefined) return `there is no option ${quote(option)}${hint}`

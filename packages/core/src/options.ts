@@ -3,10 +3,13 @@
  *
  * A fault says where it is, what stands there and what is expected; whoever reports it adds what the record belongs to.
  */
+
 import { Effect, Result, Schema, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
+import { aFunction, aList, aNumber, argument, aString, type Kind } from "./arguments.ts"
 import { OptionError } from "./errors.ts"
 import { nearest, quote } from "./text.ts"
 
+export { aFunction, anObject, aProgram, argument, aString, type Kind, someTensors } from "./arguments.ts"
 export { OptionError } from "./errors.ts"
 
 /** The first thing wrong with a record. */
@@ -29,7 +32,9 @@ export type Of<A> = Schema.Struct<{
 
 /** A check of values; `expected` completes "it must be …". */
 export const must = <A>(expected: string, test: (value: A) => boolean): SchemaAST.Filter<A> =>
-  Schema.makeFilter(test, { expected })
+  Schema.makeFilter(argument(test, aFunction, "Options.must"), {
+    expected: argument(expected, aString, "Options.must"),
+  })
 
 const finite = (x: number): boolean => Number.isFinite(Math.fround(x))
 
@@ -59,7 +64,7 @@ export const ShareBelowOne: Schema.Finite = Float32.check(
 export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
   Schema.Int.check(
     must(
-      `a whole number from ${minimum} to ${maximum > 1e6 && 2 ** Math.log2(maximum) === maximum ? `2^${Math.log2(maximum)}` : maximum}`,
+      `a whole number from ${argument(minimum, aNumber, "minimum")} to ${maximum > 1e6 && 2 ** Math.log2(maximum) === maximum ? `2^${Math.log2(maximum)}` : maximum}`,
       (x) => x >= minimum && x <= maximum,
     ),
   )
@@ -67,18 +72,23 @@ export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
 /** A number greater than 0 whose derived number, as `1/width`, is finite in float32 as well. */
 export const positiveWith = (formula: string, derived: (x: number) => number): Schema.Finite =>
   Positive.check(
-    must(`a number greater than 0 with ${formula} within float32's range, ±3.4e38`, (x) => finite(derived(x))),
+    must(`a number greater than 0 with ${argument(formula, aString, "formula")} within float32's range, ±3.4e38`, (x) =>
+      finite(derived(x)),
+    ),
   )
+
+const aSchema: Kind = ["a Schema", (value) => Schema.isSchema(value)]
 
 /** What a Schema's values must be, in words; `undefined` where its checks say nothing. */
 export const expectedOf = (schema: Schema.Top): string | undefined => {
+  argument(schema, aSchema)
   const expected = schema.ast.checks?.at(-1)?.annotations?.expected ?? schema.ast.annotations?.expected
   return typeof expected === "string" ? expected : undefined
 }
 
 /** One of some names. */
 export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): Schema.Literals<Names> =>
-  Schema.Literals(names).annotate({ expected: `one of ${names.join(", ")}` })
+  Schema.Literals(argument(names, aList, "names")).annotate({ expected: `one of ${names.join(", ")}` })
 
 /** Yes or no. */
 export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
@@ -96,8 +106,10 @@ export interface Part extends Schema.Top {
 }
 
 /** The Schema of an option's value, whether it may be left out or not. */
-export const withoutOptional = (part: Part): Part =>
-  part.schema && part.ast.context?.isOptional ? withoutOptional(part.schema) : part
+export const withoutOptional = (part: Part): Part => {
+  const { schema, ast } = argument(part, aSchema)
+  return schema && ast.context?.isOptional ? withoutOptional(schema) : part
+}
 
 /** Of the members of a union, that whose literals a record has, as the name of a surrogate. */
 const isMeant =
@@ -164,6 +176,7 @@ const textOf = (issue: SchemaIssue.Leaf): string => {
 
 /** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */
 export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault | undefined => {
+  argument(schema, aSchema)
   const given =
     typeof record === "object" && record !== null && !Array.isArray(record)
       ? Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))

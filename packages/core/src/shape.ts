@@ -1,17 +1,20 @@
 /** Shapes of tensors: extents from the slowest axis to the fastest, channels last. */
+import { aList, argument, aShape } from "./arguments.ts"
 
 export type Shape = ReadonlyArray<number>
 
 /** The number of elements. */
-export const size = (shape: Shape): number => shape.reduce((product, extent) => product * extent, 1)
+export const size = (shape: Shape): number => argument(shape, aShape).reduce((product, extent) => product * extent, 1)
 
-export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
+export const equals = (a: Shape, b: Shape): boolean =>
+  argument(a, aShape).length === argument(b, aShape).length && a.every((extent, i) => extent === b[i])
 
 /** The most elements that a value may have: kernels count them in 32-bit whole numbers. */
 export const mostElements: number = 2 ** 30
 
 /** Ends with a reason unless every extent is a whole number of at least 1, and there are few enough elements. */
 export const mustExist = (what: string, shape: Shape, fail: (reason: string) => never): void => {
+  argument(shape, aShape)
   // `every` passes over the holes of a sparse list.
   if (![...shape].every((extent) => Number.isInteger(extent) && extent >= 1))
     fail(`${what} would be ${format(shape)}; every extent must be a whole number of at least 1`)
@@ -25,6 +28,8 @@ export const mustBe = (
   expected: ReadonlyArray<number | undefined>,
   fail: (reason: string) => never,
 ): void => {
+  argument(shape, aShape)
+  argument(expected, aList)
   if (shape.length !== expected.length || expected.some((extent, i) => (extent ?? shape[i]) !== shape[i]))
     fail(
       `the ${what} is ${format(shape)}; it must be ${expected.map((extent) => extent ?? "n").join("×") || "one number"}`,
@@ -32,4 +37,4 @@ export const mustBe = (
 }
 
 /** For people: `28×28×1`, or `scalar`. */
-export const format = (shape: Shape): string => (shape.length === 0 ? "scalar" : shape.join("×"))
+export const format = (shape: Shape): string => (argument(shape, aShape).length === 0 ? "scalar" : shape.join("×"))

@@ -11,10 +11,11 @@ const escaped = (text: string): string =>
 
 /** A message that may hold text of any origin, on one line: breaks are spaces, other control characters escaped; cut to some 2,000 characters. */
 export const line = (message: string): string =>
-  clip(escaped(clip(message, longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
+  clip(escaped(clip(String(message), longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
 
-/** A name for a message: as it is where it is made of letters, digits and `_ . : / @ + -` alone, else quoted. */
-export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
+/** A name for a message: unquoted if it consists of letters, digits and `_ . : / @ + -`, else quoted. */
+export const named = (name: unknown): string =>
+  typeof name === "string" && /^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name)
 
 /**
  * A value of unknown origin for a message: in quotes if it is text, control characters escaped, cut to some 60 characters.
@@ -42,6 +43,14 @@ const plain = (value: unknown): string => {
   return String(value)
 }
 
+/** The first fault of a record of options, for code that has no Schemas; `undefined` if every option is known. */
+export const optionFault = (given: unknown, known: ReadonlyArray<string>): string | undefined => {
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    return `options are ${quote(given)}; they must be an object`
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
+  return unknown === undefined ? undefined : `there is no option ${quote(unknown)}; the options are ${known.join(", ")}`
+}
+
 /** The Levenshtein distance: how many letters must be put in, taken out or replaced to make one text the other. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -63,7 +72,8 @@ const distance = (a: string, b: string): number => {
  * @example
  * nearest("cifar-10", ["mnist", "cifar10"]) // "cifar10"
  */
-export const nearest = (name: string, candidates: Iterable<string>): string | undefined => {
+export const nearest = (name: unknown, candidates: Iterable<string>): string | undefined => {
+  if (typeof name !== "string" || typeof candidates?.[Symbol.iterator] !== "function") return undefined
   let best: string | undefined
   let least = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of candidates) {
@@ -78,6 +88,7 @@ export const nearest = (name: string, candidates: Iterable<string>): string | un
 
 /** 1,234 → "1.23 KB". */
 export const formatBytes = (bytes: number): string => {
+  if (typeof bytes !== "number") return quote(bytes)
   const units = ["B", "KB", "MB", "GB", "TB"]
   let value = bytes
   let unit = 0

@@ -12,6 +12,7 @@ import {
   type Guard,
   guard,
   type Operand,
+  Options,
   Program,
   type Ref,
   referenceKernels,
@@ -137,7 +138,7 @@ export const layer: Layer.Layer<Backend> = Layer.succeed(
     prepare: (program) =>
       Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
         const missing = new Set(
-          Object.values(program.segments).flatMap((segment) =>
+          Object.values(Options.argument(program, Options.aProgram, "prepare").segments).flatMap((segment) =>
             segment.map(({ kernel }) => kernel).filter((kernel) => !referenceKernels.has(kernel)),
           ),
         )

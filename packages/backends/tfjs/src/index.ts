@@ -13,10 +13,12 @@ import { prepare } from "./executable.ts"
 
 export type { LoadOptions } from "./engines.ts"
 
+const anEngine: Options.Kind = ["an engine", (value) => typeof Object(value).close === "function"]
+
 /** The backend on an engine that was loaded before. */
 export const fromEngine = (engine: Engine): Backend["Service"] =>
   Backend.of({
-    name: engine.name,
+    name: Options.argument(engine, anEngine, "fromEngine").name,
     description: engine.description,
     prepare: (program) => prepare(engine, program),
   })

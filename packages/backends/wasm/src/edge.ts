@@ -17,9 +17,11 @@ import { engineOf, instantiate, leastBytes, type MemoryOptions, mostBytes } from
 export const unavailable = (error: unknown): BackendUnavailableError =>
   new BackendUnavailableError({ backend: "wasm", reason: error instanceof Error ? error.message : String(error) })
 
+const aModule: Options.Kind = ["a compiled WebAssembly.Module", (value) => value instanceof WebAssembly.Module]
+
 /** The backend on one thread. */
 export const single = (module: WebAssembly.Module, options: MemoryOptions = {}): Backend["Service"] =>
-  fromEngine(engineOf(instantiate(module, options), 1))
+  fromEngine(engineOf(instantiate(Options.argument(module, aModule, "the WebAssembly backend"), options), 1))
 
 const OptionsSchema: Schema.Codec<MemoryOptions> = Schema.Struct({
   maximumBytes: Schema.optionalKey(Options.whole(leastBytes, mostBytes)),

@@ -4,10 +4,11 @@
  * It knows nothing of spiking networks beyond the kernels; the memory that it takes belongs to a scope. To add one: implement
  * {@link Backend}, and run the conformance suite of `@spikeroute/core/testing`.
  */
+
 import { Context, type Effect, type Scope } from "effect"
-import type { BackendError, UnsupportedKernelError } from "../errors.ts"
+import { aFunction, anObject, argument } from "../arguments.ts"
+import { type BackendError, OptionError, type UnsupportedKernelError } from "../errors.ts"
 import type { Buffer, Call, Program } from "../program/program.ts"
-import { quote } from "../text.ts"
 
 /** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
@@ -17,15 +18,20 @@ export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => 
  * where that is possible. Throws for values of another kind.
  */
 export const asArray = (
-  { name, elements }: Pick<Buffer, "name" | "elements">,
+  buffer: Pick<Buffer, "name" | "elements">,
   values: BufferValues,
   room: () => Float32Array,
 ): Float32Array | Uint32Array => {
+  const { name, elements } = argument(buffer, anObject, "buffer")
+  argument(room, aFunction, "room")
   if (values instanceof (elements === "words" ? Uint32Array : Float32Array)) return values
   if (typeof values !== "function" || elements === "words")
-    throw new Error(
-      `${name} takes ${elements === "words" ? "raw words, a Uint32Array" : "a Float32Array or a function"}, not ${quote(values)}`,
-    )
+    throw new OptionError({
+      owner: name,
+      option: "values",
+      value: values,
+      expected: elements === "words" ? "raw words, a Uint32Array" : "a Float32Array or a function",
+    })
   const out = room()
   values(out)
   return out

@@ -1,5 +1,7 @@
 /** What every backend refuses alike, and the form of its errors. */
+
 import { Effect } from "effect"
+import { aProgram, argument, aString } from "../arguments.ts"
 import { BackendError } from "../errors.ts"
 import { persistent } from "../program/layout.ts"
 import { bufferNames, type Call, forwardSegments, type Program } from "../program/program.ts"
@@ -9,7 +11,7 @@ import { formatBytes, named, quote } from "../text.ts"
 /** The error for a program that takes more memory than there is; both counts are in bytes. */
 export const tooLarge = (backend: string, needed: number, available: number): BackendError =>
   new BackendError({
-    backend,
+    backend: argument(backend, aString, "backend"),
     reason: `the program needs ${formatBytes(needed)}, besides a workspace for its kernels, and this backend can hold ${formatBytes(available)} here: use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
     memory: { needed, available },
   })
@@ -45,7 +47,7 @@ export interface Guard {
 
 /** The checks for one program on one backend. */
 export const guard = (backend: string, program: Program): Guard => {
-  const { timeSteps, buffers, segments, encoding } = program
+  const { timeSteps, buffers, segments, encoding } = argument(program, aProgram)
   const byName = new Map(buffers.map(({ name }, i) => [name, i]))
   let isOpen = true
   const fail = (reason: string) => new BackendError({ backend, reason })
@@ -85,7 +87,8 @@ export const guard = (backend: string, program: Program): Guard => {
     readable,
     checkFrames,
     checkCalls: (calls, frames) => {
-      for (const { segment, t } of calls) {
+      if (!Array.isArray(calls)) throw fail(`the calls are ${quote(calls)}; they must be a list`)
+      for (const { segment, t } of calls as ReadonlyArray<Call>) {
         if (!Object.hasOwn(segments, segment)) throw fail(`there is no segment ${quote(segment)}`)
         checkStep(t)
       }

@@ -12,10 +12,12 @@
  *   ),
  * )
  */
+
 import { Pipeable, Schema } from "effect"
+import { aFunction, aList, anObject, argument, aShape, aString, type Kind } from "../arguments.ts"
 import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp, Op, ValueType } from "../op.ts"
-import { faultIn } from "../options.ts"
+import { faultIn, must } from "../options.ts"
 import { mustExist, type Shape } from "../shape.ts"
 import { quote } from "../text.ts"
 import { type Initializer, InitializerSchema, Name, type Node, type Parameter } from "./graph.ts"
@@ -56,10 +58,19 @@ export class Tensor extends Pipeable.Class {
   }
 }
 
+const aTensor: Kind = ["a tensor of a network", (value) => value instanceof Tensor]
+
 /** A layer. `name` is its name below the tensor's path; layers without one are numbered by kind: `conv2d1`, `conv2d2`. */
 export type Layer = (x: Tensor, name?: string) => Tensor
 
-export const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
+export const join = (path: string, name: string): string => {
+  if (typeof name !== "string")
+    throw new GraphError({
+      node: path || "the network",
+      reason: `a layer's name is ${quote(name)}; it must be a string`,
+    })
+  return path === "" ? name : `${path}.${name}`
+}
 
 const define = (draft: Draft, name: string, type: ValueType): void => {
   check(name, "the name", Name, name)
@@ -77,6 +88,7 @@ export const check = <A>(node: string, kind: string, schema: Schema.Codec<A>, op
 
 /** Applies a layer, which must be one. */
 export const apply = (layer: Layer, x: Tensor, name?: string): Tensor => {
+  argument(x, aTensor)
   const made: unknown = typeof layer === "function" ? layer(x, name) : layer
   if (made instanceof Tensor) return made
   const node = name === undefined ? x.name : join(x.path, name)
@@ -92,8 +104,12 @@ export const apply = (layer: Layer, x: Tensor, name?: string): Tensor => {
   })
 }
 
+const isEmpty = (options: object) => anObject[1](options) && Object.keys(options).length === 0
+
 /** The options of a layer that has none. */
-export const NoOptions: Schema.Codec<object> = Schema.Struct({})
+export const NoOptions: Schema.Codec<object> = Schema.Struct({}).check(
+  must("left out, for there are no options", (options) => isEmpty(options)),
+)
 
 /** A layer of one op: checks its options and hands them to `build`, with its full name. */
 export const leaf =
@@ -109,6 +125,8 @@ export const leaf =
         node: kind,
         reason: `its input is ${quote(x)}, no tensor: was the layer before it called?`,
       })
+    argument(kind, aString, "Graph.leaf")
+    argument(build, aFunction, "Graph.leaf")
     let number = 1
     while (name === undefined && x.draft.types.has(join(x.path, `${kind}${number}`))) number++
     const full = join(x.path, name ?? `${kind}${number}`)
@@ -123,6 +141,8 @@ export const parameter = (
   initializer: Initializer,
   role: Parameter["role"] = "weight",
 ): Tensor => {
+  argument(x, aTensor)
+  argument(shape, aShape)
   const type: ValueType = {
     ...{ shape, elements: "float32", batched: false },
     ...(role === "statistic" ? { statistic: true } : {}),
@@ -136,8 +156,13 @@ export const parameter = (
   return new Tensor(x.draft, x.path, name, type)
 }
 
+const anOp: Kind = ["an op", (value) => typeof (value as AnyOp | null)?.infer === "function"]
+
 /** Adds a node to the graph of `x`, checks its attributes and infers its shape. */
 export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, inputs: ReadonlyArray<Tensor>): Tensor => {
+  argument(x, aTensor)
+  argument(inputs, aList, "inputs")
+  argument(op, anOp)
   if (inputs.some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
     throw new GraphError({ node: name, reason: "an input is no tensor of this network" })
   x.draft.ops.add(op)
@@ -205,10 +230,10 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 /** Gives a layer its name below the current path. */
-export const named =
-  (name: string, layer: Layer): Layer =>
-  (x) =>
-    apply(layer, x, name)
+export const named = (name: string, layer: Layer): Layer => {
+  argument(name, aString, "Graph.named")
+  return (x) => apply(layer, x, name)
+}
 
 /** A layer made of others, whose names lie below its own. */
 export const block =

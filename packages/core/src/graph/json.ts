@@ -1,5 +1,7 @@
 /** The JSON form of a graph. Reading it checks all that building does. */
+
 import { Effect, Schema } from "effect"
+import { aGraph, argument } from "../arguments.ts"
 import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp } from "../op.ts"
 import { ops } from "../ops/index.ts"
@@ -40,13 +42,10 @@ export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
 })
 
 /** A graph as JSON. */
-export const toJson = ({ input, parameters, nodes, output }: Graph): GraphJson => ({
-  version: 1,
-  input,
-  parameters,
-  nodes: nodes.map(({ rule: _, ...node }) => node),
-  output,
-})
+export const toJson = (graph: Graph): GraphJson => {
+  const { input, parameters, nodes, output } = argument(graph, aGraph)
+  return { version: 1, input, parameters, nodes: nodes.map(({ rule: _, ...node }) => node), output }
+}
 
 const ruleOf = ({ name, op }: NodeData): AnyOp => {
   const rule = ops.get(op)

@@ -1,5 +1,7 @@
 /** Whether tensors are those of a network: all of them, no others, of the right shapes. */
+
 import { Effect } from "effect"
+import { argument, type Kind, someTensors } from "../arguments.ts"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
 import { equals, type Shape, size } from "../shape.ts"
 import { quote } from "../text.ts"
@@ -13,12 +15,14 @@ interface Shaped {
   readonly values: Numbers
 }
 
+const pairs: Kind = ["names with tensors", (value) => value instanceof Map || Array.isArray(value)]
+
 /** Fails with the first tensor that holds NaN or infinity. */
 export const ensureFinite = (
   tensors: Iterable<readonly [name: string, tensor: { readonly values: Float32Array }]>,
 ): Effect.Effect<void, NonFiniteTensorError> =>
   Effect.suspend(() => {
-    for (const [tensor, { values }] of tensors) {
+    for (const [tensor, { values }] of argument(tensors, pairs, "tensors")) {
       const index = firstNonFinite(values)
       if (index >= 0) return Effect.fail(new NonFiniteTensorError({ tensor, index, value: values[index] as number }))
     }
@@ -36,6 +40,7 @@ export const fit = (
   belongs: (name: string) => boolean = () => true,
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError | NonFiniteTensorError> =>
   Effect.suspend((): ReturnType<typeof fit> => {
+    argument(expected, someTensors, "expected")
     const all = [...(found instanceof Map ? found : [])].filter(([name]) => belongs(name))
     const present = new Map<string, StoredTensor>()
     const unsupported: Array<{ readonly name: string; readonly dtype: string }> = []

@@ -2,8 +2,8 @@
  * Where the tensors of a safetensors file lie: its header, read and checked. Plain functions without dependencies, because inference
  * that has to be small reads its files with them too.
  */
-import { format, type Shape, size } from "../shape.ts"
-import { named } from "../text.ts"
+import type { Shape } from "../shape.ts"
+import { named, quote } from "../text.ts"
 
 /** A tensor of the file: its bytes are `from` … `to` − 1 of the file. Its dtype may be one that is not read. */
 export interface Entry {
@@ -60,6 +60,8 @@ const isRawEntry = (value: unknown): value is RawEntry => {
 
 /** The length of the header and the header, or what is wrong with them. */
 const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonly header: Record<string, unknown> } => {
+  if (!(bytes instanceof Uint8Array))
+    return { reason: `the file is ${quote(bytes)}; it must be a Uint8Array`, offset: 0 }
   if (bytes.length < 8)
     return {
       reason: `truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`,
@@ -107,8 +109,13 @@ export const layoutOf = (bytes: Uint8Array): Layout | Fault => {
     const { dtype, shape } = entry
     const bytesOfNumber = bytesPerNumber.get(dtype)
     const [from, to] = entry.data_offsets
-    if (from < 0 || to < from || (bytesOfNumber !== undefined && to - from !== bytesOfNumber * size(shape)))
-      return fault(`${tensor} is ${format(shape)} but its offsets span ${to - from} bytes`)
+    if (
+      from < 0 ||
+      to < from ||
+      (bytesOfNumber !== undefined &&
+        to - from !== bytesOfNumber * shape.reduce((product, extent) => product * extent, 1))
+    )
+      return fault(`${tensor} is ${shape.join("×") || "scalar"} but its offsets span ${to - from} bytes`)
     if (begin + to > bytes.length)
       return fault(`truncated at byte ${bytes.length}: ${tensor} ends at byte ${begin + to}`, bytes.length)
     entries.set(name, { dtype, shape, from: begin + from, to: begin + to })

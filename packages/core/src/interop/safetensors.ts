@@ -4,7 +4,9 @@
  * without a gap up to the end of the file. Float32 and int32 are written; F64, F16, BF16, I64 and I32 are read as float32. A tensor of another
  * type is an error only for what needs it.
  */
+
 import { Effect } from "effect"
+import { anObject, argument, aString, someTensors } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { bytesPerNumber, layoutOf } from "./safetensors-layout.ts"
@@ -28,7 +30,10 @@ export interface WritableFile {
 }
 
 /** The bytes of a file; tensors stand in the order of the map. */
-export const encode = ({ tensors, metadata }: WritableFile): Uint8Array<ArrayBuffer> => {
+export const encode = (file: WritableFile): Uint8Array<ArrayBuffer> => {
+  const { tensors, metadata } = argument(file, anObject, "file")
+  argument(tensors, someTensors, "tensors")
+  argument(metadata, anObject, "metadata")
   // Without a prototype, `__proto__` is a name like others.
   const header: Record<string, unknown> = Object.create(null)
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
@@ -93,6 +98,7 @@ export const numbers = (dtype: string, bytes: Uint8Array, from: number, count: n
 /** Reads a file's bytes; `file` is its name, for errors. */
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFile, CheckpointError> =>
   Effect.suspend(() => {
+    argument(file, aString, "file")
     const layout = layoutOf(bytes)
     if ("reason" in layout) return Effect.fail(new CheckpointError({ file, reason: layout.reason }))
     const tensors = new Map<string, StoredTensor>()

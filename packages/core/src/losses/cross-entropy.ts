@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import { lossBackward, lossForward } from "../loss.ts"
-import { assert, NonNegative, oneOf, Positive } from "../options.ts"
+import { anObject, argument, assert, NonNegative, oneOf, Positive } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import type { Made, Over, Term } from "./term.ts"
 
@@ -48,7 +48,12 @@ const crossEntropyTerm: Term<CrossEntropy> = {
  * @throws OptionError
  */
 export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): Made<CrossEntropy> => {
-  const made = { term: "crossEntropy", over: "step", weight: 1, ...options } as const
+  const made = {
+    term: "crossEntropy",
+    over: "step",
+    weight: 1,
+    ...argument(options, anObject, "crossEntropy"),
+  } as const
   assert("crossEntropy", schema, made)
   return { ...made, kind: crossEntropyTerm }
 }

@@ -1,5 +1,7 @@
 /** A term of one's own: the mean of an expression of the output and its target. */
+
 import { Schema } from "effect"
+import { aFunction, anObject, argument } from "../arguments.ts"
 import { type Code, decode, encode, executable, isCode } from "../expressions/code.ts"
 import { differentiate } from "../expressions/differentiate.ts"
 import { type ElementwiseBackward, elementwiseBackward } from "../expressions/elementwise.ts"
@@ -82,8 +84,15 @@ export const own = (
   expression: (output: Expression, target: Expression) => Expression,
   options: Partial<Pick<Own, "over" | "weight">> = {},
 ): Made<Own> => {
-  const { code } = encode([expression(leaf("x0"), leaf("x1"))])
-  const made = { term: "own", over: "step", weight: 1, ...options, code } as const
+  const root = argument(expression, aFunction, "Losses.own", "expression")(leaf("x0"), leaf("x1"))
+  const { code } = encode([of(root)])
+  const made = {
+    term: "own",
+    over: "step",
+    weight: 1,
+    ...argument(options, anObject, "Losses.own", "options"),
+    code,
+  } as const
   assert("own", schema, made)
   return { ...made, kind: ownTerm }
 }

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { anObject, argument, type Kind } from "../arguments.ts"
 import { apply, check, type Layer } from "../graph/builder.ts"
 import type { LifOptions } from "../layers.ts"
 import { LifSchema } from "../neurons/lif.ts"
@@ -31,12 +32,20 @@ export const checked =
 /** A model for a number of classes. Its input's shape comes with the graph: `Graph.make(shape, resnet18(10))`. */
 export type Model = (classes: number, options?: ModelOptions) => Layer
 
+const someOptions: Kind = [
+  "an object, and classes the first argument",
+  (value) => anObject[1](value) && !("classes" in (value as object)),
+]
+
 /** A model by its name, for messages, which checks what it is told. */
 export const model =
   (name: string, build: (classes: number, options: Required<ModelOptions>) => Layer): Model =>
-  (classes, options) =>
-    checked(name, ModelSchema, { classes, ...options }, ({ width = 1, dropout = 0, neuron = {} }) =>
-      build(classes, { width, dropout, neuron }),
+  (classes, options = {}) =>
+    checked(
+      name,
+      ModelSchema,
+      { classes, ...argument(options, someOptions, name, "options") },
+      ({ width = 1, dropout = 0, neuron = {} }) => build(classes, { width, dropout, neuron }),
     )
 
 /** So many channels under a width factor. */

@@ -14,12 +14,14 @@
  * })
  * const network = Graph.sequential(linear({ features: 100 }), alif({ decay: Neuron.learn(0.7, "channel") }))
  */
+
 import { Schema } from "effect"
+import { argument, aString, type Kind } from "../arguments.ts"
 import { shared } from "../expressions/code.ts"
 import {
   type Expression,
   fire,
-  leaf as given,
+  leaf as named,
   of,
   type SurrogateExpression,
   type Value,
@@ -111,11 +113,21 @@ export type ReadoutLayer<P extends string, S extends string, C extends keyof Cho
 > &
   ((options?: NeuronSettings<P, S, C>) => Layer)
 
+const aDefinition: Kind = [
+  "a definition, as { parameters: {}, states: [], step: (given) => … }",
+  (value) => {
+    const { parameters, states, step } = Object(value)
+    return typeof parameters === "object" && parameters !== null && Array.isArray(states) && typeof step === "function"
+  },
+]
+
 /** Makes a kind of neuron. */
 export const make = <P extends string, S extends string, C extends keyof Choices = never>(
   kind: string,
   definition: Definition<P, S, C>,
 ): NeuronLayer<P, S, C> => {
+  argument(kind, aString, "Neuron.make", "kind")
+  argument(definition, aDefinition, "Neuron.make")
   const schema = optionsSchema(definition)
   const checked = schema as unknown as Schema.Codec<Options<P, S, C>>
   return Object.assign(
@@ -174,9 +186,9 @@ const build = <P extends string, S extends string, C extends keyof Choices>(
   const { surrogate = usual, smooth = false } = options
   const shape = surrogate === undefined || surrogate === "none" ? ({ name: "triangle", alpha: 1 } as const) : surrogate
   const { slope, primitive } = "name" in shape ? expressionOf(shape) : shape
-  const before = Object.fromEntries(states.map((state, k) => [state, given(`s.${k}`)])) as Record<S, Expression>
+  const before = Object.fromEntries(states.map((state, k) => [state, named(`s.${k}`)])) as Record<S, Expression>
   const { states: after, output } = step({
-    x: given("x0"),
+    x: named("x0"),
     before,
     p,
     choices: chosen(choices ?? {}) as Pick<Choices, C>,

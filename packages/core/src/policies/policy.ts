@@ -10,7 +10,9 @@
  * const lean = Policy.bptt.pipe(Policy.checkpoint(), Policy.recompute)
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
  */
+
 import { Effect, Pipeable } from "effect"
+import { aCount, aList, aNumber, anObject, aPolicy, argument, aString, type Kind } from "../arguments.ts"
 import { PolicyError } from "../errors.ts"
 import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
@@ -70,12 +72,12 @@ export type Change = (policy: Policy) => Policy
 const change =
   (changes: (policy: Policy) => Partial<Parts>): Change =>
   (policy) =>
-    new Policy({ ...policy, ...changes(policy) })
+    new Policy({ ...argument(policy, aPolicy, "a change of a policy"), ...changes(policy) })
 
 /** The policy under which all gradients flow and all steps are trained. */
 export const make = (name: string): Policy =>
   new Policy({
-    name,
+    name: argument(name, aString, "Policy.make", "name"),
     detached: new Set(),
     window: Number.POSITIVE_INFINITY,
     steps: Steps.all,
@@ -85,14 +87,19 @@ export const make = (name: string): Policy =>
   })
 
 /** The same policy under another name. */
-export const named = (name: string): Change => change(() => ({ name }))
+export const named = (name: string): Change => {
+  argument(name, aString, "Policy.named", "name")
+  return change(() => ({ name }))
+}
 
 /** Cuts the gradient of temporal edges. */
-export const detach = (...edges: ReadonlyArray<Edge>): Change =>
-  change(({ name, detached }) => ({
+export const detach = (...edges: ReadonlyArray<Edge>): Change => {
+  for (const edge of edges) argument(edge, aString, "Policy.detach")
+  return change(({ name, detached }) => ({
     name: `${name}-detach(${edges.join(",")})`,
     detached: detached === "all" ? "all" : new Set([...detached, ...edges]),
   }))
+}
 
 /** Cuts the gradient of all temporal edges, whatever their names. */
 export const detachAll: Change = change(({ name }) => ({ name: `${name}-detach(all)`, detached: "all" }))
@@ -103,7 +110,7 @@ export const detachAll: Change = change(({ name }) => ({ name: `${name}-detach(a
  */
 export const truncate = (window: number): Change =>
   change((policy) => ({
-    name: `${policy.name}-truncate(${window})`,
+    name: `${policy.name}-truncate(${String(window)})`,
     window: typeof window === "number" ? Math.min(window, policy.window) : window,
   }))
 
@@ -122,7 +129,7 @@ export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ n
  * whose gradient crosses time cannot have traces.
  */
 export const trace = (decay: TraceDecay = "presynaptic"): Change =>
-  change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${decay})`}`, trace: decay }))
+  change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${String(decay)})`}`, trace: decay }))
 
 /**
  * Runs steps again rather than keep their residuals (Chen et al., "Training deep nets with sublinear memory cost", 2016; over
@@ -130,7 +137,10 @@ export const trace = (decay: TraceDecay = "presynaptic"): Change =>
  * (default ⌈√window⌉), and all steps but those from the last such state on run forward twice. The gradients are the same bits.
  */
 export const checkpoint = (steps: number | "root" = "root"): Change =>
-  change(({ name }) => ({ name: `${name}-checkpoint${steps === "root" ? "" : `(${steps})`}`, checkpoint: steps }))
+  change(({ name }) => ({
+    name: `${name}-checkpoint${steps === "root" ? "" : `(${String(steps)})`}`,
+    checkpoint: steps,
+  }))
 
 /**
  * What a linear map or a convolution gave, and sums of it, are computed again in the backward direction, from the spikes that are kept in
@@ -147,7 +157,8 @@ export const recompute: Change = change(({ name }) => ({ name: `${name}-recomput
 export const bptt: Policy = make("bptt")
 
 /** Truncated backpropagation through time over windows of `w` steps. */
-export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${w})`))
+export const tbptt = (w: number): Policy =>
+  bptt.pipe(truncate(argument(w, aNumber, "Policy.tbptt", "w")), named(`tbptt(${w})`))
 
 /** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
 export const sltt: Policy = bptt.pipe(detachAll, named("sltt"))
@@ -175,14 +186,24 @@ export const policyNames = Object.keys(policies) as ReadonlyArray<PolicyName>
 
 /** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
 export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
-  edges.every((edge) => isCut(policy, edge)) ? 1 : Math.min(policy.window, timeSteps)
+  argument(edges, aList, "Policy.windowOf", "edges").every((edge) => isCut(policy, edge))
+    ? 1
+    : Math.min(
+        argument(policy, aPolicy, "Policy.windowOf").window,
+        argument(timeSteps, aNumber, "Policy.windowOf", "timeSteps"),
+      )
+
+const edges: Kind = ['a Set of edges, or "all"', (value) => value instanceof Set]
 
 /** Whether a policy cuts a temporal edge. */
-export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
-  detached === "all" || detached.has(edge)
+export const isCut = (policy: Pick<Policy, "detached">, edge: string): boolean => {
+  const { detached } = argument(policy, anObject, "Policy.isCut", "policy")
+  return detached === "all" || argument(detached, edges, "Policy.isCut", "policy.detached").has(edge)
+}
 
 /** The steps whose residuals are kept at a time: a window's, or those from one checkpoint to the next. */
 export const checkpointIntervalOf = (policy: Policy, timeSteps: number, edges?: ReadonlyArray<string>): number => {
+  argument(policy, aPolicy, "Policy.checkpointIntervalOf")
   const window = windowOf(policy, timeSteps, edges)
   if (policy.checkpoint === undefined) return window
   return policy.checkpoint === "root" ? Math.ceil(Math.sqrt(window)) : Math.min(policy.checkpoint, window)
@@ -220,15 +241,20 @@ export const check = (
         fail(policy, `it detaches ${quote(edge)}${hint(edge, known)}; the temporal edges here are ${known.join(", ")}`),
       )
   if (policy.window !== Number.POSITIVE_INFINITY && !(Number.isInteger(policy.window) && policy.window >= 1))
-    return Effect.fail(fail(policy, `the window is ${policy.window}; it must be a whole number of steps, at least 1`))
+    return Effect.fail(
+      fail(policy, `the window is ${quote(policy.window)}; it must be a whole number of steps, at least 1`),
+    )
   if (policy.checkpoint !== undefined && policy.checkpoint !== "root")
     if (!Number.isInteger(policy.checkpoint) || policy.checkpoint < 1)
       return Effect.fail(
-        fail(policy, `a checkpoint every ${policy.checkpoint} steps; it must be a whole number of steps, at least 1`),
+        fail(
+          policy,
+          `a checkpoint every ${quote(policy.checkpoint)} steps; it must be a whole number of steps, at least 1`,
+        ),
       )
   if (policy.trace !== undefined) {
     if (policy.trace !== "presynaptic" && !(Number.isFinite(policy.trace) && policy.trace >= 0 && policy.trace <= 1))
-      return Effect.fail(fail(policy, `the trace decays by ${policy.trace}; it must be a number from 0 to 1`))
+      return Effect.fail(fail(policy, `the trace decays by ${quote(policy.trace)}; it must be a number from 0 to 1`))
     if (!isCut(policy, "membrane") && policy.window !== 1)
       return Effect.fail(
         fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
@@ -244,15 +270,18 @@ export const check = (
 
 /** The trained steps of one batch, ascending, counted from 0. Needs randomness where the policy draws them. */
 export const draw = (policy: Policy, timeSteps: number): Effect.Effect<ReadonlyArray<number>, PolicyError> =>
-  Effect.flatMap(policy.steps.draw(timeSteps), (drawn) => {
-    const steps = [...new Set(drawn)].sort((a, b) => a - b)
-    const announced = policy.steps.count(timeSteps)
-    const good = steps.length === drawn.length && steps.every((t) => Number.isInteger(t) && t >= 0 && t < timeSteps)
-    if (!good)
-      return Effect.fail(
-        fail(policy, `it drew the steps ${drawn.join(", ")}; they must differ and lie in 0 … ${timeSteps - 1}`),
-      )
-    return steps.length === announced
-      ? Effect.succeed(steps)
-      : Effect.fail(fail(policy, `it drew ${steps.length} steps, but announced ${announced}`))
-  })
+  Effect.flatMap(
+    argument(policy, aPolicy, "Policy.draw").steps.draw(argument(timeSteps, aCount, "Policy.draw", "timeSteps")),
+    (drawn) => {
+      const steps = [...new Set(drawn)].sort((a, b) => a - b)
+      const announced = policy.steps.count(timeSteps)
+      const good = steps.length === drawn.length && steps.every((t) => Number.isInteger(t) && t >= 0 && t < timeSteps)
+      if (!good)
+        return Effect.fail(
+          fail(policy, `it drew the steps ${drawn.join(", ")}; they must differ and lie in 0 … ${timeSteps - 1}`),
+        )
+      return steps.length === announced
+        ? Effect.succeed(steps)
+        : Effect.fail(fail(policy, `it drew ${steps.length} steps, but announced ${announced}`))
+    },
+  )

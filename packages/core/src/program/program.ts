@@ -19,6 +19,7 @@
  *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
+import { aBuffer, aNumber, anObject, aProgram, argument, aString, has, type Kind } from "../arguments.ts"
 import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
@@ -228,8 +229,12 @@ export interface Call {
   readonly t: number
 }
 
+const aHolding: Kind = ["what a buffer holds, as { role }", /* @__PURE__ */ has("role")]
+const aBatch: Kind = ["a program, as Program.compile gives", /* @__PURE__ */ has("batchSize", "microBatches")]
+
 /** The name of the buffer that holds something. */
-export const nameOf = ({ role, owner, part, scope }: Holding): string => {
+export const nameOf = (holding: Holding): string => {
+  const { role, owner, part, scope } = argument(holding, aHolding)
   const place = scope === undefined ? role : role === "value" || role === "residual" ? scope : `${scope}/${role}`
   if (owner === undefined) return place
   if (part === undefined) return `${place}/${owner}`
@@ -270,10 +275,10 @@ const parameterPrefix = bufferNames.parameter("")
 
 /** The parameter whose buffer has this name, as tensors of checkpoints and program files have; undefined for any other name. */
 export const parameterOf = (name: string): string | undefined =>
-  name.startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
+  argument(name, aString, "name").startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
 
 /** Bytes of all slots of a buffer. */
-export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
+export const bufferBytes = (buffer: Buffer): number => argument(buffer, aBuffer).slots * buffer.stride
 
 /** Bytes of the arena. */
 export interface ByteRange {
@@ -289,17 +294,23 @@ export interface ByteRange {
  * const program = yield* Program.compile(graph, Policy.sltt, options)
  * const { offset, bytes } = Program.gradientRange(program)
  */
-export const gradientRange = ({ buffers }: Pick<Program, "buffers">): ByteRange => {
-  const gradients = buffers.filter(({ kind }) => kind === "gradient")
+export const gradientRange = (program: Pick<Program, "buffers">): ByteRange => {
+  const gradients = argument(program, aProgram).buffers.filter(({ kind }) => kind === "gradient")
   const offset = gradients.reduce((least, buffer) => Math.min(least, buffer.offset), Number.POSITIVE_INFINITY)
   const end = gradients.reduce((most, buffer) => Math.max(most, buffer.offset + bufferBytes(buffer)), 0)
   return gradients.length === 0 ? { offset: 0, bytes: 0 } : { offset, bytes: end - offset }
 }
 
 /** The slot of a buffer that a reference points at, at time step `t`. */
-export const slotOf = ({ slots, every = 1 }: Buffer, { lag }: Pick<Ref, "lag">, t: number): number =>
-  (Math.floor((t - (lag ?? 0)) / every) + slots) % slots
+export const slotOf = (buffer: Buffer, ref: Pick<Ref, "lag">, t: number): number => {
+  const { slots, every = 1 } = argument(buffer, aBuffer)
+  const { lag } = argument(ref, anObject, "ref")
+  argument(t, aNumber, "t")
+  return (Math.floor((t - (lag ?? 0)) / every) + slots) % slots
+}
 
 /** Samples that go through the network at once. */
-export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batchSize" | "microBatches">): number =>
-  batchSize / microBatches
+export const microBatchSize = (program: Pick<Program, "batchSize" | "microBatches">): number => {
+  const { batchSize, microBatches } = argument(program, aBatch)
+  return batchSize / microBatches
+}

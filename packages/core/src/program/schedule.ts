@@ -1,4 +1,5 @@
 /** Which segments run when: the calls of a micro-batch, as a backend makes them. */
+import { aList, aProgram, argument } from "../arguments.ts"
 import type { Call, Program, SegmentName } from "./program.ts"
 
 /** The calls with which a `part`-th micro-batch begins, counted from 0. */
@@ -8,9 +9,9 @@ const opening = (part: number): ReadonlyArray<Call> => [
 ]
 
 /** The calls of a micro-batch in inference: every step forward. */
-export const inferenceSchedule = ({ timeSteps }: Program, part = 0): ReadonlyArray<Call> => [
+export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Call> => [
   ...opening(part),
-  ...range(0, timeSteps).map((t) => ({ segment: "forward", t }) as const),
+  ...range(0, argument(program, aProgram).timeSteps).map((t) => ({ segment: "forward", t }) as const),
 ]
 
 /**
@@ -21,9 +22,9 @@ export const inferenceSchedule = ({ timeSteps }: Program, part = 0): ReadonlyArr
  * once; those before it are replayed from the state that was saved.
  */
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
-  const { timeSteps, window, checkpointInterval, mode } = program
+  const { timeSteps, window, checkpointInterval, mode } = argument(program, aProgram)
   if (mode === "inference") return inferenceSchedule(program, part)
-  const isTrained = new Set(trained)
+  const isTrained = new Set(argument(trained, aList, "trained"))
   const calls = [...opening(part)]
   const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
   if (program.forwardRuns === 2) {

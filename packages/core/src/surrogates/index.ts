@@ -1,6 +1,8 @@
 /** Surrogate gradients, each a file, and a line in table.ts. */
+
 import { Schema } from "effect"
 import type { SurrogateExpression } from "../expressions/expression.ts"
+import { assert } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 import * as table from "./table.ts"
 
@@ -34,10 +36,13 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union(Obje
 export const bind = (
   options: SurrogateOptions,
 ): { gradient: (z: number) => number; primitive: (z: number) => number } => {
+  assert("Surrogate.bind", SurrogateSchema, options)
   const { gradient, primitive } = surrogates[options.name]
   return { gradient: (z) => gradient(z, options), primitive: (z) => primitive(z, options) }
 }
 
 /** A surrogate as expressions of z. */
-export const expressionOf = (options: SurrogateOptions): SurrogateExpression =>
-  surrogates[options.name].expression(options)
+export const expressionOf = (options: SurrogateOptions): SurrogateExpression => {
+  assert("Surrogate.expressionOf", SurrogateSchema, options)
+  return surrogates[options.name].expression(options)
+}

@@ -112,7 +112,7 @@ export const make = (
   Backend | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { key, ...training } = options
+    const { key, ...training } = options ?? {}
     yield* Options.check("the trainer", keyOptions, { key })
     const program = yield* compile(graph, policy, training)
     const executable = yield* (yield* Backend).prepare(program)

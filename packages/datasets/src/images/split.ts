@@ -1,5 +1,5 @@
 /** A split of images held in memory as bytes and scaled when a batch asks for them. */
-import { assert, OptionError, Positive } from "@spikeroute/core/options"
+import { anObject, argument, assert, type Kind, OptionError, Positive } from "@spikeroute/core/options"
 import type * as Key from "@spikeroute/core/random"
 import { Schema } from "effect"
 import { attempt, batchProblem } from "../checks.ts"
@@ -45,6 +45,14 @@ export interface ImageSplitOptions {
 /** For a transform that ignores its key and still wants one. */
 export const unusedKey: Key.Key = { hi: 0, lo: 0 }
 
+const someImages: Kind = [
+  "images, with shape, pixels and labels",
+  (value) => {
+    const { shape, pixels, labels } = Object(value)
+    return Array.isArray(shape) && ArrayBuffer.isView(pixels) && ArrayBuffer.isView(labels)
+  },
+]
+
 const WhiteSchema = Schema.Struct({ white: Positive })
 
 /**
@@ -53,7 +61,8 @@ const WhiteSchema = Schema.Struct({ white: Positive })
  * @throws OptionError
  */
 export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): Split => {
-  const [height, width, channels] = images.shape
+  argument(options, anObject, "imageSplit", "options")
+  const [height, width, channels] = argument(images, someImages, "imageSplit").shape
   const { white, augment, normalize } = options
   const length = height * width * channels
   assert("imageSplit", WhiteSchema, { white })

@@ -1,0 +1,50 @@
+/**
+ * Checks of arguments whose types TypeScript cannot enforce at run time. A value of another type is a defect of the calling program:
+ * functions throw an OptionError that names the function and the argument, and Effects die of it.
+ */
+import { OptionError } from "./errors.ts"
+
+/** A kind of value: in words, and its test. */
+export type Kind = readonly [expected: string, test: (value: unknown) => boolean]
+
+/** Whether a value is an object with all these properties. */
+export const has =
+  (...keys: ReadonlyArray<string>) =>
+  (value: unknown): boolean =>
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    keys.every((key) => (value as Record<string, unknown>)[key] !== undefined)
+
+export const aFunction: Kind = ["a function", (value) => typeof value === "function"]
+export const aList: Kind = ["a list", Array.isArray]
+export const aShape: Kind = [
+  "a list of extents, as [28, 28, 1]",
+  (value) => Array.isArray(value) && value.every((extent) => typeof extent === "number"),
+]
+export const aNumber: Kind = ["a number", (value) => typeof value === "number" && !Number.isNaN(value)]
+export const aCount: Kind = [
+  "a whole number of at least 0",
+  (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+]
+export const aString: Kind = ["a string", (value) => typeof value === "string"]
+export const anObject: Kind = ["an object", has()]
+export const someFloats: Kind = ["a Float32Array", (value) => value instanceof Float32Array]
+export const someWords: Kind = ["a Uint32Array", (value) => value instanceof Uint32Array]
+export const someNumbers: Kind = ["an array of numbers", (value) => Array.isArray(value) || ArrayBuffer.isView(value)]
+export const someTensors: Kind = ["a Map of tensors by name", (value) => value instanceof Map]
+export const aGraph: Kind = ["a graph, as Graph.make gives", /* @__PURE__ */ has("nodes", "parameters", "types")]
+export const aProgram: Kind = ["a program, as Program.compile gives", /* @__PURE__ */ has("buffers", "segments")]
+export const aBuffer: Kind = ["a buffer of a program", /* @__PURE__ */ has("slots", "stride")]
+export const aKey: Kind = ["a random key, as Key.make gives", /* @__PURE__ */ has("hi", "lo")]
+export const aPolicy: Kind = ["a policy, as Policy.sltt", /* @__PURE__ */ has("detached", "window", "steps")]
+
+/**
+ * The argument itself. `owner` is the function, and `option` the argument, if the kind does not name it.
+ *
+ * @throws OptionError if the value is not of this kind
+ */
+export const argument = <A>(value: A, [expected, test]: Kind, owner = "an argument", option = ""): A => {
+  if (!test(value)) throw new OptionError({ owner, option, value, expected })
+  return value
+}
