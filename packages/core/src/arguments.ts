@@ -2,7 +2,8 @@
  * Checks of arguments whose types TypeScript cannot enforce at run time. A value of another type is a defect of the calling program:
  * functions throw an OptionError that names the function and the argument, and Effects die of it.
  */
-import { OptionError } from "./errors.ts"
+import { Data } from "effect"
+import { line, quote } from "./text.ts"
 
 /** A kind of value: in words, and its test. */
 export type Kind = readonly [expected: string, test: (value: unknown) => boolean]
@@ -47,4 +48,37 @@ export const aPolicy: Kind = ["a policy, as Policy.sltt", /* @__PURE__ */ has("d
 export const argument = <A>(value: A, [expected, test]: Kind, owner = "an argument", option = ""): A => {
   if (!test(value)) throw new OptionError({ owner, option, value, expected })
   return value
+}
+
+/** An argument or an option is missing, unknown or out of its range. Nothing has been done. */
+export class OptionError extends Data.Error<{
+  /** What the option belongs to, as `the optimiser`. */
+  readonly owner: string
+  /** Its path, as `beta1`; empty for the whole. */
+  readonly option: string
+  readonly value: unknown
+  /** What it must be, as `a number from 0 to 1`; `undefined` if there is no option of this name. */
+  readonly expected: string | undefined
+  /** The name that is most likely meant. */
+  readonly similar?: string | undefined
+}> {
+  readonly _tag = "OptionError"
+  override readonly name = "OptionError"
+
+  override get message(): string {
+    return line(`${String(this.owner)}: ${describeFault(this)}`)
+  }
+}
+
+const aFault: Kind = ["a fault, as Options.faultIn gives", (value) => "option" in Object(value)]
+
+/** One line: `beta1 is 1; it must be a number of at least 0 and less than 1`. */
+export const describeFault = (fault: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
+  const { option, value, expected, similar } = argument(fault, aFault)
+  const named = option === "" ? "the value" : option
+  const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
+  if (expected === undefined) return `there is no option ${quote(option)}${hint}`
+  return value === undefined
+    ? `${named} is missing; it must be ${expected}`
+    : `${named} is ${quote(value)}; it must be ${expected}${hint}`
 }

@@ -90,6 +90,12 @@ export const expectedOf = (schema: Schema.Top): string | undefined => {
 export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): Schema.Literals<Names> =>
   Schema.Literals(argument(names, aList, "names")).annotate({ expected: `one of ${names.join(", ")}` })
 
+/** A random key, as Key.make gives. */
+export const RandomKey: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> = Schema.Struct({
+  hi: whole(0, 2 ** 32 - 1),
+  lo: whole(0, 2 ** 32 - 1),
+})
+
 /** Yes or no. */
 export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
 

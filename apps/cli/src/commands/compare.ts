@@ -1,5 +1,5 @@
 /** `compare`: how near the gradients of policies are to those of BPTT, on the same weights and batches. */
-import { Graph, Policy, Train } from "@spikeroute/core"
+import { describeFault, Graph, nearest, Policy, Train } from "@spikeroute/core"
 import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
 import { backendLayer } from "../backends.ts"
@@ -50,9 +50,14 @@ const ofSettings = ({ config: file, settings }: CompareFlags) =>
 const policiesOf = (list: string, k = 1) =>
   Effect.forEach(list.split(","), (name) =>
     Effect.gen(function* () {
-      const { policy } = yield* Config.fromFlags({ policy: name.trim() })
-      const takesK = typeof Policy.policies[policy as Policy.PolicyName] === "function"
-      return yield* Config.policyOf({ policy: policy as Policy.PolicyName, ...(takesK ? { k } : {}) })
+      const policy = name.trim() as Policy.PolicyName
+      if (!Policy.policyNames.includes(policy)) {
+        const expected = `one of ${Policy.policyNames.join(", ")}, with commas between them`
+        const fault = { option: "--policies", value: list, expected, similar: nearest(policy, Policy.policyNames) }
+        return yield* new UsageError({ reason: describeFault(fault) })
+      }
+      const takesK = typeof Policy.policies[policy] === "function"
+      return yield* Config.policyOf({ policy, ...(takesK ? { k } : {}) })
     }),
   )
 

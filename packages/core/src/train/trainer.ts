@@ -83,8 +83,7 @@ export const StepSchema: Schema.Codec<Omit<StepOptions, "next"> & { readonly nex
   learningRate: Options.NonNegative,
   next: Schema.optional(Schema.Unknown.annotate({ expected: "a batch" })),
 })
-const word = Options.whole(0, 2 ** 32 - 1)
-const keyOptions = Schema.Struct({ key: Schema.Struct({ hi: word, lo: word }) })
+const keyOptions = Schema.Struct({ key: Options.RandomKey })
 
 const keptKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
 
