@@ -68,7 +68,6 @@ const finish = async (name: string, result: unknown): Promise<unknown> => {
   if (Effect.isEffect(result)) return Effect.runPromise(Effect.scoped(result as Effect.Effect<unknown>))
   if (Symbol.asyncIterator in Object(result)) return (result as AsyncGenerator).next()
   if (name === "Neuron.learn") return S.Graph.makeUnsafe([4], S.klif({ k: result as S.Neuron.Setting }))
-  if (name === "Optimizer.options") return S.Options.assert(name, S.Optimizer.OptimizerSchema, result)
   if (name.startsWith("EventTransforms.")) return (result as Export)(events, key)
   if (/^(Policy|Steps)\./.test(name)) {
     const { sltt, bptt, trainOn, Policy, check } = S.Policy
@@ -100,7 +99,8 @@ const outcome = async (name: string, call: () => unknown): Promise<"answer" | st
 /** Plain code for small bundles, whose callers have checked: it has no errors to refuse with. And what takes no argument. */
 const unchecked = new Set(["arenaBytes", "bufferAt", "firstNonFinite", "optionFault", "Options.argument", "loadModule"])
 /** Any value has a right answer: text for messages, tests, conversions that give `undefined`. */
-const takesAny = /^(describeRefusal|Program\.formatBytes|Program\.isOf|nearest|quote|layoutOf|line|named|toFloat32)$/
+const takesAny =
+  /^(describeRefusal|Program\.formatBytes|Program\.isOf|nearest|quote|layoutOf|line|named|toFloat32|PyTorch\.isTorchFile)$/
 /** Wrong values that are right ones here: empty texts, lists, shapes, functions, NaN for a number; {} of a layer without required options. */
 const takes: Readonly<Record<string, RegExp>> = {
   "Expressions.executable": /^\[\]/,
@@ -146,7 +146,7 @@ test("exported functions refuse arguments of other types", async () => {
 const calls = async (): Promise<ReadonlyArray<readonly [string, Export, ReadonlyArray<unknown>, RegExp?]>> => {
   const scope = <A, E>(effect: Effect.Effect<A, E, never>) => Effect.runPromise(effect)
   const graph = S.Graph.makeUnsafe([2], S.Graph.sequential(S.lif(), S.linear({ features: 2 })))
-  const options = { batchSize: 1, timeSteps: 2, loss: S.defaultLoss, optimizer: S.Optimizer.options("adam"), key }
+  const options = { batchSize: 1, timeSteps: 2, loss: S.defaultLoss, optimizer: S.Optimizer.adam(), key }
   const tensors = new Map([
     ["parameter/1.weight", { shape: [2, 2], values: new Float32Array(4) }],
     ["parameter/1.bias", { shape: [2], values: new Float32Array(2) }],

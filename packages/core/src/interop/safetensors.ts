@@ -6,7 +6,7 @@
  */
 
 import { Effect } from "effect"
-import { anObject, argument, aString, someTensors } from "../arguments.ts"
+import { aCount, anObject, argument, aString, type Kind, someBytes, someTensors } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { bytesPerNumber, layoutOf } from "./safetensors-layout.ts"
@@ -82,9 +82,14 @@ export const conversions: ReadonlyMap<string, Read | undefined> = new Map<string
   ["I32", (data, at) => data.getInt32(at, true)],
 ])
 
+const aType: Kind = ["a type of numbers that is read, as F32", (value) => conversions.has(value as string)]
+
 /** `count` numbers of a type that is read, from a byte on. */
 export const numbers = (dtype: string, bytes: Uint8Array, from: number, count: number): Float32Array<ArrayBuffer> => {
-  const values = new Float32Array(count)
+  argument(dtype, aType, "Safetensors.numbers")
+  argument(bytes, someBytes, "Safetensors.numbers")
+  argument(from, aCount, "Safetensors.numbers", "from")
+  const values = new Float32Array(argument(count, aCount, "Safetensors.numbers", "count"))
   const read = conversions.get(dtype)
   const width = bytesPerNumber.get(dtype) as number
   if (read === undefined) new Uint8Array(values.buffer).set(bytes.subarray(from, from + count * width))

@@ -2,7 +2,9 @@
  * Files that `torch.save` writes: a ZIP archive of a pickle and one entry for each storage, or, before PyTorch 1.6, pickles that
  * follow each other with the storages behind them. They are read as data ({@link unpickle}); nothing of a file runs.
  */
+
 import { Effect } from "effect"
+import { argument, aString, someBytes } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { named, quote } from "../text.ts"
@@ -239,7 +241,8 @@ const decode = (bytes: Uint8Array): ReadonlyMap<string, StoredTensor> => {
 
 /** Whether bytes are a file of `torch.save`, by how they begin. */
 export const isTorchFile = (bytes: Uint8Array): boolean =>
-  (bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) || older.every((byte, i) => bytes[i] === byte)
+  bytes instanceof Uint8Array &&
+  ((bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) || older.every((byte, i) => bytes[i] === byte))
 
 /**
  * The tensors of a `.pt` or `.pth` file: a state dict, alone or under one of the usual keys (`state_dict`, `model`, `net` …), with the
@@ -255,8 +258,9 @@ export const decodeTorchFile = (
   file: string,
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, CheckpointError> =>
   Effect.try({
-    try: () => decode(bytes),
+    try: () => decode(argument(bytes, someBytes, "PyTorch.decode")),
     catch: (error) => {
+      argument(file, aString, "PyTorch.decode", "file")
       if (!(error instanceof PickleFault)) throw error
       return new CheckpointError({ file, reason: error.reason })
     },

@@ -12,7 +12,9 @@
  * })
  * const trainer = yield* Train.make(graph, Policy.sltt, { ...options, optimizer: signDescent({ weightDecay: 0.01 }) })
  */
+
 import { Schema } from "effect"
+import { argument, aString, type Kind } from "../arguments.ts"
 import { encode } from "../expressions/code.ts"
 import type { ElementwiseForward } from "../expressions/elementwise.ts"
 import { type Expression, leaf, of, type Value } from "../expressions/expression.ts"
@@ -72,12 +74,21 @@ export interface OptimizerKind<O extends string = string> {
   readonly schema: Schema.Struct<Schema.Struct.Fields>
 }
 
+const aDefinition: Kind = [
+  "a definition, as { options: {}, states: [], step: (given) => … }",
+  (value) => {
+    const { options, states, step } = Object(value)
+    return Object(options) === options && Array.isArray(states) && typeof step === "function"
+  },
+]
+
 /** Makes a kind of optimiser. */
 export const make = <O extends string, S extends string, N extends string = never>(
   name: string,
   definition: Definition<O, S, N>,
 ): OptimizerKind<O> => {
-  const { options: defaults, ranges } = definition
+  argument(name, aString, "Optimizer.make")
+  const { options: defaults, ranges } = argument(definition, aDefinition, "Optimizer.make")
   const schema = Schema.Struct(
     Object.fromEntries(
       Object.keys(defaults).map((option) => [option, Schema.optionalKey(ranges?.[option as O] ?? Float32)]),
