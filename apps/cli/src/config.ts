@@ -152,7 +152,9 @@ export const readConfigFile = (
     return withPaths(config, (place) => path.resolve(path.dirname(path.resolve(file)), place))
   })
 
-const flagName = (setting: string) => `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+/** The flag of a setting. */
+export const flagName = (setting: string): string =>
+  `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 /** Settings from the command line, of which those that were not given are undefined. */
 export const fromFlags = (

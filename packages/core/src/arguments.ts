@@ -39,7 +39,7 @@ export const aGraph: Kind = ["a graph, as Graph.make gives", /* @__PURE__ */ has
 export const aProgram: Kind = ["a program, as Program.compile gives", /* @__PURE__ */ has("buffers", "segments")]
 export const aBuffer: Kind = ["a buffer of a program", /* @__PURE__ */ has("slots", "stride")]
 export const aKey: Kind = ["a random key, as Key.make gives", /* @__PURE__ */ has("hi", "lo")]
-export const aPolicy: Kind = ["a policy, as Policy.sltt", /* @__PURE__ */ has("detached", "window", "steps")]
+export const aPolicy: Kind = ["a policy, as Policy.sltt", /* @__PURE__ */ has("name", "detached")]
 
 /**
  * The argument itself. `owner` is the function, and `option` the argument, if the kind does not name it.

@@ -4,6 +4,7 @@ import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
 import { readTensors } from "../checkpoint.ts"
 import * as Config from "../config.ts"
+import { checkFlags } from "../flags.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
@@ -18,6 +19,7 @@ export interface ImportFlags {
 
 export const importWeights = ({ file, config: configFile, out, settings }: ImportFlags) =>
   Effect.gen(function* () {
+    yield* checkFlags("import", { config: configFile, out })
     const config = yield* configured(configFile, settings)
     // Where the data are at hand they say how many classes there are, as folders of images do; else it is the usual number.
     const { shape, classes, encoding } =

@@ -11,7 +11,7 @@ import type { Engine } from "./engine.ts"
 import { type EngineName, engines, type LoadOptions, OptionsSchema } from "./engines.ts"
 import { prepare } from "./executable.ts"
 
-export type { LoadOptions } from "./engines.ts"
+export { type LoadOptions, OptionsSchema as TfjsSchema } from "./engines.ts"
 
 const anEngine: Options.Kind = ["an engine", (value) => typeof Object(value).close === "function"]
 

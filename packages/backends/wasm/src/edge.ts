@@ -23,7 +23,8 @@ const aModule: Options.Kind = ["a compiled WebAssembly.Module", (value) => value
 export const single = (module: WebAssembly.Module, options: MemoryOptions = {}): Backend["Service"] =>
   fromEngine(engineOf(instantiate(Options.argument(module, aModule, "the WebAssembly backend"), options), 1))
 
-const OptionsSchema: Schema.Codec<MemoryOptions> = Schema.Struct({
+/** The options of {@link fromModule}. */
+export const MemorySchema: Schema.Codec<MemoryOptions> = Schema.Struct({
   maximumBytes: Schema.optionalKey(Options.whole(leastBytes, mostBytes)),
 })
 
@@ -38,7 +39,7 @@ export const fromModule = (
 ): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,
-    Options.check("the WebAssembly backend", OptionsSchema, options).pipe(
+    Options.check("the WebAssembly backend", MemorySchema, options).pipe(
       Effect.andThen(Effect.try({ try: () => single(module, options), catch: unavailable })),
     ),
   )

@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { anObject, argument, type Kind } from "../arguments.ts"
+import { anObject } from "../arguments.ts"
 import { apply, check, type Layer } from "../graph/builder.ts"
 import type { LifOptions } from "../layers.ts"
 import { LifSchema } from "../neurons/lif.ts"
@@ -32,10 +32,7 @@ export const checked =
 /** A model for a number of classes. Its input's shape comes with the graph: `Graph.make(shape, resnet18(10))`. */
 export type Model = (classes: number, options?: ModelOptions) => Layer
 
-const someOptions: Kind = [
-  "an object, and classes the first argument",
-  (value) => anObject[1](value) && !("classes" in (value as object)),
-]
+const isRecord = (options: unknown): boolean => anObject[1](options) && !("classes" in (options as object))
 
 /** A model by its name, for messages, which checks what it is told. */
 export const model =
@@ -44,7 +41,8 @@ export const model =
     checked(
       name,
       ModelSchema,
-      { classes, ...argument(options, someOptions, name, "options") },
+      // Others are refused as the layer is built, by the Schema.
+      isRecord(options) ? { classes, ...options } : (options as never),
       ({ width = 1, dropout = 0, neuron = {} }) => build(classes, { width, dropout, neuron }),
     )
 

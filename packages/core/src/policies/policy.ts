@@ -11,9 +11,10 @@
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
  */
 
-import { Effect, Pipeable } from "effect"
+import { Effect, Pipeable, Schema } from "effect"
 import { aCount, aList, aNumber, anObject, aPolicy, argument, aString, type Kind } from "../arguments.ts"
-import { PolicyError } from "../errors.ts"
+import { describeFault, PolicyError } from "../errors.ts"
+import { faultIn, must } from "../options.ts"
 import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
 
@@ -93,13 +94,11 @@ export const named = (name: string): Change => {
 }
 
 /** Cuts the gradient of temporal edges. */
-export const detach = (...edges: ReadonlyArray<Edge>): Change => {
-  for (const edge of edges) argument(edge, aString, "Policy.detach")
-  return change(({ name, detached }) => ({
-    name: `${name}-detach(${edges.join(",")})`,
+export const detach = (...edges: ReadonlyArray<Edge>): Change =>
+  change(({ name, detached }) => ({
+    name: `${name}-detach(${edges.map(String).join(",")})`,
     detached: detached === "all" ? "all" : new Set([...detached, ...edges]),
   }))
-}
 
 /** Cuts the gradient of all temporal edges, whatever their names. */
 export const detachAll: Change = change(({ name }) => ({ name: `${name}-detach(all)`, detached: "all" }))
@@ -157,14 +156,13 @@ export const recompute: Change = change(({ name }) => ({ name: `${name}-recomput
 export const bptt: Policy = make("bptt")
 
 /** Truncated backpropagation through time over windows of `w` steps. */
-export const tbptt = (w: number): Policy =>
-  bptt.pipe(truncate(argument(w, aNumber, "Policy.tbptt", "w")), named(`tbptt(${w})`))
+export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${String(w)})`))
 
 /** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
 export const sltt: Policy = bptt.pipe(detachAll, named("sltt"))
 
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
-export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${k})`))
+export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${String(k)})`))
 
 /**
  * Online training through time (Xiao et al., NeurIPS 2022): SLTT's routes, with presynaptic traces in the gradients of weights. It
@@ -219,6 +217,45 @@ const hint = (given: unknown, names: Iterable<string>): string => {
   return similar === undefined ? "" : ` (did you mean "${similar}"?)`
 }
 
+const isStep = (steps: unknown): boolean => Number.isInteger(steps) && (steps as number) >= 1
+
+/** The parts of a policy that are numbers or steps: `truncate`, `trace`, `checkpoint` and `trainOn`. */
+export const PolicySchema: Schema.Struct<{
+  readonly window: Schema.Unknown
+  readonly trace: Schema.optionalKey<Schema.Unknown>
+  readonly checkpoint: Schema.optionalKey<Schema.Unknown>
+  readonly steps: Schema.Unknown
+}> = /* @__PURE__ */ Schema.Struct({
+  window: /* @__PURE__ */ Schema.Unknown.check(
+    /* @__PURE__ */ must(
+      "a whole number of time steps from 1 on, or Infinity",
+      (w) => w === Number.POSITIVE_INFINITY || isStep(w),
+    ),
+  ),
+  trace: /* @__PURE__ */ Schema.optionalKey(
+    /* @__PURE__ */ Schema.Unknown.check(
+      /* @__PURE__ */ must(
+        'a number from 0 to 1, or "presynaptic"',
+        (decay) => decay === "presynaptic" || (typeof decay === "number" && decay >= 0 && decay <= 1),
+      ),
+    ),
+  ),
+  checkpoint: /* @__PURE__ */ Schema.optionalKey(
+    /* @__PURE__ */ Schema.Unknown.check(
+      /* @__PURE__ */ must(
+        'a whole number of time steps from 1 on, or "root"',
+        (steps) => steps === "root" || isStep(steps),
+      ),
+    ),
+  ),
+  steps: /* @__PURE__ */ Schema.Unknown.check(
+    /* @__PURE__ */ must(
+      "steps, as Steps.last(2), from 1 to all of the time steps",
+      (steps) => typeof (steps as Steps.Steps | null)?.count === "function",
+    ),
+  ),
+})
+
 /** Whether the policy is one, and makes sense for so many time steps and, where they are known, the temporal edges of a graph. */
 export const check = (
   policy: Policy,
@@ -240,31 +277,18 @@ export const check = (
       return Effect.fail(
         fail(policy, `it detaches ${quote(edge)}${hint(edge, known)}; the temporal edges here are ${known.join(", ")}`),
       )
-  if (policy.window !== Number.POSITIVE_INFINITY && !(Number.isInteger(policy.window) && policy.window >= 1))
+  const { window, trace, checkpoint, steps } = policy
+  const fault = faultIn(PolicySchema as Schema.Codec<unknown>, { window, trace, checkpoint, steps })
+  if (fault !== undefined) return Effect.fail(fail(policy, describeFault(fault)))
+  if (trace !== undefined && !isCut(policy, "membrane") && window !== 1)
     return Effect.fail(
-      fail(policy, `the window is ${quote(policy.window)}; it must be a whole number of steps, at least 1`),
+      fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
     )
-  if (policy.checkpoint !== undefined && policy.checkpoint !== "root")
-    if (!Number.isInteger(policy.checkpoint) || policy.checkpoint < 1)
-      return Effect.fail(
-        fail(
-          policy,
-          `a checkpoint every ${quote(policy.checkpoint)} steps; it must be a whole number of steps, at least 1`,
-        ),
-      )
-  if (policy.trace !== undefined) {
-    if (policy.trace !== "presynaptic" && !(Number.isFinite(policy.trace) && policy.trace >= 0 && policy.trace <= 1))
-      return Effect.fail(fail(policy, `the trace decays by ${quote(policy.trace)}; it must be a number from 0 to 1`))
-    if (!isCut(policy, "membrane") && policy.window !== 1)
-      return Effect.fail(
-        fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
-      )
-  }
-  if (typeof policy.steps?.count !== "function")
-    return Effect.fail(fail(policy, `it trains on ${quote(policy.steps)}; that must be steps, as Steps.last(2)`))
   const trained = policy.steps.count(timeSteps)
   if (!Number.isInteger(trained) || trained < 1 || trained > timeSteps)
-    return Effect.fail(fail(policy, `it trains ${trained} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`))
+    return Effect.fail(
+      fail(policy, `it trains ${quote(trained)} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`),
+    )
   return Effect.void
 }
 

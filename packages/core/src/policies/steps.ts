@@ -1,7 +1,7 @@
 /** Which time steps are trained: fixed ones, or drawn anew for each batch. */
 
 import { Effect, Random } from "effect"
-import { aFunction, aNumber, argument, aString } from "../arguments.ts"
+import { aFunction, argument, aString } from "../arguments.ts"
 
 export interface Steps {
   readonly name: string
@@ -34,7 +34,7 @@ export const all: Steps = custom(
 /** The last `k` steps. */
 export const last = (k: number): Steps =>
   custom(
-    `last(${argument(k, aNumber, "Steps.last", "k")})`,
+    `last(${String(k)})`,
     () => k,
     (timeSteps) => Effect.sync(() => range(k).map((i) => timeSteps - k + i)),
   )
@@ -42,7 +42,7 @@ export const last = (k: number): Steps =>
 /** Every `n`-th step, the last step among them. */
 export const every = (n: number): Steps =>
   custom(
-    `every(${argument(n, aNumber, "Steps.every", "n")})`,
+    `every(${String(n)})`,
     (timeSteps) => (Number.isInteger(n) && n > 0 ? Math.ceil(timeSteps / n) : 0),
     (timeSteps) => Effect.sync(() => range(timeSteps).filter((t) => (timeSteps - 1 - t) % n === 0)),
   )
@@ -50,7 +50,7 @@ export const every = (n: number): Steps =>
 /** `k` steps without replacement, drawn anew for each batch; all sets of `k` are equally likely. */
 export const sample = (k: number): Steps =>
   custom(
-    `sample(${argument(k, aNumber, "Steps.sample", "k")})`,
+    `sample(${String(k)})`,
     () => k,
     (timeSteps) => Effect.map(Random.shuffle(range(timeSteps)), (order) => order.slice(0, k)),
   )

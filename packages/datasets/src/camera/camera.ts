@@ -50,7 +50,8 @@ export interface CameraOptions {
   readonly noiseRate: number
 }
 
-const CameraSchema = Schema.Struct({
+/** The settings of the camera, checked. */
+export const CameraSchema: Schema.Codec<CameraOptions> = Schema.Struct({
   width: whole(1, 2 ** 15),
   height: whole(1, 2 ** 15),
   duration: Positive,

@@ -53,7 +53,8 @@ const someImages: Kind = [
   },
 ]
 
-const WhiteSchema = Schema.Struct({ white: Positive })
+/** What `imageSplit` checks of its options. */
+export const ImageSplitSchema: Schema.Codec<{ readonly white: number }> = Schema.Struct({ white: Positive })
 
 /**
  * The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`.
@@ -65,7 +66,7 @@ export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): 
   const [height, width, channels] = argument(images, someImages, "imageSplit").shape
   const { white, augment, normalize } = options
   const length = height * width * channels
-  assert("imageSplit", WhiteSchema, { white })
+  assert("imageSplit", ImageSplitSchema, { white })
   if (images.pixels.length !== length * images.labels.length) {
     const expected = `as long as ${images.labels.length} images of ${images.shape.join("×")} are`
     throw new OptionError({ owner: "imageSplit", option: "pixels", value: images.pixels, expected })
