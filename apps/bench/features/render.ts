@@ -1,7 +1,7 @@
 /** FEATURES.md: the template with tables made of the conformance results in the places that it names. */
 import { readFileSync } from "node:fs"
 import type { Results } from "./results.ts"
-import { backends, type OpLine, ops, policies, runtimes } from "./subjects.ts"
+import { backends, losses, type OpLine, ops, policies, runtimes } from "./subjects.ts"
 
 export const templateFile = new URL("./FEATURES.template.md", import.meta.url)
 
@@ -63,6 +63,21 @@ const policyTable = (results: Results) =>
     ]),
   )
 
+const lossTable = (results: Results) =>
+  table(
+    ["terms", ...codes],
+    losses.map((title) => [
+      title,
+      ...names.map((backend) =>
+        mark(
+          results,
+          backend,
+          results.cases.filter((name) => name.startsWith(`loss ${title}, `)),
+        ),
+      ),
+    ]),
+  )
+
 const backendTable = (results: Results) =>
   table(
     ["backend", "kernels", "threads", "results"],
@@ -87,6 +102,7 @@ const runtimeTable = (results: Results) =>
 const places: Readonly<Record<string, (results: Results) => string>> = {
   ops: opTable,
   policies: policyTable,
+  losses: lossTable,
   backends: backendTable,
   runtimes: runtimeTable,
 }

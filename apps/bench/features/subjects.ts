@@ -59,6 +59,12 @@ export const backends: ReadonlyArray<BackendLine> = [
 /** Columns of the table of runtimes, after Bun. */
 export const runtimes: ReadonlyArray<string> = ["Node", "Deno", "Chromium", "workerd"]
 
+/** Terms of losses, by the names of their conformance cases. */
+export const losses: ReadonlyArray<string> = [
+  ...["crossEntropy", "meanSquaredError", "own", "spikeCount", "firingRate", "firingRateBounds"],
+  "several",
+]
+
 export interface OpLine {
   readonly title: string
   /** Kernels by the part of their names before the dot; `bias` belongs to what has a bias. */

@@ -49,6 +49,8 @@ const transforms = (namespace: string, schemas: object): ReadonlyArray<Record> =
 const terms: ReadonlyArray<Record> = [
   { of: "`Losses.crossEntropy`", schema: S.Losses.crossEntropy().kind.schema as Part },
   { of: "`Losses.firingRate`", schema: S.Losses.firingRate({ rate: 1 }).kind.schema as Part },
+  { of: "`Losses.firingRateBounds`", schema: S.Losses.FiringRateBoundsSchema as Part },
+  { of: "`Losses.spikeCount`", schema: S.Losses.spikeCount().kind.schema as Part },
   { of: "`Losses.own`, `Losses.meanSquaredError`", schema: S.Losses.meanSquaredError().kind.schema as Part },
 ]
 

@@ -5,6 +5,7 @@
  * It does not know which policy runs: a gradient that the policy cuts is simply absent.
  */
 import type { Schema } from "effect"
+import type { Code } from "./expressions/code.ts"
 import type { Kernel, Signature } from "./kernel.ts"
 import type { Shape } from "./shape.ts"
 import type { Elements } from "./spikes.ts"
@@ -102,6 +103,11 @@ export interface State {
   readonly keptBefore: boolean
   /** The factor by which the membrane leaks: a number, or the number of the input that holds it; `undefined` where it is neither. */
   readonly decay: number | { readonly input: number } | undefined
+  /**
+   * The state of an edge behind a step, of what the step stored (`before.k`), the output (`x0`) and parameters (`p0` is the input of this
+   * number).
+   */
+  readonly read: (edge: number) => { readonly code: Code; readonly y: number; readonly firstParameter: number }
 }
 
 export interface Op<A = unknown> {

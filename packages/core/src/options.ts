@@ -5,7 +5,7 @@
  */
 
 import { Effect, Result, Schema, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
-import { aFunction, aList, aNumber, argument, aString, type Kind } from "./arguments.ts"
+import { argument, type Kind } from "./arguments.ts"
 import { OptionError } from "./errors.ts"
 import { nearest, quote } from "./text.ts"
 
@@ -32,9 +32,7 @@ export type Of<A> = Schema.Struct<{
 
 /** A check of values; `expected` completes "it must be …". */
 export const must = <A>(expected: string, test: (value: A) => boolean): SchemaAST.Filter<A> =>
-  Schema.makeFilter(argument(test, aFunction, "Options.must"), {
-    expected: argument(expected, aString, "Options.must"),
-  })
+  Schema.makeFilter(test, { expected })
 
 const finite = (x: number): boolean => Number.isFinite(Math.fround(x))
 
@@ -64,7 +62,7 @@ export const ShareBelowOne: Schema.Finite = Float32.check(
 export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
   Schema.Int.check(
     must(
-      `a whole number from ${argument(minimum, aNumber, "minimum")} to ${maximum > 1e6 && 2 ** Math.log2(maximum) === maximum ? `2^${Math.log2(maximum)}` : maximum}`,
+      `a whole number from ${minimum} to ${maximum > 1e6 && 2 ** Math.log2(maximum) === maximum ? `2^${Math.log2(maximum)}` : maximum}`,
       (x) => x >= minimum && x <= maximum,
     ),
   )
@@ -72,9 +70,7 @@ export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
 /** A number greater than 0 whose derived number, as `1/width`, is finite in float32 as well. */
 export const positiveWith = (formula: string, derived: (x: number) => number): Schema.Finite =>
   Positive.check(
-    must(`a number greater than 0 with ${argument(formula, aString, "formula")} within float32's range, ±3.4e38`, (x) =>
-      finite(derived(x)),
-    ),
+    must(`a number greater than 0 with ${formula} within float32's range, ±3.4e38`, (x) => finite(derived(x))),
   )
 
 const aSchema: Kind = ["a Schema", (value) => Schema.isSchema(value)]
@@ -88,7 +84,7 @@ export const expectedOf = (schema: Schema.Top): string | undefined => {
 
 /** One of some names. */
 export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): Schema.Literals<Names> =>
-  Schema.Literals(argument(names, aList, "names")).annotate({ expected: `one of ${names.join(", ")}` })
+  Schema.Literals(names).annotate({ expected: `one of ${names.join(", ")}` })
 
 /** A random key, as Key.make gives. */
 export const RandomKey: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> = Schema.Struct({

@@ -48,10 +48,10 @@ const encrypt = (key: Key, c0: number, c1: number, out: Uint32Array): void => {
 /** One Threefry-2×32 block: encrypts the counter `(c0, c1)` under `key` into `out[0]`, `out[1]`. @throws OptionError */
 export const threefry = (key: Key, c0: number, c1: number, out: Uint32Array): void =>
   encrypt(
-    argument(key, aKey, "Key.threefry"),
-    argument(c0, aNumber, "Key.threefry", "c0"),
-    argument(c1, aNumber, "Key.threefry", "c1"),
-    argument(out, someWords, "Key.threefry", "out"),
+    argument(key, aKey, "Key"),
+    argument(c0, aNumber, "Key"),
+    argument(c1, aNumber, "Key"),
+    argument(out, someWords, "Key"),
   )
 
 /** The 32-bit FNV-1a hash of a text. */
@@ -107,8 +107,8 @@ export const fold = (key: Key, ...path: ReadonlyArray<string | number>): Key => 
 
 /** Fills `out` with uniform numbers in [0, 1), each a multiple of 2⁻²⁴ and so exact in float32. */
 export const uniform = (key: Key, out: Float32Array): Float32Array => {
-  argument(key, aKey, "Key.uniform")
-  argument(out, someFloats, "Key.uniform", "out")
+  argument(key, aKey, "Key")
+  argument(out, someFloats, "Key")
   const block = new Uint32Array(2)
   for (let i = 0; i < out.length; i++) {
     if ((i & 1) === 0) encrypt(key, 0, i >>> 1, block)
@@ -119,8 +119,8 @@ export const uniform = (key: Key, out: Float32Array): Float32Array => {
 
 /** Fills `out` with numbers of the standard normal distribution (Box–Muller). */
 export const normal = (key: Key, out: Float32Array): Float32Array => {
-  argument(key, aKey, "Key.normal")
-  argument(out, someFloats, "Key.normal", "out")
+  argument(key, aKey, "Key")
+  argument(out, someFloats, "Key")
   const block = new Uint32Array(2)
   for (let i = 0; i < out.length; i += 2) {
     encrypt(key, 1, i >>> 1, block)
@@ -134,7 +134,7 @@ export const normal = (key: Key, out: Float32Array): Float32Array => {
 
 /** A generator that walks through the numbers of one key, as Effect's `Random` service. */
 export const generator = (key: Key): Random.Random => {
-  argument(key, aKey, "Key.generator")
+  argument(key, aKey, "Key")
   const block = new Uint32Array(2)
   let counter = 0
   const draw = () => {
@@ -150,8 +150,8 @@ export const generator = (key: Key): Random.Random => {
 
 /** A random order of 0 … length − 1 (Fisher–Yates). */
 export const permutation = (key: Key, length: number): Uint32Array => {
-  argument(key, aKey, "Key.permutation")
-  const order = Uint32Array.from({ length: argument(length, aCount, "Key.permutation", "length") }, (_, i) => i)
+  argument(key, aKey, "Key")
+  const order = Uint32Array.from({ length: argument(length, aCount, "Key") }, (_, i) => i)
   const random = generator(key)
   for (let i = length - 1; i > 0; i--) {
     const j = Math.floor(random.nextDoubleUnsafe() * (i + 1))

@@ -1,5 +1,5 @@
 /** Shapes of tensors: extents from the slowest axis to the fastest, channels last. */
-import { aList, argument, aShape } from "./arguments.ts"
+import { argument, aShape } from "./arguments.ts"
 
 export type Shape = ReadonlyArray<number>
 
@@ -14,7 +14,6 @@ export const mostElements: number = 2 ** 30
 
 /** Ends with a reason unless every extent is a whole number of at least 1, and there are few enough elements. */
 export const mustExist = (what: string, shape: Shape, fail: (reason: string) => never): void => {
-  argument(shape, aShape)
   // `every` passes over the holes of a sparse list.
   if (![...shape].every((extent) => Number.isInteger(extent) && extent >= 1))
     fail(`${what} would be ${format(shape)}; every extent must be a whole number of at least 1`)
@@ -28,8 +27,6 @@ export const mustBe = (
   expected: ReadonlyArray<number | undefined>,
   fail: (reason: string) => never,
 ): void => {
-  argument(shape, aShape)
-  argument(expected, aList)
   if (shape.length !== expected.length || expected.some((extent, i) => (extent ?? shape[i]) !== shape[i]))
     fail(
       `the ${what} is ${format(shape)}; it must be ${expected.map((extent) => extent ?? "n").join("×") || "one number"}`,

@@ -29,7 +29,6 @@ export const byteLength = (shape: Shape, elements: Elements): number => {
 /** Packs 0/1 values of rows of `channels` into words. Anything but 0 is a spike. */
 export const pack = (values: Float32Array, channels: number, words: Uint32Array): void => {
   argument(values, someFloats, "values")
-  argument(channels, aCount, "channels")
   argument(words, someWords, "words")
   const perRow = wordsPerRow(channels)
   words.fill(0)
@@ -40,7 +39,6 @@ export const pack = (values: Float32Array, channels: number, words: Uint32Array)
 /** Unpacks words into rows of `channels` values, 0 or 1. */
 export const unpack = (words: Uint32Array, channels: number, values: Float32Array): void => {
   argument(words, someWords, "words")
-  argument(channels, aCount, "channels")
   argument(values, someFloats, "values")
   const perRow = wordsPerRow(channels)
   for (let i = 0, row = 0; i < values.length; row += perRow)

@@ -82,11 +82,20 @@ const cases: ReadonlyArray<readonly [string, ReadonlyArray<Losses.LossTerm>, Tra
   ["over steps", overSteps, batch],
   ["over the run", overRun, perSample],
   ["both, told of samples", [...overSteps, ...overRun], perSample],
+  [
+    "of the last step and the largest",
+    [
+      Losses.crossEntropy({ over: "last", labelSmoothing: 0.2, classWeights: [1, 0.5, 3] }),
+      Losses.meanSquaredError({ over: "max", weight: 0.3 }),
+    ],
+    perSample,
+  ],
   ["firing rates", [Losses.crossEntropy(), Losses.firingRate({ rate: 3, at: 0.3 })], batch],
 ]
 
 describe("gradients are those of the loss", () => {
-  for (const [name, loss, data] of cases)
+  // A step to another largest value is no derivative; the tape holds these.
+  for (const [name, loss, data] of cases.filter(([name]) => !name.includes("largest")))
     test(`${name}: central differences of smooth neurons`, () =>
       onOracle(
         Effect.gen(function* () {
@@ -202,6 +211,65 @@ describe("values", () => {
   })
 })
 
+/** One sample whose outputs are 1, 0, 1, 1 and 0, 0, 1, 0: they follow the input's two channels. */
+const counted = (loss: TrainingOptions["loss"], data: Partial<Train.Batch<Numbers>>) =>
+  onOracle(
+    Effect.gen(function* () {
+      const graph = yield* Graph.make(
+        [2],
+        Graph.sequential(
+          linear({ features: 2, bias: false }),
+          lif({ tau: 1, surrogate: { name: "rectangle", width: 2 } }),
+        ),
+      )
+      const trainer = yield* Train.make(graph, Policy.sltt, {
+        ...{ batchSize: 1, timeSteps: 4, encoding: "frames", loss },
+        ...{ optimizer: Optimizer.sgd(), key: Key.make(3) },
+      })
+      yield* trainer.executable.write(Program.bufferNames.parameter("0.weight"), Float32Array.of(1.5, 0, 0, 1.5))
+      return yield* trainer.differentiate({ inputs: [1, 0, 0, 0, 1, 1, 1, 0], ...data }, { update: 1 })
+    }),
+  )
+
+describe("values of spikes", () => {
+  test("counts 3 and 1 beside 4·0.75 and 4·0.25: 0; with the other label (2² + 2²)/2/4", async () => {
+    const term = Losses.spikeCount({ correct: 0.75, incorrect: 0.25 })
+    expect((await counted([term], { labels: [0] })).loss).toBe(0)
+    const { loss, gradients } = await counted([term], { labels: [1] })
+    expect(loss).toBeCloseTo(1, 6)
+    // 2·(3 − 1)/2/4 for each of three steps with the slope 1/2, and the same downwards for the one spike.
+    expect(gradients.get("0.weight")![0]).toBeCloseTo(3 * 0.5 * 0.5, 6)
+    expect(gradients.get("0.weight")![3]).toBeCloseTo(-0.5 * 0.5, 6)
+  })
+  test("rates 3/4 and 1/4 beside bounds: 2·((0.75 − 0.5)² + (0.3 − 0.25)²)/2", async () => {
+    const { loss } = await counted([Losses.firingRateBounds({ rate: 2, lower: 0.3, upper: 0.5 })], {})
+    expect(loss).toBeCloseTo(0.25 ** 2 + 0.05 ** 2, 6)
+  })
+  test("the mean number of spikes of all layers", async () => {
+    const spikes = Losses.own((s) => s, { layers: true, over: "sum", weight: 0.5 })
+    expect((await counted([spikes], {})).loss).toBeCloseTo((0.5 * (3 + 1)) / 2, 6)
+  })
+  test("the largest and the last: of equal values the first step takes the gradient", async () => {
+    const largest = Losses.meanSquaredError({ over: "max" })
+    const { loss, gradients } = await counted([largest], { targets: [0, 0] })
+    expect(loss).toBeCloseTo(1, 6)
+    // Channel 1 fires first at step 0, where channel 2 is silent; at step 2 both are on.
+    expect([...gradients.get("0.weight")!]).toEqual([0.5, 0.5, 0, 0.5])
+    const last = await counted([Losses.meanSquaredError({ over: "last" })], { targets: [0, 0] })
+    expect(last.loss).toBeCloseTo(1 / 2, 6)
+  })
+})
+
+describe("label smoothing", () => {
+  // import torch; F = torch.nn.functional.cross_entropy
+  // F(torch.tensor([[0., 3.]]).log_softmax(1), torch.tensor([0]), weight=torch.tensor([1., 4.]), label_smoothing=0.2)
+  test("with class weights it is PyTorch's: (0.8·ln 4 + 0.1·(ln 4 + 4·ln 4/3))/1", async () => {
+    const term = Losses.crossEntropy({ classWeights: [1, 4], labelSmoothing: 0.2 })
+    const { loss } = await fixed([term], { ...ofOne, labels: [0, -1, 0, 0] })
+    expect(loss).toBeCloseTo(0.8 * Math.log(4) + 0.1 * (Math.log(4) + 4 * Math.log(4 / 3)), 6)
+  })
+})
+
 describe("refused", () => {
   const refusal = (loss: TrainingOptions["loss"], data: Train.Batch, microBatches = 1) =>
     onOracle(
@@ -248,12 +316,22 @@ describe("refused", () => {
     const changed = [{ ...step, weight: -1 }]
     expect(await refusal(changed, batch)).toMatchObject({ _tag: "OptionError", option: "weight", value: -1 })
   })
+  test("nodes that do not exist, classes of what is no output, samples that a count cannot leave out", async () => {
+    for (const term of [Losses.meanSquaredError({ node: "4" }), Losses.crossEntropy({ node: "0" })])
+      expect(await refusal([term], batch)).toMatchObject({ _tag: "OptionError", option: "node" })
+    const none = { inputs, labels: ofSamples.map((_, i) => (i === 4 ? -1 : 0)) }
+    expect(await refusal([Losses.spikeCount()], none)).toMatchObject({ _tag: "LabelError", sample: 4 })
+  })
   test("options of terms", () => {
     for (const [make, option] of [
       [() => Losses.crossEntropy({ weight: 0 }), "weight"],
       [() => Losses.crossEntropy({ over: "steps" as never }), "over"],
       [() => Losses.firingRate({ rate: -1 }), "rate"],
       [() => Losses.firingRate({ rate: 1, at: 2 }), "at"],
+      [() => Losses.firingRateBounds({ rate: 1, lower: 0.5, upper: 0.4 }), "upper"],
+      [() => Losses.crossEntropy({ labelSmoothing: 1 }), "labelSmoothing"],
+      [() => Losses.spikeCount({ correct: 2 }), "correct"],
+      [() => Losses.own((y, target) => y.minus(target), { layers: true }), ""],
       [() => Losses.own((y) => y.plus(leaf("x2"))), "code"],
     ] as const)
       expect(make).toThrow(expect.objectContaining({ _tag: "OptionError", option }))

@@ -6,9 +6,10 @@
  * and one sweep from the end to the start applies the chain rule). A policy detaches temporal edges, literally: a detached value
  * goes on as a constant. It is simple, and slow.
  */
-import { type Graph, Key, type Loss, type Policy } from "../src/index.ts"
+import { type Graph, Key, type Loss, type Losses, type Policy } from "../src/index.ts"
 import { type Scalar, Tape } from "./tape.ts"
 import { type CellAttributes, runCell } from "./unroll-cell.ts"
+import { lossOfTerms } from "./unroll-loss.ts"
 
 /** G and G′ of the surrogates, from the literature's formulas. */
 const surrogates: Record<string, (z: number, width: number) => { readonly primitive: number; readonly slope: number }> =
@@ -54,7 +55,9 @@ export interface Unrolling {
   readonly labels: ArrayLike<number>
   /** Weights and statistics by name. */
   readonly parameters: ReadonlyMap<string, ArrayLike<number>>
-  readonly loss: Loss
+  /** Real numbers, where terms of the loss take them. */
+  readonly targets?: ArrayLike<number>
+  readonly loss: Loss | ReadonlyArray<Losses.LossTerm>
   /** The random key of a dropout mask's node. */
   readonly keyOf: (node: string) => Key.Key
   readonly detached: ReadonlySet<Policy.Edge> | "all"
@@ -412,7 +415,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     return values.get(graph.output)!
   }
 
-  const lossOf = ({ shape, data }: Tensor): Scalar => {
+  const lossOf = ({ shape, data }: Tensor, loss: Loss): Scalar => {
     const classes = product(shape) / batchSize
     const rows = Array.from({ length: batchSize }, (_, n) => {
       const row = data.slice(n * classes, (n + 1) * classes)
@@ -427,18 +430,25 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     return tape.times(mean(rows), 1 / timeSteps)
   }
 
-  const losses: Array<Scalar> = []
+  const outs: Array<Tensor> = []
   let outputs: ReadonlyArray<number> | undefined
   for (let t = 0; t < timeSteps; t++) {
     const out = step(t)
-    losses.push(lossOf(out))
+    outs.push(out)
     outputs = out.data.map((logit, i) => (outputs?.[i] ?? 0) + tape.value(logit))
   }
-  const objective = tape.sum(trained.map((t) => losses[t]!))
+  const sumOf = (which: ReadonlyArray<number>, of: Loss) => tape.sum(which.map((t) => lossOf(outs[t]!, of)))
+  const { loss: whole, objective } = Array.isArray(loss)
+    ? lossOfTerms(loss, {
+        ...{ tape, timeSteps, batchSize, trained, labels, targets: unrolling.targets ?? [], near },
+        ...{ output: graph.output, spiking: [...spikeCounts.keys()] },
+        valueAt: (node, t) => past[t]!.get(node)!.data,
+      })
+    : { loss: sumOf(integers(0, timeSteps), loss as Loss), objective: sumOf(trained, loss as Loss) }
   const read = (gradient: Float64Array) =>
     new Map([...weights].map(([name, { data }]) => [name, data.map((place) => gradient[place]!)]))
   return {
-    loss: losses.reduce((sum, step) => sum + tape.value(step), 0),
+    loss: tape.value(whole),
     objective: tape.value(objective),
     outputs: outputs!,
     firingRates: [...spikeCounts.values()],

@@ -97,7 +97,22 @@ const outcome = async (name: string, call: () => unknown): Promise<"answer" | st
 }
 
 /** Plain code for small bundles, whose callers have checked: it has no errors to refuse with. And what takes no argument. */
-const unchecked = new Set(["arenaBytes", "bufferAt", "firstNonFinite", "optionFault", "Options.argument", "loadModule"])
+const unchecked = new Set([
+  ...["arenaBytes", "bufferAt", "firstNonFinite", "optionFault", "loadModule"],
+  // For backends and the compiler, called for every buffer or instruction, with the compiler's own records.
+  ...[
+    "Program.slotOf",
+    "Program.bufferBytes",
+    "Program.nameOf",
+    "Program.microBatchSize",
+    "Program.layOut",
+    "asArray",
+    "tooLarge",
+  ],
+  ...["Policy.isCut", "Policy.windowOf", "Policy.checkpointIntervalOf", "Shape.mustBe", "Shape.mustExist", "fit"],
+  // Makers of Schemas and checks.
+  ...["must", "oneOf", "whole", "positiveWith", "argument", "has"].map((name) => `Options.${name}`),
+])
 /** Any value has a right answer: text for messages, tests, conversions that give `undefined`. */
 const takesAny =
   /^(describeRefusal|Program\.formatBytes|Program\.isOf|nearest|quote|layoutOf|line|named|toFloat32|PyTorch\.isTorchFile)$/
@@ -106,12 +121,9 @@ const takes: Readonly<Record<string, RegExp>> = {
   "Expressions.executable": /^\[\]/,
   "Policy.make": /^""/,
   "Policy.named": /^""/,
-  "Policy.windowOf": /^\[\]/,
   "Program.parameterOf": /^""/,
   "Shape.equals": /^\[\]/,
   "Shape.format": /^\[\]/,
-  "Shape.mustBe": /^\[\]/,
-  "Shape.mustExist": /^\[\]/,
   "Shape.size": /^\[\]/,
   ensureFinite: /^\[\]/,
   extentOf: /^\[\]/,

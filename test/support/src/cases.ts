@@ -3,7 +3,7 @@
  * trains an epoch. All but most of the whole networks; those that stay have all kinds of segments and both encodings between them.
  */
 export const isQuick = (name: string): boolean =>
-  !/, (static|frames), |^random networks [2-9]/.test(name) ||
+  !/, (static|frames), |^random networks [2-9]|^loss (?!several|own, (last|max))/.test(name) ||
   /^(perceptron, (static, bptt|frames, sltt)|normaliser-free, static, inference|spike to spike, frames, sltt)$/.test(
     name,
   )

@@ -23,8 +23,10 @@ export class InputError extends Error {
 export interface Prediction {
   /** The class of each sample: the largest of its outputs, the first where several are. */
   readonly classes: ReadonlyArray<number>
-  /** [N, classes]: the read-out, summed over the steps that the sample took. */
+  /** [N, classes]: the read-out, summed over the steps that the sample took; the first where there are several. */
   readonly outputs: Float32Array
+  /** The same of each read-out by name, where there are several. */
+  readonly named?: Readonly<Record<string, Float32Array>>
   /** Time steps that each sample took, and their mean. */
   readonly steps: ReadonlyArray<number>
   readonly meanSteps: number
@@ -38,6 +40,8 @@ export interface StreamStep {
   readonly classes: ReadonlyArray<number>
   /** [N, classes]: the read-out, summed over the last `timeSteps` steps. */
   readonly outputs: Float32Array
+  /** The same of each read-out by name, where there are several. */
+  readonly named?: Readonly<Record<string, Float32Array>>
   /** [N, classes]: the read-out of this step. */
   readonly logits: Float32Array
 }
@@ -70,7 +74,7 @@ export interface Model {
   readonly predict: (inputs: Numbers, options?: { readonly margin?: number }) => Prediction
   /** Begins a new sample: all membranes at rest. With the encoding `static` it takes the images, [N, …shape]. */
   readonly begin: (images?: Numbers) => void
-  /** One more step, from the state that the last one left: [N, …shape] with the encoding `frames`. Gives its read-out, [N, classes]. */
+  /** One more step, from the state that the last one left: [N, …shape] with the encoding `frames`. Gives its read-out, [N, classes], the first of several. */
   readonly step: (frame?: Numbers) => Float32Array
   /**
    * Takes a step for each frame that arrives, [N, …shape]; the state is kept as long as the stream lasts. Only with the encoding
@@ -86,6 +90,11 @@ export interface Model {
   /** Bytes that the network takes: arena, program, scratch memory. */
   readonly bytes: number
 }
+
+/** The read-outs, the first of them first. */
+type Outputs = ReadonlyArray<Float32Array>
+
+const none = new Float32Array()
 
 /** The largest of a sample's outputs: which it is, and how far it leads. */
 const leaderOf = (outputs: Float32Array, first: number, count: number) => {
@@ -104,6 +113,7 @@ const leaderOf = (outputs: Float32Array, first: number, count: number) => {
 }
 
 const prefix = "parameter/"
+const outputPrefix = "outputs/"
 
 /** A time step is a 32-bit word. */
 const mostSteps = 2 ** 31 - 1
@@ -145,6 +155,9 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const [batchSize = 0, classCount = 0] = readout.shape
   if (readout.shape.length !== 2 || readout.size === 0 || input.shape[0] !== batchSize)
     fail("input and outputs are not of one batch")
+  const heads = Object.keys(buffers).filter((name) => name.startsWith(outputPrefix))
+  const all = [readout, ...heads.map(bufferOf)]
+  if (all.some(({ shape, size }) => size === 0 || shape[0] !== batchSize)) fail("outputs are not of one batch")
   const parameters = new Map(
     Object.keys(buffers)
       .filter((name) => name.startsWith(prefix))
@@ -196,8 +209,9 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const finite = (outputs: Float32Array): Float32Array => {
     const index = firstNonFinite(outputs)
     if (index < 0) return outputs
+    const count = outputs.length / batchSize
     throw new InputError(
-      `output ${index % classCount} of sample ${Math.floor(index / classCount)} is ${outputs[index]}: the inputs or the weights are too large for float32`,
+      `output ${index % count} of sample ${Math.floor(index / count)} is ${outputs[index]}: the inputs or the weights are too large for float32`,
     )
   }
 
@@ -209,14 +223,14 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     t = 0
     run(segmentNumbers.clear, segmentNumbers.begin)
   }
-  /** One step; a frame has been checked. */
-  const advance = (frame?: Float32Array): Float32Array => {
+  /** One step, and its read-outs; a frame has been checked. */
+  const advance = (frame?: Float32Array): Outputs => {
     if (frame) valuesOf(input).set(frame)
-    // The program adds its read-out to the outputs.
-    valuesOf(readout).fill(0)
+    // The program adds its read-outs to the outputs.
+    for (const each of all) valuesOf(each).fill(0)
     run(segmentNumbers.forward)
     t = (t + 1) % period
-    return valuesOf(readout).slice()
+    return all.map((each) => valuesOf(each).slice())
   }
 
   const begin: Model["begin"] = (images) => {
@@ -228,14 +242,23 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const step: Model["step"] = (given) => {
     const frame = frameOf(given)
     if (owner === undefined) begin()
-    const logits = advance(frame)
+    const [logits = none] = advance(frame)
     // A stream whose state this was has lost it.
     owner = caller
     return finite(logits)
   }
 
-  const add = (outputs: Float32Array, logits: Float32Array, sample: number): void => {
-    for (let i = sample * classCount; i < (sample + 1) * classCount; i++) outputs[i]! += logits[i] as number
+  const sums = (): Outputs => all.map(({ size }) => new Float32Array(size))
+  const add = (outputs: Outputs, logits: Outputs, sample: number): void =>
+    outputs.forEach((sum, k) => {
+      const count = sum.length / batchSize
+      for (let i = sample * count; i < (sample + 1) * count; i++) sum[i]! += logits[k]?.[i] as number
+    })
+  /** What read-outs come to: the first, and all by name. */
+  const told = (sums: Outputs) => {
+    const [outputs = none, ...others] = sums.map(finite)
+    const named = heads.map((name, i) => [name.slice(outputPrefix.length), others[i] as Float32Array])
+    return { classes: classesOf(outputs), outputs, ...(heads.length > 0 && { named: Object.fromEntries(named) }) }
   }
   const samples = Array.from({ length: batchSize }, (_, sample) => sample)
   const classesOf = (outputs: Float32Array) =>
@@ -251,7 +274,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     const inputs = checked(given, "inputs", frames ? timeSteps : 1)
     if (!frames) valuesOf(input).set(inputs)
     beginFor(caller)
-    const outputs = new Float32Array(readout.size)
+    const outputs = sums()
     const steps = samples.map(() => timeSteps)
     let going = samples
     for (let t = 0; t < timeSteps && going.length > 0; t++) {
@@ -259,13 +282,13 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       for (const sample of going) add(outputs, logits, sample)
       if (margin === undefined) continue
       going = going.filter((sample) => {
-        if (!(leaderOf(outputs, sample * classCount, classCount).margin >= margin)) return true
+        if (!(leaderOf(outputs[0] ?? none, sample * classCount, classCount).margin >= margin)) return true
         steps[sample] = t + 1
         return false
       })
     }
     const meanSteps = steps.reduce((sum, count) => sum + count, 0) / batchSize
-    return { classes: classesOf(finite(outputs)), outputs, steps, meanSteps }
+    return { ...told(outputs), steps, meanSteps }
   }
 
   async function* stream(frames: AsyncIterable<Numbers>): AsyncGenerator<StreamStep, void, undefined> {
@@ -274,16 +297,16 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       throw new InputError(`frames are ${quote(frames)}; they must be an async iterable`)
     const own = {}
     beginFor(own)
-    let recent: ReadonlyArray<Float32Array> = []
+    let recent: ReadonlyArray<Outputs> = []
     let count = 0
     for await (const frame of frames) {
       if (owner !== own)
         throw new InputError("this model was used for something else between two frames: load one for each stream")
       const logits = advance(frameOf(frame))
       recent = [...recent, logits].slice(-timeSteps)
-      const outputs = new Float32Array(readout.size)
+      const outputs = sums()
       for (const each of recent) for (const sample of samples) add(outputs, each, sample)
-      yield { step: count++, classes: classesOf(finite(outputs)), outputs, logits }
+      yield { step: count++, ...told(outputs), logits: logits[0] ?? none }
     }
   }
 

@@ -59,11 +59,15 @@ export const save = (
       tensors,
       (name) => Program.parameterOf(name) !== undefined,
     )
-    const { input, outputs } = Program.bufferNames
-    const named = new Set([input, outputs, ...weights.map(({ name }) => name)])
+    const { outputs, output } = Program.bufferNames
     const buffers = Object.fromEntries(
-      program.buffers.flatMap(({ name }, i) => (named.has(name) ? [[name, i] as const] : [])),
+      program.buffers.flatMap((buffer, i) =>
+        buffer.role === "input" || buffer.role === "outputs" || isWeight(buffer) ? [[buffer.name, i] as const] : [],
+      ),
     )
+    // Of several read-outs the first has a name too.
+    const [first = "", second] = Object.keys(program.outputs ?? {})
+    const aliases = second === undefined ? {} : { [output(first)]: buffers[outputs] }
     const words = encode(program)
     return Safetensors.encode({
       tensors: new Map<string, { readonly shape: ReadonlyArray<number>; readonly values: Float32Array | Int32Array }>([
@@ -74,7 +78,7 @@ export const save = (
         format: "spikeroute-program",
         version: "1",
         kernelTable: String(kernelTable),
-        program: JSON.stringify({ encoding, buffers }),
+        program: JSON.stringify({ encoding, buffers: { ...aliases, ...buffers } }),
         graph: JSON.stringify(Graph.toJson(graph)),
       },
     })

@@ -72,6 +72,14 @@ const temporal = Graph.makeUnsafe(
   ),
 )
 
+const twoHeads = Graph.makeUnsafe([4], (x) => {
+  const features = x.pipe(linear({ features: 9 }), adaptiveLif({ threshold: 0.2 }))
+  return {
+    class: features.pipe(linear({ features: 3 })),
+    angle: features.pipe(linear({ features: 2 }), leakyReadout()),
+  }
+})
+
 /** A network that answers with what it is shown: of three classes, each step's logits are the frame. */
 const mirror = (batchSize: number, timeSteps: number): Model => {
   const graph = Graph.makeUnsafe([1, 1, 3], Graph.sequential(flatten(), linear({ features: 3, bias: false })))
@@ -98,6 +106,7 @@ describe("a loaded program gives the bits of the predictor that was compiled", (
       ),
       { batchSize: 2, timeSteps: 6, encoding: "frames" },
     ],
+    ["two read-outs", twoHeads, { batchSize: 3, timeSteps: 4, encoding: "frames" }],
     ["recurrence, delays, adaptive neurons", temporal, { batchSize: 2, timeSteps: 9, encoding: "frames" }],
     ["recurrence and delays on what is shown once", temporal, { batchSize: 2, timeSteps: 9, encoding: "static" }],
   ]
@@ -105,7 +114,7 @@ describe("a loaded program gives the bits of the predictor that was compiled", (
     const model = load(kernels, save(graph, options))
     const frames = options.encoding === "frames" ? options.timeSteps : 1
     const inputs = numbers(frames * options.batchSize * Shape.size(graph.input))
-    const { outputs } = run(
+    const { outputs, named } = run(
       Effect.gen(function* () {
         const predictor = yield* Train.makePredictor(graph, options)
         yield* predictor.load(parametersOf(graph))
@@ -115,6 +124,7 @@ describe("a loaded program gives the bits of the predictor that was compiled", (
     expect(outputs.some((value) => value !== 0)).toBe(true)
     const prediction = model.predict(inputs)
     expect(prediction.outputs).toEqual(outputs)
+    expect(prediction.named).toEqual(named)
     expect(prediction.steps).toEqual(Array.from({ length: options.batchSize }, () => options.timeSteps))
     // A second prediction starts from rest again.
     expect(model.predict(inputs).outputs).toEqual(outputs)
@@ -155,6 +165,15 @@ async function* each<A>(values: ReadonlyArray<A>) {
 }
 
 describe("a stream", () => {
+  test("of a network with two read-outs has both at every step", async () => {
+    const file = save(twoHeads, { batchSize: 1, timeSteps: 5, encoding: "frames" })
+    const frames = Array.from({ length: 5 }, (_, t) => numbers(4).map((value) => value + t / 4))
+    const steps = await Array.fromAsync(load(kernels, file).stream(each(frames)))
+    const whole = load(kernels, file).predict(Float32Array.from(frames.flatMap((frame) => [...frame])))
+    expect(steps[4]?.named).toEqual(whole.named)
+    expect(steps[4]?.named?.class).toEqual(whole.outputs)
+    expect(whole.named?.angle?.some((value) => value !== 0)).toBe(true)
+  })
   const size = 8 * 8 * 2
   const frames = Array.from({ length: 12 }, (_, t) => numbers(size, 10 + t))
   const joined = (from: number, to: number) => Float32Array.from(frames.slice(from, to).flatMap((frame) => [...frame]))

@@ -6,7 +6,6 @@
  */
 
 import { Context, type Effect, type Scope } from "effect"
-import { aFunction, anObject, argument } from "../arguments.ts"
 import { type BackendError, OptionError, type UnsupportedKernelError } from "../errors.ts"
 import type { Buffer, Call, Program } from "../program/program.ts"
 
@@ -18,12 +17,10 @@ export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => 
  * where that is possible. Throws for values of another kind.
  */
 export const asArray = (
-  buffer: Pick<Buffer, "name" | "elements">,
+  { name, elements }: Pick<Buffer, "name" | "elements">,
   values: BufferValues,
   room: () => Float32Array,
 ): Float32Array | Uint32Array => {
-  const { name, elements } = argument(buffer, anObject, "buffer")
-  argument(room, aFunction, "room")
   if (values instanceof (elements === "words" ? Uint32Array : Float32Array)) return values
   if (typeof values !== "function" || elements === "words")
     throw new OptionError({

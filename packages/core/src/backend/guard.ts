@@ -1,7 +1,7 @@
 /** What every backend refuses alike, and the form of its errors. */
 
 import { Effect } from "effect"
-import { aProgram, argument, aString } from "../arguments.ts"
+import { aProgram, argument } from "../arguments.ts"
 import { BackendError } from "../errors.ts"
 import { persistent } from "../program/layout.ts"
 import { bufferNames, type Call, forwardSegments, type Program } from "../program/program.ts"
@@ -11,7 +11,7 @@ import { formatBytes, named, quote } from "../text.ts"
 /** The error for a program that takes more memory than there is; both counts are in bytes. */
 export const tooLarge = (backend: string, needed: number, available: number): BackendError =>
   new BackendError({
-    backend: argument(backend, aString, "backend"),
+    backend,
     reason: `the program needs ${formatBytes(needed)}, besides a workspace for its kernels, and this backend can hold ${formatBytes(available)} here: use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
     memory: { needed, available },
   })

@@ -39,6 +39,8 @@ export interface Unfolded {
   readonly backward: (request: BackwardRequest) => ElementwiseBackward
   /** The factor by which a state passes to the next step, as a number or the number of a parameter, where it is either. */
   readonly decay: (state: number) => number | { readonly parameter: number } | undefined
+  /** A state behind a step, of what the step stored. */
+  readonly read: (state: number) => { readonly code: Code; readonly y: number }
 }
 
 export interface BackwardRequest {
@@ -133,6 +135,10 @@ const make = (cell: Cell): Unfolded => {
       inputs: new Set(read.flatMap((name) => (name.startsWith("x") ? [Number(name.slice(1))] : []))),
     },
     backward,
+    read: (k) => {
+      const { code, places } = encode([before[k] as Expression])
+      return { code, y: places[0] as number }
+    },
     decay: (k) => {
       // Of a state that a spike resets, what is stored may be the value before the reset.
       for (const value of [next[k], ...stored]) {

@@ -71,7 +71,7 @@ export class Expression {
 
 /** A constant, in float32. */
 export const constant = (value: number): Expression =>
-  new Expression({ kind: "constant", value: Math.fround(argument(value, aNumber, "Neuron.constant", "value")) })
+  new Expression({ kind: "constant", value: Math.fround(argument(value, aNumber, "Neuron")) })
 
 /** The result of an operation on constants, which may be NaN. */
 const folded = (value: number): Expression => new Expression({ kind: "constant", value: Math.fround(value) })
@@ -188,7 +188,7 @@ export interface SurrogateExpression {
 
 /** A spike, [z ≥ 0], whose derivative is the surrogate's. */
 export const fire = (z: Expression, surrogate: SurrogateExpression): Expression => {
-  const { slope, primitive } = argument(surrogate, aSurrogate, "Neuron.fire")
+  const { slope, primitive } = argument(surrogate, aSurrogate, "Neuron")
   return new Expression({ kind: "fire", z: of(z), slope: slope(z), primitive: primitive(z) })
 }
 
@@ -201,7 +201,7 @@ const aSurrogate: Kind = [
 
 /** A value whose gradient flows only where the policy leaves the temporal edge `edge` uncut. */
 export const route = (edge: string, a: Value): Expression => {
-  argument(edge, aString, "Neuron.route", "edge")
+  argument(edge, aString, "Neuron")
   const value = of(a)
   return value.constant === undefined ? new Expression({ kind: "route", edge, a: value }) : value
 }

@@ -87,9 +87,12 @@ export const check = <A>(node: string, kind: string, schema: Schema.Codec<A>, op
 }
 
 /** Applies a layer, which must be one. */
-export const apply = (layer: Layer, x: Tensor, name?: string): Tensor => {
+export const apply = (layer: Layer, x: Tensor, name?: string): Tensor =>
+  asTensor(typeof layer === "function" ? layer(argument(x, aTensor), name) : layer, layer, x, name)
+
+/** What a layer made of a tensor, which must be a tensor. */
+export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string): Tensor => {
   argument(x, aTensor)
-  const made: unknown = typeof layer === "function" ? layer(x, name) : layer
   if (made instanceof Tensor) return made
   const node = name === undefined ? x.name : join(x.path, name)
   const own = (typeof layer === "function" && layer.name) || "a layer"
@@ -125,8 +128,8 @@ export const leaf =
         node: kind,
         reason: `its input is ${quote(x)}, no tensor: was the layer before it called?`,
       })
-    argument(kind, aString, "Graph.leaf")
-    argument(build, aFunction, "Graph.leaf")
+    argument(kind, aString, "Graph")
+    argument(build, aFunction, "Graph")
     let number = 1
     while (name === undefined && x.draft.types.has(join(x.path, `${kind}${number}`))) number++
     const full = join(x.path, name ?? `${kind}${number}`)
@@ -231,7 +234,7 @@ const kinds: Readonly<Record<string, string>> = {
 
 /** Gives a layer its name below the current path. */
 export const named = (name: string, layer: Layer): Layer => {
-  argument(name, aString, "Graph.named")
+  argument(name, aString, "Graph")
   return (x) => apply(layer, x, name)
 }
 

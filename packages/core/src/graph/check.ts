@@ -1,10 +1,12 @@
 /** What holds for every graph, whether it was built by layers or read from a file. */
+import type { Schema } from "effect"
 import { GraphError } from "../errors.ts"
 import type { ValueType } from "../op.ts"
+import { faultIn } from "../options.ts"
 import { equals, format, mustExist } from "../shape.ts"
 import { quote } from "../text.ts"
 import { infer } from "./builder.ts"
-import { type Graph, inputName } from "./graph.ts"
+import { type Graph, inputName, Name } from "./graph.ts"
 
 /** The node whose memory holds a value; none if that is the input's or a parameter's, or if values delay each other in a ring. */
 const sourceOf = (nodes: Graph["nodes"], value: string): Graph["nodes"][number] | undefined => {
@@ -24,7 +26,13 @@ const sourceOf = (nodes: Graph["nodes"], value: string): Graph["nodes"][number] 
  *
  * @throws GraphError at the first parameter or node that does not fit
  */
-export const typesOf = ({ input, parameters, nodes, output }: Omit<Graph, "types">): Map<string, ValueType> => {
+export const typesOf = ({
+  input,
+  parameters,
+  nodes,
+  output,
+  outputs,
+}: Omit<Graph, "types">): Map<string, ValueType> => {
   const types = new Map<string, ValueType>()
   const failAt = (node: string) => (reason: string) => {
     throw new GraphError({ node, reason })
@@ -55,10 +63,32 @@ export const typesOf = ({ input, parameters, nodes, output }: Omit<Graph, "types
     else if (!equals(own.shape, theirs.shape) || own.elements !== theirs.elements)
       failAt(name)(`it is ${format(own.shape)} ${own.elements}, its input ${format(theirs.shape)} ${theirs.elements}`)
   }
-  if (!nodes.some(({ name }) => name === output)) failAt("graph")(`the output ${quote(output)} is no node of the graph`)
-  const { shape, batched } = types.get(output) as ValueType
-  if (!batched) failAt(output)("the read-out does not depend on the input")
-  if (shape.length !== 1)
-    failAt(output)(`the read-out is ${format(shape)}; it must be one row of classes: add flatten()`)
+  if (outputs) checkNames(outputs, output, types, failAt("graph"))
+  for (const readout of outputs ? Object.values(outputs) : [output]) {
+    if (!nodes.some(({ name }) => name === readout))
+      failAt("graph")(`the output ${quote(readout)} is no node of the graph`)
+    const { shape, batched } = types.get(readout) as ValueType
+    if (!batched) failAt(readout)("the read-out does not depend on the input")
+    if (shape.length !== 1)
+      failAt(readout)(`the read-out is ${format(shape)}; it must be one row of classes: add flatten()`)
+  }
   return types
+}
+
+/** Names of read-outs go into names of buffers and files, and stand beside those of nodes. */
+const checkNames = (
+  outputs: Readonly<Record<string, string>>,
+  first: string,
+  types: ReadonlyMap<string, ValueType>,
+  fail: (reason: string) => never,
+): void => {
+  const nodes = Object.values(outputs)
+  if (nodes[0] !== first) fail(`the first of the outputs is ${quote(nodes[0])}, not ${quote(first)}`)
+  for (const [name, node] of Object.entries(outputs)) {
+    const fault = faultIn(Name as Schema.Codec<unknown>, name)
+    if (fault || /^\d+$/.test(name))
+      fail(`the output's name ${quote(name)} must be 1 to 200 characters, no control character and no whole number`)
+    if (types.has(name) && name !== node) fail(`the output ${quote(name)} has the name of another value`)
+    if (nodes.filter((each) => each === node).length > 1) fail(`two outputs are the node ${quote(node)}`)
+  }
 }

@@ -72,8 +72,10 @@ export interface Graph {
   readonly input: Shape
   readonly parameters: ReadonlyArray<Parameter>
   readonly nodes: ReadonlyArray<Node>
-  /** The node whose output is the read-out. */
+  /** The node whose output is the read-out, the first where there are several. */
   readonly output: string
+  /** Where there are several read-outs with names: the node of each, the first of them first. */
+  readonly outputs?: Readonly<Record<string, string>>
   /** The type of every value, by name. */
   readonly types: ReadonlyMap<string, ValueType>
 }

@@ -12,4 +12,4 @@ export {
 } from "./builder.ts"
 export * from "./graph.ts"
 export * from "./json.ts"
-export { make, makeUnsafe } from "./make.ts"
+export { make, makeUnsafe, type Network } from "./make.ts"

@@ -39,12 +39,14 @@ export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
     }),
   ),
   output: Schema.String,
+  outputs: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 
 /** A graph as JSON. */
 export const toJson = (graph: Graph): GraphJson => {
-  const { input, parameters, nodes, output } = argument(graph, aGraph)
-  return { version: 1, input, parameters, nodes: nodes.map(({ rule: _, ...node }) => node), output }
+  const { input, parameters, nodes, output, outputs } = argument(graph, aGraph)
+  const bare = nodes.map(({ rule: _, ...node }) => node)
+  return { version: 1, input, parameters, nodes: bare, output, ...(outputs && { outputs }) }
 }
 
 const ruleOf = ({ name, op }: NodeData): AnyOp => {

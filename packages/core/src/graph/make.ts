@@ -4,16 +4,30 @@ import { GraphError, OptionError } from "../errors.ts"
 import { isOp, type ValueType } from "../op.ts"
 import { mustExist, type Shape } from "../shape.ts"
 import { quote } from "../text.ts"
-import { apply, type Draft, type Layer, Tensor } from "./builder.ts"
+import { asTensor, type Draft, Tensor } from "./builder.ts"
 import { typesOf } from "./check.ts"
 import { type Graph, inputName } from "./graph.ts"
 
+/** A layer, or a function from tensor to several read-outs by name. */
+export type Network = (x: Tensor) => Tensor | Readonly<Record<string, Tensor>>
+
+/** The tensors of a record, in order; none of what is no record. */
+const readoutsOf = (made: unknown): ReadonlyArray<readonly [name: string, tensor: unknown]> =>
+  made !== null && typeof made === "object" && Object.getPrototypeOf(made) === Object.prototype
+    ? Object.entries(made)
+    : []
+
 /**
- * Builds a graph for samples of `shape`.
+ * Builds a graph for samples of `shape`. A network of several read-outs gives them by name; the first is that of `outputs`.
  *
+ * @example
+ * const both = Graph.makeUnsafe([8], (x) => {
+ *   const features = x.pipe(linear({ features: 32 }), lif())
+ *   return { class: features.pipe(linear({ features: 10 })), angle: features.pipe(linear({ features: 1 })) }
+ * })
  * @throws GraphError where shapes do not fit, names clash or options are out of range
  */
-export const makeUnsafe = (shape: Shape, network: Layer): Graph => {
+export const makeUnsafe = (shape: Shape, network: Network): Graph => {
   const fail = (reason: string): never => {
     throw new GraphError({ node: inputName, reason })
   }
@@ -22,16 +36,24 @@ export const makeUnsafe = (shape: Shape, network: Layer): Graph => {
   mustExist("the input", shape, fail)
   const type: ValueType = { shape, elements: "float32", batched: true }
   const draft: Draft = { parameters: [], nodes: [], types: new Map([[inputName, type]]), ops: new Set() }
-  const { name } = apply(network, new Tensor(draft, "", inputName, type))
+  const x = new Tensor(draft, "", inputName, type)
+  const made = typeof network === "function" ? network(x) : network
+  const readouts = readoutsOf(made)
+  const [, first = made] = readouts[0] ?? []
+  const { name } = asTensor(first, network, x)
   if (name === inputName) fail("the network has no layer")
   for (const op of draft.ops)
     if (!isOp(op)) fail(`${quote(op.name)} is no op of the library; build the network of its layers`)
-  const graph = { input: shape, parameters: draft.parameters, nodes: draft.nodes, output: name }
+  const outputs = Object.fromEntries(readouts.map(([own, each]) => [own, asTensor(each, network, x).name]))
+  const graph = {
+    ...{ input: shape, parameters: draft.parameters, nodes: draft.nodes, output: name },
+    ...(readouts.length > 0 && { outputs }),
+  }
   return { ...graph, types: typesOf(graph) }
 }
 
 /** Builds a graph for samples of `shape`, with errors as values. */
-export const make = (shape: Shape, network: Layer): Effect.Effect<Graph, GraphError> =>
+export const make = (shape: Shape, network: Network): Effect.Effect<Graph, GraphError> =>
   tryGraph(() => makeUnsafe(shape, network))
 
 /** What building throws as a value; a fault of other code stays a defect. */

@@ -23,3 +23,23 @@ export const edgesOf = ({
 /** The layers of spiking neurons, in order of execution. */
 export const spikingLayers = ({ nodes, types }: Graph): ReadonlyArray<Node> =>
   nodes.filter((node) => stateOf(node) !== undefined && types.get(node.name)?.elements === "spikes")
+
+/** The nodes of all read-outs by name, the first of them first; one that has no name goes by its node's. */
+export const outputsOf = ({ output, outputs }: Pick<Graph, "output" | "outputs">): Readonly<Record<string, string>> =>
+  outputs ?? { [output]: output }
+
+/** Names of the states that a graph's nodes leave from step to step, as `lif1.membrane`. */
+export const stateNames = ({ nodes }: Pick<Graph, "nodes">): ReadonlyArray<string> =>
+  nodes.flatMap((node) => (stateOf(node)?.edges ?? []).map((edge) => `${node.name}.${edge}`))
+
+/** The node of a state and which of its edges it is. */
+export const stateNamed = (
+  { nodes }: Pick<Graph, "nodes">,
+  name: string,
+): { readonly node: Node; readonly edge: number } | undefined => {
+  for (const node of nodes) {
+    const edge = (stateOf(node)?.edges ?? []).findIndex((each) => `${node.name}.${each}` === name)
+    if (edge >= 0) return { node, edge }
+  }
+  return undefined
+}

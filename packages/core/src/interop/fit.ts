@@ -1,7 +1,7 @@
 /** Whether tensors are those of a network: all of them, no others, of the right shapes. */
 
 import { Effect } from "effect"
-import { argument, type Kind, someTensors } from "../arguments.ts"
+import { argument, type Kind } from "../arguments.ts"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
 import { equals, type Shape, size } from "../shape.ts"
 import { quote } from "../text.ts"
@@ -40,7 +40,6 @@ export const fit = (
   belongs: (name: string) => boolean = () => true,
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError | NonFiniteTensorError> =>
   Effect.suspend((): ReturnType<typeof fit> => {
-    argument(expected, someTensors, "expected")
     const all = [...(found instanceof Map ? found : [])].filter(([name]) => belongs(name))
     const present = new Map<string, StoredTensor>()
     const unsupported: Array<{ readonly name: string; readonly dtype: string }> = []

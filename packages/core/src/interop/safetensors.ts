@@ -6,7 +6,7 @@
  */
 
 import { Effect } from "effect"
-import { aCount, anObject, argument, aString, type Kind, someBytes, someTensors } from "../arguments.ts"
+import { aCount, anObject, argument, aString, type Kind, someBytes } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { bytesPerNumber, layoutOf } from "./safetensors-layout.ts"
@@ -29,11 +29,14 @@ export interface WritableFile {
   readonly metadata: Readonly<Record<string, string>>
 }
 
+const aFile: Kind = [
+  "{ tensors, metadata }, a Map and texts",
+  (value) => Object(value).tensors instanceof Map && anObject[1](Object(value).metadata),
+]
+
 /** The bytes of a file; tensors stand in the order of the map. */
 export const encode = (file: WritableFile): Uint8Array<ArrayBuffer> => {
-  const { tensors, metadata } = argument(file, anObject, "file")
-  argument(tensors, someTensors, "tensors")
-  argument(metadata, anObject, "metadata")
+  const { tensors, metadata } = argument(file, aFile, "Safetensors.encode")
   // Without a prototype, `__proto__` is a name like others.
   const header: Record<string, unknown> = Object.create(null)
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata

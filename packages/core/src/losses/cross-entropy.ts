@@ -1,50 +1,86 @@
 /**
- * Cross-entropy of softmax(output), its mean over the samples and steps that count:  Σ w[y]·(−log p[y]) / Σ w[y].
+ * Cross-entropy of softmax(output), its mean over the samples and steps that count, with weights w of the classes and label smoothing α as
+ * PyTorch has them:  Σ [ (1 − α)·w[y]·(−log p[y]) + α/C·Σ w[c]·(−log p[c]) ] / Σ w[y],  the inner sum over all C classes.
  */
 import { Schema } from "effect"
+import { leaf } from "../expressions/expression.ts"
 import { lossBackward, lossForward } from "../loss.ts"
-import { anObject, argument, assert, NonNegative, oneOf, Positive } from "../options.ts"
+import { anObject, argument, assert, NonNegative, Positive, ShareBelowOne } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
-import type { Made, Over, Term } from "./term.ts"
+import { addGradient, addSum } from "./elementwise.ts"
+import { type Made, type Over, OverSchema, type Term } from "./term.ts"
 
 export interface CrossEntropy {
   readonly term: "crossEntropy"
-  /** Of each step's output, or of the mean over time. */
+  /** Of each step's output, or of what all steps' outputs come to. */
   readonly over: Over
   /** The factor of the term. */
   readonly weight: number
   /** w, a factor for each class; all 1 unless given. */
   readonly classWeights?: ReadonlyArray<number>
+  /** α, the share of a label that is spread over all classes; 0 unless given. */
+  readonly labelSmoothing?: number
+  /** The output or node whose value it takes, by name; the first output unless given. */
+  readonly node?: string
 }
 
 const schema: Schema.Codec<CrossEntropy> = Schema.Struct({
   term: Schema.Literal("crossEntropy"),
-  over: oneOf(["step", "mean"]),
+  over: OverSchema,
   weight: Positive,
   classWeights: Schema.optionalKey(Schema.Array(NonNegative)),
+  labelSmoothing: Schema.optionalKey(ShareBelowOne),
+  node: Schema.optionalKey(Schema.String),
 })
 
 const attributes = { mix: 0, target: "ones", terms: 1 } as const
+
+const meanOf = (weights: ReadonlyArray<number> = [1]): number =>
+  weights.reduce((sum, weight) => sum + weight, 0) / weights.length
+
+/**
+ * With L = log Σ exp(x), the smoothed sum is s·(L − x[y]) + Σ k[c]·x[c]: the kernel's cross-entropy with the factor s, and a sum of
+ * products with numbers k that follow from the label.
+ */
+const smoothed = leaf("x0").times(leaf("x1"))
 
 const crossEntropyTerm: Term<CrossEntropy> = {
   schema,
   lowering: lossTerms,
   over: ({ over }) => over,
+  at: ({ node }) => node,
   targets: () => "classes",
-  forward: ({ emit, output, labels, weights, value }, _, replayed) => {
-    if (!replayed) emit(lossForward, { logits: output, labels, weights: weights(), metrics: value }, attributes)
+  share: ({ classWeights }, label) => classWeights?.[label] ?? 1,
+  factor: ({ weight, classWeights, labelSmoothing = 0 }, label) =>
+    weight * ((1 - labelSmoothing) * (classWeights?.[label] ?? 1) + labelSmoothing * meanOf(classWeights)),
+  row: ({ weight, classWeights, labelSmoothing = 0 }, { label, scale }, out) => {
+    if (label === undefined) return
+    out.forEach((_, c) => {
+      const ofLabel = c === label ? meanOf(classWeights) : 0
+      out[c] = scale * weight * labelSmoothing * (ofLabel - (classWeights?.[c] ?? 1) / out.length)
+    })
   },
-  backward: ({ emit, output, labels, weights, gradient }) => {
+  rows: ({ labelSmoothing = 0 }) => labelSmoothing > 0,
+  forward: (context, { labelSmoothing }, replayed) => {
+    if (replayed) return
+    const { emit, output, labels, weights, value, rows } = context
+    emit(lossForward, { logits: output(), labels: labels(), weights: weights(), metrics: value }, attributes)
+    if (labelSmoothing) addSum(context, smoothed, rows)
+  },
+  backward: (context, { labelSmoothing }) => {
+    const { emit, output, labels, weights, gradient, rows } = context
     const logitsGradient = gradient()
-    if (logitsGradient) emit(lossBackward, { logits: output, labels, weights: weights(), logitsGradient }, attributes)
+    if (logitsGradient === undefined) return
+    emit(lossBackward, { logits: output(), labels: labels(), weights: weights(), logitsGradient }, attributes)
+    if (labelSmoothing) addGradient(context, smoothed, rows)
   },
 }
 
 /**
- * Cross-entropy, of each step (the default) or of the read-out's mean over time. A batch's labels are a class a sample, [N], or for terms
- * over steps a class a step, [T, N]; those that are −1 do not count.
+ * Cross-entropy, of each step (the default) or of the read-out's sum, mean or maximum over time, or its last step. A batch's labels are a
+ * class a sample, [N], or for terms over steps a class a step, [T, N]; those that are −1 do not count.
  *
- * @example Losses.crossEntropy({ over: "mean", classWeights: [1, 4] })
+ * @example Losses.crossEntropy({ over: "max", classWeights: [1, 4], labelSmoothing: 0.1 })
  * @throws OptionError
  */
 export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): Made<CrossEntropy> => {

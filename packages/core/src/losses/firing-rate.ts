@@ -17,51 +17,55 @@ export interface FiringRate {
   readonly rate: number
   /** The share of neurons that should fire in a step. */
   readonly at: number
+  /** One layer of spiking neurons, by name; all unless given. */
+  readonly node?: string
 }
 
 const schema: Schema.Codec<FiringRate> = Schema.Struct({
   term: Schema.Literal("firingRate"),
   rate: Positive,
   at: Share,
+  node: Schema.optionalKey(Schema.String),
 })
 
 const firingRateTerm: Term<FiringRate> = {
   schema,
   lowering: lossTerms,
   over: () => "step",
+  at: ({ node }) => node ?? true,
   targets: () => "none",
   mixesSamples: true,
-  forward: ({ emit, timeSteps, value, layers }, { rate: factor, at }, replayed) => {
+  forward: ({ emit, timeSteps, value, output, rate }, { rate: factor, at }, replayed) => {
+    emit(zero, { target: rate() })
+    emit(countSpikes, { spikes: output(), metrics: rate() }, { index: 0, terms: 1 })
+    if (replayed) return
     const difference = leaf("x0").minus(at)
     const { code, places } = encode([leaf("x1").plus(difference.times(difference).times(factor / timeSteps))])
-    for (const { spikes, rate } of layers) {
-      emit(zero, { target: rate() })
-      emit(countSpikes, { spikes: spikes(), metrics: rate() }, { index: 0, terms: 1 })
-      if (!replayed)
-        emit(elementwiseForward, { x0: rate(), x1: value, y: value }, { code, state: [], y: places[0] as number })
-    }
+    emit(elementwiseForward, { x0: rate(), x1: value, y: value }, { code, state: [], y: places[0] as number })
   },
-  backward: ({ emit, timeSteps, layers }, { rate: factor, at }) => {
-    for (const { neurons, rate, gradient } of layers) {
-      const dx0 = gradient()
-      if (dx0 === undefined) continue
-      const slope = leaf("p0")
-        .minus(at)
-        .times((2 * factor) / (timeSteps * neurons))
-      const { code, places } = encode([slope])
-      emit(elementwiseBackward, { p0: rate(), dx0 }, { code, carry: [], dx: places, dp: [] })
-    }
+  backward: ({ emit, timeSteps, count, rate, gradient }, { rate: factor, at }) => {
+    const dx0 = gradient()
+    if (dx0 === undefined) return
+    const slope = leaf("p0")
+      .minus(at)
+      .times((2 * factor) / (timeSteps * count))
+    const { code, places } = encode([slope])
+    emit(elementwiseBackward, { p0: rate(), dx0 }, { code, carry: [], dx: places, dp: [] })
   },
 }
 
 /**
- * A penalty for firing rates other than `at` (default 0.1), of all layers of spiking neurons. It is a function of whole batches: without
- * micro-batches only.
+ * A penalty for firing rates other than `at` (default 0.1), of all layers of spiking neurons or of one. It is a function of whole batches:
+ * without micro-batches only. For bounds of single neurons see {@link firingRateBounds}.
  *
  * @example [Losses.crossEntropy(), Losses.firingRate({ rate: 0.5, at: 0.05 })]
  * @throws OptionError
  */
-export const firingRate = (options: { readonly rate: number; readonly at?: number }): Made<FiringRate> => {
+export const firingRate = (options: {
+  readonly rate: number
+  readonly at?: number
+  readonly node?: string
+}): Made<FiringRate> => {
   const made = { term: "firingRate", at: 0.1, ...argument(options, anObject, "firingRate") } as const
   assert("firingRate", schema, made)
   return { ...made, kind: firingRateTerm }

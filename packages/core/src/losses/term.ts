@@ -1,43 +1,60 @@
 /**
  * A term of a loss: what it is a function of, its value and its gradient, as instructions.
  *
- * A term over `step` is a mean over all time steps; one over `mean` is a function of the read-out's mean over time, and is known only
+ * A term is at one value of the graph, and over time in one of these ways: the mean over steps of a function of each `step`, or a function
+ * of the `sum`, the `mean` or, element by element, the `max` over time, or of the `last` step. Sums, means and maxima are known only
  * behind the last forward step.
  */
 import type { Schema } from "effect"
+import type { Expression } from "../expressions/expression.ts"
 import type { Emit, Ref } from "../op.ts"
+import { oneOf } from "../options.ts"
 import type { Terms } from "../program/lower/emit.ts"
 
-export type Over = "step" | "mean"
+/** How a term takes the values of all time steps. */
+export type Over = "step" | "sum" | "mean" | "last" | "max"
+
+export const OverSchema: Schema.Codec<Over> = oneOf(["step", "sum", "mean", "last", "max"])
 
 /** Where a term finds what it is a function of, and where it puts its value and its gradient. */
 export interface TermContext {
   readonly emit: Emit
-  /** Means of so many elements are taken: those of the read-out, over a whole batch and the time steps that the term sees. */
+  /** Means over so many elements are taken: those of the value, over a whole batch and the time steps that the term sees. */
   readonly elements: number
-  /** The time steps that the term sees one by one. */
+  /** The time steps that the term sees one by one, and those of the run. */
   readonly timeSteps: number
-  /** The read-out, of this step or its mean. */
-  readonly output: Ref
-  readonly labels: Ref | undefined
+  readonly runSteps: number
+  /** The elements of the value in a micro-batch. */
+  readonly count: number
+  /** The value at this step, or reduced over time. To be called once. */
+  readonly output: () => Ref
+  readonly labels: () => Ref
   /** The share of each sample in the loss. */
   readonly weights: () => Ref
   readonly targets: () => Ref
+  /** Numbers for each element that follow from its sample's class: see {@link Term.row}. */
+  readonly rows: () => Ref
   /** The term's value, one number, to be added to. */
   readonly value: Ref
-  /** Layers of spiking neurons, each with a number for its firing rate at this step. */
-  readonly layers: ReadonlyArray<{
-    readonly neurons: number
-    readonly spikes: () => Ref
-    readonly rate: () => Ref
-    readonly gradient: () => Ref | undefined
-  }>
-  /** Where the gradient of the read-out goes, if it is wanted. To be called once for each instruction that adds to it. */
+  /** A number for a firing rate at this step. */
+  readonly rate: () => Ref
+  /** 1 at the steps that count and 0 at others: an expression of `p0`, the number of the step counted from 1. */
+  readonly counts: Expression
+  readonly time: () => Ref
+  /** Where the gradient goes, if it is wanted. To be called once for each instruction that adds to it. */
   readonly gradient: () => Ref | undefined
 }
 
 /** What the targets of a term are. */
 export type Targets = "classes" | "numbers" | "none"
+
+/** A sample's class as {@link Term.row} sees it: none where the sample does not count. */
+export interface OfClass {
+  readonly label: number | undefined
+  /** The factor by which the shares of all samples and steps come to 1. */
+  readonly scale: number
+  readonly timeSteps: number
+}
 
 /** A kind of term, with attributes of type `A`. */
 export interface Term<A> {
@@ -45,7 +62,16 @@ export interface Term<A> {
   /** How terms become instructions: a program whose loss has none does without it, and so does its bundle. */
   readonly lowering: Terms
   readonly over: (attributes: A) => Over
+  /** The output or node that the term is at, the first output if it names none; or `true`: each layer of spiking neurons. */
+  readonly at: (attributes: A) => string | true | undefined
   readonly targets: (attributes: A) => Targets
+  /** What a sample of a class counts in the loss, before all are brought to a sum of 1. Without it, samples cannot be left out. */
+  readonly share?: (attributes: A, label: number) => number
+  /** The factor of such a sample in the loss; its share unless given. */
+  readonly factor?: (attributes: A, label: number) => number
+  /** Whether it takes numbers for each element of a sample, and what fills them. */
+  readonly rows?: (attributes: A) => boolean
+  readonly row?: (attributes: A, ofClass: OfClass, out: Float32Array) => void
   /** It is a function of whole batches, which cannot be cut into micro-batches. */
   readonly mixesSamples?: true
   /** Adds to the value; where the step is `replayed` it has been added, and only what the gradient needs is computed again. */

@@ -50,7 +50,10 @@ export const readoutOp = make<ReadoutAttributes>({
   attributes: Schema.Struct({ decay: Share }),
   inputs: ["activation"],
   infer: sameShape,
-  state: ({ decay }) => ({ planes: 1, rest: [0], edges: ["membrane"], kept: false, keptBefore: false, decay }),
+  state: ({ decay }) => ({
+    ...{ planes: 1, rest: [0], edges: ["membrane"], kept: false, keptBefore: false, decay },
+    read: () => ({ code: [["leaf", "before.0"]], y: 0, firstParameter: 1 }),
+  }),
   forward: ({ emit, input, output, state, attributes }) => {
     const { now, before } = state()
     emit(readoutForward, { x: input(0), before, membrane: now, y: output }, { ...attributes })

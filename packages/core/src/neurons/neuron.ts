@@ -16,6 +16,7 @@
  * The term ∂v/∂s is the route through the reset.
  */
 import { Schema } from "effect"
+import type { Code } from "../expressions/code.ts"
 import { addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { averagePoolBackwardReference } from "../ops/average-pool.ts"
@@ -138,6 +139,29 @@ export const neuronBackwardReference: Reference<typeof neuronBackward> = {
   },
 }
 
+/** v of u and the output s, as code. */
+const afterReset: { readonly [R in Reset]: (threshold: number) => Code } = {
+  none: () => [["leaf", "before.0"]],
+  soft: (threshold) => [
+    ...([
+      ["leaf", "before.0"],
+      ["leaf", "x0"],
+    ] as const),
+    ["constant", threshold],
+    ["multiply", 1, 2],
+    ["subtract", 0, 3],
+  ],
+  hard: () => [
+    ...([
+      ["leaf", "before.0"],
+      ["leaf", "x0"],
+    ] as const),
+    ["constant", 1],
+    ["subtract", 2, 1],
+    ["multiply", 0, 3],
+  ],
+}
+
 export const neuronOp = make<NeuronAttributes>({
   name: "neuron",
   attributes: NeuronSchema,
@@ -149,13 +173,14 @@ export const neuronOp = make<NeuronAttributes>({
     return { shape: x!.shape, elements: smooth ? "float32" : "spikes", batched: true }
   },
   routes: ({ reset }) => (reset === "none" ? [] : ["reset"]),
-  state: ({ decay }) => ({
+  state: ({ decay, reset, threshold }) => ({
     planes: 1,
     rest: [0],
     edges: ["membrane"],
     kept: true,
     keptBefore: decay === undefined,
     decay: decay ?? { input: 1 },
+    read: () => ({ code: afterReset[reset](threshold), y: reset === "none" ? 0 : 4, firstParameter: 1 }),
   }),
   forward: ({ emit, input, arity, output, state, attributes }) => {
     const { now, before } = state()

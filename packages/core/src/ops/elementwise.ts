@@ -89,7 +89,7 @@ export const elementwiseOp = make<ElementwiseAttributes>({
   },
   routes: (attributes) => [...edgesOf(attributes)],
   state: (attributes) => {
-    const { planes, needs, decay, rest } = unfold(attributes)
+    const { planes, needs, decay, rest, read } = unfold(attributes)
     if (planes === 0) return undefined
     const at = Math.max(0, attributes.states.indexOf("membrane"))
     const found = decay(at)
@@ -100,6 +100,7 @@ export const elementwiseOp = make<ElementwiseAttributes>({
       keptBefore: needs.before,
       edges: attributes.states,
       decay: typeof found === "object" ? { input: attributes.inputs + found.parameter } : found,
+      read: (edge) => ({ ...read(edge), firstParameter: attributes.inputs }),
     }
   },
   forward: ({ emit, input, output, state, attributes }) => {

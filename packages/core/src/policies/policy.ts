@@ -12,7 +12,7 @@
  */
 
 import { Effect, Pipeable, Schema } from "effect"
-import { aCount, aList, aNumber, anObject, aPolicy, argument, aString, type Kind } from "../arguments.ts"
+import { aCount, aPolicy, argument, aString } from "../arguments.ts"
 import { describeFault, PolicyError } from "../errors.ts"
 import { faultIn, must } from "../options.ts"
 import { nearest, quote } from "../text.ts"
@@ -73,12 +73,12 @@ export type Change = (policy: Policy) => Policy
 const change =
   (changes: (policy: Policy) => Partial<Parts>): Change =>
   (policy) =>
-    new Policy({ ...argument(policy, aPolicy, "a change of a policy"), ...changes(policy) })
+    new Policy({ ...argument(policy, aPolicy, "Policy"), ...changes(policy) })
 
 /** The policy under which all gradients flow and all steps are trained. */
 export const make = (name: string): Policy =>
   new Policy({
-    name: argument(name, aString, "Policy.make", "name"),
+    name: argument(name, aString, "Policy"),
     detached: new Set(),
     window: Number.POSITIVE_INFINITY,
     steps: Steps.all,
@@ -89,7 +89,7 @@ export const make = (name: string): Policy =>
 
 /** The same policy under another name. */
 export const named = (name: string): Change => {
-  argument(name, aString, "Policy.named", "name")
+  argument(name, aString, "Policy")
   return change(() => ({ name }))
 }
 
@@ -184,24 +184,14 @@ export const policyNames = Object.keys(policies) as ReadonlyArray<PolicyName>
 
 /** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
 export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
-  argument(edges, aList, "Policy.windowOf", "edges").every((edge) => isCut(policy, edge))
-    ? 1
-    : Math.min(
-        argument(policy, aPolicy, "Policy.windowOf").window,
-        argument(timeSteps, aNumber, "Policy.windowOf", "timeSteps"),
-      )
-
-const edges: Kind = ['a Set of edges, or "all"', (value) => value instanceof Set]
+  edges.every((edge) => isCut(policy, edge)) ? 1 : Math.min(policy.window, timeSteps)
 
 /** Whether a policy cuts a temporal edge. */
-export const isCut = (policy: Pick<Policy, "detached">, edge: string): boolean => {
-  const { detached } = argument(policy, anObject, "Policy.isCut", "policy")
-  return detached === "all" || argument(detached, edges, "Policy.isCut", "policy.detached").has(edge)
-}
+export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
+  detached === "all" || detached.has(edge)
 
 /** The steps whose residuals are kept at a time: a window's, or those from one checkpoint to the next. */
 export const checkpointIntervalOf = (policy: Policy, timeSteps: number, edges?: ReadonlyArray<string>): number => {
-  argument(policy, aPolicy, "Policy.checkpointIntervalOf")
   const window = windowOf(policy, timeSteps, edges)
   if (policy.checkpoint === undefined) return window
   return policy.checkpoint === "root" ? Math.ceil(Math.sqrt(window)) : Math.min(policy.checkpoint, window)
@@ -294,18 +284,15 @@ export const check = (
 
 /** The trained steps of one batch, ascending, counted from 0. Needs randomness where the policy draws them. */
 export const draw = (policy: Policy, timeSteps: number): Effect.Effect<ReadonlyArray<number>, PolicyError> =>
-  Effect.flatMap(
-    argument(policy, aPolicy, "Policy.draw").steps.draw(argument(timeSteps, aCount, "Policy.draw", "timeSteps")),
-    (drawn) => {
-      const steps = [...new Set(drawn)].sort((a, b) => a - b)
-      const announced = policy.steps.count(timeSteps)
-      const good = steps.length === drawn.length && steps.every((t) => Number.isInteger(t) && t >= 0 && t < timeSteps)
-      if (!good)
-        return Effect.fail(
-          fail(policy, `it drew the steps ${drawn.join(", ")}; they must differ and lie in 0 … ${timeSteps - 1}`),
-        )
-      return steps.length === announced
-        ? Effect.succeed(steps)
-        : Effect.fail(fail(policy, `it drew ${steps.length} steps, but announced ${announced}`))
-    },
-  )
+  Effect.flatMap(argument(policy, aPolicy, "Policy").steps.draw(argument(timeSteps, aCount, "Policy")), (drawn) => {
+    const steps = [...new Set(drawn)].sort((a, b) => a - b)
+    const announced = policy.steps.count(timeSteps)
+    const good = steps.length === drawn.length && steps.every((t) => Number.isInteger(t) && t >= 0 && t < timeSteps)
+    if (!good)
+      return Effect.fail(
+        fail(policy, `it drew the steps ${drawn.join(", ")}; they must differ and lie in 0 … ${timeSteps - 1}`),
+      )
+    return steps.length === announced
+      ? Effect.succeed(steps)
+      : Effect.fail(fail(policy, `it drew ${steps.length} steps, but announced ${announced}`))
+  })

@@ -19,9 +19,9 @@ export const custom = (
   count: (timeSteps: number) => number,
   draw: (timeSteps: number) => Effect.Effect<ReadonlyArray<number>>,
 ): Steps => ({
-  name: argument(name, aString, "Steps.custom", "name"),
-  count: argument(count, aFunction, "Steps.custom", "count"),
-  draw: argument(draw, aFunction, "Steps.custom", "draw"),
+  name: argument(name, aString, "Steps.custom"),
+  count: argument(count, aFunction, "Steps.custom"),
+  draw: argument(draw, aFunction, "Steps.custom"),
 })
 
 /** Every step. */

@@ -1,8 +1,8 @@
 /** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
 import { Effect, Schema } from "effect"
-import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
+import { OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { edgesOf } from "../graph/nodes.ts"
+import { edgesOf, outputsOf } from "../graph/nodes.ts"
 import type { LossTerm } from "../losses/index.ts"
 import { TermsSchema, termsOf } from "../losses/objective.ts"
 import { kindOf } from "../losses/term.ts"
@@ -10,6 +10,7 @@ import type { ValueType } from "../op.ts"
 import { check as checkOption } from "../options.ts"
 import { check, checkpointIntervalOf, isCut, type Policy, windowOf } from "../policies/policy.ts"
 import { size } from "../shape.ts"
+import { nearest } from "../text.ts"
 import { lowerInference } from "./lower/index.ts"
 import { lowerTraining } from "./lower/training.ts"
 import {
@@ -56,17 +57,19 @@ export const compile = (
           reason: `batch size 1: ${name} (${op}) has a single value for each channel, which has no variance; train on batches of 2 or more`,
         })
     }
-    yield* checkTerms(graph, terms, options)
+    const measured = yield* checkTerms(graph, terms, options)
     const window = windowOf(policy, options.timeSteps, edges)
     const isPartial = trainedSteps < options.timeSteps
     // Behind the last forward step all residuals are there where one window is trained to its end.
     const forwardRuns = window > 1 && window === options.timeSteps && !isPartial ? 1 : 2
-    const isOverRun = terms.some((term) => kindOf(term).over(term) === "mean")
+    const isOverRun = terms.some((term) => ["sum", "mean", "max"].includes(kindOf(term).over(term)))
     return lowerTraining(graph, {
       mode: "training",
       observe: [],
+      record: [],
       hoist: true,
       ...options,
+      measured,
       window,
       forwardRuns: isOverRun ? forwardRuns : undefined,
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
@@ -81,28 +84,43 @@ export const compile = (
 
 const WithTerms = Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
 
-/** Whether the terms of a loss go with the network and the batch. */
+/** Whether the terms of a loss go with the network and the batch; the nodes that they are at. */
 const checkTerms = (
   graph: Graph,
   terms: ReadonlyArray<LossTerm>,
   { microBatches }: { readonly microBatches: number },
-): Effect.Effect<void, ProgramError> => {
-  const classes = size((graph.types.get(graph.output) as ValueType).shape)
-  for (const term of terms) {
-    if (kindOf(term).mixesSamples && microBatches > 1)
-      return Effect.fail(
-        new ProgramError({
+): Effect.Effect<ReadonlyArray<string>, OptionError | ProgramError> =>
+  Effect.gen(function* () {
+    const outputs = outputsOf(graph)
+    const measured: Array<string> = []
+    for (const term of terms) {
+      const kind = kindOf(term)
+      if (kind.mixesSamples && microBatches > 1)
+        return yield* new ProgramError({
           reason: `micro-batches ${microBatches}: the term ${term.term} of the loss is a function of whole batches; it must be 1`,
-        }),
-      )
-    const given = "classWeights" in term ? term.classWeights?.length : undefined
-    if (given !== undefined && given !== classes)
-      return Effect.fail(
-        new ProgramError({ reason: `the loss has ${given} class weights, and the network ${classes} outputs` }),
-      )
-  }
-  return Effect.void
-}
+        })
+      const named = kind.at(term)
+      if (named === true) continue
+      const node = named === undefined ? graph.output : (outputs[named] ?? named)
+      const hasClasses = kind.targets(term) === "classes"
+      const nodes = hasClasses ? Object.values(outputs) : graph.nodes.map(({ name }) => name)
+      const type = nodes.includes(node) ? graph.types.get(node) : undefined
+      if (!type?.batched)
+        return yield* new OptionError({
+          ...{ owner: `the term ${term.term} of the loss`, option: "node", value: named },
+          expected: `the name of an output${hasClasses ? "" : ", or of a node that depends on the input"}`,
+          similar: nearest(node, [...Object.keys(outputs), ...nodes]),
+        })
+      measured.push(node)
+      const classes = size(type.shape)
+      const given = "classWeights" in term ? term.classWeights?.length : undefined
+      if (given !== undefined && given !== classes)
+        return yield* new ProgramError({
+          reason: `the loss has ${given} class weights, and ${named ?? "the network"} ${classes} outputs`,
+        })
+    }
+    return measured
+  })
 
 /** Compiles a program that only predicts: running statistics, no dropout, no gradient. */
 export const compileInference = (
@@ -114,8 +132,10 @@ export const compileInference = (
     lowerInference(graph, {
       mode: "inference",
       observe: [],
+      record: [],
       hoist: true,
       ...options,
+      measured: [],
       window: 1,
       checkpointInterval: 1,
       traces: new Map(),

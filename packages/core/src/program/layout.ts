@@ -1,4 +1,3 @@
-import { aList, anObject, argument } from "../arguments.ts"
 import { byteLength } from "../spikes.ts"
 import {
   type Buffer,
@@ -51,16 +50,13 @@ export const layOut = (
   drafts: ReadonlyArray<DraftBuffer>,
   segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>,
 ): { readonly buffers: ReadonlyArray<Buffer>; readonly arenaBytes: number } => {
-  argument(segments, anObject, "segments")
-  const uses = argument(drafts, aList, "drafts").map(
-    (): Uses => ({ segments: new Set(), first: Number.POSITIVE_INFINITY, last: -1 }),
-  )
+  const uses = drafts.map((): Uses => ({ segments: new Set(), first: Number.POSITIVE_INFINITY, last: -1 }))
   let position = 0
   let loopStart = 0
   let loopEnd = 0
   for (const segment of segmentNames) {
     const start = position
-    for (const { operands } of argument(segments[segment], aList, `segments.${segment}`)) {
+    for (const { operands } of segments[segment]) {
       for (const { buffer } of Object.values(operands)) {
         const use = uses[buffer] as Uses
         use.segments.add(segment)

@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { OptionError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
+import { stateNames } from "../graph/nodes.ts"
 import { type Loss, LossSchema } from "../loss.ts"
 import type { Objective } from "../losses/index.ts"
 import { type Optimizer, OptimizerSchema } from "../optimizers/optimizer.ts"
@@ -25,9 +26,14 @@ export interface InferenceOptions {
   readonly observe?: ReadonlyArray<string>
   /** Whether a prediction's outputs are summed over time (the default), [N, classes], or those of each step, [T, N, classes]. */
   readonly outputs?: "sum" | "step"
+  /**
+   * What predictions give of every step as well, [T, N, …]: outputs of nodes, by name, and states, as `lif1.membrane`, which is what a step
+   * leaves for the next, behind the reset.
+   */
+  readonly record?: ReadonlyArray<string>
 }
 
-export interface TrainingOptions extends Omit<InferenceOptions, "outputs"> {
+export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record"> {
   /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
   readonly loss: Objective
   readonly optimizer: Optimizer
@@ -55,6 +61,7 @@ export const InferenceSchema: Of<
 > = Schema.Struct({
   ...TrainingSchema.fields,
   outputs: Schema.optionalKey(oneOf(["sum", "step"])),
+  record: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes and states" })),
   loss: Schema.optionalKey(LossSchema),
   optimizer: Schema.optionalKey(OptimizerSchema),
 })
@@ -83,12 +90,21 @@ export const checkOptions = <A extends InferenceOptions>(
         ...{ owner, option: "microBatches", value: microBatches },
         expected: `a number of equal parts of a batch of ${batchSize}`,
       })
-    const names = graph.nodes.map(({ name }) => name)
-    const unknown = observe.find((name) => !names.includes(name))
-    if (unknown !== undefined)
-      return yield* new OptionError({
-        ...{ owner, option: "observe", value: unknown, expected: "names of the graph's nodes" },
-        similar: nearest(unknown, names),
-      })
+    const { record = [] } = options as InferenceOptions
+    const nodes = graph.nodes.map(({ name }) => name)
+    const named = [
+      { option: "observe", given: observe, names: nodes, expected: "names of the graph's nodes" },
+      {
+        option: "record",
+        given: record,
+        names: [...nodes, ...stateNames(graph)],
+        expected: "names of nodes or states",
+      },
+    ]
+    for (const { option, given, names, expected } of named) {
+      const unknown = given.find((name) => !names.includes(name))
+      if (unknown !== undefined)
+        return yield* new OptionError({ owner, option, value: unknown, expected, similar: nearest(unknown, names) })
+    }
     return options
   })

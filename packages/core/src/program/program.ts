@@ -19,7 +19,7 @@
  *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
-import { aBuffer, aNumber, anObject, aProgram, argument, aString, has, type Kind } from "../arguments.ts"
+import { aProgram, argument, aString } from "../arguments.ts"
 import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
@@ -48,8 +48,9 @@ export type BufferKind = (typeof bufferKinds)[number]
 
 /**
  * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
- * value of each, by number, and the weights of its samples; the read-out's mean over time and its gradient; the firing rate of a layer at a step. Of a parameter: itself, its
- * gradient, the optimiser's states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
+ * value of each, by number, the weights of its samples and the rows that follow from their classes; a value reduced over time (part: how)
+ * and its gradient; the number of the step, the firing rate of a layer at a step. Of a parameter: itself, its gradient, the optimiser's
+ * states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
  * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
  * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
  * instruction without a graph.
@@ -60,8 +61,10 @@ export type BufferRole =
   | "targets"
   | "weights"
   | "term"
-  | "mean"
-  | "meanGradient"
+  | "rows"
+  | "reduced"
+  | "reducedGradient"
+  | "time"
   | "rate"
   | "metrics"
   | "outputs"
@@ -211,6 +214,10 @@ export interface Program {
   readonly checkpointInterval: number
   /** How many of the time steps are trained; 0 in inference. */
   readonly trainedSteps: number
+  /** The nodes of the read-outs by name, the first of them first. */
+  readonly outputs?: Readonly<Record<string, string>>
+  /** The buffers of nodes and states that predictions give of every step, by name. */
+  readonly recorded?: Readonly<Record<string, string>>
   readonly loss: Objective | undefined
   /** How often a batch's steps run forward for a loss that is a function of the whole run; absent where it is none. */
   readonly forwardRuns?: 1 | 2
@@ -229,12 +236,8 @@ export interface Call {
   readonly t: number
 }
 
-const aHolding: Kind = ["what a buffer holds, as { role }", /* @__PURE__ */ has("role")]
-const aBatch: Kind = ["a program, as Program.compile gives", /* @__PURE__ */ has("batchSize", "microBatches")]
-
 /** The name of the buffer that holds something. */
-export const nameOf = (holding: Holding): string => {
-  const { role, owner, part, scope } = argument(holding, aHolding)
+export const nameOf = ({ role, owner, part, scope }: Holding): string => {
   const place = scope === undefined ? role : role === "value" || role === "residual" ? scope : `${scope}/${role}`
   if (owner === undefined) return place
   if (part === undefined) return `${place}/${owner}`
@@ -245,18 +248,22 @@ export const nameOf = (holding: Holding): string => {
 export const bufferNames = {
   /** The data: [N, …], or with `frames` the frame of one step. */
   input: "input",
-  /** [N], class numbers as float32; of terms over steps, a slot for each. */
+  /** [N], class numbers as float32; of terms over steps, a slot for each. Of a read-out or node by name, unless it is the first. */
   labels: "labels",
-  /** [N, outputs]: real numbers, for the terms of the loss that take them. */
+  /** [N, outputs]: real numbers, for the terms of the loss that take them; as `labels`. */
   targets: "targets",
   /** [N]: the share of each sample in the i-th term of the loss. */
   weights: (i: number): string => nameOf({ role: "weights", owner: `${i}` }),
+  /** [N, outputs]: numbers of the i-th term that follow from classes. */
+  rows: (i: number): string => nameOf({ role: "rows", owner: `${i}` }),
   /** [1]: the value of the i-th term of the loss. */
   term: (i: number): string => nameOf({ role: "term", owner: `${i}` }),
   /** [1 + layers of neurons]: the loss and the firing rates of the last batch. */
   metrics: "metrics",
-  /** [N, classes]: the read-out, summed over time. */
+  /** [N, classes]: the first read-out, summed over time or of each step. */
   outputs: "outputs",
+  /** The same of another read-out, by its name. */
+  output: (name: string): string => nameOf({ role: "outputs", owner: name }),
   /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
   hyperparameters: "hyperparameters",
   parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
@@ -278,7 +285,7 @@ export const parameterOf = (name: string): string | undefined =>
   argument(name, aString, "name").startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
 
 /** Bytes of all slots of a buffer. */
-export const bufferBytes = (buffer: Buffer): number => argument(buffer, aBuffer).slots * buffer.stride
+export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
 
 /** Bytes of the arena. */
 export interface ByteRange {
@@ -302,15 +309,9 @@ export const gradientRange = (program: Pick<Program, "buffers">): ByteRange => {
 }
 
 /** The slot of a buffer that a reference points at, at time step `t`. */
-export const slotOf = (buffer: Buffer, ref: Pick<Ref, "lag">, t: number): number => {
-  const { slots, every = 1 } = argument(buffer, aBuffer)
-  const { lag } = argument(ref, anObject, "ref")
-  argument(t, aNumber, "t")
-  return (Math.floor((t - (lag ?? 0)) / every) + slots) % slots
-}
+export const slotOf = ({ slots, every = 1 }: Buffer, { lag }: Pick<Ref, "lag">, t: number): number =>
+  (Math.floor((t - (lag ?? 0)) / every) + slots) % slots
 
 /** Samples that go through the network at once. */
-export const microBatchSize = (program: Pick<Program, "batchSize" | "microBatches">): number => {
-  const { batchSize, microBatches } = argument(program, aBatch)
-  return batchSize / microBatches
-}
+export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batchSize" | "microBatches">): number =>
+  batchSize / microBatches

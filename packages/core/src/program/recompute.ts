@@ -29,7 +29,7 @@ const isExpensive = ({ inputs: [, weight] }: Node, typeOf: (value: string) => Va
  * anyway or recomputed themselves. Along a residual stream, where each value is the one before plus a layer's output, some are stored, so
  * that none is more than `longestChain` weight layers away from what is stored.
  */
-export const recomputed = ({ graph, repeated, base, typeOf, inputsOf }: Analysis): ReadonlySet<string> => {
+export const recomputed = ({ repeated, isMeasured, typeOf, inputsOf }: Analysis): ReadonlySet<string> => {
   /** Weight layers that have to run; 0 if a value is stored, Infinity if it would have to be stored for this alone. */
   const chains = new Map<string, number>()
   const found = new Set<string>()
@@ -38,8 +38,8 @@ export const recomputed = ({ graph, repeated, base, typeOf, inputsOf }: Analysis
     const how = recompute === "weights" && isExpensive(node, typeOf) ? undefined : recompute
     const own = how === "weights" ? 1 : 0
     const chain = inputsOf(node).reduce((sum, input) => sum + (chains.get(input) ?? 0), own)
-    // The loss needs the read-out at once: to recompute it would save next to nothing.
-    if (how !== undefined && chain <= longestChain && node.name !== base(graph.output)) found.add(node.name)
+    // The loss needs it at once: to recompute it would save next to nothing.
+    if (how !== undefined && chain <= longestChain && !isMeasured(node.name)) found.add(node.name)
     const isStored = typeOf(node.name).elements === "spikes" || (how !== undefined && Number.isFinite(chain))
     chains.set(node.name, found.has(node.name) ? chain : isStored ? 0 : Number.POSITIVE_INFINITY)
   }

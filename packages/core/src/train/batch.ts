@@ -6,17 +6,20 @@ import { format, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 
+/** Values of the first output, or by the names of outputs and nodes. */
+export type ByOutput<Values> = Values | Readonly<Record<string, Values>>
+
 /** Data of one batch. Arrays of every numeric kind are taken, and rounded to float32. */
 export interface Batch<Values extends Numbers = Float32Array> {
   /** [N, …] with the encoding `static`, [T, N, …] with `frames`; finite. */
   readonly inputs: Values
   /**
    * [N], class numbers counted from 0. For terms of a loss over steps also [T, N]; with terms, −1 is a sample or step that does not count.
-   * For the loss, where it takes them.
+   * For the loss, where it takes them. Of several outputs by name.
    */
-  readonly labels?: Values
-  /** [N, outputs] real numbers, or for terms of a loss over steps [T, N, outputs], where the loss takes them; finite. */
-  readonly targets?: Values
+  readonly labels?: ByOutput<Values>
+  /** [N, outputs] real numbers, or for terms of a loss over steps [T, N, outputs], where the loss takes them; finite. By name as labels. */
+  readonly targets?: ByOutput<Values>
 }
 
 /** What one batch gave. */
@@ -25,6 +28,10 @@ export interface BatchResult {
   readonly loss: number
   /** [N, classes]: the read-out, summed over time; of predictors that are asked for each step, [T, N, classes]. */
   readonly outputs: Float32Array
+  /** The same of each output by name, of networks with several. */
+  readonly named?: Readonly<Record<string, Float32Array>>
+  /** Of predictors: what `record` names, [T, N, …] of each. */
+  readonly recorded?: Readonly<Record<string, Float32Array>>
   /** Spikes per neuron and time step of each layer of neurons, in order of execution. */
   readonly firingRates: ReadonlyArray<number>
 }
@@ -42,8 +49,10 @@ export interface Samples {
   readonly told?: ReadonlyArray<Told>
 }
 
-export const shapeOf = (program: Program, name: string) =>
-  (program.buffers.find((buffer) => buffer.name === name) as Buffer).shape
+export const bufferOf = ({ buffers }: Program, name: string): Buffer =>
+  buffers.find((buffer) => buffer.name === name) as Buffer
+
+export const shapeOf = (program: Program, name: string) => bufferOf(program, name).shape
 
 /** Inputs that fit the program, as finite float32. `owner` begins the name of what was given, as `next.`. */
 export const checkInputs = (program: Program, given: unknown, owner = ""): Effect.Effect<Float32Array, InputError> =>

@@ -1,5 +1,5 @@
 export * from "./accuracy.ts"
-export type { Batch, BatchResult } from "./batch.ts"
+export type { Batch, BatchResult, ByOutput } from "./batch.ts"
 export { initialize } from "./initialize.ts"
 export * from "./learning-rate.ts"
 export { type LoadError, makePredictor, type Predictor, type Tensors } from "./predictor.ts"

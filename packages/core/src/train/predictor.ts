@@ -18,7 +18,7 @@ import type { InferenceOptions } from "../program/options.ts"
 import { bufferNames, type Program, parameterOf } from "../program/program.ts"
 import { inferenceSchedule } from "../program/schedule.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
-import { type BatchResult, checkInputs, shapeOf } from "./batch.ts"
+import { type BatchResult, bufferOf, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
 
 /** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
@@ -69,18 +69,21 @@ export const makePredictor = (
         exclusively(
           Effect.gen(function* () {
             const inputs = yield* checkInputs(program, given)
-            const { outputs, firingRates } = yield* runBatch(executable, { inputs }, (part) =>
+            const { loss: _, ...found } = yield* runBatch(executable, { inputs }, (part) =>
               inferenceSchedule(program, part),
             )
-            const index = firstNonFinite(outputs)
-            if (index < 0) return { outputs, firingRates }
-            const [, classes = 1] = shapeOf(program, bufferNames.outputs)
-            return yield* new InputError({
-              what: "inputs",
-              sample: Math.floor(index / classes) % program.batchSize,
-              position: [],
-              reason: `its output ${index % classes} is ${outputs[index]}: inputs or weights are too large for float32`,
-            })
+            for (const [name, outputs] of Object.entries(found.named ?? { "": found.outputs })) {
+              const index = firstNonFinite(outputs)
+              if (index < 0) continue
+              const count = outputs.length / (program.batchSize * bufferOf(program, bufferNames.outputs).slots)
+              return yield* new InputError({
+                what: "inputs",
+                sample: Math.floor(index / count) % program.batchSize,
+                position: [],
+                reason: `its output ${name}${name && " "}${index % count} is ${outputs[index]}: inputs or weights are too large for float32`,
+              })
+            }
+            return found
           }),
         ),
       load: (tensors) => exclusively(loadParameters(graph, executable, tensors)),

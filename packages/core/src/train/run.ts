@@ -4,7 +4,7 @@ import type { Executable } from "../backend/backend.ts"
 import type { BackendError } from "../errors.ts"
 import { bufferNames, type Call } from "../program/program.ts"
 import { firstNonFinite } from "../values.ts"
-import { type BatchResult, joined, partOf, type Samples } from "./batch.ts"
+import { type BatchResult, bufferOf, joined, partOf, type Samples } from "./batch.ts"
 
 /** Puts samples where the next run takes them from. */
 export const upload = (executable: Executable, { inputs, told = [] }: Samples): Effect.Effect<void, BackendError> =>
@@ -47,8 +47,14 @@ export const runBatch = (
     const { before, isThere = false, next } = options
     const { program } = executable
     const { microBatches } = program
-    const steps = program.buffers.find(({ name }) => name === bufferNames.outputs)?.slots ?? 1
-    const outputs: Array<Float32Array> = []
+    const { outputs = {}, recorded = {} } = program
+    const names = Object.keys(outputs)
+    const wanted = {
+      outputs: [bufferNames.outputs, ...names.slice(1).map(bufferNames.output)].map((name) => bufferOf(program, name)),
+      recorded: Object.values(recorded).map((name) => bufferOf(program, name)),
+    }
+    const all = [...wanted.outputs, ...wanted.recorded]
+    const read = all.map((): Array<Float32Array> => [])
     let metrics: Float32Array = new Float32Array()
     for (let part = 0; part < microBatches; part++) {
       if (before) yield* before(part)
@@ -56,12 +62,23 @@ export const runBatch = (
       if (!isThere) yield* upload(executable, samples)
       yield* executable.run(callsOf(part), program.encoding === "frames" ? samples.inputs : undefined)
       if (next) yield* upload(executable, next)
-      for (let t = 0; t < steps; t++) outputs.push(yield* executable.read(bufferNames.outputs, t))
+      for (const [i, { name, slots }] of all.entries())
+        for (let t = 0; t < slots; t++) read[i]?.push(yield* executable.read(name, t))
       metrics = yield* executable.read(bufferNames.metrics)
       if (!Number.isFinite(metrics[0])) break
     }
     const [loss = Number.NaN, ...firingRates] = metrics
-    return { loss: loss + (yield* termsOf(executable)), firingRates, outputs: joined(byStep(outputs, steps)) }
+    const found = all.map(({ slots }, i) => joined(byStep(read[i] ?? [], slots)))
+    const named = Object.fromEntries(names.map((name, i) => [name, found[i] as Float32Array]))
+    /** What does not change over time is the same at every step. */
+    const atEveryStep = (i: number) =>
+      joined(Array.from({ length: all[i]?.slots === 1 ? program.timeSteps : 1 }, () => found[i] as Float32Array))
+    const seen = Object.keys(recorded).map((name, i) => [name, atEveryStep(wanted.outputs.length + i)] as const)
+    return {
+      ...{ loss: loss + (yield* termsOf(executable)), firingRates, outputs: found[0] as Float32Array },
+      ...(names.length > 1 && { named }),
+      ...(seen.length > 0 && { recorded: Object.fromEntries(seen) }),
+    }
   })
 
 /** The first layer of neurons whose membrane is not finite; else the read-out. */

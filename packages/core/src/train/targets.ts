@@ -1,26 +1,24 @@
-/** What a batch tells the loss: classes or real numbers, a sample or a step, checked and as float32. */
+/** What a batch tells the loss: classes or real numbers, a sample or a step, of one value or of several by name, checked and as float32. */
 import { Effect } from "effect"
 import { InputError } from "../errors.ts"
-import type { LossTerm, Objective } from "../losses/index.ts"
-import { termsOf } from "../losses/objective.ts"
-import type { Targets } from "../losses/term.ts"
+import type { LossTerm } from "../losses/index.ts"
+import { type Asked, askedBy } from "../losses/objective.ts"
 import { kindOf } from "../losses/term.ts"
-import { type Buffer, bufferNames, type Program } from "../program/program.ts"
+import { bufferNames, nameOf, type Program } from "../program/program.ts"
 import { format, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
-import { type Batch, checkInputs, type Samples, shapeOf, type Told } from "./batch.ts"
+import { type Batch, bufferOf, checkInputs, type Samples, shapeOf, type Told } from "./batch.ts"
 import { LabelError } from "./errors.ts"
 
-type Terms = ReadonlyArray<readonly [LossTerm, number]>
+const isList = (given: unknown): given is Numbers => ArrayBuffer.isView(given) || Array.isArray(given)
 
-/** The terms that take such targets, and whether all of them take those of each step. */
-const asking = (
-  loss: Objective | undefined,
-  targets: Targets,
-): { readonly terms: Terms; readonly bySteps: boolean } => {
-  const terms = termsOf(loss).flatMap((term, i) => (kindOf(term).targets(term) === targets ? [[term, i] as const] : []))
-  return { terms, bySteps: terms.length > 0 && terms.every(([term]) => kindOf(term).over(term) === "step") }
+/** What is given for one value, and how it is called: the first output needs no name. */
+const givenFor = ({ outputs = {} }: Program, given: unknown, what: string, { owner }: Pick<Asked, "owner">) => {
+  if (isList(given) || typeof given !== "object" || given === null)
+    return owner === undefined ? { values: given, what } : { values: undefined, what: `${what}.${owner}` }
+  const name = owner ?? Object.keys(outputs)[0] ?? ""
+  return { values: (given as Readonly<Record<string, unknown>>)[name], what: `${what}.${name}` }
 }
 
 /** Values of one row a sample, or where it may be one a sample and step; how many steps that is. */
@@ -33,7 +31,7 @@ const stepsOf = (
   bySteps: boolean,
 ): Effect.Effect<number, InputError> => {
   const { batchSize, timeSteps } = program
-  const length = ArrayBuffer.isView(given) || Array.isArray(given) ? (given as unknown as Numbers).length : undefined
+  const length = isList(given) ? given.length : undefined
   const count = batchSize * perSample
   if (length === count) return Effect.succeed(1)
   if (bySteps && length === timeSteps * count) return Effect.succeed(timeSteps)
@@ -48,28 +46,76 @@ const stepsOf = (
 
 /** As many steps as a buffer has. */
 const repeated = (program: Program, buffer: string, steps: number, values: Float32Array): Told => {
-  const { slots } = program.buffers.find(({ name }) => name === buffer) as Buffer
+  const { slots } = bufferOf(program, buffer)
   if (steps === slots) return { buffer, steps, values }
   const whole = new Float32Array(slots * values.length)
   for (let t = 0; t < slots; t++) whole.set(values, t * values.length)
   return { buffer, steps: slots, values: whole }
 }
 
+/** The classes of samples, or of samples at each step; none where they do not count. */
+interface Classes {
+  readonly labels: ReadonlyArray<number | undefined>
+  readonly classes: number
+}
+
+/** What a term takes of each sample's class: its weights, and the numbers of its row. */
+const toldOf = (
+  program: Program,
+  [term, i]: readonly [LossTerm, number],
+  { labels, classes }: Classes,
+): ReadonlyArray<Told> => {
+  const { timeSteps, batchSize } = program
+  const kind = kindOf(term)
+  const over = kind.over(term)
+  const steps = over === "step" ? timeSteps : 1
+  const given = labels.length / batchSize
+  const share = kind.share ?? (() => 1)
+  const factor = kind.factor ?? share
+  const total =
+    (labels.reduce((sum: number, label) => sum + (label === undefined ? 0 : share(term, label)), 0) * steps) / given
+  const scale = total > 0 ? 1 / total : 0
+  const told = (role: "weights" | "rows", values: Float32Array): Told => {
+    const buffer = nameOf({ role, owner: `${i}` })
+    if (over !== "last") return repeated(program, buffer, given, values)
+    const whole = new Float32Array(timeSteps * values.length)
+    whole.set(values, (timeSteps - 1) * values.length)
+    return { buffer, steps: timeSteps, values: whole }
+  }
+  const found: Array<Told> = []
+  if (kind.share)
+    found.push(
+      told(
+        "weights",
+        Float32Array.from(labels, (label) => (label === undefined ? 0 : scale * factor(term, label))),
+      ),
+    )
+  if (kind.row && kind.rows?.(term)) {
+    const rows = new Float32Array(labels.length * classes)
+    for (const [n, label] of labels.entries())
+      kind.row(term, { label, scale, timeSteps }, rows.subarray(n * classes, (n + 1) * classes))
+    found.push(told("rows", rows))
+  }
+  return found
+}
+
 const checkLabels = (
   program: Program,
-  given: unknown,
-  what: string,
+  all: unknown,
+  name: string,
+  asked: Asked,
 ): Effect.Effect<ReadonlyArray<Told>, InputError | LabelError> =>
   Effect.gen(function* () {
-    const { loss, batchSize } = program
-    const { terms, bySteps } = asking(loss, "classes")
-    const hasTerms = Array.isArray(loss)
-    if (hasTerms && terms.length === 0) return []
-    const [, classes = 0] = shapeOf(program, bufferNames.outputs)
-    const steps = yield* stepsOf(program, what, "class numbers", given, 1, bySteps)
+    const { batchSize } = program
+    const { values: given, what } = givenFor(program, all, name, asked)
+    const { owner, terms } = asked
+    const buffer = nameOf({ role: "labels", ...(owner !== undefined && { owner }) })
+    const [, classes = 0] = shapeOf(program, owner === undefined ? bufferNames.outputs : bufferNames.output(owner))
+    const steps = yield* stepsOf(program, what, "class numbers", given, 1, asked.allBySteps)
     const values: ReadonlyArray<unknown> = Array.from(given as Numbers)
+    const mayNotCount = terms.length > 0 && terms.every(([term]) => kindOf(term).share !== undefined)
     const isClass = (label: unknown) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < classes
-    const wrong = values.findIndex((label) => !isClass(label) && !(hasTerms && label === -1))
+    const wrong = values.findIndex((label) => !isClass(label) && !(mayNotCount && label === -1))
     if (wrong >= 0)
       return yield* new LabelError({
         ...{ what, sample: wrong % batchSize, label: values[wrong], classes },
@@ -77,29 +123,27 @@ const checkLabels = (
       })
     // Samples that do not count have the weight 0, and some class.
     const labels = Float32Array.from(values, (label) => Math.max(label as number, 0))
-    const told = [repeated(program, bufferNames.labels, steps, labels)]
-    for (const [term, i] of terms) {
-      const { weight, classWeights } = term as Extract<LossTerm, { readonly term: "crossEntropy" }>
-      const shares = labels.map((label, at) => (values[at] === -1 ? 0 : (classWeights?.[label] ?? 1)))
-      const { slots } = program.buffers.find(({ name }) => name === bufferNames.weights(i)) as Buffer
-      const total = (shares.reduce((sum, share) => sum + share, 0) * slots) / steps
-      const weights = shares.map((share) => (total > 0 ? (weight * share) / total : 0))
-      told.push(repeated(program, bufferNames.weights(i), steps, weights))
-    }
-    return told
+    const told = program.buffers.some((each) => each.name === buffer) ? [repeated(program, buffer, steps, labels)] : []
+    const counted = values.map((label) => (label === -1 ? undefined : (label as number)))
+    return [...told, ...terms.flatMap((term) => toldOf(program, term, { labels: counted, classes }))]
   })
 
-const checkTargets = (program: Program, given: unknown, what: string): Effect.Effect<ReadonlyArray<Told>, InputError> =>
+const checkTargets = (
+  program: Program,
+  all: unknown,
+  name: string,
+  asked: Asked,
+): Effect.Effect<ReadonlyArray<Told>, InputError> =>
   Effect.gen(function* () {
-    const { terms, bySteps } = asking(program.loss, "numbers")
-    if (terms.length === 0) return []
-    const [, ...output] = shapeOf(program, bufferNames.targets)
+    const { values: given, what } = givenFor(program, all, name, asked)
+    const buffer = nameOf({ role: "targets", ...(asked.owner !== undefined && { owner: asked.owner }) })
+    const [, ...output] = shapeOf(program, buffer)
     const count = size(output)
-    const steps = yield* stepsOf(program, what, `numbers, ${format(output)} a sample,`, given, count, bySteps)
+    const steps = yield* stepsOf(program, what, `numbers, ${format(output)} a sample,`, given, count, asked.allBySteps)
     const targets = toFloat32(given)
     if (targets === undefined) return yield* new InputError({ what, reason: `they are numbers, not ${quote(given)}` })
     const index = firstNonFinite(targets)
-    if (index < 0) return [repeated(program, bufferNames.targets, steps, targets)]
+    if (index < 0) return [repeated(program, buffer, steps, targets)]
     const row = Math.floor(index / count)
     return yield* new InputError({
       ...{ what, sample: row % program.batchSize },
@@ -108,14 +152,24 @@ const checkTargets = (program: Program, given: unknown, what: string): Effect.Ef
     })
   })
 
+/** A loss of one class a sample asks for the first output's labels. */
+const ofClasses: Asked = { owner: undefined, terms: [], anyBySteps: false, allBySteps: false }
+
 /** A batch that fits the program. */
 export const checkBatch = (
   program: Program,
   batch: Batch<Numbers> | undefined,
   owner = "",
 ): Effect.Effect<Samples, InputError | LabelError> =>
-  Effect.all([
-    checkInputs(program, batch?.inputs, owner),
-    checkLabels(program, batch?.labels, `${owner}labels`),
-    checkTargets(program, batch?.targets, `${owner}targets`),
-  ]).pipe(Effect.map(([inputs, labels, targets]) => ({ inputs, told: [...labels, ...targets] })))
+  Effect.gen(function* () {
+    const { loss, outputs = {} } = program
+    const inputs = yield* checkInputs(program, batch?.inputs, owner)
+    const classes = Array.isArray(loss) ? askedBy(loss, outputs, "classes") : [ofClasses]
+    const labels = yield* Effect.forEach(classes, (asked) =>
+      checkLabels(program, batch?.labels, `${owner}labels`, asked),
+    )
+    const targets = yield* Effect.forEach(askedBy(loss, outputs, "numbers"), (asked) =>
+      checkTargets(program, batch?.targets, `${owner}targets`, asked),
+    )
+    return { inputs, told: [...labels, ...targets].flat() }
+  })

@@ -138,7 +138,8 @@ export const make = (
     /** Where the last run left what is not finite. */
     const findNonFinite = (result: BatchResult) =>
       Effect.gen(function* () {
-        if (!Number.isFinite(result.loss) || firstNonFinite(result.outputs) >= 0)
+        const outputs = Object.values(result.named ?? { outputs: result.outputs })
+        if (!Number.isFinite(result.loss) || outputs.some((values) => firstNonFinite(values) >= 0))
           return { what: "loss", layer: yield* firstNonFiniteLayer(executable) } as const
         for (const [, values, layer] of yield* read("statistic"))
           if (firstNonFinite(values) >= 0) return { what: "statistic", layer } as const

@@ -2,8 +2,10 @@
 import { expect } from "bun:test"
 import { Effect, Random, type Scope } from "effect"
 import * as fc from "fast-check"
-import { Backend, type Graph, Key, Policy, Program } from "../../src/index.ts"
+import { Backend, type Graph, Key, type Losses, Policy, Program } from "../../src/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
+import { upload } from "../../src/train/run.ts"
+import { checkBatch } from "../../src/train/targets.ts"
 import { type Unrolled, unroll } from "../unroll.ts"
 import { machine } from "./machine.ts"
 
@@ -29,7 +31,15 @@ export interface Trained {
   readonly statistics: Named
 }
 
+/** A loss of terms, and what it is told. */
+export interface OfTerms {
+  readonly loss: ReadonlyArray<Losses.LossTerm>
+  readonly labels: Float32Array
+  readonly targets: Float32Array
+}
+
 export interface Settings {
+  readonly terms?: OfTerms
   readonly graph?: Graph.Graph
   readonly hoist?: boolean
   /** Nodes whose output stays readable. */
@@ -52,6 +62,7 @@ export const programOf = (workload: Arbitrary.Workload, policy: Policy.Policy, s
   Effect.runSync(
     Program.compile(settings.graph ?? Arbitrary.graphOf(workload), policy, {
       ...Arbitrary.optionsOf(workload),
+      ...(settings.terms && { loss: settings.terms.loss }),
       hoist: settings.hoist ?? true,
       observe: settings.observe ?? [],
     }),
@@ -72,12 +83,13 @@ export const train = (workload: Arbitrary.Workload, policy: Policy.Policy, setti
         const { hi, lo } = Arbitrary.keyOf(owner ?? "", workload)
         if (role === "key") yield* executable.write(name, Uint32Array.of(hi, lo))
       }
-      yield* executable.write(Program.bufferNames.labels, labels)
       const frames = workload.encoding === "frames" ? inputs : undefined
-      if (frames === undefined) yield* executable.write(Program.bufferNames.input, inputs)
+      yield* upload(executable, yield* checkBatch(program, { inputs, labels, ...settings.terms }))
       const calls = Program.schedule(program, steps).filter(({ segment }) => segment !== "update")
       yield* executable.run(calls, frames)
-      const [loss = Number.NaN, ...firingRates] = yield* executable.read(Program.bufferNames.metrics)
+      const [first = Number.NaN, ...firingRates] = yield* executable.read(Program.bufferNames.metrics)
+      let loss = first
+      for (const { name, role } of program.buffers) if (role === "term") loss += (yield* executable.read(name))[0]!
       const gradients = new Map<string, Float32Array>()
       const statistics = new Map<string, Float32Array>()
       for (const { name, role } of graph.parameters)
@@ -96,6 +108,7 @@ export const onTape = (workload: Arbitrary.Workload, policy: Policy.Policy, sett
   return unroll(graph, {
     ...workload,
     ...Arbitrary.batchOf(graph, workload),
+    ...settings.terms,
     frames: workload.encoding === "frames",
     parameters: settings.parameters ?? Arbitrary.parametersOf(graph, workload),
     keyOf: (node) => Arbitrary.keyOf(node, workload),

@@ -1,6 +1,6 @@
 /** What the graph is, for a request: which nodes run, which of them in every time step, and whose gradient is wanted. */
 import { type Graph, inputName, type Node, type Parameter } from "../../graph/graph.ts"
-import { lagOf, opOf, spikingLayers, stateOf } from "../../graph/nodes.ts"
+import { lagOf, opOf, outputsOf, spikingLayers, stateOf } from "../../graph/nodes.ts"
 import type { ValueType } from "../../op.ts"
 import type { Request } from "./request.ts"
 
@@ -33,6 +33,10 @@ export interface Analysis {
   readonly isWanted: (value: string) => boolean
   /** Values that stay readable. */
   readonly isObserved: (value: string) => boolean
+  /** Values that stay readable of every step. */
+  readonly isRecorded: (value: string) => boolean
+  /** Values that the loss is a function of, or the outputs. */
+  readonly isMeasured: (value: string) => boolean
   /** Whether the gradients that the time steps send to a node are summed, for a backward direction that runs once. */
   readonly sumsGradients: (node: string) => boolean
 }
@@ -55,7 +59,8 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     const node = nodes.get(value)
     if (node) inputsOf(node).forEach(visit)
   }
-  visit(graph.output)
+  const measured = new Set([...Object.values(outputsOf(graph)), ...request.measured])
+  measured.forEach(visit)
   const running = graph.nodes.filter((node) => live.has(node.name) && !isView(node) && !lagOf(node))
   const lagged = laggedOf(
     graph.nodes.filter(({ name }) => live.has(name)),
@@ -87,9 +92,10 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
 
   const hoisted = running.filter((node) => invariant.has(node.name))
   const repeated = running.filter((node) => !invariant.has(node.name))
+  const observed = new Set([...request.observe, ...request.record].map(base))
+  const recorded = new Set(request.record.map(base))
   const usedInLoop = new Set(repeated.flatMap((node) => inputsOf(node).map(base)))
-  usedInLoop.add(base(graph.output))
-  const observed = new Set(request.observe.map(base))
+  for (const value of measured) usedInLoop.add(base(value))
 
   return {
     graph,
@@ -108,6 +114,8 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     isInvariant: (value) => invariant.has(value),
     isWanted: (value) => wanted.has(value),
     isObserved: (value) => observed.has(value),
+    isRecorded: (value) => recorded.has(value),
+    isMeasured: (value) => [...measured].some((each) => base(each) === value),
     sumsGradients: (node) => invariant.has(node) && usedInLoop.has(node),
   }
 }

@@ -92,7 +92,7 @@ export const backward = (
   }
 
   const { output } = analysis.graph
-  if (withLoss) lowering.terms?.backward(lowering, scope, segment, value(output), gradients.target)
+  if (withLoss) lowering.terms?.backward(lowering, scope, segment, value, gradients.target)
   const logitsGradient = withLoss && lowering.terms === undefined ? gradients.target(output) : undefined
   if (logitsGradient) {
     const operands = { logits: value(output), labels: memory.labels, logitsGradient }

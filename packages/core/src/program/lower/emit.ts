@@ -19,17 +19,17 @@ export interface Lowering {
 /** The terms of a loss in the steps. */
 export interface Terms {
   readonly forward: (lowering: Lowering, scope: Scope, segment: SegmentName) => void
-  /** `gradient` is where the gradient of a value goes, `output` the read-out as the segment finds it. */
+  /** `gradient` is where the gradient of a value goes, `value` a value as the segment finds it. */
   readonly backward: (
     lowering: Lowering,
     scope: Scope,
     segment: SegmentName,
-    output: Ref,
+    value: (value: string) => Ref,
     gradient: (value: string) => Ref | undefined,
   ) => void
-  /** Before a batch the terms are 0. */
-  readonly clear: (lowering: Lowering) => void
-  /** The terms over the whole run, and the gradient of the read-out's mean. */
+  /** Before a batch the terms are 0, and before a run what it reduces. */
+  readonly begin: (lowering: Lowering) => void
+  /** The terms over the whole run, and the gradients of what they take. */
   readonly measure: (lowering: Lowering) => void
 }
 

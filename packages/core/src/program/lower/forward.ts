@@ -39,14 +39,15 @@ const moveTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, s
 /** The loss of a step, or its outputs alone where there are no labels, and the firing rates. */
 const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): void => {
   const { request, analysis, memory } = lowering
-  const { output } = analysis.graph
-  const { labels, metrics, outputs } = memory
+  const { labels, metrics } = memory
   const terms = termsOf(request)
-  const emit = emitter(lowering, segment, output, "forward")
-  const logits = memory.value(output, scope)
-  if (request.mode === "training" && !Array.isArray(request.loss))
-    emit(lossForward, { logits, labels, metrics, outputs }, { ...(request.loss as Loss), terms })
-  else {
+  for (const { node, ref: outputs } of memory.outputs) {
+    const emit = emitter(lowering, segment, node, "forward")
+    const logits = memory.value(node, scope)
+    if (labels && node === analysis.graph.output) {
+      emit(lossForward, { logits, labels, metrics, outputs }, { ...(request.loss as Loss), terms })
+      continue
+    }
     if (request.outputs === "step") emit(zero, { target: outputs })
     emit(accumulateOutputs, { logits, outputs })
   }

@@ -16,8 +16,8 @@
 import { zero } from "../../bookkeeping.ts"
 import { elementwiseForward } from "../../expressions/elementwise.ts"
 import type { Graph, Node } from "../../graph/graph.ts"
-import { stateOf } from "../../graph/nodes.ts"
-import type { State } from "../../op.ts"
+import { outputsOf, stateNamed, stateOf } from "../../graph/nodes.ts"
+import type { Ref, State } from "../../op.ts"
 import { type DraftBuffer, layOut } from "../layout.ts"
 import type { Program, SegmentName } from "../program.ts"
 import { analyse } from "./analysis.ts"
@@ -51,7 +51,7 @@ const rest = (lowering: Lowering, node: Node, segment: SegmentName): void => {
 /** Before the first step the outputs are 0, and the states, and what was before it. */
 export const toRest = (lowering: Lowering, segment: SegmentName): void => {
   const { analysis, memory } = lowering
-  emitter(lowering, segment, analysis.graph.output, "forward")(zero, { target: memory.outputs })
+  for (const { node, ref } of memory.outputs) emitter(lowering, segment, node, "forward")(zero, { target: ref })
   for (const node of analysis.stateful) rest(lowering, node, segment)
   for (const [source, lag] of pastOf(lowering))
     emitter(lowering, segment, source, "forward")(zero, { target: { ...memory.value(source, "batch"), lag } })
@@ -83,6 +83,7 @@ export const finish = ({ request, analysis, segments }: Lowering, buffers: Reado
   window: request.window,
   checkpointInterval: request.checkpointInterval,
   trainedSteps: request.trainedSteps,
+  outputs: outputsOf(analysis.graph),
   loss: request.loss,
   ...(request.forwardRuns && { forwardRuns: request.forwardRuns }),
   optimizer: request.optimizer,
@@ -91,9 +92,46 @@ export const finish = ({ request, analysis, segments }: Lowering, buffers: Reado
   neurons: analysis.spiking.map(({ name }) => name),
 })
 
+/** The buffers of the nodes and states that are recorded, by name. */
+const recorded = (lowering: Lowering): Readonly<Record<string, string>> => {
+  const { request, analysis, memory } = lowering
+  const refOf = (name: string): Ref => {
+    const lagged = analysis.lagged.get(analysis.base(name))
+    // What is of an earlier step lies among what its source keeps for later ones.
+    if (lagged) return copied(lowering, name, lagged.node, { code: [["leaf", "x0"]], y: 0, firstParameter: 0 })
+    const state = analysis.graph.types.has(name) ? undefined : stateNamed(analysis.graph, name)
+    if (state) return copied(lowering, name, state.node, (stateOf(state.node) as State).read(state.edge))
+    return memory.value(name, "forward")
+  }
+  const buffers = request.record.map((name) => [name, refOf(name).buffer] as const)
+  return Object.fromEntries(buffers.map(([name, buffer]) => [name, (memory.buffers[buffer] as DraftBuffer).name]))
+}
+
+/** Keeps of every step what follows from a node's value, `x0`, what it stored and its parameters. */
+const copied = (
+  lowering: Lowering,
+  name: string,
+  node: Node,
+  { code, y: place, firstParameter }: ReturnType<State["read"]>,
+): Ref => {
+  const { memory, request } = lowering
+  const slots = request.timeSteps
+  const y = memory.buffer({ role: "value", owner: name }, "metric", memory.shapeOf(node.name), { slots })
+  const ofLeaf = (leaf: string): Ref => {
+    if (leaf.startsWith("before")) return memory.state(node)
+    const value = leaf === "x0" ? node.name : (node.inputs[firstParameter + Number(leaf.slice(1))] as string)
+    return memory.value(value, "forward")
+  }
+  const operands = code.flatMap((line) => (line[0] === "leaf" ? [[line[1].split(".")[0], ofLeaf(line[1])]] : []))
+  const emit = emitter(lowering, "forward", node.name, "forward")
+  emit(elementwiseForward, { ...Object.fromEntries(operands), y }, { code, state: [], y: place })
+  return y
+}
+
 /** Lowers a graph to a program that only predicts. */
 export const lowerInference = (graph: Graph, request: Request): Program => {
   const lowering = begin(graph, request)
   forwardStep(lowering, "forward", "forward")
-  return finish(lowering, lowering.memory.buffers)
+  const recording = request.record.length > 0 && { recorded: recorded(lowering) }
+  return { ...finish(lowering, lowering.memory.buffers), ...recording }
 }

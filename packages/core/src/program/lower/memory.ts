@@ -1,10 +1,6 @@
 /** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
 import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
-import { lagOf, stateOf } from "../../graph/nodes.ts"
-import type { LossTerm } from "../../losses/index.ts"
-import { termsOf } from "../../losses/objective.ts"
-import type { Targets } from "../../losses/term.ts"
-import { kindOf } from "../../losses/term.ts"
+import { lagOf, outputsOf, stateOf } from "../../graph/nodes.ts"
 import type { Ref, State, ValueType } from "../../op.ts"
 import type { Shape } from "../../shape.ts"
 import type { Elements } from "../../spikes.ts"
@@ -18,19 +14,21 @@ export type Scope = "batch" | "forward" | "train" | "keep"
 
 export interface Memory {
   readonly buffers: ReadonlyArray<DraftBuffer>
+  /** A buffer by what it holds; made when first asked for. */
+  readonly buffer: (
+    holding: Holding,
+    kind: DraftBuffer["kind"],
+    shape: Shape,
+    options?: { readonly elements?: Elements; readonly slots?: number; readonly every?: number },
+  ) => Ref
+  /** The shape of a value, with the samples of a micro-batch. */
+  readonly shapeOf: (value: string) => Shape
   /** What the whole program has once. */
   readonly input: Ref
+  /** Of the loss of one class a sample. */
   readonly labels: Ref | undefined
-  readonly targets: () => Ref
-  /** Of the i-th term of the loss: the share of each sample, and its value. */
-  readonly weights: (i: number) => Ref
-  readonly term: (i: number) => Ref
-  /** The read-out's mean over time, and its gradient. */
-  readonly mean: () => Ref
-  readonly meanGradient: () => Ref
-  /** The firing rate of a layer at a step. */
-  readonly rate: (layer: string, scope: Scope) => Ref
-  readonly outputs: Ref
+  /** The read-outs, the first without a name, with the nodes that they accumulate. */
+  readonly outputs: ReadonlyArray<{ readonly node: string; readonly ref: Ref }>
   readonly metrics: Ref
   readonly hyperparameters: () => Ref
   /** A parameter, its gradient and the optimiser's states of it, as planes. */
@@ -73,12 +71,7 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
 
   const buffers: Array<DraftBuffer> = []
   const indices = new Map<string, number>()
-  const buffer = (
-    holding: Holding,
-    kind: DraftBuffer["kind"],
-    shape: Shape,
-    { elements = "float32", slots = 1, every = 1 }: { elements?: Elements; slots?: number; every?: number } = {},
-  ): Ref => {
+  const buffer: Memory["buffer"] = (holding, kind, shape, { elements = "float32", slots = 1, every = 1 } = {}) => {
     const name = nameOf(holding)
     let index = indices.get(name)
     if (index === undefined) {
@@ -104,51 +97,39 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   for (const each of graph.parameters) if (each.role !== "weight") parameter(each)
   if (training) weights.forEach(parameterGradient)
   const input = buffer({ role: "input" }, "input", shapeOf(inputName))
-  const outputs = buffer(
-    { role: "outputs" },
-    "metric",
-    [samples, typeOf(graph.output).shape[0] as number],
-    request.outputs === "step" ? { slots: timeSteps } : {},
-  )
+  const outputs = Object.entries(outputsOf(graph)).map(([name, node], i) => ({
+    node,
+    ref: buffer(
+      { role: "outputs", ...(i > 0 && { owner: name }) },
+      "metric",
+      shapeOf(node),
+      request.outputs === "step" ? { slots: timeSteps } : {},
+    ),
+  }))
   const metrics = buffer({ role: "metrics" }, "metric", [1 + spiking.length])
-  const terms = termsOf(request.loss)
-  /** What a batch is told of the classes or numbers that are right: for each step where a term asks at each step. */
-  const told = (targets: Targets): number | undefined => {
-    const asking = terms.filter((term) => kindOf(term).targets(term) === targets)
-    if (asking.length === 0) return undefined
-    return asking.some((term) => kindOf(term).over(term) === "step") ? timeSteps : 1
-  }
-  const labelSlots = terms.length === 0 ? 1 : told("classes")
-  const labels =
-    training && labelSlots !== undefined
-      ? buffer({ role: "labels" }, "input", [samples], { slots: labelSlots })
-      : undefined
+  const hasLabels = training && !Array.isArray(request.loss)
+  const labels = hasLabels ? buffer({ role: "labels" }, "input", [samples]) : undefined
+
+  /** Steps of which a value stays readable. */
+  const recordedSteps = (owner: string): number => (analysis.isRecorded(owner) && !isInvariant(owner) ? timeSteps : 1)
 
   /** A value that is read in later steps too: it is stored for as many as they are later. */
   const ring = (owner: string): Ref => {
     const stored = training && window > 1 ? checkpointInterval : 1
-    const slots = stored + analysis.longestLag(owner)
+    const slots = Math.max(stored + analysis.longestLag(owner), recordedSteps(owner))
     return buffer({ role: "value", owner }, "state", shapeOf(owner), { elements: typeOf(owner).elements, slots })
   }
 
   return {
     buffers,
+    buffer,
+    shapeOf,
     input,
     outputs,
     metrics,
     parameter,
     parameterGradient,
     labels,
-    targets: () => buffer({ role: "targets" }, "input", shapeOf(graph.output), { slots: told("numbers") ?? 1 }),
-    weights: (i) => {
-      const term = terms[i] as LossTerm
-      const slots = kindOf(term).over(term) === "step" ? timeSteps : 1
-      return buffer({ role: "weights", owner: `${i}` }, "input", [samples], { slots })
-    },
-    term: (i) => buffer({ role: "term", owner: `${i}` }, "metric", [1]),
-    mean: () => buffer({ role: "mean" }, "scratch", shapeOf(graph.output)),
-    meanGradient: () => buffer({ role: "meanGradient" }, "accumulator", shapeOf(graph.output)),
-    rate: (owner, scope) => buffer({ role: "rate", owner, ...(scope === "batch" ? {} : { scope }) }, "scratch", [1]),
     scopeOf,
     hyperparameters: () => buffer({ role: "hyperparameters" }, "input", [request.optimizer?.numbers(1, 1).length ?? 0]),
     optimizer: ({ name, shape }) => {
@@ -169,6 +150,7 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
       const { elements } = typeOf(owner)
       return buffer({ role: "value", owner, ...(where === "batch" ? {} : { scope: where }) }, kind, shapeOf(owner), {
         elements,
+        slots: recordedSteps(owner),
       })
     },
     recomputed: (value, scope) =>

@@ -13,6 +13,10 @@ export interface Request {
   readonly encoding: Encoding
   /** Nodes whose values stay readable. */
   readonly observe: ReadonlyArray<string>
+  /** Nodes and states whose values of all steps stay readable. */
+  readonly record: ReadonlyArray<string>
+  /** Nodes that the terms of the loss are at. */
+  readonly measured: ReadonlyArray<string>
   /** Steps that gradient can cross; 1 if none crosses time. */
   readonly window: number
   /** Steps from one checkpoint to the next; the window if there are none. */

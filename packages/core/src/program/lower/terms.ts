@@ -1,98 +1,210 @@
 /** A loss that is a sum of terms: what they add to the steps, and to the end of the run. */
 import { zero } from "../../bookkeeping.ts"
+import { elementwiseForward } from "../../expressions/elementwise.ts"
+import { leaf, of } from "../../expressions/expression.ts"
+import { outputsOf } from "../../graph/nodes.ts"
 import type { LossTerm } from "../../losses/index.ts"
-import { termsOf } from "../../losses/objective.ts"
-import type { Over, TermContext } from "../../losses/term.ts"
-import { kindOf } from "../../losses/term.ts"
+import { askedBy, ownerOf, termsOf } from "../../losses/objective.ts"
+import { kindOf, type Over, type TermContext } from "../../losses/term.ts"
 import type { Emit, Ref } from "../../op.ts"
-import { scaleBackward, scaleForward } from "../../ops/scale.ts"
 import { size } from "../../shape.ts"
-import { microBatchSize } from "../program.ts"
+import { microBatchSize, type SegmentName } from "../program.ts"
 import { emitter, type Lowering, type Terms } from "./emit.ts"
 import type { Scope } from "./memory.ts"
+import { type Reduction, reductions } from "./reductions.ts"
 
-/** The terms over steps, or over the whole run, with their numbers. */
-const termsOver = ({ request }: Lowering, over: Over): ReadonlyArray<readonly [LossTerm, number]> =>
-  termsOf(request.loss).flatMap((term, i) => (kindOf(term).over(term) === over ? [[term, i] as const] : []))
+/** A term at one value of the graph. */
+interface Placed {
+  readonly term: LossTerm
+  /** Which of the loss's terms it is. */
+  readonly number: number
+  readonly node: string
+  readonly over: Over
+}
+
+/** The node that a term names: an output by its own name, or any. */
+export const nodeOf = ({ analysis: { graph } }: Pick<Lowering, "analysis">, named: string | undefined): string =>
+  named === undefined ? graph.output : (graph.outputs?.[named] ?? named)
+
+const placed = (lowering: Lowering): ReadonlyArray<Placed> =>
+  termsOf(lowering.request.loss).flatMap((term, number) => {
+    const kind = kindOf(term)
+    const at = kind.at(term)
+    const nodes = at === true ? lowering.analysis.spiking.map(({ name }) => name) : [nodeOf(lowering, at)]
+    return nodes.map((node) => ({ term, number, node, over: kind.over(term) }))
+  })
+
+const isOfSteps = ({ over }: Placed): boolean => over === "step" || over === "last"
+
+/** Values that terms take over the whole run, each in one way. */
+const reduced = (lowering: Lowering): ReadonlyArray<Pick<Placed, "node" | "over"> & { readonly way: Reduction }> => {
+  const all = placed(lowering).filter((each) => !isOfSteps(each))
+  const first = (each: Placed) => all.find(({ node, over }) => node === each.node && over === each.over)
+  return all
+    .filter((each) => first(each) === each)
+    .map(({ node, over }) => ({ node, over, way: reductions[over as keyof typeof reductions] }))
+}
+
+const needsTime = (lowering: Lowering): boolean =>
+  placed(lowering).some(({ over }) => over === "last" || over === "max")
+
+/** The number of the step, counted from 1. */
+const timeOf = ({ memory, request }: Lowering): Ref =>
+  memory.buffer({ role: "time" }, "state", [1], { slots: request.window })
+
+const reducedOf = ({ memory }: Lowering, owner: string, part: string): Ref =>
+  memory.buffer({ role: "reduced", owner, part }, "accumulator", memory.shapeOf(owner))
+
+const gradientOf = ({ memory }: Lowering, owner: string, part: string): Ref =>
+  memory.buffer({ role: "reducedGradient", owner, part }, "accumulator", memory.shapeOf(owner))
+
+const placesOf = (lowering: Lowering, node: string, over: Over) => ({
+  ...{ timeSteps: lowering.request.timeSteps, time: () => timeOf(lowering) },
+  /** A read-out's sum is summed up anyway. */
+  summed: over === "max" ? undefined : lowering.memory.outputs.find((each) => each.node === node)?.ref,
+  part: (name: string) => reducedOf(lowering, node, `${over}.${name}`),
+})
 
 const contextOf = (
-  { request, analysis, memory }: Lowering,
-  [term, number]: readonly [LossTerm, number],
+  lowering: Lowering,
+  { term, number, node, over }: Placed,
   scope: Scope,
   emit: Emit,
-  output: Ref,
-  gradient: (value: string) => Ref | undefined,
+  output: () => Ref,
+  gradient: () => Ref | undefined,
 ): TermContext => {
-  const timeSteps = kindOf(term).over(term) === "step" ? request.timeSteps : 1
+  const { request, analysis, memory } = lowering
+  const kind = kindOf(term)
+  const timeSteps = over === "step" ? request.timeSteps : 1
+  const elements = size(analysis.typeOf(node).shape)
+  const samples = microBatchSize(request)
+  const outputs = outputsOf(analysis.graph)
+  const owner = ownerOf(outputs, kind.at(term))
+  const told = (role: "labels" | "targets", shape: ReadonlyArray<number>) => {
+    const asked = askedBy(request.loss, outputs, kind.targets(term)).find((each) => each.owner === owner)
+    const holding = { role, ...(owner !== undefined && { owner }) }
+    return memory.buffer(holding, "input", shape, { slots: asked?.anyBySteps ? request.timeSteps : 1 })
+  }
+  const slots = over === "step" || over === "last" ? request.timeSteps : 1
   return {
     emit,
     timeSteps,
-    elements: timeSteps * request.batchSize * size(analysis.typeOf(analysis.graph.output).shape),
+    runSteps: request.timeSteps,
+    elements: timeSteps * request.batchSize * elements,
+    count: samples * elements,
     output,
-    labels: memory.labels,
-    weights: () => memory.weights(number),
-    targets: memory.targets,
-    value: memory.term(number),
-    layers: analysis.spiking.map(({ name }) => ({
-      neurons: microBatchSize(request) * size(analysis.typeOf(name).shape),
-      spikes: () => memory.value(name, scope),
-      rate: () => memory.rate(name, scope),
-      gradient: () => gradient(name),
-    })),
-    gradient: () => gradient(analysis.graph.output),
+    labels: () => told("labels", [samples]),
+    weights: () => memory.buffer({ role: "weights", owner: `${number}` }, "input", [samples], { slots }),
+    targets: () => told("targets", memory.shapeOf(node)),
+    rows: () => memory.buffer({ role: "rows", owner: `${number}` }, "input", memory.shapeOf(node), { slots }),
+    value: termOf(lowering, number),
+    rate: () => memory.buffer({ role: "rate", owner: node, ...(scope === "batch" ? {} : { scope }) }, "scratch", [1]),
+    counts: over === "last" ? leaf("p0").atLeast(request.timeSteps) : of(1),
+    time: () => timeOf(lowering),
+    gradient,
   }
 }
+
+const termOf = ({ memory }: Lowering, number: number): Ref =>
+  memory.buffer({ role: "term", owner: `${number}` }, "metric", [1])
 
 const nowhere = () => undefined
 
-/** The terms over the whole run, and the gradient of the read-out's mean. */
+/** The terms over the whole run, and the gradients of what they take. */
 const measure = (lowering: Lowering): void => {
-  const { request, analysis, memory } = lowering
-  const { output } = analysis.graph
-  const emit = emitter(lowering, "measure", output, "forward")
-  const back = emitter(lowering, "measure", output, "backward")
-  const mean = memory.mean()
-  const sum = { ...memory.meanGradient(), accumulate: true } as const
-  emitter(lowering, "begin", output, "backward")(zero, { target: memory.meanGradient() })
-  emit(scaleForward, { x: memory.outputs, y: mean }, { factor: 1 / request.timeSteps })
-  for (const each of termsOver(lowering, "mean")) {
-    kindOf(each[0]).forward(contextOf(lowering, each, "batch", emit, mean, nowhere), each[0], false)
-    kindOf(each[0]).backward(
-      contextOf(lowering, each, "batch", back, mean, () => sum),
-      each[0],
-    )
+  for (const { node, over, way } of reduced(lowering)) {
+    const places = placesOf(lowering, node, over)
+    const emit = emitter(lowering, "measure", node, "forward")
+    const back = emitter(lowering, "measure", node, "backward")
+    const value = way.value(emit, places)
+    const gradient = { ...gradientOf(lowering, node, over), accumulate: true } as const
+    for (const each of placed(lowering)) {
+      if (each.node !== node || each.over !== over) continue
+      const context = (to: Emit) =>
+        contextOf(
+          lowering,
+          each,
+          "batch",
+          to,
+          () => value,
+          () => gradient,
+        )
+      kindOf(each.term).forward(context(emit), each.term, false)
+      kindOf(each.term).backward(context(back), each.term)
+    }
   }
 }
 
-/** Before a batch the terms are 0. */
-const clear = (lowering: Lowering): void =>
-  termsOf(lowering.request.loss).forEach((_, i) => {
-    const emit = emitter(lowering, "clear", lowering.analysis.graph.output, "forward")
-    emit(zero, { target: lowering.memory.term(i) })
+/** Before a batch the terms are 0, and before a run what it reduces. */
+const begin = (lowering: Lowering): void => {
+  const { analysis, request } = lowering
+  termsOf(request.loss).forEach((_, i) => {
+    emitter(lowering, "clear", analysis.graph.output, "forward")(zero, { target: termOf(lowering, i) })
   })
+  for (const segment of ["begin", "restart"] as const) {
+    if (segment === "restart" && request.forwardRuns !== 2) continue
+    if (needsTime(lowering))
+      emitter(lowering, segment, analysis.graph.output, "forward")(zero, { target: { ...timeOf(lowering), lag: 1 } })
+  }
+  for (const { node, over, way } of reduced(lowering)) {
+    way.begin(emitter(lowering, "begin", node, "forward"), placesOf(lowering, node, over))
+    emitter(lowering, "begin", node, "backward")(zero, { target: gradientOf(lowering, node, over) })
+  }
+}
+
+/** Whether a run of steps is the one that is reduced: the first. */
+const isReduced = ({ request }: Lowering, segment: SegmentName): boolean =>
+  request.forwardRuns === 2 ? segment === "preview" : segment !== "replay"
 
 export const lossTerms: Terms = {
   forward: (lowering, scope, segment) => {
-    if (segment === "preview") return
     const { analysis, memory } = lowering
-    const { output } = analysis.graph
-    const emit = emitter(lowering, segment, output, "forward")
-    for (const each of termsOver(lowering, "step")) {
-      const context = contextOf(lowering, each, scope, emit, memory.value(output, scope), nowhere)
-      kindOf(each[0]).forward(context, each[0], segment === "replay")
+    if (needsTime(lowering) && segment !== "replay") {
+      const time = timeOf(lowering)
+      const next = [
+        ["leaf", "x0"],
+        ["constant", 1],
+        ["add", 0, 1],
+      ] as const
+      emitter(
+        lowering,
+        segment,
+        analysis.graph.output,
+        "forward",
+      )(elementwiseForward, { x0: { ...time, lag: 1 }, y: time }, { code: next, state: [], y: 2 })
+    }
+    const valueAt = (node: string) => memory.value(node, scope)
+    if (isReduced(lowering, segment))
+      for (const { node, over, way } of reduced(lowering))
+        way.step(emitter(lowering, segment, node, "forward"), placesOf(lowering, node, over), valueAt(node))
+    if (segment === "preview") return
+    for (const each of placed(lowering).filter(isOfSteps)) {
+      const emit = emitter(lowering, segment, each.node, "forward")
+      const context = contextOf(lowering, each, scope, emit, () => valueAt(each.node), nowhere)
+      kindOf(each.term).forward(context, each.term, segment === "replay")
     }
   },
-  backward: (lowering, scope, segment, found, gradient) => {
-    const { request, analysis, memory } = lowering
-    const { output } = analysis.graph
-    const emit = emitter(lowering, segment, output, "backward")
-    for (const each of termsOver(lowering, "step"))
-      kindOf(each[0]).backward(contextOf(lowering, each, scope, emit, found, gradient), each[0])
-    if (termsOver(lowering, "mean").length === 0) return
-    const inputGradient = gradient(output)
-    if (inputGradient)
-      emit(scaleBackward, { outputGradient: memory.meanGradient(), inputGradient }, { factor: 1 / request.timeSteps })
+  backward: (lowering, scope, segment, value, gradient) => {
+    for (const each of placed(lowering).filter(isOfSteps)) {
+      const emit = emitter(lowering, segment, each.node, "backward")
+      const { node, term } = each
+      const context = contextOf(
+        lowering,
+        each,
+        scope,
+        emit,
+        () => value(node),
+        () => gradient(node),
+      )
+      kindOf(term).backward(context, term)
+    }
+    for (const { node, over, way } of reduced(lowering)) {
+      const inputGradient = gradient(node)
+      const emit = emitter(lowering, segment, node, "backward")
+      if (inputGradient)
+        way.backward(emit, placesOf(lowering, node, over), gradientOf(lowering, node, over), inputGradient)
+    }
   },
-  clear,
+  begin,
   measure,
 }

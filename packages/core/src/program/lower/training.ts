@@ -89,7 +89,7 @@ export const lowerTraining = (graph: Graph, request: Request & { readonly optimi
   const { window, checkpointInterval, partial, optimizer, encoding } = request
   const lowering = begin(graph, request, termsOf(request.loss)[0]?.kind.lowering)
   const { terms } = lowering
-  terms?.clear(lowering)
+  terms?.begin(lowering)
   if (partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
   if (request.forwardRuns === 2) {
     forwardStep(lowering, "forward", "preview")

@@ -10,6 +10,7 @@ import type { Backend } from "../../backend/backend.ts"
 import { checkpointCases } from "./checkpoints.ts"
 import { kernelCases } from "./kernel.ts"
 import { type Failure, type Lifecycle, lifecycleCases } from "./lifecycle.ts"
+import { lossCases } from "./losses.ts"
 import { programCases } from "./programs.ts"
 import { randomCases } from "./random.ts"
 
@@ -31,6 +32,7 @@ export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
   ...kernelCases,
   ...programCases,
   ...checkpointCases,
+  ...lossCases,
   ...randomCases,
   ...lifecycleCases(options),
 ]

@@ -1,0 +1,58 @@
+/**
+ * A penalty on the firing rates of single neurons that leave their bounds (after Zenke & Vogels, Neural Computation 2021):
+ *
+ *     rate·Σ over layers of the mean over samples and neurons of max(lower − r, 0)² + max(r − upper, 0)²
+ *
+ * r being the share of time steps in which a neuron fires for a sample.
+ */
+import { Schema } from "effect"
+import { maximum, of } from "../expressions/expression.ts"
+import { assert, type Of, OptionError, Positive, Share } from "../options.ts"
+import { type Own, own } from "./own.ts"
+import type { Made } from "./term.ts"
+
+/** Bounds of firing rates, and the factor of the penalty. */
+export interface FiringRateBounds {
+  /** The factor of the term. */
+  readonly rate: number
+  /** From 0 to 1; default 0. */
+  readonly lower?: number
+  /** From `lower` to 1; default 1. */
+  readonly upper?: number
+  /** One layer of spiking neurons, by name; all unless given. */
+  readonly node?: string
+}
+
+/** The options, of which the bounds must also be in order. */
+export const FiringRateBoundsSchema: Of<FiringRateBounds> = /* @__PURE__ */ Schema.Struct({
+  rate: Positive,
+  lower: /* @__PURE__ */ Schema.optionalKey(Share),
+  upper: /* @__PURE__ */ Schema.optionalKey(Share),
+  node: /* @__PURE__ */ Schema.optionalKey(Schema.String),
+})
+
+/**
+ * A penalty for neurons that fire less often than `lower`, or more often than `upper`.
+ *
+ * @example [Losses.crossEntropy(), Losses.firingRateBounds({ rate: 0.5, lower: 0.01, upper: 0.2 })]
+ * @throws OptionError
+ */
+export const firingRateBounds = (options: FiringRateBounds): Made<Own> => {
+  const owner = "firingRateBounds"
+  assert(owner, FiringRateBoundsSchema, options)
+  const { rate, lower = 0, upper = 1, node } = options
+  if (upper < lower)
+    throw new OptionError({
+      owner,
+      option: "upper",
+      value: upper,
+      expected: `a number from ${lower}, the lower bound, to 1`,
+    })
+  return own(
+    (r) => {
+      const [below, above] = [maximum(of(lower).minus(r), 0), maximum(r.minus(upper), 0)]
+      return below.times(below).plus(above.times(above))
+    },
+    { weight: rate, over: "mean", ...(node === undefined ? { layers: true } : { node }) },
+  )
+}
