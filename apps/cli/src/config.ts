@@ -241,6 +241,17 @@ export const trainingOptions = (config: Settings, encoding: Program.Encoding): P
   ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
 })
 
+/** Samples that inference takes through the network at once, at most: its memory grows with them, and its throughput hardly. */
+const inferenceSamples = 64
+
+/** What a predictor of a run is for: its batches in parts of at most 64 samples. */
+export const inferenceOptions = (config: Settings, encoding: Program.Encoding): Program.InferenceOptions => {
+  const { batchSize, timeSteps, microBatches = 1 } = config
+  let parts = Math.max(microBatches, Math.ceil(batchSize / inferenceSamples))
+  while (batchSize % parts !== 0) parts++
+  return { batchSize, timeSteps, encoding, microBatches: parts }
+}
+
 /** The network that the settings describe. */
 export const networkOf = (config: Settings, classes: number): Graph.Layer => {
   const { model, width, dropout } = config

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { anytime } from "../anytime.ts"
 import { backendLayer } from "../backends.ts"
 import { restore } from "../checkpoint.ts"
-import { fromFlags, trainingOptions } from "../config.ts"
+import { fromFlags, inferenceOptions } from "../config.ts"
 import { evaluate } from "../evaluation.ts"
 import { checkFlags } from "../flags.ts"
 import { openRun } from "../run.ts"
@@ -31,7 +31,7 @@ export const evaluateRun = ({ directory, json, settings, ...given }: EvalFlags) 
     })
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
     yield* Effect.gen(function* () {
-      const predictor = yield* Train.makePredictor(graph, trainingOptions(config, dataset.encoding))
+      const predictor = yield* Train.makePredictor(graph, inferenceOptions(config, dataset.encoding))
       yield* restore(checkpoint, predictor)
       const { samples, top1, top5, firingRates } = yield* evaluate(predictor, dataset, config)
       const early = wanted.length > 0 ? yield* anytime(graph, checkpoint.tensors, dataset, config, wanted) : undefined

@@ -95,7 +95,7 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
 
     return yield* Effect.gen(function* () {
       const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
-      const predictor = yield* Train.makePredictor(graph, options)
+      const predictor = yield* Train.makePredictor(graph, Config.inferenceOptions(config, dataset.encoding))
       if (earlier) yield* Checkpoint.restore(earlier.checkpoint, trainer)
       else {
         if (config.init !== undefined)

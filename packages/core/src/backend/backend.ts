@@ -50,6 +50,9 @@ export interface Executable {
   /**
    * A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. Of the kinds that last:
    * what only one step or one direction needs (`scratch`, `residual`, `accumulator`) gives up its memory to others, and is refused.
+   *
+   * A buffer with fewer slots than time steps holds the latest steps only: read step `t` before as many further steps as it has slots have
+   * run. A later read returns the step that has taken the slot, undetected, because slots hold values and no record of their steps.
    */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**
