@@ -241,15 +241,15 @@ export const trainingOptions = (config: Settings, encoding: Program.Encoding): P
   ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
 })
 
-/** Samples that inference takes through the network at once, at most: its memory grows with them, and its throughput hardly. */
-const inferenceSamples = 64
+/** Samples that inference takes through the network at once: its memory grows with them, and its throughput hardly, but for a few. */
+const [fewest, most] = [16, 64]
 
-/** What a predictor of a run is for: its batches in parts of at most 64 samples. */
+/** What a predictor of a run is for: its batches in equal parts of 16 to 64 samples, where they have such. */
 export const inferenceOptions = (config: Settings, encoding: Program.Encoding): Program.InferenceOptions => {
   const { batchSize, timeSteps, microBatches = 1 } = config
-  let parts = Math.max(microBatches, Math.ceil(batchSize / inferenceSamples))
+  let parts = Math.max(microBatches, Math.ceil(batchSize / most))
   while (batchSize % parts !== 0) parts++
-  return { batchSize, timeSteps, encoding, microBatches: parts }
+  return { batchSize, timeSteps, encoding, microBatches: batchSize / parts < fewest ? microBatches : parts }
 }
 
 /** The network that the settings describe. */
