@@ -52,6 +52,12 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead:
       "datasets know of core only its random keys, checks of options and texts for people: compose the rest in an app",
   },
+  {
+    folder: "packages/nir",
+    workspace: ["@spikeroute/core", "@spikeroute/core/text", "@spikeroute/backend-reference"],
+    withoutGlobals: ofRuntimes,
+    instead: "it knows core alone, and its tests the reference: compose the rest in an app",
+  },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   {
     folder: "test/support",

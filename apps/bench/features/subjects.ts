@@ -121,6 +121,7 @@ export const policies: ReadonlyArray<{ readonly title: string; readonly cases: R
   { title: "`Policy.sltt`", cases: ["sltt"] },
   { title: "`Policy.slttK(k)`", cases: ["slttk(2)"] },
   { title: "`Policy.ottt`", cases: ["ottt", "slttk(2)-trace(0.8)"] },
+  { title: "`Policy.rate`", cases: ["rate"] },
   {
     title: "`….checkpoint(n)`",
     cases: ["bptt-checkpoint", "tbptt(3)-checkpoint(2)-last(2)", "the same bits with checkpoints"],

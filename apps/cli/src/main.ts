@@ -26,7 +26,7 @@ const tau = number("tau", "membrane time constant τ in steps, at least 1; decay
 const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
 const config = text("config", "a JSON file of settings; flags win over it")
 const out = text("out", "the run's directory; default runs/…")
-const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk or ottt")
+const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk, ottt or rate")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const recompute = optional(
   Flag.Boolean("recompute"),
@@ -115,7 +115,7 @@ const plan = Command.make(
   {
     compare: Flag.Boolean("compare").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("put bptt, sltt and slttk side by side"),
+      Flag.withDescription("put bptt, sltt, slttk and rate side by side"),
     ),
     program: Flag.Boolean("program").pipe(
       Flag.withDefault(false),

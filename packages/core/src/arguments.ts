@@ -18,28 +18,19 @@ export const has =
     keys.every((key) => (value as Record<string, unknown>)[key] !== undefined)
 
 export const aFunction: Kind = ["a function", (value) => typeof value === "function"]
-export const aList: Kind = ["a list", Array.isArray]
-export const aShape: Kind = [
-  "a list of extents, as [28, 28, 1]",
-  (value) => Array.isArray(value) && value.every((extent) => typeof extent === "number"),
-]
+export const aList: Kind = ["a list", (value) => Array.isArray(value)]
 export const aNumber: Kind = ["a number", (value) => typeof value === "number" && !Number.isNaN(value)]
-export const aCount: Kind = [
-  "a whole number of at least 0",
-  (value) => Number.isSafeInteger(value) && (value as number) >= 0,
-]
+export const aCount: Kind = ["a whole number", (value) => Number.isSafeInteger(value) && (value as number) >= 0]
 export const aString: Kind = ["a string", (value) => typeof value === "string"]
-export const anObject: Kind = ["an object", has()]
+export const anObject: Kind = ["an object", /* @__PURE__ */ has()]
 export const someFloats: Kind = ["a Float32Array", (value) => value instanceof Float32Array]
 export const someWords: Kind = ["a Uint32Array", (value) => value instanceof Uint32Array]
 export const someBytes: Kind = ["a Uint8Array", (value) => value instanceof Uint8Array]
 export const someNumbers: Kind = ["an array of numbers", (value) => Array.isArray(value) || ArrayBuffer.isView(value)]
-export const someTensors: Kind = ["a Map of tensors by name", (value) => value instanceof Map]
 export const aGraph: Kind = ["a graph, as Graph.make gives", /* @__PURE__ */ has("nodes", "parameters", "types")]
 export const aProgram: Kind = ["a program, as Program.compile gives", /* @__PURE__ */ has("buffers", "segments")]
-export const aBuffer: Kind = ["a buffer of a program", /* @__PURE__ */ has("slots", "stride")]
-export const aKey: Kind = ["a random key, as Key.make gives", /* @__PURE__ */ has("hi", "lo")]
-export const aPolicy: Kind = ["a policy, as Policy.sltt", /* @__PURE__ */ has("name", "detached")]
+export const aKey: Kind = ["a random key", /* @__PURE__ */ has("hi", "lo")]
+export const aPolicy: Kind = ["a policy", /* @__PURE__ */ has("name", "detached")]
 
 /**
  * The argument itself. `owner` is the function, and `option` the argument, if the kind does not name it.
@@ -67,15 +58,13 @@ export class OptionError extends Data.Error<{
   override readonly name = "OptionError"
 
   override get message(): string {
-    return line(`${String(this.owner)}: ${describeFault(this)}`)
+    return line(`${this.owner}: ${describeFault(this)}`)
   }
 }
 
-const aFault: Kind = ["a fault, as Options.faultIn gives", (value) => "option" in Object(value)]
-
 /** One line: `beta1 is 1; it must be a number of at least 0 and less than 1`. */
 export const describeFault = (fault: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
-  const { option, value, expected, similar } = argument(fault, aFault)
+  const { option, value, expected, similar } = fault
   const named = option === "" ? "the value" : option
   const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
   if (expected === undefined) return `there is no option ${quote(option)}${hint}`

@@ -30,6 +30,7 @@ export {
   type DelayOptions,
   DelaySchema,
   delay,
+  feedback,
   type RecurrentOptions,
   RecurrentSchema,
   recurrent,

@@ -5,6 +5,7 @@
  * It does not know which policy runs: a gradient that the policy cuts is simply absent.
  */
 import type { Schema } from "effect"
+import type { Cell } from "./expressions/cell.ts"
 import type { Code } from "./expressions/code.ts"
 import type { Kernel, Signature } from "./kernel.ts"
 import type { Shape } from "./shape.ts"
@@ -94,6 +95,8 @@ export interface Backward<A> extends Context<A> {
 export interface State {
   /** Values stored for each element of the output, the planes of one buffer. */
   readonly planes: number
+  /** The shape of a plane that is not the output's. */
+  readonly shape?: Shape
   /** What they are before the first step. */
   readonly rest: ReadonlyArray<number>
   /** Names of the states: the temporal edges that lead from one step to the next. */
@@ -119,6 +122,8 @@ export interface Op<A = unknown> {
   readonly infer: (inputs: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => ValueType
   /** The state that one time step leaves for the next, where there is any. */
   readonly state?: (attributes: A) => State | undefined
+  /** The op as expressions of one element, if it is elementwise. */
+  readonly cell?: (attributes: A) => Cell
   /** It gives its input as it was some time steps ago, by a temporal edge of this name; nothing runs. */
   readonly lag?: (attributes: A) => { readonly steps: number; readonly edge: string }
   /** Names of edges within a step that policies may cut, as a neuron's reset. */

@@ -5,11 +5,10 @@
  */
 
 import { Effect, Result, Schema, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
-import { argument, type Kind } from "./arguments.ts"
 import { OptionError } from "./errors.ts"
 import { nearest, quote } from "./text.ts"
 
-export { aFunction, anObject, aProgram, argument, aString, type Kind, someTensors } from "./arguments.ts"
+export { aFunction, anObject, argument, aString, has, type Kind, someBytes } from "./arguments.ts"
 export { OptionError } from "./errors.ts"
 
 /** The first thing wrong with a record. */
@@ -73,11 +72,8 @@ export const positiveWith = (formula: string, derived: (x: number) => number): S
     must(`a number greater than 0 with ${formula} within float32's range, ±3.4e38`, (x) => finite(derived(x))),
   )
 
-const aSchema: Kind = ["a Schema", (value) => Schema.isSchema(value)]
-
 /** What a Schema's values must be, in words; `undefined` where its checks say nothing. */
 export const expectedOf = (schema: Schema.Top): string | undefined => {
-  argument(schema, aSchema)
   const expected = schema.ast.checks?.at(-1)?.annotations?.expected ?? schema.ast.annotations?.expected
   return typeof expected === "string" ? expected : undefined
 }
@@ -87,10 +83,11 @@ export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): 
   Schema.Literals(names).annotate({ expected: `one of ${names.join(", ")}` })
 
 /** A random key, as Key.make gives. */
-export const RandomKey: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> = Schema.Struct({
-  hi: whole(0, 2 ** 32 - 1),
-  lo: whole(0, 2 ** 32 - 1),
-})
+export const RandomKey: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> =
+  /* @__PURE__ */ Schema.Struct({
+    hi: /* @__PURE__ */ whole(0, 2 ** 32 - 1),
+    lo: /* @__PURE__ */ whole(0, 2 ** 32 - 1),
+  })
 
 /** Yes or no. */
 export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
@@ -109,7 +106,7 @@ export interface Part extends Schema.Top {
 
 /** The Schema of an option's value, whether it may be left out or not. */
 export const withoutOptional = (part: Part): Part => {
-  const { schema, ast } = argument(part, aSchema)
+  const { schema, ast } = part
   return schema && ast.context?.isOptional ? withoutOptional(schema) : part
 }
 
@@ -178,7 +175,6 @@ const textOf = (issue: SchemaIssue.Leaf): string => {
 
 /** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */
 export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault | undefined => {
-  argument(schema, aSchema)
   const given =
     typeof record === "object" && record !== null && !Array.isArray(record)
       ? Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))

@@ -1,13 +1,11 @@
 /** Shapes of tensors: extents from the slowest axis to the fastest, channels last. */
-import { argument, aShape } from "./arguments.ts"
 
 export type Shape = ReadonlyArray<number>
 
 /** The number of elements. */
-export const size = (shape: Shape): number => argument(shape, aShape).reduce((product, extent) => product * extent, 1)
+export const size = (shape: Shape): number => shape.reduce((product, extent) => product * extent, 1)
 
-export const equals = (a: Shape, b: Shape): boolean =>
-  argument(a, aShape).length === argument(b, aShape).length && a.every((extent, i) => extent === b[i])
+export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
 
 /** The most elements that a value may have: kernels count them in 32-bit whole numbers. */
 export const mostElements: number = 2 ** 30
@@ -34,4 +32,4 @@ export const mustBe = (
 }
 
 /** For people: `28×28×1`, or `scalar`. */
-export const format = (shape: Shape): string => (argument(shape, aShape).length === 0 ? "scalar" : shape.join("×"))
+export const format = (shape: Shape): string => (shape.length === 0 ? "scalar" : shape.join("×"))

@@ -14,8 +14,7 @@ export const line = (message: string): string =>
   clip(escaped(clip(String(message), longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
 
 /** A name for a message: unquoted if it consists of letters, digits and `_ . : / @ + -`, else quoted. */
-export const named = (name: unknown): string =>
-  typeof name === "string" && /^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name)
+export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
 
 /**
  * A value of unknown origin for a message: in quotes if it is text, control characters escaped, cut to some 60 characters.
@@ -72,8 +71,7 @@ const distance = (a: string, b: string): number => {
  * @example
  * nearest("cifar-10", ["mnist", "cifar10"]) // "cifar10"
  */
-export const nearest = (name: unknown, candidates: Iterable<string>): string | undefined => {
-  if (typeof name !== "string" || typeof candidates?.[Symbol.iterator] !== "function") return undefined
+export const nearest = (name: string, candidates: Iterable<string>): string | undefined => {
   let best: string | undefined
   let least = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of candidates) {
@@ -88,7 +86,6 @@ export const nearest = (name: unknown, candidates: Iterable<string>): string | u
 
 /** 1,234 → "1.23 KB". */
 export const formatBytes = (bytes: number): string => {
-  if (typeof bytes !== "number") return quote(bytes)
   const units = ["B", "KB", "MB", "GB", "TB"]
   let value = bytes
   let unit = 0

@@ -65,6 +65,8 @@ export interface Unrolling {
   readonly window: number
   /** How the traces decay by which weights see the inputs of maps, if they do. */
   readonly trace: Policy.TraceDecay | undefined
+  /** One backward pass goes through the means over time. */
+  readonly rates?: boolean
   /** The steps whose loss is differentiated, from 0. */
   readonly trained: ReadonlyArray<number>
 }
@@ -167,19 +169,83 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
   const squaresAround = (terms: ReadonlyArray<Scalar>, center: Scalar): Scalar =>
     tape.sum(terms.map((term) => tape.power(tape.subtract(term, center), 2)))
 
-  const step = (t: number): Tensor => {
+  /** Of neurons whose mean output is differentiated: what is added to each input, or parameter, of each element at every step. */
+  const additions = new Map<string, ReadonlyArray<Scalar>>()
+  /** Inputs that are apart from the rest of the network, all of the first one's size. */
+  const apart = (key: string, { shape, data }: Tensor, count: number): Tensor => {
+    const added = additions.get(key) ?? Array.from({ length: count }, () => tape.number(0))
+    additions.set(key, added)
+    return { shape, data: added.map((addition, e) => tape.add(tape.detach(data[e % data.length]!), addition)) }
+  }
+  const isTracked = (name: string, op: string, attributes: unknown): boolean =>
+    hasState(op, attributes) || (op === "elementwise" && graph.types.get(name)!.elements === "spikes")
+  const meanOf = (name: string): ReadonlyArray<number> =>
+    past[0]!
+      .get(name)!
+      .data.map((_, e) => past.reduce((sum, at) => sum + tape.value(at.get(name)!.data[e]!), 0) / timeSteps)
+
+  /** At the rates, neurons give their mean output, which changes with their inputs as it does where these change at every step. */
+  const rated = (name: string, shape: ReadonlyArray<number>, given: ReadonlyArray<Tensor>): Tensor => {
+    const own = past.map((at) => at.get(name)!.data)
+    const slopes = tape.gradient(tape.times(tape.sum(own.flat()), 1 / timeSteps))
+    const data = meanOf(name).map((value, e) => {
+      const changes = given.map(({ data }, i) => {
+        const input = data[e % data.length]!
+        return tape.map(input, 0, slopes[additions.get(`${name} ${i}`)![e]!]!)
+      })
+      return tape.sum([tape.number(value), ...changes])
+    })
+    return { shape, data }
+  }
+
+  /** Normalised by the means of the steps' statistics. */
+  const normalized = (input: string, [x, weight, bias]: ReadonlyArray<Tensor>): Tensor => {
+    const channels = weight!.data.length
+    const data = [...x!.data]
+    for (let c = 0; c < channels; c++) {
+      const ofChannel = <A>(all: ReadonlyArray<A>) => all.filter((_, i) => i % channels === c)
+      const moments = past.map((at) => {
+        const own = ofChannel(at.get(input)!.data).map((a) => tape.value(a))
+        const center = own.reduce((sum, a) => sum + a, 0) / own.length
+        return { center, variance: own.reduce((sum, a) => sum + (a - center) ** 2, 0) / own.length }
+      })
+      const average = (of: (each: { readonly center: number; readonly variance: number }) => number) =>
+        moments.reduce((sum, each) => sum + of(each), 0) / timeSteps
+      const own = ofChannel(x!.data)
+      /** A number that changes as another does. */
+      const like = (scalar: Scalar, value: number) => tape.map(scalar, value, 1)
+      const center = like(
+        mean(own),
+        average((each) => each.center),
+      )
+      const squares = mean(own.map((a) => tape.power(tape.subtract(a, tape.detach(center)), 2)))
+      const variance = like(squares, 1 / average((each) => 1 / (each.variance + 1e-5)))
+      const scale = tape.multiply(tape.power(variance, -1 / 2), weight!.data[c]!)
+      own.forEach((element, i) => {
+        data[i * channels + c] = tape.dot([tape.subtract(element, center)], [scale], bias!.data[c]!)
+      })
+    }
+    return { shape: x!.shape, data }
+  }
+
+  const step = (t: number, atRates = false): Tensor => {
     const sample = graph.input
     const length = batchSize * product(sample)
     const offset = frames ? t * length : 0
     const values = new Map<string, Tensor>([...weights, ...constants])
-    past.push(values)
-    values.set("input", {
-      shape: [batchSize, ...sample],
-      data: Array.from({ length }, (_, i) => tape.number(inputs[offset + i]!)),
-    })
+    const seenInput = atRates ? meanOf("input") : Array.from({ length }, (_, i) => inputs[offset + i]!)
+    values.set("input", { shape: [batchSize, ...sample], data: seenInput.map((value) => tape.number(value)) })
+    if (!atRates) past.push(values)
     for (const { name, op, attributes: untyped, inputs: names } of graph.nodes) {
       const attributes = untyped as unknown as Attributes
-      const get = (i: number) => values.get(names[i]!) as Tensor
+      const tracked = unrolling.rates === true && isTracked(name, op, untyped)
+      const given = names.map((each) => values.get(each) as Tensor)
+      if (atRates && (tracked || op === "batchNorm")) {
+        values.set(name, tracked ? rated(name, given[0]!.shape, given) : normalized(names[0]!, given))
+        continue
+      }
+      const shifted = tracked ? given.map((each, i) => apart(`${name} ${i}`, each, given[0]!.data.length)) : given
+      const get = (i: number) => shifted[i] as Tensor
       const x = get(0)
       const elementwise = (f: (a: Scalar, i: number) => Scalar): Tensor => ({ shape: x.shape, data: x.data.map(f) })
       /** The membrane potential that the step before left, a constant where the policy cuts it off. */
@@ -348,10 +414,10 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
                 ? -threshold * fire(-threshold, surrogate.alpha ?? surrogate.width).primitive
                 : 0
             const v = before(first)
-            const decay = names[1] === undefined ? tape.number(attributes.decay!) : get(1).data[0]!
+            const decay = names[1] === undefined ? [tape.number(attributes.decay!)] : get(1).data
             const after: Array<Scalar> = []
             const spikes = elementwise((a, i) => {
-              const u = tape.dot([v[i]!], [decay], a)
+              const u = tape.dot([v[i]!], [decay[i % decay.length]!], a)
               const z = tape.value(u) - threshold
               const { primitive, slope } = fire(z, surrogate.alpha ?? surrogate.width)
               const s = tape.map(u, smooth ? primitive : z >= 0 ? 1 : 0, slope)
@@ -415,7 +481,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     return values.get(graph.output)!
   }
 
-  const lossOf = ({ shape, data }: Tensor, loss: Loss): Scalar => {
+  const lossOf = ({ shape, data }: Tensor, loss: Loss, terms = timeSteps): Scalar => {
     const classes = product(shape) / batchSize
     const rows = Array.from({ length: batchSize }, (_, n) => {
       const row = data.slice(n * classes, (n + 1) * classes)
@@ -427,7 +493,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
       const squaredError = mean(row.map((logit, c) => tape.power(tape.subtract(logit, target[c]!), 2)))
       return tape.add(tape.times(crossEntropy, 1 - loss.mix), tape.times(squaredError, loss.mix))
     })
-    return tape.times(mean(rows), 1 / timeSteps)
+    return tape.times(mean(rows), 1 / terms)
   }
 
   const outs: Array<Tensor> = []
@@ -437,14 +503,21 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     outs.push(out)
     outputs = out.data.map((logit, i) => (outputs?.[i] ?? 0) + tape.value(logit))
   }
+  /** At the rates the loss is that of the steps' mean output. */
+  const ofMean = (of: Loss): Scalar => {
+    const { shape, data } = step(timeSteps, true)
+    return lossOf({ shape, data: data.map((logit, i) => tape.map(logit, outputs![i]! / timeSteps, 1)) }, of, 1)
+  }
   const sumOf = (which: ReadonlyArray<number>, of: Loss) => tape.sum(which.map((t) => lossOf(outs[t]!, of)))
-  const { loss: whole, objective } = Array.isArray(loss)
-    ? lossOfTerms(loss, {
-        ...{ tape, timeSteps, batchSize, trained, labels, targets: unrolling.targets ?? [], near },
-        ...{ output: graph.output, spiking: [...spikeCounts.keys()] },
-        valueAt: (node, t) => past[t]!.get(node)!.data,
-      })
-    : { loss: sumOf(integers(0, timeSteps), loss as Loss), objective: sumOf(trained, loss as Loss) }
+  const { loss: whole, objective } = unrolling.rates
+    ? ((one: Scalar) => ({ loss: one, objective: one }))(ofMean(loss as Loss))
+    : Array.isArray(loss)
+      ? lossOfTerms(loss, {
+          ...{ tape, timeSteps, batchSize, trained, labels, targets: unrolling.targets ?? [], near },
+          ...{ output: graph.output, spiking: [...spikeCounts.keys()] },
+          valueAt: (node, t) => past[t]!.get(node)!.data,
+        })
+      : { loss: sumOf(integers(0, timeSteps), loss as Loss), objective: sumOf(trained, loss as Loss) }
   const read = (gradient: Float64Array) =>
     new Map([...weights].map(([name, { data }]) => [name, data.map((place) => gradient[place]!)]))
   return {
@@ -470,13 +543,12 @@ const decayOf = (cell: CellAttributes, given: (leaf: string) => number): number 
   return tape.gradient(states[k]!)[state]!
 }
 
+const hasState = (op: string, attributes: unknown): boolean =>
+  op === "neuron" || op === "leakyReadout" || (op === "elementwise" && (attributes as CellAttributes).states.length > 0)
+
 /** Of every value the nearest nodes with a state that it comes from, in this step or in earlier ones. */
 const originsOf = ({ nodes }: Graph.Graph): ((value: string) => ReadonlySet<string>) => {
   const byName = new Map(nodes.map((node) => [node.name, node]))
-  const hasState = (op: string, attributes: unknown): boolean =>
-    op === "neuron" ||
-    op === "leakyReadout" ||
-    (op === "elementwise" && (attributes as CellAttributes).states.length > 0)
   return (value) => {
     const seen = new Set<string>()
     const found = new Set<string>()

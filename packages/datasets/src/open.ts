@@ -101,7 +101,7 @@ export const open: (name: string, options: OpenOptions) => Effect.Effect<Dataset
     const source = Object.hasOwn(datasets, name) ? datasets[name] : undefined
     if (source === undefined) {
       const known = Object.keys(datasets)
-      return yield* new UnknownDataset({ dataset: name, nearest: nearest(name, known), known })
+      return yield* new UnknownDataset({ dataset: name, nearest: nearest(String(name), known), known })
     }
     yield* check(name, OpenSchema as unknown as Schema.Codec<OpenOptions>, options)
     const problem = problemOf(name, source, options)

@@ -1,10 +1,11 @@
-/** `accuracy`: how well, and how fast, BPTT, SLTT and SLTT-K train on the same data, settings and seeds. Every run is one of `bun run train`. */
+/** `accuracy`: how well, and how fast, policies train on the same data, settings and seeds. Every run is one of `bun run train`. */
 import { percent, print, say, table } from "@spikeroute/cli/terminal"
 import { runTraining } from "@spikeroute/cli/train"
+import { Program } from "@spikeroute/core"
 import { Effect } from "effect"
 
 /** The policies that are compared. */
-export const accuracyPolicies: ReadonlyArray<string> = ["bptt", "sltt", "slttk"]
+export const accuracyPolicies: ReadonlyArray<string> = ["bptt", "sltt", "slttk", "rate", "ottt"]
 
 export interface AccuracyOptions {
   readonly policies: ReadonlyArray<string>
@@ -51,7 +52,16 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
       [
         `\ntest accuracy of ${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"}, seeds 0 – ${seeds - 1}`,
         table(
-          ["", "mean", "deviation", "least – most", "s an epoch", "s a run", ...runs.map((_, seed) => `seed ${seed}`)],
+          [
+            "",
+            "mean",
+            "deviation",
+            "least – most",
+            "s an epoch",
+            "s a run",
+            "memory",
+            ...runs.map((_, seed) => `seed ${seed}`),
+          ],
           policies.map(({ name }, i) => {
             const own = runs.map((bySeed) => bySeed[i]!)
             const shares = own.map(({ testAccuracy }) => testAccuracy ?? Number.NaN)
@@ -63,6 +73,7 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
                 own.map((run) => (run.updates * batchSize) / run.epochs / (run.samplesPerSecond ?? Number.NaN)),
               ).toFixed(1),
               mean(own.map(({ seconds }) => seconds)).toFixed(1),
+              Program.formatBytes(own[0]!.plannedBytes),
               ...shares.map(percent),
             ]
           }),

@@ -1,4 +1,4 @@
-/** `verify`: holds a backend against golden files, gradients that PyTorch computed in float64. */
+/** `verify`: holds a backend against golden files: gradients that PyTorch computed in float64, and what NIR networks gave elsewhere. */
 import { Safetensors } from "@spikeroute/core"
 import { Golden } from "@spikeroute/core/testing"
 import { Data, Effect, FileSystem, Path } from "effect"
@@ -6,6 +6,7 @@ import { backendLayer, defaultBackend } from "../backends.ts"
 import { fromFlags } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { readBytes, refused } from "../files.ts"
+import { verifyNir } from "../nir.ts"
 import { bold, print, table } from "../terminal.ts"
 
 export interface VerifyFlags {
@@ -24,40 +25,79 @@ export class VerificationFailed extends Data.TaggedError("VerificationFailed")<{
   }
 }
 
+/** Errors in the columns of the table; those that a kind of file does not have are not there. */
+interface Outcome {
+  readonly out: number
+  readonly gradients?: number
+  readonly statistics?: number
+  readonly spikesMismatched: number
+  readonly passed: boolean
+  /** Why the file holds no network that could be run. */
+  readonly refused?: string
+}
+
+const verifyGolden = (file: string) =>
+  Effect.gen(function* () {
+    const tensors = yield* Safetensors.decode(yield* readBytes(file), file)
+    const errors = yield* Effect.scoped(Golden.verify(tensors, file))
+    return { ...errors, passed: Golden.passes(errors) } satisfies Outcome
+  })
+
+/** A golden file is a `.safetensors` file, or a `.nir` file with a `.npz` file beside it. */
+const goldens = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names
+    .filter(
+      (name) => /\.safetensors$/.test(name) || (/\.nir$/.test(name) && names.includes(name.replace(/nir$/, "npz"))),
+    )
+    .sort()
+
 export const verify = ({ directory, json, settings }: VerifyFlags) =>
   Effect.gen(function* () {
     const { backend = yield* defaultBackend } = yield* fromFlags(settings)
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const found = yield* fs.readDirectory(directory).pipe(Effect.mapError(refused(directory, "read")))
-    const names = found.filter((name) => name.endsWith(".safetensors")).sort()
+    const inside = yield* Effect.forEach(found, (name) =>
+      fs.readDirectory(path.join(directory, name)).pipe(
+        Effect.map((names) => names.map((each) => path.join(name, each)).filter((each) => /\.(nir|npz)$/.test(each))),
+        Effect.orElseSucceed((): ReadonlyArray<string> => []),
+      ),
+    )
+    const names = goldens([...found, ...inside.flat()])
     if (names.length === 0)
-      return yield* new UsageError({ reason: `${directory} holds no golden file: their names end in .safetensors` })
+      return yield* new UsageError({
+        reason: `${directory} holds no golden file: a .safetensors file, or a .nir file with a .npz file beside it`,
+      })
 
-    const files = yield* Effect.forEach(names, (name) =>
-      Effect.gen(function* () {
-        const file = path.join(directory, name)
-        const tensors = yield* Safetensors.decode(yield* readBytes(file), file)
-        const errors = yield* Effect.scoped(Golden.verify(tensors, file))
-        return { file: name, ...errors, passed: Golden.passes(errors) }
-      }),
-    ).pipe(Effect.provide(backendLayer(backend)))
+    const files = yield* Effect.forEach(names, (name) => {
+      const file = path.join(directory, name)
+      const outcome: Effect.Effect<
+        Outcome,
+        Effect.Error<ReturnType<typeof verifyGolden | typeof verifyNir>>,
+        Effect.Services<ReturnType<typeof verifyGolden | typeof verifyNir>>
+      > = name.endsWith(".nir") ? verifyNir(file) : verifyGolden(file)
+      return Effect.map(outcome, (each) => ({ file: name, ...each }))
+    }).pipe(Effect.provide(backendLayer(backend)))
 
     const failed = files.filter(({ passed }) => !passed).map(({ file }) => file)
     if (json) yield* print(JSON.stringify({ backend, passed: failed.length === 0, files }, undefined, 2))
     else {
-      const error = (value: number) => value.toExponential(1)
+      const error = (value: number | undefined) => value?.toExponential(1) ?? "–"
       yield* print(
         table(
           ["file", "out", "gradients", "statistics", "spikes mismatched", ""],
-          files.map(({ file, out, gradients, statistics, spikesMismatched, passed }) => [
-            file,
-            error(out),
-            error(gradients),
-            error(statistics),
-            String(spikesMismatched),
-            passed ? "ok" : "FAILS",
-          ]),
+          files.map(({ file, out, gradients, statistics, spikesMismatched, passed, refused }) =>
+            refused === undefined
+              ? [
+                  file,
+                  error(out),
+                  error(gradients),
+                  error(statistics),
+                  String(spikesMismatched),
+                  passed ? "ok" : "FAILS",
+                ]
+              : [file, "–", "–", "–", "–", refused],
+          ),
         ),
       )
       if (failed.length === 0) yield* print(bold(`backend ${backend} meets all ${files.length} golden files`))

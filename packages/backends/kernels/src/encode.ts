@@ -1,5 +1,5 @@
 /** A program as the 32-bit words that c/program.h describes. */
-import { type AnyKernel, type Expressions, kernels, Options, Program, Shape } from "@spikeroute/core"
+import { type AnyKernel, type Expressions, kernels, Program, Shape } from "@spikeroute/core"
 import { packAttributes } from "./attributes.ts"
 import { packExpression, type Store } from "./expressions.ts"
 import { elementKinds, headerWords, magic, maximumRank, unit } from "./packed.ts"
@@ -67,7 +67,7 @@ const expressionOf = ({ kernel, attributes }: Program.Instruction): ReadonlyArra
 
 /** Packs a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
-  const words: Array<number> = Options.argument(program, Options.aProgram, "encode").buffers.flatMap(wordsOfBuffer)
+  const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
   const { buffers, window, trainedSteps } = program
   /** Whether the weights of an instruction serve several steps of a micro-batch, so that what is made of them is worth keeping. */
   const stays = ({ operands: { weight } }: Program.Instruction): boolean =>

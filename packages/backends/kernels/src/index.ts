@@ -4,7 +4,7 @@
  * Here is what both share: the packing of programs into the words that the kernels understand, and core's backend over an
  * {@link Engine} that has the kernels loaded.
  */
-import { Backend, kernels, Options, UnsupportedKernelError } from "@spikeroute/core"
+import { Backend, kernels, UnsupportedKernelError } from "@spikeroute/core"
 import { Effect } from "effect"
 import type { Engine } from "./engine.ts"
 import { prepare } from "./executable.ts"
@@ -15,17 +15,13 @@ export { arenaBytes, maximumArenaBytes, maximumThreads } from "./packed.ts"
 export * as ProgramFile from "./program-file.ts"
 export { describeRefusal } from "./refusals.ts"
 
-const anEngine: Options.Kind = ["an engine", (value) => typeof Object(value).open === "function"]
-
 /** Core's backend on an engine. */
 export const fromEngine = (engine: Engine): Backend["Service"] =>
   Backend.of({
-    name: Options.argument(engine, anEngine, "fromEngine").name,
+    name: engine.name,
     description: engine.description,
     prepare: (program) => {
-      const used = Object.values(Options.argument(program, Options.aProgram, "prepare").segments).flatMap((segment) =>
-        segment.map(({ kernel }) => kernel),
-      )
+      const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
       const missing = new Set(used.filter((kernel) => !kernels.has(kernel)))
       return missing.size > 0
         ? Effect.fail(new UnsupportedKernelError({ backend: engine.name, kernels: [...missing] }))

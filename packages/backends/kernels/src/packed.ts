@@ -3,7 +3,7 @@
  * No imports: the inference path is made of this and little else.
  */
 
-export const magic = 0x53524b32
+export const magic = 0x53524b33
 
 /** Buffers are placed in units of so many bytes. */
 export const unit = 64
@@ -23,7 +23,7 @@ export const maximumThreads = 256
 export const noMemory = 11
 
 /** Words before the buffers: five, and two for each segment. */
-export const headerWords = 5 + 2 * 16
+export const headerWords = 5 + 2 * 17
 /** Words of a buffer. */
 export const bufferWords = 9 + maximumRank
 

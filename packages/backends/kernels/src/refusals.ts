@@ -18,6 +18,6 @@ const reasons: Readonly<Record<number, string>> = {
 
 /** A sentence for a negative result of `open`, −(reason + 16·index), or a positive one of `run`. */
 export const describeRefusal = (code: number): string => {
-  const refusal = typeof code === "number" ? Math.abs(code) : Number.NaN
+  const refusal = Math.abs(code)
   return (reasons[refusal % 16] ?? `refused (${refusal})`).replace("#", String(Math.floor(refusal / 16)))
 }

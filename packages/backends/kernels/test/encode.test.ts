@@ -9,7 +9,7 @@ const program = Effect.runSync(Program.compileInference(graph, { batchSize: 5, t
 test("a program is packed as program.h says", () => {
   const packed = encode(program)
   const [magic, words, buffers, timeSteps, arena] = packed
-  expect([magic, words, buffers, timeSteps]).toEqual([0x53524b32, packed.length, program.buffers.length, 7])
+  expect([magic, words, buffers, timeSteps]).toEqual([0x53524b33, packed.length, program.buffers.length, 7])
   expect(64 * (arena as number)).toBe(program.arenaBytes)
   expect(arenaBytes(packed)).toBe(program.arenaBytes)
 

@@ -12,7 +12,6 @@ import {
   type Guard,
   guard,
   type Operand,
-  Options,
   Program,
   type Ref,
   referenceKernels,
@@ -138,7 +137,7 @@ export const layer: Layer.Layer<Backend> = Layer.succeed(
     prepare: (program) =>
       Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
         const missing = new Set(
-          Object.values(Options.argument(program, Options.aProgram, "prepare").segments).flatMap((segment) =>
+          Object.values(program.segments).flatMap((segment) =>
             segment.map(({ kernel }) => kernel).filter((kernel) => !referenceKernels.has(kernel)),
           ),
         )

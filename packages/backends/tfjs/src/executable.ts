@@ -15,7 +15,6 @@ import {
   type Guard,
   guard,
   kernels,
-  Options,
   Program,
   type Ref,
   Shape,
@@ -70,9 +69,7 @@ export const prepare = (
   program: Program.Program,
 ): Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope> =>
   Effect.suspend((): ReturnType<Backend["Service"]["prepare"]> => {
-    const used = Object.values(Options.argument(program, Options.aProgram, "prepare").segments).flatMap((segment) =>
-      segment.map(({ kernel }) => kernel),
-    )
+    const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
     const missing = new Set(used.filter((kernel) => bodyOf(engine, kernel) === undefined))
     if (missing.size > 0)
       return Effect.fail(new UnsupportedKernelError({ backend: engine.name, kernels: [...missing] }))

@@ -17,11 +17,9 @@ import { engineOf, instantiate, leastBytes, type MemoryOptions, mostBytes } from
 export const unavailable = (error: unknown): BackendUnavailableError =>
   new BackendUnavailableError({ backend: "wasm", reason: error instanceof Error ? error.message : String(error) })
 
-const aModule: Options.Kind = ["a compiled WebAssembly.Module", (value) => value instanceof WebAssembly.Module]
-
 /** The backend on one thread. */
 export const single = (module: WebAssembly.Module, options: MemoryOptions = {}): Backend["Service"] =>
-  fromEngine(engineOf(instantiate(Options.argument(module, aModule, "the WebAssembly backend"), options), 1))
+  fromEngine(engineOf(instantiate(module, options), 1))
 
 /** The options of {@link fromModule}. */
 export const MemorySchema: Schema.Codec<MemoryOptions> = Schema.Struct({

@@ -9,7 +9,6 @@ import {
   type Executable,
   type Guard,
   guard,
-  Options,
   Program,
   Shape,
   toBackendError,
@@ -47,9 +46,7 @@ export const prepare = (
   program: Program.Program,
 ): Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope> =>
   Effect.gen(function* () {
-    const used = Object.values(Options.argument(program, Options.aProgram, "prepare").segments).flatMap((segment) =>
-      segment.map(({ kernel }) => kernel),
-    )
+    const used = Object.values(program.segments).flatMap((segment) => segment.map(({ kernel }) => kernel))
     const missing = [...new Set(used)].filter((kernel) => !wgslKernels.has(kernel))
     if (missing.length > 0) return yield* new UnsupportedKernelError({ backend: name, kernels: missing })
     const checks = guard(name, program)

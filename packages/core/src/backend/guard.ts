@@ -1,7 +1,6 @@
 /** What every backend refuses alike, and the form of its errors. */
 
 import { Effect } from "effect"
-import { aProgram, argument } from "../arguments.ts"
 import { BackendError } from "../errors.ts"
 import { persistent } from "../program/layout.ts"
 import { bufferNames, type Call, forwardSegments, type Program } from "../program/program.ts"
@@ -47,7 +46,7 @@ export interface Guard {
 
 /** The checks for one program on one backend. */
 export const guard = (backend: string, program: Program): Guard => {
-  const { timeSteps, buffers, segments, encoding } = argument(program, aProgram)
+  const { timeSteps, buffers, segments, encoding } = program
   const byName = new Map(buffers.map(({ name }, i) => [name, i]))
   let isOpen = true
   const fail = (reason: string) => new BackendError({ backend, reason })
@@ -87,8 +86,7 @@ export const guard = (backend: string, program: Program): Guard => {
     readable,
     checkFrames,
     checkCalls: (calls, frames) => {
-      if (!Array.isArray(calls)) throw fail(`the calls are ${quote(calls)}; they must be a list`)
-      for (const { segment, t } of calls as ReadonlyArray<Call>) {
+      for (const { segment, t } of calls) {
         if (!Object.hasOwn(segments, segment)) throw fail(`there is no segment ${quote(segment)}`)
         checkStep(t)
       }

@@ -41,6 +41,12 @@ export interface Unfolded {
   readonly decay: (state: number) => number | { readonly parameter: number } | undefined
   /** A state behind a step, of what the step stored. */
   readonly read: (state: number) => { readonly code: Code; readonly y: number }
+  /** What a step stores and gives, of `x0` …, `p0` … and the states `s.0` … before it; these, of what the step before it stored, `before.0` …. */
+  readonly stored: ReadonlyArray<Expression>
+  readonly output: Expression
+  readonly before: ReadonlyArray<Expression>
+  /** The forward code of expressions of these leaves. */
+  readonly encoded: (roots: ReadonlyArray<Expression>) => ReturnType<typeof encode>
 }
 
 export interface BackwardRequest {
@@ -72,9 +78,9 @@ const make = (cell: Cell): Unfolded => {
 
   const varies = (name: string) => !name.startsWith("p")
   const smallest = storedOf(next, varies)
-  const restored = restore(next, smallest, smooth)
+  const restored = restore(next, smallest)
   // Where planes of 0 do not stand for the states at the beginning, the states themselves are stored.
-  const isAtRest = restored.every((state, k) => rested(state) === Math.fround(initial[k] as number))
+  const isAtRest = restored.every((state, k) => rested(state, smooth) === Math.fround(initial[k] as number))
   const stored = isAtRest && smallest.length <= next.length ? smallest : next
   const before = isAtRest ? restored : next.map((_, k) => leaf(`before.${k}`))
 
@@ -90,7 +96,8 @@ const make = (cell: Cell): Unfolded => {
       smooth,
     )
 
-  const forward = encode(recalled([...stored, output], false))
+  const encoded: Unfolded["encoded"] = (roots) => encode(recalled(roots, false))
+  const forward = encoded([...stored, output])
   const backward = ({ isCut, output: arrives, carried, inputs, parameters }: BackwardRequest): ElementwiseBackward => {
     const uncut = carried ? cell.states.flatMap((edge, k) => (isCut(edge) ? [] : [k])) : []
     const gradients = differentiate(
@@ -136,7 +143,7 @@ const make = (cell: Cell): Unfolded => {
     },
     backward,
     read: (k) => {
-      const { code, places } = encode([before[k] as Expression])
+      const { code, places } = encoded([leaf(`s.${k}`)])
       return { code, y: places[0] as number }
     },
     decay: (k) => {
@@ -149,23 +156,25 @@ const make = (cell: Cell): Unfolded => {
       }
       return undefined
     },
+    stored,
+    output,
+    before,
+    encoded,
   }
 }
 
 /** The states before a step, from what the step before it stored. */
-const restore = (next: ReadonlyArray<Expression>, stored: ReadonlyArray<Expression>, smooth: boolean) =>
-  executable(
-    rewrite(next, (original) => {
-      const plane = stored.indexOf(original)
-      return plane < 0 ? undefined : leaf(`before.${plane}`)
-    }),
-    smooth,
-  )
+const restore = (next: ReadonlyArray<Expression>, stored: ReadonlyArray<Expression>) =>
+  rewrite(next, (original) => {
+    const plane = stored.indexOf(original)
+    return plane < 0 ? undefined : leaf(`before.${plane}`)
+  })
 
 /** The value of an expression of which all that was stored is 0; undefined where it depends on parameters. */
-const rested = (state: Expression): number | undefined =>
-  rewrite([state], ({ form }) => (form.kind === "leaf" && form.name.startsWith("before.") ? of(0) : undefined))[0]
-    ?.constant
+const rested = (state: Expression, smooth: boolean): number | undefined =>
+  rewrite(executable([state], smooth), ({ form }) =>
+    form.kind === "leaf" && form.name.startsWith("before.") ? of(0) : undefined,
+  )[0]?.constant
 
 const isBinary = ({ form }: Expression): boolean => {
   if (form.kind === "select") return isBinary(form.a) && isBinary(form.b)

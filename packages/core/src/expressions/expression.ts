@@ -10,7 +10,7 @@
  * const twice = Neuron.constant(2)
  * const softplus = elementwise("softplus", (x) => Neuron.log(Neuron.exp(x.times(twice)).plus(1)).dividedBy(twice))
  */
-import { aNumber, argument, aString, type Kind } from "../arguments.ts"
+import { aNumber, argument, type Kind } from "../arguments.ts"
 
 /** Operations of one operand. */
 export const unaryOps = ["negate", "absolute", "exp", "log", "sqrt", "tanh", "sigmoid", "atan"] as const
@@ -187,21 +187,11 @@ export interface SurrogateExpression {
 }
 
 /** A spike, [z ≥ 0], whose derivative is the surrogate's. */
-export const fire = (z: Expression, surrogate: SurrogateExpression): Expression => {
-  const { slope, primitive } = argument(surrogate, aSurrogate, "Neuron")
-  return new Expression({ kind: "fire", z: of(z), slope: slope(z), primitive: primitive(z) })
-}
-
-const aSurrogate: Kind = [
-  "a surrogate, as { slope, primitive }",
-  (value) =>
-    typeof (value as SurrogateExpression | null)?.slope === "function" &&
-    typeof (value as SurrogateExpression).primitive === "function",
-]
+export const fire = (z: Expression, surrogate: SurrogateExpression): Expression =>
+  new Expression({ kind: "fire", z: of(z), slope: of(surrogate?.slope?.(z)), primitive: of(surrogate.primitive?.(z)) })
 
 /** A value whose gradient flows only where the policy leaves the temporal edge `edge` uncut. */
 export const route = (edge: string, a: Value): Expression => {
-  argument(edge, aString, "Neuron")
   const value = of(a)
   return value.constant === undefined ? new Expression({ kind: "route", edge, a: value }) : value
 }

@@ -14,7 +14,6 @@
  */
 
 import { Pipeable, Schema } from "effect"
-import { aFunction, aList, anObject, argument, aShape, aString, type Kind } from "../arguments.ts"
 import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp, Op, ValueType } from "../op.ts"
 import { faultIn, must } from "../options.ts"
@@ -58,16 +57,14 @@ export class Tensor extends Pipeable.Class {
   }
 }
 
-const aTensor: Kind = ["a tensor of a network", (value) => value instanceof Tensor]
-
 /** A layer. `name` is its name below the tensor's path; layers without one are numbered by kind: `conv2d1`, `conv2d2`. */
 export type Layer = (x: Tensor, name?: string) => Tensor
 
 export const join = (path: string, name: string): string => {
   if (typeof name !== "string")
     throw new GraphError({
-      node: path || "the network",
-      reason: `a layer's name is ${quote(name)}; it must be a string`,
+      node: path,
+      reason: `the name ${quote(name)} must be a string`,
     })
   return path === "" ? name : `${path}.${name}`
 }
@@ -88,11 +85,10 @@ export const check = <A>(node: string, kind: string, schema: Schema.Codec<A>, op
 
 /** Applies a layer, which must be one. */
 export const apply = (layer: Layer, x: Tensor, name?: string): Tensor =>
-  asTensor(typeof layer === "function" ? layer(argument(x, aTensor), name) : layer, layer, x, name)
+  asTensor(typeof layer === "function" ? layer(x, name) : layer, layer, x, name)
 
 /** What a layer made of a tensor, which must be a tensor. */
 export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string): Tensor => {
-  argument(x, aTensor)
   if (made instanceof Tensor) return made
   const node = name === undefined ? x.name : join(x.path, name)
   const own = (typeof layer === "function" && layer.name) || "a layer"
@@ -107,12 +103,10 @@ export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string
   })
 }
 
-const isEmpty = (options: object) => anObject[1](options) && Object.keys(options).length === 0
+const isEmpty = (options: object) => options?.constructor === Object && Object.keys(options).length === 0
 
 /** The options of a layer that has none. */
-export const NoOptions: Schema.Codec<object> = Schema.Struct({}).check(
-  must("left out, for there are no options", (options) => isEmpty(options)),
-)
+export const NoOptions: Schema.Codec<object> = Schema.Struct({}).check(must("left out", (options) => isEmpty(options)))
 
 /** A layer of one op: checks its options and hands them to `build`, with its full name. */
 export const leaf =
@@ -128,8 +122,6 @@ export const leaf =
         node: kind,
         reason: `its input is ${quote(x)}, no tensor: was the layer before it called?`,
       })
-    argument(kind, aString, "Graph")
-    argument(build, aFunction, "Graph")
     let number = 1
     while (name === undefined && x.draft.types.has(join(x.path, `${kind}${number}`))) number++
     const full = join(x.path, name ?? `${kind}${number}`)
@@ -144,8 +136,6 @@ export const parameter = (
   initializer: Initializer,
   role: Parameter["role"] = "weight",
 ): Tensor => {
-  argument(x, aTensor)
-  argument(shape, aShape)
   const type: ValueType = {
     ...{ shape, elements: "float32", batched: false },
     ...(role === "statistic" ? { statistic: true } : {}),
@@ -159,13 +149,8 @@ export const parameter = (
   return new Tensor(x.draft, x.path, name, type)
 }
 
-const anOp: Kind = ["an op", (value) => typeof (value as AnyOp | null)?.infer === "function"]
-
 /** Adds a node to the graph of `x`, checks its attributes and infers its shape. */
 export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, inputs: ReadonlyArray<Tensor>): Tensor => {
-  argument(x, aTensor)
-  argument(inputs, aList, "inputs")
-  argument(op, anOp)
   if (inputs.some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
     throw new GraphError({ node: name, reason: "an input is no tensor of this network" })
   x.draft.ops.add(op)
@@ -234,7 +219,7 @@ const kinds: Readonly<Record<string, string>> = {
 
 /** Gives a layer its name below the current path. */
 export const named = (name: string, layer: Layer): Layer => {
-  argument(name, aString, "Graph")
+  join("", name)
   return (x) => apply(layer, x, name)
 }
 

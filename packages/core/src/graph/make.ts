@@ -1,6 +1,6 @@
 /** Graphs from layers. */
 import { Effect } from "effect"
-import { GraphError, OptionError } from "../errors.ts"
+import { GraphError } from "../errors.ts"
 import { isOp, type ValueType } from "../op.ts"
 import { mustExist, type Shape } from "../shape.ts"
 import { quote } from "../text.ts"
@@ -62,7 +62,6 @@ export const tryGraph = <A>(build: () => A): Effect.Effect<A, GraphError> =>
     try: build,
     catch: (error) => {
       if (error instanceof GraphError) return error
-      if (error instanceof OptionError) return new GraphError({ node: inputName, reason: error.message })
       throw error
     },
   })

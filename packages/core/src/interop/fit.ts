@@ -1,7 +1,6 @@
 /** Whether tensors are those of a network: all of them, no others, of the right shapes. */
 
 import { Effect } from "effect"
-import { argument, type Kind } from "../arguments.ts"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
 import { equals, type Shape, size } from "../shape.ts"
 import { quote } from "../text.ts"
@@ -15,14 +14,12 @@ interface Shaped {
   readonly values: Numbers
 }
 
-const pairs: Kind = ["names with tensors", (value) => value instanceof Map || Array.isArray(value)]
-
 /** Fails with the first tensor that holds NaN or infinity. */
 export const ensureFinite = (
   tensors: Iterable<readonly [name: string, tensor: { readonly values: Float32Array }]>,
 ): Effect.Effect<void, NonFiniteTensorError> =>
   Effect.suspend(() => {
-    for (const [tensor, { values }] of argument(tensors, pairs, "tensors")) {
+    for (const [tensor, { values }] of tensors) {
       const index = firstNonFinite(values)
       if (index >= 0) return Effect.fail(new NonFiniteTensorError({ tensor, index, value: values[index] as number }))
     }

@@ -6,16 +6,7 @@
  * that such values take (Python's `pickletools` documents each).
  */
 import { quote } from "../text.ts"
-
-/** Why bytes are no pickle that can be read, and the byte at which that was seen. */
-export class PickleFault {
-  readonly reason: string
-  readonly offset: number
-  constructor(reason: string, offset: number) {
-    this.reason = reason
-    this.offset = offset
-  }
-}
+import { FileFault } from "./file-fault.ts"
 
 /** What the names in a file mean. A name that is called gives what its function gives; others are the value as it is. */
 export interface Names {
@@ -47,7 +38,7 @@ class Machine {
   }
 
   fail(reason: string): never {
-    throw new PickleFault(reason, this.at)
+    throw new FileFault(reason, this.at)
   }
 
   /** The place of the next `count` bytes, which are there. */
@@ -134,7 +125,7 @@ class Machine {
     try {
       return (callee as (...args: ReadonlyArray<unknown>) => unknown)(...(args as ReadonlyArray<unknown>))
     } catch (error) {
-      return error instanceof PickleFault ? this.fail(error.reason) : this.fail("it gives a tensor other arguments")
+      return error instanceof FileFault ? this.fail(error.reason) : this.fail("it gives a tensor other arguments")
     }
   }
 }
@@ -239,7 +230,7 @@ const stop = 0x2e
 /**
  * The value of the pickle that begins at a byte, and the byte behind it.
  *
- * @throws PickleFault where it is malformed, or needs a name that `names` does not have
+ * @throws FileFault where it is malformed, or needs a name that `names` does not have
  */
 export const unpickle = (
   bytes: Uint8Array,

@@ -3,7 +3,7 @@
  * that has to be small reads its files with them too.
  */
 import type { Shape } from "../shape.ts"
-import { named, quote } from "../text.ts"
+import { named } from "../text.ts"
 
 /** A tensor of the file: its bytes are `from` … `to` − 1 of the file. Its dtype may be one that is not read. */
 export interface Entry {
@@ -60,8 +60,6 @@ const isRawEntry = (value: unknown): value is RawEntry => {
 
 /** The length of the header and the header, or what is wrong with them. */
 const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonly header: Record<string, unknown> } => {
-  if (!(bytes instanceof Uint8Array))
-    return { reason: `the file is ${quote(bytes)}; it must be a Uint8Array`, offset: 0 }
   if (bytes.length < 8)
     return {
       reason: `truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`,

@@ -8,9 +8,11 @@ import { argument, aString, someBytes } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { named, quote } from "../text.ts"
-import { type Names, PickleFault, unpickle } from "./pickle.ts"
-import { conversions, numbers, type StoredTensor } from "./safetensors.ts"
-import { storedFiles } from "./stored-zip.ts"
+import { FileFault } from "./file-fault.ts"
+import { type Names, unpickle } from "./pickle.ts"
+import type { StoredTensor } from "./safetensors.ts"
+import { conversions, numbers } from "./tensor-numbers.ts"
+import { storedFiles } from "./zip.ts"
 
 /** The storages' classes in `torch`, with safetensors' name of their numbers and its bytes. */
 const types = {
@@ -61,7 +63,7 @@ class Tensor {
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const areCounts = (value: unknown): value is ReadonlyArray<number> => Array.isArray(value) && value.every(isCount)
 const refuse = (reason: string): never => {
-  throw new PickleFault(reason, 0)
+  throw new FileFault(reason, 0)
 }
 
 const rebuildTensor = (storage: unknown, offset: unknown, shape: unknown, strides: unknown): Tensor => {
@@ -250,8 +252,8 @@ export const isTorchFile = (bytes: Uint8Array): boolean =>
  * objects of other classes are refused with the class, and nothing of a file runs.
  *
  * @example
- * const tensors = yield* PyTorch.decode(bytes, "resnet18.pth")
- * const values = yield* PyTorch.fromStateDict(graph, tensors)
+ * const tensors = yield* PyTorch.decode(checkpoint, "model.pth")
+ * const weight = tensors.get("0.weight")
  */
 export const decodeTorchFile = (
   bytes: Uint8Array,
@@ -261,7 +263,7 @@ export const decodeTorchFile = (
     try: () => decode(argument(bytes, someBytes, "PyTorch.decode")),
     catch: (error) => {
       argument(file, aString, "PyTorch.decode", "file")
-      if (!(error instanceof PickleFault)) throw error
+      if (!(error instanceof FileFault)) throw error
       return new CheckpointError({ file, reason: error.reason })
     },
   })

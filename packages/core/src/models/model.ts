@@ -1,5 +1,4 @@
 import { Schema } from "effect"
-import { anObject } from "../arguments.ts"
 import { apply, check, type Layer } from "../graph/builder.ts"
 import type { LifOptions } from "../layers.ts"
 import { LifSchema } from "../neurons/lif.ts"
@@ -32,7 +31,7 @@ export const checked =
 /** A model for a number of classes. Its input's shape comes with the graph: `Graph.make(shape, resnet18(10))`. */
 export type Model = (classes: number, options?: ModelOptions) => Layer
 
-const isRecord = (options: unknown): boolean => anObject[1](options) && !("classes" in (options as object))
+const isRecord = (options: unknown): boolean => options?.constructor === Object && !("classes" in (options as object))
 
 /** A model by its name, for messages, which checks what it is told. */
 export const model =

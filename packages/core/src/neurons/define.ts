@@ -16,7 +16,7 @@
  */
 
 import { Schema } from "effect"
-import { argument, aString, type Kind } from "../arguments.ts"
+import { argument, aString, has, type Kind } from "../arguments.ts"
 import { shared } from "../expressions/code.ts"
 import {
   type Expression,
@@ -29,7 +29,7 @@ import {
 import { parametersOf, place, type Setting, settingSchema } from "../expressions/layer.ts"
 import { type Layer, leaf, type Tensor } from "../graph/builder.ts"
 import { Flag, Float32, must } from "../options.ts"
-import { expressionOf, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
+import { checkedExpressionOf, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema } from "./reset.ts"
 
 /** Variants that the literature has of several neurons. A neuron has those that its definition names. */
@@ -113,13 +113,7 @@ export type ReadoutLayer<P extends string, S extends string, C extends keyof Cho
 > &
   ((options?: NeuronSettings<P, S, C>) => Layer)
 
-const aDefinition: Kind = [
-  "a definition, as { parameters: {}, states: [], step: (given) => … }",
-  (value) => {
-    const { parameters, states, step } = Object(value)
-    return typeof parameters === "object" && parameters !== null && Array.isArray(states) && typeof step === "function"
-  },
-]
+const aDefinition: Kind = ["{ parameters, states, step }", /* @__PURE__ */ has("parameters", "states", "step")]
 
 /** Makes a kind of neuron. */
 export const make = <P extends string, S extends string, C extends keyof Choices = never>(
@@ -185,7 +179,7 @@ const build = <P extends string, S extends string, C extends keyof Choices>(
   const { p, tensors } = parametersOf(x, name, chosen(parameters))
   const { surrogate = usual, smooth = false } = options
   const shape = surrogate === undefined || surrogate === "none" ? ({ name: "triangle", alpha: 1 } as const) : surrogate
-  const { slope, primitive } = "name" in shape ? expressionOf(shape) : shape
+  const { slope, primitive } = "name" in shape ? checkedExpressionOf(shape) : shape
   const before = Object.fromEntries(states.map((state, k) => [state, named(`s.${k}`)])) as Record<S, Expression>
   const { states: after, output } = step({
     x: named("x0"),

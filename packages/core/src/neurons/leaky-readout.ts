@@ -50,6 +50,16 @@ export const readoutOp = make<ReadoutAttributes>({
   attributes: Schema.Struct({ decay: Share }),
   inputs: ["activation"],
   infer: sameShape,
+  cell: ({ decay }) => ({
+    ...{ inputs: 1, parameters: 0, states: ["membrane"], initial: [0], next: [4], output: 4 },
+    code: [
+      ["leaf", "s.0"],
+      ["constant", decay],
+      ["multiply", 0, 1],
+      ["leaf", "x0"],
+      ["add", 2, 3],
+    ],
+  }),
   state: ({ decay }) => ({
     ...{ planes: 1, rest: [0], edges: ["membrane"], kept: false, keptBefore: false, decay },
     read: () => ({ code: [["leaf", "before.0"]], y: 0, firstParameter: 1 }),

@@ -16,15 +16,18 @@
  * The term ∂v/∂s is the route through the reset.
  */
 import { Schema } from "effect"
-import type { Code } from "../expressions/code.ts"
+import type { Cell } from "../expressions/cell.ts"
+import { type Code, encode, shared } from "../expressions/code.ts"
+import { fire as fireAt, leaf } from "../expressions/expression.ts"
 import { addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { averagePoolBackwardReference } from "../ops/average-pool.ts"
 import { tiles } from "../ops/pixels.ts"
 import { Flag, must, type Of, Positive, Share } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
-import { bind, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
+import { bind, checkedExpressionOf, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema, resets } from "./reset.ts"
+import { afterReset as resetExpression } from "./reset-expression.ts"
 
 export interface Firing {
   readonly threshold: number
@@ -162,6 +165,32 @@ const afterReset: { readonly [R in Reset]: (threshold: number) => Code } = {
   ],
 }
 
+const cells = new WeakMap<NeuronAttributes, Cell>()
+
+/** The same as an expression. */
+const cellOf = (attributes: NeuronAttributes): Cell => {
+  const found = cells.get(attributes)
+  if (found) return found
+  const { threshold, reset, surrogate, smooth, decay } = attributes
+  const u = leaf("s.0")
+    .times(decay ?? leaf("p0"))
+    .plus(leaf("x0"))
+  const spike = fireAt(u.minus(threshold), checkedExpressionOf(surrogate))
+  const { code, places } = encode(shared([resetExpression(reset, u, spike, threshold), spike]))
+  const made: Cell = {
+    inputs: 1,
+    parameters: decay === undefined ? 1 : 0,
+    states: ["membrane"],
+    initial: [0],
+    code,
+    next: places.slice(0, 1),
+    output: places[1] as number,
+    ...(smooth ? { smooth } : {}),
+  }
+  cells.set(attributes, made)
+  return made
+}
+
 export const neuronOp = make<NeuronAttributes>({
   name: "neuron",
   attributes: NeuronSchema,
@@ -172,6 +201,7 @@ export const neuronOp = make<NeuronAttributes>({
     if (learnt) mustBe("decay", learnt.shape, [], fail)
     return { shape: x!.shape, elements: smooth ? "float32" : "spikes", batched: true }
   },
+  cell: (attributes) => cellOf(attributes),
   routes: ({ reset }) => (reset === "none" ? [] : ["reset"]),
   state: ({ decay, reset, threshold }) => ({
     planes: 1,

@@ -144,8 +144,23 @@ const loop = (
   build: (x: Tensor, fedBack: Tensor) => Tensor,
   attributes: LaggedAttributes,
 ): Tensor => {
-  const fedBack = lagged(at, node, delayOp, attributes)
-  const made = apply((x) => build(x, fedBack), at)
-  lead(made, fedBack)
+  const { value, lead } = feedback(at, node, attributes)
+  const made = apply((x) => build(x, value), at)
+  lead(made)
   return made
+}
+
+/**
+ * A value of an earlier time step that nothing gives yet, for networks whose loops do not nest as those of {@link recurrent} do: `lead`
+ * says, once, which value it is.
+ *
+ * @throws GraphError where options are out of range; later, where nothing was led to it or what was is of another shape
+ */
+export const feedback = (
+  x: Tensor,
+  name: string,
+  attributes: LaggedAttributes,
+): { readonly value: Tensor; readonly lead: (source: Tensor) => void } => {
+  const value = lagged(x, name, delayOp, attributes)
+  return { value, lead: (source) => lead(source, value) }
 }

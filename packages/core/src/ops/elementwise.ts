@@ -88,6 +88,7 @@ export const elementwiseOp = make<ElementwiseAttributes>({
     return { shape, elements: unfold(attributes).spikes ? "spikes" : "float32", batched: first!.batched }
   },
   routes: (attributes) => [...edgesOf(attributes)],
+  cell: (attributes) => attributes,
   state: (attributes) => {
     const { planes, needs, decay, rest, read } = unfold(attributes)
     if (planes === 0) return undefined

@@ -14,7 +14,7 @@
  */
 
 import { Schema } from "effect"
-import { argument, aString, type Kind } from "../arguments.ts"
+import { argument, has, type Kind } from "../arguments.ts"
 import { encode } from "../expressions/code.ts"
 import type { ElementwiseForward } from "../expressions/elementwise.ts"
 import { type Expression, leaf, of, type Value } from "../expressions/expression.ts"
@@ -74,20 +74,13 @@ export interface OptimizerKind<O extends string = string> {
   readonly schema: Schema.Struct<Schema.Struct.Fields>
 }
 
-const aDefinition: Kind = [
-  "a definition, as { options: {}, states: [], step: (given) => … }",
-  (value) => {
-    const { options, states, step } = Object(value)
-    return Object(options) === options && Array.isArray(states) && typeof step === "function"
-  },
-]
+const aDefinition: Kind = ["{ options, states, step }", /* @__PURE__ */ has("options", "states", "step")]
 
 /** Makes a kind of optimiser. */
 export const make = <O extends string, S extends string, N extends string = never>(
   name: string,
   definition: Definition<O, S, N>,
 ): OptimizerKind<O> => {
-  argument(name, aString, "Optimizer.make")
   const { options: defaults, ranges } = argument(definition, aDefinition, "Optimizer.make")
   const schema = Schema.Struct(
     Object.fromEntries(

@@ -10,11 +10,11 @@
  * const lean = Policy.bptt.pipe(Policy.checkpoint(), Policy.recompute)
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
  */
-
 import { Effect, Pipeable, Schema } from "effect"
 import { aCount, aPolicy, argument, aString } from "../arguments.ts"
 import { describeFault, PolicyError } from "../errors.ts"
 import { faultIn, must } from "../options.ts"
+import { type Rates, rates } from "../program/lower/rates.ts"
 import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
 
@@ -39,6 +39,8 @@ export interface Parts {
   readonly steps: Steps.Steps
   /** The decay of the traces that stand for presynaptic activity in the gradients of weights, where there are traces. */
   readonly trace: TraceDecay | undefined
+  /** All steps run forward, then one backward pass goes through the means over time. */
+  readonly rates: Rates | undefined
   /** Steps between two checkpoints, where steps run again rather than keep their residuals. */
   readonly checkpoint: number | "root" | undefined
   /** What maps gave is computed again in the backward direction rather than kept. */
@@ -51,16 +53,18 @@ export class Policy extends Pipeable.Class implements Parts {
   readonly window: number
   readonly steps: Steps.Steps
   readonly trace: TraceDecay | undefined
+  readonly rates: Rates | undefined
   readonly checkpoint: number | "root" | undefined
   readonly recompute: boolean
 
-  constructor({ name, detached, window, steps, trace, checkpoint, recompute }: Parts) {
+  constructor({ name, detached, window, steps, trace, rates, checkpoint, recompute }: Parts) {
     super()
     this.name = name
     this.detached = detached
     this.window = window
     this.steps = steps
     this.trace = trace
+    this.rates = rates
     this.checkpoint = checkpoint
     this.recompute = recompute
   }
@@ -83,6 +87,7 @@ export const make = (name: string): Policy =>
     window: Number.POSITIVE_INFINITY,
     steps: Steps.all,
     trace: undefined,
+    rates: undefined,
     checkpoint: undefined,
     recompute: false,
   })
@@ -114,7 +119,8 @@ export const truncate = (window: number): Change =>
   }))
 
 /** Trains some of the time steps: the others have no loss, and where nothing needs their gradient they run forward only. */
-export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ name: `${name}-${steps?.name}`, steps }))
+export const trainOn = (steps: Steps.Steps): Change =>
+  change(({ name }) => ({ name: `${name}-${String(steps?.name)}`, steps }))
 
 /**
  * Weight gradients see a trace of the presynaptic activity in place of the activity itself:
@@ -129,6 +135,13 @@ export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ n
  */
 export const trace = (decay: TraceDecay = "presynaptic"): Change =>
   change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${String(decay)})`}`, trace: decay }))
+
+/**
+ * All steps run forward and keep running means; then one backward pass goes through the means over time, as through a network without
+ * time. Neurons track how their mean output changes with their mean input, through the temporal edges that the policy leaves. The loss is
+ * that of the mean read-out: terms of a loss must be over the mean. Recurrent and delayed values are refused.
+ */
+export const throughRates: Change = /* @__PURE__ */ change(({ name }) => ({ name: `${name}-rates`, rates }))
 
 /**
  * Runs steps again rather than keep their residuals (Chen et al., "Training deep nets with sublinear memory cost", 2016; over
@@ -172,19 +185,35 @@ export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), 
  */
 export const ottt: Policy = sltt.pipe(trace(), named("ottt"))
 
+/**
+ * Rate-based backpropagation (Yu et al., NeurIPS 2024): one backward pass for all T steps, through firing rates. Neither
+ * memory nor backward work depends on T. Each neuron stores two to three numbers more than under SLTT. At T = 1 it is BPTT. The equations
+ * stand in `program/lower/rates.ts`.
+ */
+export const rate: Policy = /* @__PURE__ */ bptt.pipe(throughRates, /* @__PURE__ */ named("rate"))
+
 /** BPTT with the memory of about 2·√T steps, for up to one more forward pass. */
 export const checkpointedBptt: Policy = bptt.pipe(checkpoint(), named("bptt-checkpoint"))
 
-/** The policies by name: a line here for each. Those that are functions take a number of time steps. */
-export const policies = { bptt, "bptt-checkpoint": checkpointedBptt, tbptt, sltt, slttk: slttK, ottt } as const
+/** The names are apart from the policies: a hint at a name must not load them all. */
+export const policyNames = ["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "rate"] as const
 
-export type PolicyName = keyof typeof policies
+export type PolicyName = (typeof policyNames)[number]
 
-export const policyNames = Object.keys(policies) as ReadonlyArray<PolicyName>
+/** The policies by name. Those that are functions take a number of time steps. */
+export const policies = {
+  bptt,
+  "bptt-checkpoint": checkpointedBptt,
+  tbptt,
+  sltt,
+  slttk: slttK,
+  ottt,
+  rate,
+} as const satisfies Readonly<Record<PolicyName, Policy | ((steps: number) => Policy)>>
 
 /** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
 export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
-  edges.every((edge) => isCut(policy, edge)) ? 1 : Math.min(policy.window, timeSteps)
+  policy.rates !== undefined || edges.every((edge) => isCut(policy, edge)) ? 1 : Math.min(policy.window, timeSteps)
 
 /** Whether a policy cuts a temporal edge. */
 export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
@@ -270,6 +299,17 @@ export const check = (
   const { window, trace, checkpoint, steps } = policy
   const fault = faultIn(PolicySchema as Schema.Codec<unknown>, { window, trace, checkpoint, steps })
   if (fault !== undefined) return Effect.fail(fail(policy, describeFault(fault)))
+  const withRates = [
+    ["trace", policy.trace !== undefined],
+    ["checkpoint", policy.checkpoint !== undefined],
+    ["truncate", policy.window !== Number.POSITIVE_INFINITY],
+    ["trainOn", policy.steps !== Steps.all],
+  ] as const
+  for (const [part, isThere] of withRates)
+    if (policy.rates !== undefined && isThere)
+      return Effect.fail(
+        fail(policy, `one backward pass through the rates serves all steps, so it does not go with ${part}`),
+      )
   if (trace !== undefined && !isCut(policy, "membrane") && window !== 1)
     return Effect.fail(
       fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),

@@ -1,7 +1,6 @@
 /** Which time steps are trained: fixed ones, or drawn anew for each batch. */
 
 import { Effect, Random } from "effect"
-import { aFunction, argument, aString } from "../arguments.ts"
 
 export interface Steps {
   readonly name: string
@@ -19,9 +18,9 @@ export const custom = (
   count: (timeSteps: number) => number,
   draw: (timeSteps: number) => Effect.Effect<ReadonlyArray<number>>,
 ): Steps => ({
-  name: argument(name, aString, "Steps.custom"),
-  count: argument(count, aFunction, "Steps.custom"),
-  draw: argument(draw, aFunction, "Steps.custom"),
+  name,
+  count,
+  draw,
 })
 
 /** Every step. */

@@ -58,23 +58,27 @@ export const compile = (
         })
     }
     const measured = yield* checkTerms(graph, terms, options)
+    const unfit = policy.rates?.unfit(graph, terms)
+    if (unfit !== undefined) return yield* new PolicyError({ policy: policy.name, reason: unfit })
     const window = windowOf(policy, options.timeSteps, edges)
     const isPartial = trainedSteps < options.timeSteps
     // Behind the last forward step all residuals are there where one window is trained to its end.
-    const forwardRuns = window > 1 && window === options.timeSteps && !isPartial ? 1 : 2
+    const forwardRuns = policy.rates !== undefined || (window > 1 && window === options.timeSteps && !isPartial) ? 1 : 2
     const isOverRun = terms.some((term) => ["sum", "mean", "max"].includes(kindOf(term).over(term)))
     return lowerTraining(graph, {
       mode: "training",
       observe: [],
       record: [],
-      hoist: true,
       ...options,
+      // The pass over rates finds what does not change over time computed.
+      hoist: policy.rates !== undefined || (options.hoist ?? true),
       measured,
       window,
       forwardRuns: isOverRun ? forwardRuns : undefined,
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
       traces: yield* tracesOf(graph, policy),
       isCut: (edge) => isCut(policy, edge),
+      rates: policy.rates,
       recompute: policy.recompute,
       partial: isPartial,
       trainedSteps,

@@ -17,9 +17,13 @@
  *
  *     begin  preview₁ … preview_T  measure restart  train₁ … train_T  end  update
  *
+ * Rate-based backpropagation goes back once, through the means over time:
+ *
+ *     clear  begin  forward₁ forward₂ … forward_T  rates  end  update
+ *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
-import { aProgram, argument, aString } from "../arguments.ts"
+import { aProgram, argument } from "../arguments.ts"
 import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
@@ -143,6 +147,7 @@ export const isOf = <N extends KernelName>(
  * - `beginBackward`: clears the gradients that travel back through time.
  * - `backwardThrough`: backward through a step without a loss of its own.
  * - `backward`: backward of a trained step.
+ * - `rates`: once a micro-batch: forward and backward at the means over time.
  * - `end`: once a micro-batch: backward of what does not change over time.
  * - `update`: the optimiser.
  */
@@ -161,6 +166,7 @@ export const segmentNames = [
   "beginBackward",
   "backwardThrough",
   "backward",
+  "rates",
   "end",
   "update",
 ] as const
@@ -188,6 +194,7 @@ export const segmentKinds: Readonly<Record<SegmentName, SegmentKind>> = {
   beginBackward: { runs: "step" },
   backwardThrough: { runs: "step", direction: "backward" },
   backward: { runs: "step", direction: "backward" },
+  rates: { runs: "microBatch" },
   end: { runs: "microBatch" },
   update: { runs: "batch" },
 }
@@ -282,7 +289,7 @@ const parameterPrefix = bufferNames.parameter("")
 
 /** The parameter whose buffer has this name, as tensors of checkpoints and program files have; undefined for any other name. */
 export const parameterOf = (name: string): string | undefined =>
-  argument(name, aString, "name").startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
+  name.startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
 
 /** Bytes of all slots of a buffer. */
 export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride

@@ -1,5 +1,4 @@
 /** Which segments run when: the calls of a micro-batch, as a backend makes them. */
-import { aList, aProgram, argument } from "../arguments.ts"
 import type { Call, Program, SegmentName } from "./program.ts"
 
 /** The calls with which a `part`-th micro-batch begins, counted from 0. */
@@ -11,7 +10,7 @@ const opening = (part: number): ReadonlyArray<Call> => [
 /** The calls of a micro-batch in inference: every step forward. */
 export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Call> => [
   ...opening(part),
-  ...range(0, argument(program, aProgram).timeSteps).map((t) => ({ segment: "forward", t }) as const),
+  ...range(0, program.timeSteps).map((t) => ({ segment: "forward", t }) as const),
 ]
 
 /**
@@ -22,9 +21,20 @@ export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Cal
  * once; those before it are replayed from the state that was saved.
  */
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
-  const { timeSteps, window, checkpointInterval, mode } = argument(program, aProgram)
+  const { timeSteps, window, checkpointInterval, mode } = program
   if (mode === "inference") return inferenceSchedule(program, part)
-  const isTrained = new Set(argument(trained, aList, "trained"))
+  const closing = (): ReadonlyArray<Call> => [
+    { segment: "end", t: 0 },
+    ...(part === program.microBatches - 1 ? [{ segment: "update", t: 0 } as const] : []),
+  ]
+  if (program.segments.rates.length > 0)
+    return [
+      ...inferenceSchedule(program, part),
+      ...(program.forwardRuns ? [{ segment: "measure", t: 0 } as const] : []),
+      { segment: "rates", t: 0 },
+      ...closing(),
+    ]
+  const isTrained = new Set(trained)
   const calls = [...opening(part)]
   const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
   if (program.forwardRuns === 2) {
@@ -62,9 +72,7 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>, part 
     push("restore", rewound)
     push("forward", steps.slice(resume - start))
   }
-  calls.push({ segment: "end", t: 0 })
-  if (part === program.microBatches - 1) calls.push({ segment: "update", t: 0 })
-  return calls
+  return [...calls, ...closing()]
 }
 
 const range = (from: number, to: number): ReadonlyArray<number> =>

@@ -41,8 +41,12 @@ export const bind = (
   return { gradient: (z) => gradient(z, options), primitive: (z) => primitive(z, options) }
 }
 
-/** A surrogate as expressions of z. */
+/** A surrogate as expressions of z. @throws OptionError */
 export const expressionOf = (options: SurrogateOptions): SurrogateExpression => {
   assert("Surrogate.expressionOf", SurrogateSchema, options)
-  return surrogates[options.name].expression(options)
+  return checkedExpressionOf(options)
 }
+
+/** The same, of options that have been checked. */
+export const checkedExpressionOf = (options: SurrogateOptions): SurrogateExpression =>
+  surrogates[options.name].expression(options)

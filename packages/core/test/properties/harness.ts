@@ -115,6 +115,7 @@ export const onTape = (workload: Arbitrary.Workload, policy: Policy.Policy, sett
     detached: policy.detached,
     window: policy.window,
     trace: policy.trace,
+    rates: policy.rates !== undefined,
     trained: settings.steps ?? drawn(policy, workload),
   })
 }

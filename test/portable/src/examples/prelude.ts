@@ -9,6 +9,7 @@ import * as Core from "@spikeroute/core"
 import { flatten, Graph, Key, linear, PyTorch, Safetensors, Train } from "@spikeroute/core"
 import * as Datasets from "@spikeroute/datasets"
 import { Frames, ImageTransforms, makeShapes } from "@spikeroute/datasets"
+import * as Nir from "@spikeroute/nir"
 import { Effect } from "effect"
 
 export * as NodeServices from "@effect/platform-node/NodeServices"
@@ -25,6 +26,7 @@ export {
   LossSchema,
   lif,
   Neuron,
+  Numpy,
   nearest,
   Optimizer,
   Options,
@@ -49,6 +51,7 @@ export {
   linear,
   load,
   makeShapes,
+  Nir,
   ProgramFile,
   PyTorch,
   Safetensors,
@@ -89,6 +92,20 @@ export const bytes = Safetensors.encode({
   metadata: {},
 })
 export const file = Effect.runSync(ProgramFile.save(graph, tensors, { batchSize: 1, timeSteps: 8, encoding: "frames" }))
+/** A file of `torch.save`. */
+export const checkpoint = new Uint8Array(
+  readFileSync(fileURLToPath(new URL("../../../../packages/core/test/torch/net.pth", import.meta.url))),
+)
+const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n"
+/** A `.npy` file. */
+export const array = Uint8Array.of(
+  0x93,
+  ...Buffer.from(`NUMPY\u0001\u0000${String.fromCharCode(header.length)}\u0000${header}`),
+  ...new Uint8Array(8),
+)
+/** A network as NIR, and as its file. */
+export const document: Nir.Document = Effect.runSync(Nir.documentOf({ graph, tensors }))
+export const nirFile: Uint8Array = await Effect.runPromise(Nir.write(document))
 export const kernels = new WebAssembly.Module(
   readFileSync(fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))),
 )

@@ -74,7 +74,16 @@ export const backward = (
   nodes: ReadonlyArray<Node>,
   scope: Scope,
   segment: SegmentName,
-  { withLoss, recomputed }: { readonly withLoss: boolean; readonly recomputed: ReadonlySet<string> },
+  {
+    withLoss,
+    recomputed,
+    logits,
+  }: {
+    readonly withLoss: boolean
+    readonly recomputed: ReadonlySet<string>
+    /** Where the loss finds the read-out, if not among the segment's values. */
+    readonly logits?: Ref
+  },
 ): void => {
   const { request, analysis, memory } = lowering
   const gradients = gradientsIn(lowering, segment)
@@ -95,7 +104,7 @@ export const backward = (
   if (withLoss) lowering.terms?.backward(lowering, scope, segment, value, gradients.target)
   const logitsGradient = withLoss && lowering.terms === undefined ? gradients.target(output) : undefined
   if (logitsGradient) {
-    const operands = { logits: value(output), labels: memory.labels, logitsGradient }
+    const operands = { logits: logits ?? value(output), labels: memory.labels, logitsGradient }
     const attributes = { ...(request.loss as Loss), terms: termsOf(request) }
     emitter(lowering, segment, output, "backward")(lossBackward, operands, attributes)
   }

@@ -11,6 +11,7 @@
  *     emit       where instructions go, and what an op sees of its node
  *     forward    one node, one time step
  *     backward   the nodes of a segment
+ *     rates      rate-based backpropagation
  *     training   programs that train; programs that only predict are here, and do without the rest
  */
 import { zero } from "../../bookkeeping.ts"
@@ -20,7 +21,7 @@ import { outputsOf, stateNamed, stateOf } from "../../graph/nodes.ts"
 import type { Ref, State } from "../../op.ts"
 import { type DraftBuffer, layOut } from "../layout.ts"
 import type { Program, SegmentName } from "../program.ts"
-import { analyse } from "./analysis.ts"
+import { type Analysis, analyse } from "./analysis.ts"
 import { emitter, emptySegments, type Lowering, type Terms } from "./emit.ts"
 import { forwardNode, forwardStep } from "./forward.ts"
 import { makeMemory } from "./memory.ts"
@@ -58,8 +59,7 @@ export const toRest = (lowering: Lowering, segment: SegmentName): void => {
 }
 
 /** Starts to lower a graph: before the first step what accumulates is 0, and so is the state; what does not change over time runs. */
-export const begin = (graph: Graph, request: Request, terms?: Terms): Lowering => {
-  const analysis = analyse(graph, request)
+export const begin = (analysis: Analysis, request: Request, terms?: Terms): Lowering => {
   const memory = makeMemory(analysis, request)
   const lowering: Lowering = { request, analysis, memory, segments: emptySegments(), ...(terms && { terms }) }
   const { output } = analysis.graph
@@ -130,7 +130,7 @@ const copied = (
 
 /** Lowers a graph to a program that only predicts. */
 export const lowerInference = (graph: Graph, request: Request): Program => {
-  const lowering = begin(graph, request)
+  const lowering = begin(analyse(graph, request), request)
   forwardStep(lowering, "forward", "forward")
   const recording = request.record.length > 0 && { recorded: recorded(lowering) }
   return { ...finish(lowering, lowering.memory.buffers), ...recording }

@@ -10,7 +10,7 @@ import type { Analysis } from "./analysis.ts"
 import type { Request } from "./request.ts"
 
 /** Where values live: once a micro-batch, or anew in each kind of step. */
-export type Scope = "batch" | "forward" | "train" | "keep"
+export type Scope = "batch" | "forward" | "train" | "keep" | "rates"
 
 export interface Memory {
   readonly buffers: ReadonlyArray<DraftBuffer>
@@ -84,9 +84,9 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [samples, ...shape] : shape)
   const shapeOf = (value: string): Shape => fullShape(typeOf(value))
   /** Several values for each element of a node's output. */
-  const planesOf = (planes: number, { name }: Node): Shape => stacked(planes, shapeOf(name))
+  const planesOf = (planes: number, { name }: Node, shape: Shape = shapeOf(name)): Shape => stacked(planes, shape)
   const scopeOf = (value: string, scope: Scope): Scope =>
-    isInvariant(value) || isObserved(value) || analysis.longestLag(value) > 0 ? "batch" : scope
+    isInvariant(value) || (scope !== "rates" && isObserved(value)) || analysis.longestLag(value) > 0 ? "batch" : scope
 
   const parameter: Memory["parameter"] = ({ name, role, shape }) =>
     buffer({ role: "parameter", owner: name }, role === "weight" ? "parameter" : "statistic", shape)
@@ -139,15 +139,16 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     },
     value: (value, scope) => {
       const owner = base(value)
-      if (owner === inputName) return input
+      if (owner === inputName && (scope !== "rates" || isInvariant(owner) || request.encoding === "static"))
+        return input
       const known = parameterOf(owner)
       if (known) return parameter(known)
       const lagged = analysis.lagged.get(owner)
       if (lagged) return { ...ring(lagged.source), lag: lagged.steps }
       if (analysis.longestLag(owner) > 0) return ring(owner)
       const where = scopeOf(owner, scope)
-      const kind = isObserved(owner) ? "metric" : "scratch"
-      const { elements } = typeOf(owner)
+      const kind = owner === inputName ? "state" : where === "batch" && isObserved(owner) ? "metric" : "scratch"
+      const elements = where === "rates" ? "float32" : typeOf(owner).elements
       return buffer({ role: "value", owner, ...(where === "batch" ? {} : { scope: where }) }, kind, shapeOf(owner), {
         elements,
         slots: recordedSteps(owner),
@@ -155,7 +156,7 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
     },
     recomputed: (value, scope) =>
       buffer({ role: "recomputed", owner: value, scope }, "scratch", shapeOf(value), {
-        elements: typeOf(value).elements,
+        elements: scope === "rates" ? "float32" : typeOf(value).elements,
       }),
     gradient: (value, scope) => buffer({ role: "gradient", owner: value, scope }, "scratch", shapeOf(value)),
     gradientSum: (value) => buffer({ role: "accumulator", owner: value }, "accumulator", shapeOf(value)),
@@ -163,10 +164,10 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
       buffer({ role: "residual", owner: name, part, scope: scopeOf(name, scope) }, "scratch", shape, { elements }),
     key: ({ name }) => buffer({ role: "key", owner: name }, "input", [2], { elements: "words" }),
     state: (node) => {
-      const { kept, keptBefore, planes } = stateOf(node) as State
+      const { kept, keptBefore, planes, shape } = stateOf(node) as State
       const needed = training && isWanted(node.name)
       const slots = (needed && (kept || keptBefore) ? checkpointInterval : 1) + (needed && keptBefore ? 1 : 0)
-      return buffer({ role: "state", owner: node.name }, "state", planesOf(planes, node), { slots })
+      return buffer({ role: "state", owner: node.name }, "state", planesOf(planes, node, shape), { slots })
     },
     // One for each run of steps of a window that is replayed and, unless the window is all there is, for what is next.
     checkpoint: (node) => {

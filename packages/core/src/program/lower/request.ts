@@ -3,6 +3,7 @@ import type { Mode } from "../../op.ts"
 import type { Optimizer } from "../../optimizers/optimizer.ts"
 import type { Encoding } from "../program.ts"
 import type { Decay } from "../traces.ts"
+import type { Rates } from "./rates.ts"
 
 /** What a program is lowered for: a policy and options, all decided. */
 export interface Request {
@@ -27,6 +28,8 @@ export interface Request {
   readonly isCut: (edge: string) => boolean
   /** Whether the outputs of weight layers are recomputed in the backward direction rather than stored. */
   readonly recompute: boolean
+  /** How the backward direction runs once, at the means over time, if it does. */
+  readonly rates?: Rates | undefined
   /** Whether some steps inside a window may have no loss. */
   readonly partial: boolean
   readonly trainedSteps: number

@@ -8,6 +8,7 @@ import { fuse } from "../fuse.ts"
 import type { Program } from "../program.ts"
 import { recomputed as recomputedValues } from "../recompute.ts"
 import { keepOverTime } from "../residuals.ts"
+import { analyse } from "./analysis.ts"
 import { backward } from "./backward.ts"
 import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
@@ -87,8 +88,14 @@ const update = (lowering: Lowering, optimizer: Optimizer): void => {
 /** Lowers a graph to a program that trains it. */
 export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: Optimizer }): Program => {
   const { window, checkpointInterval, partial, optimizer, encoding } = request
-  const lowering = begin(graph, request, termsOf(request.loss)[0]?.kind.lowering)
-  const { terms } = lowering
+  const analysis = analyse(graph, request)
+  const terms = termsOf(request.loss)[0]?.kind.lowering
+  if (request.rates) {
+    const lowering = request.rates.lower(analysis, request, terms)
+    update(lowering, optimizer)
+    return finish(lowering, lowering.memory.buffers)
+  }
+  const lowering = begin(analysis, request, terms)
   terms?.begin(lowering)
   if (partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
   if (request.forwardRuns === 2) {

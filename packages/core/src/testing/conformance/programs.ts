@@ -50,6 +50,7 @@ const policies: ReadonlyArray<Policy.Policy> = [
   Policy.sltt,
   Policy.slttK(2),
   Policy.ottt,
+  Policy.rate,
   Policy.slttK(2).pipe(Policy.trace(0.8)),
   Policy.checkpointedBptt,
   Policy.tbptt(3).pipe(Policy.checkpoint(2), Policy.trainOn(Steps.last(2))),

@@ -10,6 +10,7 @@ import {
   bufferNames,
   type Call,
   forwardSegments,
+  microBatchSize,
   type Program,
 } from "../../program/program.ts"
 import { schedule } from "../../program/schedule.ts"
@@ -131,7 +132,9 @@ export const runWithMargin = (
           readonly surrogate: { readonly name: string; readonly width: number }
         }
         const half = surrogate.name === "rectangle" ? surrogate.width / 2 : 0
-        for (const u of yield* executable.read(bufferNames.state(name), call.t)) {
+        // A policy may store more behind the potential.
+        const count = microBatchSize(program) * size(graph.types.get(name)?.shape ?? [])
+        for (const u of (yield* executable.read(bufferNames.state(name), call.t)).subarray(0, count)) {
           const z = Math.abs(u - threshold)
           least = Math.min(least, z, Math.abs(z - half))
         }

@@ -1,8 +1,8 @@
 /**
- * ZIP archives whose entries are stored as they are, as PyTorch and NumPy write them: what an entry holds is a view of the archive's
- * bytes. The central directory at the end says where entries lie (PKWARE's APPNOTE.TXT 4.3 and 4.5.3, ZIP64 included).
+ * The entries of ZIP archives in memory, as PyTorch and NumPy write them: what an entry holds is a view of the archive's bytes. The
+ * central directory at the end says where entries lie (PKWARE's APPNOTE.TXT 4.3 and 4.5.3, ZIP64 included).
  */
-import { PickleFault } from "./pickle.ts"
+import { FileFault } from "./file-fault.ts"
 
 const endSignature = 0x06054b50
 const wideEndSignature = 0x06064b50
@@ -14,7 +14,7 @@ const longestComment = 65_535
 const wide = 0xffff_ffff
 
 const refuse = (reason: string, at = 0): never => {
-  throw new PickleFault(reason, at)
+  throw new FileFault(reason, at)
 }
 
 const cutOff = (at = 0): never => refuse("it is no whole ZIP archive", at)
@@ -59,24 +59,46 @@ const widened = (read: Reader, at: number): readonly [packed: number, plain: num
   return [fields.packed, fields.plain, fields.place]
 }
 
+/** A file of an archive as it lies there. */
+export interface Entry {
+  readonly bytes: Uint8Array
+  /** How it is compressed: 0 not at all, 8 by Deflate. */
+  readonly method: number
+  /** Its bytes once it is unpacked. */
+  readonly size: number
+}
+
 /**
- * The files of an archive by their paths, as views of its bytes.
+ * The files of an archive by their paths.
  *
- * @throws PickleFault where it is malformed, or an entry is compressed
+ * @throws FileFault where it is malformed
  */
-export const storedFiles = (bytes: Uint8Array): ReadonlyMap<string, Uint8Array> => {
+export const entriesOf = (bytes: Uint8Array): ReadonlyMap<string, Entry> => {
   const read = reader(bytes)
-  const files = new Map<string, Uint8Array>()
+  const files = new Map<string, Entry>()
   let [at, left] = directoryOf(read, bytes.length)
   for (; left > 0; left--) {
     if (read.u32(at) !== directorySignature) return cutOff(at)
     const path = new TextDecoder().decode(read.bytes(at + directoryLength, read.u16(at + 28)))
-    const [packed, plain, place] = widened(read, at)
-    if (read.u16(at + 10) !== 0 || packed !== plain) return refuse("an entry of its ZIP archive is compressed", at)
+    const [packed, size, place] = widened(read, at)
+    const method = read.u16(at + 10)
+    if (method === 0 && packed !== size) return cutOff(at)
     if (read.u32(place) !== localSignature) return cutOff(place)
     const from = place + localLength + read.u16(place + 26) + read.u16(place + 28)
-    files.set(path, read.bytes(from, plain))
+    files.set(path, { bytes: read.bytes(from, packed), method, size })
     at += directoryLength + read.u16(at + 28) + read.u16(at + 30) + read.u16(at + 32)
   }
   return files
 }
+
+/**
+ * The files of an archive by their paths, none of them compressed.
+ *
+ * @throws FileFault where it is malformed, or an entry is compressed
+ */
+export const storedFiles = (bytes: Uint8Array): ReadonlyMap<string, Uint8Array> =>
+  new Map(
+    [...entriesOf(bytes)].map(([path, { bytes: own, method }]) =>
+      method === 0 ? [path, own] : refuse("an entry of its ZIP archive is compressed"),
+    ),
+  )

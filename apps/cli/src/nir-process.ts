@@ -1,0 +1,21 @@
+/**
+ * The program of the process that reads NIR files: told of a path, it answers with the document or with the error's parts. A
+ * damaged HDF5 file can make its library loop for ever, or refuse good files afterwards.
+ */
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { addFilter, read } from "@spikeroute/nir"
+import { Effect } from "effect"
+
+process.on("message", async (file: string) => {
+  const lzf = fileURLToPath(import.meta.resolve("h5wasm-plugins")).replace(/index\.mjs$/, "plugins/libH5Zlzf.so")
+  await addFilter("lzf", readFileSync(lzf))
+  const answer = await Effect.runPromise(
+    Effect.match(read(readFileSync(file), file), {
+      onSuccess: (document) => ({ document }),
+      onFailure: ({ node, reason }) => ({ node, reason }),
+    }),
+  )
+  process.send?.(answer, () => process.exit())
+})
+process.on("disconnect", () => process.exit())

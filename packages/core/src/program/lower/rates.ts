@@ -1,0 +1,247 @@
+/**
+ * Rate-based backpropagation (Yu et al., "Advancing training efficiency of deep spiking neural networks through rate-based
+ * backpropagation", NeurIPS 2024; code: Tab-ct/rate-based-backpropagation): the T steps run forward and keep running sums, then one
+ * forward and backward pass goes through the means over time. Memory and backward work do not depend on T.
+ *
+ * Neurons s[t] with state h[t] = f(h[t−1], x[t]) track how much their output changes with an input that changes alike at every step:
+ *
+ *     ḣ[t] = ∂f/∂h·ḣ[t−1] + ∂f/∂x,    s̄ = (1/T)·Σₜ s[t],    ē = (1/T)·Σₜ ds[t]/dx = (1/T)·Σₜ (∂s/∂h·ḣ[t−1] + ∂s/∂x)
+ *
+ * For u[t] = λ·(u[t−1] − ϑ·s[t−1]) + x[t] that is the paper's eligibility: with φ[t] = 1 + φ[t−1]·(λ − λ·ϑ·g(u[t−1])), where λ·ϑ·g is the
+ * route through the reset, ē = (1/T)·Σₜ g(u[t])·φ[t]. In the pass over rates the neurons' output is s̄, and ∂x̄ = ē·∂s̄. A parameter
+ * that neurons learn is one more such direction. All other ops see means: y = W·s̄ + b is exact, a maximum or a product of two means is not.
+ *
+ * Batch norm normalises each step by that step's statistics, and rates by means over the steps, of the mean and of 1/(variance + ε):
+ *
+ *     r̄ = x̄ − m̄,  y = r̄·w/σ̄ + b,    m̄ = (1/T)·Σₜ m[t],    1/σ̄² = (1/T)·Σₜ 1/(σ²[t] + ε)
+ *
+ * The loss is a function of the mean of the steps' read-outs. At T = 1 all of this is BPTT.
+ */
+import { zero } from "../../bookkeeping.ts"
+import type { Cell } from "../../expressions/cell.ts"
+import { unfold } from "../../expressions/cell.ts"
+import { encode } from "../../expressions/code.ts"
+import { elementwiseBackward, elementwiseForward } from "../../expressions/elementwise.ts"
+import { type Expression, leaf, unary } from "../../expressions/expression.ts"
+import { tangents } from "../../expressions/tangents.ts"
+import { type Graph, inputName, type Node } from "../../graph/graph.ts"
+import { lagOf, opOf, stateOf } from "../../graph/nodes.ts"
+import { type Loss, lossForward } from "../../loss.ts"
+import type { LossTerm } from "../../losses/index.ts"
+import { kindOf } from "../../losses/term.ts"
+import type { AnyOp, Backward, Context, Forward, Ref, State } from "../../op.ts"
+import { scaleForward } from "../../ops/scale.ts"
+import type { Analysis } from "./analysis.ts"
+import { backward } from "./backward.ts"
+import { emitter, type Lowering, type Terms, termsOf } from "./emit.ts"
+import { forwardStep } from "./forward.ts"
+import { begin } from "./index.ts"
+import type { Request } from "./request.ts"
+
+/** What a node does in the steps, and at the rates. */
+interface Tracked {
+  readonly step: AnyOp
+  readonly atRates: AnyOp
+}
+
+/** The state of what is tracked: no gradient goes back through it, but the pass over rates reads it. */
+const sums = (rest: ReadonlyArray<number>, shape?: State["shape"]): (() => State) => {
+  // Training records no states.
+  const read: State["read"] = () => ({ code: [["leaf", "before.0"]], y: 0, firstParameter: 0 })
+  const state = { rest, edges: [], kept: true, keptBefore: false, decay: undefined, planes: rest.length, read }
+  return () => (shape ? { ...state, shape } : state)
+}
+
+const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>) =>
+  Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
+
+/** Computes one value of each element. */
+const compute = (emit: Forward<unknown>["emit"], value: Expression, operands: Readonly<Record<string, Ref>>): void => {
+  const { code, places } = encode([value])
+  emit(elementwiseForward, operands, { code, state: [], y: places[0] as number })
+}
+
+/** Neurons: the planes of the cell, then those of its tangents, direction by direction, then the sums of the output and of its tangents. */
+const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, isWanted: (i: number) => boolean): Tracked => {
+  const { stored, output, rest, encoded } = unfold(cell)
+  const names = Array.from({ length: cell.inputs + cell.parameters }, (_, i) =>
+    i < cell.inputs ? `x${i}` : `p${i - cell.inputs}`,
+  )
+  const directions = names.flatMap((name, i) => (isWanted(i) ? [{ name, i }] : []))
+  const tracked = directions.map(({ name }, d) => {
+    const carried = stored.map((_, l) => leaf(`before.${stored.length * (1 + d) + l}`))
+    return tangents(cell, name, carried, isCut)
+  })
+  const first = stored.length * (1 + directions.length)
+  const summed = [output, ...tracked.map((each) => each.output)]
+  const planes = [
+    ...stored,
+    ...tracked.flatMap((each) => each.stored),
+    ...summed.map((value, i) => leaf(`before.${first + i}`).plus(value)),
+  ]
+  const { code, places } = encoded([...planes, output])
+  const forward = { code, state: places.slice(0, -1), y: places.at(-1) as number }
+  const state = sums([...rest, ...planes.slice(stored.length).map(() => 0)])
+  const step: AnyOp = {
+    ...op,
+    state,
+    forward: ({ emit, input, output: y, state }: Forward<unknown>) => {
+      const { now, before } = state()
+      const x = numbered(
+        "x",
+        Array.from({ length: cell.inputs }, (_, i) => input(i)),
+      )
+      const p = numbered(
+        "p",
+        Array.from({ length: cell.parameters }, (_, j) => input(cell.inputs + j)),
+      )
+      emit(elementwiseForward, { ...x, ...p, before, state: now, y }, forward)
+    },
+  }
+  const atRates: AnyOp = {
+    ...step,
+    forward: ({ emit, output: y, state }: Forward<unknown>) =>
+      compute(emit, leaf(`before.${first}`).times(1 / timeSteps), { before: state().before, y }),
+    backward: ({ emit, outputGradient, gradient, state }: Backward<unknown>) => {
+      if (outputGradient === undefined) return
+      // One instruction a direction: several may go to one place.
+      for (const [d, { i }] of directions.entries()) {
+        const target = gradient(i)
+        if (target === undefined) continue
+        const slope = leaf(`state.${first + 1 + d}`).times(1 / timeSteps)
+        const { code: product, places: at } = encode([slope.times(leaf("dy"))])
+        const isInput = i < cell.inputs
+        const to = isInput ? "dx0" : "dp0"
+        const places = at as [number]
+        emit(
+          elementwiseBackward,
+          { state: state().now, dy: outputGradient, [to]: target },
+          { code: product, carry: [], dx: isInput ? places : [], dp: isInput ? [] : places },
+        )
+      }
+    },
+  }
+  return { step, atRates }
+}
+
+/** Batch norm: the sums of the steps' means and of their squared inverse deviations, a channel each. */
+const normalization = (
+  op: AnyOp,
+  timeSteps: number,
+  [, weight]: ReadonlyArray<string>,
+  analysis: Analysis,
+): Tracked => {
+  const { shape } = analysis.typeOf(weight as string)
+  const statistics = ({ residual }: Pick<Forward<unknown>, "residual">) => ({
+    mean: residual("mean", shape),
+    inverseDeviation: residual("inverseDeviation", shape),
+  })
+  const [mean, inverse] = [leaf("x0"), leaf("x1")]
+  const { code, places } = encode([leaf("before.0").plus(mean), leaf("before.1").plus(inverse.times(inverse))])
+  const step: AnyOp = {
+    ...op,
+    state: sums([0, 0], shape),
+    forward: (context: Forward<unknown>) => {
+      op.forward(context)
+      const { now, before } = context.state()
+      const { mean: x0, inverseDeviation: x1 } = statistics(context)
+      context.emit(elementwiseForward, { x0, x1, before, state: now }, { code, state: places, y: -1 })
+    },
+  }
+  /** The statistics of the rates. */
+  const means = (context: Context<unknown>) => {
+    const { mean, inverseDeviation } = statistics(context)
+    const { emit, state } = context
+    const { before } = state()
+    compute(emit, leaf("before.0").times(1 / timeSteps), { before, y: mean })
+    compute(emit, unary("sqrt", leaf("before.1").times(1 / timeSteps)), { before, y: inverseDeviation })
+    return { mean, inverseDeviation }
+  }
+  const atRates: AnyOp = {
+    ...step,
+    forward: (context: Forward<unknown>) => {
+      const { emit, input, output: y } = context
+      const { mean: p0, inverseDeviation: p1 } = means(context)
+      const normalized = leaf("x0").minus(leaf("p0")).times(leaf("p1")).times(leaf("p2")).plus(leaf("p3"))
+      compute(emit, normalized, { x0: input(0), p0, p1, p2: input(1), p3: input(2), y })
+    },
+    backward: (context: Backward<unknown>) => {
+      if (context.outputGradient === undefined) return
+      means(context)
+      op.backward(context)
+    },
+  }
+  return { step, atRates }
+}
+
+const track = (node: Node, analysis: Analysis, request: Request): Tracked | undefined => {
+  const op = opOf(node)
+  if (op.mixesSamples) return normalization(op, request.timeSteps, node.inputs, analysis)
+  const cell = op.cell?.(node.attributes)
+  const fires = cell !== undefined && unfold(cell).spikes
+  if (cell === undefined || (stateOf(node) === undefined && !fires)) return undefined
+  return neurons(op, cell, request, (i) => analysis.isWanted(analysis.base(node.inputs[i] as string)))
+}
+
+/** With frames, the rates begin with the mean frame. */
+const trackInput = (lowering: Lowering): void => {
+  const { request, memory } = lowering
+  if (request.encoding !== "frames") return
+  const mean = memory.value(inputName, "rates")
+  emitter(lowering, "begin", inputName, "forward")(zero, { target: mean })
+  const sum = leaf("x0").plus(leaf("x1").times(1 / request.timeSteps))
+  compute(emitter(lowering, "forward", inputName, "forward"), sum, { x0: mean, x1: memory.input, y: mean })
+}
+
+/** Why a graph or the terms of a loss have no mean over time that a gradient goes back through, if they have none. */
+const unfit = ({ nodes }: Graph, terms: ReadonlyArray<LossTerm>): string | undefined => {
+  for (const node of nodes) {
+    const edge = lagOf(node)?.edge
+    if (edge !== undefined)
+      return `${node.name} returns values of earlier steps (${edge}), which firing rates do not describe`
+    if (stateOf(node) && !opOf(node).cell)
+      return `${node.name} (${node.op}) has a state but no expression to differentiate`
+  }
+  const each = terms.find((term) => kindOf(term).over(term) !== "mean")
+  return each && `its loss is a function of the mean read-out: the term ${each.term} must be over: "mean"`
+}
+
+/** Begins to lower a graph, and lowers its steps and the pass over rates. */
+const lower = (analysis: Analysis, request: Request, terms: Terms | undefined): Lowering => {
+  const tracked = new Map(analysis.repeated.map((node) => [node.name, track(node, analysis, request)]))
+  const nodes = (which: keyof Tracked): ReadonlyArray<Node> =>
+    analysis.repeated.map((node) => ({ ...node, rule: tracked.get(node.name)?.[which] ?? opOf(node) }))
+  const repeated = nodes("step")
+  const stateful = repeated.filter((node) => stateOf(node) !== undefined)
+  const lowering = begin({ ...analysis, repeated, stateful }, request, terms)
+  const { memory } = lowering
+  terms?.begin(lowering)
+  trackInput(lowering)
+  // A step has no loss of its own.
+  forwardStep({ ...lowering, memory: { ...memory, labels: undefined } }, "forward", "forward")
+  terms?.measure(lowering)
+
+  // The pass stands for all steps, as that of a single one. It computes the values that it asks for, and no others.
+  const byName = new Map(nodes("atRates").map((node) => [node.name, node]))
+  const nodeOf = (value: string) => byName.get(value) ?? analysis.nodeOf(value)
+  const atRates = { ...lowering, analysis: { ...analysis, nodeOf }, request: { ...request, timeSteps: 1 } }
+  const { output } = analysis.graph
+  const logits = memory.value(output, "rates")
+  if (terms === undefined) {
+    const emit = emitter(lowering, "rates", output, "forward")
+    emit(scaleForward, { x: memory.outputs[0]?.ref, y: logits }, { factor: 1 / request.timeSteps })
+    const operands = { logits, labels: memory.labels, metrics: memory.metrics }
+    emit(lossForward, operands, { ...(request.loss as Loss), terms: termsOf(atRates.request) })
+  }
+  const recomputed = new Set(byName.keys())
+  backward(atRates, [...byName.values()], "rates", "rates", { withLoss: true, recomputed, logits })
+  return lowering
+}
+
+/** A policy brings it with it, so that programs under other policies do without it. */
+export interface Rates {
+  readonly unfit: typeof unfit
+  readonly lower: typeof lower
+}
+
+export const rates: Rates = { unfit, lower }

@@ -1,0 +1,366 @@
+/** A document as a network of ours, with its weights. */
+
+import * as Layers from "@spikeroute/core"
+import {
+  add,
+  delay,
+  elementwise,
+  feedback,
+  flatten,
+  Graph,
+  GraphError,
+  linear,
+  Neuron,
+  Options,
+  Program,
+  PyTorch,
+  Shape,
+} from "@spikeroute/core"
+import { Effect } from "effect"
+import { aDocument, type Document, NirError, type Numbers, type Value } from "./document.ts"
+import { type FlatNode, flattened } from "./flatten.ts"
+import { above, type Discretisation, DiscretisationSchema, kinds, neurons, type Settled, settled } from "./neurons.ts"
+
+type Tensor = Graph.Tensor
+type Layer = Graph.Layer
+
+/** A network and its parameters by name, as `load` of a trainer or a predictor takes them. */
+export interface Network {
+  readonly graph: Graph.Graph
+  readonly tensors: ReadonlyMap<string, { readonly shape: Shape.Shape; readonly values: Float32Array }>
+}
+
+const refuse = (node: string, reason: string): never => {
+  throw new NirError({ node, reason })
+}
+
+/** NIR counts channels first: [C, H, W] is [H, W, C] here, [C, L] is [L, C]. */
+const ours = (shape: ReadonlyArray<number>): Shape.Shape => [...shape.slice(1), ...shape.slice(0, 1)]
+const theirs = (shape: Shape.Shape): ReadonlyArray<number> => [...shape.slice(-1), ...shape.slice(0, -1)]
+
+/** What a node is to be built with: its parameters, read with checks that name it. */
+class Parameters {
+  constructor(
+    readonly node: FlatNode,
+    /** The values of parameters by their names in the graph, in the file's order. */
+    readonly stored: Map<string, Float64Array>,
+  ) {}
+
+  fail(reason: string): never {
+    return refuse(this.node.path, reason)
+  }
+
+  value(name: string): Value {
+    return this.node.parameters.get(name) ?? this.fail(`it has no ${name}`)
+  }
+
+  numbers(name: string): Numbers {
+    const value = this.value(name)
+    return typeof value === "string" ? this.fail(`${name} is a text`) : value
+  }
+
+  /** An array of a stated number of axes. */
+  array(name: string, rank: number): Numbers {
+    const value = this.numbers(name)
+    return value.shape.length === rank
+      ? value
+      : this.fail(`${name} has the shape [${value.shape}]; it must have ${rank} axes`)
+  }
+
+  /** Whole numbers, one or one for each axis. */
+  extents(name: string, axes: number, least: number): ReadonlyArray<number> {
+    const { values } = this.numbers(name)
+    const all = values.length === 1 ? Array.from({ length: axes }, () => values[0] as number) : [...values]
+    if (all.length !== axes || !all.every((each) => Number.isInteger(each) && each >= least))
+      this.fail(`${name} is [${[...values]}]; it must be whole numbers from ${least} on, one or ${axes}`)
+    return all
+  }
+
+  /** A number for each element of the input, in our order, or one for all. */
+  elements(name: string, shape: Shape.Shape): ReadonlyArray<number> {
+    const { shape: given, values } = this.numbers(name)
+    if (values.length !== 1 && given.join() !== theirs(shape).join())
+      this.fail(`${name} has the shape [${given}], its input [${theirs(shape)}]`)
+    return [...values]
+  }
+
+  /** Remembers what a parameter of the graph holds. */
+  keep(parameter: string, values: Float64Array): void {
+    this.stored.set(parameter, values)
+  }
+}
+
+/** A neuron's parameters, one for each element, in the file's order until the graph is known. */
+const neuronLayer = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer => {
+  const { type } = p.node
+  const settings = Object.fromEntries(
+    (kinds.get(type)?.parameters ?? []).map((each) => {
+      const values = each === "v_reset" && !p.node.parameters.has(each) ? [0] : p.elements(each, shape)
+      if (each.startsWith("tau") && !values.every((tau) => tau > 0))
+        p.fail(`${each} has a value of ${values.find((tau) => !(tau > 0))}; a time constant is greater than 0`)
+      if (each.startsWith("tau") && how.scheme === "euler" && values.some((tau) => tau < how.dt))
+        p.fail(`${each} has a value of ${Math.min(...values)}, shorter than a step of ${how.dt}`)
+      p.keep(`${name}.${each}`, Float64Array.from(values))
+      return [each, values]
+    }),
+  )
+  return neurons(type, settings, how)
+}
+
+const elementLayer = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer => {
+  if (p.node.type === "Scale") {
+    const scale = p.elements("scale", shape)
+    p.keep(`${name}.scale`, Float64Array.from(scale))
+    return elementwise("nir.Scale", (x, { scale }) => x.times(scale), { parameters: { scale } })
+  }
+  const threshold = p.elements("threshold", shape)
+  p.keep(`${name}.threshold`, Float64Array.from(threshold))
+  return Neuron.make("nir.Threshold", {
+    parameters: { threshold: 0 },
+    states: [],
+    step: ({ x, p: { threshold }, spike }) => ({ states: {}, output: spike(above(x.minus(threshold), how)) }),
+  })({ threshold })
+}
+
+const delayLayer = (p: Parameters, shape: Shape.Shape, { dt }: Settled): Layer | undefined => {
+  const seconds = p.elements("delay", shape)
+  const steps = seconds.map((each) => Math.round(each / dt))
+  const off = seconds.findIndex((each, i) => Math.abs(each / dt - (steps[i] as number)) > 1e-3 || each < 0)
+  if (off >= 0) p.fail(`a delay of ${seconds[off]} is no whole number of steps of ${dt}`)
+  const channels = shape.at(-1) as number
+  const perChannel = steps.length / channels
+  if (steps.length > channels && !steps.every((each, i) => each === steps[i - (i % perChannel)]))
+    p.fail("its delays differ within a channel; they may differ between channels alone")
+  const lags =
+    steps.length === 1
+      ? steps
+      : Array.from({ length: channels }, (_, c) => steps[c * Math.max(1, perChannel)] as number)
+  const [first = 0] = lags
+  if (lags.some((each) => each !== first)) return delay({ steps: lags })
+  return first === 0 ? undefined : delay({ steps: first })
+}
+
+const linearLayer = (p: Parameters, name: string, shape: Shape.Shape): Layer => {
+  const weight = p.array("weight", 2)
+  const [features, inputs] = weight.shape as readonly [number, number]
+  if (inputs !== shape.at(-1)) p.fail(`weight takes ${inputs} features; its input has ${shape.at(-1)}`)
+  p.keep(`${name}.weight`, weight.values)
+  if (p.node.type === "Linear") return linear({ features, bias: false })
+  const bias = p.array("bias", 1)
+  if (bias.shape[0] !== features) p.fail(`bias has ${bias.shape[0]} numbers for ${features} features`)
+  p.keep(`${name}.bias`, bias.values)
+  return linear({ features })
+}
+
+const layerNamed = (name: string, options: object): Layer => {
+  const make = (Layers as unknown as Readonly<Record<string, ((options: object) => Layer) | undefined>>)[name]
+  return make === undefined ? refuse(name, "it is not built yet") : make(options)
+}
+
+const convolutionLayer = (p: Parameters, name: string, shape: Shape.Shape): Layer => {
+  const axes = p.node.type === "Conv2d" ? 2 : 1
+  const weight = p.array("weight", axes + 2)
+  const [channels, within, ...kernel] = weight.shape as readonly [number, number, ...ReadonlyArray<number>]
+  const [groups = 1] = p.extents("groups", 1, 1)
+  if (shape.length !== axes + 1 || within * groups !== shape.at(-1))
+    p.fail(`weight [${weight.shape}] in ${groups} groups does not fit an input of [${theirs(shape)}]`)
+  const bias = p.array("bias", 1)
+  if (bias.shape[0] !== channels) p.fail(`bias has ${bias.shape[0]} numbers for ${channels} channels`)
+  p.keep(`${name}.weight`, weight.values)
+  p.keep(`${name}.bias`, bias.values)
+  const padding = p.value("padding")
+  if (typeof padding === "string" && padding !== "same" && padding !== "valid")
+    p.fail(`padding is "${padding}"; there are numbers, "same" and "valid"`)
+  const one = (values: ReadonlyArray<number>) => (axes === 1 ? (values[0] as number) : (values as [number, number]))
+  const options = {
+    channels,
+    groups,
+    kernelSize: one(kernel),
+    stride: one(p.extents("stride", axes, 1)),
+    dilation: one(p.extents("dilation", axes, 1)),
+    padding: (typeof padding === "string" ? padding : one(p.extents("padding", axes, 0))) as "same" | "valid" | number,
+  }
+  return layerNamed(axes === 1 ? "conv1d" : "conv2d", options)
+}
+
+const poolLayer = (p: Parameters): Layer => {
+  const pair = (name: string, least: number) => p.extents(name, 2, least) as [number, number]
+  const options = { kernelSize: pair("kernel_size", 1), stride: pair("stride", 1), padding: pair("padding", 0) }
+  return layerNamed(p.node.type === "SumPool2d" ? "sumPool" : "averagePool", options)
+}
+
+const flattenLayer = (p: Parameters, shape: Shape.Shape): Layer | undefined => {
+  const rank = shape.length
+  const [from, to] = ["start_dim", "end_dim"].map((name) => {
+    const [value = 0] = p.numbers(name).values
+    return value < 0 ? value + rank : value
+  }) as [number, number]
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to < rank))
+    p.fail(`it flattens axes ${from} to ${to} of an input of [${theirs(shape)}]`)
+  const type = p.node.parameters.get("input_type")
+  if (type !== undefined && typeof type !== "string" && [...type.values].join() !== theirs(shape).join())
+    p.fail(`its input_type is [${[...type.values]}], its input [${theirs(shape)}]`)
+  if (from === to) return undefined
+  return from === 0 && to === rank - 1
+    ? flatten()
+    : p.fail("it flattens some of the axes; all of them can be flattened")
+}
+
+/** The layer of a node; none where it gives its input as it is. */
+const layerOf = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer | undefined => {
+  const { type } = p.node
+  if (kinds.has(type)) return neuronLayer(p, name, shape, how)
+  switch (type) {
+    case "Input":
+    case "Output": {
+      const { values } = p.numbers("shape")
+      return [...values].join() === theirs(shape).join()
+        ? undefined
+        : p.fail(`its shape is [${[...values]}], what comes to it [${theirs(shape)}]`)
+    }
+    case "Linear":
+    case "Affine":
+      return linearLayer(p, name, shape)
+    case "Conv1d":
+    case "Conv2d":
+      return convolutionLayer(p, name, shape)
+    case "SumPool2d":
+    case "AvgPool2d":
+      return poolLayer(p)
+    case "Flatten":
+      return flattenLayer(p, shape)
+    case "Delay":
+      return delayLayer(p, shape, how)
+    default:
+      return elementLayer(p, name, shape, how)
+  }
+}
+
+/** The shape of a node's output where its parameters alone say it, in our order: what is fed back to a node before it is built. */
+const shapeAlone = ({ path, type, parameters }: FlatNode): Shape.Shape => {
+  const found = kinds.get(type)?.parameters.map((name) => parameters.get(name)) ?? []
+  const sized = found.find((value) => value !== undefined && typeof value !== "string" && value.shape.length > 0)
+  return sized === undefined
+    ? refuse(path, "its parameters do not say its shape, and it is in a loop")
+    : ours((sized as Numbers).shape)
+}
+
+/** The input's shape, of the Input or of the one node at the start. */
+const inputShape = ({ path, type, parameters }: FlatNode): Shape.Shape => {
+  const [name, from] =
+    type === "Input"
+      ? ["shape", "values"]
+      : type === "Linear" || type === "Affine"
+        ? ["weight", "inputs"]
+        : ["r", "shape"]
+  const value = parameters.get(name as string)
+  if (value === undefined || typeof value === "string")
+    return refuse(path, "it has no Input, and its shape is not known")
+  const extents = from === "values" ? [...value.values] : from === "inputs" ? [value.shape[1] ?? 0] : value.shape
+  if (extents.length < 1 || extents.length > 3 || !extents.every((each) => Number.isInteger(each) && each > 0))
+    return refuse(path, `its shape is [${extents}]; it must be one to three extents`)
+  return ours(extents)
+}
+
+const nameOf = (path: string): string => path.replaceAll("/", ".")
+
+/** Builds the nodes one after the other, and leads back what later nodes give to earlier ones. */
+const build =
+  (nodes: ReadonlyArray<FlatNode>, how: Settled, stored: Map<string, Float64Array>, output: string): Layer =>
+  (input) => {
+    const made = new Map<string, Tensor>()
+    const byPath = new Map(nodes.map((node) => [node.path, node] as const))
+    const open = new Map<string, ReturnType<typeof feedback>>()
+    /** What a node gave in the step before. */
+    const before = (path: string): Tensor => {
+      const node = byPath.get(path) as FlatNode
+      const elements = kinds.get(node.type)?.fires ? "spikes" : "float32"
+      const known =
+        open.get(path) ??
+        feedback(input, `${nameOf(path)}.before`, { steps: 1, edge: "recurrent", shape: shapeAlone(node), elements })
+      open.set(path, known)
+      return known.value
+    }
+    for (const node of nodes) {
+      const sources = [...node.sources.map((path) => made.get(path) as Tensor), ...node.delayed.map(before)]
+      const [first = input, ...others] = sources
+      for (const other of others)
+        if (!Shape.equals(first.shape, other.shape))
+          refuse(node.path, `values of [${theirs(first.shape)}] and [${theirs(other.shape)}] are added`)
+      const x = others.reduce(add, first)
+      const name = nameOf(node.path)
+      const layer = layerOf(new Parameters(node, stored), name, x.shape, how)
+      made.set(node.path, layer === undefined ? x : layer(x, name))
+    }
+    for (const [path, { lead }] of open) lead(made.get(path) as Tensor)
+    return made.get(output) as Tensor
+  }
+
+/** A parameter's values in our order: the file's, or those of a layer's own constants. */
+const valuesOf = (graph: Graph.Graph, parameter: Graph.Parameter, stored: ReadonlyMap<string, Float64Array>) => {
+  const values = stored.get(parameter.name)
+  if (values !== undefined) return PyTorch.fromPyTorch(graph, parameter, Float32Array.from(values))
+  const { initializer } = parameter
+  return Float32Array.from(initializer.kind === "values" ? initializer.values : [])
+}
+
+/** The one node whose value nothing else takes, or the one Output. */
+const outputOf = (nodes: ReadonlyArray<FlatNode>): string => {
+  const taken = new Set(nodes.flatMap(({ sources, delayed }) => [...sources, ...delayed]))
+  const outputs = nodes.filter(({ path }) => !taken.has(path))
+  if (outputs.length === 1) return (outputs[0] as FlatNode).path
+  return refuse(
+    "",
+    `it has ${outputs.length === 0 ? "no output" : `${outputs.length} outputs`}; a network here has one`,
+  )
+}
+
+/**
+ * The network of a document. Weights are trained; the parameters of neurons, scales and thresholds are constants. Shapes are ours:
+ * [height, width, channels] of NIR's [C, H, W]. Fails where NIR's rules are broken, or where the network cannot be said here.
+ *
+ * @example
+ * const document = yield* Nir.read(nirFile, "network.nir")
+ * const { graph, tensors } = yield* Nir.networkOf(document, { dt: 1e-3 })
+ * const predictor = yield* Train.makePredictor(graph, { batchSize: 1, timeSteps: 40, encoding: "frames" })
+ * yield* predictor.load(tensors)
+ */
+export const networkOf = (
+  document: Document,
+  discretisation: Discretisation = {},
+  /** The node whose value is the network's output; unless told, the one Output. */
+  output?: string,
+): Effect.Effect<Network, NirError | Options.OptionError> =>
+  Effect.gen(function* () {
+    Options.argument(document, aDocument, "networkOf")
+    yield* Options.check("NIR", DiscretisationSchema, discretisation)
+    return yield* Effect.try({
+      try: () => {
+        const nodes = flattened(document)
+        const stored = new Map<string, Float64Array>()
+        const layer = build(nodes, settled(discretisation), stored, output ?? outputOf(nodes))
+        const made = Graph.makeUnsafe(inputShape(nodes[0] as FlatNode), layer)
+        const parameters = made.parameters.map((parameter): Graph.Parameter => {
+          const values = valuesOf(made, parameter, stored)
+          // What is constant stands in the graph itself.
+          return parameter.role === "constant"
+            ? { ...parameter, initializer: { kind: "values", values: [...values] } }
+            : parameter
+        })
+        return {
+          graph: { ...made, parameters },
+          tensors: new Map(
+            parameters.map((parameter) => [
+              Program.bufferNames.parameter(parameter.name),
+              { shape: parameter.shape, values: valuesOf(made, parameter, stored) },
+            ]),
+          ),
+        }
+      },
+      catch: (error) => {
+        if (error instanceof NirError) return error
+        if (error instanceof GraphError) return new NirError({ node: error.node, reason: error.reason })
+        throw error
+      },
+    })
+  })

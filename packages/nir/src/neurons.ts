@@ -1,0 +1,147 @@
+/**
+ * The neurons of NIR, in discrete time. With decay λ = 1 − dt/τ (Euler) or e^(−dt/τ) (exact):
+ *
+ *     LI, LIF         v ← λ·v + (1 − λ)·(v_leak + r·x)
+ *     I, IF           v ← v + dt·r·x
+ *     CubaLI, CubaLIF i ← λ_syn·i + (1 − λ_syn)·w_in·x,  then LI or LIF of i
+ *     …IF             s = [v > v_threshold],  v ← v_reset where s = 1
+ *
+ * A neuron's parameters are those of the file, one for each element, so that they can be written again as they were read. They are
+ * constants; what follows from them, as λ, is computed once a batch.
+ */
+import { type Graph, Neuron, Options } from "@spikeroute/core"
+import { Schema } from "effect"
+
+type Expression = Neuron.Expression
+type Layer = Graph.Layer
+
+/** How continuous time becomes steps. */
+export interface Discretisation {
+  /** Seconds (or whatever the file's time constants are given in) of one step. Default 1e-4, as snnTorch and SpikingJelly write. */
+  readonly dt?: number
+  /** Default "euler": λ = 1 − dt/τ. "exact": λ = e^(−dt/τ). */
+  readonly scheme?: "euler" | "exact"
+  /** What a spike does: default "value", NIR's reset to v_reset; "subtract" takes v_threshold off. */
+  readonly reset?: "value" | "subtract"
+  /** When a neuron fires: default "greater", NIR's v > v_threshold; "atLeast" v ≥ v_threshold. */
+  readonly compare?: "greater" | "atLeast"
+  /** Default "filter", NIR's synapse; "jump" adds w_in·x to the current as it is, i ← λ_syn·i + w_in·x. */
+  readonly synapse?: "filter" | "jump"
+  /** The potential before the first step: default "zero"; "leak" v_leak, "reset" v_reset. */
+  readonly start?: "zero" | "leak" | "reset"
+}
+
+export type Settled = Required<Discretisation>
+
+export const settled = (given: Discretisation): Settled => ({
+  dt: 1e-4,
+  scheme: "euler",
+  reset: "value",
+  compare: "greater",
+  synapse: "filter",
+  start: "zero",
+  ...given,
+})
+
+/** Between two float32 numbers of usual size there is none nearer than this: taken off z, [z ≥ 0] becomes [z > 0]. */
+const least = 2 ** -120
+
+/** What the neurons of a type have, by their parameters' names. */
+interface Kind {
+  readonly parameters: ReadonlyArray<string>
+  readonly fires: boolean
+}
+
+const membrane = ["tau", "r", "v_leak"]
+const current = ["tau_syn", "tau_mem", "r", "v_leak", "w_in"]
+const firing = ["v_threshold", "v_reset"]
+
+/** The types of neurons. A missing `v_reset` is 0. */
+export const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ["I", { parameters: ["r"], fires: false }],
+  ["IF", { parameters: ["r", ...firing], fires: true }],
+  ["LI", { parameters: membrane, fires: false }],
+  ["LIF", { parameters: [...membrane, ...firing], fires: true }],
+  ["CubaLI", { parameters: current, fires: false }],
+  ["CubaLIF", { parameters: [...current, ...firing], fires: true }],
+])
+
+type Parameters = Readonly<Record<string, Expression>>
+type States = Readonly<Record<"current" | "membrane", Expression>>
+
+/** How much of a state is left after a step, and how much of what it tends to is added. */
+const leak = (tau: Expression, { dt, scheme }: Settled): readonly [kept: Expression, added: Expression] => {
+  if (scheme === "euler") {
+    const added = Neuron.constant(dt).dividedBy(tau)
+    return [Neuron.constant(1).minus(added), added]
+  }
+  const kept = Neuron.exp(Neuron.constant(-dt).dividedBy(tau))
+  return [kept, Neuron.constant(1).minus(kept)]
+}
+
+/** The current that charges the membrane. */
+const synapticCurrent = (x: Expression, before: States, p: Parameters, how: Settled): Expression => {
+  const { tau_syn: tau, w_in: weight } = p
+  if (tau === undefined || weight === undefined) return x
+  const [kept, added] = leak(tau, how)
+  return before.current.times(kept).plus(x.times(how.synapse === "jump" ? weight : added.times(weight)))
+}
+
+/** The membrane potential before a reset. */
+const charge = (input: Expression, before: Expression, p: Parameters, how: Settled): Expression => {
+  const { r, v_leak: rest } = p as Readonly<Record<"r" | "v_leak", Expression>>
+  const tau = p.tau ?? p.tau_mem
+  if (tau === undefined) return before.plus(input.times(Neuron.constant(how.dt).times(r)))
+  const [kept, added] = leak(tau, how)
+  return before
+    .times(kept)
+    .plus(added.times(rest))
+    .plus(input.times(added.times(r)))
+}
+
+/** Where the potential starts, which the state is counted from: states themselves start at 0. */
+const origin = ({ v_leak: rest, v_reset: reset }: Parameters, { start }: Settled): Expression =>
+  (start === "leak" ? rest : start === "reset" ? reset : undefined) ?? Neuron.constant(0)
+
+/** [z > 0], or [z ≥ 0]. */
+export const above = (z: Expression, { compare }: Settled): Expression => (compare === "greater" ? z.minus(least) : z)
+
+/** A layer of neurons of a type, one number of each parameter for each element, or for all. */
+export const neurons = (
+  type: string,
+  settings: Readonly<Record<string, ReadonlyArray<number>>>,
+  how: Settled,
+): Layer => {
+  const { parameters, fires } = kinds.get(type) as Kind
+  // What NIR does not say stands in the name, so that it is not lost when the network is written as NIR.
+  const reset = fires && how.reset === "subtract" ? " reset by subtraction" : ""
+  const synapse = parameters.includes("tau_syn") && how.synapse === "jump" ? " synapse that jumps" : ""
+  const start = how.start !== "zero" ? ` start at the ${how.start} potential` : ""
+  return Neuron.make(`nir.${type}${reset}${synapse}${start}`, {
+    parameters: Object.fromEntries(parameters.map((name) => [name, 0])),
+    states: parameters.includes("tau_syn") ? ["current", "membrane"] : ["membrane"],
+    ...(fires ? {} : { surrogate: "none" as const }),
+    step: ({ x, before, p, spike }) => {
+      const from = origin(p, how)
+      const input = synapticCurrent(x, before as States, p, how)
+      const v = charge(input, (before as States).membrane.plus(from), p, how)
+      const { v_threshold: threshold, v_reset: reset } = p as Readonly<Record<string, Expression>>
+      // A state that a type does not have is not looked at.
+      const states = (after: Expression) => ({ current: input, membrane: after.minus(from) })
+      if (!fires || threshold === undefined) return { states: states(v), output: v }
+      const output = spike(above(v.minus(threshold), how))
+      const kind = how.reset === "value" ? "hard" : "soft"
+      return { states: states(Neuron.afterReset(kind, v, output, threshold, reset)), output }
+    },
+  })(settings)
+}
+
+/** The Schema of the options. */
+export const DiscretisationSchema: Options.Of<Discretisation> = Schema.Struct({
+  dt: Schema.optionalKey(Options.Positive),
+  scheme: Schema.optionalKey(Options.oneOf(["euler", "exact"])),
+  reset: Schema.optionalKey(Options.oneOf(["value", "subtract"])),
+  compare: Schema.optionalKey(Options.oneOf(["greater", "atLeast"])),
+  synapse: Schema.optionalKey(Options.oneOf(["filter", "jump"])),
+  start: Schema.optionalKey(Options.oneOf(["zero", "leak", "reset"])),
+})

@@ -1,0 +1,67 @@
+/** Holds a backend's run of a document against what other software gave for it. */
+import { type Numpy, Options, PyTorch, Train } from "@spikeroute/core"
+import { Effect } from "effect"
+import { aDocument, type Document, NirError } from "./document.ts"
+import { flattened } from "./flatten.ts"
+import { networkOf } from "./network.ts"
+import { type Discretisation, kinds } from "./neurons.ts"
+
+/** The largest difference of a value, and how many spikes are others. */
+export interface Errors {
+  readonly values: number
+  readonly spikesMismatched: number
+}
+
+/** Whether differences are those of rounding. */
+export const passes = (errors: Errors): boolean => {
+  const { values, spikesMismatched } = Options.argument(errors, someErrors, "passes")
+  return values <= 1e-4 && spikesMismatched === 0
+}
+
+const someErrors: Options.Kind = ["differences, as verify gives", Options.has("values", "spikesMismatched")]
+
+/**
+ * Runs a document on the backend and compares what its nodes give at each step: `arrays` has `input`, [T, …], and by a node's path what it
+ * gives, [T, …], all channels first.
+ */
+export const verify = (
+  document: Document,
+  input: Numpy.NumpyArray,
+  arrays: ReadonlyMap<string, Numpy.NumpyArray>,
+  discretisation: Discretisation = {},
+) =>
+  Effect.gen(function* () {
+    Options.argument(document, aDocument, "verify")
+    const types = new Map(flattened(document).map(({ path, type }) => [path, type]))
+    const errors = { values: 0, spikesMismatched: 0 }
+    for (const [path, expected] of arrays) {
+      const type = types.get(path)
+      if (type === undefined)
+        return yield* new NirError({ node: path, reason: "values are given for a node that there is not" })
+      if (type === "Input") continue
+      const { graph, tensors } = yield* networkOf(document, discretisation, path)
+      const [timeSteps = 0] = input.shape
+      const options = { batchSize: 1, timeSteps, encoding: "frames", outputs: "step" } as const
+      const outputs = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const predictor = yield* Train.makePredictor(graph, options)
+          yield* predictor.load(tensors)
+          return (yield* predictor.predict(PyTorch.valuesFromPyTorch(graph, "input", Float32Array.from(input.values))))
+            .outputs
+        }),
+      )
+      const right = PyTorch.valuesFromPyTorch(graph, graph.output, Float32Array.from(expected.values))
+      if (right.length !== outputs.length)
+        return yield* new NirError({
+          node: path,
+          reason: `it gives ${outputs.length} values; [${expected.shape}] are given`,
+        })
+      const fires = kinds.get(type)?.fires === true || type === "Threshold"
+      right.forEach((value, i) => {
+        const error = Math.abs((outputs[i] as number) - value)
+        errors.values = Math.max(errors.values, error)
+        if (fires && error > 0.5) errors.spikesMismatched++
+      })
+    }
+    return errors satisfies Errors
+  })
