@@ -58,6 +58,17 @@ export const rules: ReadonlyArray<ImportRule> = [
     withoutGlobals: ofRuntimes,
     instead: "it knows core alone, and its tests the reference: compose the rest in an app",
   },
+  {
+    folder: "packages/spikeroute",
+    workspace: [
+      "@spikeroute/core",
+      "@spikeroute/core/values",
+      "@spikeroute/backend-wasm",
+      "@spikeroute/backend-reference",
+    ],
+    withoutGlobals: ofRuntimes,
+    instead: "it runs core's effects as promises, on a backend that it finds: what is not that belongs into core",
+  },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   {
     folder: "test/support",
@@ -70,7 +81,11 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead: "it does what a person does, with the packages and the tools",
   },
   { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
-  { folder: "examples", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
+  {
+    folder: "examples",
+    workspace: ["@spikeroute/*", "spikeroute"],
+    instead: "show what a person imports: the packages",
+  },
   { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
   { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
 ]

@@ -38,3 +38,8 @@ test("regression.ts: numbers at each step are followed, under the squared error 
   expect(rows.map(([, name]) => name)).toEqual(["squared error", "own term"])
   for (const [, , explained] of rows) expect(Number(explained)).toBeGreaterThan(85)
 })
+
+test("promises.ts: a network that was trained with promises knows signals that it has not seen", async () => {
+  const [, right] = /(\d+) % of 90 others are right/.exec(await printed("promises.ts")) ?? []
+  expect(Number(right)).toBeGreaterThan(90)
+})

@@ -21,7 +21,7 @@ import { readJson } from "./files.ts"
 
 const { oneOf, whole } = Options
 const { width, dropout } = Models.ModelSchema.fields
-const { batchSize, timeSteps, microBatches } = Program.TrainingSchema.fields
+const { batchSize, timeSteps, microBatches, freeze, clipNorm, clipValue } = Program.TrainingSchema.fields
 
 /** All settings of a run, as config.json holds them. A config file holds any of them. */
 export const RunConfig = Schema.Struct({
@@ -64,6 +64,10 @@ export const RunConfig = Schema.Struct({
   optimizer: oneOf(Optimizer.optimizerNames),
   momentum: Options.NonNegative,
   weightDecay: Options.NonNegative,
+  /** Weights that are not trained, by name or pattern. */
+  freeze,
+  clipNorm,
+  clipValue,
   /** β and the target of the squared error in the loss. */
   lossMix: LossSchema.fields.mix,
   lossTarget: LossSchema.fields.target,
@@ -238,7 +242,7 @@ export const trainingOptions = (config: Settings, encoding: Program.Encoding): P
   encoding,
   loss: { mix: config.lossMix, target: config.lossTarget },
   optimizer: optimizerOf(config),
-  ...(config.microBatches === undefined ? {} : { microBatches: config.microBatches }),
+  ...Struct.pick(config, ["microBatches", "freeze", "clipNorm", "clipValue"]),
 })
 
 /** Samples that inference takes through the network at once: its memory grows with them, and its throughput hardly, but for a few. */

@@ -49,6 +49,11 @@ const learning = {
   gamma: number("gamma", "schedule step: what the learning rate is multiplied by; default 0.1"),
   momentum: number("momentum", "sgd: share of the last update that is kept; default 0.9"),
   weightDecay: number("weight-decay", "share of the weights that is taken away with each update; default by optimizer"),
+  clipNorm: number(
+    "clip-norm",
+    "the norm that the gradients of all weights together are scaled down to, where it is greater",
+  ),
+  clipValue: number("clip-value", "the most that an element of a gradient may be, upwards or downwards"),
   lossMix: number("loss-mix", "share of the squared error in the loss, beside cross-entropy; default 0.05"),
   lossTarget: text("loss-target", "what the squared error is to: ones (default) or one-hot"),
 }
@@ -81,6 +86,10 @@ const train = Command.make(
       model,
       width,
       dropout,
+      freeze: text(
+        "freeze",
+        "weights that are not trained, by name or pattern, as 'features.*'; commas between them",
+      ).pipe(Flag.map((names) => names?.split(","))),
       init: text("init", "a run, or a .safetensors, .pt or .pth file, whose parameters training starts from"),
       policy,
       k,

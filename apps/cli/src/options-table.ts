@@ -66,7 +66,7 @@ export const records: ReadonlyArray<Record> = [
   {
     of: "training, inference",
     schema: S.Program.TrainingSchema,
-    settings: same("batchSize", "timeSteps", "microBatches"),
+    settings: same("batchSize", "timeSteps", "microBatches", "freeze", "clipNorm", "clipValue"),
   },
   { of: "loss", schema: S.LossSchema, settings: { mix: "lossMix", target: "lossTarget" } },
   ...terms,

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { crc32, deflateSync } from "node:zlib"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Graph, Program, Safetensors } from "@spikeroute/core"
+import { type Expressions, Graph, Program, Safetensors } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import * as Config from "../src/config.ts"
@@ -95,8 +95,11 @@ for (const [name, dataset, model, timeSteps, batchSize, epochs, lr, weightDecay,
     expect(program.loss).toEqual({ mix: lossMix, target })
     expect(program.optimizer).toMatchObject({ name: "sgd", options: { momentum: 0.9, weightDecay } })
     // λ = 1 − 1/1.1 in all neurons; one mask for each dropout layer, drawn once a batch.
-    const decays = graph.nodes.filter(({ op }) => op === "neuron").map(({ attributes }) => attributes.decay)
-    expect(decays.every((decay) => Math.abs((decay as number) - 1 / 11) < 1e-12)).toBe(true)
+    const codes = graph.nodes.flatMap(({ attributes: { kind, code } }) =>
+      kind === "lif" ? [code as Expressions.Code] : [],
+    )
+    expect(codes.length).toBeGreaterThan(0)
+    for (const code of codes) expect(code).toContainEqual(["constant", Math.fround(1 / 11)])
     const masks = graph.nodes.filter(({ op }) => op === "dropoutMask")
     expect(masks.length > 0).toBe(dropout > 0)
     const drawn = Object.entries(program.segments).flatMap(([segment, instructions]) =>

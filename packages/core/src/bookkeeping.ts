@@ -1,4 +1,4 @@
-/** Kernels that are no op of a graph: clearing and copying memory, counting spikes, traces of activity. */
+/** Kernels that are no op of a graph: clearing and copying memory, counting spikes. */
 import { elementwise, make as kernel, noCost, type Reference } from "./kernel.ts"
 import { size } from "./shape.ts"
 
@@ -25,20 +25,6 @@ export const copyReference: Reference<typeof copy> = {
   cost: () => noCost,
   run: ({ source, target }) => {
     target.data.set(source.data)
-  },
-}
-
-/** trace = λ·trace + x: a presynaptic trace. λ is an attribute, or an operand where it is learnt. */
-export const updateTrace = kernel<{ readonly decay?: number }>()({
-  name: "trace.update",
-  operands: { x: "read", decay: "read?", trace: "update" },
-})
-
-export const updateTraceReference: Reference<typeof updateTrace> = {
-  cost: ({ x }) => elementwise(size(x.shape), 1, 1),
-  run: ({ x, decay, trace }, attributes) => {
-    const factor = decay?.data[0] ?? attributes.decay ?? 1
-    for (let i = 0; i < x.data.length; i++) trace.data[i] = factor * trace.data[i]! + x.data[i]!
   },
 }
 

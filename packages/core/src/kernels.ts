@@ -1,5 +1,5 @@
 /** The instruction set: two lines for each kernel, the type of its attributes and the kernel. Backends implement these names. */
-import { copy, firingRate, updateTrace, zero } from "./bookkeeping.ts"
+import { copy, firingRate, zero } from "./bookkeeping.ts"
 import {
   type ElementwiseBackward,
   type ElementwiseForward,
@@ -8,14 +8,6 @@ import {
 } from "./expressions/elementwise.ts"
 import type { AnyKernel, Kernel } from "./kernel.ts"
 import { accumulateOutputs, type LossAttributes, lossBackward, lossForward } from "./loss.ts"
-import { readoutBackward, readoutForward } from "./neurons/leaky-readout.ts"
-import {
-  type NeuronAttributes,
-  type NeuronBackwardAttributes,
-  neuronBackward,
-  neuronForward,
-} from "./neurons/neuron.ts"
-import { decayBackward, decayForward } from "./neurons/plif.ts"
 import { adaptiveAveragePoolBackward, adaptiveAveragePoolForward } from "./ops/adaptive-average-pool.ts"
 import { addBackward, addForward } from "./ops/add.ts"
 import { averagePoolBackward, averagePoolForward } from "./ops/average-pool.ts"
@@ -61,19 +53,12 @@ export interface KernelAttributes {
   readonly "scale.backward": { readonly factor: number }
   readonly "gain.forward": None
   readonly "gain.backward": None
-  readonly "neuron.forward": NeuronAttributes
-  readonly "neuron.backward": NeuronBackwardAttributes
-  readonly "decay.forward": None
-  readonly "decay.backward": None
-  readonly "readout.forward": { readonly decay: number }
-  readonly "readout.backward": { readonly decay: number }
   readonly "loss.forward": LossAttributes
   readonly "loss.backward": LossAttributes
   readonly "outputs.accumulate": None
   readonly "spikes.rate": { readonly index: number; readonly terms: number }
   readonly zero: None
   readonly copy: None
-  readonly "trace.update": { readonly decay?: number }
   readonly "elementwise.forward": ElementwiseForward
   readonly "elementwise.backward": ElementwiseBackward
 }
@@ -114,19 +99,12 @@ const table = {
   "scale.backward": scaleBackward,
   "gain.forward": gainForward,
   "gain.backward": gainBackward,
-  "neuron.forward": neuronForward,
-  "neuron.backward": neuronBackward,
-  "decay.forward": decayForward,
-  "decay.backward": decayBackward,
-  "readout.forward": readoutForward,
-  "readout.backward": readoutBackward,
   "loss.forward": lossForward,
   "loss.backward": lossBackward,
   "outputs.accumulate": accumulateOutputs,
   "spikes.rate": firingRate,
   zero,
   copy,
-  "trace.update": updateTrace,
   "elementwise.forward": elementwiseForward,
   "elementwise.backward": elementwiseBackward,
 } satisfies {

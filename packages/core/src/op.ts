@@ -82,6 +82,8 @@ export interface Backward<A> extends Context<A> {
   readonly outputGradient: Ref | undefined
   /** Where the gradient of the i-th input goes, if it is wanted. To be called once for each instruction that adds to it. */
   readonly gradient: (i: number) => Ref | undefined
+  /** Where the gradient of the i-th input goes that a kernel computes along with others, though it is not wanted. */
+  readonly unwanted: (i: number) => Ref
   /**
    * Gradients of the states whose edges the policy leaves, a plane each, that arrive from the next time step and leave for the one
    * before; absent where gradient crosses no time step.

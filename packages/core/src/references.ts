@@ -2,14 +2,11 @@
  * The reference implementations: a line for each kernel. They stand apart from the instruction set, so that a bundle that only
  * compiles programs, and runs them elsewhere, holds none of them.
  */
-import { copyReference, firingRateReference, updateTraceReference, zeroReference } from "./bookkeeping.ts"
+import { copyReference, firingRateReference, zeroReference } from "./bookkeeping.ts"
 import { elementwiseBackwardReference, elementwiseForwardReference } from "./expressions/elementwise.ts"
 import type { AnyImplementation, AnyKernel, AnyReferenceKernel, Reference } from "./kernel.ts"
 import { type KernelName, type Kernels, kernels } from "./kernels.ts"
 import { accumulateOutputsReference, lossBackwardReference, lossForwardReference } from "./loss.ts"
-import { readoutBackwardReference, readoutForwardReference } from "./neurons/leaky-readout.ts"
-import { neuronBackwardReference, neuronForwardReference } from "./neurons/neuron.ts"
-import { decayBackwardReference, decayForwardReference } from "./neurons/plif.ts"
 import {
   adaptiveAveragePoolBackwardReference,
   adaptiveAveragePoolForwardReference,
@@ -59,19 +56,12 @@ const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   "elementwise.backward": elementwiseBackwardReference,
   "gain.forward": gainForwardReference,
   "gain.backward": gainBackwardReference,
-  "neuron.forward": neuronForwardReference,
-  "neuron.backward": neuronBackwardReference,
-  "decay.forward": decayForwardReference,
-  "decay.backward": decayBackwardReference,
-  "readout.forward": readoutForwardReference,
-  "readout.backward": readoutBackwardReference,
   "loss.forward": lossForwardReference,
   "loss.backward": lossBackwardReference,
   "outputs.accumulate": accumulateOutputsReference,
   "spikes.rate": firingRateReference,
   zero: zeroReference,
   copy: copyReference,
-  "trace.update": updateTraceReference,
 }
 
 /** Every kernel by name, with what it costs and means. */

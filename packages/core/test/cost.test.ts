@@ -15,6 +15,11 @@ import {
   Program,
 } from "../src/index.ts"
 
+/** Multiplications and additions of a neuron's backward step: ∂s·g with g = max(0, 1 − |u − ϑ|). */
+const own = [1, 3] as const
+/** The same with the way through time: λ·(∂v + (∂s − ∂v)·g). */
+const throughTime = [2, 5] as const
+
 const costOf = (network: Graph.Layer, shape: ReadonlyArray<number>, policy: Policy.Policy, N: number, T: number) =>
   Program.cost(
     Effect.runSync(
@@ -37,15 +42,15 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
   const forward = {
     // The first layer once; 1 multiplication for each neuron (the leak), 2 for each logit (the loss) at each step.
     multiplications: N * 4000 + T * (N * 2000 + 2 * N * 10),
-    // The first layer and its bias once; at each step 2 for each neuron (charge, reset), biases, 4 for each logit, and the count
+    // The first layer and its bias once; at each step 4 for each neuron (charge, reset, two comparisons with the threshold), biases, 4 for each logit, and the count
     // of spikes.
-    additions: N * (4000 + 1000) + T * (2 * N * 2000 + N * 1010 + 4 * N * 10 + N * 2000),
+    additions: N * (4000 + 1000) + T * (4 * N * 2000 + N * 1010 + 4 * N * 10 + N * 2000),
     spikeOperations: T * N * (hidden + out),
   }
-  /** A trained step: gradients of inputs multiply, those of weights add where a spike was. `neuron` operations for each neuron. */
-  const backward = (steps: number, neuron: number) => ({
-    multiplications: steps * (3 * N * 10 + N * (hidden + out) + neuron * N * 2000) + N * 4000,
-    additions: steps * (4 * N * 10 + N * (hidden + out) + N * 1010 + neuron * N * 2000) + N * (4000 + 1000),
+  /** A trained step: gradients of inputs multiply, those of weights add where a spike was. */
+  const backward = (steps: number, [times, plus]: readonly [number, number]) => ({
+    multiplications: steps * (3 * N * 10 + N * (hidden + out) + times * N * 2000) + N * 4000,
+    additions: steps * (4 * N * 10 + N * (hidden + out) + N * 1010 + plus * N * 2000) + N * (4000 + 1000),
     spikeOperations: steps * N * (hidden + out),
   })
   const weights = 4 * 1000 + 1000 + hidden + 1000 + out + 10
@@ -53,18 +58,18 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
   test("sltt", () => {
     const found = cost(Policy.sltt)
     expect(found.forward).toEqual(forward)
-    expect(found.backward).toEqual(backward(T, 2))
+    expect(found.backward).toEqual(backward(T, own))
     expect(found.update).toEqual({ multiplications: 2 * weights, additions: 2 * weights, spikeOperations: 0 })
   })
   test("slttk(2) pays for two trained steps", () => {
     const found = cost(Policy.slttK(2))
     expect(found.forward).toEqual(forward)
-    expect(found.backward).toEqual(backward(2, 2))
+    expect(found.backward).toEqual(backward(2, own))
   })
-  test("bptt pays for the way through time too: 4 operations for each neuron", () => {
+  test("bptt pays for the way through time too", () => {
     const found = cost(Policy.bptt)
     expect(found.forward).toEqual(forward)
-    expect(found.backward).toEqual(backward(T, 4))
+    expect(found.backward).toEqual(backward(T, throughTime))
   })
 
   /** Bytes of float32 numbers, and of rows of 1,000 spikes; every buffer takes whole lines of 64 bytes. */
@@ -96,7 +101,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
   test("ottt pays for a trace of each layer's spikes, and multiplies by traces where sltt adds at spikes", () => {
     const found = cost(Policy.ottt)
     expect(found.forward).toEqual(forward)
-    const { multiplications, additions } = backward(T, 2)
+    const { multiplications, additions } = backward(T, own)
     const traced = T * N * (hidden + out + 2000)
     expect(found.backward).toEqual({
       multiplications: multiplications + traced,
@@ -109,11 +114,11 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
   })
   test("bptt-checkpoint keeps 3 of 6 steps, and runs the other 3 forward again without their loss and firing rates", () => {
     const found = cost(Policy.checkpointedBptt)
-    expect(found.backward).toEqual(backward(T, 4))
+    expect(found.backward).toEqual(backward(T, throughTime))
     const again = T / 2
     expect(found.forward).toEqual({
       multiplications: forward.multiplications + again * N * 2000,
-      additions: forward.additions + again * (2 * N * 2000 + N * 1010),
+      additions: forward.additions + again * (4 * N * 2000 + N * 1010),
       spikeOperations: forward.spikeOperations + again * N * (hidden + out),
     })
     expect(found.bytesByKind).toEqual({
@@ -167,26 +172,25 @@ describe("conv of 8×8 images of 2 channels and 10 classes, batch 3, one image f
     expect(cost(Policy.sltt).forward).toEqual({
       multiplications: first + T * (allNeurons + allPooled + second + readOut + 2 * logits),
       additions:
-        first + neurons[0] + T * (2 * allNeurons + second + neurons[1] + readOut + logits + 4 * logits + allNeurons),
+        first + neurons[0] + T * (4 * allNeurons + second + neurons[1] + readOut + logits + 4 * logits + allNeurons),
       spikeOperations: T * 4 * allPooled,
     })
   })
-  const backward = (steps: number, neuron: number, recomputed: number) => ({
+  const backward = (steps: number, [times, plus]: readonly [number, number], recomputed: number) => ({
     multiplications:
-      steps * (3 * logits + 2 * readOut + 2 * second + allPooled + neuron * allNeurons + recomputed * allPooled) +
-      first,
+      steps * (3 * logits + 2 * readOut + 2 * second + allPooled + times * allNeurons + recomputed * allPooled) + first,
     additions:
-      steps * (4 * logits + 2 * readOut + logits + 2 * second + neurons[1] + 4 * allPooled + neuron * allNeurons) +
+      steps * (4 * logits + 2 * readOut + logits + 2 * second + neurons[1] + 4 * allPooled + plus * allNeurons) +
       first +
       neurons[0],
     spikeOperations: steps * recomputed * 4 * allPooled,
   })
   test("backward of sltt and slttk(1)", () => {
-    expect(cost(Policy.sltt).backward).toEqual(backward(T, 2, 0))
-    expect(cost(Policy.slttK(1)).backward).toEqual(backward(1, 2, 0))
+    expect(cost(Policy.sltt).backward).toEqual(backward(T, own, 0))
+    expect(cost(Policy.slttK(1)).backward).toEqual(backward(1, own, 0))
   })
   test("bptt pools again in its backward steps rather than keep what the pools gave", () => {
-    expect(cost(Policy.bptt).backward).toEqual(backward(T, 4, 1))
+    expect(cost(Policy.bptt).backward).toEqual(backward(T, throughTime, 1))
   })
 })
 

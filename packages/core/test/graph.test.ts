@@ -343,16 +343,38 @@ describe("named models", () => {
     const graph = Graph.makeUnsafe([28, 28, 1], Models.conv(10))
     expect(graph.nodes.map(({ op, name }) => [op, graph.types.get(name)?.shape])).toEqual([
       ["conv2d", [28, 28, 32]],
-      ["neuron", [28, 28, 32]],
+      ["elementwise", [28, 28, 32]],
       ["averagePool", [14, 14, 32]],
       ["conv2d", [14, 14, 64]],
-      ["neuron", [14, 14, 64]],
+      ["elementwise", [14, 14, 64]],
       ["averagePool", [7, 7, 64]],
       ["flatten", [3136]],
       ["linear", [10]],
     ])
   })
 })
+
+test("graphs from before leaky neurons and read-outs were expressions are read as they are now", () => {
+  const layers = Graph.sequential(
+    lif({ tau: 4, reset: "hard", threshold: 0.5 }),
+    linear({ features: 3 }),
+    plif({ surrogate: { name: "atan", alpha: 2 } }),
+    leakyReadout({ tau: 8 }),
+  )
+  const now = Graph.toJson(Graph.makeUnsafe([4], layers))
+  const older: Readonly<Record<string, object>> = {
+    "0": { op: "neuron", attributes: { ...firing, threshold: 0.5, reset: "hard", decay: 0.75 } },
+    "2.fixed0": { op: "decay", attributes: {} },
+    "2": { op: "neuron", attributes: { ...firing, surrogate: { name: "atan", alpha: 2 } } },
+    "3": { op: "leakyReadout", attributes: { decay: 0.875 } },
+  }
+  const json = { ...now, nodes: now.nodes.map((node) => ({ ...node, ...older[node.name] })) }
+  expect(Graph.toJson(Effect.runSync(Graph.fromJson(json)))).toEqual(now)
+  const wrong = { ...json, nodes: json.nodes.map((node) => (node.name === "3" ? { ...node, attributes: {} } : node)) }
+  expect(Effect.runSync(Effect.flip(Graph.fromJson(wrong))).message).toStartWith("3: leakyReadout: tau is NaN")
+})
+
+const firing = { threshold: 1, reset: "soft", surrogate: { name: "triangle", alpha: 1 } }
 
 describe("a graph that was written as JSON", () => {
   const json = Graph.toJson(Graph.makeUnsafe([4], Graph.sequential(linear({ features: 3 }), lif())))
@@ -367,7 +389,7 @@ describe("a graph that was written as JSON", () => {
     expect(refused({ ...json, nodes: [second, first] })).toBe('1: its input "0" does not stand before it')
     expect(refused({ ...json, nodes: [first, { ...second, name: "0" }] })).toBe("0: the name is used twice")
     expect(refused({ ...json, output: "2" })).toStartWith("graph: the output")
-    expect(refused({ ...json, nodes: [first, { ...second, attributes: {} }] })).toStartWith("1: neuron: ")
+    expect(refused({ ...json, nodes: [first, { ...second, attributes: {} }] })).toStartWith("1: elementwise: ")
     expect(refused({ ...json, version: 2 })).toStartWith("graph: ")
     expect(refused({ ...json, input: [0] })).toStartWith("graph: ")
     expect(refused("text")).toStartWith("graph: ")

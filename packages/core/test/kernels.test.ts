@@ -11,14 +11,14 @@ test("names are literal, so a table that is empty, lacks a kernel or misspells o
   const literal: Fits<string, KernelName> = false
   const empty: Fits<Record<never, never>, Table> = false
   const lacking: Fits<Omit<Table, "zero">, Table> = false
-  const misspelt: Fits<"neuron.forwards", KernelName> = false
+  const misspelt: Fits<"linear.forwards", KernelName> = false
   expect([literal, empty, lacking, misspelt]).toEqual([false, false, false, false])
 })
 
 test("attributes are typed by kernel", () => {
   const stride: Fits<KernelAttributes["conv2d.forward"]["stride"], number> = true
   const window: Fits<{ readonly stride: number }, KernelAttributes["maxPool.forward"]> = false
-  const withAttributes: Fits<"neuron.backward" | "elementwise.forward", AttributedKernel> = true
+  const withAttributes: Fits<"elementwise.backward" | "elementwise.forward", AttributedKernel> = true
   const without: Fits<"linear.forward", AttributedKernel> = false
   expect([stride, window, withAttributes, without]).toEqual([true, false, true, false])
 

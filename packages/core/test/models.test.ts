@@ -60,7 +60,7 @@ describe("dropout", () => {
   })
   test("stands behind every neuron of a VGG and changes no name", () => {
     const graph = graphOf("vgg13", { dropout: 0.3 })
-    expect(inputs(graph)).toEqual(nodesOf(graph, "neuron").map(({ name }) => name))
+    expect(inputs(graph)).toEqual(nodesOf(graph, "elementwise").map(({ name }) => name))
     expect(graph.parameters.map(({ name }) => name)).toEqual(graphOf("vgg13").parameters.map(({ name }) => name))
   })
 })

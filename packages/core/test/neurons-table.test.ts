@@ -11,7 +11,7 @@ import * as E from "../src/expressions/expression.ts"
 import * as S from "../src/index.ts"
 import * as Layers from "../src/layers.ts"
 import { runs } from "./properties/harness.ts"
-import { expectNear, trace } from "./support.ts"
+import { expectNear, functionsOf, trace } from "./support.ts"
 
 type Numbers = Readonly<Record<string, number>>
 type Choice = "reset" | "decayInput" | "thresholdRelated"
@@ -510,7 +510,7 @@ describe("smooth, reverse mode gives the central differences of the equations", 
     const { definition } = neuron
     // The width of a spike in millivolts, of a potential of about 1 elsewhere.
     const surrogate: S.Surrogate.SurrogateOptions = { name: "sigmoid", alpha: name.startsWith("izhikevich") ? 0.05 : 4 }
-    const { primitive } = S.Surrogate.bind(surrogate)
+    const { primitive } = functionsOf(surrogate)
     const cell = cellOf(neuron, surrogate)
     const names = Object.keys(definition.parameters)
     const usual = names.map((each) => n(parametersOf(neuron)[each]))

@@ -1,5 +1,6 @@
 /** Membrane potentials and spikes, step by step; every number was computed by hand and is exact in float32 unless said. */
 import { describe, expect, test } from "bun:test"
+import { type Cell, unfold } from "../src/expressions/cell.ts"
 import { Graph, integrateAndFire, leakyReadout, lif, plif } from "../src/index.ts"
 import { empty, expectNear, runKernel, trace } from "./support.ts"
 
@@ -77,15 +78,6 @@ describe("parametric LIF", () => {
       { name: "n.w", shape: [], initializer: { kind: "constant", value: -Math.log(3) }, role: "weight" },
     ])
   })
-  test("∂w = −λ(1 − λ)·∂λ", () => {
-    expect(runKernel("decay.forward", { w: [[], [0]], decay: empty() }).decay).toEqual([0.5])
-    const { wGradient } = runKernel("decay.backward", {
-      decay: [[], [0.25]],
-      outputGradient: [[], [8]],
-      wGradient: [[], [1]],
-    })
-    expect(wGradient).toEqual([1 - 0.1875 * 8])
-  })
 })
 
 test("a leaky read-out is a membrane that never fires", () => {
@@ -100,76 +92,78 @@ test("exactly at the threshold a neuron fires", () => {
 })
 
 describe("gradients of one step: u = 0.75, 1.5, 2.5 with g = 0.75, 0.5, 0 (triangle), ∂s = 2, −1, 3, ∂v = 0.4, 0.8, −0.2", () => {
-  const backward = (attributes: object, operands: Parameters<typeof runKernel>[1] = {}) =>
-    runKernel(
-      "neuron.backward",
+  /** The backward direction of a layer: of its input, its membrane and a parameter. */
+  const backward = (
+    layer: Graph.Layer,
+    operands: Parameters<typeof runKernel>[1] = {},
+    { cut = "", pool }: { readonly cut?: string; readonly pool?: object } = {},
+  ) => {
+    const node = Graph.makeUnsafe([1], Graph.named("n", layer)).nodes.at(-1)
+    const cell = node?.attributes as unknown as Cell
+    const attributes = unfold(cell).backward({
+      isCut: (edge) => edge === cut,
+      output: true,
+      carried: true,
+      inputs: [true],
+      parameters: Array.from({ length: cell.parameters }, () => true),
+    })
+    return runKernel(
+      "elementwise.backward",
       {
-        membrane: [[3], [0.75, 1.5, 2.5]],
-        outputGradient: [[3], [2, -1, 3]],
+        state: [[3], [0.75, 1.5, 2.5]],
+        dy: [[3], [2, -1, 3]],
         carry: [[3], [0.4, 0.8, -0.2]],
-        inputGradient: empty(3),
+        dx0: empty(3),
         ...operands,
       },
-      {
-        threshold: 1,
-        decay: 0.5,
-        reset: "soft",
-        surrogate: { name: "triangle", alpha: 1 },
-        resetGradient: true,
-        ...attributes,
-      },
+      { ...attributes, ...(pool && { pool }) },
     )
+  }
   test("soft reset: (∂s − ∂v)·g + ∂v", () => {
-    const { inputGradient, carry } = backward({})
-    expectNear(inputGradient, [1.6, -0.1, -0.2])
+    const { dx0, carry } = backward(lif({ tau: 2 }))
+    expectNear(dx0, [1.6, -0.1, -0.2])
     expectNear(carry, [0.8, -0.05, -0.1])
   })
   test("behind an average pool of 2×2 a neuron has a quarter of its window's gradient, and none at the border", () => {
-    const { inputGradient } = backward(
-      { pool: 2 },
+    const shape = [1, 2, 3, 1]
+    const { dx0 } = backward(
+      lif({ tau: 2 }),
       {
-        membrane: [
-          [1, 2, 3, 1],
-          [0.75, 1.5, 0.75, 2.5, 0.75, 1.5],
-        ],
-        outputGradient: [[1, 1, 1, 1], [8]],
-        carry: [
-          [1, 2, 3, 1],
-          [0, 0, 0, 0, 0, 0],
-        ],
-        inputGradient: empty(1, 2, 3, 1),
+        state: [shape, [0.75, 1.5, 0.75, 2.5, 0.75, 1.5]],
+        dy: [[1, 1, 1, 1], [8]],
+        carry: empty(...shape),
+        dx0: empty(...shape),
       },
+      { pool: { kernelSize: 2, height: 2, width: 3 } },
     )
-    expectNear(inputGradient, [1.5, 1, 0, 0, 1.5, 0])
+    expectNear(dx0, [1.5, 1, 0, 0, 1.5, 0])
   })
   test("without the route through the reset: ∂s·g + ∂v", () => {
-    const { inputGradient, carry } = backward({ resetGradient: false })
-    expectNear(inputGradient, [1.9, 0.3, -0.2])
+    const { dx0, carry } = backward(lif({ tau: 2 }), {}, { cut: "reset" })
+    expectNear(dx0, [1.9, 0.3, -0.2])
     expectNear(carry, [0.95, 0.15, -0.1])
   })
   test("hard reset: (∂s − u·∂v)·g + ∂v·(1 − s)", () => {
-    expectNear(backward({ reset: "hard" }).inputGradient, [1.675, -1.1, 0])
+    expectNear(backward(lif({ tau: 2, reset: "hard" })).dx0, [1.675, -1.1, 0])
   })
   test("no reset: ∂s·g + ∂v, whether or not the reset carries gradient", () => {
-    expectNear(backward({ reset: "none" }).inputGradient, [1.9, 0.3, -0.2])
-    expectNear(backward({ reset: "none", resetGradient: false }).inputGradient, [1.9, 0.3, -0.2])
+    expectNear(backward(lif({ tau: 2, reset: "none" })).dx0, [1.9, 0.3, -0.2])
+    expectNear(backward(lif({ tau: 2, reset: "none" }), {}, { cut: "reset" }).dx0, [1.9, 0.3, -0.2])
   })
   test("a learnt decay: ∂λ = Σ ∂u·v, and ∂v leaves with that decay", () => {
     // Potentials 0.5, 1.5, 0 before the reset leave v = 0.5, 0.5, 0.
-    const { decayGradient, carry } = backward(
-      { decay: undefined },
-      { before: [[3], [0.5, 1.5, 0]], decay: [[], [0.25]], decayGradient: [[], [10]] },
-    )
-    expectNear(decayGradient, [10.75])
+    const before = [[3], [0.5, 1.5, 0]] as const
+    const { dp0, carry } = backward(plif(), { before, p0: [[], [0.25]], dp0: [[], [10]] })
+    expectNear(dp0, [10.75])
     expectNear(carry, [0.4, -0.025, -0.05])
   })
   test("leaky read-out: ∂x = ∂y + ∂v, ∂v ← λ·∂x", () => {
-    const { inputGradient, carry } = runKernel(
-      "readout.backward",
-      { outputGradient: [[2], [1, -2]], carry: [[2], [0.5, 1]], inputGradient: [[2], [10, 20]] },
-      { decay: 0.5 },
-    )
-    expect(inputGradient).toEqual([11.5, 19])
+    const { dx0, carry } = backward(leakyReadout({ tau: 2 }), {
+      dy: [[2], [1, -2]],
+      carry: [[2], [0.5, 1]],
+      dx0: [[2], [10, 20]],
+    })
+    expect(dx0).toEqual([11.5, 19])
     expect(carry).toEqual([0.75, -0.5])
   })
 })

@@ -1,5 +1,6 @@
 /** Updates computed by hand, beside the lines of PyTorch that make the same numbers. */
 import { describe, expect, test } from "bun:test"
+import { leaf } from "../src/expressions/expression.ts"
 import { Optimizer } from "../src/index.ts"
 import { empty, expectNear, runKernel } from "./support.ts"
 
@@ -19,7 +20,7 @@ const updates = ({ states, update, numbers }: Optimizer.Optimizer, learningRate:
         ...{ x0: [[2], gradient], x1: [[2], parameter], before: [planes, stored], h: [[h.length], h] },
         ...{ state: empty(...planes), y: empty(2) },
       },
-      { ...update },
+      { ...update(leaf("x0")) },
     ) as Readonly<Record<"y" | "state", ReadonlyArray<number>>>
     parameter = y
     stored = state

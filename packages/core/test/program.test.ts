@@ -277,9 +277,9 @@ describe("the gradient of an average pool behind neurons", () => {
   test.each([Policy.sltt, Policy.bptt])("$name: is the neurons' own, where windows lie side by side", (policy) => {
     const program = pooling(averagePool({ kernelSize: 2 }))(policy)
     expect(backward(program).map(({ kernel }) => kernel)).not.toContain("averagePool.backward")
-    const [neurons] = backward(program).filter(({ kernel }) => kernel === "neuron.backward")
-    expect(neurons?.attributes).toMatchObject({ pool: 2 })
-    expect(program.buffers[neurons?.operands.outputGradient?.buffer as number]?.shape).toEqual([1, 2, 2, 3])
+    const [neurons] = backward(program).filter(({ kernel }) => kernel === "elementwise.backward")
+    expect(neurons?.attributes).toMatchObject({ pool: { kernelSize: 2 } })
+    expect(program.buffers[neurons?.operands.dy?.buffer as number]?.shape).toEqual([1, 2, 2, 3])
     expect(program.buffers.filter(({ role, owner }) => role === "gradient" && owner === "1")).toEqual([])
     expect(Program.defects(program)).toEqual([])
   })
@@ -412,14 +412,14 @@ test("a program prints as its instructions, then its memory", () => {
     "  zero target=state/1[t−1]",
     "train:",
     "  linear.forward x=input weight=parameter/0.weight y=train/0",
-    "  neuron.forward x=train/0 before=state/1[t−1] membrane=state/1 spikes=train/1",
+    "  elementwise.forward x0=train/0 before=state/1[t−1] state=state/1 y=train/1",
     "  linear.forward x=train/1 weight=parameter/2.weight y=train/2",
     "  loss.forward logits=train/2 labels=labels metrics=metrics outputs=outputs",
     "  spikes.rate spikes=train/1 metrics=metrics",
     "  loss.backward logits=train/2 labels=labels logitsGradient=train/gradient/2",
     "  linear.weightGradient x=train/1 outputGradient=train/gradient/2 weightGradient+=gradient/2.weight",
     "  linear.inputGradient outputGradient=train/gradient/2 weight=parameter/2.weight inputGradient=train/gradient/1",
-    "  neuron.backward membrane=state/1 outputGradient=train/gradient/1 inputGradient=train/gradient/0",
+    "  elementwise.backward state=state/1 dy=train/gradient/1 dx0=train/gradient/0",
     "  linear.weightGradient x=input outputGradient=train/gradient/0 weightGradient+=gradient/0.weight",
     "update:",
     "  elementwise.forward x0=gradient/0.weight x1=parameter/0.weight before=optimizer/0.weight h=hyperparameters state=optimizer/0.weight y=parameter/0.weight",
@@ -497,9 +497,9 @@ describe("defects of a program that was changed", () => {
     ])
   })
   test("a read before any write", () => {
-    const operands = { ...second.operands, x: { buffer: buffer("train/2") } }
+    const operands = { ...second.operands, x0: { buffer: buffer("train/2") } }
     expect(defectsOf(withInstruction(1, { operands }))).toEqual([
-      "train: neuron.forward of 1: x reads train/2 before anything wrote it",
+      "train: elementwise.forward of 1: x0 reads train/2 before anything wrote it",
     ])
     const failure = Effect.runSync(Effect.flip(Program.check(withInstruction(1, { operands }))))
     expect(failure.message).toContain("before anything wrote it")

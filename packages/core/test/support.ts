@@ -1,9 +1,13 @@
 /** What the tests share. */
 import { expect } from "bun:test"
 import { Effect, type Scope } from "effect"
-import { type Backend, type Graph, Program, referenceKernels, Shape } from "../src/index.ts"
+import { encode } from "../src/expressions/code.ts"
+import { leaf } from "../src/expressions/expression.ts"
+import { type Backend, type Graph, Program, referenceKernels, Shape, Surrogate } from "../src/index.ts"
 import * as Oracle from "../src/testing/conformance/oracle.ts"
 import { Conformance } from "../src/testing/index.ts"
+import { Tape } from "./tape.ts"
+import { runCell } from "./unroll-cell.ts"
 
 type Values = ReadonlyArray<number>
 
@@ -24,6 +28,19 @@ export const runKernel = (
   )
   referenceKernels.get(name)!.run(bound, attributes)
   return Object.fromEntries(Object.entries(bound).map(([operand, { data }]) => [operand, [...data]]))
+}
+
+/** g and G of a surrogate as functions of numbers. */
+export const functionsOf = (options: Surrogate.SurrogateOptions) => {
+  const { slope, primitive } = Surrogate.expressionOf(options)
+  const { code, places } = encode([slope(leaf("x0")), primitive(leaf("x0"))])
+  const cell = { inputs: 1, parameters: 0, states: [], initial: [], code, next: [] }
+  const at = (output: number | undefined) => (z: number) => {
+    const tape = new Tape()
+    const run = { tape, leaf: () => tape.number(z), isCut: () => false, near: () => {} }
+    return tape.value(runCell({ ...cell, output: output as number }, run).y)
+  }
+  return { gradient: at(places[0]), primitive: at(places[1]) }
 }
 
 /** Nothing, for operands that a kernel writes or adds to. */

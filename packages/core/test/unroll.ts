@@ -11,35 +11,6 @@ import { type Scalar, Tape } from "./tape.ts"
 import { type CellAttributes, runCell } from "./unroll-cell.ts"
 import { lossOfTerms } from "./unroll-loss.ts"
 
-/** G and G′ of the surrogates, from the literature's formulas. */
-const surrogates: Record<string, (z: number, width: number) => { readonly primitive: number; readonly slope: number }> =
-  {
-    triangle: (z, alpha) => {
-      const a = alpha * z
-      if (a <= -1) return { primitive: 0, slope: 0 }
-      if (a >= 1) return { primitive: 1, slope: 0 }
-      return a < 0
-        ? { primitive: (1 + a) ** 2 / 2, slope: alpha * (1 + a) }
-        : { primitive: 1 - (1 - a) ** 2 / 2, slope: alpha * (1 - a) }
-    },
-    rectangle: (z, width) => {
-      if (z < -width / 2) return { primitive: 0, slope: 0 }
-      return z > width / 2 ? { primitive: 1, slope: 0 } : { primitive: z / width + 1 / 2, slope: 1 / width }
-    },
-    sigmoid: (z, alpha) => {
-      const y = 1 / (1 + Math.exp(-alpha * z))
-      return { primitive: y, slope: alpha * y * (1 - y) }
-    },
-    atan: (z, alpha) => {
-      const a = (Math.PI * alpha * z) / 2
-      return { primitive: 1 / 2 + Math.atan(a) / Math.PI, slope: alpha / (2 * (1 + a * a)) }
-    },
-    fastSigmoid: (z, alpha) => {
-      const d = 1 + alpha * Math.abs(z)
-      return { primitive: 1 / 2 + z / d, slope: 1 / (d * d) }
-    },
-  }
-
 /** Values of a batch, batch axis first, or of a parameter. */
 interface Tensor {
   readonly shape: ReadonlyArray<number>
@@ -109,7 +80,6 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
     else statistics.set(name, values)
   }
   const masks = new Map<string, Tensor>()
-  const membranes = new Map<string, ReadonlyArray<Scalar>>()
   /** New states of cells, by node, and all values of earlier steps. */
   const left = new Map<string, ReadonlyArray<ReadonlyArray<Scalar>>>()
   const past: Array<ReadonlyMap<string, Tensor>> = []
@@ -248,11 +218,6 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
       const get = (i: number) => shifted[i] as Tensor
       const x = get(0)
       const elementwise = (f: (a: Scalar, i: number) => Scalar): Tensor => ({ shape: x.shape, data: x.data.map(f) })
-      /** The membrane potential that the step before left, a constant where the policy cuts it off. */
-      const before = (initial = 0): ReadonlyArray<Scalar> => {
-        const kept = membranes.get(name) ?? x.data.map(() => tape.number(initial))
-        return t % window === 0 || isCut("membrane") ? kept.map((v) => tape.detach(v)) : kept
-      }
       /** What the weights of a map see of its input: a trace of it, if the policy has traces and neurons stand before it. */
       const seen = (): ReadonlyArray<number> => {
         const activity = x.data.map((a) => tape.value(a))
@@ -265,7 +230,6 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
         traces.set(name, after)
         return after
       }
-      if (op === "neuron" || op === "leakyReadout") decays.set(name, attributes.decay ?? tape.value(get(1).data[0]!))
       const countSpikes = (spikes: ReadonlyArray<Scalar>): void => {
         const count = spikes.reduce((sum, s) => sum + tape.value(s), 0)
         spikeCounts.set(name, (spikeCounts.get(name) ?? 0) + count / spikes.length / timeSteps)
@@ -395,44 +359,6 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
             return elementwise((a) => tape.times(a, attributes.factor))
           case "gain":
             return elementwise((a) => tape.multiply(a, get(1).data[0]!))
-          case "decay": {
-            // λ = 1 − σ(w)
-            return elementwise((w) => tape.power(tape.add(tape.number(1), tape.exp(w)), -1))
-          }
-          case "leakyReadout": {
-            const v = before()
-            const y = elementwise((a, i) => tape.add(a, tape.times(v[i]!, attributes.decay!)))
-            membranes.set(name, y.data)
-            return y
-          }
-          case "neuron": {
-            const { threshold, reset, surrogate, smooth } = attributes
-            const fire = surrogates[surrogate.name]!
-            // u is 0 at first. A smooth neuron fires a little even there, which a soft reset takes off.
-            const first =
-              smooth && reset === "soft"
-                ? -threshold * fire(-threshold, surrogate.alpha ?? surrogate.width).primitive
-                : 0
-            const v = before(first)
-            const decay = names[1] === undefined ? [tape.number(attributes.decay!)] : get(1).data
-            const after: Array<Scalar> = []
-            const spikes = elementwise((a, i) => {
-              const u = tape.dot([v[i]!], [decay[i % decay.length]!], a)
-              const z = tape.value(u) - threshold
-              const { primitive, slope } = fire(z, surrogate.alpha ?? surrogate.width)
-              const s = tape.map(u, smooth ? primitive : z >= 0 ? 1 : 0, slope)
-              if (!smooth) near(Math.abs(z))
-              if (surrogate.name === "rectangle") near(Math.abs(Math.abs(z) - surrogate.width / 2))
-              const sent = isCut("reset") ? tape.detach(s) : s
-              if (reset === "soft") after.push(tape.subtract(u, tape.times(sent, threshold)))
-              if (reset === "hard") after.push(tape.subtract(u, tape.multiply(u, sent)))
-              if (reset === "none") after.push(u)
-              return s
-            })
-            membranes.set(name, after)
-            countSpikes(spikes.data)
-            return spikes
-          }
           case "delay": {
             const { steps, edge, shape } = attributes
             const source = t < steps ? undefined : past[t - steps]!.get(names[0]!)!
@@ -544,7 +470,7 @@ const decayOf = (cell: CellAttributes, given: (leaf: string) => number): number 
 }
 
 const hasState = (op: string, attributes: unknown): boolean =>
-  op === "neuron" || op === "leakyReadout" || (op === "elementwise" && (attributes as CellAttributes).states.length > 0)
+  op === "elementwise" && (attributes as CellAttributes).states.length > 0
 
 /** Of every value the nearest nodes with a state that it comes from, in this step or in earlier ones. */
 const originsOf = ({ nodes }: Graph.Graph): ((value: string) => ReadonlySet<string>) => {

@@ -6,7 +6,7 @@ import { missingChromium, openModule } from "@spikeroute/test-support"
 import { Miniflare } from "miniflare"
 import type { Report } from "./body.ts"
 import { node22 } from "./node.ts"
-import { output } from "./project.ts"
+import { output, repository } from "./project.ts"
 
 /** What a backend reports, or why it could not. */
 export type Reports = Readonly<Record<string, (Report & { readonly description: string }) | string>>
@@ -16,6 +16,8 @@ export interface Runtime {
   /** Why it cannot be had here, for the name of the test. */
   readonly missing: string
   readonly run: (folder: string) => Promise<Reports>
+  /** What the example with promises prints there, of runtimes with a command line. */
+  readonly promises?: (folder: string) => Promise<string>
 }
 
 /** Describes backends by name, in JavaScript, and runs the test on each. */
@@ -75,13 +77,16 @@ export default { fetch: async () => Response.json(await attempt({ wasm: fromModu
 export const writePrograms = async (folder: string): Promise<void> => {
   const programs = { "attempt.js": attempt, "server.js": server, "page.js": page, "edge.js": edge }
   for (const [name, source] of Object.entries(programs)) await writeFile(join(folder, name), source)
-  await Bun.build({ entrypoints: [join(import.meta.dir, "body.ts")], outdir: folder, packages: "external" })
+  const example = join(repository, "examples/promises.ts")
+  for (const entry of [join(import.meta.dir, "body.ts"), example])
+    await Bun.build({ entrypoints: [entry], outdir: folder, packages: "external" })
 }
 
 const command = (name: string, words: ReadonlyArray<string>): Runtime => ({
   name,
   missing: Bun.which(words[0] as string) === null ? ", which is not on the PATH" : "",
   run: async (folder) => JSON.parse(await output([...words, "server.js"], folder)),
+  promises: (folder) => output([...words, "promises.js"], folder),
 })
 
 const chromium: Runtime = {

@@ -56,6 +56,16 @@ describe("the packages, installed from their tarballs, train, predict, save and 
     )
 })
 
+for (const { name, missing, promises } of runtimes)
+  if (promises !== undefined)
+    test.skipIf(missing !== "")(
+      `the example with promises under ${name}${missing}`,
+      async () => {
+        expect(await promises(project.folder)).toMatch(/^(9\d|100) % of 90 others are right$/m)
+      },
+      minute,
+    )
+
 test.each(packages.map(({ manifest }) => [manifest.name, manifest] as const))(
   "%s ships what it exports, its licence and README, and nothing for development",
   async (name, { files = [] }) => {

@@ -76,7 +76,10 @@ export const publishedManifest = (manifest: SourceManifest): object => {
       browser: Object.fromEntries(Object.entries(browser).map(([source, absent]) => [built(source, ".js"), absent])),
     }),
     dependencies: released(others, manifest.version),
-    peerDependencies: compatible({ ...(effect === undefined ? {} : { effect }), ...peerDependencies }),
+    peerDependencies: compatible({
+      ...(effect === undefined ? {} : { effect }),
+      ...released(peerDependencies, manifest.version),
+    }),
   }
 }
 

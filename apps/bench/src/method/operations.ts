@@ -47,7 +47,8 @@ export const fanOut = (
 const still = (graph: Graph.Graph, value: string): boolean => {
   const node = graph.nodes.find(({ name }) => name === value)
   if (node === undefined) return true
-  return !["neuron", "readout"].includes(node.op) && node.inputs.every((input) => still(graph, input))
+  const { states = [] } = node.attributes as { readonly states?: ReadonlyArray<string> }
+  return states.length === 0 && node.inputs.every((input) => still(graph, input))
 }
 
 /** The value that a layer reads: flattening only says otherwise how it lies. */
@@ -69,7 +70,9 @@ export const operationsOf = (workload: Workload) =>
       graph.parameters.map(({ name }) => [name, tensors.get(Program.bufferNames.parameter(name))?.values ?? []]),
     )
     const synapses = graph.nodes.filter(({ op }) => op === "linear" || op === "conv2d")
-    const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
+    const spiking = ({ name, op }: Graph.Graph["nodes"][number]) =>
+      op === "elementwise" && graph.types.get(name)?.elements === "spikes"
+    const neurons = graph.nodes.filter(spiking).map(({ name }) => name)
     const sources = synapses.map(({ inputs }) => sourceOf(graph, inputs[0] as string))
     const observe = [...new Set([...sources.filter((name) => name !== "input"), ...neurons])]
     const program = yield* Program.compileInference(graph, { batchSize, timeSteps, encoding, observe })

@@ -42,8 +42,8 @@ static void forward_row(const Call *call, Pool p, int32_t piece) {
   }
 }
 
-void unpool(const float *from, const Buffer *pooled, const Buffer *image, int32_t size, int32_t first, int32_t count, float *restrict to) {
-  const int32_t height = image->extent[1], width = image->extent[2], channels = image->extent[3], *out = pooled->extent;
+void unpool(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count, float *restrict to) {
+  const int32_t channels = pooled->extent[3], *out = pooled->extent;
   const float share = 1 / ((float)size * (float)size);
   for (int32_t c = first % channels, x = first / channels % width, row = first / channels / width; count > 0; row++, x = 0) {
     const int32_t i = row % height / size;
@@ -64,7 +64,7 @@ static void backward_row(const Call *call, Pool p, int32_t row) {
   const int side_by_side = p.size > 0 && p.stride == p.size && p.padding == 0;
   if (side_by_side && !call->operands[DX].accumulate) {
     const int32_t length = p.width * p.channels;
-    return unpool(floats(call, DY), shape(call, DY), shape(call, DX), p.size, row * length, length, floats(call, DX) + (size_t)row * length);
+    return unpool(floats(call, DY), shape(call, DY), p.height, p.width, p.size, row * length, length, floats(call, DX) + (size_t)row * length);
   }
   const Range rows = looked_at_by(p, row % p.height, p.height, p.out_height);
   const int accumulate = call->operands[DX].accumulate;

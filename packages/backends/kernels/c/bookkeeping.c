@@ -1,4 +1,4 @@
-/* Clearing and copying memory, counting spikes, traces of activity. */
+/* Clearing and copying memory, counting spikes. */
 #include "kernel.h"
 
 /* 32-bit words of an operand. */
@@ -23,18 +23,6 @@ static void copy_block(const Call *call, int32_t first, int32_t count) {
 }
 CHECK(copy) { return same_size(call, 0, 1); }
 KERNEL(copy) { each_block(call, shape(call, 0)->size, copy_block); }
-
-/* trace = λ·trace + x */
-enum { TRACE_X, TRACE_DECAY, TRACE };
-static void trace_block(const Call *call, int32_t first, int32_t count) {
-  float buffer[BLOCK];
-  const float *x = values(call, TRACE_X, first, count, buffer);
-  const float decay = given(call, TRACE_DECAY) ? *floats(call, TRACE_DECAY) : number(call, 0);
-  float *restrict trace = floats(call, TRACE) + first;
-  for (int32_t i = 0; i < count; i++) trace[i] = decay * trace[i] + x[i];
-}
-CHECK(trace_update) { return same_size(call, TRACE_X, TRACE) && has_size(call, TRACE_DECAY, 1); }
-KERNEL(trace_update) { each_block(call, shape(call, TRACE)->size, trace_block); }
 
 /* metrics[index] += mean(spikes)/T; attributes: index, T. What a smooth neuron fires is no whole number. */
 static void rate_piece(void *work, int32_t piece, int32_t thread) {

@@ -4,6 +4,7 @@
  */
 #include "expression.h"
 #include "elementary.h"
+#include "pooling.h"
 
 /* Floats of a strip; a register has room for the word of spikes that reaches over its end. */
 enum { STRIP = 256, REGISTER = STRIP + 32 };
@@ -13,6 +14,9 @@ enum { STATE = 13, Y = 14, FORWARD_OPERANDS };
 enum { DY = 13, CARRY, DX, DP = 18, BACKWARD_OPERANDS = 26 };
 enum { NUMBERS = 12 };
 
+/* Attributes of the backward direction, behind the expression: the windows' side of an average pool behind the elements, whose gradient DY then is, or 0; the extents of the images before it. */
+enum { POOL = 1, HEIGHT, WIDTH };
+
 /* What the kernels differ in: which operands are read and written, and whose size is that of all elements. */
 typedef struct {
   int32_t operands, first_written, counts[2];
@@ -21,6 +25,8 @@ static const Form forward_form = {FORWARD_OPERANDS, STATE, {Y, STATE}}, backward
 /* The operands that say how many elements there are in the backward direction where no gradient arrives. */
 static const int32_t otherwise[] = {DX, 0};
 
+INLINE int is_pooled(const Call *call, const Form *form) { return form == &backward_form && given(call, DY) && call->attributes[POOL] != 0; }
+
 static int32_t planes_of(const Expression *e, int32_t operand) {
   int32_t planes = 0;
   for (int32_t i = 0; i < e->stores; i++) planes += stores_of(e)[i].operand == operand;
@@ -28,7 +34,12 @@ static int32_t planes_of(const Expression *e, int32_t operand) {
 }
 
 /* The number of elements; 0 where none can be told. */
+enum { MOST_POOLED = 1 << 30 };
 static int32_t elements_of(const Call *call, const Expression *e, const Form *form) {
+  if (is_pooled(call, form)) {
+    const int64_t size = (int64_t)extent(call, DY, 0) * extent(call, DY, 3) * call->attributes[HEIGHT] * call->attributes[WIDTH];
+    return size <= MOST_POOLED ? (int32_t)size : 0;
+  }
   if (given(call, form->counts[0])) return shape(call, form->counts[0])->size;
   const int32_t planes = planes_of(e, form->counts[1]);
   if (given(call, form->counts[1])) return planes > 0 ? shape(call, form->counts[1])->size / planes : 0;
@@ -75,6 +86,7 @@ static int step_fits(const Call *call, const Form *form, int32_t elements, const
     if (s->a < 0 || !(s->a < form->first_written || (form == &backward_form && s->a == CARRY)) || !given(call, s->a)) return 0;
     const Buffer *b = shape(call, s->a);
     if (s->kind == NUMBER) return b->elements == FLOAT32 && s->b >= 0 && s->b < b->size;
+    if (s->a == DY && is_pooled(call, form)) return s->b < 0;
     if (s->b < 0) return b->size == elements || (b->elements == FLOAT32 && shared_by(b->size, elements));
     return b->elements == FLOAT32 && (int64_t)elements * ((int64_t)s->b + 1) <= b->size;
   }
@@ -96,7 +108,9 @@ static int store_fits(const Call *call, const Form *form, int32_t elements, cons
 
 static int fits(const Call *call, const Form *form) {
   if (!lies_within(call->attributes, call->words)) return 0;
-  const Expression *e = expression_of(call->attributes);
+  const int32_t *a = call->attributes;
+  if (is_pooled(call, form) && !unpool_fits(shape(call, DY), a[POOL], a[HEIGHT], a[WIDTH])) return 0;
+  const Expression *e = expression_of(a);
   const int32_t elements = elements_of(call, e, form);
   uint64_t written = 0, constant = 0;
   for (int32_t i = 0; i < e->steps; i++) {
@@ -155,10 +169,25 @@ static void compute(const Step *s, const float *const *registers, float *to, int
   }
 }
 
+typedef struct {
+  const Call *call;
+  const Form *form;
+  int32_t elements, pieces, strip;
+  /* Of one thread's registers, in bytes; and where the sums begin. */
+  size_t registers;
+  double *sums;
+} Job;
+
 /* A leaf's values of a strip: where they lie, or where they were put. */
-static const float *leaf(const Call *call, const Step *s, int32_t elements, int32_t first, int32_t count, float *to) {
+static const float *leaf(const Job *job, const Step *s, int32_t first, int32_t count, float *to) {
+  const Call *call = job->call;
+  const int32_t elements = job->elements;
   const Buffer *b = shape(call, s->a);
   const float *from = floats(call, s->a);
+  if (s->a == DY && is_pooled(call, job->form)) {
+    unpool(from, b, call->attributes[HEIGHT], call->attributes[WIDTH], call->attributes[POOL], first, count, to);
+    return to;
+  }
   if (b->elements == SPIKES) {
     unpack(call, s->a, first, count, to);
     return to;
@@ -194,15 +223,6 @@ static void store_spikes(const Call *call, int32_t first, int32_t count, const f
     i += left;
   }
 }
-
-typedef struct {
-  const Call *call;
-  const Form *form;
-  int32_t elements, pieces, strip;
-  /* Of one thread's registers, in bytes; and where the sums begin. */
-  size_t registers;
-  double *sums;
-} Job;
 
 static Job job_of(const Call *call, const Form *form) {
   const Expression *e = expression_of(call->attributes);
@@ -245,7 +265,7 @@ static void run_strip(const Job *job, double *sums, float *memory, const float *
       } constant = {.bits = s->a};
       for (int32_t k = 0; k < REGISTER; k += LANES) store(to + k, splat(constant.value));
     } else if (s->kind < NEGATE) {
-      registers[s->to] = leaf(call, s, job->elements, first, count, to);
+      registers[s->to] = leaf(job, s, first, count, to);
       continue;
     } else
       compute(s, registers, to, count);

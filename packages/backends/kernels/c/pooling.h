@@ -45,11 +45,17 @@ INLINE float area_of(Pool p, Range rows, Range columns) {
 }
 
 /*
- * Elements first … first + count − 1 of an image's gradient by that of its average over windows of size × size side by side: what they
- * leave at the border has none.
+ * Elements first … first + count − 1 of the gradient of images of `height` × `width` pixels by that of their average over windows of
+ * size × size side by side: what they leave at the border has none.
  */
-void NAME(unpool)(const float *from, const Buffer *pooled, const Buffer *image, int32_t size, int32_t first, int32_t count, float *to);
+void NAME(unpool)(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count, float *to);
 #define unpool NAME(unpool)
+
+/* Whether a buffer is the average over such windows. */
+INLINE int unpool_fits(const Buffer *pooled, int32_t size, int32_t height, int32_t width) {
+  return size > 0 && size < 1 << 15 && height >= 0 && width >= 0 && pooled->rank == 4 && pooled->extent[1] == height / size &&
+         pooled->extent[2] == width / size;
+}
 
 INLINE int pool_fits(const Call *call, int image, int pooled, int adaptive) {
   const Buffer *in = shape(call, image), *out = shape(call, pooled);

@@ -217,7 +217,7 @@ static int overlap(const Operand *a, const Operand *b) {
  * The program's layout may have put what the neurons write where the producer still reads; then they have to wait.
  */
 static int fuses(int32_t opcode, const Kernel *kernel, const Call *call, int32_t next_opcode, const Call *next) {
-  if (next_opcode != neuron_forward_opcode) return 0;
+  if (next_opcode != lif_forward_opcode) return 0;
   if (opcode != linear_forward_opcode && opcode != conv_forward_opcode && opcode != batch_norm_forward_opcode &&
       opcode != batch_norm_inference_opcode)
     return 0;
@@ -241,7 +241,7 @@ static void run_segment(Session *session, Segment segment, int32_t t) {
     at += words_of_instruction(kernel);
     if (i + 1 < segment.count) {
       Call next = locate(session, at, t);
-      const Epilogue then = {session->use->neuron_rows, &next};
+      const Epilogue then = {session->use->lif_rows, &next};
       if (fuses(opcode, kernel, &call, at[0], &next)) {
         call.then = &then;
         kernel->run(&call);

@@ -34,10 +34,10 @@ typedef struct {
   void (*run)(const Call *);
 } Kernel;
 
-/* The kernels for one width of vectors, in the order of kernels.def, and what runs a neuron.forward on rows of its input. */
+/* The kernels for one width of vectors, in the order of kernels.def, and what runs a lif.forward on rows of its input. */
 typedef struct {
   const Kernel *kernels;
-  void (*neuron_rows)(const void *call, int32_t first, int32_t count);
+  void (*lif_rows)(const void *call, int32_t first, int32_t count);
   int32_t vector_bytes;
 } Kernels;
 

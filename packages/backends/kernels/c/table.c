@@ -1,5 +1,5 @@
 /* The table of kernels, once for each width of vectors. */
-#include "neuron.h"
+#include "lif.h"
 #include "pooling.h"
 #include "session.h"
 
@@ -23,4 +23,4 @@ static const Kernel kernels[] = {
 #undef ROW
 };
 
-const Kernels NAME(kernels) = {kernels, neuron_rows, VECTOR_BYTES};
+const Kernels NAME(kernels) = {kernels, lif_rows, VECTOR_BYTES};

@@ -1,5 +1,6 @@
 /** Random cases: one instruction of every kernel, with shapes that are ragged, aligned, tiny and wide in turn. */
 import { type Expressions, type KernelName, Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
+import { leakyBackward, leakyForward } from "../src/lif.ts"
 
 export interface Operand {
   readonly shape: Shape.Shape
@@ -147,19 +148,24 @@ const adaptive = (s: Source, x: string, y: string, activation: (shape: Shape.Sha
   ]
 }
 
-const neuron = (s: Source) => ({
-  reset: s.pick(["soft", "hard", "none"]),
-  surrogate: s.pick([
-    { name: "triangle", alpha: 1 },
-    { name: "rectangle", width: 1 },
-    { name: "sigmoid", alpha: 4 },
-    { name: "atan", alpha: 2 },
-    { name: "fastSigmoid", alpha: 25 },
-  ]),
-  ...(s.chance(0.2) ? { smooth: true } : {}),
-  decay: s.pick([0, 0.5, 1]),
-  threshold: s.pick([0.3, 1]),
+/** Neurons for which C has a fast path. */
+const leaky = (s: Source) => ({
+  reset: s.pick(["soft", "hard", "none"] as const),
+  decay: s.pick([0.5, 1, "p0"] as const),
+  threshold: s.pick([0.5, 1]),
 })
+
+/** A shape, and that of its gradient: behind an average pool now and then. */
+const behind = (s: Source) => {
+  const kernelSize = s.chance(0.4) ? s.int(1, 4) : 0
+  if (kernelSize === 0) {
+    const shape = s.shape()
+    return { shape, arriving: shape, pool: {} }
+  }
+  const [batch, height, width, channels] = [s.int(1, 3), s.int(kernelSize, 12), s.int(kernelSize, 12), s.channels()]
+  const arriving = [batch, Math.floor(height / kernelSize), Math.floor(width / kernelSize), channels]
+  return { shape: [batch, height, width, channels], arriving, pool: { pool: { kernelSize, height, width } } }
+}
 
 const logits = (s: Source) => {
   const [batch, classes] = [s.int(1, 40), s.int(1, 20)]
@@ -341,39 +347,6 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
     const gradients = { outputGradient: s.real(shape), ...s.maybe("inputGradient", s.real(shape)) }
     return [{ x: s.activation(shape), gain: s.real([]), ...gradients, gainGradient: s.real([]) }]
   },
-  "neuron.forward": (s) => {
-    const shape = s.shape()
-    const attributes = neuron(s)
-    const fired = attributes.smooth ? s.real(shape) : s.spikes(shape)
-    const membranes = { before: s.real(shape), membrane: s.real(shape) }
-    return [{ x: s.activation(shape), ...membranes, ...s.maybe("decay", s.positive([])), spikes: fired }, attributes]
-  },
-  "neuron.backward": (s) => {
-    const pool = s.chance(0.4) ? s.int(1, 4) : 0
-    const [batch, height, width, channels] = [s.int(1, 3), s.int(pool, 12), s.int(pool, 12), s.channels()]
-    const shape = pool ? [batch, height, width, channels] : s.shape()
-    const pooled = pool ? [batch, Math.floor(height / pool), Math.floor(width / pool), channels] : shape
-    const learnt = s.chance(0.5) ? { before: s.real(shape), decay: s.positive([]), decayGradient: s.real([]) } : {}
-    const gradients = { ...s.maybe("outputGradient", s.real(pooled)), ...s.maybe("carry", s.real(shape)) }
-    return [
-      { membrane: s.real(shape), ...gradients, ...learnt, ...s.maybe("inputGradient", s.real(shape)) },
-      { ...neuron(s), resetGradient: s.chance(0.5), ...(pool ? { pool } : {}) },
-    ]
-  },
-  "decay.forward": (s) => [{ w: s.real([]), decay: s.real([]) }],
-  "decay.backward": (s) => [{ decay: s.real([]), outputGradient: s.real([]), wGradient: s.real([]) }],
-  "readout.forward": (s) => {
-    const shape = s.shape()
-    return [
-      { x: s.activation(shape), before: s.real(shape), membrane: s.real(shape), y: s.real(shape) },
-      { decay: 0.5 },
-    ]
-  },
-  "readout.backward": (s) => {
-    const shape = s.shape()
-    const gradients = { ...s.maybe("outputGradient", s.real(shape)), ...s.maybe("carry", s.real(shape)) }
-    return [{ ...gradients, inputGradient: s.real(shape) }, { decay: 0.5 }]
-  },
   "loss.forward": (s) => {
     const { attributes, ...read } = logits(s)
     const outputs = s.maybe("outputs", s.real(read.logits.shape))
@@ -395,13 +368,15 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
     const shape = s.shape()
     return [{ source: s.real(shape), target: s.real(shape) }]
   },
-  "trace.update": (s) => {
-    const shape = s.shape()
-    return [{ x: s.activation(shape), ...s.maybe("decay", s.positive([])), trace: s.real(shape) }, { decay: 0.5 }]
-  },
   zero: (s) => [{ target: s.activation(s.shape()) }],
   "elementwise.forward": (s) => {
     const shape = s.shape()
+    if (s.chance(0.2)) {
+      const neuron = leaky(s)
+      const membranes = { before: s.real(shape), ...(neuron.decay === "p0" ? { p0: s.positive([]) } : {}) }
+      const written = { state: s.real(shape), y: s.spikes(shape) }
+      return [{ x0: s.activation(shape), ...membranes, ...written }, { ...leakyForward(neuron) }]
+    }
     const { operands, leaves } = readable(s, shape, ["before"])
     const h = s.maybe("h", s.real([3]))
     const { lines, end, compare } = code(s, [...leaves, ...(h.h ? ["h.1"] : [])])
@@ -419,10 +394,31 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
     ]
   },
   "elementwise.backward": (s) => {
-    const shape = s.shape()
+    const { shape, arriving: outer, pool } = behind(s)
+    if (s.chance(0.2)) {
+      const edges = s.pick(["none", "membrane", "membrane and reset"] as const)
+      const neuron = {
+        ...leaky(s),
+        edges,
+        ...s.pick([
+          { height: 1, slope: 1 },
+          { height: 2, slope: 4 },
+        ]),
+      }
+      return [
+        {
+          state: s.real(shape),
+          ...(neuron.decay === "p0" && edges !== "none" ? { p0: s.positive([]) } : {}),
+          dy: s.sparse(outer),
+          ...(edges === "none" ? {} : { carry: s.real(shape) }),
+          dx0: s.real(shape),
+        },
+        { ...leakyBackward(neuron), ...pool },
+      ]
+    }
     const { operands, leaves } = readable(s, shape, ["before", "state"])
     const carried = s.int(0, 3)
-    const arriving = carried === 0 || s.chance(0.7) ? { dy: s.sparse(shape) } : {}
+    const arriving = carried === 0 || s.chance(0.7) ? { dy: s.sparse(outer) } : {}
     const { lines, end, bounded } = code(s, [
       ...leaves,
       ...Object.keys(arriving),
@@ -445,7 +441,7 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
         ...(carried > 0 ? { carry: s.real(planes(shape, carried)) } : {}),
         ...gradients,
       },
-      { code: lines, carry, dx, dp },
+      { code: lines, carry, dx, dp, ...("dy" in arriving ? pool : {}) },
     ]
   },
 }

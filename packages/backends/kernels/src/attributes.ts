@@ -6,19 +6,6 @@ export type Word = number | { readonly float: number }
 
 const float = (value: number): Word => ({ float: value })
 
-type Neuron = KernelAttributes["neuron.forward"]
-type Surrogate = Neuron["surrogate"]
-
-const resets: ReadonlyArray<Neuron["reset"]> = ["soft", "hard", "none"]
-const surrogates: ReadonlyArray<Surrogate["name"]> = ["triangle", "rectangle", "sigmoid", "atan", "fastSigmoid"]
-
-/** The least float32 that is at least a positive number. */
-const leastFloatFrom = (value: number): number => {
-  const rounded = Float32Array.of(value)
-  if ((rounded[0] as number) < value) new Int32Array(rounded.buffer)[0]! += 1
-  return rounded[0] as number
-}
-
 type Packer<A> = (attributes: A) => ReadonlyArray<Word>
 
 const window: Packer<KernelAttributes["maxPool.forward"]> = ({ kernelSize, stride, padding }) => [
@@ -27,26 +14,14 @@ const window: Packer<KernelAttributes["maxPool.forward"]> = ({ kernelSize, strid
   padding,
 ]
 const kept: Packer<KernelAttributes["dropout.forward"]> = ({ rate }) => [float(1 - rate)]
-const decayed: Packer<KernelAttributes["readout.forward"]> = ({ decay }) => [float(decay)]
 const scaled: Packer<KernelAttributes["scale.forward"]> = ({ factor }) => [float(factor)]
 const geometry: Packer<KernelAttributes["conv2d.forward"]> = ({ stride, padding }) => [stride, padding]
-const width = (surrogate: Surrogate): number => (surrogate.name === "rectangle" ? surrogate.width : surrogate.alpha)
 const loss: Packer<KernelAttributes["loss.forward"]> = ({ target, mix, terms }) => [
   target === "ones" ? 0 : 1,
   float(mix),
   float(1 - mix),
   terms,
 ]
-const neuron: Packer<Neuron> = ({ reset, surrogate, smooth, decay, threshold }) => [
-  resets.indexOf(reset),
-  surrogates.indexOf(surrogate.name),
-  smooth ? 1 : 0,
-  float(decay ?? 1),
-  float(threshold),
-  float(leastFloatFrom(threshold)),
-  float(width(surrogate)),
-]
-
 /** What encode.ts adds to the attributes of an instruction. */
 export interface Packed {
   /** The weights serve several steps of a micro-batch, so that what is made of them is worth keeping. */
@@ -72,17 +47,12 @@ const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> }
   "dropout.backward": kept,
   "scale.forward": scaled,
   "scale.backward": scaled,
-  "neuron.forward": neuron,
-  "neuron.backward": (attributes) => [...neuron(attributes), attributes.resetGradient ? 1 : 0, attributes.pool ?? 0],
-  "readout.forward": decayed,
-  "readout.backward": decayed,
-  "trace.update": ({ decay }) => [float(decay ?? 1)],
   "loss.forward": loss,
   "loss.backward": loss,
   "spikes.rate": ({ index, terms }) => [index, terms],
   // Where the expression is: encode.ts knows.
   "elementwise.forward": () => [0],
-  "elementwise.backward": () => [0],
+  "elementwise.backward": ({ pool }) => [0, pool?.kernelSize ?? 0, pool?.height ?? 0, pool?.width ?? 0],
 }
 
 /** The attributes of a kernel's instruction as words. */

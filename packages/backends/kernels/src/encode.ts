@@ -1,11 +1,12 @@
 /** A program as the 32-bit words that c/program.h describes. */
-import { type AnyKernel, type Expressions, kernels, Program, Shape } from "@spikeroute/core"
-import { packAttributes } from "./attributes.ts"
+import { type AnyKernel, type Expressions, kernels, Program, type Ref, Shape } from "@spikeroute/core"
+import { packAttributes, type Word } from "./attributes.ts"
 import { packExpression, type Store } from "./expressions.ts"
+import { fastPathOf, fastPaths } from "./lif.ts"
 import { elementKinds, headerWords, magic, maximumRank, unit } from "./packed.ts"
 
 /** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
-export const opcodes: ReadonlyArray<string> = [...kernels.keys()]
+export const opcodes: ReadonlyArray<string> = [...kernels.keys(), ...Object.keys(fastPaths)]
 
 const wordsOfBuffer = ({
   shape,
@@ -38,13 +39,18 @@ const bitsOf = (value: number): number => {
   return bits[0] as number
 }
 
-const wordsOfInstruction = ({ kernel, operands, attributes }: Program.Instruction): ReadonlyArray<number> => [
+const wordOf = (word: Word): number => (typeof word === "number" ? word : bitsOf(word.float))
+
+const wordsOfInstruction = (
+  kernel: string,
+  operands: ReadonlyArray<Ref | undefined>,
+  attributes: ReadonlyArray<Word>,
+): ReadonlyArray<number> => [
   opcodes.indexOf(kernel),
-  ...operandNames(kernel).map((name) => {
-    const ref = operands[name]
-    return ref === undefined ? -1 : 2 ** 13 * ref.buffer + (ref.accumulate ? 2 ** 12 : 0) + (ref.lag ?? 0)
-  }),
-  ...packAttributes(kernel, attributes).map((word) => (typeof word === "number" ? word : bitsOf(word.float))),
+  ...operands.map((ref) =>
+    ref === undefined ? -1 : 2 ** 13 * ref.buffer + (ref.accumulate ? 2 ** 12 : 0) + (ref.lag ?? 0),
+  ),
+  ...attributes.map(wordOf),
 ]
 
 const operandNames = (kernel: string): ReadonlyArray<string> => Object.keys((kernels.get(kernel) as AnyKernel).operands)
@@ -77,14 +83,22 @@ export const encode = (program: Program.Program): Int32Array => {
   const segments = Program.segmentNames.flatMap((name) => {
     const begin = headerWords + words.length
     for (const instruction of program.segments[name]) {
-      words.push(
-        ...wordsOfInstruction({ ...instruction, attributes: { ...instruction.attributes, stays: stays(instruction) } }),
-      )
+      const { kernel, operands, attributes } = instruction
+      const fast = fastPathOf(instruction, buffers)
+      if (fast !== undefined) {
+        const names = Object.values(fastPaths[fast.kernel] as Readonly<Record<string, string>>)
+        const given = names.map((name) => operands[name])
+        words.push(...wordsOfInstruction(fast.kernel, given, fast.attributes))
+        continue
+      }
+      const given = operandNames(kernel).map((name) => operands[name])
+      const own = packAttributes(kernel, { ...attributes, stays: stays(instruction) })
+      words.push(...wordsOfInstruction(kernel, given, own))
       const packed = expressionOf(instruction)
       if (packed === undefined) continue
       const known = expressions.get(packed.join()) ?? { packed, from: [] }
       expressions.set(packed.join(), known)
-      known.from.push(words.length - 1)
+      known.from.push(words.length - own.length)
     }
     return [begin, program.segments[name].length]
   })

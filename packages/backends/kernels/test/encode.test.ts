@@ -24,15 +24,14 @@ test("a program is packed as program.h says", () => {
   expect(count).toBe(program.segments.forward.length)
   const [map, readout] = program.segments.forward as [Program.Instruction, Program.Instruction]
   const ref = ({ operands }: Program.Instruction, name: string) => 2 ** 13 * (operands[name]?.buffer as number)
-  // linear.forward is the first kernel; there is no bias. The read-out looks one step back, and its decay is 3/4 as float32.
+  // linear.forward is the first kernel; there is no bias.
   expect([...packed.subarray(begin, begin + 5)]).toEqual([0, ref(map, "x"), ref(map, "weight"), -1, ref(map, "y")])
-  expect([...packed.subarray(begin + 6, begin + 11)]).toEqual([
-    ref(readout, "x"),
-    ref(readout, "before") + 1,
-    ref(readout, "membrane"),
-    ref(readout, "y"),
-    0x3f400000,
-  ])
+  // The read-out looks one step back: before stands behind three inputs. Its expression has the decay, 3/4 as float32.
+  expect(packed[begin + 6]).toBe(ref(readout, "x0"))
+  expect(packed[begin + 9]).toBe(ref(readout, "before") + 1)
+  expect([...packed.subarray(begin + 19, begin + 21)]).toEqual([ref(readout, "state"), ref(readout, "y")])
+  const expression = begin + 21 + (packed[begin + 21] as number)
+  expect([...packed.subarray(expression, expression + 8)]).toEqual([3, 1, 5, 2, 0, 0, 0x3f400000, 0])
 })
 
 test("a refusal says which instruction it is about", () => {

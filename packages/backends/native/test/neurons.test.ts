@@ -35,6 +35,34 @@ const programOf = (name: string, neuron: Neuron) => {
   }
 }
 
+/** Convolutions with leaky neurons, before an average pool and without one. */
+const leakyProgram = (options: S.LifOptions, policy: S.Policy.Policy) => {
+  const layers = [
+    S.conv2d({ channels: 35, kernelSize: 3, padding: 1 }),
+    S.lif(options),
+    S.averagePool({ kernelSize: 2 }),
+    S.flatten(),
+    S.linear({ features: 33 }),
+    S.lif(options),
+    S.linear({ features: 3 }),
+  ]
+  const graph = S.Graph.makeUnsafe([5, 5, 2], S.Graph.sequential(...layers))
+  const given = { batchSize: 3, timeSteps: 6, loss: S.defaultLoss, optimizer: S.Optimizer.sgd() }
+  return { graph, program: Effect.runSync(S.Program.compile(graph, policy, { ...given, encoding: "frames" })) }
+}
+
+/** The same program with a line that nothing reads behind each expression, by which C no longer knows it. */
+const interpreted = ({ graph, program }: ReturnType<typeof programOf>) => {
+  const segments = Object.entries(program.segments).map(([name, instructions]) => [
+    name,
+    instructions.map(({ attributes, ...each }) => {
+      const { code } = attributes as { readonly code?: S.Expressions.Code }
+      return { ...each, attributes: code ? { ...attributes, code: [...code, ["constant", 7]] } : attributes }
+    }),
+  ])
+  return { graph, program: { ...program, segments: Object.fromEntries(segments) as typeof program.segments } }
+}
+
 /** Trains on one batch, and gives all that lasts. */
 const trained = ({ graph, program }: ReturnType<typeof programOf>) =>
   Effect.gen(function* () {
@@ -47,7 +75,7 @@ const trained = ({ graph, program }: ReturnType<typeof programOf>) =>
       else S.Key.normal(key, values)
       yield* executable.write(S.Program.bufferNames.parameter(name), values)
     }
-    const frames = S.Key.normal(S.Key.make(5), new Float32Array(6 * 3 * 5))
+    const frames = S.Key.normal(S.Key.make(5), new Float32Array(6 * 3 * S.Shape.size(graph.input)))
     const calls = S.Program.schedule(program, [0, 1, 2, 3, 4, 5]).filter(({ segment }) => segment !== "update")
     yield* executable.run(calls, frames)
     const lasting = program.buffers.filter(
@@ -74,5 +102,17 @@ for (const { name: configuration, run } of configurations())
             expect({ buffer, i, other }).toEqual({ buffer, i, other: value })
         })
       expect(moved).toBe(true)
+    })
+
+    test("the fast paths of leaky neurons give the interpreter's bits", async () => {
+      for (const reset of ["soft", "hard", "none"] as const)
+        for (const [threshold, alpha] of [
+          [1, 1],
+          [0.3, 0.7],
+        ] as const)
+          for (const policy of [S.Policy.sltt, S.Policy.bptt, S.Policy.bptt.pipe(S.Policy.detach("reset"))]) {
+            const made = leakyProgram({ reset, threshold, tau: 1.6, surrogate: { name: "triangle", alpha } }, policy)
+            expect(await run(trained(made))).toEqual(await run(trained(interpreted(made))))
+          }
     })
   })

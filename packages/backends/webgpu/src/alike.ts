@@ -88,9 +88,11 @@ const joined = (works: ReadonlyArray<Work>): Work => {
   }
 }
 
-/** What alike work has in common. */
-const kindOf = ({ instructions: [{ kernel, attributes, phase }] }: Work): string | undefined =>
-  kernels.has(kernel) || phase === "update" ? `${kernel} ${JSON.stringify(attributes)}` : undefined
+/** What alike work has in common: none of it where its stages are more than something done to each element. */
+const kindOf = ({ instructions: [{ kernel, attributes, phase }], stages }: Work): string | undefined =>
+  stages.length === 1 && stages[0]?.each && (kernels.has(kernel) || phase === "update")
+    ? `${kernel} ${JSON.stringify(attributes)}`
+    : undefined
 
 /** A segment's work with neighbours that are alike joined. */
 export const joinAlike = (works: ReadonlyArray<Work>): ReadonlyArray<Work> => {

@@ -6,8 +6,8 @@
  * convolution that its gradient comes from.
  */
 import { type AnyKernel, kernels, Program, Shape } from "@spikeroute/core"
+import { spikesAndPool } from "./kernels/expressions.ts"
 import { wgslKernels } from "./kernels/index.ts"
-import { neuronAndPool } from "./kernels/neurons.ts"
 import { accessorsOf, type Operand, Operands, rounded, type Stage, type Target, type Then } from "./shader.ts"
 import { type Ref, type Work, workOf } from "./work.ts"
 
@@ -33,10 +33,6 @@ const producers: Readonly<Record<string, string>> = {
 
 /** Kernels whose one stage reads these operands at the element that it treats and nowhere else, wherever that stage has an `each`. */
 const consumers: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "neuron.forward": ["x"],
-  "neuron.backward": ["outputGradient"],
-  "readout.forward": ["x"],
-  "readout.backward": ["outputGradient"],
   "add.forward": ["a"],
   "elementwise.forward": ["x0", "x1", "x2"],
   "elementwise.backward": ["dy"],
@@ -134,13 +130,13 @@ export const fuser = (program: Program.Program, adapter: Target) => {
   }
 
   const pooled = (first: Program.Instruction, second: Program.Instruction): Work | undefined => {
-    if (!Program.isOf(first, "neuron.forward") || !Program.isOf(second, "averagePool.forward")) return undefined
-    const { spikes } = first.operands
-    if (spikes === undefined || spikes.buffer !== second.operands.x?.buffer || second.operands.x.lag) return undefined
-    if (!areApart(first, second, spikes.buffer)) return undefined
-    const refs = { ...refsOf(first), y: second.operands.y as Ref }
+    if (!Program.isOf(first, "elementwise.forward") || !Program.isOf(second, "averagePool.forward")) return undefined
+    const { y } = first.operands
+    if (y === undefined || y.buffer !== second.operands.x?.buffer || second.operands.x.lag) return undefined
+    if (!areApart(first, second, y.buffer)) return undefined
+    const refs = { ...refsOf(first), pooled: second.operands.y as Ref }
     const operands = typed(refs)
-    const stages = neuronAndPool(operands, first.attributes, second.attributes)
+    const stages = spikesAndPool(operands, first.attributes, second.attributes)
     return stages && workOf([first, second], refs, operands, stages)
   }
 

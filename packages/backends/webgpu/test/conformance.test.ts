@@ -15,13 +15,9 @@ describe.skipIf(!onSoftware).each([
   [
     "without",
     false,
-    /^kernel (linear|conv2d|bias|batchNorm|neuron|elementwise|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/,
+    /^kernel (linear|conv2d|bias|batchNorm|elementwise|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/,
   ],
-  [
-    "with",
-    true,
-    /^kernel (bias|batchNorm|neuron.backward|elementwise.backward|spikes|loss|gain)|^normaliser-free, static, inference/,
-  ],
+  ["with", true, /^kernel (bias|batchNorm|elementwise.backward|spikes|loss|gain)|^normaliser-free, static, inference/],
 ] as const)("webgpu, shaders of hardware, %s subgroups", (_, subgroups, some) => {
   const { layer } = shared({ software: false, subgroups })
   for (const { name, run } of Conformance.cases({ memory: "own" }))

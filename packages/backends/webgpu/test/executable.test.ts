@@ -130,7 +130,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
       Effect.gen(function* () {
         const program = yield* Program.compile(graph, Policy.sltt, options)
         const train = program.segments.train.map((each) =>
-          each.kernel === "neuron.forward" ? { ...each, attributes: { ...each.attributes, decay: Number.NaN } } : each,
+          each.kernel === "elementwise.forward" ? { ...each, attributes: { ...each.attributes, y: 99 } } : each,
         )
         const broken = { ...program, segments: { ...program.segments, train } }
         return yield* Effect.flip((yield* Backend).prepare(broken))
@@ -138,7 +138,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
     )
     expect(error).toBeInstanceOf(BackendError)
     expect(error.message).toContain(
-      "neuron.forward of 1 (x 2×4×3×4, before 2×4×3×4, membrane 2×4×3×4, spikes 2×4×3×4): Error while parsing WGSL",
+      "elementwise.forward of 1 (x0 2×4×3×4, before 2×4×3×4, state 2×4×3×4, y 2×4×3×4): Error while parsing WGSL",
     )
   })
 

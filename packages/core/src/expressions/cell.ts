@@ -148,13 +148,15 @@ const make = (cell: Cell): Unfolded => {
     },
     decay: (k) => {
       // Of a state that a spike resets, what is stored may be the value before the reset.
-      for (const value of [next[k], ...stored]) {
-        const slope = value && differentiate([[value, of(1)]], () => true).get(`s.${k}`)
+      const slopes = [next[k], ...stored].flatMap((value) =>
+        value ? [differentiate([[value, of(1)]], () => true).get(`s.${k}`)] : [],
+      )
+      for (const slope of slopes) {
         if (slope?.constant !== undefined) return slope.constant
         if (slope?.form.kind === "leaf" && slope.form.name.startsWith("p"))
           return { parameter: Number(slope.form.name.slice(1)) }
       }
-      return undefined
+      return slopes.every((slope) => slope === undefined) ? 0 : undefined
     },
     stored,
     output,

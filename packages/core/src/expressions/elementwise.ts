@@ -7,8 +7,10 @@
  *
  * An operand of n numbers belongs to elements i by i mod n: one number to all, one a channel, one an element of a sample.
  */
-import { elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
-import { size } from "../shape.ts"
+import { addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
+import { averagePoolBackwardReference } from "../ops/average-pool.ts"
+import { tiles } from "../ops/pixels.ts"
+import { type Shape, size } from "../shape.ts"
 import { type Code, costOf, interpret } from "./code.ts"
 
 /** Inputs and parameters that an expression may have. */
@@ -86,6 +88,30 @@ export interface ElementwiseBackward {
   readonly carry: ReadonlyArray<number>
   readonly dx: ReadonlyArray<number>
   readonly dp: ReadonlyArray<number>
+  readonly pool?: PoolBehind
+}
+
+/** An average pool behind the elements: windows side by side, of so many pixels a side, on images of these extents. `dy` is the gradient of its output. */
+export interface PoolBehind {
+  readonly kernelSize: number
+  readonly height: number
+  readonly width: number
+}
+
+/** The shape of the elements in front of a pool, from that of its output. */
+const before = ([batch = 1, , , channels = 1]: Shape, { height, width }: PoolBehind): Shape => [
+  batch,
+  height,
+  width,
+  channels,
+]
+
+/** The gradient of each element from that of the pool behind them. */
+const spread = (outputGradient: Operand, pool: PoolBehind): Operand => {
+  const shape = before(outputGradient.shape, pool)
+  const inputGradient = { shape, data: new Float32Array(size(shape)) }
+  averagePoolBackwardReference.run({ outputGradient, inputGradient }, tiles(pool.kernelSize))
+  return inputGradient
 }
 
 /** carry[k] ← code[carry[k]],  dx[i] += code[dx[i]],  dp[j] += Σ code[dp[j]] over the elements that share the parameter. */
@@ -124,15 +150,20 @@ export const elementwiseBackward = kernel<ElementwiseBackward>()({
 export const elementwiseBackwardReference: Reference<typeof elementwiseBackward> = {
   cost: (operands, attributes) => {
     const { multiplications, additions } = costOf(attributes.code)
-    return elementwise(
-      elementsOf(operands, attributes, ({ shape }) => size(shape)),
-      multiplications,
-      additions,
+    const own = elementwise(elementsOf(operands, attributes), multiplications, additions)
+    const { dy } = operands
+    const { pool } = attributes
+    if (!pool || !dy) return own
+    const inputGradient = { ...dy, shape: before(dy.shape, pool) }
+    return addCost(
+      own,
+      averagePoolBackwardReference.cost({ outputGradient: dy, inputGradient }, tiles(pool.kernelSize)),
     )
   },
-  run: (operands, attributes) => {
-    const { code, carry, dx, dp } = attributes
-    const count = elementsOf(operands, attributes, ({ data }) => data.length)
+  run: (given, attributes) => {
+    const { code, carry, dx, dp, pool } = attributes
+    const count = elementsOf(given, attributes)
+    const operands = pool && given.dy ? { ...given, dy: spread(given.dy, pool) } : given
     const all = operands as Operands
     const sums = dp.map((_, j) => new Float64Array(all[`dp${j}`]?.data.length ?? 0))
     const wanted = [
@@ -171,8 +202,10 @@ export const elementwiseBackwardReference: Reference<typeof elementwiseBackward>
 }
 
 /** The number of elements that a backward direction runs over: of the gradients that arrive; where none do, of `dx0`, or of `x0`. */
-const elementsOf = <A>(
-  { dy, carry, dx0, x0 }: { readonly [K in "dy" | "carry" | "dx0" | "x0"]?: A | undefined },
+const elementsOf = (
+  { dy, carry, dx0, x0 }: { readonly [K in "dy" | "carry" | "dx0" | "x0"]?: { readonly shape: Shape } | undefined },
   attributes: ElementwiseBackward,
-  sizeOf: (operand: A) => number,
-): number => (carry && !dy ? sizeOf(carry) / attributes.carry.length : sizeOf((dy ?? dx0 ?? x0) as A))
+): number => {
+  if (dy) return size(attributes.pool ? before(dy.shape, attributes.pool) : dy.shape)
+  return carry ? size(carry.shape) / attributes.carry.length : size((dx0 ?? x0)!.shape)
+}

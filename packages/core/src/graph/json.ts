@@ -10,6 +10,7 @@ import { quote } from "../text.ts"
 import { typesOf } from "./check.ts"
 import { type Graph, InitializerSchema, Name, type NodeData } from "./graph.ts"
 import { tryGraph } from "./make.ts"
+import { renewed } from "./older.ts"
 
 /** A graph as JSON; `version` is that of the form. */
 export interface GraphJson extends Omit<Graph, "types" | "nodes"> {
@@ -62,7 +63,7 @@ export const fromJson = (json: unknown): Effect.Effect<Graph, GraphError> =>
     if (fault) return Effect.fail(new GraphError({ node: "graph", reason: describeFault(fault) }))
     const { version: _, nodes, ...given } = json as GraphJson
     return tryGraph(() => {
-      const graph = { ...given, nodes: nodes.map((node) => ({ ...node, rule: ruleOf(node) })) }
+      const graph = { ...given, nodes: nodes.map(renewed).map((node) => ({ ...node, rule: ruleOf(node) })) }
       return { ...graph, types: typesOf(graph) }
     })
   })

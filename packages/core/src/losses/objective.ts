@@ -9,7 +9,7 @@ export const termsOf = (objective: Objective | undefined): ReadonlyArray<LossTer
   Array.isArray(objective) ? (objective as ReadonlyArray<LossTerm>) : []
 
 /** A list of terms; each is checked by its kind. */
-export const TermsSchema: Schema.Codec<ReadonlyArray<LossTerm>> = Schema.Array(Schema.Unknown).check(
+export const TermsSchema: Schema.Codec<ReadonlyArray<LossTerm>> = /* @__PURE__ */ Schema.Array(Schema.Unknown).check(
   must(
     "a list of terms, at least one, as crossEntropy() makes them",
     (terms: ReadonlyArray<unknown>) =>

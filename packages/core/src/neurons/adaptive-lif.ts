@@ -1,7 +1,7 @@
 import { of } from "../expressions/expression.ts"
 import { Positive, Share } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Adaptive leaky integrate-and-fire neurons: each spike raises the threshold, which decays back (Bellec et al., NeurIPS 2018):

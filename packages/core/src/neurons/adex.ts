@@ -2,7 +2,7 @@ import { of } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
 import { exponentialDrive } from "./exponential-integrate-and-fire.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Adaptive exponential integrate-and-fire neurons, AdEx (Brette & Gerstner, Journal of Neurophysiology 2005):

@@ -1,7 +1,7 @@
 import { log, of } from "../expressions/expression.ts"
 import { Float32, must, Positive, Share } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 const InnerShare = /* @__PURE__ */ Float32.check(
   /* @__PURE__ */ must("a number greater than 0 and less than 1", (x) => x > 0 && Math.fround(x) < 1),

@@ -1,7 +1,7 @@
 import { of } from "../expressions/expression.ts"
 import { Positive, Share } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Current-based leaky integrate-and-fire neurons: spikes charge a synaptic current that decays, and the current charges the membrane

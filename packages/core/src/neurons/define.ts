@@ -138,6 +138,17 @@ const OwnSurrogate = /* @__PURE__ */ Schema.Unknown.check(
   ),
 )
 
+/** The options of all that fires. */
+export const firingFields: {
+  readonly surrogate: Schema.optionalKey<Schema.Codec<SurrogateOptions | SurrogateExpression>>
+  readonly smooth: Schema.optionalKey<Schema.Codec<boolean>>
+} = {
+  surrogate: Schema.optionalKey(
+    Schema.Union([SurrogateSchema, OwnSurrogate]) as unknown as Schema.Codec<SurrogateOptions | SurrogateExpression>,
+  ),
+  smooth: Schema.optionalKey(Flag),
+}
+
 const optional = (entries: ReadonlyArray<readonly [string, Schema.Codec<unknown>]>) =>
   Object.fromEntries(entries.map(([name, schema]) => [name, Schema.optionalKey(schema)]))
 
@@ -157,15 +168,11 @@ const optionsSchema = <P extends string, S extends string, C extends keyof Choic
     ...optional(Object.keys(parameters).map((name) => [name, settingSchema(ranges?.[name as P])])),
     ...optional((Object.keys(choices ?? {}) as Array<C>).map((name) => [name, choiceSchemas[name]])),
     ...optional([["initial", initialSchema(states)]]),
-    ...(surrogate === "none"
-      ? {}
-      : optional([
-          ["surrogate", Schema.Union([SurrogateSchema, OwnSurrogate])],
-          ["smooth", Flag],
-        ])),
+    ...(surrogate === "none" ? {} : firingFields),
   })
 
-const build = <P extends string, S extends string, C extends keyof Choices>(
+/** Adds neurons to the graph, with options that are checked. */
+export const build = <P extends string, S extends string, C extends keyof Choices>(
   kind: string,
   { parameters, choices, states, initial, surrogate: usual, step }: Definition<P, S, C>,
   options: Options<P, S, C>,

@@ -1,7 +1,7 @@
 import { type Expression, exp, of } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /** What pulls the potential of an exponential neuron: v_rest − v + Δ_T·e^((v − ϑ_rh)/Δ_T). */
 export const exponentialDrive = (

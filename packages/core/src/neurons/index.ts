@@ -29,4 +29,4 @@ export {
   type Step,
 } from "./define.ts"
 export { refractory } from "./refractory.ts"
-export { afterReset } from "./reset-expression.ts"
+export { afterReset } from "./reset.ts"

@@ -1,6 +1,7 @@
-import { type Layer, leaf, node } from "../graph/builder.ts"
-import { type FiringOptions, FiringSchema, firing, neuronOp } from "./neuron.ts"
+import { type Layer, leaf } from "../graph/builder.ts"
+import { build } from "./define.ts"
+import { type FiringOptions, FiringSchema, leaky } from "./leaky.ts"
 
 /** Integrate-and-fire neurons, without a leak: u[t] = v[t−1] + x[t]. */
 export const integrateAndFire = (options: FiringOptions = {}): Layer =>
-  leaf("if", FiringSchema, options, (x, name, given) => node(x, name, neuronOp, { ...firing(given), decay: 1 }, [x]))
+  leaf("if", FiringSchema, options, (x, name, given) => build("if", leaky, given, x, name))

@@ -1,6 +1,6 @@
 import type { Expression } from "../expressions/expression.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Izhikevich's neurons (IEEE Transactions on Neural Networks 2003), in millivolts and milliseconds: dv/dt = 0.04·v² + 5·v + 140 − w + x

@@ -3,8 +3,8 @@ import { learn } from "../expressions/layer.ts"
 import { Positive } from "../options.ts"
 import { charged } from "./charge.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { TimeConstant } from "./neuron.ts"
-import { afterReset } from "./reset-expression.ts"
+import { TimeConstant } from "./leaky.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * KLIF neurons, which learn a scale k of the membrane potential and with it the slope of the surrogate (Jiang & Zhang, arXiv 2302.09238, 2023):

@@ -2,8 +2,8 @@ import { maximum } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import { charged } from "./charge.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { TimeConstant } from "./neuron.ts"
-import { afterReset } from "./reset-expression.ts"
+import { TimeConstant } from "./leaky.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Leaky integrate-and-analog-fire neurons (Wu et al., IEEE Transactions on Neural Networks and Learning Systems 2021): spikes reset the

@@ -1,7 +1,8 @@
 import { Schema } from "effect"
-import { type Layer, leaf, node } from "../graph/builder.ts"
+import { type Layer, leaf } from "../graph/builder.ts"
 import type { Of } from "../options.ts"
-import { type FiringOptions, FiringSchema, firing, neuronOp, TimeConstant } from "./neuron.ts"
+import { build } from "./define.ts"
+import { type FiringOptions, FiringSchema, leaky, TimeConstant } from "./leaky.ts"
 
 export interface LifOptions extends FiringOptions {
   /** Membrane time constant in time steps, at least 1; the decay is λ = 1 − 1/τ. Infinity is no leak, as of integrate-and-fire neurons. Default 1.1, the SLTT paper's. */
@@ -19,5 +20,5 @@ export const LifSchema: Of<LifOptions> = Schema.Struct({
  */
 export const lif = (options: LifOptions = {}): Layer =>
   leaf<LifOptions>("lif", LifSchema, options, (x, name, { tau = 1.1, ...given }) =>
-    node(x, name, neuronOp, { ...firing(given), decay: 1 - 1 / tau }, [x]),
+    build("lif", leaky, { ...given, decay: 1 - 1 / tau }, x, name),
   )

@@ -1,7 +1,7 @@
 import { of } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Quadratic integrate-and-fire neurons (Ermentrout & Kopell, SIAM Journal on Applied Mathematics 1986; Latham et al., Journal of

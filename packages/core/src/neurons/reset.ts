@@ -1,26 +1,27 @@
-/**
- * What a spike s does to the membrane potential u, giving the potential v that the next step starts from:
- *
- *     soft   v = u − threshold·s
- *     hard   v = u·(1 − s)
- *     none   v = u
- */
+/** What a spike does to the membrane potential u, giving the potential v that the next step starts from. */
 import type { Schema } from "effect"
+import { type Expression, of, route, type Value } from "../expressions/expression.ts"
 import { oneOf } from "../options.ts"
 
 export type Reset = "soft" | "hard" | "none"
 
 export const ResetSchema: Schema.Literals<ReadonlyArray<Reset>> = oneOf(["soft", "hard", "none"])
 
-interface Rule {
-  readonly after: (u: number, s: number, threshold: number) => number
-  /** ∂v/∂u with s held, and ∂v/∂s. */
-  readonly byMembrane: (s: number) => number
-  readonly bySpike: (u: number, threshold: number) => number
-}
-
-export const resets: { readonly [R in Reset]: Rule } = {
-  soft: { after: (u, s, threshold) => u - threshold * s, byMembrane: () => 1, bySpike: (_, threshold) => -threshold },
-  hard: { after: (u, s) => u * (1 - s), byMembrane: (s) => 1 - s, bySpike: (u) => -u },
-  none: { after: (u) => u, byMembrane: () => 1, bySpike: () => 0 },
+/**
+ * The membrane potential after the reset, through whose edge its gradient flows:
+ *
+ *     soft   u − threshold·s
+ *     hard   u·(1 − s) + to·s
+ *     none   u
+ */
+export const afterReset = (
+  reset: Reset,
+  u: Expression,
+  spike: Expression,
+  threshold: Value,
+  to: Value = 0,
+): Expression => {
+  if (reset === "none") return u
+  const s = route("reset", spike)
+  return reset === "soft" ? u.minus(s.times(threshold)) : u.times(of(1).minus(s)).plus(s.times(to))
 }

@@ -1,5 +1,5 @@
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Resonate-and-fire neurons (Izhikevich, Neural Networks 2001): a damped oscillator z = i + j·v, j² = −1, with dz/dt = (b + j·ω)·z + x, which fires

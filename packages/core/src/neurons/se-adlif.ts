@@ -1,7 +1,7 @@
 import { of } from "../expressions/expression.ts"
 import { NonNegative, Positive, Share } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
-import { afterReset } from "./reset-expression.ts"
+import { afterReset } from "./reset.ts"
 
 /**
  * Adaptive leaky integrate-and-fire neurons by the symplectic Euler method: the adaptation current w follows the membrane potential and

@@ -136,7 +136,7 @@ export const batchNormOp = make({
     const statistics = { mean: residual("mean", shape), inverseDeviation: residual("inverseDeviation", shape) }
     emit(batchNormForward, { ...operands, ...statistics }, { updates: steps })
   },
-  backward: ({ emit, input, inputType, residual, outputGradient, gradient }) => {
+  backward: ({ emit, input, inputType, residual, outputGradient, gradient, unwanted }) => {
     if (outputGradient === undefined) return
     const { shape } = inputType(1)
     emit(batchNormBackward, {
@@ -146,8 +146,8 @@ export const batchNormOp = make({
       inverseDeviation: residual("inverseDeviation", shape),
       outputGradient,
       inputGradient: gradient(0),
-      weightGradient: gradient(1),
-      biasGradient: gradient(2),
+      weightGradient: gradient(1) ?? unwanted(1),
+      biasGradient: gradient(2) ?? unwanted(2),
     })
   },
 })

@@ -51,14 +51,14 @@ export const gainOp = make({
     return sameShape(inputs)
   },
   forward: ({ emit, input, output }) => emit(gainForward, { x: input(0), gain: input(1), y: output }),
-  backward: ({ emit, input, outputGradient, gradient }) =>
+  backward: ({ emit, input, outputGradient, gradient, unwanted }) =>
     outputGradient &&
     emit(gainBackward, {
       x: input(0),
       gain: input(1),
       outputGradient,
       inputGradient: gradient(0),
-      gainGradient: gradient(1),
+      gainGradient: gradient(1) ?? unwanted(1),
     }),
 })
 

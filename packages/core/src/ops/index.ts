@@ -1,8 +1,5 @@
 /** The table of ops: a file and a line here for each. */
 
-import { readoutOp } from "../neurons/leaky-readout.ts"
-import { neuronOp } from "../neurons/neuron.ts"
-import { decayOp } from "../neurons/plif.ts"
 import type { AnyOp } from "../op.ts"
 import { adaptiveAveragePoolOp } from "./adaptive-average-pool.ts"
 import { addOp } from "./add.ts"
@@ -35,9 +32,6 @@ export const ops: ReadonlyMap<string, AnyOp> = new Map(
     addOp,
     scaleOp,
     gainOp,
-    neuronOp,
-    decayOp,
-    readoutOp,
     elementwiseOp,
     delayOp,
   ].map((op: AnyOp) => [op.name, op]),

@@ -97,14 +97,14 @@ export const weightStandardizationOp = make({
   },
   forward: ({ emit, input, output }) =>
     emit(weightStandardizationForward, { weight: input(0), gain: input(1), y: output }),
-  backward: ({ emit, input, outputGradient, gradient }) =>
+  backward: ({ emit, input, outputGradient, gradient, unwanted }) =>
     outputGradient &&
     emit(weightStandardizationBackward, {
       weight: input(0),
       gain: input(1),
       outputGradient,
-      weightGradient: gradient(0),
-      gainGradient: gradient(1),
+      weightGradient: gradient(0) ?? unwanted(0),
+      gainGradient: gradient(1) ?? unwanted(1),
     }),
 })
 

@@ -58,10 +58,15 @@ export interface Optimizer {
   readonly name: string
   readonly options: Readonly<Record<string, number>>
   readonly states: ReadonlyArray<string>
-  /** The update of the weight `x1` by its gradient `x0`: its states are the planes of `before`, what changes from update to update is `h`. */
-  readonly update: ElementwiseForward
+  /**
+   * The update of the weight `x1` by a gradient, an expression of `x0` and `p0`: its states are the planes of `before`, what changes from update to
+   * update is `h`.
+   */
+  readonly update: (gradient: Expression) => ElementwiseForward
   /** What `h` holds at an update, counted from 1: the learning rate and the optimiser's own numbers. */
   readonly numbers: (learningRate: number, update: number) => Float32Array
+  /** The same with some options changed. @throws OptionError */
+  readonly with: (options: Readonly<Record<string, number>>) => Optimizer
 }
 
 /** A kind of optimiser: a function of its options. */
@@ -87,44 +92,42 @@ export const make = <O extends string, S extends string, N extends string = neve
       Object.keys(defaults).map((option) => [option, Schema.optionalKey(ranges?.[option as O] ?? Float32)]),
     ),
   )
-  return Object.assign(
-    (chosen = {} as Readonly<Partial<Record<O, number>>>) => {
-      assert(name, schema as unknown as Schema.Codec<object>, chosen)
-      return configured(name, definition, { ...defaults, ...chosen })
-    },
-    { defaults, schema },
-  )
+  const kind = (chosen = {} as Readonly<Partial<Record<O, number>>>): Optimizer => {
+    assert(name, schema as unknown as Schema.Codec<object>, chosen)
+    const options = { ...defaults, ...chosen }
+    return { ...configured(name, definition, options), with: (changed) => kind({ ...options, ...changed }) }
+  }
+  return Object.assign(kind, { defaults, schema })
 }
 
 const configured = <O extends string, S extends string, N extends string>(
   name: string,
   { states, numbers, step }: Definition<O, S, N>,
   options: Readonly<Record<O, number>>,
-): Optimizer => {
+): Omit<Optimizer, "with"> => {
   const own = (rate: number, update: number) => numbers?.({ rate, update, options }) ?? ({} as Record<N, number>)
   const leaves = <K extends string>(names: ReadonlyArray<K>, leafOf: (i: number) => string) =>
     Object.fromEntries(names.map((each, i) => [each, leaf(leafOf(i))])) as Record<K, Expression>
-  const { weight, states: after } = step({
-    gradient: leaf("x0"),
-    weight: leaf("x1"),
-    before: leaves(states, (k) => `before.${k}`),
-    options,
-    rate: leaf("h.0"),
-    numbers: leaves(Object.keys(own(1, 1)) as Array<N>, (k) => `h.${1 + k}`),
-  })
-  const { code, places } = encode([...states.map((state) => of(after[state])), weight])
+  const update = (gradient: Expression): ElementwiseForward => {
+    const { weight, states: after } = step({
+      ...{ gradient, weight: leaf("x1"), before: leaves(states, (k) => `before.${k}`), options, rate: leaf("h.0") },
+      numbers: leaves(Object.keys(own(1, 1)) as Array<N>, (k) => `h.${1 + k}`),
+    })
+    const { code, places } = encode([...states.map((state) => of(after[state])), weight])
+    return { code, state: places.slice(0, -1), y: places.at(-1) as number }
+  }
   return {
     name,
     options,
     states,
-    update: { code, state: places.slice(0, -1), y: places.at(-1) as number },
+    update,
     numbers: (rate, update) => Float32Array.of(rate, ...Object.values<number>(own(rate, update))),
   }
 }
 
-export const OptimizerSchema: Schema.Codec<Optimizer> = Schema.Unknown.check(
+export const OptimizerSchema: Schema.Codec<Optimizer> = /* @__PURE__ */ Schema.Unknown.check(
   must("an optimiser, as Optimizer.adam() makes it", (value) => {
     const { update, numbers } = Object(value) as Partial<Optimizer>
-    return Array.isArray(update?.code) && typeof numbers === "function"
+    return typeof update === "function" && typeof numbers === "function"
   }),
 ) as unknown as Schema.Codec<Optimizer>

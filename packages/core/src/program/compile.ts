@@ -1,16 +1,13 @@
 /** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
 import { Effect, Schema } from "effect"
-import { OptionError, PolicyError, ProgramError } from "../errors.ts"
+import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { edgesOf, outputsOf } from "../graph/nodes.ts"
-import type { LossTerm } from "../losses/index.ts"
+import { edgesOf } from "../graph/nodes.ts"
 import { TermsSchema, termsOf } from "../losses/objective.ts"
 import { kindOf } from "../losses/term.ts"
 import type { ValueType } from "../op.ts"
-import { check as checkOption } from "../options.ts"
 import { check, checkpointIntervalOf, isCut, type Policy, windowOf } from "../policies/policy.ts"
 import { size } from "../shape.ts"
-import { nearest } from "../text.ts"
 import { lowerInference } from "./lower/index.ts"
 import { lowerTraining } from "./lower/training.ts"
 import {
@@ -22,6 +19,7 @@ import {
 } from "./options.ts"
 import type { Program } from "./program.ts"
 import { tracesOf } from "./traces.ts"
+import { trainedOf } from "./weights.ts"
 
 /** Compiles a training program. */
 export const compile = (
@@ -33,8 +31,6 @@ export const compile = (
     const terms = termsOf(given?.loss)
     const schema = Array.isArray(given?.loss) ? WithTerms : TrainingSchema
     const options = yield* checkOptions(graph, schema as Schema.Codec<TrainingOptions>, given)
-    for (const { kind, ...term } of terms)
-      yield* checkOption(`the term ${term.term} of the loss`, kind.schema as Schema.Codec<unknown>, term)
     const { all, lagged } = edgesOf(graph)
     yield* check(policy, options.timeSteps, all)
     const open = [...lagged].filter((edge) => !isCut(policy, edge))
@@ -57,7 +53,8 @@ export const compile = (
           reason: `batch size 1: ${name} (${op}) has a single value for each channel, which has no variance; train on batches of 2 or more`,
         })
     }
-    const measured = yield* checkTerms(graph, terms, options)
+    const trained = yield* trainedOf(graph, options.optimizer, options)
+    const measured = terms[0] ? yield* terms[0].kind.lowering.check(graph, terms, options) : []
     const unfit = policy.rates?.unfit(graph, terms)
     if (unfit !== undefined) return yield* new PolicyError({ policy: policy.name, reason: unfit })
     const window = windowOf(policy, options.timeSteps, edges)
@@ -72,7 +69,7 @@ export const compile = (
       ...options,
       // The pass over rates finds what does not change over time computed.
       hoist: policy.rates !== undefined || (options.hoist ?? true),
-      measured,
+      ...{ measured, trained },
       window,
       forwardRuns: isOverRun ? forwardRuns : undefined,
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
@@ -86,53 +83,14 @@ export const compile = (
     })
   })
 
-const WithTerms = Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
-
-/** Whether the terms of a loss go with the network and the batch; the nodes that they are at. */
-const checkTerms = (
-  graph: Graph,
-  terms: ReadonlyArray<LossTerm>,
-  { microBatches }: { readonly microBatches: number },
-): Effect.Effect<ReadonlyArray<string>, OptionError | ProgramError> =>
-  Effect.gen(function* () {
-    const outputs = outputsOf(graph)
-    const measured: Array<string> = []
-    for (const term of terms) {
-      const kind = kindOf(term)
-      if (kind.mixesSamples && microBatches > 1)
-        return yield* new ProgramError({
-          reason: `micro-batches ${microBatches}: the term ${term.term} of the loss is a function of whole batches; it must be 1`,
-        })
-      const named = kind.at(term)
-      if (named === true) continue
-      const node = named === undefined ? graph.output : (outputs[named] ?? named)
-      const hasClasses = kind.targets(term) === "classes"
-      const nodes = hasClasses ? Object.values(outputs) : graph.nodes.map(({ name }) => name)
-      const type = nodes.includes(node) ? graph.types.get(node) : undefined
-      if (!type?.batched)
-        return yield* new OptionError({
-          ...{ owner: `the term ${term.term} of the loss`, option: "node", value: named },
-          expected: `the name of an output${hasClasses ? "" : ", or of a node that depends on the input"}`,
-          similar: nearest(node, [...Object.keys(outputs), ...nodes]),
-        })
-      measured.push(node)
-      const classes = size(type.shape)
-      const given = "classWeights" in term ? term.classWeights?.length : undefined
-      if (given !== undefined && given !== classes)
-        return yield* new ProgramError({
-          reason: `the loss has ${given} class weights, and ${named ?? "the network"} ${classes} outputs`,
-        })
-    }
-    return measured
-  })
+const WithTerms = /* @__PURE__ */ Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
 
 /** Compiles a program that only predicts: running statistics, no dropout, no gradient. */
 export const compileInference = (
   graph: Graph,
   given: InferenceOptions,
 ): Effect.Effect<Program, OptionError | ProgramError> =>
-  // Terms of a loss are of no use here, and not checked.
-  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, withoutTerms(given)), (options) =>
+  Effect.map(checkOptions(graph, InferenceSchema as Schema.Codec<InferenceOptions>, given), (options) =>
     lowerInference(graph, {
       mode: "inference",
       observe: [],
@@ -152,6 +110,3 @@ export const compileInference = (
       optimizer: undefined,
     }),
   )
-
-const withoutTerms = (given: InferenceOptions & { readonly loss?: unknown }): InferenceOptions =>
-  Array.isArray(given?.loss) ? ({ ...given, loss: undefined } as InferenceOptions) : given

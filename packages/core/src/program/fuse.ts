@@ -5,8 +5,8 @@ import { type DraftBuffer, moved } from "./layout.ts"
 import { type Instruction, isOf, type SegmentName, segmentNames } from "./program.ts"
 
 /**
- * Neurons take the gradient of the average pool behind them as it is, where its windows lie side by side and nothing else gives them
- * one: a pool of 2×2 makes four equal elements of each of its gradient's, and in networks whose first layers are the largest that is
+ * Neurons, and whatever else is elementwise, take the gradient of the average pool behind them as it is, where its windows lie side by side
+ * and nothing else gives them one: a pool of 2×2 makes four equal elements of each of its gradient's, and in networks whose first layers are the largest that is
  * much of what a step needs. Changes the segments, and gives the buffers that they still use.
  */
 export const fuse = (
@@ -23,9 +23,9 @@ export const fuse = (
     for (const instruction of segments[name]) {
       const before = fused.at(-1)
       const { kernel, operands, attributes } = instruction
-      const between = operands.outputGradient?.buffer as number
+      const between = operands.dy?.buffer as number
       if (
-        kernel !== "neuron.backward" ||
+        kernel !== "elementwise.backward" ||
         !isOf(before, "averagePool.backward") ||
         before.operands.inputGradient?.buffer !== between ||
         // One writes it, the other reads it: so it is set, not added to, and of no use elsewhere.
@@ -36,11 +36,12 @@ export const fuse = (
         continue
       }
       gone.add(between)
-      const outputGradient = before.operands.outputGradient as Ref
+      const [, height = 0, width = 0] = (buffers[between] as DraftBuffer).shape
+      const { kernelSize } = before.attributes
       fused[fused.length - 1] = {
         ...instruction,
-        operands: { ...operands, outputGradient },
-        attributes: { ...attributes, pool: before.attributes.kernelSize },
+        operands: { ...operands, dy: before.operands.outputGradient as Ref },
+        attributes: { ...attributes, pool: { kernelSize, height, width } },
       }
     }
     segments[name] = fused

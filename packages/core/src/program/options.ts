@@ -9,6 +9,7 @@ import { type Optimizer, OptimizerSchema } from "../optimizers/optimizer.ts"
 import { check, Flag, type Of, oneOf, whole } from "../options.ts"
 import { nearest } from "../text.ts"
 import type { Encoding } from "./program.ts"
+import { type WeightOptions, weightFields } from "./weights.ts"
 
 export interface InferenceOptions {
   readonly batchSize: number
@@ -33,7 +34,7 @@ export interface InferenceOptions {
   readonly record?: ReadonlyArray<string>
 }
 
-export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record"> {
+export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record">, WeightOptions {
   /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
   readonly loss: Objective
   readonly optimizer: Optimizer
@@ -41,29 +42,31 @@ export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "rec
   readonly hoist?: boolean
 }
 
+const shared = {
+  batchSize: whole(1),
+  timeSteps: whole(1, 2 ** 20),
+  encoding: Schema.optionalKey(oneOf(["static", "frames"])),
+  microBatches: Schema.optionalKey(whole(1)),
+  observe: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes" })),
+  hoist: Schema.optionalKey(Flag),
+  /** Checked by the trainer. */
+  key: Schema.optionalKey(Schema.Unknown),
+} as const
+
 export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss: Loss; readonly key?: unknown }> =
-  Schema.Struct({
-    batchSize: whole(1),
-    timeSteps: whole(1, 2 ** 20),
-    encoding: Schema.optionalKey(oneOf(["static", "frames"])),
-    microBatches: Schema.optionalKey(whole(1)),
-    observe: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes" })),
-    loss: LossSchema,
-    optimizer: OptimizerSchema,
-    hoist: Schema.optionalKey(Flag),
-    /** Checked by the trainer. */
-    key: Schema.optionalKey(Schema.Unknown),
-  })
+  /* @__PURE__ */ Schema.Struct({ ...shared, ...weightFields, loss: LossSchema, optimizer: OptimizerSchema })
 
 /** Options of training do for inference too: it passes over what only training needs. */
+const passedOver = Schema.optionalKey(Schema.Unknown)
+
 export const InferenceSchema: Of<
-  InferenceOptions & Partial<Omit<TrainingOptions, "loss">> & { readonly loss?: Loss; readonly key?: unknown }
+  InferenceOptions & Readonly<Partial<Record<"hoist" | "key" | "loss" | "optimizer" | keyof WeightOptions, unknown>>>
 > = Schema.Struct({
-  ...TrainingSchema.fields,
+  ...shared,
   outputs: Schema.optionalKey(oneOf(["sum", "step"])),
   record: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes and states" })),
-  loss: Schema.optionalKey(LossSchema),
-  optimizer: Schema.optionalKey(OptimizerSchema),
+  ...{ loss: passedOver, optimizer: passedOver, freeze: passedOver },
+  ...{ clipNorm: passedOver, clipValue: passedOver, groups: passedOver },
 })
 
 /** Options that fit a graph, those that are left out filled in. */

@@ -30,6 +30,7 @@ import type { Mode, Ref } from "../op.ts"
 import type { Optimizer } from "../optimizers/optimizer.ts"
 import type { Shape } from "../shape.ts"
 import type { Elements } from "../spikes.ts"
+import type { Group } from "./weights.ts"
 
 /**
  * What a buffer is for. The gradients are those of parameters, one contiguous range of the arena; so are statistics and metrics,
@@ -53,7 +54,7 @@ export type BufferKind = (typeof bufferKinds)[number]
 /**
  * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
  * value of each, by number, the weights of its samples and the rows that follow from their classes; a value reduced over time (part: how)
- * and its gradient; the number of the step, the firing rate of a layer at a step. Of a parameter: itself, its gradient, the optimiser's
+ * and its gradient; the number of the step, the firing rate of a layer at a step. Of clipped gradients: their norm and (part) their factor. Of a parameter: itself, its gradient, the optimiser's
  * states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
  * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
  * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
@@ -73,6 +74,7 @@ export type BufferRole =
   | "metrics"
   | "outputs"
   | "hyperparameters"
+  | "norm"
   | "parameter"
   | "gradient"
   | "optimizer"
@@ -229,6 +231,8 @@ export interface Program {
   /** How often a batch's steps run forward for a loss that is a function of the whole run; absent where it is none. */
   readonly forwardRuns?: 1 | 2
   readonly optimizer: Optimizer | undefined
+  /** Optimisers and factors of the learning rate by group of weights; the first is that of weights without a group. */
+  readonly groups?: ReadonlyArray<Group>
   readonly buffers: ReadonlyArray<Buffer>
   readonly segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>
   /** Layers of spiking neurons in order of execution: metrics[1 + i] is the firing rate of the i-th. */
@@ -271,7 +275,7 @@ export const bufferNames = {
   outputs: "outputs",
   /** The same of another read-out, by its name. */
   output: (name: string): string => nameOf({ role: "outputs", owner: name }),
-  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. */
+  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. Of groups of weights see `hyperparametersOf`. */
   hyperparameters: "hyperparameters",
   parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
   gradient: (name: string): string => nameOf({ role: "gradient", owner: name }),

@@ -22,6 +22,4 @@ export const atan: Surrogate<{ readonly name: "atan"; readonly alpha: number }> 
         .times(1 / Math.PI)
         .plus(0.5),
   }),
-  gradient: (z, { alpha }) => alpha / 2 / (1 + (half * alpha * z) ** 2),
-  primitive: (z, { alpha }) => Math.atan(half * alpha * z) / Math.PI + 0.5,
 }

@@ -14,6 +14,4 @@ export const fastSigmoid: Surrogate<{ readonly name: "fastSigmoid"; readonly alp
     },
     primitive: (z) => z.dividedBy(absolute(z).times(alpha).plus(1)).plus(0.5),
   }),
-  gradient: (z, { alpha }) => 1 / (1 + alpha * Math.abs(z)) ** 2,
-  primitive: (z, { alpha }) => 0.5 + z / (1 + alpha * Math.abs(z)),
 }

@@ -32,15 +32,6 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union(Obje
   expected: "a surrogate with its parameter, as Surrogate.defaults has them",
 })
 
-/** g and G of a surrogate as functions of z alone. */
-export const bind = (
-  options: SurrogateOptions,
-): { gradient: (z: number) => number; primitive: (z: number) => number } => {
-  assert("Surrogate.bind", SurrogateSchema, options)
-  const { gradient, primitive } = surrogates[options.name]
-  return { gradient: (z) => gradient(z, options), primitive: (z) => primitive(z, options) }
-}
-
 /** A surrogate as expressions of z. @throws OptionError */
 export const expressionOf = (options: SurrogateOptions): SurrogateExpression => {
   assert("Surrogate.expressionOf", SurrogateSchema, options)

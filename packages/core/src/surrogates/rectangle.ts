@@ -14,6 +14,4 @@ export const rectangle: Surrogate<{ readonly name: "rectangle"; readonly width: 
         .times(1 / width),
     primitive: (z) => minimum(maximum(z.dividedBy(width).plus(0.5), 0), 1),
   }),
-  gradient: (z, { width }) => (Math.abs(z) <= width / 2 ? 1 / width : 0),
-  primitive: (z, { width }) => Math.min(1, Math.max(0, z / width + 0.5)),
 }

@@ -3,8 +3,6 @@ import { constant, sigmoid as σ } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
-const sigma = (x: number): number => 1 / (1 + Math.exp(-x))
-
 /** g(z) = α·σ(αz)·(1 − σ(αz)); α = 4. */
 export const sigmoid: Surrogate<{ readonly name: "sigmoid"; readonly alpha: number }> = {
   schema: Schema.Struct({ name: Schema.Literal("sigmoid"), alpha: Positive }),
@@ -16,6 +14,4 @@ export const sigmoid: Surrogate<{ readonly name: "sigmoid"; readonly alpha: numb
     },
     primitive: (z) => σ(z.times(alpha)),
   }),
-  gradient: (z, { alpha }) => alpha * sigma(alpha * z) * (1 - sigma(alpha * z)),
-  primitive: (z, { alpha }) => sigma(alpha * z),
 }

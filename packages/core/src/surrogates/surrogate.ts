@@ -15,7 +15,4 @@ export interface Surrogate<O extends { readonly name: string }> {
   readonly usual: O
   /** g and G as expressions of z, of which all backends compute. */
   readonly expression: (options: O) => SurrogateExpression
-  /** g(z) and G(z) in double precision, with which the reference of the LIF kernels computes. */
-  readonly gradient: (z: number, options: O) => number
-  readonly primitive: (z: number, options: O) => number
 }

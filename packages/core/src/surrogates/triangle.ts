@@ -16,9 +16,4 @@ export const triangle: Surrogate<{ readonly name: "triangle"; readonly alpha: nu
         .plus(0.5)
     },
   }),
-  gradient: (z, { alpha }) => Math.max(0, alpha - alpha * alpha * Math.abs(z)),
-  primitive: (z, { alpha }) => {
-    const a = Math.min(1, Math.abs(alpha * z))
-    return 0.5 + Math.sign(z) * (a - (a * a) / 2)
-  },
 }

@@ -19,7 +19,6 @@ import {
 } from "../layers.ts"
 import { normalizerFreeBlock, preActivationBlock } from "../models/index.ts"
 import * as Neuron from "../neurons/index.ts"
-import type * as Surrogate from "../surrogates/index.ts"
 
 /** A decay of its own for every neuron, σ(w). */
 const heterogeneousLif = Neuron.make("heterogeneousLif", {
@@ -34,7 +33,7 @@ const heterogeneousLif = Neuron.make("heterogeneousLif", {
 
 interface NeuronOfGolden {
   readonly tau?: number
-  readonly surrogate?: Surrogate.SurrogateOptions
+  readonly surrogate?: LifOptions["surrogate"]
 }
 
 /** A layer that sees its own spikes of the step before, with the parameters' names of golden_time.py. */

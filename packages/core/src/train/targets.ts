@@ -1,28 +1,18 @@
-/** What a batch tells the loss: classes or real numbers, a sample or a step, of one value or of several by name, checked and as float32. */
+/** What a batch tells the loss, checked and as float32: here, classes of samples; what terms are told comes with them. */
 import { Effect } from "effect"
 import { InputError } from "../errors.ts"
-import type { LossTerm } from "../losses/index.ts"
-import { type Asked, askedBy } from "../losses/objective.ts"
-import { kindOf } from "../losses/term.ts"
-import { bufferNames, nameOf, type Program } from "../program/program.ts"
-import { format, size } from "../shape.ts"
+import { termsOf } from "../losses/objective.ts"
+import { bufferNames, type Program } from "../program/program.ts"
 import { quote } from "../text.ts"
-import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
+import type { Numbers } from "../values.ts"
 import { type Batch, bufferOf, checkInputs, type Samples, shapeOf, type Told } from "./batch.ts"
 import { LabelError } from "./errors.ts"
 
-const isList = (given: unknown): given is Numbers => ArrayBuffer.isView(given) || Array.isArray(given)
-
-/** What is given for one value, and how it is called: the first output needs no name. */
-const givenFor = ({ outputs = {} }: Program, given: unknown, what: string, { owner }: Pick<Asked, "owner">) => {
-  if (isList(given) || typeof given !== "object" || given === null)
-    return owner === undefined ? { values: given, what } : { values: undefined, what: `${what}.${owner}` }
-  const name = owner ?? Object.keys(outputs)[0] ?? ""
-  return { values: (given as Readonly<Record<string, unknown>>)[name], what: `${what}.${name}` }
-}
+/** Whether something is a list of numbers, not a record of such. */
+export const isList = (given: unknown): given is Numbers => ArrayBuffer.isView(given) || Array.isArray(given)
 
 /** Values of one row a sample, or where it may be one a sample and step; how many steps that is. */
-const stepsOf = (
+export const stepsOf = (
   program: Program,
   what: string,
   kind: string,
@@ -45,7 +35,7 @@ const stepsOf = (
 }
 
 /** As many steps as a buffer has. */
-const repeated = (program: Program, buffer: string, steps: number, values: Float32Array): Told => {
+export const repeated = (program: Program, buffer: string, steps: number, values: Float32Array): Told => {
   const { slots } = bufferOf(program, buffer)
   if (steps === slots) return { buffer, steps, values }
   const whole = new Float32Array(slots * values.length)
@@ -53,107 +43,44 @@ const repeated = (program: Program, buffer: string, steps: number, values: Float
   return { buffer, steps: slots, values: whole }
 }
 
-/** The classes of samples, or of samples at each step; none where they do not count. */
-interface Classes {
-  readonly labels: ReadonlyArray<number | undefined>
+/** What a class of a sample, or of a sample at a step, must be. */
+export interface Expected {
+  /** `labels`, as the error says it. */
+  readonly what: string
   readonly classes: number
+  /** Whether there may be one for each step, and whether −1 stands for what does not count. */
+  readonly bySteps: boolean
+  readonly mayNotCount: boolean
 }
 
-/** What a term takes of each sample's class: its weights, and the numbers of its row. */
-const toldOf = (
+/** Class numbers as they were given, and of how many steps. */
+export const checkClasses = (
   program: Program,
-  [term, i]: readonly [LossTerm, number],
-  { labels, classes }: Classes,
-): ReadonlyArray<Told> => {
-  const { timeSteps, batchSize } = program
-  const kind = kindOf(term)
-  const over = kind.over(term)
-  const steps = over === "step" ? timeSteps : 1
-  const given = labels.length / batchSize
-  const share = kind.share ?? (() => 1)
-  const factor = kind.factor ?? share
-  const total =
-    (labels.reduce((sum: number, label) => sum + (label === undefined ? 0 : share(term, label)), 0) * steps) / given
-  const scale = total > 0 ? 1 / total : 0
-  const told = (role: "weights" | "rows", values: Float32Array): Told => {
-    const buffer = nameOf({ role, owner: `${i}` })
-    if (over !== "last") return repeated(program, buffer, given, values)
-    const whole = new Float32Array(timeSteps * values.length)
-    whole.set(values, (timeSteps - 1) * values.length)
-    return { buffer, steps: timeSteps, values: whole }
-  }
-  const found: Array<Told> = []
-  if (kind.share)
-    found.push(
-      told(
-        "weights",
-        Float32Array.from(labels, (label) => (label === undefined ? 0 : scale * factor(term, label))),
-      ),
-    )
-  if (kind.row && kind.rows?.(term)) {
-    const rows = new Float32Array(labels.length * classes)
-    for (const [n, label] of labels.entries())
-      kind.row(term, { label, scale, timeSteps }, rows.subarray(n * classes, (n + 1) * classes))
-    found.push(told("rows", rows))
-  }
-  return found
-}
-
-const checkLabels = (
-  program: Program,
-  all: unknown,
-  name: string,
-  asked: Asked,
-): Effect.Effect<ReadonlyArray<Told>, InputError | LabelError> =>
+  given: unknown,
+  { what, classes, bySteps, mayNotCount }: Expected,
+): Effect.Effect<{ readonly steps: number; readonly labels: ReadonlyArray<number> }, InputError | LabelError> =>
   Effect.gen(function* () {
     const { batchSize } = program
-    const { values: given, what } = givenFor(program, all, name, asked)
-    const { owner, terms } = asked
-    const buffer = nameOf({ role: "labels", ...(owner !== undefined && { owner }) })
-    const [, classes = 0] = shapeOf(program, owner === undefined ? bufferNames.outputs : bufferNames.output(owner))
-    const steps = yield* stepsOf(program, what, "class numbers", given, 1, asked.allBySteps)
-    const values: ReadonlyArray<unknown> = Array.from(given as Numbers)
-    const mayNotCount = terms.length > 0 && terms.every(([term]) => kindOf(term).share !== undefined)
-    const isClass = (label: unknown) => Number.isInteger(label) && (label as number) >= 0 && (label as number) < classes
-    const wrong = values.findIndex((label) => !isClass(label) && !(mayNotCount && label === -1))
-    if (wrong >= 0)
-      return yield* new LabelError({
-        ...{ what, sample: wrong % batchSize, label: values[wrong], classes },
-        ...(steps > 1 ? { step: Math.floor(wrong / batchSize) } : {}),
-      })
-    // Samples that do not count have the weight 0, and some class.
-    const labels = Float32Array.from(values, (label) => Math.max(label as number, 0))
-    const told = program.buffers.some((each) => each.name === buffer) ? [repeated(program, buffer, steps, labels)] : []
-    const counted = values.map((label) => (label === -1 ? undefined : (label as number)))
-    return [...told, ...terms.flatMap((term) => toldOf(program, term, { labels: counted, classes }))]
-  })
-
-const checkTargets = (
-  program: Program,
-  all: unknown,
-  name: string,
-  asked: Asked,
-): Effect.Effect<ReadonlyArray<Told>, InputError> =>
-  Effect.gen(function* () {
-    const { values: given, what } = givenFor(program, all, name, asked)
-    const buffer = nameOf({ role: "targets", ...(asked.owner !== undefined && { owner: asked.owner }) })
-    const [, ...output] = shapeOf(program, buffer)
-    const count = size(output)
-    const steps = yield* stepsOf(program, what, `numbers, ${format(output)} a sample,`, given, count, asked.allBySteps)
-    const targets = toFloat32(given)
-    if (targets === undefined) return yield* new InputError({ what, reason: `they are numbers, not ${quote(given)}` })
-    const index = firstNonFinite(targets)
-    if (index < 0) return [repeated(program, buffer, steps, targets)]
-    const row = Math.floor(index / count)
-    return yield* new InputError({
-      ...{ what, sample: row % program.batchSize },
-      position: [...(steps > 1 ? [Math.floor(row / program.batchSize)] : []), index % count],
-      reason: `${(given as Numbers)[index]} is not a finite number of float32`,
+    const steps = yield* stepsOf(program, what, "class numbers", given, 1, bySteps)
+    const labels = Array.from(given as ArrayLike<number>)
+    const isClass = (label: number) => Number.isInteger(label) && label >= 0 && label < classes
+    const wrong = labels.findIndex((label) => !isClass(label) && !(mayNotCount && label === -1))
+    if (wrong < 0) return { steps, labels }
+    return yield* new LabelError({
+      ...{ what, sample: wrong % batchSize, label: labels[wrong], classes },
+      ...(steps > 1 ? { step: Math.floor(wrong / batchSize) } : {}),
     })
   })
 
-/** A loss of one class a sample asks for the first output's labels. */
-const ofClasses: Asked = { owner: undefined, terms: [], anyBySteps: false, allBySteps: false }
+const ofSamples = (program: Program, given: unknown, what: string) =>
+  Effect.gen(function* () {
+    const [, classes = 0] = shapeOf(program, bufferNames.outputs)
+    const [first = ""] = Object.keys(program.outputs ?? {})
+    const own =
+      isList(given) || given === undefined ? given : (Object(given) as Readonly<Record<string, unknown>>)[first]
+    const { labels } = yield* checkClasses(program, own, { what, classes, bySteps: false, mayNotCount: false })
+    return [{ buffer: bufferNames.labels, steps: 1, values: Float32Array.from(labels) }]
+  })
 
 /** A batch that fits the program. */
 export const checkBatch = (
@@ -162,14 +89,8 @@ export const checkBatch = (
   owner = "",
 ): Effect.Effect<Samples, InputError | LabelError> =>
   Effect.gen(function* () {
-    const { loss, outputs = {} } = program
     const inputs = yield* checkInputs(program, batch?.inputs, owner)
-    const classes = Array.isArray(loss) ? askedBy(loss, outputs, "classes") : [ofClasses]
-    const labels = yield* Effect.forEach(classes, (asked) =>
-      checkLabels(program, batch?.labels, `${owner}labels`, asked),
-    )
-    const targets = yield* Effect.forEach(askedBy(loss, outputs, "numbers"), (asked) =>
-      checkTargets(program, batch?.targets, `${owner}targets`, asked),
-    )
-    return { inputs, told: [...labels, ...targets].flat() }
+    const [term] = termsOf(program.loss)
+    const told = term?.kind.lowering.told(program, batch, owner) ?? ofSamples(program, batch?.labels, `${owner}labels`)
+    return { inputs, told: yield* told }
   })

@@ -25,6 +25,7 @@ import { compile } from "../program/compile.ts"
 import type { TrainingOptions } from "../program/options.ts"
 import { type Buffer, type BufferKind, bufferNames, nameOf, type Program } from "../program/program.ts"
 import { schedule } from "../program/schedule.ts"
+import { hyperparametersOf } from "../program/weights.ts"
 import * as Key from "../random.ts"
 import { size } from "../shape.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
@@ -192,7 +193,8 @@ export const make = (
       Effect.gen(function* () {
         const { update, learningRate } = yield* Options.check("the step", StepSchema, given)
         const result = yield* runUpdate(batch, update, given.next)
-        yield* executable.write(bufferNames.hyperparameters, training.optimizer.numbers(learningRate, update))
+        for (const [name, values] of hyperparametersOf(program, learningRate, update))
+          yield* executable.write(name, values)
         yield* executable.run([{ segment: "update", t: 0 }])
         return result
       }).pipe(exclusively)

@@ -21,6 +21,4 @@ export const inMemory: Readonly<Partial<Record<KernelName, HostKernel>>> = {
   // Tiny, and a composition of many steps.
   "loss.forward": reference("loss.forward"),
   "loss.backward": reference("loss.backward"),
-  "decay.forward": reference("decay.forward"),
-  "decay.backward": reference("decay.backward"),
 }

@@ -50,14 +50,6 @@ export const zero: Composition<Operands<never, "target">> = (tf, { target }) => 
 
 export const copy: Composition<Operands<"source", "target">> = (_, { source }) => ({ target: source })
 
-export const updateTrace: Composition<Operands<"x" | "trace", never, "decay">, { readonly decay?: number }> = (
-  tf,
-  { x, decay, trace },
-  attributes,
-) => ({
-  trace: tf.add(tf.mul(decay ? tf.flat(decay) : (attributes.decay ?? 1), tf.flat(trace)), tf.flat(x)),
-})
-
 export const firingRate: Composition<
   Operands<"spikes" | "metrics", never>,
   { readonly index: number; readonly terms: number }

@@ -7,6 +7,7 @@
 import type { Expressions, KernelAttributes } from "@spikeroute/core"
 import { elements, type Tensor, type Workspace } from "../workspace.ts"
 import type { Composition, Result, Target } from "./composition.ts"
+import { averagePoolBackward } from "./pooling.ts"
 import { below } from "./rounding.ts"
 
 type Code = Expressions.Code
@@ -125,11 +126,22 @@ export const elementwiseForward: Composition<Given, KernelAttributes["elementwis
   }
 }
 
+type PoolBehind = NonNullable<KernelAttributes["elementwise.backward"]["pool"]>
+
+/** The gradient of each element from that of the average pool behind them. */
+const spread = (tf: Workspace, outputGradient: Tensor, { kernelSize, height, width }: PoolBehind): Tensor => {
+  const [batch = 1, , , channels = 1] = outputGradient.shape
+  const inputGradient = { shape: [batch, height, width, channels] }
+  const window = { kernelSize, stride: kernelSize, padding: 0 }
+  return averagePoolBackward(tf, { outputGradient, inputGradient }, window).inputGradient as Tensor
+}
+
 export const elementwiseBackward: Composition<Given, KernelAttributes["elementwise.backward"]> = (
   tf,
-  operands,
-  { code, carry, dx, dp },
+  given,
+  { code, carry, dx, dp, pool },
 ) => {
+  const operands: Given = pool && given.dy ? { ...given, dy: spread(tf, given.dy as Tensor, pool) } : given
   const { dy, dx0, x0 } = operands
   const arrived = operands.carry && !dy ? elements(operands.carry) / carry.length : undefined
   const count = arrived ?? elements((dy ?? dx0 ?? x0) as Tensor)

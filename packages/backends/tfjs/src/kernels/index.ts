@@ -12,20 +12,11 @@ import {
   gainForward,
   scaleBackward,
   scaleForward,
-  updateTrace,
   zero,
 } from "./elementwise.ts"
 import { elementwiseBackward, elementwiseForward } from "./expressions.ts"
 import { biasGradient, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts"
 import { accumulateOutputs, lossBackward, lossForward } from "./loss.ts"
-import {
-  decayBackward,
-  decayForward,
-  neuronBackward,
-  neuronForward,
-  readoutBackward,
-  readoutForward,
-} from "./neurons.ts"
 import {
   batchNormBackward,
   batchNormForward,
@@ -71,12 +62,6 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   "scale.backward": scaleBackward,
   "gain.forward": gainForward,
   "gain.backward": gainBackward,
-  "neuron.forward": neuronForward,
-  "neuron.backward": neuronBackward,
-  "decay.forward": decayForward,
-  "decay.backward": decayBackward,
-  "readout.forward": readoutForward,
-  "readout.backward": readoutBackward,
   "loss.forward": lossForward,
   "loss.backward": lossBackward,
   "outputs.accumulate": accumulateOutputs,
@@ -85,7 +70,6 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   "elementwise.backward": elementwiseBackward,
   zero,
   copy,
-  "trace.update": updateTrace,
 }
 
 /** Where the kernels of TensorFlow.js for WebGPU need another composition. */

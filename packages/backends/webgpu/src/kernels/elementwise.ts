@@ -9,10 +9,6 @@ const over =
   <A>(name: string, body: (operands: Operands, attributes: A) => string): WgslKernel<A> =>
   (operands, attributes) => [forEach(operands, operands.size(name), body(operands, attributes))]
 
-/** The factor of a leak: an operand where it is learnt, else an attribute. */
-export const decayFactor = (operands: Operands, { decay = 1 }: { readonly decay?: number }): string =>
-  operands.has("decay") ? "load_decay(0u)" : float(decay)
-
 /** `uniform(i)`: the i-th number of the random key, 24 bits: see core's `Key`. */
 const threefry = `
 fn uniform_bits(i: u32) -> u32 {
@@ -60,10 +56,6 @@ export const elementwise = {
   "dropout.backward": over(
     "inputGradient",
     (_, { rate }) => `add_inputGradient(i, load_outputGradient(i) * load_mask(i) / ${float(1 - rate)});`,
-  ),
-  "trace.update": over(
-    "trace",
-    (operands, attributes) => `store_trace(i, ${decayFactor(operands, attributes)} * load_trace(i) + load_x(i));`,
   ),
   copy: (operands) => [forEach(operands, operands.words("target"), "set_word_target(i, word_source(i));")],
   zero: (operands) => [forEach(operands, operands.words("target"), "set_word_target(i, 0u);")],

@@ -1,9 +1,18 @@
 /** Expressions: WGSL printed from their codes. What leaves and results are, core's kernels say. */
 import type { Expressions, KernelAttributes } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
-import { float, forEach, fromWord, type Operands, rounded, type WgslKernels } from "../shader.ts"
-import { forEachSpike, forEachStored } from "../spikes.ts"
-import { arcTangent } from "./surrogates.ts"
+import {
+  float,
+  forEach,
+  forEachInImage,
+  fromWord,
+  type Operands,
+  rounded,
+  type Stage,
+  type WgslKernels,
+} from "../shader.ts"
+import { fire, forEachSpike, forEachStored } from "../spikes.ts"
+import { averageSpread, pixelOf, tiles } from "./pooling.ts"
 
 type Code = Expressions.Code
 type Line = Expressions.CodeLine
@@ -33,7 +42,15 @@ const operations: { readonly [O in Operation]: (a: string, b: string, c: string)
 
 /** Functions that operations call. That of tanh is Cephes': WGSL's own loses small numbers, and large ones overflow. */
 const functions: { readonly [O in Operation]?: string } = {
-  atan: arcTangent,
+  // Abramowitz & Stegun 4.4.49, to 2·10⁻⁸: WGSL's own may be off by 4096 units in the last place.
+  atan: `fn arc_tangent(x: f32) -> f32 {
+  let beyond = abs(x) > 1f;
+  let y = select(abs(x), 1f / abs(x), beyond);
+  let s = y * y;
+  let a = y * (1f + s * (-0.3333314528f + s * (0.1999355085f + s * (-0.1420889944f + s * (0.1065626393f
+    + s * (-0.0752896400f + s * (0.0429096138f + s * (-0.0161657367f + s * 0.0028662257f))))))));
+  return sign(x) * select(a, 1.57079632679f - a, beyond);
+}`,
   tanh: `fn hyperbolic_tangent(x: f32) -> f32 {
   let y = x * x;
   let small = x + x * y * (-0.333332819422f + y * (0.133314422036f + y * (-0.0537397155531f + y * (0.0206390887954f
@@ -47,12 +64,15 @@ const functions: { readonly [O in Operation]?: string } = {
 export const elementCount = (count: string): string => `fn elements() -> u32 { return ${count}; }`
 
 /** Statements that compute the values v0, v1, … of a code for element `i` of so many, and the functions that they call. */
-const print = (operands: Operands, code: Code, count: number) => {
+const print = (operands: Operands, code: Code, count: number, isPooled = false) => {
   const leaf = (name: string, plane: string | undefined): string => {
+    if (isPooled && name === "dy") return "arrived"
     if (name === "h") return `load_h(${plane}u)`
     if (plane !== undefined) return `load_${name}(${plane}u * elements() + i)`
     const size = operands.size(name)
-    return `load_${name}(${size === count ? "i" : size === 1 ? "0u" : `i % ${size}u`})`
+    // Updates of tensors of one element share their shader with others: what is one number for all stays one.
+    const isShared = size === 1 && (count !== 1 || name.startsWith("p"))
+    return `load_${name}(${isShared ? "0u" : size === count ? "i" : `i % ${size}u`})`
   }
   const constant = (value: number): string => {
     const [word] = new Uint32Array(Float32Array.of(value).buffer)
@@ -72,7 +92,47 @@ const print = (operands: Operands, code: Code, count: number) => {
   }
 }
 
+type Forward = KernelAttributes["elementwise.forward"]
 type Backward = KernelAttributes["elementwise.backward"]
+
+/** What a thread of the forward direction does with element `i` but for `y`, which is left as `v<y>`. */
+const forward = (operands: Operands, { code, state, y }: Forward) => {
+  const count = y >= 0 ? operands.size("y") : operands.size("state") / state.length
+  const { text, declarations } = print(operands, code, count)
+  const stores = state.map((place, k) => `store_state(${k}u * elements() + i, v${place});`)
+  return { count, body: [text, ...stores].join("\n  "), declarations }
+}
+
+/** Windows for whose spikes there is workgroup memory, whatever shares the dispatch. */
+const mostPooled = 8
+
+/** `elementwise.forward` and the average pool `pooled` of its spikes, whose windows tile the image, as one stage; undefined where they do not. */
+export const spikesAndPool = (
+  operands: Operands,
+  attributes: Forward,
+  { kernelSize, stride, padding }: KernelAttributes["averagePool.forward"],
+): ReadonlyArray<Stage> | undefined => {
+  const [, height = 1, width = 1, channels = 1] = operands.shape("y")
+  const isTiled = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0
+  if (!isTiled || kernelSize > mostPooled || !operands.isSpikes("y")) return undefined
+  const { count, body, declarations } = forward(operands, attributes)
+  return [
+    fire(operands, {
+      ...{ name: "y", size: count, channels, declarations },
+      body: `${body}\n  fires = v${attributes.y} != 0f;`,
+      window: {
+        ...{ height, width, kernelSize },
+        finish: `store_pooled(place * ${channels}u + channel, f32(count) * ${1 / kernelSize ** 2}f);`,
+      },
+    }),
+  ]
+}
+
+/** The image behind which an average pool stands, and what each element gets of its gradient. */
+const behindPool = (operands: Operands, { kernelSize, height, width }: NonNullable<Backward["pool"]>) => {
+  const [batch = 1, , , channels = 1] = operands.shape("dy")
+  return { image: [batch, height, width, channels] as const, ...averageSpread(operands, "dy", tiles(kernelSize)) }
+}
 
 /** Sums for the gradients of parameters, by how many numbers these have. */
 const sumsOf = (operands: Operands, { dp }: Backward) => {
@@ -81,28 +141,37 @@ const sumsOf = (operands: Operands, { dp }: Backward) => {
 }
 
 export const expressions = {
-  "elementwise.forward": (operands, { code, state, y }) => {
-    const count = operands.has("y") ? operands.size("y") : operands.size("state") / state.length
-    const { text, declarations } = print(operands, code, count)
-    const stores = state.map((place, k) => `store_state(${k}u * elements() + i, v${place});`)
-    const body = [text, ...stores].join("\n  ")
+  "elementwise.forward": (operands, attributes) => {
+    const { y } = attributes
+    const { count, body, declarations } = forward(operands, attributes)
     if (y < 0) return [forEach(operands, count, body, declarations)]
     return operands.isSpikes("y")
       ? [forEachSpike(operands, "y", `${body}\n  fires = v${y} != 0f;`, declarations)]
       : [forEachStored(operands, "y", `${body}\n  store_y(i, v${y});`, { declarations })]
   },
   "elementwise.backward": (operands, attributes) => {
-    const { code, carry, dx } = attributes
+    const { code, carry, dx, pool } = attributes
     const counted = ["dy", "carry", "dx0"].find((name) => operands.has(name)) ?? "x0"
-    const count = operands.size(counted) / (counted === "carry" ? carry.length : 1)
-    const { text, declarations } = print(operands, code, count)
+    const pooled = pool && operands.has("dy") ? behindPool(operands, pool) : undefined
+    const count = pooled
+      ? pooled.image.reduce((product, extent) => product * extent)
+      : operands.size(counted) / (counted === "carry" ? carry.length : 1)
+    const printed = print(operands, code, count, pooled !== undefined)
+    const declarations = `${printed.declarations}${pooled?.declarations ?? ""}`
     const stores = [
       ...carry.map((place, k) => `store_carry(${k}u * elements() + i, v${place});`),
       ...dx.flatMap((place, k) => (place < 0 ? [] : [`add_dx${k}(i, v${place});`])),
     ]
+    const text = `${pooled?.body ?? ""}\n  ${printed.text}`
     const body = [text, ...stores].join("\n  ")
     const sums = sumsOf(operands, attributes)
-    if (sums.length === 0) return [forEach(operands, count, body, declarations)]
+    // Behind a pool an element reads another's gradient: that stage has no `each`, so nothing is fused before it.
+    if (sums.length === 0)
+      return [
+        pooled
+          ? forEachInImage(operands, pooled.image, body, declarations)
+          : forEach(operands, count, body, declarations),
+      ]
     // What is stored may be what is read: the last pass over the elements stores it.
     return sums.flatMap(([columns, each], pass) =>
       columnSums(
@@ -110,7 +179,7 @@ export const expressions = {
         { rows: count / columns, columns },
         {
           names: each.map(({ name }) => `sum_${name}`),
-          each: `${pass === sums.length - 1 ? body : text}
+          each: `${pooled ? pixelOf(pooled.image) : ""}${pass === sums.length - 1 ? body : text}
   ${each.map(({ name, value }) => `sum_${name} += ${value};`).join(" ")}`,
           finish: each.map(({ name }) => `    add_${name}(c, sum_${name});`).join("\n"),
           declarations,

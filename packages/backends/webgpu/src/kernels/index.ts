@@ -4,7 +4,6 @@ import type { WgslKernel, WgslKernels } from "../shader.ts"
 import { elementwise } from "./elementwise.ts"
 import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
-import { neurons } from "./neurons.ts"
 import { normalization } from "./normalization.ts"
 import { pooling } from "./pooling.ts"
 import { training } from "./training.ts"
@@ -15,7 +14,6 @@ const all: WgslKernels = {
   ...normalization,
   ...elementwise,
   ...expressions,
-  ...neurons,
   ...training,
 }
 

@@ -10,7 +10,7 @@ export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kern
 
 type Extents = readonly [batch: number, height: number, width: number, channels: number]
 
-export const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
+const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
 
 /** Index of element (n, y, x, c) of an image. */
 const index = ([, height, width, channels]: Extents, y: string, x: string): string =>
@@ -65,12 +65,12 @@ const eachWindow = ({ kernelSize, stride, padding }: Window, [, height, width]: 
     for (var ox = first_window(px); ox < last_window(px, ${width}u); ox++) { ${body} }
   }`
 
-/** `arrived`, what channel c of pixel (n, py, px) gets of `outputGradient` by an average pool. */
-export const averageSpread = (operands: Operands, window: Window) => {
-  const y = extents(operands, "outputGradient")
+/** `arrived`, what channel c of pixel (n, py, px) gets of a gradient by an average pool. */
+export const averageSpread = (operands: Operands, gradient: string, window: Window) => {
+  const y = extents(operands, gradient)
   return {
     body: `
-  var arrived = 0f;${eachWindow(window, y, `arrived += load_outputGradient(${index(y, "oy", "ox")});`)}
+  var arrived = 0f;${eachWindow(window, y, `arrived += load_${gradient}(${index(y, "oy", "ox")});`)}
   arrived *= ${1 / window.kernelSize ** 2}f;`,
     declarations: windows(window),
   }
@@ -91,7 +91,7 @@ export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "max
     ]
   },
   "averagePool.backward": (operands, window) => {
-    const { body, declarations } = averageSpread(operands, window)
+    const { body, declarations } = averageSpread(operands, "outputGradient", window)
     const x = extents(operands, "inputGradient")
     return [forEachInImage(operands, x, `${body}\n  add_inputGradient(i, arrived);`, declarations)]
   },

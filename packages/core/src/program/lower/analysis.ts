@@ -72,7 +72,8 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
 
   const invariant = new Set<string>(parameters.keys())
   if (request.encoding === "static" && request.hoist) invariant.add(inputName)
-  const wanted = new Set<string>(graph.parameters.filter(({ role }) => role === "weight").map(({ name }) => name))
+  const isTrained = ({ name, role }: Parameter) => role === "weight" && !request.trained?.frozen.has(name)
+  const wanted = new Set<string>(graph.parameters.filter(isTrained).map(({ name }) => name))
   for (const node of graph.nodes) {
     const inputs = inputsOf(node)
     const stateless = stateOf(node) === undefined && !lagOf(node) && !longest.has(node.name)
@@ -104,7 +105,7 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     parameterOf: (value) => parameters.get(value),
     base,
     inputsOf: (node) => inputsOf(node).map(base),
-    weights: graph.parameters.filter(({ name, role }) => role === "weight" && live.has(name)),
+    weights: graph.parameters.filter((each) => isTrained(each) && live.has(each.name)),
     hoisted,
     repeated,
     lagged,

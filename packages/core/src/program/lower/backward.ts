@@ -9,9 +9,12 @@ import { type SegmentName, segmentKinds } from "../program.ts"
 import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
 import { forwardNode } from "./forward.ts"
 import type { Scope } from "./memory.ts"
+import { trainingMemory } from "./training-memory.ts"
 
 /** Where the gradients of values go within one segment: the first that arrives sets, those after it add. */
-const gradientsIn = ({ analysis, memory }: Lowering, segment: SegmentName) => {
+const gradientsIn = (lowering: Lowering, segment: SegmentName) => {
+  const { analysis, memory } = lowering
+  const own = trainingMemory(lowering)
   const written = new Set<string>()
   return {
     /** Where an instruction puts the gradient of a value, if it is wanted. To be called once for each instruction. */
@@ -20,10 +23,10 @@ const gradientsIn = ({ analysis, memory }: Lowering, segment: SegmentName) => {
       if (!analysis.isWanted(name)) return undefined
       const parameter = analysis.parameterOf(name)
       if (parameter) return { ...memory.parameterGradient(parameter), accumulate: true }
-      if (analysis.sumsGradients(name)) return { ...memory.gradientSum(name), accumulate: true }
+      if (analysis.sumsGradients(name)) return { ...own.gradientSum(name), accumulate: true }
       const edge = analysis.lagged.get(name)
       // What arrives at an edge with a lag waits where the step that it leads to takes it from.
-      const ref = edge ? memory.carriedBack(edge.node) : memory.gradient(name, segment)
+      const ref = edge ? own.carriedBack(edge.node) : own.gradient(name, segment)
       if (written.has(name)) return { ...ref, accumulate: true }
       written.add(name)
       return ref
@@ -31,8 +34,8 @@ const gradientsIn = ({ analysis, memory }: Lowering, segment: SegmentName) => {
     has: (value: string): boolean => written.has(value),
     /** The gradient that has arrived at a node's output, if any has. */
     arrived: ({ name }: Node): Ref | undefined => {
-      if (analysis.sumsGradients(name)) return memory.gradientSum(name)
-      return written.has(name) ? memory.gradient(name, segment) : undefined
+      if (analysis.sumsGradients(name)) return own.gradientSum(name)
+      return written.has(name) ? own.gradient(name, segment) : undefined
     },
   }
 }
@@ -48,6 +51,7 @@ const valuesIn = (
   segment: SegmentName,
 ): ((value: string) => Ref) => {
   const { analysis, memory } = lowering
+  const own = trainingMemory(lowering)
   const known = new Map<string, Ref>()
   const isSeparate = segmentKinds[segment].direction === "backward"
   const isRecomputed = (node: Node): boolean =>
@@ -59,7 +63,7 @@ const valuesIn = (
     if (node === undefined || !isRecomputed(node)) return memory.value(value, scope)
     const found = known.get(node.name)
     if (found) return found
-    const output = memory.recomputed(node.name, segment)
+    const output = own.recomputed(node.name, segment)
     known.set(node.name, output)
     const input = (i: number) => find(node.inputs[i] as string)
     forwardNode(lowering, node, scope, segment, "backward", { output, input })
@@ -86,6 +90,7 @@ export const backward = (
   },
 ): void => {
   const { request, analysis, memory } = lowering
+  const own = trainingMemory(lowering)
   const gradients = gradientsIn(lowering, segment)
   const value = valuesIn(lowering, recomputed, scope, segment)
   const isSeparate = segmentKinds[segment].direction === "backward"
@@ -97,7 +102,7 @@ export const backward = (
     const inputGradient = gradients.target(edge.inputs[0] as string)
     if (inputGradient === undefined) continue
     const emit = emitter(lowering, segment, edge.name, "backward")
-    emit(addBackward, { outputGradient: memory.carriedBack(edge), inputGradient })
+    emit(addBackward, { outputGradient: own.carriedBack(edge), inputGradient })
   }
 
   const { output } = analysis.graph
@@ -118,11 +123,12 @@ export const backward = (
       input: (i) => value(inputOf(i)),
       presynaptic: () => (request.traces.has(node.name) ? memory.trace(inputOf(0)) : value(inputOf(0))),
       gradient: (i) => gradients.target(inputOf(i)),
-      carry: isSeparate ? memory.carry(node) : undefined,
+      unwanted: (i) => own.gradient(inputOf(i), segment),
+      carry: isSeparate ? own.carry(node) : undefined,
       isCut: request.isCut,
     })
   }
   for (const edge of edges)
     if (!gradients.has(edge.name))
-      emitter(lowering, segment, edge.name, "backward")(zero, { target: memory.carriedBack(edge) })
+      emitter(lowering, segment, edge.name, "backward")(zero, { target: own.carriedBack(edge) })
 }

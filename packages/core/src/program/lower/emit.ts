@@ -1,5 +1,7 @@
 /** What the two directions of a lowered graph share: where instructions go, and what an op sees of its node. */
 import type { Node } from "../../graph/graph.ts"
+import type { checkTerms } from "../../losses/check.ts"
+import type { toldBy } from "../../losses/told.ts"
 import type { Context, Emit, Ref } from "../../op.ts"
 import { type Instruction, type SegmentName, segmentNames } from "../program.ts"
 import type { Analysis } from "./analysis.ts"
@@ -16,8 +18,10 @@ export interface Lowering {
   readonly terms?: Terms
 }
 
-/** The terms of a loss in the steps. */
+/** The terms of a loss in the steps, and what a batch tells them. */
 export interface Terms {
+  readonly check: typeof checkTerms
+  readonly told: typeof toldBy
   readonly forward: (lowering: Lowering, scope: Scope, segment: SegmentName) => void
   /** `gradient` is where the gradient of a value goes, `value` a value as the segment finds it. */
   readonly backward: (

@@ -1,5 +1,8 @@
 /** The forward direction: of one node, and of a time step with its loss and metrics. */
-import { firingRate, updateTrace, zero } from "../../bookkeeping.ts"
+import { firingRate, zero } from "../../bookkeeping.ts"
+import { encode } from "../../expressions/code.ts"
+import { elementwiseForward } from "../../expressions/elementwise.ts"
+import { leaf } from "../../expressions/expression.ts"
 import type { Node } from "../../graph/graph.ts"
 import { opOf } from "../../graph/nodes.ts"
 import { accumulateOutputs, type Loss, lossForward } from "../../loss.ts"
@@ -25,15 +28,21 @@ export const forwardNode = (
     ...overrides,
   })
 
-/** Moves the trace of a weight layer's input by one step. */
+/** Moves the trace of a weight layer's input by one step: trace ← λ·trace + x. */
 const moveTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, segment: SegmentName): void => {
   const { memory } = lowering
   const input = node.inputs[0] as string
   const x = memory.value(input, scope)
   const trace = memory.trace(input)
   const emit = emitter(lowering, segment, node.name, "backward")
-  if (typeof decay === "number") emit(updateTrace, { x, trace }, { decay })
-  else emit(updateTrace, { x, decay: memory.value(decay.value, scope), trace })
+  const isFixed = typeof decay === "number"
+  const { code, places } = encode([
+    leaf("x1")
+      .times(isFixed ? decay : leaf("p0"))
+      .plus(leaf("x0")),
+  ])
+  const p0 = isFixed ? undefined : memory.value(decay.value, scope)
+  emit(elementwiseForward, { x0: x, x1: trace, p0, y: trace }, { code, state: [], y: places[0] as number })
 }
 
 /** The loss of a step, or its outputs alone where there are no labels, and the firing rates. */
@@ -65,7 +74,7 @@ export const forwardStep = (lowering: Lowering, scope: Scope, segment: SegmentNa
   for (const node of analysis.repeated) {
     const decay = request.traces.get(node.name)
     const value = analysis.base(node.inputs[0] ?? "")
-    if (decay !== undefined && !traced.has(value) && segment !== "preview") {
+    if (decay !== undefined && analysis.isWanted(node.inputs[1] ?? "") && !traced.has(value) && segment !== "preview") {
       moveTrace(lowering, node, decay, scope, segment)
       traced.add(value)
     }

@@ -65,7 +65,9 @@ export const begin = (analysis: Analysis, request: Request, terms?: Terms): Lowe
   const { output } = analysis.graph
   emitter(lowering, "clear", output, "forward")(zero, { target: memory.metrics })
   toRest(lowering, "begin")
-  const traced = analysis.repeated.filter(({ name }) => request.traces.has(name))
+  const traced = analysis.repeated.filter(
+    ({ name, inputs: [, w = ""] }) => request.traces.has(name) && analysis.isWanted(w),
+  )
   for (const value of new Set(traced.map(({ inputs: [x = ""] }) => analysis.base(x))))
     emitter(lowering, "begin", output, "forward")(zero, { target: memory.trace(value) })
   for (const node of analysis.hoisted) forwardNode(lowering, node, "batch", "begin")
@@ -87,6 +89,7 @@ export const finish = ({ request, analysis, segments }: Lowering, buffers: Reado
   loss: request.loss,
   ...(request.forwardRuns && { forwardRuns: request.forwardRuns }),
   optimizer: request.optimizer,
+  ...(request.trained && { groups: request.trained.groups }),
   ...layOut(buffers, segments),
   segments,
   neurons: analysis.spiking.map(({ name }) => name),

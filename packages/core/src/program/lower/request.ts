@@ -3,6 +3,7 @@ import type { Mode } from "../../op.ts"
 import type { Optimizer } from "../../optimizers/optimizer.ts"
 import type { Encoding } from "../program.ts"
 import type { Decay } from "../traces.ts"
+import type { Trained } from "../weights.ts"
 import type { Rates } from "./rates.ts"
 
 /** What a program is lowered for: a policy and options, all decided. */
@@ -40,6 +41,11 @@ export interface Request {
   /** How often steps run forward for a loss that is a function of the whole run. */
   readonly forwardRuns?: 1 | 2 | undefined
   readonly optimizer: Optimizer | undefined
+  /** Which weights are trained, and how; none in inference. */
+  readonly trained?: Trained
+  /** What gradients are clipped to before an update. */
+  readonly clipNorm?: number | undefined
+  readonly clipValue?: number | undefined
   /** Whether what does not change over time leaves the time loop. */
   readonly hoist: boolean
 }

@@ -3,9 +3,11 @@ import { zero } from "../../bookkeeping.ts"
 import { elementwiseForward } from "../../expressions/elementwise.ts"
 import { leaf, of } from "../../expressions/expression.ts"
 import { outputsOf } from "../../graph/nodes.ts"
+import { checkTerms } from "../../losses/check.ts"
 import type { LossTerm } from "../../losses/index.ts"
 import { askedBy, ownerOf, termsOf } from "../../losses/objective.ts"
 import { kindOf, type Over, type TermContext } from "../../losses/term.ts"
+import { toldBy } from "../../losses/told.ts"
 import type { Emit, Ref } from "../../op.ts"
 import { size } from "../../shape.ts"
 import { microBatchSize, type SegmentName } from "../program.ts"
@@ -207,4 +209,6 @@ export const lossTerms: Terms = {
   },
   begin,
   measure,
+  check: checkTerms,
+  told: toldBy,
 }

@@ -14,6 +14,8 @@ import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
 import { begin, finish, pastOf, toRest } from "./index.ts"
 import type { Request } from "./request.ts"
+import { trainingMemory } from "./training-memory.ts"
+import { updateWeights } from "./update.ts"
 
 const nothing: ReadonlySet<string> = new Set()
 
@@ -24,12 +26,22 @@ const checkpoints = (lowering: Lowering): void => {
   const { analysis, memory } = lowering
   for (const node of analysis.stateful) {
     const before = { ...memory.state(node), lag: 1 } as const
-    emitter(lowering, "save", node.name, "forward")(copy, { source: before, target: memory.checkpoint(node) })
-    emitter(lowering, "restore", node.name, "forward")(copy, { source: memory.checkpoint(node), target: before })
+    emitter(
+      lowering,
+      "save",
+      node.name,
+      "forward",
+    )(copy, { source: before, target: trainingMemory(lowering).checkpoint(node) })
+    emitter(
+      lowering,
+      "restore",
+      node.name,
+      "forward",
+    )(copy, { source: trainingMemory(lowering).checkpoint(node), target: before })
   }
   for (const [source, lag] of pastOf(lowering)) {
     const past = { ...memory.value(source, "batch"), lag }
-    const saved = memory.savedValue(source, lag)
+    const saved = trainingMemory(lowering).savedValue(source, lag)
     emitter(lowering, "save", source, "forward")(elementwiseForward, { x0: past, y: saved }, identity)
     emitter(lowering, "restore", source, "forward")(elementwiseForward, { x0: saved, y: past }, identity)
   }
@@ -56,43 +68,36 @@ const trainedSteps = (lowering: Lowering): void => {
   if (request.partial) backward(lowering, repeated, "keep", "backwardThrough", { withLoss: false, recomputed })
   for (const { node } of analysis.lagged.values())
     if (analysis.isWanted(node.name)) {
-      const carried = memory.carriedBack(node)
+      const carried = trainingMemory(lowering).carriedBack(node)
       for (let lag = 0; lag < (memory.buffers[carried.buffer]?.slots ?? 0); lag++)
         emitter(lowering, "beginBackward", node.name, "backward")(zero, { target: { ...carried, lag } })
     }
   for (const node of analysis.stateful) {
-    const target = analysis.isWanted(node.name) ? memory.carry(node) : undefined
+    const target = analysis.isWanted(node.name) ? trainingMemory(lowering).carry(node) : undefined
     if (target) emitter(lowering, "beginBackward", node.name, "backward")(zero, { target })
   }
 }
 
 /** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */
-const update = (lowering: Lowering, optimizer: Optimizer): void => {
+const update = (lowering: Lowering): void => {
   const { analysis, memory } = lowering
   backward(lowering, analysis.hoisted, "batch", "end", { withLoss: false, recomputed: nothing })
   for (const weight of analysis.weights)
     emitter(lowering, "clear", weight.name, "backward")(zero, { target: memory.parameterGradient(weight) })
   for (const { name } of analysis.hoisted)
     if (analysis.isWanted(name) && analysis.sumsGradients(name))
-      emitter(lowering, "begin", name, "backward")(zero, { target: memory.gradientSum(name) })
-
-  const h = memory.hyperparameters()
-  for (const weight of analysis.weights) {
-    const y = memory.parameter(weight)
-    const state = memory.optimizer(weight)
-    const operands = { x0: memory.parameterGradient(weight), x1: y, before: state, h, state, y }
-    emitter(lowering, "update", weight.name, "update")(elementwiseForward, operands, optimizer.update)
-  }
+      emitter(lowering, "begin", name, "backward")(zero, { target: trainingMemory(lowering).gradientSum(name) })
+  updateWeights(lowering)
 }
 
 /** Lowers a graph to a program that trains it. */
 export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: Optimizer }): Program => {
-  const { window, checkpointInterval, partial, optimizer, encoding } = request
+  const { window, checkpointInterval, partial, encoding } = request
   const analysis = analyse(graph, request)
   const terms = termsOf(request.loss)[0]?.kind.lowering
   if (request.rates) {
     const lowering = request.rates.lower(analysis, request, terms)
-    update(lowering, optimizer)
+    update(lowering)
     return finish(lowering, lowering.memory.buffers)
   }
   const lowering = begin(analysis, request, terms)
@@ -104,7 +109,7 @@ export const lowerTraining = (graph: Graph, request: Request & { readonly optimi
   }
   if (request.forwardRuns) terms?.measure(lowering)
   trainedSteps(lowering)
-  update(lowering, optimizer)
+  update(lowering)
   const { segments, memory } = lowering
   return finish(lowering, fuse(keepOverTime(memory.buffers, segments, checkpointInterval, encoding), segments))
 }

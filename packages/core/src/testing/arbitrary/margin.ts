@@ -11,11 +11,10 @@ import { size } from "../../shape.ts"
 import { distanceOf } from "./near.ts"
 import { graphOf } from "./network.ts"
 import { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
-import type { Neuron, Window, Workload } from "./workload.ts"
+import type { Window, Workload } from "./workload.ts"
 
 /**
- * How far a workload stays from jumps, on the backend at hand: the smallest distance of a membrane from its threshold and from the
- * edge of a rectangle surrogate, of what cells compare, of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
+ * How far a workload stays from jumps, on the backend at hand: the smallest distance of what cells compare (a membrane and its threshold), of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
  * of a channel, as batch norm divides rounding by it. Channels that do not vary at all, and values that are the same, do no harm.
  */
 export const margin = (
@@ -41,7 +40,6 @@ export const margin = (
         : parameters.has(name)
           ? bufferNames.parameter(name)
           : bufferNames.value(name)
-    const neurons = graph.nodes.filter(({ op }) => op === "neuron")
     const watched = graph.nodes.filter(({ op }) => op === "maxPool" || op === "batchNorm")
     const cells = graph.nodes
       .filter(({ op }) => op === "elementwise")
@@ -80,14 +78,6 @@ export const margin = (
       if (call.segment === "end") break
       yield* executable.run([call], frames)
       if (call.segment === "clear" || call.segment === "begin") continue
-      for (const { name, attributes } of neurons) {
-        const { threshold, surrogate } = attributes as unknown as Neuron
-        for (const u of yield* executable.read(bufferNames.state(name), call.t)) {
-          const z = Math.abs(u - threshold)
-          least = Math.min(least, z)
-          if (surrogate.name === "rectangle") least = Math.min(least, Math.abs(z - surrogate.width / 2))
-        }
-      }
       for (const node of watched) {
         const values = yield* readValue(source(node.inputs[0] as string), call.t)
         const [from, to] = [node.inputs[0] as string, node.name].map((value) => [

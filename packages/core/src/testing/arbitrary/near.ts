@@ -4,7 +4,7 @@ import { decode, encode, executable, interpret } from "../../expressions/code.ts
 import { type Expression, operandsOf } from "../../expressions/expression.ts"
 
 /** What must not come near 0: distances from a threshold, between what is compared, from where a slope changes. */
-const distancesOf = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
+export const distancesOf = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
   const found = new Set<Expression>()
   const seen = { value: new Set<Expression>(), slope: new Set<Expression>() }
   const visit = (expression: Expression, within: "value" | "slope"): void => {

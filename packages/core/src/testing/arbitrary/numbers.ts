@@ -53,11 +53,14 @@ export const batchOf = (
 /** The random key of a node: what the buffer `key/<node>` holds. */
 export const keyOf = (node: string, { seed }: Pick<Workload, "seed">): Key.Key => Key.fold(Key.make(seed), "key", node)
 
+/** One for all, so that programs of the same workload are equal. */
+const optimizer = /* @__PURE__ */ Optimizer.sgd()
+
 /** How to compile a workload for training. */
 export const optionsOf = ({ batchSize, timeSteps, encoding, loss }: Workload): TrainingOptions => ({
   batchSize,
   timeSteps,
   encoding,
   loss,
-  optimizer: Optimizer.sgd(),
+  optimizer,
 })

@@ -1,5 +1,6 @@
 /** Buffers: what may be written and is read again, and what is refused. */
 import { Effect, Exit, Scope } from "effect"
+import { spikingLayers } from "../../graph/nodes.ts"
 import * as Policy from "../../policies/policy.ts"
 import { bufferNames } from "../../program/program.ts"
 import { schedule } from "../../program/schedule.ts"
@@ -188,7 +189,7 @@ const closedInside = Effect.gen(function* () {
 
 /** A buffer of several slots gives the one of the step that is asked for. */
 const ring = Effect.gen(function* () {
-  const neurons = graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
+  const neurons = spikingLayers(graph).map(({ name }) => name)
   const { executable, program, data } = yield* prepared(Policy.bptt, { observe: [...neurons, graph.output] }, 1)
   const oracle = Oracle.make(program)
   yield* writeParameters(oracle, data.parameters)

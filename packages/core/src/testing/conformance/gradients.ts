@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { Executable } from "../../backend/backend.ts"
 import * as Policy from "../../policies/policy.ts"
+import type { TrainingOptions } from "../../program/options.ts"
 import { bufferBytes, gradientRange, type Program } from "../../program/program.ts"
 import { schedule } from "../../program/schedule.ts"
 import { ensure, expectClose } from "./compare.ts"
@@ -38,9 +39,9 @@ const train = (executable: Executable, { parameters, batches }: Workload) =>
     return Float32Array.from(own)
   })
 
-const exchanged = (policy: Policy.Policy) =>
+const exchanged = (policy: Policy.Policy, changed: Partial<TrainingOptions> = {}) =>
   Effect.gen(function* () {
-    const { executable, program, data } = yield* prepared(policy)
+    const { executable, program, data } = yield* prepared(policy, changed)
     const held = gradientsOf(program).reduce((sum, buffer) => sum + bufferBytes(buffer), 0)
     const { bytes } = gradientRange(program)
     yield* ensure(held > 0 && bytes === held, `gradients take ${held} bytes, but their range has ${bytes}`)
@@ -53,7 +54,21 @@ const exchanged = (policy: Policy.Policy) =>
     yield* compare(oracle, executable, tolerance)
   })
 
-export const gradientCases = [Policy.bptt, Policy.sltt].map((policy) => ({
-  name: `gradients: the update takes what was written after the backward direction, ${policy.name}`,
-  run: exchanged(policy),
-}))
+/** The norm of the gradients that are written in is some 4, and no element is greater than 1.5. */
+const chosen: Partial<TrainingOptions> = {
+  freeze: ["0.weight", "1.bias"],
+  clipNorm: 2,
+  clipValue: 0.3,
+  groups: [{ parameters: ["*.bias", "1.weight"], rate: 0.1, options: { weightDecay: 0.2 } }],
+}
+
+export const gradientCases = [
+  ...[Policy.bptt, Policy.sltt].map((policy) => ({
+    name: `gradients: the update takes what was written after the backward direction, ${policy.name}`,
+    run: exchanged(policy),
+  })),
+  {
+    name: "gradients: some frozen, clipped by norm and value, with rates by group",
+    run: exchanged(Policy.bptt, chosen),
+  },
+]

@@ -3,6 +3,7 @@ import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import type { Graph } from "../../graph/graph.ts"
+import { spikingLayers } from "../../graph/nodes.ts"
 import type { Loss } from "../../loss.ts"
 import * as Optimizer from "../../optimizers/index.ts"
 import * as Policy from "../../policies/policy.ts"
@@ -146,8 +147,7 @@ const stepwise = (
     }
   })
 
-const neuronsOf = (graph: Graph): ReadonlyArray<string> =>
-  graph.nodes.filter(({ op }) => op === "neuron").map(({ name }) => name)
+const neuronsOf = (graph: Graph): ReadonlyArray<string> => spikingLayers(graph).map(({ name }) => name)
 
 const training = (
   graph: Graph,

@@ -2,6 +2,9 @@
 import { Effect, Random } from "effect"
 import type { Executable } from "../../backend/backend.ts"
 import type { BackendError, PolicyError } from "../../errors.ts"
+import type { Cell } from "../../expressions/cell.ts"
+import { decode, encode, interpret, executable as runnable } from "../../expressions/code.ts"
+import { type Expression, leaf, operandsOf, rewrite } from "../../expressions/expression.ts"
 import type { Graph } from "../../graph/graph.ts"
 import { draw, type Policy } from "../../policies/policy.ts"
 import {
@@ -14,9 +17,11 @@ import {
   type Program,
 } from "../../program/program.ts"
 import { schedule } from "../../program/schedule.ts"
+import { hyperparametersOf } from "../../program/weights.ts"
 import * as Key from "../../random.ts"
 import { size } from "../../shape.ts"
 import { initialize } from "../../train/initialize.ts"
+import { distancesOf } from "../arbitrary/near.ts"
 import { type ConformanceError, deviation, expectClose } from "./compare.ts"
 
 /** Data of some batches, in a program's layout. */
@@ -81,7 +86,7 @@ export const feed = (
         const { hi, lo } = keyOf(buffer)
         yield* executable.write(buffer.name, Uint32Array.of(hi, lo))
       }
-    if (program.optimizer) yield* executable.write(bufferNames.hyperparameters, program.optimizer.numbers(0.05, update))
+    for (const [name, values] of hyperparametersOf(program, 0.05, update)) yield* executable.write(name, values)
     if (program.mode === "training") yield* executable.write(bufferNames.labels, labels)
     if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
   })
@@ -110,6 +115,28 @@ export const run = (
 /** Whether a call takes a step forward. */
 export const stepsForward = ({ segment }: Call): boolean => forwardSegments.has(segment)
 
+/** How close membrane potentials come to a jump of neurons that fire where u − ϑ ≥ 0. */
+const jumpsOf = ({ code, output }: Cell): ((potentials: Float32Array) => number) => {
+  const fires = decode(code)[output] as Expression
+  const z = operandsOf(fires)[0] as Expression
+  const u = operandsOf(z)[0]
+  const distances = rewrite(distancesOf([fires]), (each) => (each === u ? leaf("u") : undefined))
+  const jumps = encode(runnable(distances, false))
+  return (potentials) => {
+    let least = Number.POSITIVE_INFINITY
+    interpret(
+      jumps.code,
+      jumps.places,
+      potentials.length,
+      (_, first, out) => out.set(potentials.subarray(first, first + out.length)),
+      (_, __, values) => {
+        least = Math.min(least, ...values.map(Math.abs))
+      },
+    )
+    return least
+  }
+}
+
 /**
  * Runs a batch call by call. Gives how close any membrane comes to a jump of its layer (the threshold, a rectangle's ends): where
  * it is within rounding, two right implementations differ by a whole spike.
@@ -121,23 +148,17 @@ export const runWithMargin = (
 ): Effect.Effect<number, BackendError> =>
   Effect.gen(function* () {
     const { program } = executable
-    const neurons = graph.nodes.filter(({ name }) => program.neurons.includes(name))
+    const neurons = graph.nodes
+      .filter(({ name }) => program.neurons.includes(name))
+      .map(({ name, attributes }) => ({ name, distances: jumpsOf(attributes as unknown as Cell) }))
     let least = Number.POSITIVE_INFINITY
     for (const call of schedule(program, batch.trained)) {
       yield* run(executable, [call], batch)
       if (!stepsForward(call)) continue
-      for (const { name, attributes } of neurons) {
-        const { threshold, surrogate } = attributes as {
-          readonly threshold: number
-          readonly surrogate: { readonly name: string; readonly width: number }
-        }
-        const half = surrogate.name === "rectangle" ? surrogate.width / 2 : 0
+      for (const { name, distances } of neurons) {
         // A policy may store more behind the potential.
         const count = microBatchSize(program) * size(graph.types.get(name)?.shape ?? [])
-        for (const u of (yield* executable.read(bufferNames.state(name), call.t)).subarray(0, count)) {
-          const z = Math.abs(u - threshold)
-          least = Math.min(least, z, Math.abs(z - half))
-        }
+        least = Math.min(least, distances((yield* executable.read(bufferNames.state(name), call.t)).subarray(0, count)))
       }
     }
     return least

@@ -99,19 +99,6 @@ export const elementwise = {
       operands: { source: source(shape), target: output(shape) },
     })),
   ),
-  "trace.update": [
-    ...[0, 0.5, 1].flatMap((decay) =>
-      each(decay === 0.5 ? all : [], ([kind, x], shape) => ({
-        name: `${label(kind, shape)}, decay ${decay}`,
-        attributes: { decay },
-        operands: { x: x(shape), trace: normal(shape) },
-      })),
-    ),
-    ...each([], ([kind, x], shape) => ({
-      name: `${label(kind, shape)}, learnt decay`,
-      operands: { x: x(shape), decay: cycle([], 0.3), trace: normal(shape) },
-    })),
-  ],
   "dropout.mask": [0, 0.3, 0.9].flatMap((rate) =>
     [...shapes, [1, 64]].map((shape) => ({
       name: `${label(`rate ${rate}`, shape)}`,

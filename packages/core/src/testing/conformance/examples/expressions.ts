@@ -4,8 +4,9 @@ import { type Code, encode, executable, shared } from "../../../expressions/code
 import * as E from "../../../expressions/expression.ts"
 import { type Optimizer, optimizers } from "../../../optimizers/index.ts"
 import type { Shape } from "../../../shape.ts"
-import { defaults, expressionOf, surrogateNames } from "../../../surrogates/index.ts"
+import { defaults, expressionOf } from "../../../surrogates/index.ts"
 import { cycle, type Draw, type Example, type Examples, normal, output, spikes, uniform } from "../example.ts"
+import { neuronsBackward, neuronsForward } from "./neurons.ts"
 
 const shapes: ReadonlyArray<Shape> = [
   [1, 1],
@@ -152,7 +153,7 @@ const update = ({ name, states, update, numbers }: Optimizer, shape: Shape, n: n
   const stored = states.length === 1 ? shape : [states.length, ...shape]
   return {
     name: `${name} ${shape.join("×") || "of one number"}, update ${n}, gradients of ${gradients}`,
-    attributes: { ...update },
+    attributes: { ...update(x) },
     operands: {
       x0: normal(shape, gradients),
       x1: normal(shape),
@@ -185,6 +186,7 @@ const exchange = (operand: string): Code => [
 
 export const expressions = {
   "elementwise.forward": [
+    ...neuronsForward,
     ...operations.flatMap(([name, root, positive]) => [
       one(
         name,
@@ -248,11 +250,7 @@ export const expressions = {
     },
   ],
   "elementwise.backward": [
-    ...surrogateNames.flatMap((surrogate) => [
-      stepBackward(`LIF, ${surrogate}`, lif(expressionOf(defaults[surrogate]), 0.5), usual, []),
-      stepBackward(`LIF, ${surrogate}`, lif(expressionOf(defaults[surrogate]), 0.5), usual, ["membrane", "reset"]),
-    ]),
-    ...shapes.map((shape) => stepBackward("LIF", lif(triangle, 0.5), shape, ["reset"])),
+    ...neuronsBackward,
     ...parameters.flatMap(([name, shape]) => [
       stepBackward(`LIF, decay: ${name}`, lif(triangle, p), usual, [], uniform(shape, 0.2, 0.9)),
       stepBackward(`adaptive, ${name}`, adaptive, usual, [], uniform(shape, 0.2, 0.9)),

@@ -3,7 +3,6 @@ import type { Examples } from "../example.ts"
 import { elementwise } from "./elementwise.ts"
 import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
-import { neurons } from "./neurons.ts"
 import { normalization } from "./normalization.ts"
 import { pooling } from "./pooling.ts"
 import { training } from "./training.ts"
@@ -13,7 +12,6 @@ export const examples: Examples = {
   ...pooling,
   ...normalization,
   ...elementwise,
-  ...neurons,
   ...expressions,
   ...training,
 }

@@ -1,13 +1,17 @@
-/** Examples for the kernels of neurons. */
+/** Examples of expressions: leaky neurons and read-outs, of every reset and surrogate, before pools and behind them. */
+import { type Cell, unfold } from "../../../expressions/cell.ts"
+import { encode, shared } from "../../../expressions/code.ts"
+import { fire, constant as fixed, leaf, of } from "../../../expressions/expression.ts"
+import { leaky } from "../../../neurons/leaky.ts"
+import { readout } from "../../../neurons/leaky-readout.ts"
 import { type Reset, ResetSchema } from "../../../neurons/reset.ts"
 import type { Shape } from "../../../shape.ts"
-import { defaults, type SurrogateName, surrogateNames } from "../../../surrogates/index.ts"
+import { defaults, expressionOf, type SurrogateName, surrogateNames } from "../../../surrogates/index.ts"
 import {
   constant,
   cycle,
   type Draw,
   type Example,
-  type Examples,
   extreme,
   huge,
   type Kind,
@@ -38,40 +42,50 @@ interface Neuron {
   readonly learnt?: boolean
   readonly surrogate?: SurrogateName
   readonly smooth?: boolean
+  /** It never fires. */
+  readonly isReadout?: boolean
   readonly x?: Draw
   readonly before?: Draw
 }
 
-const attributesOf = (neuron: Neuron) => {
+const cellOf = (neuron: Neuron): Cell => {
   const { reset = "soft", threshold = 1, decay = 0.5, learnt = false, surrogate = "triangle", smooth = false } = neuron
+  const p = { decay: learnt ? leaf("p0") : fixed(decay), threshold: fixed(threshold) }
+  const given = { x: leaf("x0"), before: { membrane: leaf("s.0") }, p }
+  const spike = (z: Parameters<typeof fire>[0]) => fire(z, expressionOf(defaults[surrogate]))
+  const { states, output } = neuron.isReadout
+    ? readout.step({ ...given, choices: {}, spike })
+    : leaky.step({ ...given, choices: { reset }, spike })
+  const { code, places } = encode(shared([of(states.membrane), output]))
   return {
-    threshold,
-    reset,
-    surrogate: defaults[surrogate],
-    ...(learnt ? {} : { decay }),
+    ...{ inputs: 1, parameters: learnt ? 1 : 0, states: ["membrane"], initial: [0], code },
+    ...{ next: places.slice(0, 1), output: places[1] as number },
     ...(smooth ? { smooth } : {}),
   }
 }
 
 const label = (neuron: Neuron): string => {
   const { reset = "soft", threshold = 1, decay = 0.5, learnt = false, surrogate = "triangle", smooth = false } = neuron
-  return `${reset} reset, threshold ${threshold}, ${learnt ? "learnt " : ""}decay ${decay}, ${smooth ? "smooth " : ""}${surrogate}`
+  const leak = `${learnt ? "learnt " : ""}decay ${decay}`
+  if (neuron.isReadout) return `read-out, ${leak}`
+  return `${reset} reset, threshold ${threshold}, ${leak}, ${smooth ? "smooth " : ""}${surrogate}`
 }
 
 const forward = (neuron: Neuron, note = ""): ReadonlyArray<Example> => {
-  const { kind = ordinary[0] as Kind, shape = usual, decay = 0.5, learnt, smooth } = neuron
+  const { kind = ordinary[0] as Kind, shape = usual, decay = 0.5, learnt } = neuron
+  const { forward, spikes } = unfold(cellOf(neuron))
   const example = {
     name: `${note || `${kind[0]} ${shape.join("×")}`}; ${label(neuron)}`,
-    attributes: attributesOf(neuron),
+    attributes: { ...forward },
     operands: {
-      x: neuron.x ?? kind[1](shape),
+      x0: neuron.x ?? kind[1](shape),
       before: neuron.before ?? normal(shape, 1.5),
-      ...(learnt ? { decay: cycle([], decay) } : {}),
-      membrane: output(shape),
-      spikes: output(shape, smooth ? "float32" : "spikes"),
+      ...(learnt ? { p0: cycle([], decay) } : {}),
+      state: output(shape),
+      y: output(shape, spikes ? "spikes" : "float32"),
     },
   }
-  return [example, { ...example, name: `${example.name}, in place`, shared: ["before", "membrane"] }]
+  return [example, { ...example, name: `${example.name}, in place`, shared: ["before", "state"] }]
 }
 
 /** Exactly at the threshold a neuron fires, one float32 number below it does not. */
@@ -108,99 +122,77 @@ const backward = (neuron: Backward, note = ""): Example => {
     ...(inputGradient ? [] : ["no input gradient"]),
     ...(pool ? [`behind a pool of ${pool}×${pool}`] : []),
   ]
+  const attributes = unfold(cellOf(neuron)).backward({
+    isCut: (edge) => edge === "reset" && !resetGradient,
+    output: outputGradient,
+    carried: carry,
+    inputs: [inputGradient],
+    parameters: learnt ? [true] : [],
+  })
+  const [, height = 1, width = 1] = shape
+  const read = new Set(attributes.code.flatMap(([op, leaf]) => (op === "leaf" ? [String(leaf).split(".")[0]] : [])))
+  const of = (name: string, draw: Draw) => (read.has(name) ? { [name]: draw } : {})
   return {
     name: `${note || shape.join("×")}; ${parts.join(", ")}`,
-    attributes: { ...attributesOf(neuron), resetGradient, ...(pool ? { pool } : {}) },
+    attributes: { ...attributes, ...(pool ? { pool: { kernelSize: pool, height, width } } : {}) },
     operands: {
-      membrane: neuron.membrane ?? normal(shape, 1.5),
-      ...(outputGradient ? { outputGradient: normal(pool ? pooled(shape, pool) : shape) } : {}),
+      ...of("x0", normal(shape)),
+      ...of("before", normal(shape, 1.5)),
+      ...of("state", neuron.membrane ?? normal(shape, 1.5)),
+      ...of("p0", cycle([], decay)),
+      ...(outputGradient ? { dy: normal(pool ? pooled(shape, pool) : shape) } : {}),
       ...(carry ? { carry: normal(shape) } : {}),
-      ...(learnt ? { before: normal(shape, 1.5), decay: cycle([], decay), decayGradient: output([]) } : {}),
-      ...(inputGradient ? { inputGradient: output(shape) } : {}),
+      ...(inputGradient ? { dx0: output(shape) } : {}),
+      ...(learnt ? { dp0: output([]) } : {}),
     },
   }
 }
 
-const readout = ([kind, x]: Kind, shape: Shape, decay: number): ReadonlyArray<Example> => {
-  const example = {
-    name: `${kind} ${shape.join("×")}, decay ${decay}`,
-    attributes: { decay },
-    operands: { x: x(shape), before: normal(shape), membrane: output(shape), y: output(shape) },
-  }
-  return [example, { ...example, name: `${example.name}, in place`, shared: ["before", "membrane"] }]
-}
+export const neuronsForward: ReadonlyArray<Example> = [
+  ...resets.flatMap((reset) =>
+    [0, 0.09, 1].flatMap((decay) => [0.5, 1].flatMap((threshold) => forward({ reset, decay, threshold }))),
+  ),
+  ...shapes.flatMap((shape) => ordinary.flatMap((kind) => forward({ shape, kind }))),
+  ...[...extreme, huge, ...notFinite].flatMap((kind) => resets.flatMap((reset) => forward({ kind, reset }))),
+  ...resets.flatMap((reset) => forward({ reset, learnt: true, decay: 0.3 })),
+  ...resets.flatMap((reset) =>
+    forward({ reset, x: cycle(usual, ...border), before: constant(usual, 0) }, "at the threshold"),
+  ),
+  ...resets.flatMap((reset) =>
+    forward({ reset, x: constant(usual, 0), before: cycle(usual, ...border) }, "reset at the threshold"),
+  ),
+  ...surrogateNames.flatMap((surrogate) => resets.flatMap((reset) => forward({ surrogate, reset, smooth: true }))),
+  ...[0, 0.9, 1].flatMap((decay) => forward({ isReadout: true, decay })),
+]
 
-const decays: ReadonlyArray<readonly [string, Draw]> = [0, 1, -3, 30, -30, 200, -200].map((w) => [
-  `w = ${w}`,
-  cycle([], w),
-])
-
-export const neurons = {
-  "neuron.forward": [
-    ...resets.flatMap((reset) =>
-      [0, 0.09, 1].flatMap((decay) => [0.5, 1].flatMap((threshold) => forward({ reset, decay, threshold }))),
-    ),
-    ...shapes.flatMap((shape) => ordinary.flatMap((kind) => forward({ shape, kind }))),
-    ...[...extreme, huge, ...notFinite].flatMap((kind) => resets.flatMap((reset) => forward({ kind, reset }))),
-    ...resets.flatMap((reset) => forward({ reset, learnt: true, decay: 0.3 })),
-    ...resets.flatMap((reset) =>
-      forward({ reset, x: cycle(usual, ...border), before: constant(usual, 0) }, "at the threshold"),
-    ),
-    ...resets.flatMap((reset) =>
-      forward({ reset, x: constant(usual, 0), before: cycle(usual, ...border) }, "reset at the threshold"),
-    ),
-    ...surrogateNames.flatMap((surrogate) => resets.flatMap((reset) => forward({ surrogate, reset, smooth: true }))),
-  ],
-  "neuron.backward": [
-    ...surrogateNames.flatMap((surrogate) =>
-      resets.flatMap((reset) => [
-        backward({ surrogate, reset, carry: false }),
-        backward({ surrogate, reset, resetGradient: false }),
-        backward({ surrogate, reset }),
-        backward({ surrogate, reset, outputGradient: false }),
-        backward({ surrogate, reset, learnt: true, decay: 0.3 }),
-        backward({ surrogate, reset, smooth: true }),
-      ]),
-    ),
-    ...shapes.map((shape) => backward({ shape, decay: 0.09, threshold: 0.5 })),
-    ...pools.flatMap(([shape, pool]) => [
-      backward({ shape, pool, carry: false }),
-      backward({ shape, pool }),
-      backward({ shape, pool, learnt: true, decay: 0.3 }),
+export const neuronsBackward: ReadonlyArray<Example> = [
+  ...surrogateNames.flatMap((surrogate) =>
+    resets.flatMap((reset) => [
+      backward({ surrogate, reset, carry: false }),
+      backward({ surrogate, reset, resetGradient: false }),
+      backward({ surrogate, reset }),
+      backward({ surrogate, reset, outputGradient: false }),
+      backward({ surrogate, reset, learnt: true, decay: 0.3 }),
+      backward({ surrogate, reset, smooth: true }),
     ]),
-    backward({ learnt: true, carry: false, inputGradient: false }),
-    backward({ learnt: true, inputGradient: false }),
-    ...surrogateNames.flatMap((surrogate) => [
-      backward({ surrogate, membrane: cycle(usual, ...border) }, "at the threshold and its kinks"),
-      backward({ surrogate, membrane: normal(usual, 1e30), reset: "soft" }, "huge"),
-      backward({ surrogate, membrane: constant(usual, 0) }, "zeros"),
-    ]),
-  ],
-  "decay.forward": decays.map(([name, w]) => ({ name, operands: { w, decay: output([]) } })),
-  "decay.backward": [0, 0.3, 1].map((decay) => ({
-    name: `decay ${decay}`,
-    operands: { decay: cycle([], decay), outputGradient: normal([]), wGradient: output([]) },
-  })),
-  "readout.forward": [
-    ...shapes.flatMap((shape) => ordinary.flatMap((kind) => readout(kind, shape, 0.5))),
-    ...[...extreme, huge, ...notFinite].flatMap((kind) => readout(kind, usual, 0.9)),
-    ...[0, 1].flatMap((decay) => readout(ordinary[0] as Kind, usual, decay)),
-  ],
-  "readout.backward": shapes.flatMap((shape) => [
-    {
-      name: `${shape.join("×")}, carry`,
-      attributes: { decay: 0.5 },
-      operands: { outputGradient: normal(shape), carry: normal(shape), inputGradient: output(shape) },
-    },
-    {
-      name: `${shape.join("×")}, no carry`,
-      attributes: { decay: 0.5 },
-      operands: { outputGradient: normal(shape), inputGradient: output(shape) },
-    },
-    {
-      name: `${shape.join("×")}, carry alone`,
-      attributes: { decay: 0.9 },
-      operands: { carry: normal(shape), inputGradient: output(shape) },
-    },
+  ),
+  ...shapes.map((shape) => backward({ shape, decay: 0.09, threshold: 0.5 })),
+  ...pools.flatMap(([shape, pool]) => [
+    backward({ shape, pool, carry: false }),
+    backward({ shape, pool }),
+    backward({ shape, pool, surrogate: "sigmoid", reset: "hard" }),
+    backward({ shape, pool, learnt: true, decay: 0.3 }),
   ]),
-} satisfies Partial<Examples>
+  backward({ learnt: true, carry: false, inputGradient: false }),
+  backward({ learnt: true, inputGradient: false }),
+  ...surrogateNames.flatMap((surrogate) => [
+    backward({ surrogate, membrane: cycle(usual, ...border) }, "at the threshold and its kinks"),
+    backward({ surrogate, membrane: normal(usual, 1e30), reset: "soft" }, "huge"),
+    backward({ surrogate, membrane: constant(usual, 0) }, "zeros"),
+  ]),
+  ...shapes.flatMap((shape) => [
+    backward({ isReadout: true, shape }),
+    backward({ isReadout: true, shape, carry: false }),
+    backward({ isReadout: true, shape, outputGradient: false, decay: 0.9 }),
+  ]),
+]

@@ -1,0 +1,50 @@
+/** Whether the terms of a loss go with a network and its batches. */
+import { Effect, type Schema } from "effect"
+import { OptionError, ProgramError } from "../errors.ts"
+import type { Graph } from "../graph/graph.ts"
+import { outputsOf } from "../graph/nodes.ts"
+import { check } from "../options.ts"
+import { size } from "../shape.ts"
+import { nearest } from "../text.ts"
+import type { LossTerm } from "./index.ts"
+import { kindOf } from "./term.ts"
+
+/** Whether the terms of a loss go with the network and the batch; the nodes that they are at. */
+export const checkTerms = (
+  graph: Graph,
+  terms: ReadonlyArray<LossTerm>,
+  { microBatches }: { readonly microBatches: number },
+): Effect.Effect<ReadonlyArray<string>, OptionError | ProgramError> =>
+  Effect.gen(function* () {
+    const outputs = outputsOf(graph)
+    const measured: Array<string> = []
+    for (const term of terms) {
+      const kind = kindOf(term)
+      const { kind: _, ...options } = term
+      yield* check(`the term ${term.term} of the loss`, kind.schema as Schema.Codec<unknown>, options)
+      if (kind.mixesSamples && microBatches > 1)
+        return yield* new ProgramError({
+          reason: `micro-batches ${microBatches}: the term ${term.term} of the loss is a function of whole batches; it must be 1`,
+        })
+      const named = kind.at(term)
+      if (named === true) continue
+      const node = named === undefined ? graph.output : (outputs[named] ?? named)
+      const hasClasses = kind.targets(term) === "classes"
+      const nodes = hasClasses ? Object.values(outputs) : graph.nodes.map(({ name }) => name)
+      const type = nodes.includes(node) ? graph.types.get(node) : undefined
+      if (!type?.batched)
+        return yield* new OptionError({
+          ...{ owner: `the term ${term.term} of the loss`, option: "node", value: named },
+          expected: `the name of an output${hasClasses ? "" : ", or of a node that depends on the input"}`,
+          similar: nearest(node, [...Object.keys(outputs), ...nodes]),
+        })
+      measured.push(node)
+      const classes = size(type.shape)
+      const given = "classWeights" in term ? term.classWeights?.length : undefined
+      if (given !== undefined && given !== classes)
+        return yield* new ProgramError({
+          reason: `the loss has ${given} class weights, and ${named ?? "the network"} ${classes} outputs`,
+        })
+    }
+    return measured
+  })

@@ -1,0 +1,39 @@
+/**
+ * Spiking neurons of one membrane that leaks:
+ *
+ *     u[t] = λ·v[t−1] + x[t]        charge
+ *     s[t] = [u[t] ≥ ϑ]             fire
+ *     v[t] = reset(u[t], s[t])      reset
+ */
+import { Schema } from "effect"
+import { must, type Of, Positive } from "../options.ts"
+import { type Definition, firingFields, type NeuronOptions } from "./define.ts"
+import { afterReset, type Reset, ResetSchema } from "./reset.ts"
+
+export interface FiringOptions extends NeuronOptions {
+  /** Greater than 0. Default 1. */
+  readonly threshold?: number
+  /** Default "soft". */
+  readonly reset?: Reset
+}
+
+export const FiringSchema: Of<FiringOptions> = Schema.Struct({
+  threshold: Schema.optionalKey(Positive),
+  reset: Schema.optionalKey(ResetSchema),
+  ...firingFields,
+})
+
+/** A time constant in time steps. */
+export const TimeConstant: Schema.Number = Schema.Number.check(must("a number of at least 1", (tau) => tau >= 1))
+
+/** λ is the parameter `decay`, ϑ is `threshold`. */
+export const leaky: Definition<"decay" | "threshold", "membrane", "reset"> = {
+  parameters: { decay: 1, threshold: 1 },
+  choices: { reset: "soft" },
+  states: ["membrane"],
+  step: ({ x, before, p, choices, spike }) => {
+    const u = before.membrane.times(p.decay).plus(x)
+    const output = spike(u.minus(p.threshold))
+    return { states: { membrane: afterReset(choices.reset, u, output, p.threshold) }, output }
+  },
+}

@@ -1,0 +1,201 @@
+/** Training and prediction as promises. Errors are those of the library, rejected as they are: `error._tag` tells them apart. */
+import {
+  type Backend,
+  type BackendUnavailableError,
+  defaultLoss,
+  Graph,
+  InputError,
+  Key,
+  Optimizer,
+  type OptionError,
+  Policy,
+  type Program,
+  type Shape,
+  Train,
+} from "@spikeroute/core"
+import { Effect, Exit, type Layer, ManagedRuntime, Scope } from "effect"
+import { best } from "./backend.ts"
+import { batchOf, type Rows, rowsOf, type Samples } from "./samples.ts"
+
+export type { Samples } from "./samples.ts"
+
+/** How a network is trained. */
+export interface Options extends Partial<Omit<Program.TrainingOptions, "observe" | "hoist">> {
+  /** The shape of one sample at one time step, as [28, 28, 1]. Graphs have their own. */
+  readonly shape?: Shape.Shape
+  /** Which gradients flow. Default `Policy.sltt`. */
+  readonly policy?: Policy.Policy
+  /** What first weights and orders of samples are drawn from. Default 0. */
+  readonly seed?: number
+  /** Default: native code where its package is installed, else WebAssembly. */
+  readonly backend?: Layer.Layer<Backend, BackendUnavailableError | OptionError>
+}
+
+/** Options of {@link Trainer.epochs}. */
+export interface EpochOptions {
+  readonly epochs: number
+  /** The learning rate, or the rate of an epoch, counted from 1. Default 0.001. */
+  readonly learningRate?: number | ((epoch: number) => number)
+}
+
+/** What an epoch came to: means over its batches. */
+export interface Epoch {
+  /** Counted from 1. */
+  readonly epoch: number
+  readonly loss: number
+  /** The share of samples whose label had the largest output, where there are labels, one a sample. */
+  readonly accuracy: number | undefined
+  /** Spikes per neuron and time step of each layer of neurons. */
+  readonly firingRates: ReadonlyArray<number>
+}
+
+/** A network in training. `await using` closes it at the end of a block. */
+export interface Trainer extends AsyncDisposable {
+  readonly graph: Graph.Graph
+  readonly program: Program.Program
+  /**
+   * Trains for some epochs, each over all samples in an order of its own; samples that do not fill a batch are left to other epochs.
+   * Epochs go on counting, so a later call trains on.
+   */
+  readonly epochs: (samples: Samples, options: EpochOptions) => AsyncGenerator<Epoch, void, undefined>
+  /** Outputs [N, classes] of any number of samples, and the class of each with the largest. */
+  readonly predict: (
+    inputs: Samples["inputs"],
+  ) => Promise<{ readonly outputs: Float32Array; readonly classes: Uint32Array }>
+  /** All that training changes, by name: `Safetensors.encode` makes a file of it. */
+  readonly save: () => Promise<Train.Tensors>
+  readonly load: (tensors: Train.Tensors) => Promise<void>
+}
+
+const count = (samples: Samples["inputs"], perSample: number): number => {
+  const samplesIn = Object(samples).length / perSample
+  if (Number.isInteger(samplesIn) && samplesIn > 0) return samplesIn
+  throw new InputError({
+    what: "inputs",
+    reason: `they are ${Object(samples).length} numbers; a sample has ${perSample}`,
+  })
+}
+
+const argmax = (row: Float32Array): number => row.reduce((best, value, i) => (value > row[best]! ? i : best), 0)
+
+/**
+ * Prepares a network for training: a layer, with the shape of a sample, or a graph.
+ */
+export const create = async (network: Graph.Layer | Graph.Graph, options: Options = {}): Promise<Trainer> => {
+  const { shape, policy = Policy.sltt, seed = 0, backend = best, ...given } = options
+  const training = {
+    ...{ batchSize: 32, timeSteps: 4, encoding: "static" as const, loss: defaultLoss, optimizer: Optimizer.adam() },
+    ...given,
+  }
+  const graph = typeof network === "function" ? Graph.makeUnsafe(shape ?? [], network) : network
+  const runtime = ManagedRuntime.make(backend)
+  const scope = Scope.makeUnsafe()
+  const run = <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>): Promise<A> =>
+    runtime.runPromise(Scope.provide(effect, scope))
+  const close = async () => {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    await runtime.dispose()
+  }
+  try {
+    const key = Key.make(seed)
+    const trainer = await run(Train.make(graph, policy, { ...training, key }))
+    return facade({ trainer, key, run, close })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Parts {
+  readonly trainer: Train.Trainer
+  readonly key: Key.Key
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>) => Promise<A>
+  readonly close: () => Promise<void>
+}
+
+const facade = ({ trainer, key, run, close }: Parts): Trainer => {
+  const { graph, program } = trainer
+  const { batchSize, timeSteps, encoding } = program
+  const inputSteps = encoding === "frames" ? timeSteps : 1
+  const perSample = inputSteps * graph.input.reduce((product, extent) => product * extent, 1)
+  let epoch = 0
+  let update = 0
+  let predictor: Promise<Train.Predictor> | undefined
+  let changed = true
+
+  const epochs = async function* (samples: Samples, { epochs: wanted, learningRate = 1e-3 }: EpochOptions) {
+    const total = count(samples.inputs, perSample)
+    const inputs = rowsOf("inputs", samples.inputs, total, inputSteps)
+    const told = (["labels", "targets"] as const).flatMap((what): ReadonlyArray<readonly [string, Rows]> => {
+      if (samples[what] === undefined) return []
+      const rows = rowsOf(what, samples[what], total, 1)
+      const perStep = what === "labels" && rows.length > 1 && rows.length === timeSteps
+      return [[what, perStep ? { ...rows, steps: timeSteps } : rows]]
+    })
+    const classed = told.some(([what, { length }]) => what === "labels" && length === 1)
+    if (total < batchSize)
+      throw new InputError({ what: "inputs", reason: `${total} samples do not fill a batch of ${batchSize}` })
+    const batches = Math.floor(total / batchSize)
+    for (const last = epoch + wanted; epoch < last; ) {
+      epoch++
+      const order = Key.permutation(Key.fold(key, "order", epoch), total)
+      const sums = { loss: 0, hits: 0, rates: [] as Array<number> }
+      for (let b = 0; b < batches; b++) {
+        const chosen = order.subarray(b * batchSize, (b + 1) * batchSize)
+        const of = (rows: Rows) => batchOf(rows, chosen, batchSize)
+        const batch: Train.Batch = {
+          inputs: of(inputs),
+          ...Object.fromEntries(told.map(([what, rows]) => [what, of(rows)])),
+        }
+        const rate = typeof learningRate === "function" ? learningRate(epoch) : learningRate
+        const result = await run(trainer.step(batch, { update: ++update, learningRate: rate }))
+        changed = true
+        sums.loss += result.loss
+        result.firingRates.forEach((each, i) => {
+          sums.rates[i] = (sums.rates[i] ?? 0) + each
+        })
+        if (classed) sums.hits += Train.hits(result.outputs, batch.labels as Float32Array, 1)
+      }
+      yield {
+        epoch,
+        loss: sums.loss / batches,
+        accuracy: classed ? sums.hits / (batches * batchSize) : undefined,
+        firingRates: sums.rates.map((each) => each / batches),
+      }
+    }
+  }
+
+  const predict: Trainer["predict"] = async (given) => {
+    const total = count(given, perSample)
+    const rows = rowsOf("inputs", given, total, inputSteps)
+    predictor ??= run(Train.makePredictor(graph, { batchSize, timeSteps, encoding }))
+    const ready = await predictor
+    if (changed) await run(Effect.flatMap(trainer.save, ready.load))
+    changed = false
+    const parts: Array<Float32Array> = []
+    for (let from = 0; from < total; from += batchSize) {
+      const chosen = Uint32Array.from({ length: Math.min(batchSize, total - from) }, (_, i) => from + i)
+      const { outputs } = await run(ready.predict(batchOf(rows, chosen, batchSize)))
+      parts.push(outputs.subarray(0, (outputs.length / batchSize) * chosen.length))
+    }
+    const classes = parts[0]!.length / Math.min(batchSize, total)
+    const outputs = new Float32Array(total * classes)
+    parts.forEach((part, i) => {
+      outputs.set(part, i * batchSize * classes)
+    })
+    return {
+      outputs,
+      classes: Uint32Array.from({ length: total }, (_, n) => argmax(outputs.subarray(n * classes, (n + 1) * classes))),
+    }
+  }
+
+  return {
+    ...{ graph, program, epochs, predict },
+    save: () => run(trainer.save),
+    load: async (tensors) => {
+      await run(trainer.load(tensors))
+      changed = true
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
