@@ -1,5 +1,5 @@
 /** The flags of commands that are no settings of a run, checked by one Schema for each command. */
-import { describeFault, Options, Policy, Program } from "@spikeroute/core"
+import { describeFault, Options, Policy, Program, quote } from "@spikeroute/core"
 import { OpenSchema } from "@spikeroute/datasets"
 import { Effect, Schema } from "effect"
 import { flagName } from "./config.ts"
@@ -43,6 +43,12 @@ export const checkFlags = <C extends keyof Flags>(
 ): Effect.Effect<Flags[C], UsageError> => {
   const fault = Options.faultIn(commandFlags[command] as Schema.Codec<unknown>, given)
   if (fault === undefined) return Effect.succeed(given as Flags[C])
-  const [option = ""] = fault.option.split(".")
-  return Effect.fail(new UsageError({ reason: describeFault({ ...fault, option: flagName(option) }) }))
+  const [option = "", element] = fault.option.split(".")
+  const { value, expected, similar } = fault
+  const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
+  const reason =
+    element === undefined
+      ? describeFault({ ...fault, option: flagName(option) })
+      : `${flagName(option)} has ${quote(value)}; each must be ${expected}${hint}`
+  return Effect.fail(new UsageError({ reason }))
 }

@@ -116,7 +116,9 @@ const unchecked = new Set(
 const takesAny = /^(Program\.isOf|PyTorch\.isTorchFile|quote|line|toFloat32)$/
 /** Wrong values that are right ones here: empty texts, lists, shapes, functions, NaN for a number; {} of a layer without required options. */
 const takes: Readonly<Record<string, RegExp>> = {
+  "Expressions.encode": /^\[\]/,
   "Expressions.executable": /^\[\]/,
+  "Expressions.leaf": /^""/,
   "Policy.make": /^""/,
   "Policy.named": /^""/,
   extentOf: /^\[\]/,

@@ -28,7 +28,8 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
         : yield* Effect.scoped(openDataset({ ...config, workers: 0 }))
     const graph = yield* Graph.make(shape, Config.networkOf(config, classes))
     const policy = yield* Config.policyOf(config)
-    const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, encoding))
+    const training = Config.trainingOptions(config, encoding)
+    const program = yield* Program.compile(graph, policy, training)
 
     const stored = yield* readTensors(file)
     const parameters = yield* PyTorch.fromStateDict(graph, stored.tensors).pipe(
@@ -38,8 +39,13 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
       ...[...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor] as const),
       // The optimiser has seen nothing yet.
       ...program.buffers
-        .filter(({ kind }) => kind === "optimizer")
-        .map(({ name, shape }) => [name, { shape, values: new Float32Array(Shape.size(shape)) }] as const),
+        .filter(({ role }) => role === "optimizer")
+        .flatMap(({ role, owner = "", shape: [, ...shape] }) =>
+          training.optimizer.states.map((part) => {
+            const values = new Float32Array(Shape.size(shape))
+            return [Program.nameOf({ role, owner, part }), { shape, values }] as const
+          }),
+        ),
     ])
 
     const path = (yield* Path.Path).resolve(out ?? RunDirectory.defaultDirectory(config, new Date()))

@@ -78,7 +78,7 @@ export const encode = (
     byExpression.set(expression, place)
     return place
   }
-  const places = roots.map(visit)
+  const places = argument(roots, aList, "Expressions.encode").map(visit)
   return { code, places }
 }
 

@@ -10,7 +10,7 @@
  * const twice = Neuron.constant(2)
  * const softplus = elementwise("softplus", (x) => Neuron.log(Neuron.exp(x.times(twice)).plus(1)).dividedBy(twice))
  */
-import { aNumber, argument, type Kind } from "../arguments.ts"
+import { aNumber, argument, aString, type Kind } from "../arguments.ts"
 
 /** Operations of one operand. */
 export const unaryOps = ["negate", "absolute", "exp", "log", "sqrt", "tanh", "sigmoid", "atan"] as const
@@ -77,7 +77,8 @@ export const constant = (value: number): Expression =>
 const folded = (value: number): Expression => new Expression({ kind: "constant", value: Math.fround(value) })
 
 /** A value that is given by name. */
-export const leaf = (name: string): Expression => new Expression({ kind: "leaf", name })
+export const leaf = (name: string): Expression =>
+  new Expression({ kind: "leaf", name: argument(name, aString, "Expressions.leaf") })
 
 /** An expression, of a number too. */
 export const of = (value: Value): Expression =>
