@@ -5,7 +5,8 @@ import { ended, positionOf, readJson, run, small, start, temporaryDirectory } fr
 
 const directory = temporaryDirectory()
 const whole = join(directory, "whole")
-const args = [...small(2), "--policy", "slttk", "--k", "2"]
+const weights = ["--freeze", "0.bias,3.*", "--clip-norm", "0.5", "--clip-value", "0.1"]
+const args = [...small(2), "--policy", "slttk", "--k", "2", ...weights]
 
 const lines = (file: string) =>
   existsSync(file)
@@ -40,7 +41,10 @@ describe("a run", () => {
     expect(summary).toMatchObject({ epochs: 2, updates: 16, backend: "reference", policy: "slttk", k: 2, seed: 0 })
     for (const figure of ["testAccuracy", "trainAccuracy", "samplesPerSecond", "peakBytes"])
       expect(summary[figure]).toBeGreaterThan(0)
-    expect(readJson(whole, "config.json")).toMatchObject({ dataset: "shapes", timeSteps: 3, batchSize: 8, tau: 2 })
+    expect(readJson(whole, "config.json")).toMatchObject({
+      ...{ dataset: "shapes", timeSteps: 3, batchSize: 8, tau: 2 },
+      ...{ freeze: ["0.bias", "3.*"], clipNorm: 0.5, clipValue: 0.1 },
+    })
   })
 
   test("records every batch and every epoch", () => {

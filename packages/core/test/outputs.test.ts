@@ -134,6 +134,26 @@ describe("several outputs", () => {
     ))
 })
 
+test("scores follow what terms take: accuracy of classes, squared error of numbers, of each step or of all", () => {
+  const program = Effect.runSync(Program.compileInference(heads, { batchSize: 2, timeSteps: 2, outputs: "step" }))
+  // Two steps of two samples: their means have the classes 1 and 0, their steps 0, 0 and 1, 3.
+  const digit = Float32Array.of(1, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1)
+  const angle = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+  const score = (terms: ReadonlyArray<Losses.LossTerm>, batch: Pick<Train.Batch, "labels" | "targets">) =>
+    Train.scores(program, terms, { outputs: digit, named: { digit, angle } }, batch)
+  expect(
+    score(loss, { labels: { digit: Float32Array.of(1, 2) }, targets: { angle: angle.map((x) => x + 2) } }),
+  ).toEqual({
+    ...{ digit: { accuracy: 0.5 }, angle: { meanSquaredError: 4 } },
+  })
+  const last = [Losses.crossEntropy(), Losses.meanSquaredError({ over: "last", node: "angle" })]
+  const bySteps = { labels: Float32Array.of(0, -1, 1, 2), targets: { angle: Float32Array.of(5, 6, 7, 9) } }
+  expect(score(last, bySteps)).toEqual({ digit: { accuracy: 2 / 3 }, angle: { meanSquaredError: 1 / 4 } })
+  expect(score([Losses.spikeCount({ node: "digit" })], { labels: Float32Array.of(1, 0) })).toEqual({
+    digit: { accuracy: 1 },
+  })
+})
+
 describe("recorded", () => {
   test("spikes, membranes behind the reset, delayed and unchanging values, of every step and sample", () =>
     onOracle(

@@ -100,7 +100,7 @@ test("the gradient of any terms under any policy is what the tape says", () => {
         }
       },
     ),
-    runs(60),
+    runs(40),
   )
-  expect(kinds.size).toBeGreaterThan(18)
+  expect(kinds.size).toBeGreaterThan(14)
 }, 60_000)
