@@ -40,8 +40,9 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
       // The optimiser has seen nothing yet.
       ...program.buffers
         .filter(({ role }) => role === "optimizer")
-        .flatMap(({ role, owner = "", shape: [, ...shape] }) =>
-          training.optimizer.states.map((part) => {
+        .flatMap(({ role, owner = "", shape: whole }) =>
+          training.optimizer.states.map((part, _, { length }) => {
+            const shape = length > 1 ? whole.slice(1) : whole
             const values = new Float32Array(Shape.size(shape))
             return [Program.nameOf({ role, owner, part }), { shape, values }] as const
           }),
