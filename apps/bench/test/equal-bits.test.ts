@@ -10,6 +10,7 @@ const options = {
   timeSteps: 4,
   loss: S.defaultLoss,
   optimizer: S.Optimizer.adam(),
+  clipNorm: 0.5,
   key: S.Key.make(5),
 } as const
 

@@ -464,7 +464,7 @@ const decayOf = (cell: CellAttributes, given: (leaf: string) => number): number 
   if (cell.states.length === 0) return 0
   const tape = new Tape()
   const state = tape.number(0)
-  const leaf = (name: string) => (name === `s.${k}` ? state : tape.number(name.startsWith("s.") ? 0 : given(name)))
+  const leaf = (name: string) => (name === `s.${k}` ? state : tape.number(name.startsWith("p") ? given(name) : 0))
   const { states } = runCell(cell, { tape, leaf, isCut: () => true, near: () => {} })
   return tape.gradient(states[k]!)[state]!
 }

@@ -115,13 +115,17 @@ INLINE vf gradient(Backward b, vf u, vf dy, int carries, vf arriving) {
 
 /* `du` of at most BLOCK neurons; `carry` becomes λ·∂u. */
 INLINE void block_of(Backward b, int32_t count, const float *u, const float *dy, float *carry, float *du) {
-  for (int32_t i = 0; i < count; i += LANES) {
-    const int32_t left = count - i;
-    const vf arriving = carry ? load_up_to(carry + i, left) : splat(0);
-    const vf d = gradient(b, load_up_to(u + i, left), load_up_to(dy + i, left), carry != 0, arriving);
-    store_up_to(du + i, left, d);
-    if (carry) store_up_to(carry + i, left, d * b.n.decay);
+  int32_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    const vf d = gradient(b, load(u + i), load(dy + i), carry != 0, carry ? load(carry + i) : splat(0));
+    store(du + i, d);
+    if (carry) store(carry + i, d * b.n.decay);
   }
+  const int32_t left = count - i;
+  if (left == 0) return;
+  const vf d = gradient(b, load_some(u + i, left), load_some(dy + i, left), carry != 0, carry ? load_some(carry + i, left) : splat(0));
+  store_some(du + i, left, d);
+  if (carry) store_some(carry + i, left, d * b.n.decay);
 }
 
 /* With the resets known to the compiler. */

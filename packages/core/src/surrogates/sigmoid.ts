@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { constant, sigmoid as σ } from "../expressions/expression.ts"
+import { absolute, constant, sigmoid as σ } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
@@ -9,7 +9,8 @@ export const sigmoid: Surrogate<{ readonly name: "sigmoid"; readonly alpha: numb
   usual: { name: "sigmoid", alpha: 4 },
   expression: ({ alpha }) => ({
     slope: (z) => {
-      const y = σ(z.times(alpha))
+      // g is even, and 1 − σ loses no digits where σ is small.
+      const y = σ(absolute(z.times(alpha)).negated())
       return y.times(alpha).times(constant(1).minus(y))
     },
     primitive: (z) => σ(z.times(alpha)),
