@@ -1,9 +1,10 @@
 /** Training iterations that are timed: a network, a policy, a batch of images or frames. */
 import { Backend, Graph, Key, Models, Optimizer, Policy, Program, Shape, Train } from "@spikeroute/core"
-import { Context, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import { backendLayer, peerOf } from "./backends.ts"
 import type { Subject } from "./method/measure.ts"
 import type { Check, Values } from "./method/row.ts"
+import { median } from "./method/statistics.ts"
 
 export interface Workload {
   readonly model: Models.ModelName
@@ -60,10 +61,10 @@ export const named = ({ name }: Policy.Policy) => {
   return { policy: policy as Policy.PolicyName, ...(k === undefined ? {} : { k: Number(k) }) }
 }
 
-/** A batch of images of noise, brighter with `scale`, and random labels. */
 /** A batch of which each sample has a class. */
 export type Labelled = Train.Batch & { readonly labels: Float32Array }
 
+/** A batch of images of noise, brighter with `scale`, and random labels. */
 export const noise = (batchSize: number, scale = 1, shape = imageShape): Labelled => ({
   inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * Shape.size(shape))).map(
     (u) => scale * u,
@@ -248,12 +249,36 @@ export const timedLearningRate = 0
  */
 const firstUpdates = 3
 
-/** A backend that runs training iterations of a workload: from what is given, or else from what it has learnt of noise. */
+/** The median of 15 times, in seconds. */
+const timed = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.map(
+    Effect.forEach(Array.from({ length: 15 }), () =>
+      Effect.map(Effect.timed(effect), ([took]) => Duration.toSeconds(took)),
+    ),
+    median,
+  )
+
+/**
+ * Seconds that a step spends on its checks. A batch is checked whole before a step is refused for its last label, so a refused step costs
+ * the check of inputs and labels, and the error.
+ */
+const checksOf = ({ step, executable }: Train.Trainer, batch: Labelled) =>
+  Effect.gen(function* () {
+    const refused = { ...batch, labels: batch.labels.with(-1, classes) }
+    const inputs = yield* timed(Effect.flip(step(refused, { update: 1, learningRate: timedLearningRate })))
+    return { inputs, gradients: yield* timed(executable.gradientsAreFinite) }
+  })
+
+/**
+ * A backend that runs training iterations of a workload: from what is given, or else from what it has learnt of noise. `showsChecks` adds
+ * the shares of an iteration that its checks take.
+ */
 export const stepSubject = (
   workload: Workload,
   backend: string,
   threads: number,
   given: Partial<State> = {},
+  showsChecks = false,
 ): Subject => ({
   name: backend,
   ...peerOf(backend),
@@ -265,11 +290,20 @@ export const stepSubject = (
     const parameters = "parameters" in given ? given.parameters : yield* trainedParameters(workload)
     if (parameters !== undefined) yield* run.trainer.loadParameters(parameters)
     else if (!("parameters" in given)) for (let i = 0; i < firstUpdates; i++) yield* run.step(batch)
+    const checks = showsChecks ? yield* checksOf(run.trainer, batch) : undefined
     return {
       run: Effect.as(run.step(batch, timedLearningRate), undefined),
       repeatable: true,
       ...(backend === "reference" ? {} : { check: checkStep(workload).pipe(Effect.provideService(Backend, service)) }),
-      observe: () => ({ loss: run.last().loss, firingRates: run.last().firingRates }),
+      observe: (seconds) => ({
+        ...{ loss: run.last().loss, firingRates: run.last().firingRates },
+        ...(checks && {
+          figures: {
+            "input check share": checks.inputs / seconds,
+            "gradient check share": checks.gradients / seconds,
+          },
+        }),
+      }),
     }
   }),
 })

@@ -156,7 +156,9 @@ export const readConfigFile = (
     return withPaths(config, (place) => path.resolve(path.dirname(path.resolve(file)), place))
   })
 
-const flagName = (setting: string) => `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+/** The flag of a setting. */
+export const flagName = (setting: string): string =>
+  `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 /** Settings from the command line, of which those that were not given are undefined. */
 export const fromFlags = (
@@ -242,6 +244,17 @@ export const trainingOptions = (config: Settings, encoding: Program.Encoding): P
   optimizer: optimizerOf(config),
   ...Struct.pick(config, ["microBatches", "freeze", "clipNorm", "clipValue"]),
 })
+
+/** Samples that inference takes through the network at once: its memory grows with them, and its throughput hardly, but for a few. */
+const [fewest, most] = [16, 64]
+
+/** What a predictor of a run is for: its batches in equal parts of 16 to 64 samples, where they have such. */
+export const inferenceOptions = (config: Settings, encoding: Program.Encoding): Program.InferenceOptions => {
+  const { batchSize, timeSteps, microBatches = 1 } = config
+  let parts = Math.max(microBatches, Math.ceil(batchSize / most))
+  while (batchSize % parts !== 0) parts++
+  return { batchSize, timeSteps, encoding, microBatches: batchSize / parts < fewest ? microBatches : parts }
+}
 
 /** The network that the settings describe. */
 export const networkOf = (config: Settings, classes: number): Graph.Layer => {

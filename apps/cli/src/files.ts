@@ -1,4 +1,5 @@
 /** Files: what is read is a regular file, what is written is whole or not there. */
+import { otherThanFile } from "@spikeroute/datasets"
 import { ByteSize, Effect, FileSystem, type PlatformError } from "effect"
 import { UsageError } from "./errors.ts"
 
@@ -11,16 +12,6 @@ export const refused =
     return new UsageError({ reason: `${file} cannot be ${what}: ${said}` })
   }
 
-/** Other things than files, which may be read for ever. */
-const kinds: Readonly<Record<string, string>> = {
-  Directory: "a directory",
-  SymbolicLink: "a symbolic link",
-  FIFO: "a pipe",
-  Socket: "a socket",
-  CharacterDevice: "a device",
-  BlockDevice: "a device",
-}
-
 /** The size in bytes of a regular file; whatever else has its name is refused. */
 export const sizeOf = (
   file: string,
@@ -30,7 +21,7 @@ export const sizeOf = (
     const fs = yield* FileSystem.FileSystem
     const info = yield* (followLinks ? fs.stat(file) : fs.lstat(file)).pipe(Effect.mapError(refused(file, "read")))
     if (info.type !== "File")
-      return yield* new UsageError({ reason: `${file} is ${kinds[info.type] ?? "no file"}; a file is needed here` })
+      return yield* new UsageError({ reason: `${file} is ${otherThanFile[info.type]}, not a file` })
     return Number(ByteSize.toBigInt(info.size))
   })
 

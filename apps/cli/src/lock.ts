@@ -10,7 +10,8 @@ const sqliteBusy = 5
 
 /**
  * Takes the lock of a directory until the scope ends. It is the system's lock of a file, by way of SQLite: it ends with the process,
- * whatever ends that, so that none is ever left behind.
+ * whatever ends that, so that none is ever left behind. (Downloads of data sets have a lock of another kind, a file that its holder touches:
+ * others wait for it rather than fail, and that package runs under Node 20, which has no SQLite.)
  */
 export const lock = (
   directory: string,

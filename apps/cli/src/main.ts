@@ -114,9 +114,9 @@ const train = Command.make(
     ),
 ).pipe(Command.withDescription("Train a network"))
 
-const checkpoint = Flag.Literals("checkpoint", ["last", "best"]).pipe(
-  Flag.withDescription("which checkpoint of the run"),
-  Flag.withDefault("last" as const),
+const checkpoint = Flag.String("checkpoint").pipe(
+  Flag.withDescription("which checkpoint of the run: last (default) or best"),
+  Flag.withDefault("last"),
 )
 
 const plan = Command.make(
@@ -132,10 +132,9 @@ const plan = Command.make(
     ),
     config,
     json,
-    // Those that take all their memory before they run.
-    backend: optional(
-      Flag.Literals("backend", ["native", "wasm", "webgpu", "reference"]),
-      "a backend whose workspace is added: what its kernels take beside the program",
+    backend: text(
+      "backend",
+      "native, wasm, webgpu or reference: adds the workspace that its kernels take beside the program",
     ),
     settings: {
       dataset,
@@ -272,11 +271,11 @@ const exportWeights = Command.make(
   {
     directory: runArgument,
     checkpoint,
-    format: Flag.Literals("format", ["safetensors", "program"]).pipe(
+    format: Flag.String("format").pipe(
       Flag.withDescription(
-        "weights for PyTorch (default), or a program with its weights, for inference without the compiler",
+        "safetensors: weights for PyTorch (default); program: a program with its weights, for inference without the compiler",
       ),
-      Flag.withDefault("safetensors" as const),
+      Flag.withDefault("safetensors"),
     ),
     batchSize: whole("batch-size", "program: samples that go through it at once; default 1"),
     timeSteps: whole("time-steps", "program: time steps of a sample; default those of the run"),

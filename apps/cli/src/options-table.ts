@@ -4,10 +4,24 @@
  */
 import { writeFileSync } from "node:fs"
 import { NativeSchema } from "@spikeroute/backend-native"
-import { WasmSchema } from "@spikeroute/backend-wasm"
+import { TfjsSchema } from "@spikeroute/backend-tfjs"
+import { MemorySchema, WasmSchema } from "@spikeroute/backend-wasm"
 import * as S from "@spikeroute/core"
-import { BatchSchema, OpenSchema, WorkersSchema } from "@spikeroute/datasets"
-import { RunConfig } from "./config.ts"
+import {
+  BatchSchema,
+  Camera,
+  DownloadSchema,
+  EventSplitSchema,
+  EventTransforms,
+  ImageSplitSchema,
+  ImageTransforms,
+  OpenSchema,
+  ShapesSchema,
+  WorkersSchema,
+} from "@spikeroute/datasets"
+import { Schema } from "effect"
+import { flagName, RunConfig } from "./config.ts"
+import { commandFlags } from "./flags.ts"
 
 type Part = S.Options.Part
 
@@ -28,6 +42,26 @@ const neurons: ReadonlyArray<Record> = Object.entries<unknown>({ ...S }).flatMap
     : [],
 )
 
+const transforms = (namespace: string, schemas: object): ReadonlyArray<Record> =>
+  Object.entries(schemas).map(([name, schema]) => ({ of: `\`${namespace}.${name}\``, schema: schema as Part }))
+
+/** Terms of a loss. */
+const terms: ReadonlyArray<Record> = [
+  { of: "`Losses.crossEntropy`", schema: S.Losses.crossEntropy().kind.schema as Part },
+  { of: "`Losses.firingRate`", schema: S.Losses.firingRate({ rate: 1 }).kind.schema as Part },
+  { of: "`Losses.firingRateBounds`", schema: S.Losses.FiringRateBoundsSchema as Part },
+  { of: "`Losses.spikeCount`", schema: S.Losses.spikeCount().kind.schema as Part },
+  { of: "`Losses.own`, `Losses.meanSquaredError`", schema: S.Losses.meanSquaredError().kind.schema as Part },
+]
+
+const policyFields = S.Policy.PolicySchema.fields
+const policies: ReadonlyArray<Record> = Object.entries({
+  "`Policy.truncate`, `tbptt`": { window: policyFields.window },
+  "`Policy.trainOn`, `slttK`": { steps: policyFields.steps },
+  "`Policy.trace`": { decay: policyFields.trace },
+  "`Policy.checkpoint`": { steps: policyFields.checkpoint },
+}).map(([of, fields]) => ({ of, schema: Schema.Struct(fields) as Part }))
+
 export const records: ReadonlyArray<Record> = [
   {
     of: "training, inference",
@@ -35,6 +69,8 @@ export const records: ReadonlyArray<Record> = [
     settings: same("batchSize", "timeSteps", "microBatches", "freeze", "clipNorm", "clipValue"),
   },
   { of: "loss", schema: S.LossSchema, settings: { mix: "lossMix", target: "lossTarget" } },
+  ...terms,
+  ...policies,
   ...Object.entries(S.Optimizer.optimizers).map(([name, { schema }]) => ({
     of: `\`Optimizer.${name}\``,
     schema: schema as unknown as Part,
@@ -68,10 +104,27 @@ export const records: ReadonlyArray<Record> = [
   { of: "`Trainer.step`", schema: S.Train.StepSchema as Part },
   { of: "layer of `backend-native`", schema: NativeSchema as Part },
   { of: "layer of `backend-wasm`", schema: WasmSchema as Part },
+  { of: "`fromModule` of `backend-wasm`", schema: MemorySchema as Part },
+  { of: "layers of `backend-tfjs`", schema: TfjsSchema as Part },
   { of: "`open`", schema: OpenSchema as Part, settings: same("dataDir", "seed", "augment", "size") },
   { of: "`openInWorkers`", schema: WorkersSchema as Part, settings: same("workers") },
   { of: "`batches`", schema: BatchSchema as Part, settings: same("limit") },
+  { of: "`makeShapes`", schema: ShapesSchema as Part },
+  { of: "`imageSplit`", schema: ImageSplitSchema as Part },
+  { of: "`eventSplit`", schema: EventSplitSchema as Part },
+  { of: "`download`", schema: DownloadSchema as Part },
+  { of: "`Camera.record`", schema: Camera.CameraSchema as Part },
+  ...transforms("ImageTransforms", ImageTransforms.schemas),
+  ...transforms("EventTransforms", EventTransforms.schemas),
 ]
+
+/** Options of the inference path, which has no Schemas: it checks them by hand, and a test holds it to these. */
+export const byHand = {
+  predict: Schema.Struct({
+    margin: Schema.optionalKey(Schema.Number.check(S.Options.must("a number of at least 0", (x) => x >= 0))),
+  }),
+  load: MemorySchema,
+}
 
 /** The Schema of an option's values. */
 export const value = (part: Part): Part => S.Options.withoutOptional(part)
@@ -86,8 +139,7 @@ const range = (part: Part): string => {
   return S.Options.faultIn(inner as never, Symbol("no value"))?.expected ?? "anything"
 }
 
-/** The flag of a setting. */
-const flagOf = (setting: string) => `\`--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}\``
+const flagOf = (setting: string) => `\`${flagName(setting)}\``
 
 const settings: Readonly<{ [setting: string]: Part }> = RunConfig.fields
 
@@ -98,7 +150,7 @@ const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<
 export const render = (): string => {
   const ofLibrary = records.flatMap(({ of, schema: { fields = {} }, settings: flags = {} }) =>
     Object.entries(fields)
-      .filter(([option]) => option !== "key")
+      .filter(([option]) => !["key", "term", "code"].includes(option))
       .map(([option, part]) => {
         const own = settings[flags[option] ?? ""]
         const both =
@@ -110,20 +162,32 @@ export const render = (): string => {
   const ofCommandLine = Object.entries(settings)
     .filter(([setting]) => !shared.has(setting))
     .map(([setting, part]) => [flagOf(setting), range(part)])
+  const ofCommands = Object.entries(commandFlags).flatMap(([command, { fields }]) =>
+    Object.entries<Part>(fields).map(([flag, part]) => [`\`${command}\``, flagOf(flag), range(part)]),
+  )
+  const ofInference = Object.entries(byHand).flatMap(([name, schema]) =>
+    Object.entries((schema as Part).fields ?? {}).map(([option, part]) => [
+      `\`${name}\` of \`backend-wasm/infer\``,
+      ...[`\`${option}\``, range(part), "", "library, by hand"],
+    ]),
+  )
   return [
     "# Options and their ranges",
     "",
     "Made by `bun apps/cli/src/options-table.ts` from the Schemas that check the options; a test holds it to them. Options that are not",
-    "known, and those of the wrong type, are refused as well. Policies, transforms, cameras and the TensorFlow.js layers check their own options, whose",
-    "ranges their doc comments have.",
+    "known, and those of the wrong type, are refused as well.",
     "",
     "## Library",
     "",
-    table(["of", "option", "range", "command line", "checked by"], ofLibrary),
+    table(["of", "option", "range", "command line", "checked by"], [...ofLibrary, ...ofInference]),
     "",
     "## Command line only",
     "",
     table(["flag, and setting of a config file", "range"], ofCommandLine),
+    "",
+    "## Flags of single commands",
+    "",
+    table(["command", "flag", "range"], ofCommands),
     "",
   ].join("\n")
 }

@@ -13,9 +13,9 @@
  * resuming cuts it back.
  */
 import { Graph, Options } from "@spikeroute/core"
-import { Effect, FileSystem, Path, Schema } from "effect"
+import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import { type Checkpoint, save } from "./checkpoint.ts"
-import { RunConfig } from "./config.ts"
+import { networkOf, RunConfig } from "./config.ts"
 import { UsageError } from "./errors.ts"
 import { isTaken, json, readJson, refused, sizeOf, writeWhole } from "./files.ts"
 import { lock, lockName } from "./lock.ts"
@@ -105,7 +105,27 @@ export const open = (directory: string) =>
     const graph = yield* Graph.fromJson(yield* readJson(graphFile)).pipe(
       Effect.mapError(({ message }) => new UsageError({ reason: `${graphFile}: ${message}` })),
     )
+    const difference = yield* differenceTo(config, graph)
+    if (difference !== undefined)
+      return yield* new UsageError({
+        reason: `${configFile} describes another network (${config.model}) than ${graphFile} holds: they differ at ${difference}; put back the one that was changed`,
+      })
     return { path: directory, config, graph } satisfies RunDirectory
+  })
+
+/** The first parameter or node in which the network of the settings differs from a graph; `undefined` if they are one network. */
+const differenceTo = (config: RunConfig, graph: Graph.Graph): Effect.Effect<string | undefined> =>
+  Effect.gen(function* () {
+    const classes = graph.types.get(graph.output)?.shape.at(-1) ?? 0
+    const described = yield* Effect.option(Graph.make(graph.input, networkOf(config, classes)))
+    if (Option.isNone(described)) return `the model ${config.model}, which cannot have this input`
+    const parts = ({ parameters, nodes }: Graph.Graph) =>
+      new Map([
+        ...parameters.map(({ name, shape, role }) => [name, JSON.stringify([shape, role])] as const),
+        ...nodes.map(({ name, op, attributes, inputs }) => [name, JSON.stringify([op, attributes, inputs])] as const),
+      ])
+    const [ours, theirs] = [parts(graph), parts(described.value)]
+    return [...theirs.keys(), ...ours.keys()].find((name) => ours.get(name) !== theirs.get(name))
   })
 
 /** What a run that goes on changes: its settings are these now, and it is no longer over. */

@@ -1,8 +1,13 @@
 /** The table of options is that of the Schemas, and the command line checks with the library's own. */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
+import { ProgramFile } from "@spikeroute/backend-kernels"
+import { load } from "@spikeroute/backend-wasm/infer"
+import { loadModule } from "@spikeroute/backend-wasm/module"
+import * as S from "@spikeroute/core"
+import { Effect } from "effect"
 import { RunConfig } from "../src/config.ts"
-import { file, records, render, value } from "../src/options-table.ts"
+import { byHand, file, records, render, value } from "../src/options-table.ts"
 
 test("docs/options.md is as the Schemas are: bun apps/cli/src/options-table.ts", () => {
   expect(readFileSync(file, "utf8")).toBe(render())
@@ -16,4 +21,49 @@ test("what library and command line have in common is checked by one Schema", ()
   )
   // JSON and flags have no Infinity.
   expect(apart).toEqual(["tau"])
+})
+
+test("what inference checks by hand is what the table says", async () => {
+  const graph = S.Graph.makeUnsafe([2], S.linear({ features: 2 }))
+  const weights = ["weight", "bias"].map((name, i) => {
+    const shape = i === 0 ? [2, 2] : [2]
+    return [`parameter/linear1.${name}`, { shape, values: new Float32Array(S.Shape.size(shape)) }] as const
+  })
+  const options = { batchSize: 1, timeSteps: 1 }
+  const file = await Effect.runPromise(ProgramFile.save(graph, new Map(weights), options))
+  const module = await loadModule()
+  const model = load(module, file)
+  const calls = {
+    predict: (given: never) => model.predict([1, 2], given),
+    load: (given: never) => load(module, file, given),
+  }
+  const values = [
+    -1,
+    -0,
+    0,
+    0.5,
+    1,
+    2 ** 22,
+    2 ** 27,
+    2 ** 40,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    "1",
+    null,
+    true,
+    {},
+  ]
+  for (const name of ["predict", "load"] as const)
+    for (const value of values)
+      for (const option of [...Object.keys((byHand[name] as S.Options.Part).fields ?? {}), "misspelt"]) {
+        const given = { [option]: value }
+        const isRight = S.Options.faultIn(byHand[name] as never, given) === undefined
+        let isTaken = true
+        try {
+          calls[name](given as never)
+        } catch (error) {
+          isTaken = (error as { readonly _tag: string })._tag !== "InputError"
+        }
+        expect([name, option, value, isTaken]).toEqual([name, option, value, isRight])
+      }
 })

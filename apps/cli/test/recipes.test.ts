@@ -53,6 +53,18 @@ const shapes: Readonly<Record<string, ReadonlyArray<number>>> = {
   "image-folder": [224, 224, 3],
 }
 
+test("the test of an ImageNet run takes a small part of its training's memory", async () => {
+  const config = await settingsOf("imagenet-nfresnet34-stage1")
+  const { graph, program } = await compiled(config)
+  const { arenaBytes } = await Effect.runPromise(
+    Program.compileInference(graph, Config.inferenceOptions(config, program.encoding)),
+  )
+  expect(arenaBytes).toBeLessThan(0.25 * program.arenaBytes)
+  // 65 and 257 have no parts of 16 to 64 samples.
+  const parts = (batchSize: number) => Config.inferenceOptions({ ...config, batchSize }, "static").microBatches
+  expect([1, 64, 65, 96, 128, 256, 257].map(parts)).toEqual([1, 1, 1, 2, 2, 4, 1])
+})
+
 test("a policy that takes no k wins over a recipe's policy and its k", async () => {
   const { code, stdout } = await run(
     "plan",

@@ -1,42 +1,9 @@
 /** Errors of the core: tagged for programs, one clear line for people. */
 import { Data } from "effect"
 import { format, type Shape } from "./shape.ts"
-import { line, named, quote } from "./text.ts"
+import { line, named } from "./text.ts"
 
-/** An argument or an option is missing, unknown or out of its range. Nothing has been done. */
-export class OptionError extends Data.Error<{
-  /** What the option belongs to, as `the optimiser`. */
-  readonly owner: string
-  /** Its path, as `beta1`; empty for the whole. */
-  readonly option: string
-  readonly value: unknown
-  /** What it must be, as `a number from 0 to 1`; `undefined` if there is no option of this name. */
-  readonly expected: string | undefined
-  /** The name that is most likely meant. */
-  readonly similar?: string | undefined
-}> {
-  readonly _tag = "OptionError"
-  override readonly name = "OptionError"
-
-  override get message(): string {
-    return line(`${this.owner}: ${describeFault(this)}`)
-  }
-}
-
-/** One line: `beta1 is 1; it must be a number of at least 0 and less than 1`. */
-export const describeFault = ({
-  option,
-  value,
-  expected,
-  similar,
-}: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
-  const named = option === "" ? "the value" : option
-  const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
-  if (expected === undefined) return `there is no option ${quote(option)}${hint}`
-  return value === undefined
-    ? `${named} is missing; it must be ${expected}`
-    : `${named} is ${quote(value)}; it must be ${expected}${hint}`
-}
+export { describeFault, OptionError } from "./arguments.ts"
 
 /** The graph cannot be built: shapes that do not fit, a name used twice, an attribute out of range. */
 export class GraphError extends Data.Error<{

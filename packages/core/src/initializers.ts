@@ -1,21 +1,38 @@
 /** How parameters start, for layers that are told so: `conv2d({ …, initial: { weight: Initializers.kaimingNormal(…) } })`. */
+
+import { anObject, argument, type Kind } from "./arguments.ts"
+import { OptionError } from "./errors.ts"
 import type { Initializer } from "./graph/graph.ts"
 
 export const zeros: Initializer = { kind: "constant", value: 0 }
 
+const aDeviation: Kind = [
+  "a number from 0 to 4e37",
+  (value) => typeof value === "number" && value >= 0 && value <= 4e37,
+]
+const aSize: Kind = ["a whole number of at least 1", (value) => Number.isSafeInteger(value) && (value as number) >= 1]
+
 /** The normal distribution around 0. */
-export const normal = (standardDeviation: number): Initializer => ({ kind: "normal", standardDeviation })
+export const normal = (standardDeviation: number): Initializer => ({
+  kind: "normal",
+  standardDeviation: argument(standardDeviation, aDeviation, "Initializers.normal", "standardDeviation"),
+})
 
 /**
  * Kaiming normal by fan-out (He et al., "Delving deep into rectifiers", ICCV 2015): a standard deviation of
  * √(2/(channels·kernel²)) keeps the variance of gradients from layer to layer. PyTorch's
  * `kaiming_normal_(mode="fan_out", nonlinearity="relu")`.
  */
-export const kaimingNormal = ({
-  channels,
-  kernelSize,
-}: {
+export const kaimingNormal = (options: {
   /** Output channels. */
   readonly channels: number
   readonly kernelSize: number
-}): Initializer => normal(Math.sqrt(2 / (channels * kernelSize ** 2)))
+}): Initializer => {
+  const owner = "Initializers.kaimingNormal"
+  const { channels, kernelSize, ...others } = argument(options, anObject, owner, "options")
+  for (const [option, value] of Object.entries(others))
+    throw new OptionError({ owner, option, value, expected: undefined })
+  argument(channels, aSize, owner, "channels")
+  argument(kernelSize, aSize, owner, "kernelSize")
+  return normal(Math.sqrt(2 / (channels * kernelSize ** 2)))
+}

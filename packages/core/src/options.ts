@@ -3,10 +3,12 @@
  *
  * A fault says where it is, what stands there and what is expected; whoever reports it adds what the record belongs to.
  */
+
 import { Effect, Result, Schema, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import { OptionError } from "./errors.ts"
 import { nearest, quote } from "./text.ts"
 
+export { aFunction, anObject, argument, aString, has, type Kind, someBytes } from "./arguments.ts"
 export { OptionError } from "./errors.ts"
 
 /** The first thing wrong with a record. */
@@ -80,6 +82,13 @@ export const expectedOf = (schema: Schema.Top): string | undefined => {
 export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): Schema.Literals<Names> =>
   Schema.Literals(names).annotate({ expected: `one of ${names.join(", ")}` })
 
+/** A random key, as Key.make gives. */
+export const RandomKey: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> =
+  /* @__PURE__ */ Schema.Struct({
+    hi: /* @__PURE__ */ whole(0, 2 ** 32 - 1),
+    lo: /* @__PURE__ */ whole(0, 2 ** 32 - 1),
+  })
+
 /** Yes or no. */
 export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
 
@@ -96,8 +105,10 @@ export interface Part extends Schema.Top {
 }
 
 /** The Schema of an option's value, whether it may be left out or not. */
-export const withoutOptional = (part: Part): Part =>
-  part.schema && part.ast.context?.isOptional ? withoutOptional(part.schema) : part
+export const withoutOptional = (part: Part): Part => {
+  const { schema, ast } = part
+  return schema && ast.context?.isOptional ? withoutOptional(schema) : part
+}
 
 /** Of the members of a union, that whose literals a record has, as the name of a surrogate. */
 const isMeant =

@@ -8,7 +8,9 @@
  *
  * It is not a cryptographic generator.
  */
+
 import type { Random } from "effect"
+import { aCount, aKey, aNumber, argument, type Kind, someFloats, someWords } from "./arguments.ts"
 import { OptionError } from "./errors.ts"
 
 /** A 64-bit random key, as two unsigned 32-bit words. */
@@ -20,8 +22,8 @@ export interface Key {
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24] as const
 const parity = 0x1bd11bda
 
-/** One Threefry-2×32 block: encrypts the counter `(c0, c1)` under `key` into `out[0]`, `out[1]`. */
-export const threefry = (key: Key, c0: number, c1: number, out: Uint32Array): void => {
+/** One block, for keys and counters that have been checked. */
+const encrypt = (key: Key, c0: number, c1: number, out: Uint32Array): void => {
   const k0 = key.hi | 0
   const k1 = key.lo | 0
   const k2 = k0 ^ k1 ^ parity
@@ -42,6 +44,15 @@ export const threefry = (key: Key, c0: number, c1: number, out: Uint32Array): vo
   out[0] = x0
   out[1] = x1
 }
+
+/** One Threefry-2×32 block: encrypts the counter `(c0, c1)` under `key` into `out[0]`, `out[1]`. @throws OptionError */
+export const threefry = (key: Key, c0: number, c1: number, out: Uint32Array): void =>
+  encrypt(
+    argument(key, aKey, "Key"),
+    argument(c0, aNumber, "Key"),
+    argument(c1, aNumber, "Key"),
+    argument(out, someWords, "Key"),
+  )
 
 /** The 32-bit FNV-1a hash of a text. */
 const hash = (text: string): number => {
@@ -66,26 +77,41 @@ export const make = (seed: number): Key => {
   return { hi: Math.floor(seed / 2 ** 32) >>> 0, lo: seed >>> 0 }
 }
 
+const aName: Kind = ["names and finite numbers", (value) => typeof value === "string"]
+
 /**
- * A new key for each path of names and numbers below `key`.
+ * A new key for each path of names and finite numbers below `key`.
+ *
+ * @throws OptionError for anything else
  *
  * @example
  * const dropout = Key.fold(Key.make(1), "dropout", epoch, batch)
  */
 export const fold = (key: Key, ...path: ReadonlyArray<string | number>): Key => {
   const block = new Uint32Array(2)
-  return path.reduce<Key>((parent, part) => {
-    if (typeof part === "number") threefry(parent, Math.floor(part / 2 ** 32), part, block)
-    else threefry(parent, hash(part), 0x73747200 + (part.length & 0xff), block)
-    return { hi: block[0] as number, lo: block[1] as number }
-  }, key)
+  return path.reduce<Key>(
+    (parent, part) => {
+      if (typeof part === "number" && Number.isFinite(part)) encrypt(parent, Math.floor(part / 2 ** 32), part, block)
+      else
+        encrypt(
+          parent,
+          hash(argument(part as string, aName, "Key.fold", "path")),
+          0x73747200 + ((part as string).length & 0xff),
+          block,
+        )
+      return { hi: block[0] as number, lo: block[1] as number }
+    },
+    argument(key, aKey, "Key.fold"),
+  )
 }
 
 /** Fills `out` with uniform numbers in [0, 1), each a multiple of 2⁻²⁴ and so exact in float32. */
 export const uniform = (key: Key, out: Float32Array): Float32Array => {
+  argument(key, aKey, "Key")
+  argument(out, someFloats, "Key")
   const block = new Uint32Array(2)
   for (let i = 0; i < out.length; i++) {
-    if ((i & 1) === 0) threefry(key, 0, i >>> 1, block)
+    if ((i & 1) === 0) encrypt(key, 0, i >>> 1, block)
     out[i] = ((block[i & 1] as number) >>> 8) / 2 ** 24
   }
   return out
@@ -93,9 +119,11 @@ export const uniform = (key: Key, out: Float32Array): Float32Array => {
 
 /** Fills `out` with numbers of the standard normal distribution (Box–Muller). */
 export const normal = (key: Key, out: Float32Array): Float32Array => {
+  argument(key, aKey, "Key")
+  argument(out, someFloats, "Key")
   const block = new Uint32Array(2)
   for (let i = 0; i < out.length; i += 2) {
-    threefry(key, 1, i >>> 1, block)
+    encrypt(key, 1, i >>> 1, block)
     const radius = Math.sqrt(-2 * Math.log(((block[0] as number) + 1) / 2 ** 32))
     const angle = (2 * Math.PI * (block[1] as number)) / 2 ** 32
     out[i] = radius * Math.cos(angle)
@@ -106,10 +134,11 @@ export const normal = (key: Key, out: Float32Array): Float32Array => {
 
 /** A generator that walks through the numbers of one key, as Effect's `Random` service. */
 export const generator = (key: Key): Random.Random => {
+  argument(key, aKey, "Key")
   const block = new Uint32Array(2)
   let counter = 0
   const draw = () => {
-    threefry(key, Math.floor(counter / 2 ** 32), counter, block)
+    encrypt(key, Math.floor(counter / 2 ** 32), counter, block)
     counter++
     return (((block[0] as number) & 0x1fffff) * 2 ** 32 + (block[1] as number)) / 2 ** 53
   }
@@ -121,7 +150,8 @@ export const generator = (key: Key): Random.Random => {
 
 /** A random order of 0 … length − 1 (Fisher–Yates). */
 export const permutation = (key: Key, length: number): Uint32Array => {
-  const order = Uint32Array.from({ length }, (_, i) => i)
+  argument(key, aKey, "Key")
+  const order = Uint32Array.from({ length: argument(length, aCount, "Key") }, (_, i) => i)
   const random = generator(key)
   for (let i = length - 1; i > 0; i--) {
     const j = Math.floor(random.nextDoubleUnsafe() * (i + 1))

@@ -11,9 +11,9 @@ const escaped = (text: string): string =>
 
 /** A message that may hold text of any origin, on one line: breaks are spaces, other control characters escaped; cut to some 2,000 characters. */
 export const line = (message: string): string =>
-  clip(escaped(clip(message, longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
+  clip(escaped(clip(String(message), longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
 
-/** A name for a message: as it is where it is made of letters, digits and `_ . : / @ + -` alone, else quoted. */
+/** A name for a message: unquoted if it consists of letters, digits and `_ . : / @ + -`, else quoted. */
 export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
 
 /**
@@ -40,6 +40,14 @@ const plain = (value: unknown): string => {
     }
   }
   return String(value)
+}
+
+/** The first fault of a record of options, for code that has no Schemas; `undefined` if every option is known. */
+export const optionFault = (given: unknown, known: ReadonlyArray<string>): string | undefined => {
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    return `options are ${quote(given)}; they must be an object`
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
+  return unknown === undefined ? undefined : `there is no option ${quote(unknown)}; the options are ${known.join(", ")}`
 }
 
 /** The Levenshtein distance: how many letters must be put in, taken out or replaced to make one text the other. */

@@ -1,7 +1,7 @@
 /** Policies and the steps that they train. */
 import { describe, expect, test } from "bun:test"
 import { Effect, Random } from "effect"
-import { Key, Policy, Steps } from "../src/index.ts"
+import { Key, Policy, quote, Steps } from "../src/index.ts"
 
 const draw = (policy: Policy.Policy, timeSteps: number, seed = 1) =>
   Effect.runSync(
@@ -84,25 +84,28 @@ describe("what makes no sense is refused, with the policy named", () => {
   })
   for (const k of [0, -1, 1.5, Number.NaN, "2"] as ReadonlyArray<number>)
     test(`${typeof k} ${k} trained steps`, () => {
-      refused(Policy.slttK(k), `it trains ${k} of 4 time steps`)
-      refused(Policy.bptt.pipe(Policy.trainOn(Steps.last(k))), `it trains ${k} of 4 time steps`)
+      refused(Policy.slttK(k), `it trains ${quote(k)} of 4 time steps`)
+      refused(Policy.bptt.pipe(Policy.trainOn(Steps.last(k))), `it trains ${quote(k)} of 4 time steps`)
     })
   for (const w of [0, -2, 1.5, Number.NaN, "2", undefined] as ReadonlyArray<number>)
     test(`a window of ${typeof w} ${w}`, () => {
-      refused(Policy.tbptt(w), `the window is ${w}; it must be a whole number of steps, at least 1`)
+      refused(Policy.tbptt(w), "it must be a whole number of time steps from 1 on, or Infinity")
     })
   test("a trace beside the gradient that it stands for, or one that grows", () => {
     refused(Policy.bptt.pipe(Policy.trace()), "detach the membrane")
     refused(Policy.bptt.pipe(Policy.detach("reset"), Policy.trace()), "detach the membrane")
     expect(refusal(Policy.tbptt(1).pipe(Policy.trace()), 4)).toBe("")
     for (const decay of [-0.1, 1.5, Number.NaN, "0.5", "presynaptc"] as ReadonlyArray<number>)
-      refused(Policy.sltt.pipe(Policy.trace(decay)), `the trace decays by ${decay}; it must be a number from 0 to 1`)
+      refused(
+        Policy.sltt.pipe(Policy.trace(decay)),
+        `trace is ${quote(decay)}; it must be a number from 0 to 1, or "presynaptic"`,
+      )
   })
   for (const steps of [0, 1.5, Number.NaN, "rot"] as ReadonlyArray<number>)
     test(`a checkpoint every ${steps} steps`, () => {
       refused(
         Policy.bptt.pipe(Policy.checkpoint(steps)),
-        `a checkpoint every ${steps} steps; it must be a whole number of steps, at least 1`,
+        `checkpoint is ${quote(steps)}; it must be a whole number of time steps from 1 on, or "root"`,
       )
     })
   for (const n of [0, -1, 1.5, Number.NaN, "2"] as ReadonlyArray<number>)

@@ -1,8 +1,8 @@
 /** From a split to the batches of an epoch: seeded order, augmentation keys, padding, prefetch. */
-import { assert, faultIn, OptionError, oneOf, whole } from "@spikeroute/core/options"
+import { assert, faultIn, OptionError, oneOf, RandomKey, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
 import { Effect, Schema, Stream } from "effect"
-import { inputLength, KeySchema } from "./checks.ts"
+import { inputLength } from "./checks.ts"
 import type { Batch, Dataset } from "./dataset.ts"
 import type { DatasetError } from "./errors.ts"
 
@@ -29,14 +29,14 @@ const remainders = ["drop", "pad"] as const
 export const BatchSchema: Schema.Struct<{
   readonly batchSize: Schema.Int
   readonly timeSteps: Schema.Int
-  readonly key: Schema.optionalKey<typeof KeySchema>
+  readonly key: Schema.optionalKey<typeof RandomKey>
   readonly limit: Schema.optionalKey<Schema.Int>
   readonly remainder: Schema.Literals<typeof remainders>
   readonly from: Schema.optionalKey<Schema.Int>
 }> = Schema.Struct({
   batchSize: whole(1),
   timeSteps: whole(1, 2 ** 20),
-  key: Schema.optionalKey(KeySchema),
+  key: Schema.optionalKey(RandomKey),
   limit: Schema.optionalKey(whole(1)),
   remainder: oneOf(remainders),
   from: Schema.optionalKey(whole(0)),

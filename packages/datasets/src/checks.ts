@@ -2,12 +2,6 @@
 import { must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { Effect, Schema } from "effect"
 
-/** A random key. */
-export const KeySchema: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> = Schema.Struct({
-  hi: whole(0, 2 ** 32 - 1),
-  lo: whole(0, 2 ** 32 - 1),
-})
-
 /** A function, of whatever it may be. */
 export const Callable: Schema.Unknown = Schema.Unknown.check(must("a function", (x) => typeof x === "function"))
 

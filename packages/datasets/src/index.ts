@@ -16,11 +16,19 @@ export type { Batch, Dataset, Sample, Split } from "./dataset.ts"
 export * from "./errors.ts"
 export * as Events from "./events/events.ts"
 export * as Frames from "./events/frames.ts"
-export { type EventSplitOptions, eventSplit, type Framing } from "./events/split.ts"
+export { type EventSplitOptions, EventSplitSchema, eventSplit, type Framing } from "./events/split.ts"
 export * as EventStream from "./events/stream.ts"
 export * as EventTransforms from "./events/transforms.ts"
-export { type Checksum, type DownloadError, type DownloadOptions, download, type Progress } from "./files/download.ts"
+export {
+  type Checksum,
+  type DownloadError,
+  type DownloadOptions,
+  DownloadSchema,
+  download,
+  type Progress,
+} from "./files/download.ts"
 export type { FileServices } from "./files/locate.ts"
+export { otherThanFile } from "./files/read.ts"
 export { parseAedat2 } from "./formats/aedat2.ts"
 export { extentOf, indexAedat3, type Packet, readAedat3 } from "./formats/aedat3.ts"
 export { type CifarLayout, parseCifar } from "./formats/cifar.ts"
@@ -30,11 +38,11 @@ export { parseNmnist } from "./formats/nmnist.ts"
 export { parseOptdigits } from "./formats/optdigits.ts"
 export { readShd, type SpikeRecordings } from "./formats/shd.ts"
 export { resize } from "./images/resize.ts"
-export { type ImageSplitOptions, imageSplit, type LabelledImages } from "./images/split.ts"
+export { type ImageSplitOptions, ImageSplitSchema, imageSplit, type LabelledImages } from "./images/split.ts"
 export * as ImageTransforms from "./images/transforms.ts"
 export { datasets, OpenSchema, open, sampleOf } from "./open.ts"
 export type { OpenOptions, Source } from "./sets/options.ts"
-export { makeShapes, type ShapesOptions, shapeEvents } from "./sets/shapes.ts"
+export { makeShapes, type ShapesOptions, ShapesSchema, shapeEvents } from "./sets/shapes.ts"
 export { compose, type Transform } from "./transform.ts"
 export { openInWorkers, WorkersSchema } from "./workers/open.ts"
 export { serve } from "./workers/serve.ts"

@@ -1,6 +1,6 @@
 /** Opening a data set by its name. */
 
-import { assert, check, must, OptionError, oneOf, whole } from "@spikeroute/core/options"
+import { argument, assert, check, type Kind, must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { nearest } from "@spikeroute/core/text"
 import { Effect, Schema } from "effect"
 import { type AugmentationName, augmentationNames } from "./augmentations.ts"
@@ -72,6 +72,8 @@ const problemOf = (name: string, source: Source, { size, augment = [] }: OpenOpt
     : undefined
 }
 
+const aSource: Kind = ["a data set, as datasets.mnist", (value) => Object(value).sample !== undefined]
+
 /**
  * What a sample of a data set is, known before any file is read: of `image-folder`, whose classes are counted when it
  * is opened, with as many as ImageNet has.
@@ -79,7 +81,7 @@ const problemOf = (name: string, source: Source, { size, augment = [] }: OpenOpt
  * @throws OptionError for a size that the data set has not
  */
 export const sampleOf = (source: Source, size: number | undefined): Sample => {
-  const { sample } = source
+  const { sample } = argument(source, aSource, "sampleOf")
   if (size !== undefined) assert("sampleOf", Schema.Struct({ size: whole(1, source.size?.greatest) }), { size })
   if (size === undefined || source.size === undefined) return sample
   return { ...sample, shape: [size, size, ...sample.shape.slice(2)] }
@@ -99,7 +101,7 @@ export const open: (name: string, options: OpenOptions) => Effect.Effect<Dataset
     const source = Object.hasOwn(datasets, name) ? datasets[name] : undefined
     if (source === undefined) {
       const known = Object.keys(datasets)
-      return yield* new UnknownDataset({ dataset: name, nearest: nearest(name, known), known })
+      return yield* new UnknownDataset({ dataset: name, nearest: nearest(String(name), known), known })
     }
     yield* check(name, OpenSchema as unknown as Schema.Codec<OpenOptions>, options)
     const problem = problemOf(name, source, options)

@@ -40,8 +40,8 @@ const sets: ReadonlyArray<readonly [name: string, files: Record<string, Uint8Arr
 ]
 
 const kinds: ReadonlyArray<readonly [kind: string, make: (path: string) => void]> = [
-  ["a folder", (path) => mkdirSync(path)],
-  ["a FIFO", (path) => execFileSync("mkfifo", [path])],
+  ["a directory", (path) => mkdirSync(path)],
+  ["a pipe", (path) => execFileSync("mkfifo", [path])],
   ["a device", (path) => symlinkSync("/dev/zero", path)],
   ["a socket", (path) => symlinkSync(join(root, "socket"), path)],
 ]

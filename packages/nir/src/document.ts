@@ -2,6 +2,7 @@
  * What a NIR file holds, as plain data: nodes with parameters, and graphs of nodes (Pedersen et al., "Neuromorphic intermediate
  * representation: a unified instruction set for interoperable brain-inspired computing", Nature Communications 2024).
  */
+import { Options } from "@spikeroute/core"
 import { Data } from "effect"
 
 /** A parameter of numbers: an array in row-major order, or one number where the shape is empty. */
@@ -34,6 +35,9 @@ export interface Document {
   readonly version: string
   readonly node: NirNode
 }
+
+/** What functions of documents take. */
+export const aDocument: Options.Kind = ["a document, as Nir.read gives", Options.has("version", "node")]
 
 /** A file that is malformed, or a network that one of the two sides cannot say. */
 export class NirError extends Data.TaggedError("NirError")<{

@@ -1,5 +1,5 @@
 /** A network of ours as a document. */
-import { Graph, Program, PyTorch, Shape } from "@spikeroute/core"
+import { Graph, Options, Program, PyTorch, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { type Document, NirError, type NirNode, type Numbers, type Value } from "./document.ts"
 import type { Network } from "./network.ts"
@@ -182,6 +182,8 @@ class Exporter {
   }
 }
 
+const aNetwork: Options.Kind = ["a network, as networkOf gives", Options.has("graph", "tensors")]
+
 /**
  * A network as a document, with these values of its parameters. What NIR cannot say, as a soft reset or max pooling, is refused with
  * the node's name. `dt` is the length of a step, which delays are counted in.
@@ -190,11 +192,12 @@ class Exporter {
  * const bytes = yield* Nir.write(yield* Nir.documentOf({ graph, tensors: yield* trainer.save }, { dt: 1e-3 }))
  */
 export const documentOf = (
-  { graph, tensors }: Network,
+  network: Network,
   discretisation: Pick<Discretisation, "dt"> = {},
 ): Effect.Effect<Document, NirError> =>
   Effect.try({
     try: () => {
+      const { graph, tensors } = Options.argument(network, aNetwork, "documentOf")
       const exporter = new Exporter(graph, tensors, settled(discretisation).dt)
       exporter.nodes.set("input", { type: "Input", parameters: new Map([["shape", shapeValue(graph.input)]]) })
       exporter.sources.set(Graph.inputName, ["input"])

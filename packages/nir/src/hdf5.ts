@@ -1,9 +1,18 @@
 /** NIR documents from and to HDF5, by the HDF5 library itself as WebAssembly, which is loaded on first use. */
 
+import { Options } from "@spikeroute/core"
 import { line, quote } from "@spikeroute/core/text"
 import { Effect } from "effect"
 import type { Dataset, File, Group } from "h5wasm"
-import { type Document, type Metadata, NirError, type NirNode, type Numbers, type Value } from "./document.ts"
+import {
+  aDocument,
+  type Document,
+  type Metadata,
+  NirError,
+  type NirNode,
+  type Numbers,
+  type Value,
+} from "./document.ts"
 
 type Library = typeof import("h5wasm")
 
@@ -25,6 +34,8 @@ const plugins = new Set<string>()
  *
  */
 export const addFilter = async (name: string, bytes: Uint8Array): Promise<void> => {
+  Options.argument(name, Options.aString, "addFilter", "name")
+  Options.argument(bytes, Options.someBytes, "addFilter", "bytes")
   library ??= loadLibrary()
   const { Module: module } = await library
   const [folder = ""] = module.get_plugin_search_paths()
@@ -233,6 +244,12 @@ const faultOf = (error: unknown, file: string): NirError =>
  * `networkOf`.
  */
 export const read = (bytes: Uint8Array, file: string): Effect.Effect<Document, NirError> =>
+  Effect.suspend(() => {
+    Options.argument(bytes, Options.someBytes, "Nir.read")
+    return readBytes(bytes, Options.argument(file, Options.aString, "Nir.read", "file"))
+  })
+
+const readBytes = (bytes: Uint8Array, file: string): Effect.Effect<Document, NirError> =>
   Effect.tryPromise({
     try: () =>
       within("in", (library, path) => {
@@ -300,9 +317,10 @@ const writeNode = (group: Group, { type, parameters, metadata, nodes, edges }: N
  * @example
  * const bytes = yield* Nir.write(document)
  */
-export const write = ({ version, node }: Document): Effect.Effect<Uint8Array<ArrayBuffer>> =>
+export const write = (document: Document): Effect.Effect<Uint8Array<ArrayBuffer>> =>
   Effect.promise(() =>
     within("out", (library, path) => {
+      const { version, node } = Options.argument(document, aDocument, "write")
       const file = new library.File(path, "w")
       writeValue(file, "version", version)
       writeNode(file.create_group("node"), node)

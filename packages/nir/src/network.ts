@@ -17,7 +17,7 @@ import {
   Shape,
 } from "@spikeroute/core"
 import { Effect } from "effect"
-import { type Document, NirError, type Numbers, type Value } from "./document.ts"
+import { aDocument, type Document, NirError, type Numbers, type Value } from "./document.ts"
 import { type FlatNode, flattened } from "./flatten.ts"
 import { above, type Discretisation, DiscretisationSchema, kinds, neurons, type Settled, settled } from "./neurons.ts"
 
@@ -332,6 +332,7 @@ export const networkOf = (
   output?: string,
 ): Effect.Effect<Network, NirError | Options.OptionError> =>
   Effect.gen(function* () {
+    Options.argument(document, aDocument, "networkOf")
     yield* Options.check("NIR", DiscretisationSchema, discretisation)
     return yield* Effect.try({
       try: () => {

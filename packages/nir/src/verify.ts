@@ -1,7 +1,7 @@
 /** Holds a backend's run of a document against what other software gave for it. */
-import { type Numpy, PyTorch, Train } from "@spikeroute/core"
+import { type Numpy, Options, PyTorch, Train } from "@spikeroute/core"
 import { Effect } from "effect"
-import { type Document, NirError } from "./document.ts"
+import { aDocument, type Document, NirError } from "./document.ts"
 import { flattened } from "./flatten.ts"
 import { networkOf } from "./network.ts"
 import { type Discretisation, kinds } from "./neurons.ts"
@@ -13,7 +13,12 @@ export interface Errors {
 }
 
 /** Whether differences are those of rounding. */
-export const passes = ({ values, spikesMismatched }: Errors): boolean => values <= 1e-4 && spikesMismatched === 0
+export const passes = (errors: Errors): boolean => {
+  const { values, spikesMismatched } = Options.argument(errors, someErrors, "passes")
+  return values <= 1e-4 && spikesMismatched === 0
+}
+
+const someErrors: Options.Kind = ["differences, as verify gives", Options.has("values", "spikesMismatched")]
 
 /**
  * Runs a document on the backend and compares what its nodes give at each step: `arrays` has `input`, [T, …], and by a node's path what it
@@ -26,6 +31,7 @@ export const verify = (
   discretisation: Discretisation = {},
 ) =>
   Effect.gen(function* () {
+    Options.argument(document, aDocument, "verify")
     const types = new Map(flattened(document).map(({ path, type }) => [path, type]))
     const errors = { values: 0, spikesMismatched: 0 }
     for (const [path, expected] of arrays) {

@@ -2,6 +2,7 @@
 import {
   type Backend,
   type BackendUnavailableError,
+  Options as Configuration,
   defaultLoss,
   Graph,
   InputError,
@@ -82,7 +83,13 @@ const argmax = (row: Float32Array): number => row.reduce((best, value, i) => (va
  * Prepares a network for training: a layer, with the shape of a sample, or a graph.
  */
 export const create = async (network: Graph.Layer | Graph.Graph, options: Options = {}): Promise<Trainer> => {
-  const { shape, policy = Policy.sltt, seed = 0, backend = best, ...given } = options
+  const {
+    shape,
+    policy = Policy.sltt,
+    seed = 0,
+    backend = best,
+    ...given
+  } = Configuration.argument(options, Configuration.anObject, "train.create", "options")
   const training = {
     ...{ batchSize: 32, timeSteps: 4, encoding: "static" as const, loss: defaultLoss, optimizer: Optimizer.adam() },
     ...given,

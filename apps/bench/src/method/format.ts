@@ -26,6 +26,7 @@ export const formatRatio = ({ value, low, high }: Ratio): string => {
 /** A figure by the unit at the end of its name: bytes, share, ms, …. */
 export const formatFigure = (name: string, value: number): string => {
   if (/bytes$/.test(name)) return Program.formatBytes(value)
+  if (/ check share$/.test(name)) return `${(100 * value).toFixed(3)} %`
   if (/ share$|sparsity$|accuracy$/.test(name)) return percent(value)
   if (Math.abs(value) >= 1e6) return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 2 })
   if (Number.isInteger(value)) return value.toLocaleString("en")

@@ -18,7 +18,9 @@ export const stepOf = (chosen: ReadonlyArray<Workload>) =>
           return {
             group: `${workload.model}, ${workload.policy.name}`,
             values: { ...valuesOf(workload), data: mnist === undefined ? "noise" : "MNIST" },
-            subjects: backends.flatMap((name) => threads.map((count) => stepSubject(workload, name, count, state))),
+            subjects: backends.flatMap((name) =>
+              threads.map((count) => stepSubject(workload, name, count, state, true)),
+            ),
           }
         }),
       ),

@@ -6,13 +6,14 @@ import { backendLayer } from "../backends.ts"
 import { type CheckpointName, restore } from "../checkpoint.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
+import { checkFlags } from "../flags.ts"
 import { configured, openDataset, openRun } from "../run.ts"
 import { print, showBar, table } from "../terminal.ts"
 import { dataKey, runKey } from "../training.ts"
 
 export interface CompareFlags {
   readonly run: string | undefined
-  readonly checkpoint: CheckpointName
+  readonly checkpoint: string
   readonly policies: string
   /** A file of settings. */
   readonly config: string | undefined
@@ -27,7 +28,7 @@ export interface CompareFlags {
 /** Settings that may stand beside a run: its network and data are given. */
 const changeable = ["backend", "dataDir", "limit", "k", "timeSteps", "batchSize", "lr", "optimizer", "seed"]
 
-const ofRun = (directory: string, { checkpoint: name, config, settings }: CompareFlags) =>
+const ofRun = (directory: string, name: CheckpointName, { config, settings }: CompareFlags) =>
   Effect.gen(function* () {
     if (config !== undefined)
       return yield* new UsageError({ reason: `the settings are those of the run ${directory}: leave --config out` })
@@ -46,14 +47,10 @@ const ofSettings = ({ config: file, settings }: CompareFlags) =>
     return { config, graph, dataset, checkpoint: undefined }
   })
 
-/** The policies of a list of names; those that take a number of steps take `k`, 1 if there is none. */
-const policiesOf = (list: string, k = 1) =>
-  Effect.forEach(list.split(","), (name) =>
-    Effect.gen(function* () {
-      const { policy } = yield* Config.fromFlags({ policy: name.trim() })
-      const takesK = typeof Policy.policies[policy as Policy.PolicyName] === "function"
-      return yield* Config.policyOf({ policy: policy as Policy.PolicyName, ...(takesK ? { k } : {}) })
-    }),
+/** The policies by these names; those that take a number of steps take `k`, 1 if there is none. */
+const policiesOf = (names: ReadonlyArray<Policy.PolicyName>, k = 1) =>
+  Effect.forEach(names, (policy) =>
+    Config.policyOf({ policy, ...(typeof Policy.policies[policy] === "function" ? { k } : {}) }),
   )
 
 /** Batches in the order of a run's first epoch, from `from` on. */
@@ -96,11 +93,23 @@ const beside = (gradients: Train.Gradients, reference: Train.Gradients): Readonl
 
 export const compare = (flags: CompareFlags) =>
   Effect.gen(function* () {
-    const { batches: count, train: updates, json, run } = flags
-    if (count < 1) return yield* new UsageError({ reason: `--batches is ${count}; at least 1 is compared` })
-    if (updates < 0) return yield* new UsageError({ reason: `--train is ${updates}; it must be at least 0` })
-    const { config, graph, dataset, checkpoint } = yield* run === undefined ? ofSettings(flags) : ofRun(run, flags)
-    const others = (yield* policiesOf(flags.policies, config.k)).filter(({ name }) => name !== Policy.bptt.name)
+    const { json, run } = flags
+    const {
+      batches: count,
+      train: updates,
+      policies: names,
+      checkpoint: name,
+    } = yield* checkFlags("compare", {
+      config: flags.config,
+      checkpoint: flags.checkpoint,
+      policies: flags.policies.split(",").map((each) => each.trim()),
+      batches: flags.batches,
+      train: flags.train,
+    })
+    const { config, graph, dataset, checkpoint } = yield* run === undefined
+      ? ofSettings(flags)
+      : ofRun(run, name, flags)
+    const others = (yield* policiesOf(names, config.k)).filter(({ name }) => name !== Policy.bptt.name)
     // SLTT's gradient is BPTT's spatial part: what is missing came through time.
     const policies = [Policy.bptt, Policy.sltt, ...others.filter(({ name }) => name !== Policy.sltt.name)]
     for (const policy of policies) yield* Policy.check(policy, config.timeSteps)

@@ -3,35 +3,35 @@ import { Backend, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { anytime } from "../anytime.ts"
 import { backendLayer } from "../backends.ts"
-import { type CheckpointName, restore } from "../checkpoint.ts"
-import { fromFlags, trainingOptions } from "../config.ts"
-import { UsageError } from "../errors.ts"
+import { restore } from "../checkpoint.ts"
+import { fromFlags, inferenceOptions } from "../config.ts"
 import { evaluate } from "../evaluation.ts"
+import { checkFlags } from "../flags.ts"
 import { openRun } from "../run.ts"
 import { bold, percent, print, table } from "../terminal.ts"
 
 export interface EvalFlags {
   readonly directory: string
-  readonly checkpoint: CheckpointName
+  readonly checkpoint: string
   /** Margins of anytime inference to try, with commas between them. */
   readonly margins: string | undefined
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-const marginsOf = (text: string): Effect.Effect<ReadonlyArray<number>, UsageError> => {
-  const margins = text.split(",").map((each) => (each.trim() === "" ? Number.NaN : Number(each)))
-  return margins.every((margin) => margin >= 0)
-    ? Effect.succeed(margins)
-    : Effect.fail(new UsageError({ reason: `--margins ${text}: they have to be numbers of at least 0, as in 1,2,4` }))
-}
+/** Numbers of a list; what is no number stays text, for the check to show. */
+const numbersOf = (text: string) =>
+  text.split(",").map((each) => (each.trim() === "" || Number.isNaN(Number(each)) ? each : Number(each)))
 
-export const evaluateRun = ({ directory, checkpoint: name, margins, json, settings }: EvalFlags) =>
+export const evaluateRun = ({ directory, json, settings, ...given }: EvalFlags) =>
   Effect.gen(function* () {
-    const wanted = margins === undefined ? [] : yield* marginsOf(margins)
+    const { checkpoint: name, margins: wanted = [] } = yield* checkFlags("eval", {
+      checkpoint: given.checkpoint,
+      margins: given.margins === undefined ? undefined : numbersOf(given.margins),
+    })
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
     yield* Effect.gen(function* () {
-      const predictor = yield* Train.makePredictor(graph, trainingOptions(config, dataset.encoding))
+      const predictor = yield* Train.makePredictor(graph, inferenceOptions(config, dataset.encoding))
       yield* restore(checkpoint, predictor)
       const { samples, top1, top5, firingRates } = yield* evaluate(predictor, dataset, config)
       const early = wanted.length > 0 ? yield* anytime(graph, checkpoint.tensors, dataset, config, wanted) : undefined

@@ -3,17 +3,18 @@ import { ProgramFile } from "@spikeroute/backend-kernels"
 import { type Graph, Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
-import { type CheckpointName, load } from "../checkpoint.ts"
+import { load } from "../checkpoint.ts"
 import type { RunConfig } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { isTaken, writeWhole } from "../files.ts"
+import { checkFlags } from "../flags.ts"
 import { open } from "../run-directory.ts"
 import { print } from "../terminal.ts"
 
 export interface ExportFlags {
   readonly directory: string
-  readonly checkpoint: CheckpointName
-  readonly format: "safetensors" | "program"
+  readonly checkpoint: string
+  readonly format: string
   readonly out: string | undefined
   /** What a program file is compiled for. Default: one sample, the time steps of the run. */
   readonly batchSize: number | undefined
@@ -41,8 +42,9 @@ const stateDict = ({ graph, config, tensors, epoch }: Exported) =>
     return Safetensors.encode({ tensors: state, metadata })
   })
 
-export const exportWeights = ({ directory, checkpoint, format, out, batchSize, timeSteps }: ExportFlags) =>
+export const exportWeights = ({ directory, ...given }: ExportFlags) =>
   Effect.gen(function* () {
+    const { checkpoint, format, out, batchSize, timeSteps } = yield* checkFlags("export", given)
     if (format === "safetensors" && (batchSize ?? timeSteps) !== undefined)
       return yield* new UsageError({ reason: "--batch-size and --time-steps are for --format program" })
     if (out !== undefined && (yield* isTaken(out)))

@@ -4,6 +4,7 @@ import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
 import { readTensors } from "../checkpoint.ts"
 import * as Config from "../config.ts"
+import { checkFlags } from "../flags.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
@@ -18,6 +19,7 @@ export interface ImportFlags {
 
 export const importWeights = ({ file, config: configFile, out, settings }: ImportFlags) =>
   Effect.gen(function* () {
+    yield* checkFlags("import", { config: configFile, out })
     const config = yield* configured(configFile, settings)
     // Where the data are at hand they say how many classes there are, as folders of images do; else it is the usual number.
     const { shape, classes, encoding } =
@@ -26,7 +28,8 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
         : yield* Effect.scoped(openDataset({ ...config, workers: 0 }))
     const graph = yield* Graph.make(shape, Config.networkOf(config, classes))
     const policy = yield* Config.policyOf(config)
-    const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, encoding))
+    const training = Config.trainingOptions(config, encoding)
+    const program = yield* Program.compile(graph, policy, training)
 
     const stored = yield* readTensors(file)
     const parameters = yield* PyTorch.fromStateDict(graph, stored.tensors).pipe(
@@ -36,8 +39,14 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
       ...[...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor] as const),
       // The optimiser has seen nothing yet.
       ...program.buffers
-        .filter(({ kind }) => kind === "optimizer")
-        .map(({ name, shape }) => [name, { shape, values: new Float32Array(Shape.size(shape)) }] as const),
+        .filter(({ role }) => role === "optimizer")
+        .flatMap(({ role, owner = "", shape: whole }) =>
+          training.optimizer.states.map((part, _, { length }) => {
+            const shape = length > 1 ? whole.slice(1) : whole
+            const values = new Float32Array(Shape.size(shape))
+            return [Program.nameOf({ role, owner, part }), { shape, values }] as const
+          }),
+        ),
     ])
 
     const path = (yield* Path.Path).resolve(out ?? RunDirectory.defaultDirectory(config, new Date()))

@@ -4,16 +4,17 @@ import { batches } from "@spikeroute/datasets"
 import { Effect, Option, Path, Schema, Stream } from "effect"
 import { backendLayer } from "../backends.ts"
 import { type AccuracyPoint, accuracyCurve, type LossPoint, lossCurve, png, raster, type Spike } from "../charts.ts"
-import { type CheckpointName, restore } from "../checkpoint.ts"
+import { restore } from "../checkpoint.ts"
 import { fromFlags } from "../config.ts"
 import { warnOfRates } from "../evaluation.ts"
 import { readText, writeWhole } from "../files.ts"
+import { checkFlags } from "../flags.ts"
 import { openRun } from "../run.ts"
 import { percent, print, say, table } from "../terminal.ts"
 
 export interface InspectFlags {
   readonly directory: string
-  readonly checkpoint: CheckpointName
+  readonly checkpoint: string
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
@@ -71,8 +72,9 @@ const observe = (predictor: Train.Predictor, graph: Graph.Graph, inputs: Float32
     return { spikes, layers, rates }
   })
 
-export const inspect = ({ directory, checkpoint: name, json, settings }: InspectFlags) =>
+export const inspect = ({ directory, checkpoint: given, json, settings }: InspectFlags) =>
   Effect.gen(function* () {
+    const { checkpoint: name } = yield* checkFlags("inspect", { checkpoint: given })
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
     const { batchSize, timeSteps } = config
     const path = yield* Path.Path

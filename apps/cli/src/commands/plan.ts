@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { backendLayer } from "../backends.ts"
 import { chosen, networkOf, policyOf, resolve, type Settings, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
+import { checkFlags } from "../flags.ts"
 import { bold, print, table } from "../terminal.ts"
 
 export interface PlanFlags {
@@ -88,8 +89,9 @@ const whereItFits = (plans: ReadonlyArray<Plan>): ReadonlyArray<string> => {
   ]
 }
 
-export const plan = ({ compare, program: whole, config: file, json, backend, settings }: PlanFlags) =>
+export const plan = ({ compare, program: whole, config: file, json, backend: given, settings }: PlanFlags) =>
   Effect.gen(function* () {
+    const { backend } = yield* checkFlags("plan", { config: file, backend: given })
     const config = resolve(yield* chosen(file, settings, { dataset: "mnist" }))
     if (compare && settings.policy !== undefined)
       return yield* new UsageError({ reason: "--compare shows bptt, sltt, slttk and rate: leave --policy out" })

@@ -5,6 +5,7 @@ import { backendLayer } from "../backends.ts"
 import * as Checkpoint from "../checkpoint.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
+import { checkFlags } from "../flags.ts"
 import { lock } from "../lock.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
@@ -74,6 +75,7 @@ const sayRates = (before: Config.RunConfig, config: Config.RunConfig, update: nu
 export const runTraining = (flags: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
+    yield* checkFlags("train", { config: flags.config, out: flags.out, resume: flags.resume })
     const earlier = flags.resume === undefined ? undefined : yield* resumed(path.resolve(flags.resume), flags)
     const { path: directory, config } = earlier?.run ?? (yield* begun(flags))
     if (earlier?.over) {
@@ -93,7 +95,7 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
 
     return yield* Effect.gen(function* () {
       const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
-      const predictor = yield* Train.makePredictor(graph, options)
+      const predictor = yield* Train.makePredictor(graph, Config.inferenceOptions(config, dataset.encoding))
       if (earlier) yield* Checkpoint.restore(earlier.checkpoint, trainer)
       else {
         if (config.init !== undefined)

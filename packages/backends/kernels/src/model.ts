@@ -4,7 +4,7 @@
  * This path is for edge functions and pages that have some tens of kilobytes to spend, so it is plain functions that throw, imports
  * neither Effect nor core's ops, and checks files by hand rather than by a Schema. The file itself is described in program-file.ts.
  */
-import { named, quote } from "@spikeroute/core/text"
+import { named, optionFault, quote } from "@spikeroute/core/text"
 import { firstNonFinite, type Numbers, toFloat32 } from "@spikeroute/core/values"
 import type { Engine } from "./engine.ts"
 import { bufferAt, type PackedBuffer, segmentNumbers } from "./packed.ts"
@@ -264,9 +264,12 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const classesOf = (outputs: Float32Array) =>
     samples.map((sample) => leaderOf(outputs, sample * classCount, classCount).leader)
 
-  const predict: Model["predict"] = (given, { margin } = {}) => {
+  const predict: Model["predict"] = (given, options = {}) => {
+    const fault = optionFault(options, ["margin"])
+    if (fault !== undefined) throw new InputError(fault)
+    const { margin } = options
     if (margin !== undefined && !(typeof margin === "number" && margin >= 0))
-      throw new InputError(`margin ${quote(margin)}: it must be a number, 0 at least`)
+      throw new InputError(`margin ${quote(margin)}: it must be a number of at least 0`)
     const frames = encoding === "frames"
     const inputs = checked(given, "inputs", frames ? timeSteps : 1)
     if (!frames) valuesOf(input).set(inputs)
@@ -290,6 +293,8 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
 
   async function* stream(frames: AsyncIterable<Numbers>): AsyncGenerator<StreamStep, void, undefined> {
     if (encoding === "static") throw new InputError("the program shows one image at every step: it takes no stream")
+    if (typeof frames !== "object" || frames === null || !(Symbol.asyncIterator in frames || Symbol.iterator in frames))
+      throw new InputError(`frames are ${quote(frames)}; they must be an async iterable`)
     const own = {}
     beginFor(own)
     let recent: ReadonlyArray<Outputs> = []
@@ -316,6 +321,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     step,
     stream,
     load: (tensors) => {
+      if (!(tensors instanceof Map)) throw new InputError(`tensors are ${quote(tensors)}; they must be a Map by name`)
       const taken = [...parameters].map(([name, buffer]) => {
         const given = tensors.get(name)?.values
         const values = toFloat32(given)

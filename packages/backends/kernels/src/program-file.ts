@@ -21,6 +21,7 @@ import {
   type MismatchError,
   type NonFiniteTensorError,
   type OptionError,
+  Options,
   Program,
   type ProgramError,
   Safetensors,
@@ -49,7 +50,8 @@ export const save = (
   options: SaveOptions,
 ): Effect.Effect<Uint8Array<ArrayBuffer>, OptionError | ProgramError | MismatchError | NonFiniteTensorError> =>
   Effect.gen(function* () {
-    const { encoding = "static" } = options
+    const { encoding = "static" } = Options.argument(options, Options.anObject, "ProgramFile.save", "options")
+    Options.argument(graph, Options.anObject, "ProgramFile.save", "graph")
     const program = yield* Program.compileInference(graph, options)
     const weights = program.buffers.filter(isWeight)
     const given = yield* fit(
@@ -93,6 +95,7 @@ export interface ProgramSource {
 /** Gives back what a program file was made of, for a trainer to go on from; `file` is its name, for errors. */
 export const read = (bytes: Uint8Array, file: string): Effect.Effect<ProgramSource, CheckpointError | GraphError> =>
   Effect.gen(function* () {
+    Options.argument(file, Options.aString, "ProgramFile.read", "file")
     const { encoding, packed } = yield* Effect.try({
       try: () => programOf(bytes),
       catch: (error) => new CheckpointError({ file, reason: (error as Error).message }),

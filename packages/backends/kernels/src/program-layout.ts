@@ -1,6 +1,6 @@
 /** What a program file says of itself: its metadata, the packed program, where its weights lie. program-file.ts describes it. */
 import { type Entry, type Layout, layoutOf } from "@spikeroute/core/safetensors-layout"
-import { line, named } from "@spikeroute/core/text"
+import { line, named, quote } from "@spikeroute/core/text"
 import { kernelTable } from "./packed.ts"
 
 /** The bytes are no program file, or one that cannot run here. */
@@ -72,6 +72,8 @@ export interface ProgramLayout extends Description {
  * @throws ProgramFileError
  */
 export const programOf = (file: Uint8Array): ProgramLayout => {
+  if (!(file instanceof Uint8Array))
+    throw new ProgramFileError(`the file is ${quote(file)}; it must be a Uint8Array`, 0)
   const layout = layoutOf(file)
   if ("reason" in layout) throw new ProgramFileError(layout.reason, layout.offset)
   const description = descriptionOf(layout)

@@ -11,6 +11,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/pr
 import { availableParallelism, homedir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { Options } from "@spikeroute/core"
 import { checkFile, checkFolder } from "./trust.ts"
 
 const kernelsFolder = fileURLToPath(new URL("../c/", import.meta.resolve("@spikeroute/backend-kernels")))
@@ -63,6 +64,7 @@ const digest = (hash: Hash): string => hash.digest("hex").slice(0, 16)
 
 /** The library's path, after building it if it is not there. `onBuild` is told before a build begins. */
 export const build = async (onBuild: () => void = () => {}): Promise<string> => {
+  Options.argument(onBuild, Options.aFunction, "build", "onBuild")
   const machine = variants[process.arch]
   if (machine === undefined || process.platform === "win32")
     throw new Error(`there are no native kernels for ${process.platform} on ${process.arch}`)

@@ -9,6 +9,7 @@ export interface LoadOptions {
   readonly threads?: number
 }
 
+/** The options of the layers. */
 export const OptionsSchema: Schema.Codec<LoadOptions> = Schema.Struct({
   threads: Schema.optionalKey(Options.whole(1, 8)),
 })

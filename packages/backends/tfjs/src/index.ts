@@ -11,12 +11,14 @@ import type { Engine } from "./engine.ts"
 import { type EngineName, engines, type LoadOptions, OptionsSchema } from "./engines.ts"
 import { prepare } from "./executable.ts"
 
-export type { LoadOptions } from "./engines.ts"
+export { type LoadOptions, OptionsSchema as TfjsSchema } from "./engines.ts"
+
+const anEngine: Options.Kind = ["an engine", (value) => typeof Object(value).close === "function"]
 
 /** The backend on an engine that was loaded before. */
 export const fromEngine = (engine: Engine): Backend["Service"] =>
   Backend.of({
-    name: engine.name,
+    name: Options.argument(engine, anEngine, "fromEngine").name,
     description: engine.description,
     prepare: (program) => prepare(engine, program),
   })

@@ -21,7 +21,8 @@ export const unavailable = (error: unknown): BackendUnavailableError =>
 export const single = (module: WebAssembly.Module, options: MemoryOptions = {}): Backend["Service"] =>
   fromEngine(engineOf(instantiate(module, options), 1))
 
-const OptionsSchema: Schema.Codec<MemoryOptions> = Schema.Struct({
+/** The options of {@link fromModule}. */
+export const MemorySchema: Schema.Codec<MemoryOptions> = Schema.Struct({
   maximumBytes: Schema.optionalKey(Options.whole(leastBytes, mostBytes)),
 })
 
@@ -36,7 +37,7 @@ export const fromModule = (
 ): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,
-    Options.check("the WebAssembly backend", OptionsSchema, options).pipe(
+    Options.check("the WebAssembly backend", MemorySchema, options).pipe(
       Effect.andThen(Effect.try({ try: () => single(module, options), catch: unavailable })),
     ),
   )

@@ -13,7 +13,7 @@ import { engineOf, instantiate } from "./engine.ts"
 import { loadModule } from "./module.ts"
 import { startThreads } from "./threads.ts"
 
-export { fromModule } from "./edge.ts"
+export { fromModule, MemorySchema } from "./edge.ts"
 
 export interface WasmOptions {
   /** Threads, the caller's included, 1 to 256. Default: as many as the machine runs at once. Results do not depend on it. */

@@ -1,6 +1,7 @@
 /// <reference types="@webgpu/types" />
 /** A GPU device: its pipelines, made once for each shader, its memory by count, and what has gone wrong with it. */
-import type { AdapterInfo } from "./gpu.ts"
+import { Options } from "@spikeroute/core"
+import { type AdapterInfo, anAdapter } from "./gpu.ts"
 
 /** Something that failed on the GPU, in words. */
 export class GpuFailure extends Error {}
@@ -32,6 +33,8 @@ const wanted = [
 
 /** Opens a device of an adapter with the adapter's own limits. */
 export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promise<Device> => {
+  Options.argument(adapter, anAdapter, "openDevice")
+  Options.argument(info, Options.anObject, "openDevice", "info")
   const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]))
   const requiredFeatures: Array<GPUFeatureName> = info.subgroups ? ["subgroups" as GPUFeatureName] : []
   return makeDevice(await adapter.requestDevice({ requiredLimits, requiredFeatures }), info)

@@ -6,6 +6,7 @@
  * Dawn runs on Vulkan under Linux, on Metal under macOS and on Direct3D 12 under Windows; what is missing there is told apart, and
  * said in one line with what to install.
  */
+import { Options } from "@spikeroute/core"
 import { Data, Effect } from "effect"
 
 /** What a GPU was looked for in vain because of. */
@@ -172,10 +173,14 @@ const diagnose = async (): Promise<GpuUnavailableError> => {
       )
 }
 
+const anInfo: Options.Kind = ["what Gpu.info gives", (value) => typeof Object(value).vendor === "string"]
+
+export const anAdapter: Options.Kind = ["a GPUAdapter", (value) => typeof Object(value).requestDevice === "function"]
+
 /** What an adapter says of itself. */
 export const info = (adapter: GPUAdapter): AdapterInfo => {
   const { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize } =
-    adapter.info
+    Options.argument(adapter, anAdapter, "Gpu.info").info
   return {
     vendor,
     architecture,
@@ -197,7 +202,8 @@ const backendOf = (): string =>
   dawn === undefined ? "the runtime's WebGPU" : `Dawn on ${systems[process.platform] ?? process.platform}`
 
 /** One line for people: vendor, architecture, description, what it runs on, and whether it is software. */
-export const format = ({ vendor, architecture, description, backend, software }: AdapterInfo): string => {
+export const format = (info: AdapterInfo): string => {
+  const { vendor, architecture, description, backend, software } = Options.argument(info, anInfo, "Gpu.format")
   const name = [vendor, architecture].filter((part) => part !== "").join(" ") || "unnamed adapter"
   return `${name}${description ? ` (${description})` : ""}, ${backend}${software ? ", software" : ""}`
 }

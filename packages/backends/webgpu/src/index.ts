@@ -3,7 +3,7 @@
  *
  * Finding a GPU is {@link Gpu}'s.
  */
-import { Backend, BackendUnavailableError } from "@spikeroute/core"
+import { Backend, BackendUnavailableError, Options } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 import { type Device, openDevice } from "./device.ts"
 import { prepare } from "./executable.ts"
@@ -15,9 +15,15 @@ export { openDevice } from "./device.ts"
 /** WebGPU: finding a GPU, see {@link Gpu}. */
 export * as Gpu from "./gpu.ts"
 
+const aDevice: Options.Kind = ["a device, as openDevice gives", (value) => Object(value).info !== undefined]
+
 /** The backend on a device that was opened before. */
 export const fromDevice = (device: Device): Backend["Service"] =>
-  Backend.of({ name, description: Gpu.format(device.info), prepare: (program) => prepare(device, program) })
+  Backend.of({
+    name,
+    description: Gpu.format(Options.argument(device, aDevice, "fromDevice").info),
+    prepare: (program) => prepare(device, program),
+  })
 
 const open = Effect.gen(function* () {
   const adapter = yield* Gpu.findAdapter

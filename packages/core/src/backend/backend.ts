@@ -4,10 +4,10 @@
  * It knows nothing of spiking networks beyond the kernels; the memory that it takes belongs to a scope. To add one: implement
  * {@link Backend}, and run the conformance suite of `@spikeroute/core/testing`.
  */
+
 import { Context, type Effect, type Scope } from "effect"
-import type { BackendError, UnsupportedKernelError } from "../errors.ts"
+import { type BackendError, OptionError, type UnsupportedKernelError } from "../errors.ts"
 import type { Buffer, Call, Program } from "../program/program.ts"
-import { quote } from "../text.ts"
 
 /** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
@@ -23,9 +23,12 @@ export const asArray = (
 ): Float32Array | Uint32Array => {
   if (values instanceof (elements === "words" ? Uint32Array : Float32Array)) return values
   if (typeof values !== "function" || elements === "words")
-    throw new Error(
-      `${name} takes ${elements === "words" ? "raw words, a Uint32Array" : "a Float32Array or a function"}, not ${quote(values)}`,
-    )
+    throw new OptionError({
+      owner: name,
+      option: "values",
+      value: values,
+      expected: elements === "words" ? "raw words, a Uint32Array" : "a Float32Array or a function",
+    })
   const out = room()
   values(out)
   return out
@@ -47,6 +50,9 @@ export interface Executable {
   /**
    * A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. Of the kinds that last:
    * what only one step or one direction needs (`scratch`, `residual`, `accumulator`) gives up its memory to others, and is refused.
+   *
+   * A buffer with fewer slots than time steps holds the latest steps only: read step `t` before as many further steps as it has slots have
+   * run. A later read returns the step that has taken the slot, undetected, because slots hold values and no record of their steps.
    */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**

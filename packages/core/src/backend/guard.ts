@@ -1,4 +1,5 @@
 /** What every backend refuses alike, and the form of its errors. */
+
 import { Effect } from "effect"
 import { BackendError } from "../errors.ts"
 import { persistent } from "../program/layout.ts"

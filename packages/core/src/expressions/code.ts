@@ -4,6 +4,7 @@
  * A code is a list of operations on the results of earlier ones, which are named by their place in the list. Equal operations
  * stand once.
  */
+import { aList, argument } from "../arguments.ts"
 import {
   type BinaryOp,
   binary,
@@ -77,7 +78,7 @@ export const encode = (
     byExpression.set(expression, place)
     return place
   }
-  const places = roots.map(visit)
+  const places = argument(roots, aList, "Expressions.encode").map(visit)
   return { code, places }
 }
 
@@ -137,7 +138,7 @@ export const shared = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expressi
 
 /** The operations that run: a spike is a comparison, or in the smooth mode the surrogate's primitive, and a route is what it leads from. */
 export const executable = (roots: ReadonlyArray<Expression>, smooth: boolean): ReadonlyArray<Expression> =>
-  rewrite(roots, ({ form }, [a, , primitive]) => {
+  rewrite(argument(roots, aList, "Expressions.executable", "roots"), ({ form }, [a, , primitive]) => {
     if (form.kind === "route") return a as Expression
     if (form.kind !== "fire") return undefined
     return smooth ? (primitive as Expression) : (a as Expression).atLeast(0)

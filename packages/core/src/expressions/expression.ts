@@ -10,6 +10,7 @@
  * const twice = Neuron.constant(2)
  * const softplus = elementwise("softplus", (x) => Neuron.log(Neuron.exp(x.times(twice)).plus(1)).dividedBy(twice))
  */
+import { aNumber, argument, aString, type Kind } from "../arguments.ts"
 
 /** Operations of one operand. */
 export const unaryOps = ["negate", "absolute", "exp", "log", "sqrt", "tanh", "sigmoid", "atan"] as const
@@ -69,13 +70,21 @@ export class Expression {
 }
 
 /** A constant, in float32. */
-export const constant = (value: number): Expression => new Expression({ kind: "constant", value: Math.fround(value) })
+export const constant = (value: number): Expression =>
+  new Expression({ kind: "constant", value: Math.fround(argument(value, aNumber, "Neuron")) })
+
+/** The result of an operation on constants, which may be NaN. */
+const folded = (value: number): Expression => new Expression({ kind: "constant", value: Math.fround(value) })
 
 /** A value that is given by name. */
-export const leaf = (name: string): Expression => new Expression({ kind: "leaf", name })
+export const leaf = (name: string): Expression =>
+  new Expression({ kind: "leaf", name: argument(name, aString, "Expressions.leaf") })
 
 /** An expression, of a number too. */
-export const of = (value: Value): Expression => (typeof value === "number" ? constant(value) : value)
+export const of = (value: Value): Expression =>
+  typeof value === "number" ? constant(value) : argument(value, anExpression, "Neuron")
+
+const anExpression: Kind = ["an expression or a number", (value) => value instanceof Expression]
 
 /** Each operation as a function of numbers that rounds to float32: what the operation means. */
 export const unaryFunctions: { readonly [O in UnaryOp]: (a: number) => number } = {
@@ -102,7 +111,7 @@ export const binaryFunctions: { readonly [O in BinaryOp]: (a: number, b: number)
 
 /** An operation of one operand, folded where it is a constant. */
 export const unary = (op: UnaryOp, a: Expression): Expression => {
-  if (a.constant !== undefined) return constant(unaryFunctions[op](a.constant))
+  if (a.constant !== undefined) return folded(unaryFunctions[op](a.constant))
   if (op === "negate" && a.form.kind === "unary" && a.form.op === "negate") return a.form.a
   return new Expression({ kind: "unary", op, a })
 }
@@ -114,7 +123,7 @@ const isNegated = (a: Expression): a is Negated => a.form.kind === "unary" && a.
 /** An operation of two operands, simplified where that changes no bit of a finite result but the sign of a zero. */
 export const binary = (op: BinaryOp, a: Expression, b: Expression): Expression => {
   const [x, y] = [a.constant, b.constant]
-  if (x !== undefined && y !== undefined) return constant(binaryFunctions[op](x, y))
+  if (x !== undefined && y !== undefined) return folded(binaryFunctions[op](x, y))
   switch (op) {
     case "add":
       if (x === 0) return b
@@ -180,7 +189,7 @@ export interface SurrogateExpression {
 
 /** A spike, [z ≥ 0], whose derivative is the surrogate's. */
 export const fire = (z: Expression, surrogate: SurrogateExpression): Expression =>
-  new Expression({ kind: "fire", z, slope: surrogate.slope(z), primitive: surrogate.primitive(z) })
+  new Expression({ kind: "fire", z: of(z), slope: of(surrogate?.slope?.(z)), primitive: of(surrogate.primitive?.(z)) })
 
 /** A value whose gradient flows only where the policy leaves the temporal edge `edge` uncut. */
 export const route = (edge: string, a: Value): Expression => {

@@ -1,15 +1,17 @@
 /** Layers made of expressions: the parameters of one, and how it becomes nodes of a graph. */
+
 import { Schema } from "effect"
+import { aFunction, argument, aString } from "../arguments.ts"
 import { GraphError } from "../errors.ts"
 import { type Layer, leaf, node, parameter, type Tensor } from "../graph/builder.ts"
 import { type Initializer, InitializerSchema } from "../graph/graph.ts"
 import { elementwiseOp } from "../ops/elementwise.ts"
-import { expectedOf, Float32 } from "../options.ts"
+import { assert, expectedOf, Float32 } from "../options.ts"
 import { size } from "../shape.ts"
 import { below } from "./cell.ts"
 import { encode, shared } from "./code.ts"
 import { mostParameters } from "./elementwise.ts"
-import { constant, type Expression, leaf as given, operandsOf, rewrite } from "./expression.ts"
+import { constant, type Expression, leaf as named, of, operandsOf, rewrite } from "./expression.ts"
 
 /** How many neurons share one number of a parameter: all of a layer, those of a channel, none. */
 export type Per = "layer" | "channel" | "element"
@@ -48,7 +50,7 @@ export const parametersOf = <P extends string>(
     Object.entries<Setting>(settings).map(([each, setting]) => {
       if (typeof setting === "number") return [each, constant(setting)]
       tensors.push(stored(x, `${name}.${each}`, setting))
-      return [each, given(`p${tensors.length - 1}`)]
+      return [each, named(`p${tensors.length - 1}`)]
     }),
   ) as Record<P, Expression>
   return { p, tensors }
@@ -95,7 +97,7 @@ export const place = (
   },
 ): Tensor => {
   const without = (parts: ReadonlyArray<Expression>) => {
-    const replaced = new Map(parts.map((part, i) => [part, given(`p${parameters.length + i}`)]))
+    const replaced = new Map(parts.map((part, i) => [part, named(`p${parameters.length + i}`)]))
     const moved = rewrite(roots, (original) => replaced.get(original))
     // Parameters that the fixed parts alone use are no operands here.
     const all = Array.from({ length: parameters.length + parts.length }, (_, j) => j)
@@ -111,7 +113,7 @@ export const place = (
       node: name,
       reason: `${kind}: ${used.length} of its parameters are arrays or learnt; ${mostParameters} may be, the others must be single numbers`,
     })
-  const number = new Map(used.map(({ from }, j) => [from, given(`p${j}`)]))
+  const number = new Map(used.map(({ from }, j) => [from, named(`p${j}`)]))
   const numbered = rewrite(moved, ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))
   const { code, places } = encode(numbered)
   const attributes = {
@@ -148,7 +150,7 @@ const fixedNode = (x: Tensor, name: string, part: Expression, parameters: Readon
     .map((tensor, j) => ({ tensor, from: `p${j}` }))
     .filter(({ from }) => uses([part], from))
     .sort((a, b) => size(b.tensor.shape) - size(a.tensor.shape))
-  const number = new Map(used.map(({ from }, j) => [from, given(j === 0 ? "x0" : `p${j - 1}`)]))
+  const number = new Map(used.map(({ from }, j) => [from, named(j === 0 ? "x0" : `p${j - 1}`)]))
   const [root] = rewrite([part], ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))
   const { code, places } = encode([root as Expression])
   const attributes = {
@@ -176,6 +178,11 @@ export interface ElementwiseOptions<P extends string> {
   readonly inputs?: ReadonlyArray<Tensor>
 }
 
+const ElementwiseSchema = /* @__PURE__ */ Schema.Struct({
+  parameters: /* @__PURE__ */ Schema.optionalKey(/* @__PURE__ */ Schema.Record(Schema.String, Schema.Unknown)),
+  inputs: /* @__PURE__ */ Schema.optionalKey(/* @__PURE__ */ Schema.Array(Schema.Unknown)),
+}) as Schema.Codec<unknown>
+
 /**
  * A layer that treats every element alike.
  *
@@ -186,11 +193,16 @@ export interface ElementwiseOptions<P extends string> {
 export const elementwise = <P extends string = never>(
   kind: string,
   body: (x: Expression, p: Readonly<Record<P, Expression>>, ...others: ReadonlyArray<Expression>) => Expression,
-  { parameters, inputs = [] }: ElementwiseOptions<P> = {},
-): Layer =>
-  leaf(kind, Schema.Record(Schema.String, settingSchema()), parameters ?? {}, (x, name, settings) => {
+  options: ElementwiseOptions<P> = {},
+): Layer => {
+  argument(kind, aString, "elementwise", "kind")
+  argument(body, aFunction, "elementwise", "body")
+  assert("elementwise", ElementwiseSchema, options)
+  const { parameters, inputs = [] } = options
+  return leaf(kind, Schema.Record(Schema.String, settingSchema()), parameters ?? {}, (x, name, settings) => {
     const { p, tensors } = parametersOf(x, name, settings as Readonly<Record<P, Setting>>)
-    const others = inputs.map((_, i) => given(`x${i + 1}`))
-    const root = body(given("x0"), p, ...(others as unknown as [Expression, ...ReadonlyArray<Expression>]))
-    return place(x, name, kind, shared([root]), tensors, { states: [], initial: [], smooth: false, inputs })
+    const others = inputs.map((_, i) => named(`x${i + 1}`))
+    const root = body(named("x0"), p, ...(others as unknown as [Expression, ...ReadonlyArray<Expression>]))
+    return place(x, name, kind, shared([of(root)]), tensors, { states: [], initial: [], smooth: false, inputs })
   })
+}

@@ -12,10 +12,11 @@
  *   ),
  * )
  */
+
 import { Pipeable, Schema } from "effect"
 import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp, Op, ValueType } from "../op.ts"
-import { faultIn } from "../options.ts"
+import { faultIn, must } from "../options.ts"
 import { mustExist, type Shape } from "../shape.ts"
 import { quote } from "../text.ts"
 import { type Initializer, InitializerSchema, Name, type Node, type Parameter } from "./graph.ts"
@@ -59,7 +60,14 @@ export class Tensor extends Pipeable.Class {
 /** A layer. `name` is its name below the tensor's path; layers without one are numbered by kind: `conv2d1`, `conv2d2`. */
 export type Layer = (x: Tensor, name?: string) => Tensor
 
-export const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
+export const join = (path: string, name: string): string => {
+  if (typeof name !== "string")
+    throw new GraphError({
+      node: path,
+      reason: `the name ${quote(name)} must be a string`,
+    })
+  return path === "" ? name : `${path}.${name}`
+}
 
 const define = (draft: Draft, name: string, type: ValueType): void => {
   check(name, "the name", Name, name)
@@ -95,8 +103,10 @@ export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string
   })
 }
 
+const isEmpty = (options: object) => options?.constructor === Object && Object.keys(options).length === 0
+
 /** The options of a layer that has none. */
-export const NoOptions: Schema.Codec<object> = Schema.Struct({})
+export const NoOptions: Schema.Codec<object> = Schema.Struct({}).check(must("left out", (options) => isEmpty(options)))
 
 /** A layer of one op: checks its options and hands them to `build`, with its full name. */
 export const leaf =
@@ -208,10 +218,10 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 /** Gives a layer its name below the current path. */
-export const named =
-  (name: string, layer: Layer): Layer =>
-  (x) =>
-    apply(layer, x, name)
+export const named = (name: string, layer: Layer): Layer => {
+  join("", name)
+  return (x) => apply(layer, x, name)
+}
 
 /** A layer made of others, whose names lie below its own. */
 export const block =

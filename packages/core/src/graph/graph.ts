@@ -6,6 +6,7 @@
  */
 
 import { Schema } from "effect"
+import { aGraph, argument } from "../arguments.ts"
 import type { AnyOp, ValueType } from "../op.ts"
 import { Float32, must, NonNegative } from "../options.ts"
 import type { Shape } from "../shape.ts"
@@ -84,6 +85,6 @@ export const inputName = "input"
 
 /** The number of trained numbers. */
 export const parameterCount = (graph: Graph): number =>
-  graph.parameters
-    .filter(({ role }) => role === "weight")
+  argument(graph, aGraph)
+    .parameters.filter(({ role }) => role === "weight")
     .reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0)

@@ -1,5 +1,7 @@
 /** The JSON form of a graph. Reading it checks all that building does. */
+
 import { Effect, Schema } from "effect"
+import { aGraph, argument } from "../arguments.ts"
 import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp } from "../op.ts"
 import { ops } from "../ops/index.ts"
@@ -42,14 +44,11 @@ export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
 })
 
 /** A graph as JSON. */
-export const toJson = ({ input, parameters, nodes, output, outputs }: Graph): GraphJson => ({
-  version: 1,
-  input,
-  parameters,
-  nodes: nodes.map(({ rule: _, ...node }) => node),
-  output,
-  ...(outputs && { outputs }),
-})
+export const toJson = (graph: Graph): GraphJson => {
+  const { input, parameters, nodes, output, outputs } = argument(graph, aGraph)
+  const bare = nodes.map(({ rule: _, ...node }) => node)
+  return { version: 1, input, parameters, nodes: bare, output, ...(outputs && { outputs }) }
+}
 
 const ruleOf = ({ name, op }: NodeData): AnyOp => {
   const rule = ops.get(op)

@@ -1,4 +1,5 @@
 /** Whether tensors are those of a network: all of them, no others, of the right shapes. */
+
 import { Effect } from "effect"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
 import { equals, type Shape, size } from "../shape.ts"

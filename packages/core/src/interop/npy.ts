@@ -3,12 +3,14 @@
  * `numpy.lib.format`, versions 1 to 3). Numbers of every real type become float64, by rows whatever the order in the file; whole
  * numbers beyond 2⁵³ are rounded.
  */
+
 import { Effect } from "effect"
+import { argument, aString } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { FileFault } from "./file-fault.ts"
-import { half } from "./safetensors.ts"
+import { half } from "./tensor-numbers.ts"
 import { type Entry, entriesOf } from "./zip.ts"
 
 /** An array of a file. */
@@ -108,7 +110,10 @@ const inflate = async ({ bytes, method, size: length }: Entry): Promise<Uint8Arr
   return at === length ? out : refuse("an entry is shorter than the archive says")
 }
 
-const guarded = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, CheckpointError> =>
+const guarded = <A>(given: string, read: () => Promise<A>): Effect.Effect<A, CheckpointError> =>
+  Effect.suspend(() => ofFile(argument(given, aString, "Numpy", "file"), read))
+
+const ofFile = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, CheckpointError> =>
   Effect.tryPromise({
     try: read,
     catch: (error) =>

@@ -5,7 +5,9 @@
  * A network whose read-out is a flattened image itself counts its classes in that order, too: there pixel by pixel of the first channel,
  * here channel by channel of the first pixel. {@link valuesFromPyTorch} brings its outputs from one to the other.
  */
+
 import { Effect } from "effect"
+import { aGraph, argument, type Kind, someFloats } from "../arguments.ts"
 import type { GraphError, MismatchError, NonFiniteTensorError } from "../errors.ts"
 import type { Graph, Parameter } from "../graph/graph.ts"
 import { type Shape, size } from "../shape.ts"
@@ -15,11 +17,17 @@ import type { StoredTensor } from "./safetensors.ts"
 
 export { decodeTorchFile as decode, isTorchFile } from "./torch-file.ts"
 
+const anImage: Kind = [
+  "[height, width, channels], whole numbers of at least 1",
+  (value) =>
+    Array.isArray(value) && value.length === 3 && value.every((extent) => Number.isInteger(extent) && extent >= 1),
+]
+const aParameter: Kind = ["a parameter of the graph", (value) => Array.isArray((value as Parameter | null)?.shape)]
+
 /** Images of `shape` = [height, width, channels], one after the other, from PyTorch's [channels, height, width]. */
-export const imagesFromPyTorch = (
-  values: Float32Array,
-  [height, width, channels]: readonly [number, number, number],
-): Float32Array => {
+export const imagesFromPyTorch = (values: Float32Array, shape: readonly [number, number, number]): Float32Array => {
+  argument(values, someFloats, "PyTorch.imagesFromPyTorch", "values")
+  const [height, width, channels] = argument(shape, anImage, "PyTorch.imagesFromPyTorch", "shape")
   const pixels = height * width
   const out = new Float32Array(values.length)
   for (let start = 0; start < values.length; start += pixels * channels)
@@ -36,8 +44,11 @@ const isGain = (graph: Graph, name: string): boolean =>
   graph.nodes.some(({ op, inputs }) => op === "weightStandardization" && inputs[1] === name)
 
 /** A parameter's shape in PyTorch. The gains of standardised weights are [out, 1, 1, 1] there. */
-export const pyTorchShape = (graph: Graph, { name, shape }: Parameter): Shape =>
-  isGain(graph, name) ? [...shape, 1, 1, 1] : theirAxes(shape.length).map((axis) => shape[axis]!)
+export const pyTorchShape = (graph: Graph, parameter: Parameter): Shape => {
+  argument(graph, aGraph, "PyTorch.pyTorchShape")
+  const { name, shape } = argument(parameter, aParameter, "PyTorch.pyTorchShape", "parameter")
+  return isGain(graph, name) ? [...shape, 1, 1, 1] : theirAxes(shape.length).map((axis) => shape[axis]!)
+}
 
 /** For each element of a value or a parameter, where it lies in PyTorch's layout. */
 const placesOf =
@@ -60,6 +71,9 @@ const placesOf =
     return places
   }
 
+const placesFor = (owner: string, graph: Graph, parameter: Pick<Parameter, "name" | "shape">): Uint32Array =>
+  placesOf(pixelsAlong(argument(graph, aGraph, owner, "graph")))(argument(parameter, aParameter, owner, "parameter"))
+
 const gathered = (places: Uint32Array, values: Float32Array): Float32Array => {
   const out = new Float32Array(values.length)
   for (let start = 0; start < values.length; start += places.length)
@@ -79,7 +93,10 @@ const scattered = (places: Uint32Array, values: Float32Array): Float32Array => {
  * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
  */
 export const fromPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
-  gathered(placesOf(pixelsAlong(graph))(parameter), values)
+  gathered(
+    placesFor("PyTorch.fromPyTorch", graph, parameter),
+    argument(values, someFloats, "PyTorch.fromPyTorch", "values"),
+  )
 
 /**
  * A parameter's values (or gradients) in PyTorch's layout.
@@ -87,7 +104,10 @@ export const fromPyTorch = (graph: Graph, parameter: Parameter, values: Float32A
  * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
  */
 export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
-  scattered(placesOf(pixelsAlong(graph))(parameter), values)
+  scattered(
+    placesFor("PyTorch.toPyTorch", graph, parameter),
+    argument(values, someFloats, "PyTorch.toPyTorch", "values"),
+  )
 
 /**
  * Values of a node, or of `input`, from PyTorch's layout, one sample after the other.
@@ -95,7 +115,13 @@ export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Arr
  * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
  */
 export const valuesFromPyTorch = (graph: Graph, name: string, values: Float32Array): Float32Array =>
-  gathered(placesOf(pixelsAlong(graph))({ name, shape: graph.types.get(name)?.shape ?? [] }), values)
+  gathered(
+    placesFor("PyTorch.valuesFromPyTorch", graph, {
+      name,
+      shape: argument(graph, aGraph, "PyTorch.valuesFromPyTorch").types.get(name)?.shape as Shape,
+    }),
+    argument(values, someFloats, "PyTorch.valuesFromPyTorch", "values"),
+  )
 
 type Tensors = ReadonlyMap<string, StoredTensor>
 
@@ -116,6 +142,7 @@ const placesIn = (graph: Graph) =>
  */
 export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, StateDictError> =>
   Effect.gen(function* () {
+    argument(graph, aGraph, "PyTorch.fromStateDict")
     const statistics = new Set(graph.parameters.filter(({ role }) => role === "statistic").map(({ name }) => name))
     const counter = /\.num_batches_tracked$/
     const theirs = yield* fit(
@@ -135,6 +162,7 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
 /** What `model.load_state_dict` takes, from a graph's parameters and statistics by name, which must all be there. */
 export const toStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, StateDictError> =>
   Effect.gen(function* () {
+    argument(graph, aGraph, "PyTorch.toStateDict")
     const ours = yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), tensors)
     const places = yield* placesIn(graph)
     return new Map(

@@ -2,7 +2,7 @@
  * Where the tensors of a safetensors file lie: its header, read and checked. Plain functions without dependencies, because inference
  * that has to be small reads its files with them too.
  */
-import { format, type Shape, size } from "../shape.ts"
+import type { Shape } from "../shape.ts"
 import { named } from "../text.ts"
 
 /** A tensor of the file: its bytes are `from` … `to` − 1 of the file. Its dtype may be one that is not read. */
@@ -107,8 +107,13 @@ export const layoutOf = (bytes: Uint8Array): Layout | Fault => {
     const { dtype, shape } = entry
     const bytesOfNumber = bytesPerNumber.get(dtype)
     const [from, to] = entry.data_offsets
-    if (from < 0 || to < from || (bytesOfNumber !== undefined && to - from !== bytesOfNumber * size(shape)))
-      return fault(`${tensor} is ${format(shape)} but its offsets span ${to - from} bytes`)
+    if (
+      from < 0 ||
+      to < from ||
+      (bytesOfNumber !== undefined &&
+        to - from !== bytesOfNumber * shape.reduce((product, extent) => product * extent, 1))
+    )
+      return fault(`${tensor} is ${shape.join("×") || "scalar"} but its offsets span ${to - from} bytes`)
     if (begin + to > bytes.length)
       return fault(`truncated at byte ${bytes.length}: ${tensor} ends at byte ${begin + to}`, bytes.length)
     entries.set(name, { dtype, shape, from: begin + from, to: begin + to })

@@ -2,13 +2,16 @@
  * Files that `torch.save` writes: a ZIP archive of a pickle and one entry for each storage, or, before PyTorch 1.6, pickles that
  * follow each other with the storages behind them. They are read as data ({@link unpickle}); nothing of a file runs.
  */
+
 import { Effect } from "effect"
+import { argument, aString, someBytes } from "../arguments.ts"
 import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { named, quote } from "../text.ts"
 import { FileFault } from "./file-fault.ts"
 import { type Names, unpickle } from "./pickle.ts"
-import { conversions, numbers, type StoredTensor } from "./safetensors.ts"
+import type { StoredTensor } from "./safetensors.ts"
+import { conversions, numbers } from "./tensor-numbers.ts"
 import { storedFiles } from "./zip.ts"
 
 /** The storages' classes in `torch`, with safetensors' name of their numbers and its bytes. */
@@ -240,7 +243,8 @@ const decode = (bytes: Uint8Array): ReadonlyMap<string, StoredTensor> => {
 
 /** Whether bytes are a file of `torch.save`, by how they begin. */
 export const isTorchFile = (bytes: Uint8Array): boolean =>
-  (bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) || older.every((byte, i) => bytes[i] === byte)
+  bytes instanceof Uint8Array &&
+  ((bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) || older.every((byte, i) => bytes[i] === byte))
 
 /**
  * The tensors of a `.pt` or `.pth` file: a state dict, alone or under one of the usual keys (`state_dict`, `model`, `net` …), with the
@@ -256,8 +260,9 @@ export const decodeTorchFile = (
   file: string,
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, CheckpointError> =>
   Effect.try({
-    try: () => decode(bytes),
+    try: () => decode(argument(bytes, someBytes, "PyTorch.decode")),
     catch: (error) => {
+      argument(file, aString, "PyTorch.decode", "file")
       if (!(error instanceof FileFault)) throw error
       return new CheckpointError({ file, reason: error.reason })
     },

@@ -5,7 +5,7 @@
 import { Schema } from "effect"
 import { leaf } from "../expressions/expression.ts"
 import { lossBackward, lossForward } from "../loss.ts"
-import { assert, NonNegative, Positive, ShareBelowOne } from "../options.ts"
+import { anObject, argument, assert, NonNegative, Positive, ShareBelowOne } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
 import { type Made, type Over, OverSchema, type Term } from "./term.ts"
@@ -84,7 +84,12 @@ const crossEntropyTerm: Term<CrossEntropy> = {
  * @throws OptionError
  */
 export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): Made<CrossEntropy> => {
-  const made = { term: "crossEntropy", over: "step", weight: 1, ...options } as const
+  const made = {
+    term: "crossEntropy",
+    over: "step",
+    weight: 1,
+    ...argument(options, anObject, "crossEntropy"),
+  } as const
   assert("crossEntropy", schema, made)
   return { ...made, kind: crossEntropyTerm }
 }

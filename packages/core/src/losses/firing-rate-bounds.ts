@@ -5,8 +5,9 @@
  *
  * r being the share of time steps in which a neuron fires for a sample.
  */
+import { Schema } from "effect"
 import { maximum, of } from "../expressions/expression.ts"
-import { OptionError } from "../options.ts"
+import { assert, type Of, OptionError, Positive, Share } from "../options.ts"
 import { type Own, own } from "./own.ts"
 import type { Made } from "./term.ts"
 
@@ -22,20 +23,31 @@ export interface FiringRateBounds {
   readonly node?: string
 }
 
+/** The options, of which the bounds must also be in order. */
+export const FiringRateBoundsSchema: Of<FiringRateBounds> = /* @__PURE__ */ Schema.Struct({
+  rate: Positive,
+  lower: /* @__PURE__ */ Schema.optionalKey(Share),
+  upper: /* @__PURE__ */ Schema.optionalKey(Share),
+  node: /* @__PURE__ */ Schema.optionalKey(Schema.String),
+})
+
 /**
  * A penalty for neurons that fire less often than `lower`, or more often than `upper`.
  *
  * @example [Losses.crossEntropy(), Losses.firingRateBounds({ rate: 0.5, lower: 0.01, upper: 0.2 })]
  * @throws OptionError
  */
-export const firingRateBounds = ({ rate, lower = 0, upper = 1, node }: FiringRateBounds): Made<Own> => {
+export const firingRateBounds = (options: FiringRateBounds): Made<Own> => {
   const owner = "firingRateBounds"
-  const bounds = { rate: [0, Number.MAX_VALUE], lower: [0, 1], upper: [lower, 1] } as const
-  for (const [option, [least, most]] of Object.entries(bounds)) {
-    const value = { rate, lower, upper }[option as keyof typeof bounds]
-    if (!(value >= least && value <= most))
-      throw new OptionError({ owner, option, value, expected: `a number from ${least} to ${most}` })
-  }
+  assert(owner, FiringRateBoundsSchema, options)
+  const { rate, lower = 0, upper = 1, node } = options
+  if (upper < lower)
+    throw new OptionError({
+      owner,
+      option: "upper",
+      value: upper,
+      expected: `a number from ${lower}, the lower bound, to 1`,
+    })
   return own(
     (r) => {
       const [below, above] = [maximum(of(lower).minus(r), 0), maximum(r.minus(upper), 0)]

@@ -7,7 +7,7 @@ import { firingRate as countSpikes, zero } from "../bookkeeping.ts"
 import { encode } from "../expressions/code.ts"
 import { elementwiseBackward, elementwiseForward } from "../expressions/elementwise.ts"
 import { leaf } from "../expressions/expression.ts"
-import { assert, Positive, Share } from "../options.ts"
+import { anObject, argument, assert, Positive, Share } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import type { Made, Term } from "./term.ts"
 
@@ -66,7 +66,7 @@ export const firingRate = (options: {
   readonly at?: number
   readonly node?: string
 }): Made<FiringRate> => {
-  const made = { term: "firingRate", at: 0.1, ...options } as const
+  const made = { term: "firingRate", at: 0.1, ...argument(options, anObject, "firingRate") } as const
   assert("firingRate", schema, made)
   return { ...made, kind: firingRateTerm }
 }

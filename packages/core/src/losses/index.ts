@@ -13,7 +13,7 @@ import type { Made } from "./term.ts"
 
 export { type CrossEntropy, crossEntropy } from "./cross-entropy.ts"
 export { type FiringRate, firingRate } from "./firing-rate.ts"
-export { type FiringRateBounds, firingRateBounds } from "./firing-rate-bounds.ts"
+export { type FiringRateBounds, FiringRateBoundsSchema, firingRateBounds } from "./firing-rate-bounds.ts"
 export { meanSquaredError } from "./mean-squared-error.ts"
 export { type Own, type OwnOptions, own } from "./own.ts"
 export { type SpikeCount, spikeCount } from "./spike-count.ts"

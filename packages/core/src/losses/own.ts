@@ -1,7 +1,8 @@
 /** A term of one's own: the mean of an expression of a value and its target. */
 import { Schema } from "effect"
+import { aFunction, anObject, argument } from "../arguments.ts"
 import { type Code, decode, encode, executable, isCode } from "../expressions/code.ts"
-import { type Expression, leaf } from "../expressions/expression.ts"
+import { type Expression, leaf, of } from "../expressions/expression.ts"
 import { assert, Flag, Float32, must } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
@@ -77,8 +78,15 @@ export const own = (
   expression: (value: Expression, target: Expression) => Expression,
   options: OwnOptions = {},
 ): Made<Own> => {
-  const { code } = encode([expression(leaf("x0"), leaf("x1"))])
-  const made = { term: "own", over: "step", weight: 1, ...options, code } as const
+  const root = argument(expression, aFunction, "Losses.own", "expression")(leaf("x0"), leaf("x1"))
+  const { code } = encode([of(root)])
+  const made = {
+    term: "own",
+    over: "step",
+    weight: 1,
+    ...argument(options, anObject, "Losses.own", "options"),
+    code,
+  } as const
   assert("own", schema, made)
   return { ...made, kind: ownTerm }
 }

@@ -7,7 +7,7 @@
  */
 import { Schema } from "effect"
 import { leaf } from "../expressions/expression.ts"
-import { assert, Positive, Share } from "../options.ts"
+import { anObject, argument, assert, Positive, Share } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
 import type { Made, Term } from "./term.ts"
@@ -59,7 +59,13 @@ const spikeCountTerm: Term<SpikeCount> = {
  * @throws OptionError
  */
 export const spikeCount = (options: Partial<Omit<SpikeCount, "term">> = {}): Made<SpikeCount> => {
-  const made = { term: "spikeCount", correct: 1, incorrect: 0, weight: 1, ...options } as const
+  const made = {
+    term: "spikeCount",
+    correct: 1,
+    incorrect: 0,
+    weight: 1,
+    ...argument(options, anObject, "spikeCount"),
+  } as const
   assert("spikeCount", schema, made)
   return { ...made, kind: spikeCountTerm }
 }

@@ -31,12 +31,18 @@ export const checked =
 /** A model for a number of classes. Its input's shape comes with the graph: `Graph.make(shape, resnet18(10))`. */
 export type Model = (classes: number, options?: ModelOptions) => Layer
 
+const isRecord = (options: unknown): boolean => options?.constructor === Object && !("classes" in (options as object))
+
 /** A model by its name, for messages, which checks what it is told. */
 export const model =
   (name: string, build: (classes: number, options: Required<ModelOptions>) => Layer): Model =>
-  (classes, options) =>
-    checked(name, ModelSchema, { classes, ...options }, ({ width = 1, dropout = 0, neuron = {} }) =>
-      build(classes, { width, dropout, neuron }),
+  (classes, options = {}) =>
+    checked(
+      name,
+      ModelSchema,
+      // Others are refused as the layer is built, by the Schema.
+      isRecord(options) ? { classes, ...options } : (options as never),
+      ({ width = 1, dropout = 0, neuron = {} }) => build(classes, { width, dropout, neuron }),
     )
 
 /** So many channels under a width factor. */

@@ -36,7 +36,7 @@ const convolution = (options: Omit<ScaledWeightStandardizedConv2dOptions, "paddi
   scaledWeightStandardizedConv2d({
     ...options,
     padding: (options.kernelSize - 1) / 2,
-    initial: { weight: kaimingNormal(options) },
+    initial: { weight: kaimingNormal({ channels: options.channels, kernelSize: options.kernelSize }) },
   })
 
 export interface NormalizerFreeBlockOptions extends Pick<ModelOptions, "neuron"> {

@@ -21,7 +21,10 @@ import { checked, type Model, type ModelOptions, ModelSchema, model, widened } f
 
 /** Weights start by Kaiming's rule, biases as PyTorch's. */
 const convolution = (options: Conv2dOptions): Layer =>
-  conv2d({ ...options, initial: { weight: kaimingNormal(options) } })
+  conv2d({
+    ...options,
+    initial: { weight: kaimingNormal({ channels: options.channels, kernelSize: options.kernelSize }) },
+  })
 
 export interface PreActivationBlockOptions extends Pick<ModelOptions, "dropout" | "neuron"> {
   readonly channels: number

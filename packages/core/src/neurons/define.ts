@@ -14,12 +14,14 @@
  * })
  * const network = Graph.sequential(linear({ features: 100 }), alif({ decay: Neuron.learn(0.7, "channel") }))
  */
+
 import { Schema } from "effect"
+import { argument, aString, has, type Kind } from "../arguments.ts"
 import { shared } from "../expressions/code.ts"
 import {
   type Expression,
   fire,
-  leaf as given,
+  leaf as named,
   of,
   type SurrogateExpression,
   type Value,
@@ -27,7 +29,7 @@ import {
 import { parametersOf, place, type Setting, settingSchema } from "../expressions/layer.ts"
 import { type Layer, leaf, type Tensor } from "../graph/builder.ts"
 import { Flag, Float32, must } from "../options.ts"
-import { expressionOf, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
+import { checkedExpressionOf, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema } from "./reset.ts"
 
 /** Variants that the literature has of several neurons. A neuron has those that its definition names. */
@@ -111,11 +113,15 @@ export type ReadoutLayer<P extends string, S extends string, C extends keyof Cho
 > &
   ((options?: NeuronSettings<P, S, C>) => Layer)
 
+const aDefinition: Kind = ["{ parameters, states, step }", /* @__PURE__ */ has("parameters", "states", "step")]
+
 /** Makes a kind of neuron. */
 export const make = <P extends string, S extends string, C extends keyof Choices = never>(
   kind: string,
   definition: Definition<P, S, C>,
 ): NeuronLayer<P, S, C> => {
+  argument(kind, aString, "Neuron.make", "kind")
+  argument(definition, aDefinition, "Neuron.make")
   const schema = optionsSchema(definition)
   const checked = schema as unknown as Schema.Codec<Options<P, S, C>>
   return Object.assign(
@@ -180,10 +186,10 @@ export const build = <P extends string, S extends string, C extends keyof Choice
   const { p, tensors } = parametersOf(x, name, chosen(parameters))
   const { surrogate = usual, smooth = false } = options
   const shape = surrogate === undefined || surrogate === "none" ? ({ name: "triangle", alpha: 1 } as const) : surrogate
-  const { slope, primitive } = "name" in shape ? expressionOf(shape) : shape
-  const before = Object.fromEntries(states.map((state, k) => [state, given(`s.${k}`)])) as Record<S, Expression>
+  const { slope, primitive } = "name" in shape ? checkedExpressionOf(shape) : shape
+  const before = Object.fromEntries(states.map((state, k) => [state, named(`s.${k}`)])) as Record<S, Expression>
   const { states: after, output } = step({
-    x: given("x0"),
+    x: named("x0"),
     before,
     p,
     choices: chosen(choices ?? {}) as Pick<Choices, C>,

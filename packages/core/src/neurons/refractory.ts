@@ -4,11 +4,18 @@
  * NEST, Brian (`unless refractory`) and Norse. Holding the membrane rather than the input keeps the leak, and exponential and
  * quadratic terms, from moving the potential.
  */
+
 import { Schema } from "effect"
+import { argument, type Kind } from "../arguments.ts"
 import { GraphError } from "../errors.ts"
 import { type Expression, maximum, select, type Value } from "../expressions/expression.ts"
 import { assert, whole } from "../options.ts"
 import { type Choices, type Definition, make, type NeuronLayer, type Step } from "./define.ts"
+
+const aNeuron: Kind = [
+  "a layer of neurons, as currentBasedLif",
+  (value) => (value as NeuronLayer<never, never> | null)?.definition !== undefined,
+]
 
 const Steps = /* @__PURE__ */ whole(1, 2 ** 24)
 
@@ -25,9 +32,10 @@ const Steps = /* @__PURE__ */ whole(1, 2 ** 24)
  * const network = Graph.sequential(linear({ features: 100 }), slow({ threshold: 0.5 }), linear({ features: 10 }))
  */
 export const refractory = <P extends string, S extends string, C extends keyof Choices = never>(
-  { kind, definition }: NeuronLayer<P, S, C>,
+  neuron: NeuronLayer<P, S, C>,
   steps: number,
 ): NeuronLayer<P | "refractoryPeriod", S | "countdown", C> => {
+  const { kind, definition } = argument(neuron, aNeuron, "Neuron.refractory")
   assert("Neuron.refractory", Schema.Struct({ steps: Steps }), { steps })
   return make<P | "refractoryPeriod", S | "countdown", C>(`${kind}Refractory`, {
     ...definition,

@@ -153,8 +153,8 @@ export const batchNormOp = make({
 })
 
 /** Batch normalisation. Parameters `weight`, `bias`, statistics `running_mean`, `running_var`, as PyTorch names them. */
-export const batchNorm = (): Layer =>
-  leaf("batchNorm", NoOptions, {}, (x, name) => {
+export const batchNorm = (options: Readonly<Record<string, never>> = {}): Layer =>
+  leaf("batchNorm", NoOptions, options, (x, name) => {
     const shape = [x.shape.at(-1) ?? 1]
     const constant = (value: number) => ({ kind: "constant", value }) as const
     return node(x, name, batchNormOp, {}, [

@@ -4,7 +4,9 @@
  * Nothing runs: the value is stored for as many steps as its longest lag, and read where it was. Backward, the gradient that arrives at
  * step t leaves for the value at step t − lag, where the policy does not cut the edge.
  */
+
 import { Schema } from "effect"
+import { aFunction, argument } from "../arguments.ts"
 import { GraphError } from "../errors.ts"
 import { elementwise } from "../expressions/layer.ts"
 import { apply, join, type LaggedAttributes, type Layer, lagged, lead, leaf, type Tensor } from "../graph/builder.ts"
@@ -116,6 +118,7 @@ export const RecurrentSchema: Schema.Codec<RecurrentOptions> = Schema.Struct({
 export const recurrent =
   (build: (x: Tensor, fedBack: Tensor) => Tensor, options: RecurrentOptions = {}): Layer =>
   (x, name) => {
+    argument(build, aFunction, "recurrent")
     const at = name === undefined ? x : x.at(join(x.path, name))
     return leaf("fedBack", RecurrentSchema, options, (_, node, { edge = "recurrent", steps = 1 }) => {
       let type: Pick<LaggedAttributes, "shape" | "elements"> = { shape: x.shape, elements: "spikes" }

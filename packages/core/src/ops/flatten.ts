@@ -17,4 +17,5 @@ export const flattenOp = make({
 })
 
 /** All axes as one. */
-export const flatten = (): Layer => leaf("flatten", NoOptions, {}, (x, name) => node(x, name, flattenOp, {}, [x]))
+export const flatten = (options: Readonly<Record<string, never>> = {}): Layer =>
+  leaf("flatten", NoOptions, options, (x, name) => node(x, name, flattenOp, {}, [x]))

@@ -12,7 +12,9 @@
  * })
  * const trainer = yield* Train.make(graph, Policy.sltt, { ...options, optimizer: signDescent({ weightDecay: 0.01 }) })
  */
+
 import { Schema } from "effect"
+import { argument, has, type Kind } from "../arguments.ts"
 import { encode } from "../expressions/code.ts"
 import type { ElementwiseForward } from "../expressions/elementwise.ts"
 import { type Expression, leaf, of, type Value } from "../expressions/expression.ts"
@@ -77,12 +79,14 @@ export interface OptimizerKind<O extends string = string> {
   readonly schema: Schema.Struct<Schema.Struct.Fields>
 }
 
+const aDefinition: Kind = ["{ options, states, step }", /* @__PURE__ */ has("options", "states", "step")]
+
 /** Makes a kind of optimiser. */
 export const make = <O extends string, S extends string, N extends string = never>(
   name: string,
   definition: Definition<O, S, N>,
 ): OptimizerKind<O> => {
-  const { options: defaults, ranges } = definition
+  const { options: defaults, ranges } = argument(definition, aDefinition, "Optimizer.make")
   const schema = Schema.Struct(
     Object.fromEntries(
       Object.keys(defaults).map((option) => [option, Schema.optionalKey(ranges?.[option as O] ?? Float32)]),

@@ -10,8 +10,10 @@
  * const lean = Policy.bptt.pipe(Policy.checkpoint(), Policy.recompute)
  * const mine = sltt.pipe(Policy.trainOn(Steps.last(4)))
  */
-import { Effect, Pipeable } from "effect"
-import { PolicyError } from "../errors.ts"
+import { Effect, Pipeable, Schema } from "effect"
+import { aCount, aPolicy, argument, aString } from "../arguments.ts"
+import { describeFault, PolicyError } from "../errors.ts"
+import { faultIn, must } from "../options.ts"
 import { type Rates, rates } from "../program/lower/rates.ts"
 import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
@@ -75,12 +77,12 @@ export type Change = (policy: Policy) => Policy
 const change =
   (changes: (policy: Policy) => Partial<Parts>): Change =>
   (policy) =>
-    new Policy({ ...policy, ...changes(policy) })
+    new Policy({ ...argument(policy, aPolicy, "Policy"), ...changes(policy) })
 
 /** The policy under which all gradients flow and all steps are trained. */
 export const make = (name: string): Policy =>
   new Policy({
-    name,
+    name: argument(name, aString, "Policy"),
     detached: new Set(),
     window: Number.POSITIVE_INFINITY,
     steps: Steps.all,
@@ -91,12 +93,15 @@ export const make = (name: string): Policy =>
   })
 
 /** The same policy under another name. */
-export const named = (name: string): Change => change(() => ({ name }))
+export const named = (name: string): Change => {
+  argument(name, aString, "Policy")
+  return change(() => ({ name }))
+}
 
 /** Cuts the gradient of temporal edges. */
 export const detach = (...edges: ReadonlyArray<Edge>): Change =>
   change(({ name, detached }) => ({
-    name: `${name}-detach(${edges.join(",")})`,
+    name: `${name}-detach(${edges.map(String).join(",")})`,
     detached: detached === "all" ? "all" : new Set([...detached, ...edges]),
   }))
 
@@ -109,12 +114,13 @@ export const detachAll: Change = change(({ name }) => ({ name: `${name}-detach(a
  */
 export const truncate = (window: number): Change =>
   change((policy) => ({
-    name: `${policy.name}-truncate(${window})`,
+    name: `${policy.name}-truncate(${String(window)})`,
     window: typeof window === "number" ? Math.min(window, policy.window) : window,
   }))
 
 /** Trains some of the time steps: the others have no loss, and where nothing needs their gradient they run forward only. */
-export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ name: `${name}-${steps?.name}`, steps }))
+export const trainOn = (steps: Steps.Steps): Change =>
+  change(({ name }) => ({ name: `${name}-${String(steps?.name)}`, steps }))
 
 /**
  * Weight gradients see a trace of the presynaptic activity in place of the activity itself:
@@ -128,7 +134,7 @@ export const trainOn = (steps: Steps.Steps): Change => change(({ name }) => ({ n
  * whose gradient crosses time cannot have traces.
  */
 export const trace = (decay: TraceDecay = "presynaptic"): Change =>
-  change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${decay})`}`, trace: decay }))
+  change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${String(decay)})`}`, trace: decay }))
 
 /**
  * All steps run forward and keep running means; then one backward pass goes through the means over time, as through a network without
@@ -143,7 +149,10 @@ export const throughRates: Change = /* @__PURE__ */ change(({ name }) => ({ name
  * (default ⌈√window⌉), and all steps but those from the last such state on run forward twice. The gradients are the same bits.
  */
 export const checkpoint = (steps: number | "root" = "root"): Change =>
-  change(({ name }) => ({ name: `${name}-checkpoint${steps === "root" ? "" : `(${steps})`}`, checkpoint: steps }))
+  change(({ name }) => ({
+    name: `${name}-checkpoint${steps === "root" ? "" : `(${String(steps)})`}`,
+    checkpoint: steps,
+  }))
 
 /**
  * What a linear map or a convolution gave, and sums of it, are computed again in the backward direction, from the spikes that are kept in
@@ -160,13 +169,13 @@ export const recompute: Change = change(({ name }) => ({ name: `${name}-recomput
 export const bptt: Policy = make("bptt")
 
 /** Truncated backpropagation through time over windows of `w` steps. */
-export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${w})`))
+export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${String(w)})`))
 
 /** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
 export const sltt: Policy = bptt.pipe(detachAll, named("sltt"))
 
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
-export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${k})`))
+export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${String(k)})`))
 
 /**
  * Online training through time (Xiao et al., NeurIPS 2022): SLTT's routes, with presynaptic traces in the gradients of weights. It
@@ -227,6 +236,45 @@ const hint = (given: unknown, names: Iterable<string>): string => {
   return similar === undefined ? "" : ` (did you mean "${similar}"?)`
 }
 
+const isStep = (steps: unknown): boolean => Number.isInteger(steps) && (steps as number) >= 1
+
+/** The parts of a policy that are numbers or steps: `truncate`, `trace`, `checkpoint` and `trainOn`. */
+export const PolicySchema: Schema.Struct<{
+  readonly window: Schema.Unknown
+  readonly trace: Schema.optionalKey<Schema.Unknown>
+  readonly checkpoint: Schema.optionalKey<Schema.Unknown>
+  readonly steps: Schema.Unknown
+}> = /* @__PURE__ */ Schema.Struct({
+  window: /* @__PURE__ */ Schema.Unknown.check(
+    /* @__PURE__ */ must(
+      "a whole number of time steps from 1 on, or Infinity",
+      (w) => w === Number.POSITIVE_INFINITY || isStep(w),
+    ),
+  ),
+  trace: /* @__PURE__ */ Schema.optionalKey(
+    /* @__PURE__ */ Schema.Unknown.check(
+      /* @__PURE__ */ must(
+        'a number from 0 to 1, or "presynaptic"',
+        (decay) => decay === "presynaptic" || (typeof decay === "number" && decay >= 0 && decay <= 1),
+      ),
+    ),
+  ),
+  checkpoint: /* @__PURE__ */ Schema.optionalKey(
+    /* @__PURE__ */ Schema.Unknown.check(
+      /* @__PURE__ */ must(
+        'a whole number of time steps from 1 on, or "root"',
+        (steps) => steps === "root" || isStep(steps),
+      ),
+    ),
+  ),
+  steps: /* @__PURE__ */ Schema.Unknown.check(
+    /* @__PURE__ */ must(
+      "steps, as Steps.last(2), from 1 to all of the time steps",
+      (steps) => typeof (steps as Steps.Steps | null)?.count === "function",
+    ),
+  ),
+})
+
 /** Whether the policy is one, and makes sense for so many time steps and, where they are known, the temporal edges of a graph. */
 export const check = (
   policy: Policy,
@@ -248,13 +296,9 @@ export const check = (
       return Effect.fail(
         fail(policy, `it detaches ${quote(edge)}${hint(edge, known)}; the temporal edges here are ${known.join(", ")}`),
       )
-  if (policy.window !== Number.POSITIVE_INFINITY && !(Number.isInteger(policy.window) && policy.window >= 1))
-    return Effect.fail(fail(policy, `the window is ${policy.window}; it must be a whole number of steps, at least 1`))
-  if (policy.checkpoint !== undefined && policy.checkpoint !== "root")
-    if (!Number.isInteger(policy.checkpoint) || policy.checkpoint < 1)
-      return Effect.fail(
-        fail(policy, `a checkpoint every ${policy.checkpoint} steps; it must be a whole number of steps, at least 1`),
-      )
+  const { window, trace, checkpoint, steps } = policy
+  const fault = faultIn(PolicySchema as Schema.Codec<unknown>, { window, trace, checkpoint, steps })
+  if (fault !== undefined) return Effect.fail(fail(policy, describeFault(fault)))
   const withRates = [
     ["trace", policy.trace !== undefined],
     ["checkpoint", policy.checkpoint !== undefined],
@@ -266,25 +310,21 @@ export const check = (
       return Effect.fail(
         fail(policy, `one backward pass through the rates serves all steps, so it does not go with ${part}`),
       )
-  if (policy.trace !== undefined) {
-    if (policy.trace !== "presynaptic" && !(Number.isFinite(policy.trace) && policy.trace >= 0 && policy.trace <= 1))
-      return Effect.fail(fail(policy, `the trace decays by ${policy.trace}; it must be a number from 0 to 1`))
-    if (!isCut(policy, "membrane") && policy.window !== 1)
-      return Effect.fail(
-        fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
-      )
-  }
-  if (typeof policy.steps?.count !== "function")
-    return Effect.fail(fail(policy, `it trains on ${quote(policy.steps)}; that must be steps, as Steps.last(2)`))
+  if (trace !== undefined && !isCut(policy, "membrane") && window !== 1)
+    return Effect.fail(
+      fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
+    )
   const trained = policy.steps.count(timeSteps)
   if (!Number.isInteger(trained) || trained < 1 || trained > timeSteps)
-    return Effect.fail(fail(policy, `it trains ${trained} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`))
+    return Effect.fail(
+      fail(policy, `it trains ${quote(trained)} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`),
+    )
   return Effect.void
 }
 
 /** The trained steps of one batch, ascending, counted from 0. Needs randomness where the policy draws them. */
 export const draw = (policy: Policy, timeSteps: number): Effect.Effect<ReadonlyArray<number>, PolicyError> =>
-  Effect.flatMap(policy.steps.draw(timeSteps), (drawn) => {
+  Effect.flatMap(argument(policy, aPolicy, "Policy").steps.draw(argument(timeSteps, aCount, "Policy")), (drawn) => {
     const steps = [...new Set(drawn)].sort((a, b) => a - b)
     const announced = policy.steps.count(timeSteps)
     const good = steps.length === drawn.length && steps.every((t) => Number.isInteger(t) && t >= 0 && t < timeSteps)

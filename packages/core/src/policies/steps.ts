@@ -1,4 +1,5 @@
 /** Which time steps are trained: fixed ones, or drawn anew for each batch. */
+
 import { Effect, Random } from "effect"
 
 export interface Steps {
@@ -16,7 +17,11 @@ export const custom = (
   name: string,
   count: (timeSteps: number) => number,
   draw: (timeSteps: number) => Effect.Effect<ReadonlyArray<number>>,
-): Steps => ({ name, count, draw })
+): Steps => ({
+  name,
+  count,
+  draw,
+})
 
 /** Every step. */
 export const all: Steps = custom(
@@ -28,7 +33,7 @@ export const all: Steps = custom(
 /** The last `k` steps. */
 export const last = (k: number): Steps =>
   custom(
-    `last(${k})`,
+    `last(${String(k)})`,
     () => k,
     (timeSteps) => Effect.sync(() => range(k).map((i) => timeSteps - k + i)),
   )
@@ -36,7 +41,7 @@ export const last = (k: number): Steps =>
 /** Every `n`-th step, the last step among them. */
 export const every = (n: number): Steps =>
   custom(
-    `every(${n})`,
+    `every(${String(n)})`,
     (timeSteps) => (Number.isInteger(n) && n > 0 ? Math.ceil(timeSteps / n) : 0),
     (timeSteps) => Effect.sync(() => range(timeSteps).filter((t) => (timeSteps - 1 - t) % n === 0)),
   )
@@ -44,7 +49,7 @@ export const every = (n: number): Steps =>
 /** `k` steps without replacement, drawn anew for each batch; all sets of `k` are equally likely. */
 export const sample = (k: number): Steps =>
   custom(
-    `sample(${k})`,
+    `sample(${String(k)})`,
     () => k,
     (timeSteps) => Effect.map(Random.shuffle(range(timeSteps)), (order) => order.slice(0, k)),
   )

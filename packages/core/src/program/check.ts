@@ -1,5 +1,7 @@
 /** Whether a program is well formed: what a backend may rely on, also for one that was read from a file. */
+
 import { Effect } from "effect"
+import { aProgram, argument } from "../arguments.ts"
 import { ProgramError } from "../errors.ts"
 import { kernels } from "../kernels.ts"
 import { byteLength } from "../spikes.ts"
@@ -7,7 +9,7 @@ import { type Buffer, bufferBytes, gradientRange, type Program, segmentNames } f
 
 /** Every defect of a program, one line each. */
 export const defects = (program: Program): ReadonlyArray<string> => {
-  const { buffers, segments } = program
+  const { buffers, segments } = argument(program, aProgram)
   const found: Array<string> = []
   const written = new Set<number>()
   buffers.forEach(({ kind, role }, i) => {

@@ -1,4 +1,5 @@
 /** What a program costs, known before it runs: exact counts from its instructions, exact bytes from its layout. */
+import { aProgram, argument, type Kind } from "../arguments.ts"
 import { addCost, type Bound, type Cost, noCost, type TensorType } from "../kernel.ts"
 import { referenceKernels } from "../references.ts"
 import { type BufferKind, bufferBytes, bufferKinds, type Instruction, type Program } from "./program.ts"
@@ -15,8 +16,15 @@ export interface ProgramCost {
   readonly update: Cost
 }
 
+const anInstruction: Kind = [
+  "an instruction of the program",
+  (value) => typeof (value as Instruction | null)?.operands === "object",
+]
+
 /** The cost of one instruction. */
-export const instructionCost = (program: Program, { kernel, operands, attributes }: Instruction): Cost => {
+export const instructionCost = (program: Program, instruction: Instruction): Cost => {
+  argument(program, aProgram)
+  const { kernel, operands, attributes } = argument(instruction, anInstruction)
   const types = Object.fromEntries(
     Object.entries(operands).map(([name, ref]) => [name, program.buffers[ref.buffer]]),
   ) as unknown as Bound<Record<string, "read">, TensorType>
@@ -24,11 +32,14 @@ export const instructionCost = (program: Program, { kernel, operands, attributes
 }
 
 /** The trained steps that a cost is stated for: where the policy draws them, the last ones, which cost most. */
-export const representativeSteps = ({ timeSteps, trainedSteps }: Program): ReadonlyArray<number> =>
-  Array.from({ length: trainedSteps }, (_, i) => timeSteps - trainedSteps + i)
+export const representativeSteps = (program: Program): ReadonlyArray<number> => {
+  const { timeSteps, trainedSteps } = argument(program, aProgram)
+  return Array.from({ length: trainedSteps }, (_, i) => timeSteps - trainedSteps + i)
+}
 
 /** The cost of one batch in which the given steps are trained. */
 export const cost = (program: Program, trained: ReadonlyArray<number> = representativeSteps(program)): ProgramCost => {
+  argument(program, aProgram)
   const phases = { forward: noCost, backward: noCost, update: noCost }
   const runs = new Map<string, number>()
   for (let part = 0; part < program.microBatches; part++)

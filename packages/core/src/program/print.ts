@@ -1,4 +1,5 @@
 /** A program for people to read. */
+import { aProgram, argument } from "../arguments.ts"
 import { formatBytes } from "../text.ts"
 import { type Buffer, bufferBytes, bufferKinds, type Program, segmentNames } from "./program.ts"
 
@@ -6,7 +7,7 @@ export { formatBytes }
 
 /** Segments, instructions and buffers, a line each. */
 export const format = (program: Program): string => {
-  const { buffers, segments } = program
+  const { buffers, segments } = argument(program, aProgram)
   const name = (index: number, lag?: number) => `${(buffers[index] as Buffer).name}${lag ? `[t−${lag}]` : ""}`
   const lines: Array<string> = []
   for (const segment of segmentNames) {

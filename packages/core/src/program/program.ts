@@ -23,6 +23,7 @@
  *
  * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
  */
+import { aProgram, argument } from "../arguments.ts"
 import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
@@ -311,8 +312,8 @@ export interface ByteRange {
  * const program = yield* Program.compile(graph, Policy.sltt, options)
  * const { offset, bytes } = Program.gradientRange(program)
  */
-export const gradientRange = ({ buffers }: Pick<Program, "buffers">): ByteRange => {
-  const gradients = buffers.filter(({ kind }) => kind === "gradient")
+export const gradientRange = (program: Pick<Program, "buffers">): ByteRange => {
+  const gradients = argument(program, aProgram).buffers.filter(({ kind }) => kind === "gradient")
   const offset = gradients.reduce((least, buffer) => Math.min(least, buffer.offset), Number.POSITIVE_INFINITY)
   const end = gradients.reduce((most, buffer) => Math.max(most, buffer.offset + bufferBytes(buffer)), 0)
   return gradients.length === 0 ? { offset: 0, bytes: 0 } : { offset, bytes: end - offset }

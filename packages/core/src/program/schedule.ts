@@ -8,9 +8,9 @@ const opening = (part: number): ReadonlyArray<Call> => [
 ]
 
 /** The calls of a micro-batch in inference: every step forward. */
-export const inferenceSchedule = ({ timeSteps }: Program, part = 0): ReadonlyArray<Call> => [
+export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Call> => [
   ...opening(part),
-  ...range(0, timeSteps).map((t) => ({ segment: "forward", t }) as const),
+  ...range(0, program.timeSteps).map((t) => ({ segment: "forward", t }) as const),
 ]
 
 /**

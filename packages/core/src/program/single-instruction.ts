@@ -1,4 +1,11 @@
+import { argument, has, type Kind } from "../arguments.ts"
 import { type Instruction, type Program, segmentNames } from "./program.ts"
+
+const someMemory: Kind = ["memory, as { buffers, arenaBytes }", /* @__PURE__ */ has("buffers", "arenaBytes")]
+const anInstruction: Kind = [
+  "an instruction, as { kernel, operands, attributes }",
+  /* @__PURE__ */ has("kernel", "operands"),
+]
 
 /** A program of one instruction, in the segment `begin`: to try or to time a kernel alone. */
 export const singleInstruction = (
@@ -17,8 +24,8 @@ export const singleInstruction = (
   loss: undefined,
   optimizer: undefined,
   neurons: [],
-  ...memory,
-  segments: segmentsOf(instruction),
+  ...argument(memory, someMemory),
+  segments: segmentsOf(argument(instruction, anInstruction)),
 })
 
 /** The segments of such a program. */

@@ -1,5 +1,7 @@
 /** Which weights a program trains, and how: chosen by names and patterns. */
+
 import { Effect, Schema } from "effect"
+import { aProgram, argument } from "../arguments.ts"
 import { OptionError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
 import type { Optimizer } from "../optimizers/optimizer.ts"
@@ -68,15 +70,17 @@ export interface Trained {
 
 /** What the buffers of hyperparameters hold at an update, counted from 1. */
 export const hyperparametersOf = (
-  { groups = [], buffers }: Pick<Program, "groups" | "buffers">,
+  program: Pick<Program, "groups" | "buffers">,
   learningRate: number,
   update: number,
-): ReadonlyArray<readonly [buffer: string, values: Float32Array]> =>
-  groups.flatMap(({ optimizer, rate }, i) => {
+): ReadonlyArray<readonly [buffer: string, values: Float32Array]> => {
+  const { groups = [], buffers } = argument(program, aProgram, "Program.hyperparametersOf")
+  return groups.flatMap(({ optimizer, rate }, i) => {
     const name = nameOf({ role: "hyperparameters", ...(i > 0 && { owner: `${i}` }) })
     const isThere = buffers.some((buffer) => buffer.name === name)
     return isThere ? [[name, optimizer.numbers(learningRate * rate, update)] as const] : []
   })
+}
 
 /** Whether a name is one that a pattern stands for. */
 const fits = (pattern: string) => {

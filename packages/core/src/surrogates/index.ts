@@ -1,6 +1,8 @@
 /** Surrogate gradients, each a file, and a line in table.ts. */
+
 import { Schema } from "effect"
 import type { SurrogateExpression } from "../expressions/expression.ts"
+import { assert } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 import * as table from "./table.ts"
 
@@ -30,6 +32,12 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union(Obje
   expected: "a surrogate with its parameter, as Surrogate.defaults has them",
 })
 
-/** A surrogate as expressions of z. */
-export const expressionOf = (options: SurrogateOptions): SurrogateExpression =>
+/** A surrogate as expressions of z. @throws OptionError */
+export const expressionOf = (options: SurrogateOptions): SurrogateExpression => {
+  assert("Surrogate.expressionOf", SurrogateSchema, options)
+  return checkedExpressionOf(options)
+}
+
+/** The same, of options that have been checked. */
+export const checkedExpressionOf = (options: SurrogateOptions): SurrogateExpression =>
   surrogates[options.name].expression(options)

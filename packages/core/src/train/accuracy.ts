@@ -4,12 +4,17 @@
  *
  * @example Train.hits(Float32Array.of(2, 2, 0), Float32Array.of(0), 1) // 1; with the label 1 it is 0
  */
+import { aCount, argument, someFloats, someNumbers } from "../arguments.ts"
 export const hits = (
   outputs: Float32Array,
   labels: ArrayLike<number>,
   k: number,
-  count: number = labels.length,
+  count: number = labels?.length,
 ): number => {
+  argument(outputs, someFloats, "Train.hits", "outputs")
+  argument(labels, someNumbers, "Train.hits", "labels")
+  argument(k, aCount, "Train.hits", "k")
+  argument(count, aCount, "Train.hits", "count")
   const classes = outputs.length / labels.length
   let total = 0
   for (let n = 0; n < count; n++) {

@@ -1,3 +1,4 @@
+import { aGraph, argument } from "../arguments.ts"
 import type { Graph, Initializer, Parameter } from "../graph/graph.ts"
 import * as Key from "../random.ts"
 import { size } from "../shape.ts"
@@ -30,7 +31,7 @@ export const initialValues = ({ name, initializer }: Parameter, key: Key.Key, ou
 /** First values of a graph's parameters, by name. */
 export const initialize = (graph: Graph, key: Key.Key): ReadonlyMap<string, Float32Array> =>
   new Map(
-    graph.parameters.map((parameter) => [
+    argument(graph, aGraph, "Train.initialize").parameters.map((parameter) => [
       parameter.name,
       initialValues(parameter, key, new Float32Array(size(parameter.shape))),
     ]),

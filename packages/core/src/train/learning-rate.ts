@@ -42,6 +42,8 @@ export const scheduleFault = (schedule: Schedule, epochs: number): OptionError |
   const owner = "the learning-rate schedule"
   const fault = faultIn(ScheduleSchema as Schema.Codec<unknown>, schedule)
   if (fault !== undefined) return new OptionError({ owner, ...fault })
+  if (!(Number.isFinite(epochs) && epochs > 0))
+    return new OptionError({ owner, option: "epochs", value: epochs, expected: "a number greater than 0" })
   const { warmUp: value } = schedule
   const expected = `at most ${epochs}, the epochs of the run`
   return value > epochs ? new OptionError({ owner, option: "warmUp", value, expected }) : undefined
@@ -59,9 +61,9 @@ export const learningRate = (schedule: Schedule, base: number, epoch: number, ep
   const refuse = (option: string, value: number, expected: string) => {
     throw new OptionError({ owner: "the learning rate", option, value, expected })
   }
-  if (!(base >= 0 && Number.isFinite(base))) refuse("base", base, "a number of at least 0")
-  if (!(epochs > 0)) refuse("epochs", epochs, "a number greater than 0")
-  if (!(epoch >= 0 && epoch <= epochs)) refuse("epoch", epoch, `a number from 0 to ${epochs}, the epochs of the run`)
+  if (!(Number.isFinite(base) && base >= 0)) refuse("base", base, "a number of at least 0")
+  if (!(Number.isFinite(epoch) && epoch >= 0 && epoch <= epochs))
+    refuse("epoch", epoch, `a number from 0 to ${epochs}, the epochs of the run`)
   return epoch < schedule.warmUp
     ? base * (warmUpStart + ((1 - warmUpStart) * epoch) / schedule.warmUp)
     : base * shapes[schedule.name](schedule, epoch, epochs)

@@ -1,5 +1,5 @@
 /** How good predictions are by the targets that a loss takes. */
-
+import { aList, anObject, aProgram, argument } from "../arguments.ts"
 import type { LossTerm } from "../losses/index.ts"
 import { askedBy } from "../losses/objective.ts"
 import { kindOf, type Over } from "../losses/term.ts"
@@ -48,11 +48,15 @@ const of = <A>(given: A | Readonly<Record<string, A>> | undefined, name: string,
  * Train.scores(predictor.program, [Losses.meanSquaredError()], prediction, { targets: [0.25] })
  */
 export const scores = (
-  { outputs = {}, timeSteps, batchSize }: Program,
+  program: Program,
   loss: ReadonlyArray<LossTerm>,
   prediction: Pick<BatchResult, "outputs" | "named">,
   batch: Pick<Batch<Numbers>, "labels" | "targets">,
 ): Readonly<Record<string, Score>> => {
+  const { outputs = {}, timeSteps, batchSize } = argument(program, aProgram, "Train.scores")
+  argument(loss, aList, "Train.scores", "loss")
+  argument(prediction, anObject, "Train.scores", "prediction")
+  argument(batch, anObject, "Train.scores", "batch")
   const found: Record<string, Score> = {}
   const [first = ""] = Object.keys(outputs)
   for (const kind of ["classes", "numbers"] as const)

@@ -1,4 +1,6 @@
 /** How near one gradient is to another. */
+import { argument, type Kind, someFloats } from "../arguments.ts"
+import { OptionError } from "../errors.ts"
 
 /** Sums over two tensors a and b of one shape, or over several pairs of them: they add up. */
 export interface Products {
@@ -11,8 +13,17 @@ export interface Products {
 
 export const noProducts: Products = { ab: 0, aa: 0, bb: 0, difference: 0 }
 
+const someProducts: Kind = [
+  "sums, as Train.products gives",
+  (value) => typeof (value as Products | null)?.difference === "number",
+]
+
 /** The sums of one pair, in float64. */
 export const products = (a: Float32Array, b: Float32Array): Products => {
+  argument(a, someFloats, "Train.products", "a")
+  argument(b, someFloats, "Train.products", "b")
+  if (a.length !== b.length)
+    throw new OptionError({ owner: "Train.products", option: "b", value: b, expected: `of ${a.length} values, as a` })
   let [ab, aa, bb, difference] = [0, 0, 0, 0]
   for (let i = 0; i < a.length; i++) {
     const [x, y] = [a[i]!, b[i]!]
@@ -25,7 +36,7 @@ export const products = (a: Float32Array, b: Float32Array): Products => {
 }
 
 export const addProducts = (one: Products, other: Products): Products => ({
-  ab: one.ab + other.ab,
+  ab: argument(one, someProducts, "Train.addProducts").ab + argument(other, someProducts, "Train.addProducts").ab,
   aa: one.aa + other.aa,
   bb: one.bb + other.bb,
   difference: one.difference + other.difference,
@@ -42,8 +53,11 @@ export interface Similarity {
 }
 
 /** @example similarity(products(Float32Array.of(0, 3), Float32Array.of(4, 3))) // cosine 0.6, norm ratio 0.6, distance 0.8 */
-export const similarity = ({ ab, aa, bb, difference }: Products): Similarity => ({
-  cosine: aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : undefined,
-  normRatio: bb > 0 ? Math.sqrt(aa / bb) : undefined,
-  distance: bb > 0 ? Math.sqrt(difference / bb) : undefined,
-})
+export const similarity = (products: Products): Similarity => {
+  const { ab, aa, bb, difference } = argument(products, someProducts, "Train.similarity")
+  return {
+    cosine: aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : undefined,
+    normRatio: bb > 0 ? Math.sqrt(aa / bb) : undefined,
+    distance: bb > 0 ? Math.sqrt(difference / bb) : undefined,
+  }
+}

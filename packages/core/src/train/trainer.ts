@@ -84,8 +84,7 @@ export const StepSchema: Schema.Codec<Omit<StepOptions, "next"> & { readonly nex
   learningRate: Options.NonNegative,
   next: Schema.optional(Schema.Unknown.annotate({ expected: "a batch" })),
 })
-const word = Options.whole(0, 2 ** 32 - 1)
-const keyOptions = Schema.Struct({ key: Schema.Struct({ hi: word, lo: word }) })
+const keyOptions = Schema.Struct({ key: Options.RandomKey })
 
 const keptKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
 
@@ -113,7 +112,7 @@ export const make = (
   Backend | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { key, ...training } = options
+    const { key, ...training } = options ?? {}
     yield* Options.check("the trainer", keyOptions, { key })
     const program = yield* compile(graph, policy, training)
     const executable = yield* (yield* Backend).prepare(program)

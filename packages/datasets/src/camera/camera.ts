@@ -18,7 +18,7 @@
  * leak. The same key gives the same events on every machine, because only additions, multiplications, divisions and
  * square roots, which IEEE 754 fixes to the last bit, decide about an event; logarithms are rounded to 2⁻¹⁶.
  */
-import { assert, NonNegative, Positive, whole } from "@spikeroute/core/options"
+import { argument, assert, type Kind, NonNegative, Positive, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
 import { Schema } from "effect"
 import type { Events } from "../events/events.ts"
@@ -50,7 +50,8 @@ export interface CameraOptions {
   readonly noiseRate: number
 }
 
-const CameraSchema = Schema.Struct({
+/** The settings of the camera, checked. */
+export const CameraSchema: Schema.Codec<CameraOptions> = Schema.Struct({
   width: whole(1, 2 ** 15),
   height: whole(1, 2 ** 15),
   duration: Positive,
@@ -61,8 +62,11 @@ const CameraSchema = Schema.Struct({
   noiseRate: NonNegative,
 })
 
+const aNumber: Kind = ["a number", (value) => typeof value === "number"]
+
 /** A logarithm whose result is a multiple of 2⁻¹⁶, and so the same in every JavaScript engine. */
-export const roundedLog = (value: number): number => Math.round(Math.log(value) * 65536) / 65536
+export const roundedLog = (value: number): number =>
+  Math.round(Math.log(argument(value, aNumber, "roundedLog")) * 65536) / 65536
 
 /**
  * The events of one recording of `scene`, in order of time.

@@ -6,7 +6,7 @@
  * column for each property keeps a recording of a million events at 13 bytes an event and lets transforms touch only
  * the columns that they change.
  */
-import { OptionError } from "@spikeroute/core/options"
+import { argument, type Kind, OptionError } from "@spikeroute/core/options"
 
 /**
  * A recording of an event camera: `n` events in order of time.
@@ -36,8 +36,15 @@ export interface Events {
   readonly p: Uint8Array
 }
 
+const someEvents: Kind = [
+  "events, with columns x, y, t and p",
+  (value) => ["x", "y", "t", "p"].every((column) => ArrayBuffer.isView(Object(value)[column])),
+]
+const aFunction: Kind = ["a function", (value) => typeof value === "function"]
+
 /** @throws OptionError unless all columns have one length, every event lies within the sensor, and time never falls */
-export const checkEvents = (owner: string, { width, height, x, y, t, p }: Events): void => {
+export const checkEvents = (owner: string, events: Events): void => {
+  const { width, height, x, y, t, p } = argument(events, someEvents, owner)
   const refuse = (option: string, value: unknown, expected: string): never => {
     throw new OptionError({ owner, option, value, expected })
   }
@@ -61,7 +68,17 @@ export const checkEvents = (owner: string, { width, height, x, y, t, p }: Events
  * @param indices positions in the columns of `events`; the first `count` of them are taken
  * @throws OptionError for positions that there are not
  */
-export const select = (events: Events, indices: Uint32Array, count: number = indices.length): Events => {
+export const select = (events: Events, indices: Uint32Array, count: number = indices?.length): Events => {
+  argument(events, someEvents, "select")
+  if (!(indices instanceof Uint32Array))
+    throw new OptionError({ owner: "select", option: "indices", value: indices, expected: "a Uint32Array" })
+  if (!(Number.isInteger(count) && count >= 0 && count <= indices.length))
+    throw new OptionError({
+      owner: "select",
+      option: "count",
+      value: count,
+      expected: `a whole number from 0 to ${indices.length}`,
+    })
   const x = new Uint16Array(count)
   const y = new Uint16Array(count)
   const t = new Float64Array(count)
@@ -85,7 +102,8 @@ export const select = (events: Events, indices: Uint32Array, count: number = ind
 
 /** The events for which `keep` holds, in their order. */
 export const filter = (events: Events, keep: (index: number) => boolean): Events => {
-  const kept = new Uint32Array(events.t.length)
+  argument(keep, aFunction, "filter", "keep")
+  const kept = new Uint32Array(argument(events, someEvents, "filter").t.length)
   let count = 0
   for (let i = 0; i < kept.length; i++) if (keep(i)) kept[count++] = i
   return select(events, kept, count)
@@ -93,7 +111,7 @@ export const filter = (events: Events, keep: (index: number) => boolean): Events
 
 /** The events in order of time; events of the same time keep their order. */
 export const sortByTime = (events: Events): Events => {
-  const order = Uint32Array.from(events.t, (_, i) => i)
+  const order = Uint32Array.from(argument(events, someEvents, "sortByTime").t, (_, i) => i)
   // A typed array's sort is not promised to be stable, so that the position decides between equal times.
   order.sort((a, b) => (events.t[a] as number) - (events.t[b] as number) || a - b)
   return select(events, order)

@@ -13,7 +13,7 @@ import { assertCount } from "../checks.ts"
 import { checkEvents, type Events } from "./events.ts"
 import { add, type FrameTarget } from "./target.ts"
 
-export { add, type FrameTarget }
+export type { FrameTarget }
 
 /**
  * A target for the frames of one sample alone: [timeSteps, height, width, 2].

@@ -36,7 +36,8 @@ export interface EventSplitOptions {
   readonly augment?: Transform<Image> | undefined
 }
 
-const EventSplitSchema = Schema.Struct({
+/** The options of `eventSplit`. */
+export const EventSplitSchema: Schema.Codec<unknown> = Schema.Struct({
   size: whole(0),
   label: Callable,
   load: Callable,

@@ -2,6 +2,8 @@
  * Frames of events that arrive little by little: each is given out as soon as it is over. Plain generators, for cameras and sockets
  * at the edge: no Effect, no file.
  */
+
+import { optionFault, quote } from "@spikeroute/core/text"
 import type { Events } from "./events.ts"
 import { add } from "./target.ts"
 
@@ -41,20 +43,27 @@ export interface StreamFraming {
  */
 export async function* framesOf(
   packets: AsyncIterable<Events>,
-  { width, height, channels = 2, every, maximumEmptyFrames = 10_000 }: StreamFraming,
+  framing: StreamFraming,
 ): AsyncGenerator<Float32Array, void, undefined> {
+  const fault =
+    optionFault(framing, ["width", "height", "channels", "every", "maximumEmptyFrames"]) ??
+    optionFault(framing.every, ["events", "duration", "start"])
+  if (fault !== undefined) throw new EventStreamError(fault)
+  const { width, height, channels = 2, every, maximumEmptyFrames = 10_000 } = framing
   const byDuration = "duration" in every
   const size = byDuration ? every.duration : every.events
-  if (!(size > 0 && size < Number.POSITIVE_INFINITY))
-    throw new EventStreamError(`a frame of ${size} ${byDuration ? "µs" : "events"}: it must be above 0, and finite`)
+  if (!(typeof size === "number" && size > 0 && size < Number.POSITIVE_INFINITY))
+    throw new EventStreamError(
+      `a frame of ${quote(size)} ${byDuration ? "µs" : "events"}: it must be above 0, and finite`,
+    )
   for (const [name, side] of Object.entries({ width, height }))
     if (!(Number.isInteger(side) && side >= 1 && side <= 65536))
-      throw new EventStreamError(`${name} is ${side}; it must be a whole number from 1 to 65536`)
-  if (channels !== 1 && channels !== 2) throw new EventStreamError(`channels is ${channels}; it must be 1 or 2`)
-  if (!(maximumEmptyFrames >= 0))
-    throw new EventStreamError(`maximumEmptyFrames is ${maximumEmptyFrames}; it must be a number of at least 0`)
+      throw new EventStreamError(`${name} is ${quote(side)}; it must be a whole number from 1 to 65536`)
+  if (channels !== 1 && channels !== 2) throw new EventStreamError(`channels is ${quote(channels)}; it must be 1 or 2`)
+  if (!(typeof maximumEmptyFrames === "number" && maximumEmptyFrames >= 0))
+    throw new EventStreamError(`maximumEmptyFrames is ${quote(maximumEmptyFrames)}; it must be a number of at least 0`)
   if (byDuration && every.start !== undefined && !Number.isFinite(every.start))
-    throw new EventStreamError(`start is ${every.start}; it must be a finite number`)
+    throw new EventStreamError(`start is ${quote(every.start)}; it must be a finite number`)
   const fresh = () => ({ out: new Float32Array(width * height * channels), offset: 0, stride: 0, channels })
 
   let start = byDuration ? every.start : undefined

@@ -11,12 +11,34 @@ import { Schema } from "effect"
 import type { Transform } from "../transform.ts"
 import { type Events, filter, select, sortByTime } from "./events.ts"
 
-const ProbabilitySchema = Schema.Struct({ p: Share })
-const ReversalSchema = Schema.Struct({ p: Share, flipPolarities: Flag })
-const SpatialSchema = Schema.Struct({ varX: NonNegative, varY: NonNegative })
-const TimeSchema = Schema.Struct({ std: NonNegative })
-const DenoiseSchema = Schema.Struct({ filterTime: NonNegative })
-const CropSchema = Schema.Struct({ width: whole(1, 2 ** 16), height: whole(1, 2 ** 16) })
+const sides = Schema.Struct({ width: whole(1, 2 ** 16), height: whole(1, 2 ** 16) })
+const probability = Schema.Struct({ p: Share })
+
+/** The Schema of each transform's arguments. */
+export const schemas: Readonly<
+  Record<
+    | "dropEvent"
+    | "spatialJitter"
+    | "timeJitter"
+    | "randomFlipLR"
+    | "randomFlipPolarity"
+    | "randomTimeReversal"
+    | "denoise"
+    | "centerCrop"
+    | "randomCrop",
+    Schema.Codec<unknown>
+  >
+> = {
+  dropEvent: probability,
+  spatialJitter: Schema.Struct({ varX: NonNegative, varY: NonNegative }),
+  timeJitter: Schema.Struct({ std: NonNegative }),
+  randomFlipLR: probability,
+  randomFlipPolarity: probability,
+  randomTimeReversal: Schema.Struct({ p: Share, flipPolarities: Flag }),
+  denoise: Schema.Struct({ filterTime: NonNegative }),
+  centerCrop: sides,
+  randomCrop: sides,
+}
 
 const chance = (key: Key.Key, p: number): boolean => Key.generator(key).nextDoubleUnsafe() < p
 
@@ -28,7 +50,7 @@ const mapInto = <A extends Uint16Array | Uint8Array | Float64Array>(column: A, o
 
 /** tonic's `DropEvent(p)`: drops ⌊p·n + ½⌋ of the n events, chosen at random. */
 export const dropEvent = (p: number): Transform<Events> => {
-  assert("dropEvent", ProbabilitySchema, { p })
+  assert("dropEvent", schemas.dropEvent, { p })
   return (events, key) => {
     const count = events.t.length
     const dropped = Math.floor(p * count + 0.5)
@@ -42,7 +64,7 @@ export const dropEvent = (p: number): Transform<Events> => {
  * variances, cut to whole pixels. Events that leave the sensor are dropped.
  */
 export const spatialJitter = (varX = 1, varY = 1): Transform<Events> => {
-  assert("spatialJitter", SpatialSchema, { varX, varY })
+  assert("spatialJitter", schemas.spatialJitter, { varX, varY })
   return (events, key) => {
     const count = events.t.length
     const shift = Key.normal(key, new Float32Array(2 * count))
@@ -64,7 +86,7 @@ export const spatialJitter = (varX = 1, varY = 1): Transform<Events> => {
  * of standard deviation `std`, in microseconds. Events before time 0 are dropped.
  */
 export const timeJitter = (std: number): Transform<Events> => {
-  assert("timeJitter", TimeSchema, { std })
+  assert("timeJitter", schemas.timeJitter, { std })
   return (events, key) => {
     const shift = Key.normal(key, new Float32Array(events.t.length))
     const t = events.t.map((value, i) => value + std * (shift[i] as number))
@@ -74,13 +96,13 @@ export const timeJitter = (std: number): Transform<Events> => {
 
 /** tonic's `RandomFlipLR(p)`: mirrors the recording left and right, x' = width − 1 − x, with probability `p`. */
 export const randomFlipLR = (p = 0.5): Transform<Events> => {
-  assert("randomFlipLR", ProbabilitySchema, { p })
+  assert("randomFlipLR", schemas.randomFlipLR, { p })
   return (events, key) => (chance(key, p) ? { ...events, x: mapInto(events.x, (x) => events.width - 1 - x) } : events)
 }
 
 /** tonic's `RandomFlipPolarity(p)`: changes the polarity of each event on its own with probability `p`. */
 export const randomFlipPolarity = (p = 0.5): Transform<Events> => {
-  assert("randomFlipPolarity", ProbabilitySchema, { p })
+  assert("randomFlipPolarity", schemas.randomFlipPolarity, { p })
   return (events, key) => {
     const random = Key.generator(key)
     return { ...events, p: mapInto(events.p, (polarity) => (random.nextDoubleUnsafe() < p ? 1 - polarity : polarity)) }
@@ -92,7 +114,7 @@ export const randomFlipPolarity = (p = 0.5): Transform<Events> => {
  * `p`. What darkens forwards brightens backwards: `flipPolarities` keeps to that.
  */
 export const randomTimeReversal = (p = 0.2, flipPolarities = false): Transform<Events> => {
-  assert("randomTimeReversal", ReversalSchema, { p, flipPolarities })
+  assert("randomTimeReversal", schemas.randomTimeReversal, { p, flipPolarities })
   return (events, key) => {
     const count = events.t.length
     if (count === 0 || !chance(key, p)) return events
@@ -114,7 +136,7 @@ export const randomTimeReversal = (p = 0.2, flipPolarities = false): Transform<E
  * them.
  */
 export const denoise = (filterTime = 10_000): Transform<Events> => {
-  assert("denoise", DenoiseSchema, { filterTime })
+  assert("denoise", schemas.denoise, { filterTime })
   return (events) => {
     const { width, height } = events
     const until = new Float64Array(width * height).fill(-Infinity)
@@ -145,14 +167,14 @@ const crop = (events: Events, left: number, top: number, width: number, height: 
 
 /** tonic's `CenterCrop(size)`: the middle `width` × `height` pixels become the sensor. */
 export const centerCrop = (width: number, height: number): Transform<Events> => {
-  assert("centerCrop", CropSchema, { width, height })
+  assert("centerCrop", schemas.centerCrop, { width, height })
   return (events) =>
     crop(events, Math.floor((events.width - width) / 2), Math.floor((events.height - height) / 2), width, height)
 }
 
 /** tonic's `RandomCrop(target_size)`: `width` × `height` pixels at a random place become the sensor. */
 export const randomCrop = (width: number, height: number): Transform<Events> => {
-  assert("randomCrop", CropSchema, { width, height })
+  assert("randomCrop", schemas.randomCrop, { width, height })
   return (events, key) => {
     if (width > events.width || height > events.height) {
       const expected = `at most the sensor's ${events.width}×${events.height}`

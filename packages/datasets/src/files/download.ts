@@ -46,7 +46,8 @@ const ChecksumSchema = Schema.Struct({
   hex: Schema.String.check(must("lowercase hexadecimal", (text) => /^[0-9a-f]+$/.test(text))),
 })
 
-const DownloadSchema = Schema.Struct({
+/** The options of `download`. */
+export const DownloadSchema: Schema.Codec<unknown> = Schema.Struct({
   url: Schema.NonEmptyString,
   file: Schema.NonEmptyString,
   checksum: Schema.optionalKey(ChecksumSchema),

@@ -3,20 +3,23 @@ import { ByteSize, Effect, FileSystem } from "effect"
 import { FileFailed, MalformedFile } from "../errors.ts"
 import { lfsPointer } from "../formats/bytes.ts"
 
-const names: Partial<Record<FileSystem.File.Type, string>> = {
-  Directory: "a folder",
-  FIFO: "a FIFO",
+/** What stands where a file is needed, in words; opening some of them would wait for ever. */
+export const otherThanFile: Readonly<Record<FileSystem.File.Type, string>> = {
+  File: "a file",
+  Directory: "a directory",
+  SymbolicLink: "a symbolic link",
+  FIFO: "a pipe",
   Socket: "a socket",
   CharacterDevice: "a device",
   BlockDevice: "a device",
+  Unknown: "something else",
 }
 
-/** The size of a plain file, in bytes. Anything else is refused before it is opened: reading a FIFO would wait for ever. */
+/** The size of a plain file, in bytes. Anything else is refused before it is opened. */
 export const sizeOf = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const { type, size } = yield* Effect.mapError(fs.stat(file), FileFailed.at(file))
-  if (type !== "File")
-    return yield* new FileFailed({ file, problem: `is ${names[type] ?? "something else"}, not a file` })
+  if (type !== "File") return yield* new FileFailed({ file, problem: `is ${otherThanFile[type]}, not a file` })
   return Number(ByteSize.toBigInt(size))
 })
 

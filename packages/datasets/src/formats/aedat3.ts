@@ -12,7 +12,7 @@
  * A polarity event is 8 bytes: 32 bits of data (0: valid, 1: ON, 2 … 16: y, 17 … 31: x) and the time in microseconds.
  * Packets of other types are passed over.
  */
-import { OptionError } from "@spikeroute/core/options"
+import { anObject, argument, type Kind, OptionError } from "@spikeroute/core/options"
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
 import { assertBytes, assertCount } from "../checks.ts"
@@ -88,13 +88,18 @@ export const indexAedat3 = (file: string, bytes: Uint8Array): Result.Result<Read
   return Result.succeed(packets)
 }
 
+const somePackets: Kind = [
+  "a list of packets, as indexAedat3 gives",
+  (value) => Array.isArray(value) && value.every((packet) => Number.isInteger(Object(packet).offset)),
+]
+
 /** The bytes of the file in which all events of [start, end) lie, with their packets. */
 export const extentOf = (
   packets: ReadonlyArray<Packet>,
   start: number,
   end: number,
 ): { readonly packets: ReadonlyArray<Packet>; readonly from: number; readonly to: number } => {
-  const inside = packets.filter(({ first, last }) => last >= start && first < end)
+  const inside = argument(packets, somePackets, "extentOf").filter(({ first, last }) => last >= start && first < end)
   const from = inside[0]?.offset ?? 0
   const lastPacket = inside.at(-1)
   const to = lastPacket === undefined ? from : lastPacket.offset + lastPacket.events * eventBytes
@@ -109,11 +114,15 @@ export const extentOf = (
  */
 export const readAedat3 = (
   file: string,
-  { packets, from }: { readonly packets: ReadonlyArray<Packet>; readonly from: number },
+  extent: { readonly packets: ReadonlyArray<Packet>; readonly from: number },
   bytes: Uint8Array,
   sensor: { readonly width: number; readonly height: number },
-  { start, end }: { readonly start: number; readonly end: number },
+  time: { readonly start: number; readonly end: number },
 ): Result.Result<Events, MalformedFile> => {
+  const { packets, from } = argument(extent, anObject, "readAedat3", "extent")
+  argument(packets, somePackets, "readAedat3")
+  argument(sensor, anObject, "readAedat3", "sensor")
+  const { start, end } = argument(time, anObject, "readAedat3", "time")
   const { width, height } = sensor
   assertBytes("readAedat3", bytes)
   assertCount("readAedat3", "width", width)

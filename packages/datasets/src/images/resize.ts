@@ -3,7 +3,7 @@
  * counts: what Pillow's `resize(…, BILINEAR)` and `torch.nn.functional.interpolate(…, mode="bilinear",
  * antialias=True)` do, in floats. Works on channels one by one: on the counts of event frames as on colours.
  */
-import { OptionError } from "@spikeroute/core/options"
+import { anObject, argument, type Kind, OptionError } from "@spikeroute/core/options"
 import { assertCount } from "../checks.ts"
 import type { Image } from "./image.ts"
 
@@ -31,26 +31,38 @@ const weigh = (start: number, length: number, from: number, to: number) => {
   })
 }
 
+const anImage: Kind = [
+  "an image, with height, width, channels and data",
+  (value) => {
+    const { height, width, channels, data } = Object(value)
+    return (
+      [height, width, channels].every((extent) => Number.isInteger(extent) && extent >= 1) && ArrayBuffer.isView(data)
+    )
+  },
+]
+
 /**
  * The part `box` of the image, brought to `height` × `width` pixels. Without a box, all of it.
  *
  * @throws OptionError
  */
 export const resize = (
-  { height: rows, width: columns, channels, data }: Image,
+  image: Image,
   height: number,
   width: number,
-  box: Box = { top: 0, left: 0, height: rows, width: columns },
+  box: Box = { top: 0, left: 0, height: image?.height, width: image?.width },
 ): Image => {
+  const { height: rows, width: columns, channels, data } = argument(image, anImage, "resize")
   assertCount("resize", "height", height)
   assertCount("resize", "width", width)
-  const { top, left } = box
-  if (!(top >= 0 && left >= 0 && box.height > 0 && box.width > 0 && top < rows && left < columns)) {
+  const part = argument(box, anObject, "resize", "box")
+  const { top, left } = part
+  if (!(top >= 0 && left >= 0 && part.height > 0 && part.width > 0 && top < rows && left < columns)) {
     const expected = `a part of the image's ${columns}×${rows} pixels`
-    throw new OptionError({ owner: "resize", option: "box", value: box, expected })
+    throw new OptionError({ owner: "resize", option: "box", value: part, expected })
   }
-  const across = weigh(box.left, box.width, columns, width)
-  const down = weigh(box.top, box.height, rows, height)
+  const across = weigh(left, part.width, columns, width)
+  const down = weigh(top, part.height, rows, height)
   const firstRow = down[0]?.first ?? 0
   const endRow = (down.at(-1)?.first ?? 0) + (down.at(-1)?.weights.length ?? 0)
   const line = width * channels

@@ -1,5 +1,5 @@
 /** A split of images held in memory as bytes and scaled when a batch asks for them. */
-import { assert, OptionError, Positive } from "@spikeroute/core/options"
+import { anObject, argument, assert, type Kind, OptionError, Positive } from "@spikeroute/core/options"
 import type * as Key from "@spikeroute/core/random"
 import { Schema } from "effect"
 import { attempt, batchProblem } from "../checks.ts"
@@ -45,7 +45,16 @@ export interface ImageSplitOptions {
 /** For a transform that ignores its key and still wants one. */
 export const unusedKey: Key.Key = { hi: 0, lo: 0 }
 
-const WhiteSchema = Schema.Struct({ white: Positive })
+const someImages: Kind = [
+  "images, with shape, pixels and labels",
+  (value) => {
+    const { shape, pixels, labels } = Object(value)
+    return Array.isArray(shape) && ArrayBuffer.isView(pixels) && ArrayBuffer.isView(labels)
+  },
+]
+
+/** What `imageSplit` checks of its options. */
+export const ImageSplitSchema: Schema.Codec<{ readonly white: number }> = Schema.Struct({ white: Positive })
 
 /**
  * The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`.
@@ -53,10 +62,11 @@ const WhiteSchema = Schema.Struct({ white: Positive })
  * @throws OptionError
  */
 export const imageSplit = (images: LabelledImages, options: ImageSplitOptions): Split => {
-  const [height, width, channels] = images.shape
+  argument(options, anObject, "imageSplit", "options")
+  const [height, width, channels] = argument(images, someImages, "imageSplit").shape
   const { white, augment, normalize } = options
   const length = height * width * channels
-  assert("imageSplit", WhiteSchema, { white })
+  assert("imageSplit", ImageSplitSchema, { white })
   if (images.pixels.length !== length * images.labels.length) {
     const expected = `as long as ${images.labels.length} images of ${images.shape.join("×")} are`
     throw new OptionError({ owner: "imageSplit", option: "pixels", value: images.pixels, expected })

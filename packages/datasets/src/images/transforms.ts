@@ -19,25 +19,33 @@ const most = 2 ** 15
 const range = (bound: Schema.Finite) =>
   Schema.Tuple([bound, bound]).check(must("two numbers, the lesser one first", ([low, high]) => low <= high))
 
-const PaddingSchema = Schema.Struct({ padding: whole(0, most) })
-const ShiftSchema = Schema.Struct({ shift: whole(0, most) })
-const SizeSchema = Schema.Struct({ size: whole(1, most) })
-const ProbabilitySchema = Schema.Struct({ p: Share })
-const CutoutSchema = Schema.Struct({
-  p: Schema.optionalKey(Share),
-  scale: Schema.optionalKey(range(Share)),
-  ratio: Schema.optionalKey(range(Positive)),
-})
-const ResizedCropSchema = Schema.Struct({
-  size: whole(1, most),
-  scale: Schema.optionalKey(range(Share)),
-  ratio: Schema.optionalKey(range(Positive)),
-})
-const NormalizeSchema = Schema.Struct({ mean: Schema.Array(Float32), std: Schema.Array(Positive) })
+const part = { scale: Schema.optionalKey(range(Share)), ratio: Schema.optionalKey(range(Positive)) }
+
+/** The Schema of each transform's arguments. */
+export const schemas: Readonly<
+  Record<
+    | "randomCrop"
+    | "randomHorizontalFlip"
+    | "cutout"
+    | "normalize"
+    | "randomResizedCrop"
+    | "centerResizedCrop"
+    | "randomRoll",
+    Schema.Codec<unknown>
+  >
+> = {
+  randomCrop: Schema.Struct({ padding: whole(0, most) }),
+  randomHorizontalFlip: Schema.Struct({ p: Share }),
+  cutout: Schema.Struct({ p: Schema.optionalKey(Share), ...part }),
+  normalize: Schema.Struct({ mean: Schema.Array(Float32), std: Schema.Array(Positive) }),
+  randomResizedCrop: Schema.Struct({ size: whole(1, most), ...part }),
+  centerResizedCrop: Schema.Struct({ size: whole(1, most) }),
+  randomRoll: Schema.Struct({ shift: whole(0, most) }),
+}
 
 /** torchvision's `RandomCrop(size, padding)` with the image's own size: pads with zeros, then cuts at random. */
 export const randomCrop = (padding: number): Transform<Image> => {
-  assert("randomCrop", PaddingSchema, { padding })
+  assert("randomCrop", schemas.randomCrop, { padding })
   return (image, key) => {
     const { height, width, channels } = image
     const random = Key.generator(key)
@@ -56,7 +64,7 @@ export const randomCrop = (padding: number): Transform<Image> => {
 
 /** torchvision's `RandomHorizontalFlip(p)`: mirrors left and right with probability `p`. */
 export const randomHorizontalFlip = (p = 0.5): Transform<Image> => {
-  assert("randomHorizontalFlip", ProbabilitySchema, { p })
+  assert("randomHorizontalFlip", schemas.randomHorizontalFlip, { p })
   return (image, key) => {
     if (Key.generator(key).nextDoubleUnsafe() >= p) return image
     const { height, width, channels } = image
@@ -88,7 +96,7 @@ export interface CutoutOptions {
  * 2–40 %, aspect 0.4–2.5. A rectangle that does not fit is drawn anew, ten times at most; then nothing is erased.
  */
 export const cutout = (options: CutoutOptions = {}): Transform<Image> => {
-  assert("cutout", CutoutSchema, options)
+  assert("cutout", schemas.cutout, options)
   return (image, key) => {
     const { p = 0.5, scale = [0.02, 0.4], ratio = [0.4, 2.5] } = options
     const { height, width, channels } = image
@@ -116,7 +124,7 @@ export const cutout = (options: CutoutOptions = {}): Transform<Image> => {
 
 /** torchvision's `Normalize(mean, std)`: (x − mean) ⁄ std for each channel. */
 export const normalize = (mean: ReadonlyArray<number>, std: ReadonlyArray<number>): Transform<Image> => {
-  assert("normalize", NormalizeSchema, { mean, std })
+  assert("normalize", schemas.normalize, { mean, std })
   const refuse = (option: string, value: unknown, count: number) => {
     throw new OptionError({ owner: "normalize", option, value, expected: `${count} numbers, one for each channel` })
   }
@@ -155,7 +163,7 @@ export interface ResizedCropOptions {
  * that does not fit is drawn anew, ten times at most; then it is the middle, cut to the nearest shape allowed.
  */
 export const randomResizedCrop = (size: number, options: ResizedCropOptions = {}): Transform<Image> => {
-  assert("randomResizedCrop", ResizedCropSchema, { size, ...options })
+  assert("randomResizedCrop", schemas.randomResizedCrop, { size, ...options })
   const { scale = [0.08, 1], ratio = [3 / 4, 4 / 3] } = options
   return (image, key) => {
     const { height, width } = image
@@ -190,7 +198,7 @@ const middle = (whole: number, part: number): number => {
  * middle `size` × `size` pixels are cut out. An image of that size is left as it is.
  */
 export const centerResizedCrop = (size: number): Transform<Image> => {
-  assert("centerResizedCrop", SizeSchema, { size })
+  assert("centerResizedCrop", schemas.centerResizedCrop, { size })
   return (image) => {
     const { height, width } = image
     if (height === size && width === size) return image
@@ -214,7 +222,7 @@ export const centerResizedCrop = (size: number): Transform<Image> => {
 
 /** Moves the image by up to `shift` pixels each way; what leaves on one side comes in on the other. */
 export const randomRoll = (shift: number): Transform<Image> => {
-  assert("randomRoll", ShiftSchema, { shift })
+  assert("randomRoll", schemas.randomRoll, { shift })
   return (image, key) => {
     const { height, width, channels } = image
     const random = Key.generator(key)

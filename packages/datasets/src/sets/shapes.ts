@@ -68,7 +68,8 @@ export interface ShapesOptions {
 /** Width and height: room for a shape, and for the time of an event in the number that it is sorted by. */
 const Side = whole(2, 1024)
 
-const ShapesSchema = Schema.Struct({
+/** The options of `makeShapes`. */
+export const ShapesSchema: Schema.Codec<unknown> = Schema.Struct({
   timeSteps: whole(1),
   seed: Schema.optionalKey(Seed),
   side: Schema.optionalKey(Side),

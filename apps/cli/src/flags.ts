@@ -1,0 +1,54 @@
+/** The flags of commands that are no settings of a run, checked by one Schema for each command. */
+import { describeFault, Options, Policy, Program, quote } from "@spikeroute/core"
+import { OpenSchema } from "@spikeroute/datasets"
+import { Effect, Schema } from "effect"
+import { flagName } from "./config.ts"
+import { UsageError } from "./errors.ts"
+
+const { oneOf, whole } = Options
+const { batchSize, timeSteps } = Program.TrainingSchema.fields
+const checkpoint = oneOf(["last", "best"])
+
+const { dataDir: path } = OpenSchema.fields
+
+export const commandFlags = {
+  train: Schema.Struct({ config: path, out: path, resume: path }),
+  /** Backends that take all their memory before they run. */
+  plan: Schema.Struct({ config: path, backend: Schema.optionalKey(oneOf(["native", "wasm", "webgpu", "reference"])) }),
+  compare: Schema.Struct({
+    config: path,
+    checkpoint,
+    policies: Schema.Array(oneOf(Policy.policyNames)),
+    batches: whole(1),
+    train: whole(0),
+  }),
+  eval: Schema.Struct({ checkpoint, margins: Schema.optionalKey(Schema.Array(Options.NonNegative)) }),
+  inspect: Schema.Struct({ checkpoint }),
+  import: Schema.Struct({ config: path, out: path }),
+  export: Schema.Struct({
+    out: path,
+    checkpoint,
+    format: oneOf(["safetensors", "program"]),
+    batchSize: Schema.optionalKey(batchSize),
+    timeSteps: Schema.optionalKey(timeSteps),
+  }),
+}
+
+type Flags = { readonly [C in keyof typeof commandFlags]: (typeof commandFlags)[C]["Type"] }
+
+/** The flags of a command. Lists are checked element by element; a fault names the flag. */
+export const checkFlags = <C extends keyof Flags>(
+  command: C,
+  given: { readonly [F in keyof Flags[C]]: unknown },
+): Effect.Effect<Flags[C], UsageError> => {
+  const fault = Options.faultIn(commandFlags[command] as Schema.Codec<unknown>, given)
+  if (fault === undefined) return Effect.succeed(given as Flags[C])
+  const [option = "", element] = fault.option.split(".")
+  const { value, expected, similar } = fault
+  const hint = similar === undefined ? "" : ` (did you mean "${similar}"?)`
+  const reason =
+    element === undefined
+      ? describeFault({ ...fault, option: flagName(option) })
+      : `${flagName(option)} has ${quote(value)}; each must be ${expected}${hint}`
+  return Effect.fail(new UsageError({ reason }))
+}
