@@ -93,6 +93,7 @@ const forwardOf = ({ code, state, y }: Forward): FastPath | undefined => {
     decay: factorAt(code, charge?.[1] as number | undefined),
     threshold: constantAt(code, threshold as number) ?? Number.NaN,
   }
+  if (Number.isNaN(found.threshold)) return undefined
   const reset = resets.find((reset) => same(leakyForward({ ...found, reset }), { code, state, y }))
   return reset && { kernel: "lif.forward", attributes: words({ ...found, reset }) }
 }
@@ -107,6 +108,7 @@ const backwardOf = ({ code, carry, dx, dp, pool }: Backward): FastPath | undefin
     height: constantAt(code, height as number) ?? Number.NaN,
     slope: factorAt(code, fall as number) as number,
   }
+  if ([found.threshold, found.height, found.slope].some((number) => !Number.isFinite(number))) return undefined
   for (const edges of carry.length > 0 ? (["membrane", "membrane and reset"] as const) : (["none"] as const))
     for (const reset of resets)
       if (same(leakyBackward({ ...found, reset, edges }), { code, carry, dx, dp: dp.filter((place) => place >= 0) }))

@@ -31,7 +31,7 @@ test("a program is packed as program.h says", () => {
   expect(packed[begin + 9]).toBe(ref(readout, "before") + 1)
   expect([...packed.subarray(begin + 19, begin + 21)]).toEqual([ref(readout, "state"), ref(readout, "y")])
   const expression = begin + 21 + (packed[begin + 21] as number)
-  expect([...packed.subarray(expression, expression + 8)]).toEqual([3, 1, 5, 2, 0, 0, 0x3f400000, 0])
+  expect([...packed.subarray(expression, expression + 8)]).toEqual([3, 1, 4, 2, 0, 0, 0x3f400000, 0])
 })
 
 test("a refusal says which instruction it is about", () => {
