@@ -122,7 +122,7 @@ export const graphOf = ({ model, shape = imageShape, width = 1, tau = 2 }: Omit<
 /** What its program is compiled for. */
 export const trainingOptionsOf = ({ batchSize, timeSteps, encoding = "static", optimizer = "adam" }: Workload) => ({
   ...{ batchSize, timeSteps, encoding, loss: { mix: 0, target: "ones" } as const },
-  ...{ optimizer: Optimizer.optimizers[optimizer](), key: Key.make(0) },
+  ...{ optimizer: Optimizer.options(optimizer), key: Key.make(0) },
 })
 
 export const prepare = (workload: Workload) =>

@@ -68,6 +68,7 @@ const finish = async (name: string, result: unknown): Promise<unknown> => {
   if (Effect.isEffect(result)) return Effect.runPromise(Effect.scoped(result as Effect.Effect<unknown>))
   if (Symbol.asyncIterator in Object(result)) return (result as AsyncGenerator).next()
   if (name === "Neuron.learn") return S.Graph.makeUnsafe([4], S.klif({ k: result as S.Neuron.Setting }))
+  if (name === "Optimizer.options") return S.Options.assert(name, S.Optimizer.OptimizerSchema, result)
   if (name.startsWith("EventTransforms.")) return (result as Export)(events, key)
   if (/^(Policy|Steps)\./.test(name)) {
     const { sltt, bptt, trainOn, Policy, check } = S.Policy

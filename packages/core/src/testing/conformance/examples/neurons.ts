@@ -168,8 +168,9 @@ export const neuronsForward: ReadonlyArray<Example> = [
 export const neuronsBackward: ReadonlyArray<Example> = [
   ...surrogateNames.flatMap((surrogate) =>
     resets.flatMap((reset) => [
-      backward({ surrogate, reset, carry: false }),
-      backward({ surrogate, reset, resetGradient: false }),
+      // Without a carry the reset is in no code, and where there is none no gradient passes it.
+      ...(reset === "soft" ? [backward({ surrogate, reset, carry: false })] : []),
+      ...(reset === "none" ? [] : [backward({ surrogate, reset, resetGradient: false })]),
       backward({ surrogate, reset }),
       backward({ surrogate, reset, outputGradient: false }),
       backward({ surrogate, reset, learnt: true, decay: 0.3 }),
