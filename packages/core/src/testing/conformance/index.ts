@@ -11,6 +11,7 @@ import { checkpointCases } from "./checkpoints.ts"
 import { kernelCases } from "./kernel.ts"
 import { type Failure, type Lifecycle, lifecycleCases } from "./lifecycle.ts"
 import { lossCases } from "./losses.ts"
+import { outputCases } from "./outputs.ts"
 import { programCases } from "./programs.ts"
 import { randomCases } from "./random.ts"
 
@@ -33,6 +34,7 @@ export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
   ...programCases,
   ...checkpointCases,
   ...lossCases,
+  ...outputCases,
   ...randomCases,
   ...lifecycleCases(options),
 ]
