@@ -9,8 +9,6 @@ static int fits(const Call *call, int x, int weight, int y) {
 }
 
 enum { X, WEIGHT, BIAS, Y };
-/* The attribute: whether the weights stay the same from step to step. */
-enum { STAYS };
 
 /* A sample may be several rows of y, which is to be an image. */
 static void finish_samples(const Call *call, int32_t first, int32_t count) {
@@ -18,31 +16,31 @@ static void finish_samples(const Call *call, int32_t first, int32_t count) {
   finish(call, first * rows, count * rows);
 }
 
-static int stays(const Call *call) { return call->attributes[STAYS] && shape(call, KEPT_OPERAND)->slots == 1; }
-
-CHECK(linear_forward) {
-  return (call->attributes[STAYS] & ~1) == 0 && fits(call, X, WEIGHT, Y) && has_size(call, BIAS, extent(call, WEIGHT, 1));
-}
+CHECK(linear_forward) { return fits(call, X, WEIGHT, Y) && has_size(call, BIAS, extent(call, WEIGHT, 1)); }
 SCRATCH(linear_forward) {
   return product_scratch(extent(call, X, 0), extent(call, WEIGHT, 0), call->run->threads, is_spikes(call, X), 0);
 }
-KEPT(linear_forward) { return stays(call) ? product_kept(extent(call, WEIGHT, 0), extent(call, WEIGHT, 1), 0) : 0; }
 KERNEL(linear_forward) {
   const int32_t inputs = extent(call, WEIGHT, 0), outputs = extent(call, WEIGHT, 1);
   const Product p = {.call = call, .rows = extent(call, X, 0), .depth = inputs, .columns = outputs, .operand = X,
-                     .b = floats(call, WEIGHT), .stride = (size_t)outputs, .kept = call->kept, .y = floats(call, Y),
+                     .b = floats(call, WEIGHT), .stride = (size_t)outputs, .y = floats(call, Y),
                      .start = given(call, BIAS) ? floats(call, BIAS) : 0, .rounding = ROUNDED};
   multiply(&p, call->then ? finish_samples : 0);
 }
 
 /* ∂x = ∂y·Wᵀ */
 enum { DY, BACK_WEIGHT, DX };
-CHECK(linear_input_gradient) { return (call->attributes[STAYS] & ~1) == 0 && fits(call, DX, BACK_WEIGHT, DY); }
+/* Whether the weights stay the same from step to step. */
+enum { STAYS };
+CHECK(linear_input_gradient) {
+  return (call->attributes[STAYS] == 0 || call->attributes[STAYS] == 1) && fits(call, DX, BACK_WEIGHT, DY);
+}
 SCRATCH(linear_input_gradient) {
   return product_scratch(extent(call, DX, 0), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
 }
 KEPT(linear_input_gradient) {
-  return stays(call) ? product_kept(extent(call, BACK_WEIGHT, 1), extent(call, BACK_WEIGHT, 0), 1) : 0;
+  const Buffer *weight = shape(call, BACK_WEIGHT);
+  return call->attributes[STAYS] && weight->slots == 1 ? product_kept(weight->extent[1], weight->extent[0]) : 0;
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);

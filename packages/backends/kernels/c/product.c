@@ -11,19 +11,6 @@ enum { WORTH_COPYING = 8, MANY_ROWS = 512 };
 /* Rows of Aᵀ whose bits are transposed together; rows of A that are a piece of work, and of Y that are handed on together. */
 enum { TOGETHER = 64, SOME_ROWS = 8 };
 
-/* Bytes of all panels of B, one behind the other for each strip of columns. */
-static size_t panel_bytes(int32_t depth, int32_t columns) { return 4 * (size_t)depth * (size_t)ceiling(columns, COLUMNS) * COLUMNS; }
-
-/* Where vectors are short, sums take so much longer than copying that keeping panels gains nothing. */
-enum { KEEPS = VECTOR_BYTES > 16 };
-/* Panels of a B that is not transposed are worth their memory only where B is small and in whole strips. */
-enum { MOST_PANEL_BYTES = 1 << 20 };
-
-size_t product_kept(int32_t depth, int32_t columns, int transposed_b) {
-  const size_t bytes = panel_bytes(depth, columns);
-  return KEEPS && (transposed_b || (columns >= COLUMNS && bytes <= MOST_PANEL_BYTES)) ? bytes : 0;
-}
-
 /* What scratch memory holds: the bits of A, its values where they do not lie in rows, and a panel for each thread. */
 typedef struct {
   size_t bits, values, block;
@@ -39,6 +26,13 @@ size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes,
   return r.bits + r.values + (size_t)threads * r.block;
 }
 
+/* Where vectors are short, sums take so much longer than transposing that keeping panels gains nothing. */
+enum { KEEPS = VECTOR_BYTES > 16 };
+
+size_t product_kept(int32_t depth, int32_t columns) {
+  return KEEPS ? 4 * (size_t)depth * (size_t)ceiling(columns, COLUMNS) * COLUMNS : 0;
+}
+
 typedef struct {
   const Product *product;
   int32_t words, strips, rows_per_piece;
@@ -46,8 +40,6 @@ typedef struct {
   uint64_t *bits;
   float *transposed;
   const float *values;
-  /* B's panels, those of a strip of columns one behind the other; or null. */
-  float *panels;
   uint8_t *blocks;
   size_t block;
   void (*then)(const Call *call, int32_t first, int32_t count);
@@ -101,17 +93,10 @@ static void column_bits(void *work, int32_t piece, int32_t thread) {
     for (int32_t k = 0; k < depth; k++) words[k] = element_bits(p->call, p->operand, at + (size_t)k * p->rows, count);
     transpose_bits(words);
     for (int32_t m = 0; m < count; m++) w->bits[(size_t)(first + m) * w->words + begin / 64] = words[m];
+    if (w->transposed)
+      transpose(floats(p->call, p->operand) + at, (size_t)p->rows, depth, count, w->transposed + (size_t)first * p->depth + begin,
+                (size_t)p->depth);
   }
-}
-
-static void transpose_values(void *work, int32_t piece, int32_t thread) {
-  (void)thread;
-  const Work *w = work;
-  const Product *p = w->product;
-  const int32_t first = piece * TOGETHER, count = smaller(TOGETHER, p->rows - first);
-  for (int32_t begin = 0; begin < p->depth; begin += 64)
-    transpose(floats(p->call, p->operand) + (size_t)begin * p->rows + first, (size_t)p->rows, smaller(64, p->depth - begin), count,
-              w->transposed + (size_t)first * p->depth + begin, (size_t)p->depth);
 }
 
 /* --- a panel's rows, added where the bits are */
@@ -193,20 +178,6 @@ INLINE void panel_rows(const Work *w, int kind, int vectors, int edge, int32_t c
   else if (width <= 4 * LANES) panel_rows(w, KIND, 4, RAGGED, column, width, begin, first, last, b, ahead);          \
   else panel_rows(w, KIND, VECTORS, RAGGED, column, width, begin, first, last, b, ahead);
 
-/* The panels of a strip of columns. */
-static float *panels_of(const Work *w, int32_t column) { return w->panels + (size_t)column * (size_t)w->product->depth; }
-
-static void pack_piece(void *work, int32_t piece, int32_t thread) {
-  (void)thread;
-  const Work *w = work;
-  const Product *p = w->product;
-  const int32_t column = piece * COLUMNS, width = smaller(COLUMNS, p->columns - column);
-  float *to = panels_of(w, column);
-  if (p->transposed_b) transpose(p->b + (size_t)column * p->stride, p->stride, width, p->depth, to, COLUMNS);
-  else
-    for (int32_t k = 0; k < p->depth; k++, to += COLUMNS) __builtin_memcpy(to, p->b + (size_t)k * p->stride + column, 4 * (size_t)width);
-}
-
 /* A strip of columns of some rows. */
 static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Work *w = work;
@@ -215,58 +186,45 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
   /* A row of one vector that is not whole is as fast to load where it is, with masks. */
   const int masked = VECTOR_BYTES == 64 && width <= LANES;
-  const int32_t copied = w->panels || p->transposed_b || (last - first >= WORTH_COPYING && !masked);
+  const int32_t copied = p->transposed_b || (last - first >= WORTH_COPYING && !masked);
   float *block = (float *)(w->blocks + (size_t)thread * w->block);
   const int kind = kind_of(!w->values, p->rounding);
   for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {
-    const int32_t depth = smaller(PANEL, p->depth - begin), next = smaller(PANEL, p->depth - begin - PANEL);
+    const int32_t depth = smaller(PANEL, p->depth - begin);
     const float *from = p->transposed_b ? p->b + (size_t)column * p->stride + begin : p->b + (size_t)begin * p->stride + column;
-    Panel b = {from, p->stride};
-    if (w->panels) b = (Panel){panels_of(w, column) + (size_t)begin * COLUMNS, COLUMNS};
-    else if (p->transposed_b) transpose(from, p->stride, width, depth, block, COLUMNS);
+    if (p->transposed_b) transpose(from, p->stride, width, depth, block, COLUMNS);
     else if (copied)
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * COLUMNS, from + (size_t)k * p->stride, 4 * (size_t)width);
-    const Ahead ahead = w->panels ? (Ahead){b.rows + PANEL * COLUMNS, COLUMNS, next, width}
-                                  : (Ahead){from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : next, width};
-    if (copied && !w->panels) b = (Panel){block, COLUMNS};
+    const Panel b = copied ? (Panel){block, COLUMNS} : (Panel){from, p->stride};
+    const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), width};
     if (kind == SPIKE) { KNOWN(SPIKE) }
     else if (kind == PRODUCT) { KNOWN(PRODUCT) }
     else { KNOWN(FUSED_PRODUCT) }
   }
 }
 
-/* --- few events: whole rows of B, added where they lie */
+/* The panels of a strip of columns are kept one behind the other. */
+static float *kept_strip(const Product *p, int32_t column) { return p->kept->values + (size_t)column * (size_t)p->depth; }
 
-/* Words of A's bits whose events are listed at a time, and how few events of 64 elements make it worth while. */
-enum { LISTED_WORDS = 32, FEW = 4 };
-
-static void sparse_piece(void *work, int32_t piece, int32_t thread) {
-  const Work *w = work;
-  const Product *p = w->product;
-  uint32_t *index = (uint32_t *)(w->blocks + (size_t)thread * w->block);
-  const Events events = {index, w->values ? (float *)index + 64 * LISTED_WORDS : 0};
-  const float *values = w->values ? floats(p->call, p->operand) : 0;
-  for (int32_t m = piece * SOME_ROWS; m < smaller(p->rows, (piece + 1) * SOME_ROWS); m++) {
-    float *y = p->y + (size_t)m * p->columns;
-    if (!p->accumulate && p->start) __builtin_memcpy(y, p->start, 4 * (size_t)p->columns);
-    else if (!p->accumulate) __builtin_memset(y, 0, 4 * (size_t)p->columns);
-    for (int32_t first = 0; first < w->words; first += LISTED_WORDS) {
-      const uint64_t *bits = w->bits + (size_t)m * w->words;
-      int32_t count = 0;
-      for (int32_t i = first; i < smaller(w->words, first + LISTED_WORDS); i++)
-        for (uint64_t left = bits[i]; left; left &= left - 1) index[count++] = (uint32_t)(64 * i + __builtin_ctzll(left));
-      for (int32_t e = 0; values && e < count; e++)
-        events.value[e] = p->transposed_a ? values[(size_t)index[e] * p->rows + m] : values[(size_t)m * p->depth + index[e]];
-      add_rows(p->rounding, y, p->columns, p->b, p->stride, 0, events, count);
-    }
-  }
-  if (w->then) w->then(p->call, piece * SOME_ROWS, smaller(SOME_ROWS, p->rows - piece * SOME_ROWS));
+static void keep_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Product *p = ((const Work *)work)->product;
+  const int32_t column = piece * COLUMNS;
+  transpose(p->b + (size_t)column * p->stride, p->stride, smaller(COLUMNS, p->columns - column), p->depth, kept_strip(p, column), COLUMNS);
 }
 
-static int64_t events_of(const Work *w) {
-  int64_t events = 0;
-  for (size_t i = 0; i < (size_t)w->product->rows * (size_t)w->words; i++) events += __builtin_popcountll(w->bits[i]);
-  return events;
+/* A strip of columns of some rows, with kept panels. */
+static void kept_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Work *w = work;
+  const Product *p = w->product;
+  const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column), copied = 1;
+  const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
+  for (int32_t begin = 0; begin < p->depth; begin += PANEL) {
+    const Panel b = {kept_strip(p, column) + (size_t)begin * COLUMNS, COLUMNS};
+    const Ahead ahead = {b.rows + PANEL * COLUMNS, COLUMNS, smaller(PANEL, p->depth - begin - PANEL), width};
+    KNOWN(FUSED_PRODUCT)
+  }
 }
 
 /*
@@ -276,7 +234,9 @@ static int64_t events_of(const Work *w) {
  */
 static int is_dense(const Work *w, int kept) {
   const Product *p = w->product;
-  return 10 * events_of(w) > (9 * (int64_t)p->rows - (kept ? 0 : 200)) * p->depth;
+  int64_t events = 0;
+  for (size_t i = 0; i < (size_t)p->rows * (size_t)w->words; i++) events += __builtin_popcountll(w->bits[i]);
+  return 10 * events > (9 * (int64_t)p->rows - (kept ? 0 : 200)) * p->depth;
 }
 
 static void done_piece(void *work, int32_t piece, int32_t thread) {
@@ -286,17 +246,12 @@ static void done_piece(void *work, int32_t piece, int32_t thread) {
   w->then(w->product->call, first, smaller(SOME_ROWS, w->product->rows - first));
 }
 
-/* Whether the bits of A's rows lie in memory as they are wanted: rows of spikes that are whole words. */
-static int bits_lie_there(const Product *p) {
-  return is_spikes(p->call, p->operand) && !p->transposed_a && shape(p->call, p->operand)->channels % 64 == 0;
-}
-
 void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
   const Run *run = p->call->run;
   const int spikes = is_spikes(p->call, p->operand);
   const Room room = room_of(p->rows, p->depth, spikes, p->transposed_a);
   Work w = {.product = p, .words = ceiling(p->depth, 64), .strips = ceiling(p->columns, COLUMNS), .block = room.block, .then = then};
-  w.bits = bits_lie_there(p) ? (uint64_t *)words(p->call, p->operand) : (uint64_t *)run->scratch;
+  w.bits = (uint64_t *)run->scratch;
   if (room.values) w.transposed = (float *)(run->scratch + room.bits);
   if (!spikes) w.values = p->transposed_a ? w.transposed : floats(p->call, p->operand);
   w.blocks = run->scratch + room.bits + room.values;
@@ -309,18 +264,12 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
   const int32_t parts = larger(kept || p->rows >= MANY_ROWS ? 2 : 1, ceiling(8, w.strips));
   w.rows_per_piece = larger(8, ceiling(p->rows, parts));
   if (p->transposed_a) parallel(run, ceiling(p->rows, TOGETHER), column_bits, &w);
-  else if (!bits_lie_there(p)) parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
-  if (!p->transposed_b && events_of(&w) < FEW * (int64_t)p->rows * w.words) {
-    parallel(run, ceiling(p->rows, SOME_ROWS), sparse_piece, &w);
-    return;
-  }
-  if (w.transposed) parallel(run, ceiling(p->rows, TOGETHER), transpose_values, &w);
+  else parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
   if (p->transposed_b && p->depth >= DENSE_VECTORS * LANES && is_dense(&w, kept)) {
     multiply_dense(p->call, p->rows, p->columns, p->depth, w.values, p->b, p->y, p->accumulate);
     return;
   }
-  if (kept) w.panels = p->kept->values;
-  if (kept && !p->kept->is_made) parallel(run, w.strips, pack_piece, &w), p->kept->is_made = 1;
-  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), strip_piece, &w);
+  if (kept && !p->kept->is_made) parallel(run, w.strips, keep_piece, &w), p->kept->is_made = 1;
+  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), kept ? kept_piece : strip_piece, &w);
   if (then) parallel(run, ceiling(p->rows, SOME_ROWS), done_piece, &w);
 }

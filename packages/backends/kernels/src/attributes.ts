@@ -28,10 +28,8 @@ export interface Packed {
 
 /** Every kernel that has attributes, and those that take what encode.ts adds. */
 const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> } & {
-  readonly "linear.forward": Packer<Packed>
   readonly "linear.inputGradient": Packer<Packed>
 } = {
-  "linear.forward": ({ stays }) => [stays ? 1 : 0],
   "conv2d.forward": geometry,
   "linear.inputGradient": ({ stays }) => [stays ? 1 : 0],
   "conv2d.inputGradient": geometry,

@@ -80,12 +80,10 @@ const expressionOf = ({ kernel, operands, attributes }: Program.Instruction): Re
 /** Packs a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
   const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
-  const { buffers, window, trainedSteps, timeSteps } = program
+  const { buffers, window, trainedSteps } = program
   /** Whether the weights of an instruction serve several steps of a micro-batch, so that what is made of them is worth keeping. */
-  const stays = ({ kernel, operands: { weight } }: Program.Instruction, segment: Program.SegmentName): boolean =>
-    (kernel === "linear.forward" ? segment !== "begin" && timeSteps > 1 : window > 1 || trainedSteps > 1) &&
-    weight !== undefined &&
-    buffers[weight.buffer]?.kind === "parameter"
+  const stays = ({ operands: { weight } }: Program.Instruction): boolean =>
+    (window > 1 || trainedSteps > 1) && weight !== undefined && buffers[weight.buffer]?.kind === "parameter"
   /** Where words say how far behind themselves an expression begins; equal ones stand once, behind all instructions. */
   const expressions = new Map<string, { readonly packed: ReadonlyArray<number>; readonly from: Array<number> }>()
   const segments = Program.segmentNames.flatMap((name) => {
@@ -100,7 +98,7 @@ export const encode = (program: Program.Program): Int32Array => {
         continue
       }
       const given = operandNames(kernel).map((name) => operands[name])
-      const own = packAttributes(kernel, { ...attributes, stays: stays(instruction, name) })
+      const own = packAttributes(kernel, { ...attributes, stays: stays(instruction) })
       words.push(...wordsOfInstruction(kernel, given, own))
       const packed = expressionOf(instruction)
       if (packed === undefined) continue
