@@ -188,8 +188,59 @@ def mlp(neuron, width):
     )
 
 
+class CurrentStep(torch.autograd.Function):
+    """As FusedStep, with a synaptic current i before the membrane; moves both on in place."""
+
+    @staticmethod
+    def forward(ctx, x, i, v, current_decay, decay):
+        i.mul_(current_decay).add_(x)
+        distance = torch.add(i, v, alpha=decay).sub_(1)
+        spikes = (distance >= 0).to(x.dtype)
+        torch.sub(distance, spikes, out=v).add_(1)
+        ctx.save_for_backward(distance)
+        return spikes
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (distance,) = ctx.saved_tensors
+        return distance.abs_().neg_().add_(1).clamp_(min=0).mul_(gradient), None, None, None, None
+
+
+class Recurrent(nn.Module):
+    """Current-based neurons that see their own spikes of the step before: i = 0.8 i + W x + R s, u = decay v + i, v = u - s."""
+
+    def __init__(self, inputs, features, neuron):
+        super().__init__()
+        self.input, self.recurrent = nn.Linear(inputs, features), nn.Linear(features, features, bias=False)
+        self.decay, self.fused = neuron.decay, isinstance(neuron, Fused)
+        self.through_time, self.state = getattr(neuron, "through_time", False), None
+
+    def forward(self, x):
+        if self.state is None:
+            self.state = tuple(torch.zeros(len(x), self.recurrent.out_features) for _ in range(3))
+        i, v, spikes = self.state if self.through_time else [each.detach() for each in self.state]
+        x = self.input(x) + self.recurrent(spikes)
+        if self.fused:
+            spikes = CurrentStep.apply(x, i, v, 0.8, self.decay)
+        else:
+            i = 0.8 * i + x
+            u = self.decay * v + i
+            spikes = Triangle.apply(u - 1)
+            v = u - spikes
+        self.state = (i, v, spikes)
+        return spikes
+
+    def forget(self):
+        self.state = None
+
+
+def rsnn(neuron, width):
+    hidden = round(256 * width)
+    return nn.Sequential(Recurrent(700, hidden, neuron()), Recurrent(hidden, hidden, neuron()), nn.Linear(hidden, 20))
+
+
 # A network by its name: `neuron()` makes a layer of neurons, `width` is a factor of its channels.
-models = {"conv": conv, "mlp": mlp, "resnet18": resnet18, "vgg11": vgg11}
+models = {"conv": conv, "mlp": mlp, "resnet18": resnet18, "rsnn": rsnn, "vgg11": vgg11}
 
 
 def spiking(module):

@@ -129,7 +129,7 @@ const peersCommand = Command.make(
   "peers",
   {
     ...settings,
-    models: names("models", [...peerModels.usual, ...peerModels.paper], "which networks; default conv and mlp"),
+    models: names("models", [...peerModels.usual, ...peerModels.others], "which networks; default conv and mlp"),
   },
   ({ models, ...chosen }) => run([peersOf(models)], chosen),
 ).pipe(Command.withDescription(peers.about))

@@ -39,6 +39,9 @@ interface Peer {
   readonly configurations: (workload: Workload) => ReadonlyArray<Configuration>
 }
 
+const isRecurrent = ({ model }: Workload): boolean => model === "rsnn"
+const hasImages = ({ model }: Workload): boolean => model !== "mlp" && model !== "rsnn"
+
 /**
  * All ways that there are: kinds of neurons; the first layer at every time step, or once for the image that does not change
  * (`hoist`); and for convolutions both layouts of memory. Which is fastest depends on the shapes. Deep networks have channels last, and
@@ -46,17 +49,15 @@ interface Peer {
  */
 const python = (library: string, neurons: ReadonlyArray<string>, hoists: ReadonlyArray<boolean>, workload: Workload) =>
   neurons.flatMap((neuron) =>
-    (isDeep(workload) ? [false] : hoists).flatMap((hoist) =>
-      (isDeep(workload) ? [true] : workload.model === "mlp" ? [false] : [false, true]).map(
-        (channelsLast): Configuration => {
-          const details = [
-            ...(neurons.length > 1 || hoists.length > 1 ? [neuron] : []),
-            ...(hoist ? ["hoist"] : []),
-            ...(channelsLast ? ["channels last"] : []),
-          ]
-          return { name: [library, ...details].join(", "), options: { neuron, hoist, channelsLast } }
-        },
-      ),
+    (isDeep(workload) || workload.encoding === "frames" ? [false] : hoists).flatMap((hoist) =>
+      (isDeep(workload) ? [true] : hasImages(workload) ? [false, true] : [false]).map((channelsLast): Configuration => {
+        const details = [
+          ...(neurons.length > 1 || hoists.length > 1 ? [neuron] : []),
+          ...(hoist ? ["hoist"] : []),
+          ...(channelsLast ? ["channels last"] : []),
+        ]
+        return { name: [library, ...details].join(", "), options: { neuron, hoist, channelsLast } }
+      }),
     ),
   )
 
@@ -70,12 +71,13 @@ export const peers: ReadonlyArray<Peer> = [
   {
     name: "snnTorch",
     module: "snntorch",
-    configurations: (workload) => python("snnTorch", ["snntorch"], [false], workload),
+    configurations: (workload) => (isRecurrent(workload) ? [] : python("snnTorch", ["snntorch"], [false], workload)),
   },
   {
     name: "SpikingJelly",
     module: "spikingjelly",
-    configurations: (workload) => python("SpikingJelly", ["spikingjelly"], [false], workload),
+    configurations: (workload) =>
+      isRecurrent(workload) ? [] : python("SpikingJelly", ["spikingjelly"], [false], workload),
   },
   {
     name: "jax-js",
@@ -84,11 +86,12 @@ export const peers: ReadonlyArray<Peer> = [
   },
 ]
 
-/** A batch's inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] of frames. */
+/** A batch's inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] of frames; channels alone stay as they are. */
 const channelsFirst = (
   { inputs }: Train.Batch,
   { batchSize, timeSteps, shape = imageShape, encoding }: Workload,
 ): Safetensors.StoredTensor => {
+  if (shape.length === 1) return { shape: [timeSteps, batchSize, ...shape], values: inputs }
   const [height, width, channels] = shape as readonly [number, number, number]
   const pixels = height * width
   const values = inputs.map((_, i) => {
@@ -213,11 +216,13 @@ interface First {
 export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
   Effect.gen(function* () {
     const path = yield* write(workload, hosts.folder, state)
-    // Behind batch norms a spike that rounding decides moves all others: a deep network is held against what is right on a few samples.
-    const few = isDeep(workload) ? small(workload) : workload
-    const held = isDeep(workload) ? { batch: batchOf(few), parameters: undefined } : state
+    // Behind batch norms, and where spikes are fed back, a spike that rounding decides moves all others: such a network is held against
+    // what is right on a few samples.
+    const isFew = isDeep(workload) || isRecurrent(workload)
+    const few = isFew ? small(workload) : workload
+    const held = isFew ? { batch: batchOf(few), parameters: undefined } : state
     const right = yield* rightOf(few, held)
-    const heldPath = isDeep(workload) ? yield* write(few, hosts.folder, held) : path
+    const heldPath = isFew ? yield* write(few, hosts.folder, held) : path
     return peers.flatMap((peer) =>
       peer.configurations(workload).map(({ name, options }): Subject => {
         const absent = Effect.map(Effect.result(hosts.processOf(peer)), (result) => result._tag === "Failure")

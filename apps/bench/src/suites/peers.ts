@@ -14,6 +14,7 @@ import {
   isDeep,
   named,
   paperWorkloads,
+  recurrentWorkloads,
   type State,
   stepSubject,
   trainedParameters,
@@ -32,14 +33,16 @@ export const measured: ReadonlyArray<Workload> = [
   ...workloads.slice(0, 2),
   { model: "conv", policy: Policy.sltt, timeSteps: 32, batchSize: 64 },
   ...workloads.slice(2),
+  ...recurrentWorkloads,
+  ...recurrentWorkloads.slice(0, 1).map((workload) => ({ ...workload, timeSteps: 2 * workload.timeSteps })),
 ]
 
 /** Ways of PyTorch whose memory is measured: as a person would write it, and the most sparing one; in the layout that takes less. */
 const pyTorchWays = (workload: Workload) => {
-  const channelsLast = workload.model !== "mlp"
+  const channelsLast = workload.model !== "mlp" && workload.model !== "rsnn"
   const plain = { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast } }
   if (workload.policy.name === "bptt") return [plain]
-  const hoist = !isDeep(workload)
+  const hoist = !isDeep(workload) && workload.encoding !== "frames"
   const subject = hoist ? "PyTorch, fused, hoist" : "PyTorch, fused"
   return [plain, { subject, options: { neuron: "fused", hoist, channelsLast } }]
 }
@@ -75,8 +78,9 @@ export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<st
 
 const modelsOf = (all: ReadonlyArray<Workload>): ReadonlyArray<string> => [...new Set(all.map(({ model }) => model))]
 
-/** The usual networks, and those of the SLTT paper, which have no weights but those that they begin with. */
-export const peerModels = { usual: modelsOf(workloads), paper: modelsOf(paperWorkloads) }
+/** The usual networks; and a recurrent one and those of the SLTT paper, which have no weights but those that they begin with. */
+const untrained = [...recurrentWorkloads, ...paperWorkloads]
+export const peerModels = { usual: modelsOf(workloads), others: modelsOf(untrained) }
 
 export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite => ({
   name: "peers",
@@ -91,7 +95,7 @@ export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite
         Effect.map(peerSubjects(workload, hosts, state), (others): Case => {
           // A script makes weights and batch of its own: of the same kind as these.
           const foreign =
-            scripts === undefined || state.parameters !== undefined || peerModels.paper.includes(workload.model)
+            scripts === undefined || state.parameters !== undefined || peerModels.others.includes(workload.model)
               ? []
               : scriptSubjects(workload, python ?? "python3", scripts, threads)
           return {
@@ -115,12 +119,16 @@ export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite
       const isChosen = ({ model }: Workload) => models.includes(model)
       const first = <A>(all: ReadonlyArray<A>) => (quick ? all.slice(0, 1) : all)
       const javaScript = backends.includes("tfjs-cpu") ? backends : [...backends, "tfjs-cpu"]
-      const [usual, paper] = [first(workloads.filter(isChosen)), first(paperWorkloads.filter(isChosen))]
+      const [usual, rest] = [first(workloads.filter(isChosen)), first(untrained.filter(isChosen))]
       return [
         ...(isChosen(smallest) ? [yield* learnt(smallest, javaScript)] : []),
         ...(yield* Effect.forEach(usual, (workload) => Effect.all([random(workload), learnt(workload)]))).flat(),
-        ...(yield* Effect.forEach(paper, random)),
-        ...(quick ? [] : [...measured.filter(isChosen), ...paper].flatMap((each) => memoryOf(each, hosts, own))),
+        ...(yield* Effect.forEach(rest, random)),
+        ...(quick
+          ? []
+          : [...measured.filter(isChosen), ...paperWorkloads.filter(isChosen)].flatMap((each) =>
+              memoryOf(each, hosts, own),
+            )),
       ]
     }),
 })
