@@ -73,11 +73,12 @@ export interface OpLine {
 }
 
 export const ops: ReadonlyArray<OpLine> = [
-  { title: "linear", kernels: ["linear", "bias"], notes: "bias optional" },
+  { title: "linear", kernels: ["linear", "bias"], notes: "over the last axis; bias optional" },
   {
-    title: "conv2d",
+    title: "conv2d, conv1d, convTranspose2d, convTranspose1d",
     kernels: ["conv2d", "bias"],
-    notes: "stride, padding, bias optional; images are [height, width, channels]",
+    notes:
+      "stride, padding, dilation a pair or a number; groups, up to depthwise; images are [height, width, channels]",
   },
   {
     title: "scaled weight-standardised conv2d",
@@ -90,9 +91,9 @@ export const ops: ReadonlyArray<OpLine> = [
     notes: "statistics of each time step; running statistics for inference",
   },
   {
-    title: "averagePool, adaptiveAveragePool, maxPool",
+    title: "averagePool, sumPool, maxPool, adaptiveAveragePool",
     kernels: ["averagePool", "adaptiveAveragePool", "maxPool"],
-    notes: "kernel, stride, padding",
+    notes: "of images and sequences; kernel, stride, padding, dilation",
   },
   { title: "flatten", kernels: [], notes: "costs nothing: it has no kernel" },
   { title: "dropout", kernels: ["dropout", "elementwise"], notes: "one mask for the time steps of a batch" },

@@ -20,19 +20,20 @@ export const normal = (standardDeviation: number): Initializer => ({
 
 /**
  * Kaiming normal by fan-out (He et al., "Delving deep into rectifiers", ICCV 2015): a standard deviation of
- * √(2/(channels·kernel²)) keeps the variance of gradients from layer to layer. PyTorch's
+ * √(2/(channels·kernel area)) keeps the variance of gradients from layer to layer. PyTorch's
  * `kaiming_normal_(mode="fan_out", nonlinearity="relu")`.
  */
 export const kaimingNormal = (options: {
   /** Output channels. */
   readonly channels: number
-  readonly kernelSize: number
+  readonly kernelSize: number | readonly [height: number, width: number]
 }): Initializer => {
   const owner = "Initializers.kaimingNormal"
   const { channels, kernelSize, ...others } = argument(options, anObject, owner, "options")
   for (const [option, value] of Object.entries(others))
     throw new OptionError({ owner, option, value, expected: undefined })
   argument(channels, aSize, owner, "channels")
-  argument(kernelSize, aSize, owner, "kernelSize")
-  return normal(Math.sqrt(2 / (channels * kernelSize ** 2)))
+  const [height, width] = Array.isArray(kernelSize) ? kernelSize : [kernelSize, kernelSize]
+  for (const size of [height, width]) argument(size, aSize, owner, "kernelSize")
+  return normal(Math.sqrt(2 / (channels * height * width)))
 }

@@ -12,12 +12,12 @@ import { adaptiveAveragePoolBackward, adaptiveAveragePoolForward } from "./ops/a
 import { averagePoolBackward, averagePoolForward } from "./ops/average-pool.ts"
 import { batchNormBackward, batchNormForward, batchNormInference } from "./ops/batch-norm.ts"
 import { biasGradient } from "./ops/bias.ts"
-import { convForward, convInputGradient, convWeightGradient } from "./ops/conv2d.ts"
+import { type Convolution, convForward, convInputGradient, convWeightGradient } from "./ops/conv2d.ts"
 import { dropoutMask } from "./ops/dropout.ts"
 import { linearForward, linearInputGradient, linearWeightGradient } from "./ops/linear.ts"
 import { maxPoolBackward, maxPoolForward } from "./ops/max-pool.ts"
-import type { Geometry, Window } from "./ops/pixels.ts"
 import { weightStandardizationBackward, weightStandardizationForward } from "./ops/weight-standardization.ts"
+import type { WeightedWindow, Window } from "./ops/window.ts"
 
 type None = Readonly<Record<never, unknown>>
 
@@ -26,17 +26,17 @@ export interface KernelAttributes {
   readonly "linear.forward": None
   readonly "linear.inputGradient": None
   readonly "linear.weightGradient": None
-  readonly "conv2d.forward": Geometry
-  readonly "conv2d.inputGradient": Geometry
-  readonly "conv2d.weightGradient": Geometry
+  readonly "conv2d.forward": Convolution
+  readonly "conv2d.inputGradient": Convolution
+  readonly "conv2d.weightGradient": Convolution
   readonly "bias.gradient": None
   readonly "weightStandardization.forward": None
   readonly "weightStandardization.backward": None
   readonly "batchNorm.forward": { readonly updates: number }
   readonly "batchNorm.inference": None
   readonly "batchNorm.backward": None
-  readonly "averagePool.forward": Window
-  readonly "averagePool.backward": Window
+  readonly "averagePool.forward": WeightedWindow
+  readonly "averagePool.backward": WeightedWindow
   readonly "adaptiveAveragePool.forward": None
   readonly "adaptiveAveragePool.backward": None
   readonly "maxPool.forward": Window

@@ -21,10 +21,24 @@ export { quadraticIntegrateAndFire } from "./neurons/quadratic-integrate-and-fir
 export { resonateAndFire } from "./neurons/resonate-and-fire.ts"
 export { seAdLif } from "./neurons/se-adlif.ts"
 export { deltaEncoder, sigmaDelta } from "./neurons/sigma-delta.ts"
-export { AdaptiveAveragePoolSchema, adaptiveAveragePool } from "./ops/adaptive-average-pool.ts"
+export {
+  AdaptiveAveragePool1dSchema,
+  AdaptiveAveragePoolSchema,
+  adaptiveAveragePool,
+  adaptiveAveragePool1d,
+} from "./ops/adaptive-average-pool.ts"
 export { add, residual } from "./ops/add.ts"
 export { averagePool, type PoolOptions, PoolSchema } from "./ops/average-pool.ts"
 export { batchNorm } from "./ops/batch-norm.ts"
+export {
+  type ConvTranspose1dOptions,
+  ConvTranspose1dSchema,
+  type ConvTranspose2dOptions,
+  ConvTranspose2dSchema,
+  convTranspose1d,
+  convTranspose2d,
+} from "./ops/conv-transpose.ts"
+export { type Conv1dOptions, Conv1dSchema, conv1d } from "./ops/conv1d.ts"
 export { type Conv2dOptions, Conv2dSchema, conv2d } from "./ops/conv2d.ts"
 export {
   type DelayOptions,
@@ -40,9 +54,12 @@ export { flatten } from "./ops/flatten.ts"
 export { type GainOptions, GainSchema, gain } from "./ops/gain.ts"
 export { type LinearOptions, LinearSchema, linear } from "./ops/linear.ts"
 export { maxPool } from "./ops/max-pool.ts"
+export { averagePool1d, maxPool1d, type Pool1dOptions, Pool1dSchema, sumPool1d } from "./ops/pool1d.ts"
 export { ScaleSchema, scale } from "./ops/scale.ts"
+export { sumPool } from "./ops/sum-pool.ts"
 export {
   type ScaledWeightStandardizedConv2dOptions,
   ScaledWeightStandardizedConv2dSchema,
   scaledWeightStandardizedConv2d,
 } from "./ops/weight-standardization.ts"
+export type { Extents, Padding, PaddingOption, Sides } from "./ops/window.ts"

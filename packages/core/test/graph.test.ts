@@ -6,7 +6,9 @@ import {
   add,
   averagePool,
   batchNorm,
+  conv1d,
   conv2d,
+  convTranspose2d,
   dropout,
   flatten,
   Graph,
@@ -74,6 +76,23 @@ describe("shapes", () => {
     ],
     ["adaptiveAveragePool", [7, 6, 3], adaptiveAveragePool({ outputSize: 2 }), [2, 2, 3], "float32"],
     ["maxPool", [7, 6, 3], maxPool({ kernelSize: 2 }), [3, 3, 3], "float32"],
+    [
+      "pairs and dilation",
+      [7, 9, 2],
+      conv2d({ channels: 6, kernelSize: [3, 5], stride: [2, 1], padding: [1, 2], dilation: [1, 2] }),
+      [4, 5, 6],
+      "float32",
+    ],
+    ["same", [7, 6, 2], conv2d({ channels: 5, kernelSize: [4, 3], padding: "same" }), [7, 6, 5], "float32"],
+    ["conv1d", [12, 3], conv1d({ channels: 6, kernelSize: 5, stride: 2 }), [4, 6], "float32"],
+    [
+      "convTranspose2d",
+      [3, 4, 2],
+      convTranspose2d({ channels: 5, kernelSize: 3, stride: 2, padding: 1, outputPadding: [1, 0] }),
+      [6, 7, 5],
+      "float32",
+    ],
+    ["linear over the last axis", [3, 4, 2], linear({ features: 5 }), [3, 4, 5], "float32"],
     ["flatten", [7, 6, 3], flatten(), [126], "float32"],
     ["dropout", [7, 6, 3], dropout(0.5), [7, 6, 3], "float32"],
     ["scale", [7, 6, 3], scale(2), [7, 6, 3], "float32"],
@@ -106,10 +125,34 @@ describe("shapes that do not fit are named, both of them", () => {
     const reason = (input: ReadonlyArray<number>) =>
       Effect.runSync(Effect.flip(Graph.fromJson({ ...json, input }))).reason
     expect(reason([5])).toBe("linear: the weight is 4×3; it must be 5×n")
-    expect(reason([2, 3])).toContain("2×3")
-    // Not each pixel's channels, as PyTorch's, nor all elements: it is said what is missing.
-    expect(reason([2, 2])).toContain("flatten()")
-    expect(refusal([2, 2, 3], linear({ features: 3 }))).toContain("flatten()")
+    // The last axis alone counts, as in PyTorch.
+    expect(reason([2, 3])).toBe("linear: the weight is 4×3; it must be 3×n")
+    expect(refusal([2, 2, 3], linear({ features: 3 }))).toContain("add flatten()")
+  })
+  test("groups", () => {
+    expect(refusal([4, 4, 4], conv2d({ channels: 8, kernelSize: 3, groups: 3 }))).toBe(
+      "0: conv2d: groups is 3, which does not divide the 4 input channels",
+    )
+    expect(refusal([9, 6], conv1d({ channels: 8, kernelSize: 3, groups: 3 }))).toBe(
+      "0: conv1d: groups is 3, which does not divide the 8 output channels",
+    )
+  })
+  test("windows", () => {
+    expect(refusal([4, 6, 1], conv2d({ channels: 2, kernelSize: [3, 2], dilation: [2, 1] }))).toBe(
+      "0: conv2d: a window of 3×2 does not fit an image of 4×6×1 with padding 0 and dilation 2×1",
+    )
+    expect(refusal([4, 1], conv1d({ channels: 2, kernelSize: 6 }))).toBe(
+      "0: conv2d: a window of 6 does not fit a sequence of 4×1 with padding 0",
+    )
+    expect(refusal([4, 4, 1], conv2d({ channels: 2, kernelSize: 3, stride: 2, padding: "same" }))).toBe(
+      '0: conv2d: padding "same" needs a stride of 1, not 2×2',
+    )
+    expect(refusal([4, 4, 1], conv1d({ channels: 2, kernelSize: 3 }))).toBe(
+      "0: conv1d: the input is 4×4×1; it must be a sequence, length×channels",
+    )
+    expect(refusal([1, 1, 1], maxPool({ kernelSize: 2, dilation: 4, padding: 2 }))).toContain(
+      "has all of its taps in the padding",
+    )
   })
   test("add", () => {
     const network: Graph.Layer = (x) => add(linear({ features: 3 })(x), linear({ features: 4 })(x))

@@ -1,6 +1,13 @@
 /** The table of kernels. Its types are held by `tsc`: what must not compile is a type that is not assignable here. */
 import { expect, test } from "bun:test"
-import { type AttributedKernel, type KernelAttributes, type KernelName, kernels, Program } from "../src/index.ts"
+import {
+  type AttributedKernel,
+  type KernelAttributes,
+  type KernelName,
+  kernels,
+  Program,
+  Windows,
+} from "../src/index.ts"
 
 /** Whether `A` may stand where `B` is asked for. */
 type Fits<A, B> = [A] extends [B] ? true : false
@@ -16,20 +23,20 @@ test("names are literal, so a table that is empty, lacks a kernel or misspells o
 })
 
 test("attributes are typed by kernel", () => {
-  const stride: Fits<KernelAttributes["conv2d.forward"]["stride"], number> = true
+  const groups: Fits<KernelAttributes["conv2d.forward"]["groups"], number> = true
   const window: Fits<{ readonly stride: number }, KernelAttributes["maxPool.forward"]> = false
   const withAttributes: Fits<"elementwise.backward" | "elementwise.forward", AttributedKernel> = true
   const without: Fits<"linear.forward", AttributedKernel> = false
-  expect([stride, window, withAttributes, without]).toEqual([true, false, true, false])
+  expect([groups, window, withAttributes, without]).toEqual([true, false, true, false])
 
   const pool: Program.Instruction = {
     kernel: "averagePool.forward",
     operands: {},
-    attributes: { kernelSize: 3, stride: 2, padding: 1 },
+    attributes: { ...Windows.windowOf(3, 3, { stride: 2, padding: 1 }), share: 1 / 9 },
     node: "pool",
     phase: "forward",
   }
-  expect(Program.isOf(pool, "averagePool.forward") && pool.attributes.kernelSize).toBe(3)
+  expect(Program.isOf(pool, "averagePool.forward") && pool.attributes.rows.kernel).toBe(3)
   expect(Program.isOf(pool, "averagePool.backward")).toBe(false)
   expect(Program.isOf(undefined, "averagePool.forward")).toBe(false)
 })

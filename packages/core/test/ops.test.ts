@@ -1,6 +1,6 @@
 /** Every op's kernels on examples small enough to follow by hand. */
 import { describe, expect, test } from "bun:test"
-import { Key } from "../src/index.ts"
+import { Key, Windows } from "../src/index.ts"
 import { addOp } from "../src/ops/add.ts"
 import { dropoutOp } from "../src/ops/dropout.ts"
 import { gainOp } from "../src/ops/gain.ts"
@@ -68,7 +68,8 @@ describe("convolution of the image 1 … 9 with the window (1 2; 3 4)", () => {
     [1, 2, 2, 1],
     [1, 2, 3, 4],
   ] as const
-  const geometry = { stride: 1, padding: 0 }
+  const window = (kernelSize: number) => ({ ...Windows.windowOf(3, kernelSize, { stride: 1, padding: 0 }), groups: 1 })
+  const geometry = window(2)
   test("forward", () => {
     // torch.nn.functional.conv2d(torch.arange(1., 10).view(1, 1, 3, 3), torch.tensor([[[[1., 2], [3, 4]]]]))
     expect(runKernel("conv2d.forward", { x, weight, y: empty(1, 2, 2, 1) }, geometry).y).toEqual([37, 47, 67, 77])
@@ -83,7 +84,8 @@ describe("convolution of the image 1 … 9 with the window (1 2; 3 4)", () => {
   })
   test("stride 2 and padding 1 with a window of ones", () => {
     const ones = [[3, 3, 1, 1], [1]] as const
-    const { y } = runKernel("conv2d.forward", { x, weight: ones, y: empty(1, 2, 2, 1) }, { stride: 2, padding: 1 })
+    const padded = { ...Windows.windowOf(3, 3, { stride: 2, padding: 1 }), groups: 1 }
+    const { y } = runKernel("conv2d.forward", { x, weight: ones, y: empty(1, 2, 2, 1) }, padded)
     expect(y).toEqual([12, 16, 24, 28])
   })
   test("channels: one pixel is a linear map with a bias", () => {
@@ -99,7 +101,7 @@ describe("convolution of the image 1 … 9 with the window (1 2; 3 4)", () => {
       bias: [[3], [0.5, 0, -0.5]] as const,
       y: empty(1, 1, 1, 3),
     }
-    expect(runKernel("conv2d.forward", operands, geometry).y).toEqual([9.5, 12, 14.5])
+    expect(runKernel("conv2d.forward", operands, window(1)).y).toEqual([9.5, 12, 14.5])
   })
 })
 
@@ -109,7 +111,7 @@ describe("pooling", () => {
       [1, 2, 4, 1],
       [1, 2, 3, 4, 5, 6, 7, 8],
     ] as const
-    const window = { kernelSize: 2, stride: 2, padding: 0 }
+    const window = { ...Windows.tiles(2), share: 1 / 4 }
     expect(runKernel("averagePool.forward", { x, y: empty(1, 1, 2, 1) }, window).y).toEqual([3.5, 5.5])
     const outputGradient = [
       [1, 1, 2, 1],
@@ -131,7 +133,7 @@ describe("pooling", () => {
     const { y } = runKernel(
       "averagePool.forward",
       { x, y: empty(1, 2, 2, 1) },
-      { kernelSize: 2, stride: 2, padding: 1 },
+      { ...Windows.windowOf(3, 2, { stride: 2, padding: 1 }), share: 1 / 4 },
     )
     expect(y).toEqual([0.25, 0.5, 0.75, 1])
   })
@@ -156,7 +158,7 @@ describe("pooling", () => {
       [1, 2, 4, 1],
       [1, 5, 2, 2, 3, 4, 2, 0],
     ] as const
-    const window = { kernelSize: 2, stride: 2, padding: 0 }
+    const window = Windows.tiles(2)
     expect(runKernel("maxPool.forward", { x, y: empty(1, 1, 2, 1) }, window).y).toEqual([5, 2])
     const { inputGradient } = runKernel(
       "maxPool.backward",
@@ -177,7 +179,11 @@ describe("pooling", () => {
       [1, 2, 2, 1],
       [-1, -2, -3, -4],
     ] as const
-    const { y } = runKernel("maxPool.forward", { x, y: empty(1, 2, 2, 1) }, { kernelSize: 2, stride: 2, padding: 1 })
+    const { y } = runKernel(
+      "maxPool.forward",
+      { x, y: empty(1, 2, 2, 1) },
+      Windows.windowOf(3, 2, { stride: 2, padding: 1 }),
+    )
     expect(y).toEqual([-1, -2, -3, -4])
   })
 })

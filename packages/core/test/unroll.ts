@@ -119,21 +119,50 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
       : x.data[((n * height + i) * width + j) * channels + c]
   }
   const channelsOf = (x: Tensor): ReadonlyArray<number> => Array.from({ length: x.shape.at(-1)! }, (_, c) => c)
-  const slid = (extent: number, { kernelSize, stride, padding }: Attributes): number =>
-    Math.floor((extent + 2 * padding - kernelSize) / stride) + 1
-  const pooled = (x: Tensor, attributes: Attributes, pool: (elements: ReadonlyArray<Scalar>) => Scalar): Tensor => {
-    const { kernelSize, stride, padding } = attributes
-    return perPixel(x, slid(x.shape[1]!, attributes), slid(x.shape[2]!, attributes), (n, i, j) =>
+  const pair = <A>(given: A | readonly [A, A]): readonly [A, A] =>
+    (Array.isArray(given) ? given : [given, given]) as readonly [A, A]
+  /** Positions along an axis that output i sees: its padding before, and how many outputs there are. */
+  const sliding = (x: Tensor, kernel: number | readonly [number, number], axis: 0 | 1, attributes: Attributes) => {
+    const [size, stride, dilation] = [kernel, attributes.stride, attributes.dilation ?? 1].map(
+      (each) => pair(each)[axis],
+    ) as [number, number, number]
+    const spread = pair(attributes.spread ?? 1)[axis]
+    const [before, after] = pair<number>(pair<number | readonly [number, number]>(attributes.padding)[axis])
+    const length = (x.shape[axis + 1]! - 1) * spread + 1 + before + after
+    const outputs = Math.floor((length - dilation * (size - 1) - 1) / stride) + 1
+    /** Beyond the image, −1: between its pixels a transposed convolution sees zeros. */
+    const position = (i: number, a: number) => {
+      const at = (i * stride + a * dilation - before) / spread
+      return Number.isInteger(at) ? at : -1
+    }
+    return { size, outputs, position }
+  }
+  /** A sequence as an image of one row, its window as one over that. */
+  const asImage = (x: Tensor): Tensor =>
+    x.shape.length === 3 ? { shape: [x.shape[0]!, 1, ...x.shape.slice(1)], data: x.data } : x
+  const still: Attributes = { stride: 1, padding: 0 } as Attributes
+  const axesOf = (x: Tensor, kernel: number | readonly [number, number], attributes: Attributes) => {
+    const image = asImage(x)
+    const rows = x.shape.length === 3 ? sliding(image, 1, 0, still) : sliding(image, kernel, 0, attributes)
+    return [rows, sliding(image, kernel, 1, attributes)] as const
+  }
+  const asSequence = (image: Tensor, x: Tensor): Tensor =>
+    x.shape.length === 3 ? { shape: [image.shape[0]!, ...image.shape.slice(2)], data: image.data } : image
+  const pooled = (given: Tensor, attributes: Attributes, pool: (elements: ReadonlyArray<Scalar>) => Scalar): Tensor => {
+    const [rows, columns] = axesOf(given, attributes.kernelSize, attributes)
+    const x = asImage(given)
+    const made = perPixel(x, rows.outputs, columns.outputs, (n, i, j) =>
       channelsOf(x).map((c) => {
         const elements: Array<Scalar> = []
-        for (let a = 0; a < kernelSize; a++)
-          for (let b = 0; b < kernelSize; b++) {
-            const element = at(x, n, i * stride + a - padding, j * stride + b - padding, c)
+        for (let a = 0; a < rows.size; a++)
+          for (let b = 0; b < columns.size; b++) {
+            const element = at(x, n, rows.position(i, a), columns.position(j, b), c)
             if (element !== undefined) elements.push(element)
           }
         return pool(elements)
       }),
     )
+    return asSequence(made, given)
   }
   const mean = (terms: ReadonlyArray<Scalar>): Scalar => tape.times(tape.sum(terms), 1 / terms.length)
   const squaresAround = (terms: ReadonlyArray<Scalar>, center: Scalar): Scalar =>
@@ -240,7 +269,7 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
             const [inputs, outputs] = get(1).shape as [number, number]
             const activity = seen()
             const data: Array<Scalar> = []
-            for (let n = 0; n < batchSize; n++)
+            for (let n = 0; n < x.data.length / inputs; n++)
               for (let o = 0; o < outputs; o++) {
                 const column = Array.from({ length: inputs }, (_, i) => get(1).data[i * outputs + o]!)
                 data.push(
@@ -252,31 +281,36 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
                   ),
                 )
               }
-            return { shape: [batchSize, outputs], data }
+            return { shape: [...x.shape.slice(0, -1), outputs], data }
           }
-          case "conv2d": {
-            const [kernelSize, , inputs, outputs] = get(1).shape as [number, number, number, number]
-            const { stride, padding } = attributes
-            const sliding = { ...attributes, kernelSize }
-            const activity = { shape: x.shape, data: seen() }
-            return perPixel(x, slid(x.shape[1]!, sliding), slid(x.shape[2]!, sliding), (n, i, j) =>
+          case "conv2d":
+          case "convTranspose": {
+            const { shape } = get(1)
+            const [inputs, outputs] = shape.slice(-2) as [number, number]
+            const groups = attributes.groups ?? 1
+            const kernel = shape.length === 3 ? shape[0]! : ([shape[0]!, shape[1]!] as const)
+            const [rows, columns] = axesOf(x, kernel, attributes)
+            const [image, activity] = [asImage(x), { shape: asImage(x).shape, data: seen() }]
+            const made = perPixel(image, rows.outputs, columns.outputs, (n, i, j) =>
               Array.from({ length: outputs }, (_, o) => {
                 const as: Array<Scalar> = []
                 const bs: Array<Scalar> = []
                 const seenBy: Array<number> = []
-                for (let a = 0; a < kernelSize; a++)
-                  for (let b = 0; b < kernelSize; b++)
+                const first = Math.floor(o / (outputs / groups)) * inputs
+                for (let a = 0; a < rows.size; a++)
+                  for (let b = 0; b < columns.size; b++)
                     for (let k = 0; k < inputs; k++) {
-                      const [row, column] = [i * stride + a - padding, j * stride + b - padding]
-                      const element = at(x, n, row, column, k)
+                      const [row, column] = [rows.position(i, a), columns.position(j, b)]
+                      const element = at(image, n, row, column, first + k)
                       if (element === undefined) continue
                       as.push(element)
-                      seenBy.push(at(activity, n, row, column, k)!)
-                      bs.push(get(1).data[((a * kernelSize + b) * inputs + k) * outputs + o]!)
+                      seenBy.push(at(activity, n, row, column, first + k)!)
+                      bs.push(get(1).data[((a * columns.size + b) * inputs + k) * outputs + o]!)
                     }
                 return tape.dot(as, bs, names[2] === undefined ? undefined : get(2).data[o], seenBy)
               }),
             )
+            return asSequence(made, x)
           }
           case "weightStandardization": {
             const outputs = x.shape.at(-1)!
@@ -318,8 +352,12 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
             }
             return { shape: x.shape, data }
           }
-          case "averagePool":
-            return pooled(x, attributes, (elements) => tape.times(tape.sum(elements), attributes.kernelSize ** -2))
+          case "averagePool": {
+            const [rows, columns] = axesOf(x, attributes.kernelSize, attributes)
+            return pooled(x, attributes, (elements) => tape.times(tape.sum(elements), 1 / (rows.size * columns.size)))
+          }
+          case "sumPool":
+            return pooled(x, attributes, (elements) => tape.sum(elements))
           case "maxPool":
             return pooled(x, attributes, (elements) => {
               const best = elements.reduce((a, b) => (tape.value(b) > tape.value(a) ? b : a))
@@ -330,15 +368,20 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
               return best
             })
           case "adaptiveAveragePool": {
-            const { outputSize } = attributes
-            const [, height, width] = x.shape as [number, number, number]
-            const range = (i: number, extent: number) =>
-              integers(Math.floor((i * extent) / outputSize), Math.ceil(((i + 1) * extent) / outputSize))
-            return perPixel(x, outputSize, outputSize, (n, i, j) =>
+            const image = asImage(x)
+            const [, height, width] = image.shape as [number, number, number]
+            const [rows, columns] = pair(attributes.outputSize)
+            const down = x.shape.length === 3 ? 1 : rows
+            const range = (i: number, extent: number, outputs: number) =>
+              integers(Math.floor((i * extent) / outputs), Math.ceil(((i + 1) * extent) / outputs))
+            const made = perPixel(image, down, columns, (n, i, j) =>
               channelsOf(x).map((c) =>
-                mean(range(i, height).flatMap((a) => range(j, width).map((b) => at(x, n, a, b, c)!))),
+                mean(
+                  range(i, height, down).flatMap((a) => range(j, width, columns).map((b) => at(image, n, a, b, c)!)),
+                ),
               ),
             )
+            return asSequence(made, x)
           }
           case "flatten":
             return { shape: [batchSize, x.data.length / batchSize], data: x.data }
@@ -493,12 +536,17 @@ const originsOf = ({ nodes }: Graph.Graph): ((value: string) => ReadonlySet<stri
 const integers = (from: number, to: number): ReadonlyArray<number> =>
   Array.from({ length: to - from }, (_, i) => from + i)
 
+type Extents = number | readonly [number, number]
+
 /** Attributes of all ops, as the graph holds them. */
 interface Attributes {
-  readonly kernelSize: number
-  readonly stride: number
-  readonly padding: number
-  readonly outputSize: number
+  readonly kernelSize: Extents
+  readonly stride: Extents
+  readonly padding: Extents | readonly [readonly [number, number], readonly [number, number]]
+  readonly dilation?: Extents
+  readonly spread?: Extents
+  readonly groups?: number
+  readonly outputSize: Extents
   readonly shape: ReadonlyArray<number>
   readonly rate: number
   readonly factor: number

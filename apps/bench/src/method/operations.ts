@@ -11,36 +11,38 @@
  * What does not change over time is counted once, as it is computed once. The energy is a proxy, of float32 arithmetic at 45 nm alone
  * (Horowitz, ISSCC 2014): 0.9 pJ an addition, 3.7 pJ a multiplication; memory, which takes more, is not in it.
  */
-import { Backend, type Graph, Program, Shape } from "@spikeroute/core"
+import { Backend, type Graph, Program, Shape, Windows } from "@spikeroute/core"
 import { Effect } from "effect"
 import { batchOf, graphOf, prepare, trainedParameters, type Workload } from "../workloads.ts"
 
 /** Picojoules. */
 export const energies = { addition: 0.9, multiplication: 3.7 } as const
 
-/** For each position of an axis, how many windows see it. */
-const reach = (length: number, kernelSize: number, stride: number, padding: number): ReadonlyArray<number> => {
-  const outputs = Math.floor((length + 2 * padding - kernelSize) / stride) + 1
-  return Array.from({ length }, (_, i) => {
-    let seen = 0
-    for (let o = 0; o < outputs; o++) if (i + padding - o * stride >= 0 && i + padding - o * stride < kernelSize) seen++
-    return seen
-  })
+/** For each position of an axis, how many taps of windows see it. */
+const reach = (taps: Windows.Taps, length: number): ReadonlyArray<number> => {
+  const seen = new Array<number>(length).fill(0)
+  for (const [, position] of taps.flat()) seen[position]! += 1
+  return seen
 }
 
 /** For each element of a layer's input, how many weights it goes through; with [inputs, outputs] or [k, k, inputs, outputs] weights. */
 export const fanOut = (
   input: Shape.Shape,
   weight: Shape.Shape,
-  { stride = 1, padding = 0 }: { readonly stride?: number; readonly padding?: number } = {},
+  { groups = 1, ...geometry }: Partial<Windows.Geometry> & { readonly groups?: number } = {},
 ): ReadonlyArray<number> => {
-  const outputs = weight.at(-1) as number
+  const outputs = (weight.at(-1) as number) / groups
   if (weight.length === 2) return new Array(Shape.size(input)).fill(outputs)
-  const [height, width, channels] = input as [number, number, number]
-  const kernelSize = weight[0] as number
-  const rows = reach(height, kernelSize, stride, padding)
-  const columns = reach(width, kernelSize, stride, padding)
-  return rows.flatMap((row) => columns.flatMap((column) => new Array(channels).fill(row * column * outputs)))
+  const kernelSize = weight.length === 3 ? weight[0]! : ([weight[0]!, weight[1]!] as const)
+  const window = Windows.windowOf(weight.length - 1, kernelSize, { stride: 1, padding: 0, ...geometry })
+  const y = Windows.slide(input, window, (reason) => {
+    throw new Error(reason)
+  })
+  const [rows, columns] = Windows.tapsOf([1, ...input], [1, ...y, 1], window)
+  const [height, width, channels] = Windows.imageOf(input)
+  return reach(rows, height).flatMap((row) =>
+    reach(columns, width).flatMap((column) => new Array(channels).fill(row * column * outputs)),
+  )
 }
 
 /** Whether a value is the same at every time step of a static input: no neuron lies before it. */

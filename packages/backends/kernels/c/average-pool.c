@@ -1,4 +1,4 @@
-/* The mean over windows that slide, or as many as the output has pixels: see core's ops/average-pool.ts, adaptive-average-pool.ts. */
+/* The mean or the sum over windows that slide, or the mean over as many as the output has pixels: see core's ops/average-pool.ts, adaptive-average-pool.ts. */
 #include "pooling.h"
 
 enum { X, Y };
@@ -7,8 +7,8 @@ enum { DY, DX };
 INLINE void forward_spikes(const Call *call, Pool p, const uint32_t *from, Range rows, Range columns, float share, int32_t count, float *to) {
   const int32_t per_row = words_of(p.channels);
   vf sum[32 / LANES] = {{0}};
-  for (int32_t y = rows.from; y < rows.to; y++)
-    for (int32_t x = columns.from; x < columns.to; x++) {
+  for (int32_t y = rows.from; y < rows.to; y += rows.step)
+    for (int32_t x = columns.from; x < columns.to; x += columns.step) {
       const uint32_t word = from[(size_t)(y * p.width + x) * per_row];
       for (int v = 0; v < 32 / LANES; v++) sum[v] = add_ones(sum[v], word >> v * LANES);
     }
@@ -19,8 +19,8 @@ INLINE void forward_spikes(const Call *call, Pool p, const uint32_t *from, Range
 
 INLINE void forward_floats(Pool p, const float *from, Range rows, Range columns, float share, int32_t count, float *to) {
   float sum[32] = {0};
-  for (int32_t y = rows.from; y < rows.to; y++)
-    for (int32_t x = columns.from; x < columns.to; x++)
+  for (int32_t y = rows.from; y < rows.to; y += rows.step)
+    for (int32_t x = columns.from; x < columns.to; x += columns.step)
       for (int32_t c = 0; c < count; c++) sum[c] += from[(size_t)(y * p.width + x) * p.channels + c];
   for (int32_t c = 0; c < count; c++) to[c] = sum[c] * share;
 }
@@ -28,10 +28,10 @@ INLINE void forward_floats(Pool p, const float *from, Range rows, Range columns,
 /* One row of output pixels of one image. */
 static void forward_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, pixels = n * p.height * p.width;
-  const Range rows = looks_at(p, piece % p.out_height, p.height, p.out_height);
+  const Range rows = looks_at(p.rows, piece % p.out_height);
   for (int32_t j = 0; j < p.out_width; j++) {
-    const Range columns = looks_at(p, j, p.width, p.out_width);
-    const float share = 1 / area_of(p, rows, columns);
+    const Range columns = looks_at(p.columns, j);
+    const float share = share_of(p, rows, columns);
     float *to = floats(call, Y) + (size_t)(piece * p.out_width + j) * p.channels;
     for (int32_t c = 0; c < p.channels; c += 32) {
       const int32_t count = smaller(32, p.channels - c);
@@ -42,9 +42,10 @@ static void forward_row(const Call *call, Pool p, int32_t piece) {
   }
 }
 
-void unpool(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count, float *restrict to) {
-  const int32_t channels = pooled->extent[3], *out = pooled->extent;
+void unpool(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count,
+            float *restrict to) {
   const float share = 1 / ((float)size * (float)size);
+  const int32_t channels = pooled->extent[3], *out = pooled->extent;
   for (int32_t c = first % channels, x = first / channels % width, row = first / channels / width; count > 0; row++, x = 0) {
     const int32_t i = row % height / size;
     const float *dy = from + (size_t)(row / height * out[1] + i) * out[2] * channels;
@@ -59,22 +60,28 @@ void unpool(const float *from, const Buffer *pooled, int32_t height, int32_t wid
   }
 }
 
+/* Whether windows lie side by side. */
+INLINE int are_tiles(Sliding s) { return s.size > 0 && s.stride == s.size && s.before == 0 && s.dilation == 1; }
+
 /* One row of input pixels of one image. */
 static void backward_row(const Call *call, Pool p, int32_t row) {
-  const int side_by_side = p.size > 0 && p.stride == p.size && p.padding == 0;
-  if (side_by_side && !call->operands[DX].accumulate) {
+  const int are_means = are_tiles(p.rows) && are_tiles(p.columns) && p.rows.size == p.columns.size && p.share == 1 / (float)(p.rows.size * p.rows.size);
+  if (are_means && shape(call, DX)->rank == 4 && !call->operands[DX].accumulate) {
     const int32_t length = p.width * p.channels;
-    return unpool(floats(call, DY), shape(call, DY), p.height, p.width, p.size, row * length, length, floats(call, DX) + (size_t)row * length);
+    return unpool(floats(call, DY), shape(call, DY), p.height, p.width, p.rows.size, row * length, length,
+                  floats(call, DX) + (size_t)row * length);
   }
-  const Range rows = looked_at_by(p, row % p.height, p.height, p.out_height);
+  const int32_t y = row % p.height;
+  const Range rows = looked_at_by(p.rows, y);
   const int accumulate = call->operands[DX].accumulate;
   float *restrict to = floats(call, DX) + (size_t)row * p.width * p.channels;
   for (int32_t x = 0; x < p.width; x++, to += p.channels) {
-    const Range columns = looked_at_by(p, x, p.width, p.out_width);
+    const Range columns = looked_at_by(p.columns, x);
     int clear = !accumulate;
     for (int32_t i = rows.from; i < rows.to; i++)
       for (int32_t j = columns.from; j < columns.to; j++) {
-        const float share = 1 / area_of(p, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width));
+        if (looks_between(p.rows, i, y) || looks_between(p.columns, j, x)) continue;
+        const float share = share_of(p, looks_at(p.rows, i), looks_at(p.columns, j));
         const float *restrict from = floats(call, DY) + (size_t)((row / p.height * p.out_height + i) * p.out_width + j) * p.channels;
         if (clear)
           for (int32_t c = 0; c < p.channels; c++) to[c] = share * from[c];
@@ -89,10 +96,16 @@ static void backward_row(const Call *call, Pool p, int32_t row) {
 /* Rows of pixels that are a piece of work. */
 static int32_t rows_at_a_time(Pool p) { return larger(1, PIECE / larger(1, p.width * p.channels)); }
 
+static Pool weighted(const Call *call, int image, int pooled, int adaptive) {
+  Pool p = pool_of(call, image, pooled, adaptive);
+  if (!adaptive) p.share = number(call, SHARE);
+  return p;
+}
+
 #define POOL(name, row, image, pooled, adaptive, extent)                                           \
   static void name##_piece(void *work, int32_t piece, int32_t thread) {                             \
     (void)thread;                                                                                   \
-    const Pool p = pool_of(work, image, pooled, adaptive);                                          \
+    const Pool p = weighted(work, image, pooled, adaptive);                                         \
     const int32_t first = piece * rows_at_a_time(p);                                                \
     const int32_t last = first + smaller(rows_at_a_time(p), p.batch * p.extent - first);            \
     for (int32_t i = first; i < last; i++) row(work, p, i);                                         \

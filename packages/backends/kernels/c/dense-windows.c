@@ -51,7 +51,7 @@ float nonzero_share(const Call *call, int operand) {
 }
 
 int are_dense(const Windows *w, float share) {
-  return !w->spikes && w->stride == 1 && 4 * w->outputs >= 3 * summed_outputs(w->outputs) && share > 0.5f;
+  return !w->spikes && move_by_one(w) && 4 * w->outputs >= 3 * summed_outputs(w->outputs) && share > 0.5f;
 }
 
 /* Rows first … of image n, with the zeros around them. */

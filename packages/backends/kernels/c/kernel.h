@@ -67,6 +67,15 @@ INLINE float number(const Call *call, int i) {
   return a.value;
 }
 
+/* Images [batch, height, width, channels], or sequences [batch, width, channels], which are images of one row. */
+typedef struct {
+  int32_t batch, height, width, channels;
+} Image;
+INLINE Image image_of(const Buffer *b) {
+  const int32_t *e = b->extent;
+  return b->rank == 3 ? (Image){e[0], 1, e[1], e[2]} : (Image){e[0], e[1], e[2], e[3]};
+}
+
 /* For checks; an operand that is absent fits. */
 INLINE int has_size(const Call *call, int i, int64_t size) { return !given(call, i) || shape(call, i)->size == size; }
 INLINE int same_size(const Call *call, int i, int j) { return !given(call, i) || has_size(call, j, shape(call, i)->size); }

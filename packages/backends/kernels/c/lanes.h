@@ -86,8 +86,15 @@ INLINE vf add_ones(vf x, uint32_t bits) {
 #endif
 }
 
+/* What is left of a row: a module for the web has it once in each of its sources, for size. */
+#ifdef __wasm__
+#define LEFT static __attribute__((noinline, unused))
+#else
+#define LEFT INLINE
+#endif
+
 /* The first `count` lanes, fewer than all; the others are 0, and are not touched in memory. */
-INLINE vf load_some(const float *p, int32_t count) {
+LEFT vf load_some(const float *p, int32_t count) {
 #if VECTOR_BYTES == 64
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
 #else
@@ -96,7 +103,7 @@ INLINE vf load_some(const float *p, int32_t count) {
   return load(lanes);
 #endif
 }
-INLINE void store_some(float *p, int32_t count, vf x) {
+LEFT void store_some(float *p, int32_t count, vf x) {
 #if VECTOR_BYTES == 64
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)x);
 #else

@@ -8,13 +8,13 @@ enum { STRIP = 128 };
 /* One row of output pixels of one image, spikes to spikes: a word at a time. */
 static void spikes_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, i = piece % p.out_height, per_row = words_of(p.channels);
-  const Range rows = looks_at(p, i, p.height, p.out_height);
+  const Range rows = looks_at(p.rows, i);
   for (int32_t j = 0; j < p.out_width; j++) {
-    const Range columns = looks_at(p, j, p.width, p.out_width);
+    const Range columns = looks_at(p.columns, j);
     for (int32_t w = 0; w < per_row; w++) {
       uint32_t any = 0;
-      for (int32_t y = rows.from; y < rows.to; y++)
-        for (int32_t x = columns.from; x < columns.to; x++)
+      for (int32_t y = rows.from; y < rows.to; y += rows.step)
+        for (int32_t x = columns.from; x < columns.to; x += columns.step)
           any |= words(call, X)[(size_t)((n * p.height + y) * p.width + x) * per_row + w];
       words(call, Y)[(size_t)(piece * p.out_width + j) * per_row + w] = any;
     }
@@ -24,8 +24,8 @@ static void spikes_row(const Call *call, Pool p, int32_t piece) {
 /* Which element of the window wins, of `count` channels from c: the largest, and its pixel. */
 static void win(const Call *call, Pool p, int32_t n, Range rows, Range columns, int32_t c, int32_t count, float *best, int32_t *pixel) {
   int first = 1;
-  for (int32_t y = rows.from; y < rows.to; y++)
-    for (int32_t x = columns.from; x < columns.to; x++) {
+  for (int32_t y = rows.from; y < rows.to; y += rows.step)
+    for (int32_t x = columns.from; x < columns.to; x += columns.step) {
       float buffer[STRIP];
       const int32_t at = (n * p.height + y) * p.width + x;
       const float *from = values(call, X, at * p.channels + c, count, buffer);
@@ -37,9 +37,9 @@ static void win(const Call *call, Pool p, int32_t n, Range rows, Range columns, 
 
 static void floats_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, i = piece % p.out_height;
-  const Range rows = looks_at(p, i, p.height, p.out_height);
+  const Range rows = looks_at(p.rows, i);
   for (int32_t j = 0; j < p.out_width; j++) {
-    const Range columns = looks_at(p, j, p.width, p.out_width);
+    const Range columns = looks_at(p.columns, j);
     for (int32_t c = 0; c < p.channels; c += STRIP) {
       const int32_t count = smaller(STRIP, p.channels - c);
       float best[STRIP];
@@ -61,10 +61,18 @@ static void forward_piece(void *work, int32_t piece, int32_t thread) {
     else floats_row(work, p, i);
 }
 
-/* Windows that lie in the padding altogether have no largest. */
+/* A window all of whose taps lie in the padding has no largest. */
+static int all_look(Sliding s) {
+  for (int32_t i = 0; i < s.outputs; i++) {
+    const Range r = looks_at(s, i);
+    if (r.from >= r.to) return 0;
+  }
+  return 1;
+}
 static int windows_fit(const Call *call, int image, int pooled) {
-  return pool_fits(call, image, pooled, 0) && call->attributes[2] < call->attributes[0] &&
-         (shape(call, pooled)->size == 0 || shape(call, image)->size > 0);
+  if (!pool_fits(call, image, pooled, 0)) return 0;
+  const Pool p = pool_of(call, image, pooled, 0);
+  return shape(call, pooled)->size == 0 || (shape(call, image)->size > 0 && all_look(p.rows) && all_look(p.columns));
 }
 
 CHECK(max_pool_forward) { return windows_fit(call, X, Y) && is_spikes(call, X) == is_spikes(call, Y); }
@@ -86,7 +94,7 @@ static void backward_piece(void *work, int32_t n, int32_t thread) {
         const int32_t count = smaller(STRIP, p.channels - c);
         float best[STRIP];
         int32_t pixel[STRIP];
-        win(call, p, n, looks_at(p, i, p.height, p.out_height), looks_at(p, j, p.width, p.out_width), c, count, best, pixel);
+        win(call, p, n, looks_at(p.rows, i), looks_at(p.columns, j), c, count, best, pixel);
         const float *dy = floats(call, DY) + (size_t)((n * p.out_height + i) * p.out_width + j) * p.channels + c;
         for (int32_t k = 0; k < count; k++) floats(call, DX)[(size_t)pixel[k] * p.channels + c + k] += dy[k];
       }

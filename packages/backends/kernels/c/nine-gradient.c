@@ -102,9 +102,9 @@ static void fill_lists(const Plan *p, int32_t image, int32_t i, int32_t from, in
 static void copy_band(const Plan *p, int32_t image, int32_t first, int32_t last, float *copy) {
   const Convolution *c = &p->c;
   /* Where ∂y's first column lies in the copy. */
-  const int32_t left = 2 - c->padding;
+  const int32_t left = 2 - c->columns.before;
   for (int32_t i = 0; i < last - first + 2; i++) {
-    const int32_t r = first + i + c->padding - 2;
+    const int32_t r = first + i + c->rows.before - 2;
     float *const row = copy + ((size_t)i * p->line + left) * LANES;
     if (r < 0 || r >= c->out_height) {
       for (int32_t s = 0; s < p->strips; s++) __builtin_memset(row + s * p->strip, 0, 4 * (size_t)c->out_width * LANES);

@@ -2,7 +2,7 @@
 #pragma once
 #include "convolution.h"
 
-INLINE int has_nine_gradient(const Convolution *c) { return c->size == 3 && c->stride == 1 && c->padding <= 2; }
+INLINE int has_nine_gradient(const Convolution *c) { return c->groups == 1 && is_nine(&c->rows) && is_nine(&c->columns); }
 
 /* For calls of conv2d.weightGradient: bytes of scratch memory, and the work in it. */
 size_t NAME(nine_gradient_scratch)(const Call *call);

@@ -7,7 +7,8 @@
 
 /* Whether these windows are of that kind. */
 INLINE int are_nine(const Windows *w) {
-  return w->rows == 3 && w->columns == 3 && w->stride == 1 && w->step == 1 && w->top >= 0 && w->top <= 2 && w->left >= 0 && w->left <= 2;
+  return w->rows == 3 && w->columns == 3 && make_every_pixel(w) && w->top >= 0 && w->top <= 2 && w->left >= 0 && w->left <= 2 &&
+         w->out_height == w->height + 2 * w->top - 2 && w->out_width == w->width + 2 * w->left - 2;
 }
 
 size_t NAME(nine_scratch)(const Windows *windows, int32_t threads);

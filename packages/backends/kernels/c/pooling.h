@@ -2,53 +2,76 @@
 #pragma once
 #include "kernel.h"
 
+/* Windows along an axis; adaptive ones have size 0: window i reaches from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
+typedef struct {
+  int32_t length, outputs, size, stride, before, after, dilation;
+} Sliding;
+
 typedef struct {
   int32_t batch, height, width, channels, out_height, out_width;
-  /* Of windows that slide; adaptive ones have size 0: window i reaches from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
-  int32_t size, stride, padding;
+  Sliding rows, columns;
+  /* What a sum is multiplied by; of adaptive windows 0: one by their area. */
+  float share;
 } Pool;
 
+/* Positions from, from + step … below `to`. */
 typedef struct {
-  int32_t from, to;
+  int32_t from, to, step;
 } Range;
 
-/* Operand `image` is pooled to operand `pooled`. */
-INLINE Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
-  const int32_t *a = call->attributes, *in = shape(call, image)->extent, *out = shape(call, pooled)->extent;
-  return (Pool){in[0], in[1], in[2], in[3], out[1], out[2], adaptive ? 0 : a[0], adaptive ? 0 : a[1], adaptive ? 0 : a[2]};
+/* The attributes: those of either axis, then the share, where there is one. */
+enum { AXIS_ATTRIBUTES = 5, SHARE = 2 * AXIS_ATTRIBUTES };
+
+INLINE Sliding sliding_of(const int32_t *a, int32_t length, int32_t outputs) {
+  return (Sliding){length, outputs, a[0], a[1], a[2], a[3], a[4]};
 }
+
+/* Operand `image` is pooled to operand `pooled`. */
+LEFT Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
+  const Image in = image_of(shape(call, image)), out = image_of(shape(call, pooled));
+  const int32_t *a = call->attributes;
+  Pool p = {in.batch, in.height, in.width, in.channels, out.height, out.width, {in.height, out.height}, {in.width, out.width}, 0};
+  if (!adaptive) p.rows = sliding_of(a, in.height, out.height), p.columns = sliding_of(a + AXIS_ATTRIBUTES, in.width, out.width);
+  return p;
+}
+
+INLINE int32_t span_of(Sliding s) { return (s.size - 1) * s.dilation + 1; }
 
 /* The input positions that output position i looks at, within the image. */
-INLINE Range looks_at(Pool p, int32_t i, int32_t length, int32_t outputs) {
-  if (p.size == 0) return (Range){(int32_t)((int64_t)i * length / outputs), (int32_t)((((int64_t)i + 1) * length + outputs - 1) / outputs)};
-  const int32_t begin = i * p.stride - p.padding;
-  return (Range){larger(0, begin), larger(0, smaller(length, begin + p.size))};
+LEFT Range looks_at(Sliding s, int32_t i) {
+  if (s.size == 0)
+    return (Range){(int32_t)((int64_t)i * s.length / s.outputs), (int32_t)((((int64_t)i + 1) * s.length + s.outputs - 1) / s.outputs), 1};
+  const int32_t begin = i * s.stride - s.before;
+  return (Range){begin < 0 ? begin + ceiling(-begin, s.dilation) * s.dilation : begin, larger(0, smaller(s.length, begin + span_of(s))),
+                 s.dilation};
 }
 
-/* The output positions that look at input position i. */
-INLINE Range looked_at_by(Pool p, int32_t i, int32_t length, int32_t outputs) {
-  if (p.size == 0) {
+/* The output positions that may look at input position i: where windows are dilated, some of them do not. */
+LEFT Range looked_at_by(Sliding s, int32_t i) {
+  if (s.size == 0) {
     /* Windows overlap by one position at most: neighbours are enough to look through. */
-    int32_t from = (int32_t)((int64_t)i * outputs / length), to = from + 1;
-    while (from > 0 && looks_at(p, from - 1, length, outputs).to > i) from--;
-    while (to < outputs && looks_at(p, to, length, outputs).from <= i) to++;
-    while (from < to && looks_at(p, from, length, outputs).to <= i) from++;
-    return (Range){from, to};
+    int32_t from = (int32_t)((int64_t)i * s.outputs / s.length), to = from + 1;
+    while (from > 0 && looks_at(s, from - 1).to > i) from--;
+    while (to < s.outputs && looks_at(s, to).from <= i) to++;
+    while (from < to && looks_at(s, from).to <= i) from++;
+    return (Range){from, to, 1};
   }
-  const int32_t reach = i + p.padding - p.size + 1;
-  return (Range){reach <= 0 ? 0 : ceiling(reach, p.stride), smaller(outputs, (i + p.padding) / p.stride + 1)};
+  const int32_t reach = i + s.before - span_of(s) + 1;
+  return (Range){reach <= 0 ? 0 : ceiling(reach, s.stride), smaller(s.outputs, (i + s.before) / s.stride + 1), 1};
 }
+INLINE int looks_between(Sliding s, int32_t output, int32_t i) { return s.dilation > 1 && (i + s.before - output * s.stride) % s.dilation; }
 
-/* What adaptive windows divide by; sliding ones by their whole size, the padding included. */
-INLINE float area_of(Pool p, Range rows, Range columns) {
-  return p.size ? (float)(p.size * p.size) : (float)((rows.to - rows.from) * (columns.to - columns.from));
+/* What the sum of a window is multiplied by. */
+INLINE float share_of(Pool p, Range rows, Range columns) {
+  return p.rows.size ? p.share : 1 / (float)((rows.to - rows.from) * (columns.to - columns.from));
 }
 
 /*
  * Elements first … first + count − 1 of the gradient of images of `height` × `width` pixels by that of their average over windows of
  * size × size side by side: what they leave at the border has none.
  */
-void NAME(unpool)(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count, float *to);
+void NAME(unpool)(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count,
+                  float *to);
 #define unpool NAME(unpool)
 
 /* Whether a buffer is the average over such windows. */
@@ -57,15 +80,19 @@ INLINE int unpool_fits(const Buffer *pooled, int32_t size, int32_t height, int32
          pooled->extent[2] == width / size;
 }
 
-INLINE int pool_fits(const Call *call, int image, int pooled, int adaptive) {
+LEFT int axis_fits(Sliding s) {
+  const int32_t most = 1 << 15;
+  if (s.size < 1 || s.size > most || s.stride < 1 || s.stride > most || s.before < 0 || s.before > most || s.after < 0 || s.after > most ||
+      s.dilation < 1 || s.dilation > most)
+    return 0;
+  const int64_t room = (int64_t)s.length + s.before + s.after - ((int64_t)(s.size - 1) * s.dilation + 1);
+  return room >= 0 && s.outputs == room / s.stride + 1;
+}
+
+LEFT int pool_fits(const Call *call, int image, int pooled, int adaptive) {
   const Buffer *in = shape(call, image), *out = shape(call, pooled);
-  if (in->rank != 4 || out->rank != 4 || in->extent[0] != out->extent[0] || in->extent[3] != out->extent[3]) return 0;
+  if (in->rank < 3 || in->rank > 4 || out->rank != in->rank || in->extent[0] != out->extent[0] || in->channels != out->channels) return 0;
   if (adaptive) return out->size == 0 || in->size > 0;
-  const int32_t size = call->attributes[0], stride = call->attributes[1], padding = call->attributes[2], most = 1 << 15;
-  if (size < 1 || size > most || stride < 1 || stride > most || padding < 0 || padding > most) return 0;
-  for (int axis = 1; axis < 3; axis++) {
-    const int64_t room = (int64_t)in->extent[axis] + 2 * padding - size;
-    if (room < 0 || out->extent[axis] != room / stride + 1) return 0;
-  }
-  return 1;
+  const Pool p = pool_of(call, image, pooled, 0);
+  return axis_fits(p.rows) && axis_fits(p.columns);
 }

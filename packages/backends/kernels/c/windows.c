@@ -17,10 +17,11 @@ static Bands bands_of(const Windows *w) {
   Bands b = {.height = ceiling(w->out_height, (int32_t)wanted)};
   b.height = larger(1, b.height);
   b.count = ceiling(w->out_height, b.height);
-  const int64_t rows = (int64_t)(b.height - 1) * w->stride + w->rows;
+  const int64_t rows = (int64_t)(b.height - 1) * w->down + (int64_t)(w->rows - 1) * w->row_dilation + 1;
   b.rows = rows < w->height ? (int32_t)rows : w->height;
+  b.rows = larger(0, b.rows);
   b.events = event_bytes((int64_t)b.rows * w->width * w->channels, w->spikes);
-  b.starts = align64(4 * ((size_t)b.rows * (size_t)w->width + 1));
+  b.starts = align64(4 * ((size_t)b.rows * (size_t)w->width * (size_t)w->groups + 1));
   return b;
 }
 
@@ -36,6 +37,19 @@ typedef struct {
   int finishes;
 } Work;
 
+/* What a window sees in a row of x, tap by tap and group by group. */
+static void add_taps(const Windows *w, const float *weight, const int32_t *row, int32_t left, float *y, Events events) {
+  const int32_t groups = w->groups, channels = w->channels / groups, outputs = w->outputs / groups;
+  for (int32_t b = 0; b < w->columns; b++) {
+    const int32_t c = left + b * w->column_dilation;
+    if (c < 0 || c >= w->width) continue;
+    const int32_t *starts = row + c * groups;
+    for (int32_t g = 0; g < groups; g++)
+      add_rows(w->rounding, y + g * outputs, outputs, weight + (size_t)b * channels * w->outputs + g * outputs, (size_t)w->outputs,
+               (uint32_t)(c * channels), from_event(events, starts[g]), starts[g + 1] - starts[g]);
+  }
+}
+
 static void band_piece(void *work, int32_t piece, int32_t thread) {
   const Work *k = work;
   const Windows *w = k->windows;
@@ -45,17 +59,17 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
   const Events events = events_in(own, (int64_t)b.rows * w->width * w->channels, w->spikes);
   int32_t *starts = (int32_t *)(own + b.events);
 
-  /* Rows from … to − 1 of x, and where the events of each of their pixels start; indices are counted from the row's beginning. */
-  const int32_t from = larger(0, first * w->stride - w->top);
-  const int32_t to = larger(from, smaller(w->height, (last - 1) * w->stride - w->top + w->rows));
+  /* Rows from … to − 1 of x, and where the events of each of their pixels and groups start; indices are counted from the row's beginning. */
+  const int32_t from = larger(0, first * w->down - w->top), groups = w->groups, channels = w->channels / groups, line = w->width * groups;
+  const int32_t to = larger(from, smaller(w->height, (last - 1) * w->down - w->top + (w->rows - 1) * w->row_dilation + 1));
   int32_t found = 0;
   for (int32_t r = from; r < to; r++)
-    for (int32_t c = 0; c < w->width; c++) {
-      starts[(r - from) * w->width + c] = found;
-      const int32_t at = ((n * w->height + r) * w->width + c) * w->channels;
-      found += collect(w->call, w->operand, at, w->channels, (uint32_t)(c * w->channels), from_event(events, found));
+    for (int32_t c = 0; c < line; c++) {
+      starts[(r - from) * line + c] = found;
+      const int32_t at = ((n * w->height + r) * line + c) * channels;
+      found += collect(w->call, w->operand, at, channels, (uint32_t)(c / groups * channels), from_event(events, found));
     }
-  starts[(to - from) * w->width] = found;
+  starts[(to - from) * line] = found;
 
   const size_t width = (size_t)w->outputs;
   for (int32_t i = first; i < last; i++) {
@@ -65,15 +79,21 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
         else __builtin_memset(w->y + window_pixel(w, n, i, j) * width, 0, 4 * width);
     /* A row of weights after the other, so that it stays in the cache for all windows of the row. */
     for (int32_t a = 0; a < w->rows; a++) {
-      const int32_t r = i * w->stride + a - w->top;
+      const int32_t r = i * w->down + a * w->row_dilation - w->top;
       if (r < from || r >= to) continue;
-      const float *weight = w->weight + (size_t)a * w->columns * w->channels * width;
-      const int32_t *row = starts + (r - from) * w->width;
+      const float *weight = w->weight + (size_t)a * w->columns * channels * width;
+      const int32_t *row = starts + (r - from) * line;
       for (int32_t j = 0; j < w->out_width; j++) {
-        const int32_t left = j * w->stride - w->left, begin = larger(0, left), end = smaller(w->width, left + w->columns);
+        const int32_t left = j * w->across - w->left;
+        float *const y = w->y + window_pixel(w, n, i, j) * width;
+        if (groups > 1 || w->column_dilation > 1) {
+          add_taps(w, weight, row, left, y, events);
+          continue;
+        }
+        const int32_t begin = larger(0, left), end = smaller(w->width, left + w->columns);
         if (begin >= end) continue;
-        add_rows(w->rounding, w->y + window_pixel(w, n, i, j) * width, w->outputs, weight, width, (uint32_t)(left * w->channels),
-                 from_event(events, row[begin]), row[end] - row[begin]);
+        add_rows(w->rounding, y, w->outputs, weight, width, (uint32_t)(left * channels), from_event(events, row[begin]),
+                 row[end] - row[begin]);
       }
     }
     if (k->finishes) finish(w->call, (int32_t)window_pixel(w, n, i, 0), w->out_width);

@@ -29,7 +29,7 @@ typedef struct {
 } Plan;
 
 static Tiling tiling_here(const Convolution *c) {
-  return tiling_of(c->batch, c->height, c->width, c->out_height, c->out_width, c->padding, c->padding);
+  return tiling_of(c->batch, c->height, c->width, c->out_height, c->out_width, c->rows.before, c->columns.before);
 }
 
 static Plan plan_of(const Call *call) {
@@ -57,7 +57,7 @@ static int fits(const Call *call) {
   enum { FILLED = 9 };
   if (is_spikes(call, X)) return 0;
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
-  if (c.size != 3 || c.stride != 1 || c.padding > 2 || c.inputs < LANES) return 0;
+  if (c.groups > 1 || !is_nine(&c.rows) || !is_nine(&c.columns) || c.inputs < LANES) return 0;
   if (c.outputs < 1 || 4 * c.outputs < 3 * summed_outputs(c.outputs)) return 0;
   const int32_t tiles = tiling_here(&c).tiles;
   return tiles >= TILES && (int64_t)c.batch * c.out_height * c.out_width >= FILLED * (int64_t)tiles;

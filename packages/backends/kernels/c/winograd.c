@@ -66,7 +66,7 @@ static size_t thread_bytes(const Plan *p) {
 /* Transforms cost too much where tiles reach far over the edges, and those of the weights where there are few of them. */
 static int fits(const Windows *w) {
   enum { FEW_PIXELS = 64, FILLED = 9 };
-  if (w->spikes || w->rows != 3 || w->columns != 3 || w->stride != 1 || w->step != 1 || w->channels < LANES) return 0;
+  if (w->spikes || w->rows != 3 || w->columns != 3 || !make_every_pixel(w) || w->channels < LANES) return 0;
   const int64_t pixels = (int64_t)w->batch * w->out_height * w->out_width;
   return pixels >= FEW_PIXELS && pixels >= FILLED * (int64_t)tiling_here(w).tiles;
 }

@@ -1,5 +1,14 @@
 /** Random cases: one instruction of every kernel, with shapes that are ragged, aligned, tiny and wide in turn. */
-import { type Expressions, type KernelName, Key, Program, type Shape, Shape as Shapes, Spikes } from "@spikeroute/core"
+import {
+  type Expressions,
+  type KernelName,
+  Key,
+  Program,
+  type Shape,
+  Shape as Shapes,
+  Spikes,
+  Windows,
+} from "@spikeroute/core"
 import { leakyBackward, leakyForward } from "../src/lif.ts"
 
 export interface Operand {
@@ -76,34 +85,63 @@ const linear = (s: Source, weight: string, x: string, y: string, activation: (sh
   const batch = s.int(1, 70)
   const image = s.chance(0.3) ? [s.int(1, 4), s.int(1, 4), s.channels(40)] : [s.channels(200)]
   const outputs = s.channels(150)
-  const inputs = Shapes.size(image)
+  // An image counts as one row, or each of its pixels does.
+  const pixels = s.chance(0.5) ? image.slice(0, -1) : []
+  const inputs = Shapes.size(image) / Shapes.size(pixels)
   return [
     {
       [x]: activation([batch, ...image]),
       [weight]: s.real([inputs, outputs]),
-      [y]: y === "outputGradient" ? s.sparse([batch, outputs]) : s.real([batch, outputs]),
+      [y]: y === "outputGradient" ? s.sparse([batch, ...pixels, outputs]) : s.real([batch, ...pixels, outputs]),
     },
   ]
 }
 
-const slide = (length: number, size: number, stride: number, padding: number) =>
-  Math.floor((length + 2 * padding - size) / stride) + 1
+/** An axis and the length of the input along it. */
+type Slid = readonly [axis: Windows.Axis, length: number]
 
-const window = (s: Source, padded: boolean) => {
-  const size = s.chance(0.6) ? 3 : s.int(1, 7)
-  const stride = s.chance(0.6) ? 1 : s.int(1, 3)
-  const padding = !padded ? 0 : s.chance(0.6) ? Math.floor(size / 2) : s.int(0, size)
-  const most = s.chance(0.05) ? 24 : 12
-  const extent = () => s.int(Math.max(1, size - 2 * padding), Math.max(most, size))
-  const [height, width] = [extent(), extent()]
-  return {
-    size,
-    attributes: { stride, padding },
-    // Several images may be summed as one.
-    batch: s.chance(0.1) ? s.int(5, 17) : s.int(1, 4),
-    extents: [height, width] as const,
-    out: [slide(height, size, stride, padding), slide(width, size, stride, padding)] as const,
+/** Half of the windows are square and move by the same on both axes; `kind` says what else may be. */
+const window = (s: Source, kind: "maxPool" | "averagePool" | "convolution") => {
+  const plain = s.chance(0.5)
+  const spreads = kind === "convolution" && !plain && s.chance(0.3)
+  const axis = (): Slid => {
+    const kernel = s.chance(0.6) ? 3 : s.int(1, 7)
+    const dilation = plain || s.chance(0.6) ? 1 : s.int(2, 3)
+    const stride = s.chance(0.6) || spreads ? 1 : s.int(1, 4)
+    const spread = spreads ? s.int(1, 4) : 1
+    const span = dilation * (kernel - 1) + 1
+    const least = spreads && s.chance(0.3) ? -2 : 0
+    const side = () => (s.chance(0.6) ? Math.floor(kernel / 2) : s.int(least, kernel))
+    const before = kind === "maxPool" ? 0 : side()
+    const after = kind === "maxPool" || plain ? before : side()
+    const shortest = Math.max(1, Math.ceil((span - before - after - 1) / spread) + 1)
+    const most = s.chance(0.05) ? 24 : 12
+    return [{ kernel, stride, before, after, dilation, spread }, s.int(shortest, Math.max(most, shortest))]
   }
+  const [columns, width] = axis()
+  const isSequence = !plain && s.chance(0.3)
+  const [rows, height] = isSequence
+    ? ([Windows.windowOf(2, 1, { stride: 1, padding: 0 }).rows, 1] as const)
+    : plain
+      ? ([columns, Math.max(width + s.int(-2, 2), columns.kernel - 2 * columns.before, 1)] as const)
+      : axis()
+  const extents = isSequence ? [width] : [height, width]
+  const attributes = { rows, columns }
+  const out = Windows.slide([...extents, 1], attributes, (reason) => {
+    throw new Error(reason)
+  })
+  // Several images may be summed as one.
+  const batch = s.chance(0.1) ? s.int(5, 17) : s.int(1, 4)
+  return { attributes, extents, out, batch, kernel: isSequence ? [columns.kernel] : [rows.kernel, columns.kernel] }
+}
+
+/** Inputs and outputs of a convolution, and into how many groups they are divided. */
+const channelsOf = (s: Source, isNine: boolean): readonly [inputs: number, outputs: number, groups: number] => {
+  // Weights of more than a megabyte are packed another way.
+  if (isNine && s.chance(0.1)) return [s.int(150, 180), s.int(210, 230), 1]
+  if (s.chance(0.6)) return [s.channels(80), s.channels(80), 1]
+  const groups = s.chance(0.5) ? s.channels(80) : s.int(2, 5)
+  return s.chance(0.5) && groups > 5 ? [groups, groups, groups] : [groups * s.int(1, 3), groups * s.int(1, 3), groups]
 }
 
 const convolution = (
@@ -113,28 +151,26 @@ const convolution = (
   y: string,
   activation: (shape: Shape.Shape) => Operand,
 ): Made => {
-  const { size, attributes, batch, extents, out } = window(s, true)
-  // Weights of more than a megabyte are packed another way.
-  const isHeavy = size === 3 && s.chance(0.1)
-  const [inputs, outputs] = isHeavy ? [s.int(150, 180), s.int(210, 230)] : [s.channels(80), s.channels(80)]
+  const { kernel, attributes, batch, extents, out } = window(s, "convolution")
+  const [inputs, outputs, groups] = channelsOf(s, kernel[0] === 3 && kernel[1] === 3)
   return [
     {
       [x]: activation([batch, ...extents, inputs]),
-      [weight]: s.real([size, size, inputs, outputs]),
+      [weight]: s.real([...kernel, inputs / groups, outputs]),
       [y]: y === "outputGradient" ? s.sparse([batch, ...out, outputs]) : s.real([batch, ...out, outputs]),
     },
-    attributes,
+    { ...attributes, groups },
   ]
 }
 
-const pool = (s: Source, x: string, y: string, activation: (shape: Shape.Shape) => Operand, like: boolean): Made => {
-  const { size, attributes, batch, extents, out } = window(s, false)
+const pool = (s: Source, x: string, y: string, activation: (shape: Shape.Shape) => Operand, isMax: boolean): Made => {
+  const { attributes, batch, extents, out } = window(s, isMax ? "maxPool" : "averagePool")
   const channels = s.channels()
   const image = activation([batch, ...extents, channels])
   const pooled = [batch, ...out, channels]
   return [
-    { [x]: image, [y]: like && image.elements === "spikes" ? s.spikes(pooled) : s.real(pooled) },
-    { ...attributes, kernelSize: size },
+    { [x]: image, [y]: isMax && image.elements === "spikes" ? s.spikes(pooled) : s.real(pooled) },
+    { ...attributes, ...(isMax ? {} : { share: s.pick([1, 0.25]) }) },
   ]
 }
 
@@ -247,7 +283,10 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "linear.weightGradient": (s) => linear(s, "weightGradient", "x", "outputGradient", s.activation),
   "conv2d.forward": (s) => {
     const [operands, attributes = {}] = convolution(s, "x", "weight", "y", s.activation)
-    return [{ ...operands, ...s.maybe("bias", s.real([(operands.weight as Operand).shape[3] as number])) }, attributes]
+    return [
+      { ...operands, ...s.maybe("bias", s.real([(operands.weight as Operand).shape.at(-1) as number])) },
+      attributes,
+    ]
   },
   "conv2d.inputGradient": (s) => convolution(s, "inputGradient", "weight", "outputGradient", s.real),
   "conv2d.weightGradient": (s) => convolution(s, "x", "weightGradient", "outputGradient", s.activation),
@@ -307,9 +346,9 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "adaptiveAveragePool.backward": (s) => adaptive(s, "inputGradient", "outputGradient", s.real),
   "maxPool.forward": (s) => pool(s, "x", "y", s.activation, true),
   "maxPool.backward": (s) => {
-    const [{ x, y }, attributes = {}] = pool(s, "x", "y", s.activation, false) as [Record<string, Operand>, object]
+    const [{ x, y }, attributes = {}] = pool(s, "x", "y", s.activation, true) as [Record<string, Operand>, object]
     return [
-      { x: x as Operand, outputGradient: y as Operand, inputGradient: s.real((x as Operand).shape) },
+      { x: x as Operand, outputGradient: s.real((y as Operand).shape), inputGradient: s.real((x as Operand).shape) },
       { ...attributes },
     ]
   },

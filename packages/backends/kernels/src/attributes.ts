@@ -8,12 +8,27 @@ const float = (value: number): Word => ({ float: value })
 
 type Packer<A> = (attributes: A) => ReadonlyArray<Word>
 
-const window: Packer<KernelAttributes["maxPool.forward"]> = ({ kernelSize, stride, padding }) => [
-  kernelSize,
-  stride,
-  padding,
+type Window = KernelAttributes["maxPool.forward"]
+type Convolution = KernelAttributes["conv2d.forward"]
+
+const movement = ({ stride, before, after, dilation }: Window["rows"]) => [stride, before, after, dilation]
+const window: Packer<Window> = ({ rows, columns }) => [
+  rows.kernel,
+  ...movement(rows),
+  columns.kernel,
+  ...movement(columns),
 ]
-const geometry: Packer<KernelAttributes["conv2d.forward"]> = ({ stride, padding }) => [stride, padding]
+const pool: Packer<KernelAttributes["averagePool.forward"]> = (attributes) => [
+  ...window(attributes),
+  float(attributes.share),
+]
+const convolution: Packer<Convolution> = ({ rows, columns, groups }) => [
+  ...movement(rows),
+  rows.spread,
+  ...movement(columns),
+  columns.spread,
+  groups,
+]
 const loss: Packer<KernelAttributes["loss.forward"]> = ({ target, mix, terms }) => [
   target === "ones" ? 0 : 1,
   float(mix),
@@ -30,13 +45,13 @@ export interface Packed {
 const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> } & {
   readonly "linear.inputGradient": Packer<Packed>
 } = {
-  "conv2d.forward": geometry,
+  "conv2d.forward": convolution,
   "linear.inputGradient": ({ stays }) => [stays ? 1 : 0],
-  "conv2d.inputGradient": geometry,
-  "conv2d.weightGradient": geometry,
+  "conv2d.inputGradient": convolution,
+  "conv2d.weightGradient": convolution,
   "batchNorm.forward": ({ updates }) => [updates],
-  "averagePool.forward": window,
-  "averagePool.backward": window,
+  "averagePool.forward": pool,
+  "averagePool.backward": pool,
   "maxPool.forward": window,
   "maxPool.backward": window,
   // Of the 24 bits of a uniform number, the least that keeps an element.

@@ -6,23 +6,6 @@ import type { Engine, Tensor } from "./engine.ts"
 
 export type { Tensor } from "./engine.ts"
 
-/** Zeros before and after, on each side of an image. */
-export interface Padding {
-  readonly top: number
-  readonly bottom: number
-  readonly left: number
-  readonly right: number
-}
-
-export interface Convolution {
-  readonly stride?: number
-  readonly dilation?: number
-  readonly padding?: Padding
-}
-
-/** The same padding on all sides. */
-export const around = (padding: number): Padding => ({ top: padding, bottom: padding, left: padding, right: padding })
-
 export class Workspace {
   private owned = new Set<Tensor>()
 
@@ -155,11 +138,16 @@ export class Workspace {
     return this.flat(rows)
   }
 
-  /** Vectors one behind the other. */
-  concatenate(parts: ReadonlyArray<Tensor>): Tensor {
+  /** Tensors one behind the other along an axis. */
+  join(parts: ReadonlyArray<Tensor>, axis: number): Tensor {
     if (parts.length === 1) return parts[0] as Tensor
     // TensorFlow.js takes an array here.
-    return this.call("Concat", parts as unknown as Readonly<Record<string, Tensor>>, { axis: 0 })
+    return this.call("Concat", parts as unknown as Readonly<Record<string, Tensor>>, { axis })
+  }
+
+  /** Vectors one behind the other. */
+  concatenate(parts: ReadonlyArray<Tensor>): Tensor {
+    return this.join(parts, 0)
   }
 
   sum(x: Tensor, axis: number, keepDims = false): Tensor {
@@ -220,31 +208,6 @@ export class Workspace {
   /** The first element of a vector at `index`, as a vector of one. */
   at(x: Tensor, index: number): Tensor {
     return this.slice(x, [index], [1])
-  }
-
-  conv2d(
-    x: Tensor,
-    filter: Tensor,
-    { stride = 1, dilation = 1, padding = around(0) }: Convolution,
-    bias?: Tensor,
-  ): Tensor {
-    const { top, bottom, left, right } = padding
-    return this.call(
-      "FusedConv2D",
-      { x, filter, bias },
-      {
-        strides: [stride, stride],
-        dilations: [dilation, dilation],
-        pad: [
-          [0, 0],
-          [top, bottom],
-          [left, right],
-          [0, 0],
-        ],
-        dataFormat: "NHWC",
-        activation: "linear",
-      },
-    )
   }
 
   binary(kernel: string, a: Tensor | number, b: Tensor | number): Tensor {

@@ -25,6 +25,17 @@ const small: ReadonlySet<string> = new Set([
   "kernels/loss",
   "kernels/weight-standardization",
   "kernels/expression",
+  "kernels/convolution",
+  "kernels/convolution-forward",
+  "kernels/convolution-input-gradient",
+  "kernels/convolution-weight-gradient",
+  "kernels/max-pool",
+  "kernels/windows",
+  "kernels/linear",
+  "kernels/table",
+  "kernels/dropout-mask",
+  "kernels/bookkeeping",
+  "kernels/bias",
 ])
 
 const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [

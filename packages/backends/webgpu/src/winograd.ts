@@ -85,12 +85,14 @@ const giveTile =
 /** The stages, if the window is such and they are the fastest. */
 const stages = (
   operands: Operands,
-  { window, stride, padding }: Geometry,
+  { rows, columns }: Geometry,
   { batch, height, width }: Image,
   sums: Sums,
 ): ReadonlyArray<Stage> | undefined => {
   const tiles = sums[sums.tilesAre]
-  if (window.some((size) => size !== 3) || stride !== 1 || padding > 2) return undefined
+  const { kernel, stride, before, after, dilation, spread } = rows
+  const isSquare = JSON.stringify(rows) === JSON.stringify(columns) && before === after
+  if (!isSquare || kernel !== 3 || stride * dilation * spread !== 1 || before < 0 || before > 2) return undefined
   if (batch * height * width < filled * tiles || operands.get(sums.target).then?.spikes !== undefined) return undefined
   return operands.target.software ? inBlocks(operands, sums) : inBatches(operands, sums)
 }
@@ -119,7 +121,8 @@ const filter = (operands: Operands, geometry: Geometry, { source, made, weight, 
 
 /** The stages of conv2d.forward, if they are the fastest. */
 export const winogradForward = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
-  const { input, output, padding } = geometry
+  const { input, output } = geometry
+  const padding = geometry.rows.before
   const pairs = input.channels * output.channels
   const bias = operands.has("bias") ? " + load_bias(column)" : ""
   return filter(operands, geometry, {
@@ -133,7 +136,8 @@ export const winogradForward = (operands: Operands, geometry: Geometry): Readonl
 
 /** The stages of conv2d.inputGradient, if they are the fastest: the window is turned around. */
 export const winogradInputGradient = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
-  const { input, output, padding } = geometry
+  const { input, output } = geometry
+  const padding = geometry.rows.before
   const [inputs, outputs] = [input.channels, output.channels]
   return filter(operands, geometry, {
     source: { operand: "outputGradient", image: output, reach: 2 - padding },
@@ -149,7 +153,8 @@ export const winogradInputGradient = (operands: Operands, geometry: Geometry): R
 
 /** The stages of conv2d.weightGradient, if they are the fastest: rows are channels of x, columns those of ∂y, the depth its tiles. */
 export const winogradWeightGradient = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
-  const { input, output, padding } = geometry
+  const { input, output } = geometry
+  const padding = geometry.rows.before
   const tiles = tilesOf(output)
   const [inputs, outputs] = [input.channels, output.channels]
   return stages(operands, geometry, output, {

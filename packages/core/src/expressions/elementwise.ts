@@ -9,7 +9,7 @@
  */
 import { addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { averagePoolBackwardReference } from "../ops/average-pool.ts"
-import { tiles } from "../ops/pixels.ts"
+import { averagingTiles } from "../ops/window.ts"
 import { type Shape, size } from "../shape.ts"
 import { type Code, costOf, encode, interpret } from "./code.ts"
 import type { Expression } from "./expression.ts"
@@ -137,7 +137,7 @@ const before = ([batch = 1, , , channels = 1]: Shape, { height, width }: PoolBeh
 const spread = (outputGradient: Operand, pool: PoolBehind): Operand => {
   const shape = before(outputGradient.shape, pool)
   const inputGradient = { shape, data: new Float32Array(size(shape)) }
-  averagePoolBackwardReference.run({ outputGradient, inputGradient }, tiles(pool.kernelSize))
+  averagePoolBackwardReference.run({ outputGradient, inputGradient }, averagingTiles(pool.kernelSize))
   return inputGradient
 }
 
@@ -184,7 +184,7 @@ export const elementwiseBackwardReference: Reference<typeof elementwiseBackward>
     const inputGradient = { ...dy, shape: before(dy.shape, pool) }
     return addCost(
       own,
-      averagePoolBackwardReference.cost({ outputGradient: dy, inputGradient }, tiles(pool.kernelSize)),
+      averagePoolBackwardReference.cost({ outputGradient: dy, inputGradient }, averagingTiles(pool.kernelSize)),
     )
   },
   run: (given, attributes) => {

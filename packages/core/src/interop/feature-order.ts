@@ -13,8 +13,11 @@ import { equals, type Shape, size } from "../shape.ts"
 /** The number of pixels that lie side by side along an axis of a value or a parameter; 1 where the order is the same. */
 export type PixelsAlong = (name: string, axis: number) => number
 
-/** Pixels of an image, 1 where its order of elements is the same in both layouts. */
-const pixelsOf = (shape: Shape): number => (shape.length === 3 && shape[2] !== 1 ? shape[0]! * shape[1]! : 1)
+/** Pixels of an image or positions of a sequence, 1 where the order of elements is the same in both layouts. */
+const pixelsOf = (shape: Shape): number => (shape.length > 1 && shape.at(-1) !== 1 ? size(shape.slice(0, -1)) : 1)
+
+/** Ops whose weight maps the last axis. */
+const mapOps: ReadonlySet<string> = new Set(["linear", "conv2d", "convTranspose"])
 
 /**
  * Follows features through a graph.
@@ -56,11 +59,9 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
     if (op === "flatten") {
       if (shapeOf(x).length === 1) join(axisOf(node, 0), axisOf(x, 0))
       else label(axisOf(node, 0), pixelsOf(shapeOf(x)))
-    } else if (op === "linear" || op === "conv2d") {
-      const features = axisOf(weight, -2)
-      if (op === "linear" && shapeOf(x).length > 1 && shapeOf(weight)[0] === size(shapeOf(x)))
-        label(features, pixelsOf(shapeOf(x)))
-      else join(features, axisOf(x, -1))
+    } else if (mapOps.has(op)) {
+      // Inputs of a group are pixels' channels, whose order is the same.
+      if (shapeOf(weight).at(-2) === shapeOf(x).at(-1)) join(axisOf(weight, -2), axisOf(x, -1))
       for (const each of [weight, bias]) if (each !== undefined) join(axisOf(node, -1), axisOf(each, -1))
     } else
       for (const input of inputs) {

@@ -1,5 +1,6 @@
 /**
- * PyTorch's layouts. Images are channels first there, convolution weights [out, in, height, width], linear weights [out, in], and
+ * PyTorch's layouts. Images and sequences are channels first there, convolution weights [out, in, height, width], transposed ones
+ * [in, out, height, width] and turned around, linear weights [out, in], and
  * features of a flattened image are counted channels first: by a linear layer, by batch norm, by whatever has a number for each of them.
  *
  * A network whose read-out is a flattened image itself counts its classes in that order, too: there pixel by pixel of the first channel,
@@ -11,7 +12,7 @@ import { aGraph, argument, type Kind, someFloats } from "../arguments.ts"
 import type { GraphError, MismatchError, NonFiniteTensorError } from "../errors.ts"
 import type { Graph, Parameter } from "../graph/graph.ts"
 import { type Shape, size } from "../shape.ts"
-import { type PixelsAlong, pixelsAlong } from "./feature-order.ts"
+import { pixelsAlong } from "./feature-order.ts"
 import { fit } from "./fit.ts"
 import type { StoredTensor } from "./safetensors.ts"
 
@@ -36,43 +37,89 @@ export const imagesFromPyTorch = (values: Float32Array, shape: readonly [number,
   return out
 }
 
-/** PyTorch's order of our axes: an image's, a linear layer's weight's, a convolution's weight's; fewer axes are the same. */
-const theirAxes = (rank: number): ReadonlyArray<number> =>
-  [[], [0], [1, 0], [2, 0, 1], [3, 2, 0, 1]][rank] ?? Array.from({ length: rank }, (_, axis) => axis)
+/** PyTorch's order of our axes: channels come first, of values as of a linear layer's weight; those of windows are behind them. */
+const theirAxes = (rank: number, isWindow: boolean): ReadonlyArray<number> => {
+  const axes = Array.from({ length: rank }, (_, axis) => axis)
+  return isWindow ? [rank - 1, rank - 2, ...axes.slice(0, -2)] : [...axes.slice(-1), ...axes.slice(0, -1)]
+}
 
-const isGain = (graph: Graph, name: string): boolean =>
-  graph.nodes.some(({ op, inputs }) => op === "weightStandardization" && inputs[1] === name)
+/** What a parameter is: the gain of standardised weights, or the weight of a convolution of some groups, which may be transposed. */
+interface Layout {
+  readonly gain?: true
+  readonly window?: true
+  readonly transposed?: true
+  readonly groups: number
+}
+
+const kindsOf = (graph: Graph): ((name: string) => Layout) => {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
+  const kinds = new Map<string, Layout>()
+  /** The parameter that a weight is computed of. */
+  const weightOf = (name: string): string => {
+    const node = nodes.get(name)
+    return node === undefined ? name : weightOf(node.inputs[0] as string)
+  }
+  for (const { op, inputs, attributes } of graph.nodes) {
+    const [, second = ""] = inputs
+    const groups = Number(attributes.groups ?? 1)
+    if (op === "weightStandardization") kinds.set(second, { gain: true, groups: 1 })
+    if (op === "conv2d") kinds.set(weightOf(second), { window: true, groups })
+    if (op === "convTranspose") kinds.set(weightOf(second), { window: true, transposed: true, groups })
+  }
+  return (name) => kinds.get(name) ?? { groups: 1 }
+}
+
+const theirShape = ({ gain, window, transposed, groups }: Layout, shape: Shape): Shape => {
+  if (gain) return [...shape, 1, 1, 1]
+  const [outputs = 1, inputs = 1, ...rest] = theirAxes(shape.length, window === true).map((axis) => shape[axis]!)
+  if (transposed) return [inputs * groups, outputs / groups, ...rest]
+  return shape.length < 2 ? shape : [outputs, inputs, ...rest]
+}
 
 /** A parameter's shape in PyTorch. The gains of standardised weights are [out, 1, 1, 1] there. */
 export const pyTorchShape = (graph: Graph, parameter: Parameter): Shape => {
   argument(graph, aGraph, "PyTorch.pyTorchShape")
   const { name, shape } = argument(parameter, aParameter, "PyTorch.pyTorchShape", "parameter")
-  return isGain(graph, name) ? [...shape, 1, 1, 1] : theirAxes(shape.length).map((axis) => shape[axis]!)
+  return theirShape(kindsOf(graph)(name), shape)
 }
 
 /** For each element of a value or a parameter, where it lies in PyTorch's layout. */
-const placesOf =
-  (along: PixelsAlong) =>
-  ({ name, shape }: Pick<Parameter, "name" | "shape">): Uint32Array => {
-    const order = theirAxes(shape.length)
+const placesOf = (graph: Graph) => {
+  const along = pixelsAlong(graph)
+  const kindOf = kindsOf(graph)
+  return ({ name, shape }: Pick<Parameter, "name" | "shape">): Uint32Array => {
+    const { window = false, transposed, groups } = kindOf(name)
+    const order = theirAxes(shape.length, window)
+    const rank = shape.length
+    /** Of a transposed convolution, whose window is turned around, and whose groups lie behind each other along its inputs. */
+    const turned = (axis: number): ((i: number) => number) => {
+      const taps = size(shape.slice(0, -2))
+      const [inputs, outputs] = [shape[rank - 2]!, shape[rank - 1]! / groups]
+      if (axis === rank - 2) return (i) => i * outputs * taps
+      if (axis === rank - 1) return (i) => (Math.floor(i / outputs) * inputs * outputs + (i % outputs)) * taps
+      return (i) => (shape[axis]! - 1 - i) * size(shape.slice(axis + 1, -2))
+    }
+    const ordered = (axis: number): ((i: number) => number) => {
+      const stride = size(order.slice(order.indexOf(axis) + 1).map((behind) => shape[behind]!))
+      const pixels = along(name, axis)
+      const channels = shape[axis]! / pixels
+      return (i) => stride * ((i % channels) * pixels + Math.floor(i / channels))
+    }
     let places = new Uint32Array(1)
     // Axis by axis: what the place of an element owes to its index along this one.
     shape.forEach((extent, axis) => {
-      const stride = size(order.slice(order.indexOf(axis) + 1).map((behind) => shape[behind]!))
-      const pixels = along(name, axis)
-      const channels = extent / pixels
+      const step = transposed ? turned(axis) : ordered(axis)
       const next = new Uint32Array(places.length * extent)
-      for (let i = 0; i < extent; i++) {
-        const step = stride * ((i % channels) * pixels + Math.floor(i / channels))
-        for (let before = 0; before < places.length; before++) next[before * extent + i] = places[before]! + step
-      }
+      for (let i = 0; i < extent; i++)
+        for (let before = 0; before < places.length; before++) next[before * extent + i] = places[before]! + step(i)
       places = next
     })
     return places
   }
+}
 
 const placesFor = (owner: string, graph: Graph, parameter: Pick<Parameter, "name" | "shape">): Uint32Array =>
-  placesOf(pixelsAlong(argument(graph, aGraph, owner, "graph")))(argument(parameter, aParameter, owner, "parameter"))
+  placesOf(argument(graph, aGraph, owner, "graph"))(argument(parameter, aParameter, owner, "parameter"))
 
 const gathered = (places: Uint32Array, values: Float32Array): Float32Array => {
   const out = new Float32Array(values.length)
@@ -128,8 +175,7 @@ type Tensors = ReadonlyMap<string, StoredTensor>
 /** Why tensors do not go from one library to the other. */
 export type StateDictError = MismatchError | NonFiniteTensorError | GraphError
 
-const placesIn = (graph: Graph) =>
-  Effect.try({ try: () => placesOf(pixelsAlong(graph)), catch: (error) => error as GraphError })
+const placesIn = (graph: Graph) => Effect.try({ try: () => placesOf(graph), catch: (error) => error as GraphError })
 
 /**
  * A graph's parameters and statistics from a state dict's tensors, by name. Batch norm's `num_batches_tracked` is passed over: it

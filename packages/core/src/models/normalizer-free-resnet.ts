@@ -22,7 +22,7 @@ import {
   scale,
   scaledWeightStandardizedConv2d,
 } from "../layers.ts"
-import { PositiveInt, Side } from "../ops/pixels.ts"
+import { PositiveInt, Side } from "../ops/window.ts"
 import { Flag, positiveWith } from "../options.ts"
 import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
@@ -32,7 +32,12 @@ const spikeFactor = 2.74
 /** α, the share of a block's body in its output. */
 const alpha = 0.2
 
-const convolution = (options: Omit<ScaledWeightStandardizedConv2dOptions, "padding" | "initial">): Layer =>
+/** A square window that leaves the extents as they are, but for the stride. */
+type Convolution = Omit<ScaledWeightStandardizedConv2dOptions, "padding" | "initial" | "kernelSize"> & {
+  readonly kernelSize: number
+}
+
+const convolution = (options: Convolution): Layer =>
   scaledWeightStandardizedConv2d({
     ...options,
     padding: (options.kernelSize - 1) / 2,
@@ -70,7 +75,7 @@ export const normalizerFreeBlock = (options: NormalizerFreeBlockOptions): Layer 
     block((x) => {
       const outputs = channels * expansion(bottleneck)
       const spikes = (beta === 1 ? x : scale(1 / beta)(x)).pipe(named("lif1", lif(neuron)))
-      const on = (options: Pick<ScaledWeightStandardizedConv2dOptions, "channels" | "kernelSize" | "stride">) =>
+      const on = (options: Pick<Convolution, "channels" | "kernelSize" | "stride">) =>
         convolution({ ...options, inputFactor: spikeFactor })
       const body = bottleneck
         ? spikes.pipe(

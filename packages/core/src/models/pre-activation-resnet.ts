@@ -16,7 +16,7 @@ import {
   lif,
   linear,
 } from "../layers.ts"
-import { PositiveInt, Side } from "../ops/pixels.ts"
+import { PositiveInt, Side } from "../ops/window.ts"
 import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
 /** Weights start by Kaiming's rule, biases as PyTorch's. */

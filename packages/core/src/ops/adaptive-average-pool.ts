@@ -8,7 +8,8 @@ import { accumulates, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import type { Of } from "../options.ts"
 import { size } from "../shape.ts"
-import { adaptiveRange, forEachInWindow, imageShape, PositiveInt } from "./pixels.ts"
+import { failAt } from "./conv2d.ts"
+import { both, type Extents, ExtentsSchema, forEachInWindow, mustSlide, Side } from "./window.ts"
 
 export const adaptiveAveragePoolForward = kernel()({
   name: "adaptiveAveragePool.forward",
@@ -19,7 +20,7 @@ export const adaptiveAveragePoolForwardReference: Reference<typeof adaptiveAvera
   cost: ({ x, y }) => ({ ...accumulates(size(x.shape), x), multiplications: size(y.shape) }),
   run: ({ x, y }) => {
     y.data.fill(0)
-    forEachInWindow(x.shape, y.shape, adaptiveRange, (from, to, area) => {
+    forEachInWindow(x.shape, y.shape, undefined, (from, to, area) => {
       y.data[to]! += x.data[from]! / area
     })
   },
@@ -37,22 +38,31 @@ export const adaptiveAveragePoolBackwardReference: Reference<typeof adaptiveAver
     spikeOperations: 0,
   }),
   run: ({ outputGradient, inputGradient }) =>
-    forEachInWindow(inputGradient.shape, outputGradient.shape, adaptiveRange, (from, to, area) => {
+    forEachInWindow(inputGradient.shape, outputGradient.shape, undefined, (from, to, area) => {
       inputGradient.data[from]! += outputGradient.data[to]! / area
     }),
 }
 
-export const AdaptiveAveragePoolSchema: Of<{ readonly outputSize: number }> = Schema.Struct({ outputSize: PositiveInt })
+/** The extents of the output. */
+interface Attributes {
+  readonly outputSize: Extents
+}
 
-export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
+export const AdaptiveAveragePoolSchema: Of<Attributes> = Schema.Struct({ outputSize: ExtentsSchema })
+export const AdaptiveAveragePool1dSchema: Of<{ readonly outputSize: number }> = Schema.Struct({
+  outputSize: Side as Schema.Codec<number>,
+})
+
+export const adaptiveAveragePoolOp = make<Attributes>({
   name: "adaptiveAveragePool",
   attributes: AdaptiveAveragePoolSchema,
   inputs: ["activation"],
-  infer: ([x], { outputSize }, fail) => ({
-    shape: [outputSize, outputSize, imageShape(x!, fail)[2]],
-    elements: "float32",
-    batched: true,
-  }),
+  infer: ([x], { outputSize }, fail) => {
+    mustSlide(x!.shape, [2, 3], fail)
+    const channels = x!.shape.at(-1)!
+    const extents = x!.shape.length === 2 ? [both(outputSize)[1]] : both(outputSize)
+    return { shape: [...extents, channels], elements: "float32", batched: true }
+  },
   recompute: "cheap",
   forward: ({ emit, input, output }) => emit(adaptiveAveragePoolForward, { x: input(0), y: output }),
   backward: ({ emit, outputGradient, gradient }) => {
@@ -61,8 +71,16 @@ export const adaptiveAveragePoolOp = make<{ readonly outputSize: number }>({
   },
 })
 
-/** Average pooling to outputSize×outputSize pixels, whatever the size of the image. */
-export const adaptiveAveragePool = (options: { readonly outputSize: number }): Layer =>
-  leaf("adaptiveAveragePool", AdaptiveAveragePoolSchema, options, (x, name, { outputSize }) =>
-    node(x, name, adaptiveAveragePoolOp, { outputSize }, [x]),
-  )
+/** Average pooling to so many pixels, of the same number of rows and columns unless it is a pair, whatever the size of the image. */
+export const adaptiveAveragePool = (options: { readonly outputSize: Extents }): Layer =>
+  leaf("adaptiveAveragePool", AdaptiveAveragePoolSchema, options, (x, name, { outputSize }) => {
+    mustSlide(x.shape, [3], failAt(name, "adaptiveAveragePool"))
+    return node(x, name, adaptiveAveragePoolOp, { outputSize }, [x])
+  })
+
+/** Average pooling to so many positions, whatever the length of the sequence [length, channels]. */
+export const adaptiveAveragePool1d = (options: { readonly outputSize: number }): Layer =>
+  leaf("adaptiveAveragePool1d", AdaptiveAveragePool1dSchema, options, (x, name, { outputSize }) => {
+    mustSlide(x.shape, [2], failAt(name, "adaptiveAveragePool1d"))
+    return node(x, name, adaptiveAveragePoolOp, { outputSize }, [x])
+  })

@@ -1,85 +1,145 @@
 /**
- * Average pooling: the mean over each window of kernelSize×kernelSize pixels, the zeros of the padding counted in (PyTorch's
- * count_include_pad). x [height, width, channels] → y [height', width', channels].
+ * Average and sum pooling: the mean, or the sum, over each window, the zeros of the padding counted in (PyTorch's
+ * count_include_pad). x [height, width, channels] → y [height', width', channels]; of sequences, x [length, channels].
  */
 import { Schema } from "effect"
-import { type Layer, leaf, node } from "../graph/builder.ts"
+import { type Layer, leaf, node, type Tensor } from "../graph/builder.ts"
 import { accumulates, addCost, elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
-import { size } from "../shape.ts"
-import { forEachInWindow, Padding, Side, slidePool, slidingRange, type Window, WindowSchema } from "./pixels.ts"
+import type { Of } from "../options.ts"
+import { type Shape, size } from "../shape.ts"
+import { failAt } from "./conv2d.ts"
+import {
+  areaOf,
+  both,
+  type Extents,
+  ExtentsSchema,
+  forEachInWindow,
+  type Geometry,
+  geometryFields,
+  geometryOf,
+  mustSlide,
+  type PaddingOption,
+  PaddingOptionSchema,
+  slidePool,
+  type WeightedWindow,
+  type Window,
+  windowOf,
+} from "./window.ts"
 
-export const averagePoolForward = kernel<Window>()({
+export const averagePoolForward = kernel<WeightedWindow>()({
   name: "averagePool.forward",
   operands: { x: "read", y: "write" },
 })
 
 export const averagePoolForwardReference: Reference<typeof averagePoolForward> = {
-  cost: ({ x, y }, { kernelSize }) =>
+  cost: ({ x, y }, window) =>
     addCost(
-      { ...accumulates(size(y.shape) * kernelSize ** 2, x), multiplications: 0 },
-      elementwise(size(y.shape), 1, 0),
+      { ...accumulates(size(y.shape) * areaOf(window), x), multiplications: 0 },
+      elementwise(window.share === 1 ? 0 : size(y.shape), 1, 0),
     ),
   run: ({ x, y }, window) => {
     y.data.fill(0)
-    forEachInWindow(x.shape, y.shape, slidingRange(window), (from, to) => {
+    forEachInWindow(x.shape, y.shape, window, (from, to) => {
       y.data[to]! += x.data[from]!
     })
-    const share = 1 / window.kernelSize ** 2
-    for (let i = 0; i < y.data.length; i++) y.data[i]! *= share
+    for (let i = 0; i < y.data.length; i++) y.data[i]! *= window.share
   },
 }
 
-export const averagePoolBackward = kernel<Window>()({
+export const averagePoolBackward = kernel<WeightedWindow>()({
   name: "averagePool.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
 })
 
 export const averagePoolBackwardReference: Reference<typeof averagePoolBackward> = {
-  cost: ({ outputGradient }, { kernelSize }) =>
+  cost: ({ outputGradient }, window) =>
     addCost(
-      elementwise(size(outputGradient.shape), 1, 0),
-      elementwise(size(outputGradient.shape) * kernelSize ** 2, 0, 1),
+      elementwise(window.share === 1 ? 0 : size(outputGradient.shape), 1, 0),
+      elementwise(size(outputGradient.shape) * areaOf(window), 0, 1),
     ),
-  run: ({ outputGradient, inputGradient }, window) => {
-    const share = 1 / window.kernelSize ** 2
-    forEachInWindow(inputGradient.shape, outputGradient.shape, slidingRange(window), (from, to) => {
-      inputGradient.data[from]! += share * outputGradient.data[to]!
-    })
-  },
+  run: ({ outputGradient, inputGradient }, window) =>
+    forEachInWindow(inputGradient.shape, outputGradient.shape, window, (from, to) => {
+      inputGradient.data[from]! += window.share * outputGradient.data[to]!
+    }),
 }
 
-export const averagePoolOp = make<Window>({
-  name: "averagePool",
-  attributes: WindowSchema,
-  inputs: ["activation"],
-  infer: ([x], window, fail) => ({ shape: slidePool(x!, window, fail), elements: "float32", batched: true }),
-  recompute: "cheap",
-  forward: ({ emit, input, output, attributes }) =>
-    emit(averagePoolForward, { x: input(0), y: output }, { ...attributes }),
-  backward: ({ emit, outputGradient, gradient, attributes }) => {
-    const inputGradient = outputGradient && gradient(0)
-    if (inputGradient) emit(averagePoolBackward, { outputGradient, inputGradient }, { ...attributes })
-  },
+/** A pool's window, as nodes have it in JSON. */
+export interface PoolAttributes extends Geometry {
+  readonly kernelSize: Extents
+}
+
+export const PoolAttributesSchema: Schema.Codec<PoolAttributes> = Schema.Struct({
+  ...geometryFields,
+  kernelSize: ExtentsSchema,
 })
+
+export const poolWindow = (shape: Shape, { kernelSize, ...geometry }: PoolAttributes): Window =>
+  windowOf(shape.length, kernelSize, geometry)
+
+/** The op of a pool, whose sums are multiplied by a share. */
+export const poolOp = (name: string, shareOf: (window: Window) => number) => {
+  const weighted = (shape: Shape, attributes: PoolAttributes): WeightedWindow => {
+    const window = poolWindow(shape, attributes)
+    return { ...window, share: shareOf(window) }
+  }
+  return make<PoolAttributes>({
+    name,
+    attributes: PoolAttributesSchema,
+    inputs: ["activation"],
+    infer: ([x], attributes, fail) => ({
+      shape: slidePool(x!.shape, poolWindow(x!.shape, attributes), fail),
+      elements: "float32",
+      batched: true,
+    }),
+    recompute: "cheap",
+    forward: ({ emit, input, inputType, output, attributes }) =>
+      emit(averagePoolForward, { x: input(0), y: output }, weighted(inputType(0).shape, attributes)),
+    backward: ({ emit, inputType, outputGradient, gradient, attributes }) => {
+      const inputGradient = outputGradient && gradient(0)
+      if (inputGradient)
+        emit(averagePoolBackward, { outputGradient, inputGradient }, weighted(inputType(0).shape, attributes))
+    },
+  })
+}
+
+export const averagePoolOp = poolOp("averagePool", (window) => 1 / areaOf(window))
 
 export interface PoolOptions {
   /** Height and width of the window. */
-  readonly kernelSize: number
+  readonly kernelSize: Extents
   /** Default: the window's own size. */
-  readonly stride?: number
-  /** Zeros on every side, at most half of the window. Default 0. */
-  readonly padding?: number
+  readonly stride?: Extents
+  /** Zeros around the image, at most half of the window; `"same"` or `"valid"`. Default 0. */
+  readonly padding?: PaddingOption
+  /** How far the pixels of a window lie apart. Default 1. */
+  readonly dilation?: Extents
 }
 
-export const PoolSchema: Schema.Codec<PoolOptions> = Schema.Struct({
-  kernelSize: Side,
-  stride: Schema.optionalKey(Side),
-  padding: Schema.optionalKey(Padding),
+export const PoolSchema: Of<PoolOptions> = Schema.Struct({
+  kernelSize: ExtentsSchema,
+  stride: Schema.optionalKey(ExtentsSchema),
+  padding: Schema.optionalKey(PaddingOptionSchema),
+  dilation: Schema.optionalKey(ExtentsSchema),
 })
 
-/** Average pooling. */
+/** A pooling layer over values of so many axes. */
+export const poolLayer = <Options extends PoolOptions>(
+  kind: string,
+  op: typeof averagePoolOp,
+  axes: number,
+  schema: Of<Options>,
+  options: Options,
+): Layer =>
+  leaf<Options>(kind, schema as unknown as Schema.Codec<Options>, options, (x: Tensor, name, given) => {
+    const { kernelSize } = given
+    const fail = failAt(name, kind)
+    mustSlide(x.shape, [axes], fail)
+    const attributes = { kernelSize, ...geometryOf(kernelSize, { ...given, stride: given.stride ?? kernelSize }, fail) }
+    const [height, width] = both(kernelSize)
+    return node(x, name, op, { ...attributes, kernelSize: height === width ? height : kernelSize }, [x])
+  })
+
+/** Average pooling of images. */
 export const averagePool = (options: PoolOptions): Layer =>
-  leaf("averagePool", PoolSchema, options, (x, name, { kernelSize, stride = kernelSize, padding = 0 }) =>
-    node(x, name, averagePoolOp, { kernelSize, stride, padding }, [x]),
-  )
+  poolLayer("averagePool", averagePoolOp, 3, PoolSchema, options)

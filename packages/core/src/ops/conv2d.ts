@@ -1,119 +1,133 @@
 /**
- * Two-dimensional convolution (cross-correlation), channels last:
+ * Convolution (cross-correlation) of images and sequences, channels last:
  *
- *     y[i, j, o] = b[o] + Σ_{a,c,k} x[i·stride + a − padding, j·stride + c − padding, k] · W[a, c, k, o]
+ *     y[i, j, o] = b[o] + Σ_{a,c,k} x[i·stride + a·dilation − padding, j·stride + c·dilation − padding, k] · W[a, c, k, o]
  *
- * x [height, width, in] · W [kernel, kernel, in, out] + b [out] → y [height', width', out],
- * height' = ⌊(height + 2·padding − kernel)/stride⌋ + 1. PyTorch stores the weight as [out, in, kernel, kernel].
+ * x [height, width, in] · W [kernel, kernel, in/groups, out] + b [out] → y [height', width', out],
+ * height' = ⌊(height + padding − dilation·(kernel − 1) − 1)/stride⌋ + 1, where padding is that of both sides. Output o sees the inputs of
+ * its group alone. PyTorch stores the weight as [out, in/groups, kernel, kernel].
+ *
+ * Of a sequence, x [length, in] · W [kernel, in/groups, out] + b [out] → y [length', out].
+ *
+ * A transposed convolution, PyTorch's `ConvTranspose2d`, is the same sum over an input with stride − 1 zeros between its pixels, of
+ * weights that PyTorch stores turned around, as [in, out/groups, kernel, kernel].
  */
 import { Schema } from "effect"
-import { type Layer, leaf, node, parameter } from "../graph/builder.ts"
+import { GraphError } from "../errors.ts"
+import { type Layer, leaf, node, parameter, type Tensor } from "../graph/builder.ts"
 import { type Initial, InitialSchema } from "../graph/graph.ts"
 import { accumulates, addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { Flag, type Of } from "../options.ts"
 import { mustBe, type Shape, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
-import { type Geometry, Padding, PositiveInt, Side, slide } from "./pixels.ts"
+import {
+  both,
+  type Extents,
+  ExtentsSchema,
+  forEachTap,
+  type Geometry,
+  geometryFields,
+  geometryOf,
+  imagesOf,
+  mustSlide,
+  type PaddingOption,
+  PaddingOptionSchema,
+  PositiveInt,
+  slide,
+  type Window,
+  windowOf,
+} from "./window.ts"
 
-/**
- * Calls `visit` for every pair of pixels that a weight connects: indices of the input pixel, the output pixel and the tap,
- * in units of pixels and taps.
- */
-const forEachTap = (
-  input: Shape,
-  weight: Shape,
-  output: Shape,
-  { stride, padding }: Geometry,
-  visit: (inputPixel: number, outputPixel: number, tap: number) => void,
-): void => {
-  const [batch, height, width] = input as [number, number, number]
-  const [rows, columns] = weight as [number, number]
-  const [, outHeight, outWidth] = output as [number, number, number]
-  for (let n = 0; n < batch; n++)
-    for (let i = 0; i < outHeight; i++)
-      for (let j = 0; j < outWidth; j++)
-        for (let a = 0; a < rows; a++) {
-          const y = i * stride + a - padding
-          if (y < 0 || y >= height) continue
-          for (let b = 0; b < columns; b++) {
-            const x = j * stride + b - padding
-            if (x >= 0 && x < width)
-              visit((n * height + y) * width + x, (n * outHeight + i) * outWidth + j, a * columns + b)
-          }
-        }
-}
+/** A window, and into how many groups it divides the channels. */
+export type Convolution = Window & { readonly groups: number }
 
 /** Connections between an input and an output of these shapes, those into the padding included, as kernels that pad make them. */
-const connections = (weight: Shape, output: Shape): number => size(output.slice(0, 3)) * size(weight)
+const connections = (x: Shape, weight: Shape, y: Shape, { rows, columns }: Convolution): number => {
+  const [batch, height, width] = imagesOf(rows.spread * columns.spread > 1 ? x : y)
+  return batch * height * width * size(weight)
+}
 
-export const convForward = kernel<Geometry>()({
+/**
+ * Calls `visit` for each input element that is connected: its index, that of the first of its weights, that of the first
+ * output that they lead to. There are as many of these, side by side, as a group has outputs.
+ */
+const forEachInput = (
+  x: Shape,
+  weight: Shape,
+  y: Shape,
+  convolution: Convolution,
+  visit: (input: number, weight: number, output: number) => void,
+): void => {
+  const [inputs, outputs] = weight.slice(-2) as [number, number]
+  const { groups } = convolution
+  forEachTap(x, y, convolution, (from, to, tap) => {
+    for (let g = 0; g < groups; g++)
+      for (let k = 0; k < inputs; k++) {
+        const first = (g * outputs) / groups
+        visit((from * groups + g) * inputs + k, (tap * inputs + k) * outputs + first, to * outputs + first)
+      }
+  })
+}
+
+export const convForward = kernel<Convolution>()({
   name: "conv2d.forward",
   operands: { x: "read", weight: "read", bias: "read?", y: "write" },
 })
 
 export const convForwardReference: Reference<typeof convForward> = {
-  cost: ({ x, weight, bias, y }) =>
+  cost: ({ x, weight, bias, y }, convolution) =>
     addCost(
-      accumulates(connections(weight.shape, y.shape), x),
+      accumulates(connections(x.shape, weight.shape, y.shape, convolution), x),
       elementwise(bias === undefined ? 0 : size(y.shape), 0, 1),
     ),
-  run: ({ x, weight, bias, y }, geometry) => {
-    const [, , inputs, outputs] = weight.shape as [number, number, number, number]
+  run: ({ x, weight, bias, y }, convolution) => {
+    const outputs = weight.shape.at(-1)!
     const sums = new Float64Array(y.data.length)
     if (bias !== undefined) for (let i = 0; i < sums.length; i += outputs) sums.set(bias.data, i)
-    forEachTap(x.shape, weight.shape, y.shape, geometry, (from, to, tap) => {
-      for (let k = 0; k < inputs; k++) {
-        const value = x.data[from * inputs + k]!
-        if (value === 0) continue
-        const row = (tap * inputs + k) * outputs
-        for (let o = 0; o < outputs; o++) sums[to * outputs + o]! += value * weight.data[row + o]!
-      }
+    forEachInput(x.shape, weight.shape, y.shape, convolution, (from, row, to) => {
+      const value = x.data[from]!
+      if (value !== 0)
+        for (let o = 0; o < outputs / convolution.groups; o++) sums[to + o]! += value * weight.data[row + o]!
     })
     y.data.set(sums)
   },
 }
 
-export const convInputGradient = kernel<Geometry>()({
+export const convInputGradient = kernel<Convolution>()({
   name: "conv2d.inputGradient",
   operands: { outputGradient: "read", weight: "read", inputGradient: "gradient" },
 })
 
 export const convInputGradientReference: Reference<typeof convInputGradient> = {
-  cost: ({ outputGradient, weight }) => accumulates(connections(weight.shape, outputGradient.shape), outputGradient),
-  run: ({ outputGradient, weight, inputGradient }, geometry) => {
-    const [, , inputs, outputs] = weight.shape as [number, number, number, number]
+  cost: ({ outputGradient, weight, inputGradient }, convolution) =>
+    accumulates(connections(inputGradient.shape, weight.shape, outputGradient.shape, convolution), outputGradient),
+  run: ({ outputGradient, weight, inputGradient }, convolution) => {
+    const outputs = weight.shape.at(-1)! / convolution.groups
     const sums = new Float64Array(inputGradient.data.length)
-    forEachTap(inputGradient.shape, weight.shape, outputGradient.shape, geometry, (from, to, tap) => {
-      for (let k = 0; k < inputs; k++) {
-        const row = (tap * inputs + k) * outputs
-        let sum = 0
-        for (let o = 0; o < outputs; o++) sum += outputGradient.data[to * outputs + o]! * weight.data[row + o]!
-        sums[from * inputs + k]! += sum
-      }
+    forEachInput(inputGradient.shape, weight.shape, outputGradient.shape, convolution, (from, row, to) => {
+      let sum = 0
+      for (let o = 0; o < outputs; o++) sum += outputGradient.data[to + o]! * weight.data[row + o]!
+      sums[from]! += sum
     })
     addInto(inputGradient, sums)
   },
 }
 
-export const convWeightGradient = kernel<Geometry>()({
+export const convWeightGradient = kernel<Convolution>()({
   name: "conv2d.weightGradient",
   operands: { x: "read", outputGradient: "read", weightGradient: "gradient" },
 })
 
 export const convWeightGradientReference: Reference<typeof convWeightGradient> = {
-  cost: ({ x, outputGradient, weightGradient }) =>
-    accumulates(connections(weightGradient.shape, outputGradient.shape), x),
-  run: ({ x, outputGradient, weightGradient }, geometry) => {
-    const [, , inputs, outputs] = weightGradient.shape as [number, number, number, number]
+  cost: ({ x, outputGradient, weightGradient }, convolution) =>
+    accumulates(connections(x.shape, weightGradient.shape, outputGradient.shape, convolution), x),
+  run: ({ x, outputGradient, weightGradient }, convolution) => {
+    const outputs = weightGradient.shape.at(-1)! / convolution.groups
     const sums = new Float64Array(weightGradient.data.length)
-    forEachTap(x.shape, weightGradient.shape, outputGradient.shape, geometry, (from, to, tap) => {
-      for (let k = 0; k < inputs; k++) {
-        const value = x.data[from * inputs + k]!
-        if (value === 0) continue
-        const row = (tap * inputs + k) * outputs
-        for (let o = 0; o < outputs; o++) sums[row + o]! += value * outputGradient.data[to * outputs + o]!
-      }
+    forEachInput(x.shape, weightGradient.shape, outputGradient.shape, convolution, (from, row, to) => {
+      const value = x.data[from]!
+      if (value !== 0) for (let o = 0; o < outputs; o++) sums[row + o]! += value * outputGradient.data[to + o]!
     })
     addInto(weightGradient, sums)
   },
@@ -123,68 +137,149 @@ const addInto = (gradient: Operand, sums: Float64Array): void => {
   for (let i = 0; i < sums.length; i++) gradient.data[i]! += sums[i]!
 }
 
-export const conv2dOp = make({
-  name: "conv2d",
-  attributes: Schema.Struct({ stride: Side, padding: Padding }),
-  inputs: ["activation", "parameter", "parameter?"],
-  infer: ([x, weight, bias], geometry, fail) => {
-    const [kernelSize = 1, , , outputs = 1] = weight!.shape
-    const [height, width, channels] = slide(x!, { ...geometry, kernelSize }, fail)
-    mustBe("weight", weight!.shape, [kernelSize, kernelSize, channels, undefined], fail)
-    if (bias) mustBe("bias", bias.shape, [outputs], fail)
-    return { shape: [height, width, outputs], elements: "float32", batched: true }
-  },
-  hasWeights: true,
-  recompute: "weights",
-  forward: ({ emit, input, arity, output, attributes }) =>
-    emit(convForward, { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output }, attributes),
-  backward: ({ emit, input, presynaptic, arity, outputGradient, gradient, attributes }) => {
-    if (outputGradient === undefined) return
-    const weightGradient = gradient(1)
-    if (weightGradient) emit(convWeightGradient, { x: presynaptic(), outputGradient, weightGradient }, attributes)
-    const bias = arity > 2 ? gradient(2) : undefined
-    if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
-    // Last, so that the memory of the input is free for its gradient.
-    const inputGradient = gradient(0)
-    if (inputGradient) emit(convInputGradient, { outputGradient, weight: input(1), inputGradient }, attributes)
-  },
+/** How a convolution moves and groups channels, as nodes have it in JSON. */
+export interface Attributes extends Geometry {
+  readonly groups?: number
+}
+
+const mustDivide = (groups: number, inputs: number, outputs: number, fail: (reason: string) => never): void => {
+  for (const [count, what] of [
+    [inputs, "input"],
+    [outputs, "output"],
+  ] as const)
+    if (count % groups !== 0) fail(`groups is ${groups}, which does not divide the ${count} ${what} channels`)
+}
+
+const convolutionOf = (weight: Shape, { groups = 1, ...geometry }: Attributes): Convolution => ({
+  ...windowOf(weight.length - 1, weight.length < 4 ? weight[0]! : (weight.slice(0, 2) as [number, number]), geometry),
+  groups,
 })
+
+/** Attributes of a convolution's node. */
+export const convolutionFields = { ...geometryFields, groups: Schema.optionalKey(PositiveInt) }
+
+/** The op of a convolution, which may be transposed. */
+export const convolutionOp = (name: string, attributes: Schema.Codec<Attributes>) =>
+  make<Attributes>({
+    name,
+    attributes,
+    inputs: ["activation", "parameter", "parameter?"],
+    infer: ([x, weight, bias], attributes, fail) => {
+      const [inputs = 1, outputs = 1] = [x!.shape.at(-1), weight!.shape.at(-1)]
+      const { groups = 1 } = attributes
+      if (weight!.shape.length < 3 || weight!.shape.length > 4) fail("the weight must have three axes, or four")
+      mustSlide(x!.shape, [weight!.shape.length - 1], fail)
+      mustDivide(groups, inputs, outputs, fail)
+      mustBe("weight", weight!.shape, [...weight!.shape.slice(0, -2), inputs / groups, undefined], fail)
+      if (bias) mustBe("bias", bias.shape, [outputs], fail)
+      const shape = [...slide(x!.shape, convolutionOf(weight!.shape, attributes), fail), outputs]
+      return { shape, elements: "float32", batched: true }
+    },
+    hasWeights: true,
+    recompute: "weights",
+    forward: ({ emit, input, inputType, arity, output, attributes }) =>
+      emit(
+        convForward,
+        { x: input(0), weight: input(1), bias: arity > 2 ? input(2) : undefined, y: output },
+        convolutionOf(inputType(1).shape, attributes),
+      ),
+    backward: ({ emit, input, inputType, presynaptic, arity, outputGradient, gradient, attributes }) => {
+      if (outputGradient === undefined) return
+      const convolution = convolutionOf(inputType(1).shape, attributes)
+      const weightGradient = gradient(1)
+      if (weightGradient) emit(convWeightGradient, { x: presynaptic(), outputGradient, weightGradient }, convolution)
+      const bias = arity > 2 ? gradient(2) : undefined
+      if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
+      // Last, so that the memory of the input is free for its gradient.
+      const inputGradient = gradient(0)
+      if (inputGradient) emit(convInputGradient, { outputGradient, weight: input(1), inputGradient }, convolution)
+    },
+  })
+
+export const conv2dOp = convolutionOp("conv2d", Schema.Struct(convolutionFields))
 
 export interface Conv2dOptions {
   /** Output channels. */
   readonly channels: number
   /** Height and width of the window. */
-  readonly kernelSize: number
+  readonly kernelSize: Extents
   /** Default 1. */
-  readonly stride?: number
-  /** Zeros on every side. Default 0. */
-  readonly padding?: number
+  readonly stride?: Extents
+  /** Zeros around the image, `"same"` (the output's extents are the input's) or `"valid"` (none). Default 0. */
+  readonly padding?: PaddingOption
+  /** How far the pixels of a window lie apart. Default 1. */
+  readonly dilation?: Extents
+  /** Into so many groups channels are divided; an output sees the inputs of its own. As many as there are channels: depthwise. Default 1. */
+  readonly groups?: number
   /** Default true. */
   readonly bias?: boolean
   /** How weight and bias start. */
   readonly initial?: Initial
 }
 
-export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
+/** Options of every convolution. */
+export const mapFields = {
   channels: PositiveInt,
-  kernelSize: Side,
-  stride: Schema.optionalKey(Side),
-  padding: Schema.optionalKey(Padding),
+  groups: Schema.optionalKey(PositiveInt),
   bias: Schema.optionalKey(Flag),
   initial: Schema.optionalKey(InitialSchema),
+}
+
+export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
+  ...mapFields,
+  kernelSize: ExtentsSchema,
+  stride: Schema.optionalKey(ExtentsSchema),
+  padding: Schema.optionalKey(PaddingOptionSchema),
+  dilation: Schema.optionalKey(ExtentsSchema),
 })
 
-/** The channels of an image, for builders that must know them before the shape is checked. */
-export const channelsOf = (shape: Shape): number => shape.at(-1) ?? 1
+/** Reasons why a layer cannot be built, as errors of its node. */
+export const failAt =
+  (node: string, kind: string) =>
+  (reason: string): never => {
+    throw new GraphError({ node, reason: `${kind}: ${reason}` })
+  }
 
-/** A convolution. Unless told, it starts as PyTorch's: uniform within ±1/√(inputs·kernel²). */
+/** A convolution's weight's shape over an input, and the attributes of its node. */
+export const convolutionParts = (x: Tensor, axes: number, options: Conv2dOptions, fail: (reason: string) => never) => {
+  const { channels, kernelSize, groups = 1 } = options
+  mustSlide(x.shape, [axes], fail)
+  const inputs = x.shape.at(-1)!
+  mustDivide(groups, inputs, channels, fail)
+  const kernel = axes === 2 ? [both(kernelSize)[0]] : both(kernelSize)
+  return {
+    shape: [...kernel, inputs / groups, channels],
+    fanIn: (size(kernel) * inputs) / groups,
+    attributes: { ...geometryOf(kernelSize, options, fail), ...(groups === 1 ? {} : { groups }) } as Attributes,
+  }
+}
+
+/** The parameters of a convolution, and its node. */
+export const withParameters = (
+  x: Tensor,
+  name: string,
+  op: typeof conv2dOp,
+  { bias = true, initial = {} }: Pick<Conv2dOptions, "bias" | "initial">,
+  { shape, fanIn, attributes }: ReturnType<typeof convolutionParts>,
+): Tensor => {
+  const start = { kind: "uniform", bound: 1 / Math.sqrt(fanIn) } as const
+  const weight = parameter(x, `${name}.weight`, shape, initial.weight ?? start)
+  const operands = bias
+    ? [x, weight, parameter(x, `${name}.bias`, [shape.at(-1)!], initial.bias ?? start)]
+    : [x, weight]
+  return node(x, name, op, attributes, operands)
+}
+
+/**
+ * A convolution of images. Unless told, it starts as PyTorch's: uniform within ±1/√(inputs/groups·kernel area).
+ *
+ * @example
+ * const graph = Graph.makeUnsafe(
+ *   [40, 98, 8],
+ *   Graph.sequential(conv2d({ channels: 8, kernelSize: [3, 5], padding: "same", groups: 8 }), flatten()),
+ * )
+ */
 export const conv2d = (options: Conv2dOptions): Layer =>
-  leaf<Conv2dOptions>("conv2d", Conv2dSchema, options, (x, name, given) => {
-    const { channels, kernelSize, stride = 1, padding = 0, bias = true, initial = {} } = given
-    const inputs = channelsOf(x.shape)
-    const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs * kernelSize ** 2) } as const
-    const shape = [kernelSize, kernelSize, inputs, channels]
-    const weight = parameter(x, `${name}.weight`, shape, initial.weight ?? start)
-    const operands = bias ? [x, weight, parameter(x, `${name}.bias`, [channels], initial.bias ?? start)] : [x, weight]
-    return node(x, name, conv2dOp, { stride, padding }, operands)
-  })
+  leaf("conv2d", Conv2dSchema, options, (x, name, given) =>
+    withParameters(x, name, conv2dOp, given, convolutionParts(x, 3, given, failAt(name, "conv2d"))),
+  )

@@ -5,6 +5,7 @@ import { adaptiveAveragePoolOp } from "./adaptive-average-pool.ts"
 import { addOp } from "./add.ts"
 import { averagePoolOp } from "./average-pool.ts"
 import { batchNormOp } from "./batch-norm.ts"
+import { convTransposeOp } from "./conv-transpose.ts"
 import { conv2dOp } from "./conv2d.ts"
 import { delayOp } from "./delay.ts"
 import { dropoutMaskOp, dropoutOp } from "./dropout.ts"
@@ -14,6 +15,7 @@ import { gainOp } from "./gain.ts"
 import { linearOp } from "./linear.ts"
 import { maxPoolOp } from "./max-pool.ts"
 import { scaleOp } from "./scale.ts"
+import { sumPoolOp } from "./sum-pool.ts"
 import { weightStandardizationOp } from "./weight-standardization.ts"
 
 /** Every op by name. */
@@ -21,9 +23,11 @@ export const ops: ReadonlyMap<string, AnyOp> = new Map(
   [
     linearOp,
     conv2dOp,
+    convTransposeOp,
     weightStandardizationOp,
     batchNormOp,
     averagePoolOp,
+    sumPoolOp,
     adaptiveAveragePoolOp,
     maxPoolOp,
     flattenOp,

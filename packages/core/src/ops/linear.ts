@@ -1,17 +1,20 @@
 /**
  * Linear map: y = x·W + b.
  *
- * x [in] · W [in, out] + b [out] → y [out]. It takes one row of features and refuses an image, for which PyTorch's acts on the last axis
- * (each pixel's channels), so that a forgotten `flatten` is not a network of another kind. PyTorch stores the weight as [out, in].
+ * x [in] · W [in, out] + b [out] → y [out]; of a value of more axes it maps the last one, as PyTorch's does: at each pixel of an image
+ * its channels. PyTorch stores the weight as [out, in].
  */
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { type Initial, InitialSchema } from "../graph/graph.ts"
-import { accumulates, addCost, elementwise, make as kernel, type Reference } from "../kernel.ts"
+import { accumulates, addCost, elementwise, make as kernel, type Reference, type TensorType } from "../kernel.ts"
 import { make } from "../op.ts"
 import { Flag, whole } from "../options.ts"
-import { format, mustBe, size } from "../shape.ts"
+import { mustBe, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
+
+/** Rows that are multiplied: samples, or their pixels. */
+const rowsOf = (x: TensorType, weight: TensorType): number => size(x.shape) / weight.shape[0]!
 
 export const linearForward = kernel()({
   name: "linear.forward",
@@ -21,13 +24,13 @@ export const linearForward = kernel()({
 export const linearForwardReference: Reference<typeof linearForward> = {
   cost: ({ x, weight, bias, y }) =>
     addCost(
-      accumulates((x.shape[0] as number) * size(weight.shape), x),
+      accumulates(rowsOf(x, weight) * size(weight.shape), x),
       elementwise(bias === undefined ? 0 : size(y.shape), 0, 1),
     ),
   run: ({ x, weight, bias, y }) => {
     const [inputs, outputs] = weight.shape as [number, number]
     const sums = new Float64Array(outputs)
-    for (let n = 0; n < y.shape[0]!; n++) {
+    for (let n = 0; n < y.data.length / outputs; n++) {
       if (bias === undefined) sums.fill(0)
       else sums.set(bias.data)
       for (let i = 0; i < inputs; i++) {
@@ -47,10 +50,10 @@ export const linearInputGradient = kernel()({
 
 export const linearInputGradientReference: Reference<typeof linearInputGradient> = {
   cost: ({ outputGradient, weight }) =>
-    accumulates((outputGradient.shape[0] as number) * size(weight.shape), outputGradient),
+    accumulates((size(outputGradient.shape) / weight.shape[1]!) * size(weight.shape), outputGradient),
   run: ({ outputGradient, weight, inputGradient }) => {
     const [inputs, outputs] = weight.shape as [number, number]
-    for (let n = 0; n < outputGradient.shape[0]!; n++)
+    for (let n = 0; n < outputGradient.data.length / outputs; n++)
       for (let i = 0; i < inputs; i++) {
         let sum = 0
         for (let o = 0; o < outputs; o++) sum += outputGradient.data[n * outputs + o]! * weight.data[i * outputs + o]!
@@ -66,11 +69,11 @@ export const linearWeightGradient = kernel()({
 })
 
 export const linearWeightGradientReference: Reference<typeof linearWeightGradient> = {
-  cost: ({ x, weightGradient }) => accumulates((x.shape[0] as number) * size(weightGradient.shape), x),
+  cost: ({ x, weightGradient }) => accumulates(rowsOf(x, weightGradient) * size(weightGradient.shape), x),
   run: ({ x, outputGradient, weightGradient }) => {
     const [inputs, outputs] = weightGradient.shape as [number, number]
     const sums = new Float64Array(inputs * outputs)
-    for (let n = 0; n < outputGradient.shape[0]!; n++)
+    for (let n = 0; n < outputGradient.data.length / outputs; n++)
       for (let i = 0; i < inputs; i++) {
         const value = x.data[n * inputs + i]!
         if (value !== 0)
@@ -85,13 +88,10 @@ export const linearOp = make({
   attributes: NoOptions,
   inputs: ["activation", "parameter", "parameter?"],
   infer: ([x, weight, bias], _, fail) => {
-    const [inputs] = x!.shape
     const [, outputs = 1] = weight!.shape
-    if (x!.shape.length !== 1)
-      fail(`the input is ${format(x!.shape)}; it must be one row of features: put flatten() before it`)
-    mustBe("weight", weight!.shape, [inputs, undefined], fail)
+    mustBe("weight", weight!.shape, [x!.shape.at(-1), undefined], fail)
     if (bias) mustBe("bias", bias.shape, [outputs], fail)
-    return { shape: [outputs], elements: "float32", batched: true }
+    return { shape: [...x!.shape.slice(0, -1), outputs], elements: "float32", batched: true }
   },
   hasWeights: true,
   recompute: "weights",
@@ -124,10 +124,10 @@ export const LinearSchema: Schema.Codec<LinearOptions> = Schema.Struct({
   initial: Schema.optionalKey(InitialSchema),
 })
 
-/** A linear layer, on one row of features: put `flatten()` behind an image. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
+/** A linear layer, over the last axis: put `flatten()` behind an image whose pixels are to be seen together. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
 export const linear = (options: LinearOptions): Layer =>
   leaf("linear", LinearSchema, options, (x, name, { features, bias = true, initial = {} }) => {
-    const inputs = size(x.shape)
+    const inputs = x.shape.at(-1) ?? 1
     const start = { kind: "uniform", bound: 1 / Math.sqrt(inputs) } as const
     const weight = parameter(x, `${name}.weight`, [inputs, features], initial.weight ?? start)
     const operands = bias ? [x, weight, parameter(x, `${name}.bias`, [features], initial.bias ?? start)] : [x, weight]

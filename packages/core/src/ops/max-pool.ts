@@ -1,18 +1,26 @@
 /**
  * Max pooling: the largest value of each window; spikes stay spikes (the "or" of the window). Its gradient goes to the first
- * largest value of the window in row order, as in PyTorch. x [height, width, channels] → y [height', width', channels].
+ * largest value of the window in row order, as in PyTorch. x [height, width, channels] → y [height', width', channels]; of sequences,
+ * x [length, channels].
  */
-import { type Layer, leaf, node } from "../graph/builder.ts"
+import type { Layer } from "../graph/builder.ts"
 import { elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { make } from "../op.ts"
 import { size } from "../shape.ts"
-import { type PoolOptions, PoolSchema } from "./average-pool.ts"
-import { forEachInWindow, slidePool, slidingRange, type Window, WindowSchema } from "./pixels.ts"
+import {
+  type PoolAttributes,
+  PoolAttributesSchema,
+  type PoolOptions,
+  PoolSchema,
+  poolLayer,
+  poolWindow,
+} from "./average-pool.ts"
+import { areaOf, forEachInWindow, slidePool, type Window } from "./window.ts"
 
 /** For each output element, the index of the input element that it takes. */
 const winners = (x: Operand, output: ReadonlyArray<number>, window: Window): Int32Array => {
   const winner = new Int32Array(size(output)).fill(-1)
-  forEachInWindow(x.shape, output, slidingRange(window), (from, to) => {
+  forEachInWindow(x.shape, output, window, (from, to) => {
     if (winner[to] === -1 || x.data[from]! > x.data[winner[to]!]!) winner[to] = from
   })
   return winner
@@ -24,7 +32,7 @@ export const maxPoolForward = kernel<Window>()({
 })
 
 export const maxPoolForwardReference: Reference<typeof maxPoolForward> = {
-  cost: ({ y }, { kernelSize }) => elementwise(size(y.shape), 0, kernelSize ** 2 - 1),
+  cost: ({ y }, window) => elementwise(size(y.shape), 0, areaOf(window) - 1),
   run: ({ x, y }, window) =>
     winners(x, y.shape, window).forEach((from, to) => {
       y.data[to] = x.data[from]!
@@ -37,28 +45,31 @@ export const maxPoolBackward = kernel<Window>()({
 })
 
 export const maxPoolBackwardReference: Reference<typeof maxPoolBackward> = {
-  cost: ({ outputGradient }, { kernelSize }) => elementwise(size(outputGradient.shape), 0, kernelSize ** 2),
+  cost: ({ outputGradient }, window) => elementwise(size(outputGradient.shape), 0, areaOf(window)),
   run: ({ x, outputGradient, inputGradient }, window) =>
     winners(x, outputGradient.shape, window).forEach((from, to) => {
       inputGradient.data[from]! += outputGradient.data[to]!
     }),
 }
 
-export const maxPoolOp = make<Window>({
+export const maxPoolOp = make<PoolAttributes>({
   name: "maxPool",
-  attributes: WindowSchema,
+  attributes: PoolAttributesSchema,
   inputs: ["activation"],
-  infer: ([x], window, fail) => ({ shape: slidePool(x!, window, fail), elements: x!.elements, batched: true }),
+  infer: ([x], attributes, fail) => ({
+    shape: slidePool(x!.shape, poolWindow(x!.shape, attributes), fail),
+    elements: x!.elements,
+    batched: true,
+  }),
   recompute: "cheap",
-  forward: ({ emit, input, output, attributes }) => emit(maxPoolForward, { x: input(0), y: output }, { ...attributes }),
-  backward: ({ emit, input, outputGradient, gradient, attributes }) => {
+  forward: ({ emit, input, inputType, output, attributes }) =>
+    emit(maxPoolForward, { x: input(0), y: output }, poolWindow(inputType(0).shape, attributes)),
+  backward: ({ emit, input, inputType, outputGradient, gradient, attributes }) => {
     const inputGradient = outputGradient && gradient(0)
-    if (inputGradient) emit(maxPoolBackward, { x: input(0), outputGradient, inputGradient }, { ...attributes })
+    const window = poolWindow(inputType(0).shape, attributes)
+    if (inputGradient) emit(maxPoolBackward, { x: input(0), outputGradient, inputGradient }, window)
   },
 })
 
-/** Max pooling. */
-export const maxPool = (options: PoolOptions): Layer =>
-  leaf("maxPool", PoolSchema, options, (x, name, { kernelSize, stride = kernelSize, padding = 0 }) =>
-    node(x, name, maxPoolOp, { kernelSize, stride, padding }, [x]),
-  )
+/** Max pooling of images. */
+export const maxPool = (options: PoolOptions): Layer => poolLayer("maxPool", maxPoolOp, 3, PoolSchema, options)

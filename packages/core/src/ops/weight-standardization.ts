@@ -4,7 +4,7 @@
  *
  *     Ŵ[·, o] = gain[o] · (W[·, o] − mean) / √(variance · n + ε),   variance unbiased, ε = 10⁻⁴
  *
- * W [kernel, kernel, in, out], gain [out] → Ŵ of W's shape. It depends on parameters alone, so a program computes it once a
+ * W [kernel, kernel, in/groups, out], gain [out] → Ŵ of W's shape. It depends on parameters alone, so a program computes it once a
  * batch.
  */
 import { Schema } from "effect"
@@ -14,7 +14,7 @@ import { elementwise, make as kernel, type Operand, type Reference } from "../ke
 import { make } from "../op.ts"
 import { Float32 } from "../options.ts"
 import { mustBe, size } from "../shape.ts"
-import { type Conv2dOptions, Conv2dSchema, channelsOf, conv2dOp } from "./conv2d.ts"
+import { type Conv2dOptions, Conv2dSchema, conv2dOp, convolutionParts, failAt } from "./conv2d.ts"
 import { scaleOp } from "./scale.ts"
 
 const epsilon = 1e-4
@@ -123,19 +123,18 @@ export const ScaledWeightStandardizedConv2dSchema: Schema.Codec<ScaledWeightStan
 
 /**
  * A convolution whose weights are standardised. Unless told, weights start normal with standard deviation
- * 1/√(inputs·kernel²) and biases at 0; gains start at 1.
+ * 1/√(inputs/groups·kernel area) and biases at 0; gains start at 1.
  */
 export const scaledWeightStandardizedConv2d = (options: ScaledWeightStandardizedConv2dOptions): Layer =>
   leaf("conv2d", ScaledWeightStandardizedConv2dSchema, options, (x, name, given) => {
-    const { channels, kernelSize, stride = 1, padding = 0, bias = true, initial = {}, inputFactor = 1 } = given
-    const inputs = channelsOf(x.shape)
-    const shape = [kernelSize, kernelSize, inputs, channels]
-    const start = normal(1 / Math.sqrt(inputs * kernelSize ** 2))
+    const { channels, bias = true, initial = {}, inputFactor = 1 } = given
+    const { shape, fanIn, attributes } = convolutionParts(x, 3, given, failAt(name, "conv2d"))
+    const start = normal(1 / Math.sqrt(fanIn))
     const weight = parameter(x, `${name}.weight`, shape, initial.weight ?? start)
     const gain = parameter(x, `${name}.gain`, [channels], { kind: "constant", value: 1 })
     const standardized = node(x, `${name}.standardized`, weightStandardizationOp, {}, [weight, gain])
     const factor = { factor: inputFactor }
     const scaled = inputFactor === 1 ? standardized : node(x, `${name}.scaled`, scaleOp, factor, [standardized])
     const operands = bias ? [x, scaled, parameter(x, `${name}.bias`, [channels], initial.bias ?? zeros)] : [x, scaled]
-    return node(x, name, conv2dOp, { stride, padding }, operands)
+    return node(x, name, conv2dOp, attributes, operands)
   })

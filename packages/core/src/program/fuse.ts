@@ -1,6 +1,6 @@
 /** Two instructions that become one, so that what lies between them needs no memory. */
 import type { Ref } from "../op.ts"
-import { areTiles } from "../ops/pixels.ts"
+import { sideOfMeans } from "../ops/window.ts"
 import { type DraftBuffer, moved } from "./layout.ts"
 import { type Instruction, isOf, type SegmentName, segmentNames } from "./program.ts"
 
@@ -23,6 +23,7 @@ export const fuse = (
     for (const instruction of segments[name]) {
       const before = fused.at(-1)
       const { kernel, operands, attributes } = instruction
+      const side = isOf(before, "averagePool.backward") ? sideOfMeans(before.attributes) : undefined
       const between = operands.dy?.buffer as number
       if (
         kernel !== "elementwise.backward" ||
@@ -30,18 +31,19 @@ export const fuse = (
         before.operands.inputGradient?.buffer !== between ||
         // One writes it, the other reads it: so it is set, not added to, and of no use elsewhere.
         uses[between] !== 2 ||
-        !areTiles(before.attributes)
+        side === undefined ||
+        // Of a sequence's pool the windows are rows.
+        (buffers[between] as DraftBuffer).shape.length !== 4
       ) {
         fused.push(instruction)
         continue
       }
       gone.add(between)
       const [, height = 0, width = 0] = (buffers[between] as DraftBuffer).shape
-      const { kernelSize } = before.attributes
       fused[fused.length - 1] = {
         ...instruction,
         operands: { ...operands, dy: before.operands.outputGradient as Ref },
-        attributes: { ...attributes, pool: { kernelSize, height, width } },
+        attributes: { ...attributes, pool: { kernelSize: side, height, width } },
       }
     }
     segments[name] = fused

@@ -4,8 +4,11 @@ import {
   adaptiveLif,
   add,
   averagePool,
+  averagePool1d,
   batchNorm,
+  conv1d,
   conv2d,
+  convTranspose2d,
   currentBasedLif,
   delay,
   flatten,
@@ -13,9 +16,11 @@ import {
   leakyReadout,
   lif,
   linear,
+  maxPool,
   recurrent,
   residual,
   scaledWeightStandardizedConv2d,
+  sumPool,
 } from "../layers.ts"
 import { normalizerFreeBlock, preActivationBlock } from "../models/index.ts"
 import * as Neuron from "../neurons/index.ts"
@@ -148,4 +153,55 @@ export const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Lay
     ),
   hetero: ({ surrogate }) =>
     Graph.sequential(linear({ features: 14 }), heterogeneousLif(surrogate && { surrogate }), linear({ features: 4 })),
+  conv1d: (neuron) =>
+    Graph.sequential(
+      conv1d({ channels: 6, kernelSize: 5, padding: 2 }),
+      decaying(0.5, neuron),
+      averagePool1d({ kernelSize: 2 }),
+      conv1d({ channels: 8, kernelSize: 3, stride: 2, padding: 1, groups: 2 }),
+      decaying(0.5, neuron),
+      flatten(),
+      linear({ features: 4 }),
+    ),
+  rect: (neuron) =>
+    Graph.sequential(
+      conv2d({ channels: 6, kernelSize: [3, 5], stride: [2, 1], padding: [1, 2] }),
+      decaying(0.5, neuron),
+      averagePool({ kernelSize: [1, 2] }),
+      conv2d({ channels: 8, kernelSize: [2, 3], dilation: [2, 1] }),
+      decaying(0.5, neuron),
+      flatten(),
+      linear({ features: 4 }),
+    ),
+  groups: (neuron) =>
+    Graph.sequential(
+      conv2d({ channels: 8, kernelSize: 3, padding: 1, groups: 2 }),
+      decaying(0.5, neuron),
+      conv2d({ channels: 8, kernelSize: 3, padding: 1, groups: 8 }),
+      decaying(0.5, neuron),
+      conv2d({ channels: 6, kernelSize: 1 }),
+      decaying(0.5, neuron),
+      flatten(),
+      linear({ features: 4 }),
+    ),
+  transposed: (neuron) =>
+    Graph.sequential(
+      conv2d({ channels: 6, kernelSize: 3, stride: 2, padding: 1 }),
+      decaying(0.5, neuron),
+      convTranspose2d({ channels: 4, kernelSize: 3, stride: 2, padding: 1, outputPadding: 1 }),
+      decaying(0.5, neuron),
+      flatten(),
+      linear({ features: 4 }),
+    ),
+  pools: (neuron) =>
+    Graph.sequential(
+      conv2d({ channels: 6, kernelSize: 3, padding: 1 }),
+      decaying(0.5, neuron),
+      maxPool({ kernelSize: [2, 1] }),
+      conv2d({ channels: 6, kernelSize: 3, padding: "same" }),
+      decaying(0.5, neuron),
+      sumPool({ kernelSize: [2, 3] }),
+      flatten(),
+      linear({ features: 4 }),
+    ),
 }

@@ -97,7 +97,7 @@ const graphOf = (golden: Golden, shape: Shape, network: Graph.Layer) =>
   )
 
 /** A sample's shape here. */
-const channelsLast = (sample: Shape): Shape => (sample.length === 3 ? [sample[1]!, sample[2]!, sample[0]!] : sample)
+const channelsLast = ([channels = 1, ...extents]: Shape): Shape => [...extents, channels]
 
 /** What a golden file is about. */
 interface Workload {

@@ -4,7 +4,7 @@
  * A value that is the same for several elements (a parameter of one number or one a channel, what follows from parameters alone) has as
  * many numbers as differ; element i takes number i mod their count, as of an operand.
  */
-import type { Expressions, KernelAttributes } from "@spikeroute/core"
+import { type Expressions, type KernelAttributes, Windows } from "@spikeroute/core"
 import { elements, type Tensor, type Workspace } from "../workspace.ts"
 import type { Composition, Result, Target } from "./composition.ts"
 import { averagePoolBackward } from "./pooling.ts"
@@ -132,8 +132,8 @@ type PoolBehind = NonNullable<KernelAttributes["elementwise.backward"]["pool"]>
 const spread = (tf: Workspace, outputGradient: Tensor, { kernelSize, height, width }: PoolBehind): Tensor => {
   const [batch = 1, , , channels = 1] = outputGradient.shape
   const inputGradient = { shape: [batch, height, width, channels] }
-  const window = { kernelSize, stride: kernelSize, padding: 0 }
-  return averagePoolBackward(tf, { outputGradient, inputGradient }, window).inputGradient as Tensor
+  return averagePoolBackward(tf, { outputGradient, inputGradient }, Windows.averagingTiles(kernelSize))
+    .inputGradient as Tensor
 }
 
 export const elementwiseBackward: Composition<Given, KernelAttributes["elementwise.backward"]> = (

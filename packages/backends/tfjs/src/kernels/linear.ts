@@ -2,7 +2,7 @@
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 
-/** One row for each sample. */
+/** One row for each sample, or for each of its pixels. */
 const samples = (tf: Workspace, x: Tensor, inputs: number): Tensor => tf.rows(x, inputs)
 
 export const linearForward: Composition<Operands<"x" | "weight", "y", "bias">> = (tf, { x, weight, bias }) => ({
@@ -14,7 +14,7 @@ export const linearInputGradient: Composition<Operands<"outputGradient" | "weigh
   { outputGradient, weight },
 ) => ({
   inputGradient: tf.matMul(
-    outputGradient,
+    tf.rows(outputGradient, weight.shape[1] as number),
     tf.derive(weight, "transposed", () => tf.transpose(weight, 1, 0)),
   ),
 })
@@ -23,7 +23,10 @@ export const linearWeightGradient: Composition<Operands<"x" | "outputGradient", 
   tf,
   { x, outputGradient, weightGradient },
 ) => ({
-  weightGradient: tf.matMul(tf.transpose(samples(tf, x, weightGradient.shape[0] as number), 1, 0), outputGradient),
+  weightGradient: tf.matMul(
+    tf.transpose(samples(tf, x, weightGradient.shape[0] as number), 1, 0),
+    tf.rows(outputGradient, weightGradient.shape[1] as number),
+  ),
 })
 
 /** Σ ∂y over every axis but the channels. */

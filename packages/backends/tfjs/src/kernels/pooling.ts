@@ -1,100 +1,175 @@
 /** Pools. Padding is made explicit: TensorFlow.js leaves it out of the mean, and core does not. */
-import type { KernelAttributes } from "@spikeroute/core"
+import { type KernelAttributes, Windows } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands, Target } from "./composition.ts"
-import { spread, surround } from "./spread.ts"
+import { convolve, eachAxis, type Image, imageOf, type Pair, spread, surround } from "./sliding.ts"
 
-type Window = KernelAttributes["averagePool.forward"]
+type WeightedWindow = KernelAttributes["averagePool.forward"]
 
-type Pixels = readonly [number, number]
-type Image = readonly [batch: number, height: number, width: number, channels: number]
+const kernelOf = (window: Windows.Window): Pair => eachAxis(window, ({ kernel }) => kernel)
+const stridesOf = (window: Windows.Window): Pair => eachAxis(window, ({ stride }) => stride)
+const sidesOf = (window: Windows.Window) => eachAxis(window, ({ before, after }) => [before, after] as const)
+const isDilated = ({ rows, columns }: Windows.Window): boolean => rows.dilation * columns.dilation > 1
 
-const settings = ({ kernelSize, stride }: Window) => ({
-  filterSize: [kernelSize, kernelSize] as Pixels,
-  strides: [stride, stride] as Pixels,
-  pad: "valid",
-  dataFormat: "NHWC",
-})
+const settings = (filterSize: Pair, strides: Pair) => ({ filterSize, strides, pad: "valid", dataFormat: "NHWC" })
 
-const framed = (tf: Workspace, x: Tensor, padding: number, value = 0): Tensor => {
-  const sides = [padding, padding] as const
-  return padding === 0 ? x : tf.pad(x, [[0, 0], sides, sides, [0, 0]], value)
-}
+const framed = (tf: Workspace, x: Tensor, window: Windows.Window, value = 0): Tensor =>
+  surround(tf, imageOf(tf, x), sidesOf(window), value)
 
 /** Takes the padding off again. */
-const unframed = (tf: Workspace, x: Tensor, padding: number, { shape }: Target): Tensor =>
-  padding === 0 ? x : tf.slice(x, [0, padding, padding, 0], shape)
+const unframed = (tf: Workspace, x: Tensor, { rows, columns }: Windows.Window, { shape }: Target): Tensor =>
+  rows.before + rows.after + columns.before + columns.after === 0
+    ? x
+    : tf.slice(x, [0, rows.before, columns.before, 0], Windows.imagesOf(shape))
 
-export const averagePoolForward: Composition<Operands<"x", "y">, Window> = (tf, { x }, window) => ({
-  y: tf.call("AvgPool", { x: framed(tf, x, window.padding) }, settings(window)),
+/** The sums over windows, times a share: means where windows are not dilated, else a convolution of equal weights. */
+const sums = (tf: Workspace, x: Tensor, window: Windows.Window, strides: Pair, share: number): Tensor => {
+  const kernel = kernelOf(window)
+  const area = kernel[0] * kernel[1]
+  const channels = x.shape.at(-1) as number
+  if (!isDilated(window)) return tf.mul(Math.fround(share * area), tf.call("AvgPool", { x }, settings(kernel, strides)))
+  const slide = {
+    strides,
+    dilations: eachAxis(window, ({ dilation }) => dilation),
+    padding: [
+      [0, 0],
+      [0, 0],
+    ],
+  } as const
+  return convolve(tf, x, tf.fill([...kernel, 1, channels], share), slide, channels)
+}
+
+export const averagePoolForward: Composition<Operands<"x", "y">, WeightedWindow> = (tf, { x }, window) => ({
+  y: sums(tf, framed(tf, x, window), window, stridesOf(window), window.share),
 })
 
 /**
- * Each input pixel gets the mean of the output gradients around it, spread apart by the stride. Where windows do not overlap
- * that is a copy of one of them; sizes that are no power of two are left out, as the enlargement divides by them in float32.
+ * Each input pixel gets the sum of the output gradients around it, spread apart by the stride, times the share. Where windows do not
+ * overlap that is a copy of one of them; sizes that are no power of two are left out, as the enlargement divides by them in float32.
  */
-export const averagePoolBackward: Composition<Operands<"outputGradient", "inputGradient">, Window> = (
+export const averagePoolBackward: Composition<Operands<"outputGradient", "inputGradient">, WeightedWindow> = (
   tf,
   { outputGradient, inputGradient },
-  { kernelSize, stride, padding },
+  window,
 ) => {
-  const [, height, width] = inputGradient.shape as unknown as Image
-  const [, rows, columns] = outputGradient.shape as unknown as Image
-  const tiled = kernelSize === stride && height === rows * stride && width === columns * stride
-  if (tiled && Number.isInteger(Math.log2(stride))) {
-    const images = tf.mul(1 / stride ** 2, outputGradient)
+  const [, height, width] = Windows.imagesOf(inputGradient.shape)
+  const gradient = imageOf(tf, outputGradient)
+  const [, rows, columns] = gradient.shape as unknown as Image
+  const side = Windows.sideOfTiles(window)
+  if (side !== undefined && height === rows * side && width === columns * side && Number.isInteger(Math.log2(side))) {
+    const images = tf.mul(window.share, gradient)
     const attributes = { size: [height, width], alignCorners: false, halfPixelCenters: false }
     return { inputGradient: tf.call("ResizeNearestNeighbor", { images }, attributes) }
   }
-  const apart = surround(tf, spread(tf, outputGradient, stride), kernelSize, padding, inputGradient)
-  return { inputGradient: tf.call("AvgPool", { x: apart }, settings({ kernelSize, stride: 1, padding: 0 })) }
+  const apart = spread(tf, gradient, stridesOf(window))
+  const lengths = apart.shape.slice(1, 3)
+  const sides = eachAxis(window, ({ kernel, dilation, before }, i) => {
+    const first = dilation * (kernel - 1) - before
+    return [first, [height, width][i]! + dilation * (kernel - 1) - first - lengths[i]!] as const
+  })
+  return { inputGradient: sums(tf, surround(tf, apart, sides), window, [1, 1], window.share) }
 }
 
-export const maxPoolForward: Composition<Operands<"x", "y">, Window> = (tf, { x }, window) => ({
-  y: tf.call("MaxPool", { x: framed(tf, x, window.padding, Number.NEGATIVE_INFINITY) }, settings(window)),
+/** What each tap of a window sees, of a framed image: tensors of the output's shape. */
+const seen = (
+  tf: Workspace,
+  whole: Tensor,
+  window: Windows.Window,
+  [, rows, columns]: Image,
+): ReadonlyArray<Tensor> => {
+  const [kernelRows, kernelColumns] = kernelOf(window)
+  const strides = [1, ...stridesOf(window), 1]
+  return Array.from({ length: kernelRows * kernelColumns }, (_, tap) => {
+    const begin = [
+      0,
+      Math.floor(tap / kernelColumns) * window.rows.dilation,
+      (tap % kernelColumns) * window.columns.dilation,
+      0,
+    ]
+    const spans = [1, (rows - 1) * strides[1]! + 1, (columns - 1) * strides[2]! + 1, 1]
+    const end = begin.map((from, axis) => (axis === 1 || axis === 2 ? from + spans[axis]! : whole.shape[axis]!))
+    const masks = { beginMask: 0, endMask: 0, ellipsisMask: 0, newAxisMask: 0, shrinkAxisMask: 0 }
+    return tf.call("StridedSlice", { x: whole }, { begin, end, strides, ...masks })
+  })
+}
+
+/** The largest of each window; where windows are dilated, tap by tap. */
+const largest = (tf: Workspace, whole: Tensor, window: Windows.Window, y: Target): Tensor =>
+  isDilated(window)
+    ? seen(tf, whole, window, Windows.imagesOf(y.shape)).reduce((a, b) => tf.binary("Maximum", a, b))
+    : tf.call("MaxPool", { x: whole }, settings(kernelOf(window), stridesOf(window)))
+
+export const maxPoolForward: Composition<Operands<"x", "y">, Windows.Window> = (tf, { x, y }, window) => ({
+  y: largest(tf, framed(tf, x, window, Number.NEGATIVE_INFINITY), window, y),
 })
 
 /** TensorFlow.js's kernel for WebGPU takes nothing below −10²⁰ for a maximum. A power of two changes no digit. */
-export const maxPoolForwardOnGpu: typeof maxPoolForward = (tf, { x }, window) => {
-  const scaled = framed(tf, tf.mul(2 ** -64, x), window.padding, Number.NEGATIVE_INFINITY)
-  return { y: tf.mul(2 ** 64, tf.call("MaxPool", { x: scaled }, settings(window))) }
+export const maxPoolForwardOnGpu: typeof maxPoolForward = (tf, { x, y }, window) => {
+  const scaled = framed(tf, tf.mul(2 ** -64, x), window, Number.NEGATIVE_INFINITY)
+  return { y: tf.mul(2 ** 64, largest(tf, scaled, window, y)) }
+}
+
+/** The gradient of each window goes to the first tap that sees its largest value. */
+const dilatedBackward: typeof maxPoolBackwardOnGpu = (tf, { x, outputGradient, inputGradient }, window) => {
+  const whole = framed(tf, x, window, Number.NEGATIVE_INFINITY)
+  const dy = imageOf(tf, outputGradient)
+  const taps = seen(tf, whole, window, dy.shape as unknown as Image)
+  const best = taps.reduce((a, b) => tf.binary("Maximum", a, b))
+  const [, height, width] = whole.shape as unknown as Image
+  const columns = window.columns.kernel
+  let open = tf.fill(dy.shape, 1)
+  let gradient: Tensor | undefined
+  taps.forEach((tap, i) => {
+    const wins = tf.mul(open, tf.equal(tap, best))
+    open = tf.sub(open, wins)
+    const given = spread(tf, tf.mul(dy, wins), stridesOf(window))
+    const first = [Math.floor(i / columns) * window.rows.dilation, (i % columns) * window.columns.dilation] as const
+    const sides = ([height, width] as const).map((length, axis) => {
+      const before = first[axis as 0 | 1]
+      return [before, length - before - given.shape[axis + 1]!] as const
+    }) as unknown as Pair<Windows.Sides>
+    const placed = surround(tf, given, sides)
+    gradient = gradient ? tf.add(gradient, placed) : placed
+  })
+  return { inputGradient: unframed(tf, gradient as Tensor, window, inputGradient) }
 }
 
 /**
  * TensorFlow.js's kernel for WebGPU gives the gradient to the last largest value of a window: both images are turned around, and
  * pixels that no window reaches are cut off, so that windows lie over the same pixels.
  */
-export const maxPoolBackwardOnGpu: typeof maxPoolBackward = (tf, { x, outputGradient, inputGradient }, window) => {
-  const { kernelSize, stride, padding } = window
-  const [batch, height, width, channels] = x.shape as unknown as Image
-  const [, rows, columns] = outputGradient.shape as unknown as Image
-  const reached = (outputs: number) => (outputs - 1) * stride + kernelSize
+export const maxPoolBackwardOnGpu: typeof maxPoolBackward = (tf, operands, window) => {
+  if (isDilated(window)) return dilatedBackward(tf, operands, window)
+  const { x, outputGradient, inputGradient } = operands
+  const output = imageOf(tf, outputGradient)
+  const whole = framed(tf, x, window, Number.NEGATIVE_INFINITY)
+  const [batch, height, width, channels] = whole.shape as unknown as Image
+  const reached = eachAxis(window, ({ kernel, stride }, i) => (output.shape[i + 1]! - 1) * stride + kernel)
   const turn = (image: Tensor) => tf.reverse(image, 1, 2)
-  const whole = framed(tf, x, padding, Number.NEGATIVE_INFINITY)
-  const size = [batch, reached(rows), reached(columns), channels] as const
-  const input = turn(tf.slice(whole, [0, 0, 0, 0], size))
-  const dy = turn(outputGradient)
-  const gradient = turn(tf.call("MaxPoolGrad", { dy, input, output: dy }, settings(window)))
-  const bottom = height + 2 * padding - reached(rows)
-  const right = width + 2 * padding - reached(columns)
-  const framedGradient = tf.pad(gradient, [
-    [0, 0],
-    [0, bottom],
-    [0, right],
-    [0, 0],
+  const input = turn(tf.slice(whole, [0, 0, 0, 0], [batch, ...reached, channels]))
+  const dy = turn(output)
+  const gradient = turn(
+    tf.call("MaxPoolGrad", { dy, input, output: dy }, settings(kernelOf(window), stridesOf(window))),
+  )
+  const framedGradient = surround(tf, gradient, [
+    [0, height - reached[0]],
+    [0, width - reached[1]],
   ])
-  return { inputGradient: unframed(tf, framedGradient, padding, inputGradient) }
+  return { inputGradient: unframed(tf, framedGradient, window, inputGradient) }
 }
 
 /** Not for WebAssembly: there, TensorFlow.js drops the gradients of windows whose largest value is negative. */
-export const maxPoolBackward: Composition<Operands<"x" | "outputGradient", "inputGradient">, Window> = (
+export const maxPoolBackward: Composition<Operands<"x" | "outputGradient", "inputGradient">, Windows.Window> = (
   tf,
-  { x, outputGradient, inputGradient },
+  operands,
   window,
 ) => {
-  const input = framed(tf, x, window.padding, Number.NEGATIVE_INFINITY)
-  const gradient = tf.call("MaxPoolGrad", { dy: outputGradient, input, output: outputGradient }, settings(window))
-  return { inputGradient: unframed(tf, gradient, window.padding, inputGradient) }
+  if (isDilated(window)) return dilatedBackward(tf, operands, window)
+  const { x, outputGradient, inputGradient } = operands
+  const input = framed(tf, x, window, Number.NEGATIVE_INFINITY)
+  const dy = imageOf(tf, outputGradient)
+  const gradient = tf.call("MaxPoolGrad", { dy, input, output: dy }, settings(kernelOf(window), stridesOf(window)))
+  return { inputGradient: unframed(tf, gradient, window, inputGradient) }
 }
 
 /** The share of each input position in each output position, on one axis: [outputs, length]. */
@@ -123,21 +198,21 @@ const weights = (tf: Workspace, [, height, width]: Image, [, outHeight, outWidth
 
 /** Multiplies the pixels of each image, as a column, by a matrix. */
 const mixPixels = (tf: Workspace, matrix: Tensor, x: Tensor, target: Target): Tensor => {
-  const [batch, height, width, channels] = x.shape as unknown as Image
-  const [, outHeight, outWidth] = target.shape as unknown as Image
+  const [batch, height, width, channels] = Windows.imagesOf(x.shape)
+  const [, outHeight, outWidth] = Windows.imagesOf(target.shape)
   const pixelsFirst = tf.transpose(tf.reshape(x, batch, height * width, channels), 1, 0, 2)
   const mixed = tf.matMul(matrix, tf.reshape(pixelsFirst, height * width, batch * channels))
   return tf.transpose(tf.reshape(mixed, outHeight * outWidth, batch, channels), 1, 0, 2)
 }
 
 export const adaptiveAveragePoolForward: Composition<Operands<"x", "y">> = (tf, { x, y }) => ({
-  y: mixPixels(tf, weights(tf, x.shape as unknown as Image, y.shape as unknown as Image), x, y),
+  y: mixPixels(tf, weights(tf, Windows.imagesOf(x.shape), Windows.imagesOf(y.shape)), x, y),
 })
 
 export const adaptiveAveragePoolBackward: Composition<Operands<"outputGradient", "inputGradient">> = (
   tf,
   { outputGradient, inputGradient },
 ) => {
-  const matrix = weights(tf, inputGradient.shape as unknown as Image, outputGradient.shape as unknown as Image)
+  const matrix = weights(tf, Windows.imagesOf(inputGradient.shape), Windows.imagesOf(outputGradient.shape))
   return { inputGradient: mixPixels(tf, tf.transpose(matrix, 1, 0), outputGradient, inputGradient) }
 }

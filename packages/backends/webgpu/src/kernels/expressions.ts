@@ -1,5 +1,5 @@
 /** Expressions: WGSL printed from their codes. What leaves and results are, core's kernels say. */
-import type { Expressions, KernelAttributes } from "@spikeroute/core"
+import { type Expressions, type KernelAttributes, Windows } from "@spikeroute/core"
 import { columnSums } from "../columns.ts"
 import {
   float,
@@ -12,7 +12,7 @@ import {
   type WgslKernels,
 } from "../shader.ts"
 import { fire, forEachSpike, forEachStored } from "../spikes.ts"
-import { averageSpread, pixelOf, tiles } from "./pooling.ts"
+import { averageSpread, pixelOf } from "./pooling.ts"
 
 type Code = Expressions.Code
 type Line = Expressions.CodeLine
@@ -110,11 +110,13 @@ const mostPooled = 8
 export const spikesAndPool = (
   operands: Operands,
   attributes: Forward,
-  { kernelSize, stride, padding }: KernelAttributes["averagePool.forward"],
+  pool: KernelAttributes["averagePool.forward"],
 ): ReadonlyArray<Stage> | undefined => {
   const [, height = 1, width = 1, channels = 1] = operands.shape("y")
-  const isTiled = stride === kernelSize && padding === 0 && height % kernelSize === 0 && width % kernelSize === 0
-  if (!isTiled || kernelSize > mostPooled || !operands.isSpikes("y")) return undefined
+  const kernelSize = Windows.sideOfTiles(pool)
+  if (kernelSize === undefined || operands.shape("y").length !== 4) return undefined
+  if (height % kernelSize !== 0 || width % kernelSize !== 0) return undefined
+  if (kernelSize > mostPooled || !operands.isSpikes("y")) return undefined
   const { count, body, declarations } = forward(operands, attributes)
   return [
     fire(operands, {
@@ -122,7 +124,7 @@ export const spikesAndPool = (
       body: `${body}\n  fires = v${attributes.y} != 0f;`,
       window: {
         ...{ height, width, kernelSize },
-        finish: `store_pooled(place * ${channels}u + channel, f32(count) * ${1 / kernelSize ** 2}f);`,
+        finish: `store_pooled(place * ${channels}u + channel, f32(count) * ${pool.share}f);`,
       },
     }),
   ]
@@ -131,7 +133,8 @@ export const spikesAndPool = (
 /** The image behind which an average pool stands, and what each element gets of its gradient. */
 const behindPool = (operands: Operands, { kernelSize, height, width }: NonNullable<Backward["pool"]>) => {
   const [batch = 1, , , channels = 1] = operands.shape("dy")
-  return { image: [batch, height, width, channels] as const, ...averageSpread(operands, "dy", tiles(kernelSize)) }
+  const arrived = averageSpread(operands, "dy", Windows.averagingTiles(kernelSize))
+  return { image: [batch, height, width, channels] as const, arrived }
 }
 
 /** Sums for the gradients of parameters, by how many numbers these have. */
@@ -157,12 +160,12 @@ export const expressions = {
       ? pooled.image.reduce((product, extent) => product * extent)
       : operands.size(counted) / (counted === "carry" ? carry.length : 1)
     const printed = print(operands, code, count, pooled !== undefined)
-    const declarations = `${printed.declarations}${pooled?.declarations ?? ""}`
+    const { declarations } = printed
     const stores = [
       ...carry.map((place, k) => `store_carry(${k}u * elements() + i, v${place});`),
       ...dx.flatMap((place, k) => (place < 0 ? [] : [`add_dx${k}(i, v${place});`])),
     ]
-    const text = `${pooled?.body ?? ""}\n  ${printed.text}`
+    const text = `${pooled?.arrived ?? ""}\n  ${printed.text}`
     const body = [text, ...stores].join("\n  ")
     const sums = sumsOf(operands, attributes)
     // Behind a pool an element reads another's gradient: that stage has no `each`, so nothing is fused before it.

@@ -1,16 +1,14 @@
 /** Pools. Backward every input element looks at the windows that hold it, so that no two threads add to one place. */
 
-import { type KernelAttributes, Spikes } from "@spikeroute/core"
+import { type KernelAttributes, Spikes, Windows } from "@spikeroute/core"
 import { forEachInImage, type Operands, type WgslKernelsOf } from "../shader.ts"
 
-type Window = KernelAttributes["averagePool.forward"]
-
-/** Windows side by side. */
-export const tiles = (kernelSize: number): Window => ({ kernelSize, stride: kernelSize, padding: 0 })
+type Window = KernelAttributes["maxPool.forward"]
+type WeightedWindow = KernelAttributes["averagePool.forward"]
 
 type Extents = readonly [batch: number, height: number, width: number, channels: number]
 
-const extents = (operands: Operands, name: string): Extents => operands.shape(name) as unknown as Extents
+const extents = (operands: Operands, name: string): Extents => Windows.imagesOf(operands.shape(name))
 
 /** Index of element (n, y, x, c) of an image. */
 const index = ([, height, width, channels]: Extents, y: string, x: string): string =>
@@ -23,57 +21,57 @@ export const pixelOf = ([, height, width, channels]: Extents): string => `
   let py = i / ${channels * width}u % ${height}u;
   let n = i / ${channels * width * height}u;`
 
-/** `window_from(o)` and `window_to(o, length)`: the input positions that output position o looks at, clipped to the image. */
-const windows = ({ kernelSize, stride, padding }: Window): string => `
-fn window_from(o: u32) -> u32 { return max(o * ${stride}u, ${padding}u) - ${padding}u; }
-fn window_to(o: u32, length: u32) -> u32 { return min(length, max(o * ${stride}u + ${kernelSize}u, ${padding}u) - ${padding}u); }
-fn first_window(p: u32) -> u32 { return (max(p + ${padding}u + 1u, ${kernelSize}u) - ${kernelSize}u + ${stride - 1}u) / ${stride}u; }
-fn last_window(p: u32, outputs: u32) -> u32 { return min(outputs, (p + ${padding}u) / ${stride}u + 1u); }`
-
 /** PyTorch's adaptive windows. */
 const adaptive = `
 fn window_from(o: u32, length: u32, outputs: u32) -> u32 { return o * length / outputs; }
 fn window_to(o: u32, length: u32, outputs: u32) -> u32 { return ((o + 1u) * length + outputs - 1u) / outputs; }`
 
-/** Runs `body` for every input pixel (y, x) of the window of output pixel (oy, ox). */
+/** Runs `body` for every input pixel (y, x) of the window of output pixel (oy, ox). Positions before the first are large numbers. */
 const eachInWindow = (
-  { kernelSize, stride, padding }: Window,
+  { rows, columns }: Window,
   [, height, width]: Extents,
   oy: string,
   ox: string,
   body: string,
-): string =>
-  padding === 0
-    ? `
-  for (var y = ${oy} * ${stride}u; y < ${oy} * ${stride}u + ${kernelSize}u; y++) {
-    for (var x = ${ox} * ${stride}u; x < ${ox} * ${stride}u + ${kernelSize}u; x++) { ${body} }
+): string => {
+  const along = (name: string, tap: string, o: string, axis: Windows.Axis, length: number, inner: string) => `
+  for (var ${tap} = 0u; ${tap} < ${axis.kernel}u; ${tap}++) {
+    let ${name} = ${o} * ${axis.stride}u + ${tap} * ${axis.dilation}u - ${axis.before}u;
+    ${axis.before + axis.after === 0 ? inner : `if (${name} < ${length}u) { ${inner} }`}
   }`
-    : `
-  for (var y = window_from(${oy}); y < window_to(${oy}, ${height}u); y++) {
-    for (var x = window_from(${ox}); x < window_to(${ox}, ${width}u); x++) { ${body} }
-  }`
+  return along("y", "down", oy, rows, height, along("x", "across", ox, columns, width, body))
+}
 
 /** Runs `body` for every output pixel (oy, ox) whose window holds input pixel (py, px). */
-const eachWindow = ({ kernelSize, stride, padding }: Window, [, height, width]: Extents, body: string): string =>
-  padding === 0 && stride === kernelSize
-    ? `
-  let oy = py / ${stride}u;
-  let ox = px / ${stride}u;
+const eachWindow = (window: Window, [, height, width]: Extents, body: string): string => {
+  const side = Windows.sideOfTiles(window)
+  if (side !== undefined)
+    return `
+  let oy = py / ${side}u;
+  let ox = px / ${side}u;
   if (oy < ${height}u && ox < ${width}u) { ${body} }`
-    : `
-  for (var oy = first_window(py); oy < last_window(py, ${height}u); oy++) {
-    for (var ox = first_window(px); ox < last_window(px, ${width}u); ox++) { ${body} }
+  const along = (name: string, tap: string, p: string, axis: Windows.Axis, outputs: number, inner: string) => `
+  for (var ${tap} = 0u; ${tap} < ${axis.kernel}u; ${tap}++) {
+    let at_${name} = ${p} + ${axis.before}u - ${tap} * ${axis.dilation}u;
+    let ${name} = at_${name} / ${axis.stride}u;
+    if (at_${name} <= ${p} + ${axis.before}u && at_${name} % ${axis.stride}u == 0u && ${name} < ${outputs}u) { ${inner} }
   }`
+  return along(
+    "oy",
+    "from_above",
+    "py",
+    window.rows,
+    height,
+    along("ox", "from_left", "px", window.columns, width, body),
+  )
+}
 
 /** `arrived`, what channel c of pixel (n, py, px) gets of a gradient by an average pool. */
-export const averageSpread = (operands: Operands, gradient: string, window: Window) => {
+export const averageSpread = (operands: Operands, gradient: string, window: WeightedWindow): string => {
   const y = extents(operands, gradient)
-  return {
-    body: `
+  return `
   var arrived = 0f;${eachWindow(window, y, `arrived += load_${gradient}(${index(y, "oy", "ox")});`)}
-  arrived *= ${1 / window.kernelSize ** 2}f;`,
-    declarations: windows(window),
-  }
+  arrived *= ${window.share}f;`
 }
 
 export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "maxPool"> = {
@@ -85,15 +83,19 @@ export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "max
         extents(operands, "y"),
         `
   var sum = 0f;${eachInWindow(window, x, "py", "px", `sum += load_x(${index(x, "y", "x")});`)}
-  store_y(i, sum * ${1 / window.kernelSize ** 2}f);`,
-        windows(window),
+  store_y(i, sum * ${window.share}f);`,
       ),
     ]
   },
   "averagePool.backward": (operands, window) => {
-    const { body, declarations } = averageSpread(operands, "outputGradient", window)
     const x = extents(operands, "inputGradient")
-    return [forEachInImage(operands, x, `${body}\n  add_inputGradient(i, arrived);`, declarations)]
+    return [
+      forEachInImage(
+        operands,
+        x,
+        `${averageSpread(operands, "outputGradient", window)}\n  add_inputGradient(i, arrived);`,
+      ),
+    ]
   },
   "adaptiveAveragePool.forward": (operands) => {
     const x = extents(operands, "x")
@@ -154,19 +156,13 @@ export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "max
           `
   var word = 0u;${eachInWindow(window, x, "py", "px", `word |= word_x(${index(inWords(x), "y", "x")});`)}
   set_word_y(i, word);`,
-          windows(window),
         ),
       ]
     }
+    const each = `let value = load_x(${index(x, "y", "x")}); if (!any || value > best) { best = value; any = true; }`
     const best = `
-  var best = load_x(${index(x, "window_from(py)", "window_from(px)")});${eachInWindow(
-    window,
-    x,
-    "py",
-    "px",
-    `let value = load_x(${index(x, "y", "x")}); if (value > best) { best = value; }`,
-  )}`
-    return [forEachInImage(operands, y, `${best} store_y(i, best);`, windows(window))]
+  var best = 0f; var any = false;${eachInWindow(window, x, "py", "px", each)}`
+    return [forEachInImage(operands, y, `${best} store_y(i, best);`)]
   },
   "maxPool.backward": (operands, window) => {
     const x = extents(operands, "x")
@@ -193,7 +189,6 @@ export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "max
       if (wins) { sum += load_outputGradient(${index(y, "oy", "ox")}); }`,
   )}
   add_inputGradient(i, sum);`,
-        windows(window),
       ),
     ]
   },

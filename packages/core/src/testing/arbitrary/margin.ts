@@ -3,15 +3,16 @@ import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
 import * as Graph from "../../graph/index.ts"
+import { type PoolAttributes, poolWindow } from "../../ops/average-pool.ts"
 import type { ElementwiseAttributes } from "../../ops/elementwise.ts"
-import { forEachInWindow, slidingRange } from "../../ops/pixels.ts"
+import { forEachInWindow } from "../../ops/window.ts"
 import * as Policy from "../../policies/policy.ts"
 import { bufferNames, compile, schedule } from "../../program/index.ts"
 import { size } from "../../shape.ts"
 import { distanceOf } from "./near.ts"
 import { graphOf } from "./network.ts"
 import { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
-import type { Window, Workload } from "./workload.ts"
+import type { Workload } from "./workload.ts"
 
 /**
  * How far a workload stays from jumps, on the backend at hand: the smallest distance of what cells compare (a membrane and its threshold), of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
@@ -87,7 +88,7 @@ export const margin = (
         least = Math.min(
           least,
           node.op === "maxPool"
-            ? leastGap(values, from, to, node.attributes as unknown as Window)
+            ? leastGap(values, from, to, node.attributes as unknown as PoolAttributes)
             : leastDeviation(values, to.at(-1) as number) / 500,
         )
       }
@@ -108,10 +109,10 @@ const leastGap = (
   values: Float32Array,
   from: ReadonlyArray<number>,
   to: ReadonlyArray<number>,
-  window: Window,
+  attributes: PoolAttributes,
 ): number => {
   const windows = Array.from({ length: size(to) }, (): Array<number> => [])
-  forEachInWindow(from, to, slidingRange(window), (i, o) => windows[o]!.push(values[i]!))
+  forEachInWindow(from, to, poolWindow(from.slice(1), attributes), (i, o) => windows[o]!.push(values[i]!))
   return Math.min(...windows.flatMap((own) => own.map((value) => Math.max(...own) - value)).filter((gap) => gap > 0))
 }
 

@@ -2,11 +2,17 @@ import { learn } from "../../expressions/layer.ts"
 import * as Graph from "../../graph/index.ts"
 import {
   adaptiveAveragePool,
+  adaptiveAveragePool1d,
   adaptiveLif,
   add,
   averagePool,
+  averagePool1d,
   batchNorm,
+  type Conv2dOptions,
+  conv1d,
   conv2d,
+  convTranspose1d,
+  convTranspose2d,
   currentBasedLif,
   delay,
   dropout,
@@ -18,28 +24,60 @@ import {
   lif,
   linear,
   maxPool,
+  maxPool1d,
   plif,
   recurrent,
   scale,
   scaledWeightStandardizedConv2d,
+  sumPool,
+  sumPool1d,
 } from "../../layers.ts"
+import { both } from "../../ops/window.ts"
 import { size } from "../../shape.ts"
 import { layerOf } from "./cell.ts"
 import type { Piece, Window, Workload } from "./workload.ts"
 
-/** The largest window that fits an image of this shape. */
-const fit = (shape: ReadonlyArray<number>, { kernelSize, stride, padding }: Window): Window => ({
-  kernelSize: Math.min(kernelSize, Math.min(shape[0]!, shape[1]!) + 2 * padding),
-  stride,
-  padding,
-})
+type Options = Pick<Conv2dOptions, "kernelSize" | "stride" | "padding" | "dilation">
+
+/** The largest window that fits a value of this shape, and that a pool takes. */
+const fit = (shape: ReadonlyArray<number>, { kernelSize, stride, padding, dilation }: Window): Options => {
+  const extents = shape.length === 2 ? [shape[0]!, shape[0]!] : shape
+  const most = (i: 0 | 1) => Math.floor((extents[i]! + 2 * padding - 1) / dilation) + 1
+  return { kernelSize: [Math.min(kernelSize[0], most(0)), Math.min(kernelSize[1], most(1))], stride, padding, dilation }
+}
 
 /** A window whose slides keep the extents. */
-const same = (kernelSize: number): Window => ({
-  kernelSize: kernelSize === 1 ? 1 : 3,
+const same = (kernelSize: readonly [number, number]): Options => ({
+  kernelSize: [kernelSize[0] === 1 ? 1 : 3, kernelSize[1] === 1 ? 1 : 3],
   stride: 1,
-  padding: kernelSize === 1 ? 0 : 1,
+  padding: "same",
 })
+
+/** The same of a sequence. */
+const along = ({ kernelSize, stride = 1, padding = 0, dilation = 1 }: Options) => ({
+  kernelSize: both(kernelSize)[1],
+  stride: both(stride)[1],
+  padding: padding as number | "same",
+  dilation: both(dilation)[1],
+})
+
+/** A convolution of the image or sequence at hand. */
+const convolution = (x: Graph.Tensor, options: Conv2dOptions): Graph.Layer => {
+  const { kernelSize, stride, padding, dilation, ...rest } = options
+  return x.shape.length === 2 ? conv1d({ ...rest, ...along(options) }) : conv2d(options)
+}
+
+const transposed = (x: Graph.Tensor, options: Conv2dOptions): Graph.Layer => {
+  const { padding, ...rest } = options
+  const own = { ...rest, stride: options.stride ?? 1, padding: typeof padding === "number" ? padding : 0 }
+  return x.shape.length === 2 ? convTranspose1d({ ...own, ...along(own), padding: own.padding }) : convTranspose2d(own)
+}
+
+const pools = {
+  averagePool: [averagePool, averagePool1d],
+  sumPool: [sumPool, sumPool1d],
+  maxPool: [maxPool, maxPool1d],
+} as const
 
 interface Building {
   /** Neurons fire the surrogate's primitive in place of the step. */
@@ -51,7 +89,7 @@ interface Building {
 
 const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor => {
   const { keepShape, smooth } = building
-  const image = x.shape.length === 3
+  const image = x.shape.length > 1
   switch (piece.piece) {
     case "lif":
     case "if":
@@ -82,7 +120,9 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
     case "recurrent": {
       const { steps, edge, mapped, body } = piece
       const channels = x.shape.at(-1)!
-      const map = image ? conv2d({ channels, bias: false, ...same(3) }) : linear({ features: channels, bias: false })
+      const map = image
+        ? convolution(x, { channels, bias: false, ...same([3, 3]) })
+        : linear({ features: channels, bias: false })
       return x.pipe(
         recurrent(
           (given, fedBack) =>
@@ -96,22 +136,38 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
     }
     case "conv": {
       const { bias, standardized } = piece
-      const channels = keepShape ? x.shape.at(-1)! : piece.channels
+      const inputs = x.shape.at(-1)!
+      const channels = keepShape ? inputs : piece.channels
       if (!image) return x.pipe(linear({ features: channels, bias }))
-      const options = { channels, bias, ...(keepShape ? same(piece.kernelSize) : fit(x.shape, piece)) }
+      const wanted = { one: 1, two: 2, all: inputs }[piece.groups]
+      const groups = inputs % wanted === 0 && channels % wanted === 0 ? wanted : 1
+      const grows = piece.transposed && !keepShape && Math.max(...x.shape.slice(0, -1)) < 4
+      const options = { channels, bias, groups, ...(keepShape ? same(piece.kernelSize) : fit(x.shape, piece)) }
+      if (grows) return x.pipe(transposed(x, { ...options, padding: 0 }))
       // One weight has no variance.
-      const several = x.shape.at(-1)! * options.kernelSize ** 2 > 1
-      return x.pipe(standardized && several ? scaledWeightStandardizedConv2d(options) : conv2d(options))
+      const several = (inputs / groups) * both(options.kernelSize)[0] * both(options.kernelSize)[1] > 1
+      const isStandardized = standardized && several && x.shape.length === 3
+      return x.pipe(isStandardized ? scaledWeightStandardizedConv2d(options) : convolution(x, options))
     }
     case "averagePool":
+    case "sumPool":
     case "maxPool": {
       if (!image) return x
-      const padding = piece.kernelSize === 1 ? 0 : piece.padding
-      const options = keepShape ? same(piece.kernelSize) : fit(x.shape, { ...piece, padding })
-      return x.pipe(piece.piece === "maxPool" ? maxPool(options) : averagePool(options))
+      // A window of one pixel takes no padding, and between dilated ones there may be room for the whole image.
+      const padding = Math.min(...piece.kernelSize) === 1 || piece.dilation > 1 ? 0 : piece.padding
+      const padded = fit(x.shape, { ...piece, padding })
+      const isShrunk = both(padded.kernelSize).some((size) => size === 1)
+      const options = keepShape ? same(piece.kernelSize) : isShrunk ? fit(x.shape, { ...piece, padding: 0 }) : padded
+      const [over, of] = pools[piece.piece]
+      if (x.shape.length === 3) return x.pipe(over(options))
+      const one = along(options)
+      return x.pipe(of({ ...one, padding: typeof one.padding === "number" ? one.padding : (one.kernelSize - 1) / 2 }))
     }
-    case "adaptiveAveragePool":
-      return image && !keepShape ? x.pipe(adaptiveAveragePool({ outputSize: piece.outputSize })) : x
+    case "adaptiveAveragePool": {
+      const { outputSize } = piece
+      if (!image || keepShape) return x
+      return x.pipe(x.shape.length === 2 ? adaptiveAveragePool1d({ outputSize }) : adaptiveAveragePool({ outputSize }))
+    }
     case "batchNorm":
       // One value has no variance.
       return building.batchSize * size(x.shape) === x.shape.at(-1) ? x : x.pipe(batchNorm())
@@ -129,10 +185,13 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
       const channels = keepShape ? x.shape.at(-1)! : piece.channels
       const stride = keepShape || !image ? 1 : piece.stride
       const reshaped = stride !== 1 || channels !== x.shape.at(-1)
-      const map = (window: Window) => (image ? conv2d({ channels, ...window }) : linear({ features: channels }))
-      const first = reshaped ? x.pipe(map({ ...same(3), stride })) : x
+      const map = (size: number) =>
+        image
+          ? convolution(x, { channels, kernelSize: size, stride, padding: (size - 1) / 2 })
+          : linear({ features: channels })
+      const first = reshaped ? x.pipe(map(3)) : x
       const body = piece.body.reduce((h, each) => apply(h, each, { ...building, keepShape: true }), first)
-      return add(body, reshaped ? x.pipe(map({ ...same(1), stride })) : x)
+      return add(body, reshaped ? x.pipe(map(1)) : x)
     }
     default:
       return piece satisfies never
@@ -152,7 +211,7 @@ export const graphOf = (workload: Workload, { smooth = false }: { readonly smoot
 const build = ({ input, pieces, readOut, batchSize }: Workload, smooth: boolean): Graph.Graph =>
   Graph.makeUnsafe(input, (x) => {
     const hidden = pieces.reduce((h, piece) => apply(h, piece, { smooth, batchSize, keepShape: false }), x)
-    const flat = hidden.shape.length === 3 ? hidden.pipe(flatten()) : hidden
+    const flat = hidden.shape.length > 1 ? hidden.pipe(flatten()) : hidden
     const out =
       readOut.classes !== "flattened"
         ? flat.pipe(linear({ features: readOut.classes }))

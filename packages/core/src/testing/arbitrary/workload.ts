@@ -39,10 +39,12 @@ export type Temporal =
       readonly body: ReadonlyArray<Piece>
     }
 
+/** Of a sequence the last numbers count. */
 export interface Window {
-  readonly kernelSize: number
-  readonly stride: number
+  readonly kernelSize: readonly [number, number]
+  readonly stride: readonly [number, number]
   readonly padding: number
+  readonly dilation: number
 }
 
 /** Part of a network. */
@@ -56,8 +58,11 @@ export type Piece =
       readonly channels: number
       readonly bias: boolean
       readonly standardized: boolean
+      /** As many groups as divide the channels: one, two or all of them. */
+      readonly groups: "one" | "two" | "all"
+      readonly transposed: boolean
     })
-  | (Window & { readonly piece: "averagePool" | "maxPool" })
+  | (Window & { readonly piece: "averagePool" | "sumPool" | "maxPool" })
   | { readonly piece: "adaptiveAveragePool"; readonly outputSize: number }
   | { readonly piece: "batchNorm" | "gain" | "flatten" }
   | { readonly piece: "scale"; readonly factor: number }
@@ -79,7 +84,7 @@ export interface ReadOut {
 
 /** A network and a batch to train it on. */
 export interface Workload {
-  /** One sample: [height, width, channels] or [features]. */
+  /** One sample: [height, width, channels], [length, channels] or [features]. */
   readonly input: ReadonlyArray<number>
   readonly pieces: ReadonlyArray<Piece>
   readonly readOut: ReadOut
@@ -125,10 +130,20 @@ const delay = (): fc.Arbitrary<Piece> =>
     edge,
   })
 
-const window = (maxKernel: number): { readonly [K in keyof Window]: fc.Arbitrary<number> } => ({
-  kernelSize: fc.integer({ min: 1, max: maxKernel }),
-  stride: fc.integer({ min: 1, max: 2 }),
+/** Mostly square. */
+const extents = (most: number): fc.Arbitrary<readonly [number, number]> => {
+  const extent = fc.integer({ min: 1, max: most })
+  return fc.oneof(
+    { weight: 2, arbitrary: extent.map((both) => [both, both] as const) },
+    { weight: 1, arbitrary: fc.tuple(extent, extent) },
+  )
+}
+
+const window = (maxKernel: number): { readonly [K in keyof Window]: fc.Arbitrary<Window[K]> } => ({
+  kernelSize: extents(maxKernel),
+  stride: extents(2),
   padding: fc.integer({ min: 0, max: 1 }),
+  dilation: fc.constantFrom(1, 1, 2),
 })
 
 const synapse = (): fc.Arbitrary<Piece> =>
@@ -137,6 +152,8 @@ const synapse = (): fc.Arbitrary<Piece> =>
     channels: fc.integer({ min: 1, max: 4 }),
     bias: fc.boolean(),
     standardized: fc.boolean(),
+    groups: fc.constantFrom("one", "one", "two", "all"),
+    transposed: fc.constantFrom(false, false, false, true),
     ...window(3),
   })
 
@@ -146,11 +163,15 @@ const simple = (): fc.Arbitrary<Piece> =>
     fc.constant({ piece: "gain" as const }),
     fc.record({ piece: fc.constant("scale" as const), factor: fc.constantFrom(0.5, 1.5, -1) }),
     fc.record({ piece: fc.constant("dropout" as const), rate: fc.constantFrom(0, 0.25, 0.5) }),
-    fc.record({ piece: fc.constantFrom("averagePool" as const, "maxPool" as const), ...window(3) }),
+    fc.record({ piece: fc.constantFrom("averagePool" as const, "sumPool" as const, "maxPool" as const), ...window(3) }),
     fc.record({ piece: fc.constantFrom("maxPool" as const), ...window(2) }),
-    fc
-      .constantFrom(1, 2)
-      .map((size) => ({ piece: "averagePool" as const, kernelSize: size, stride: size, padding: 0 })),
+    fc.constantFrom(1, 2).map((size) => ({
+      piece: "averagePool" as const,
+      kernelSize: [size, size] as const,
+      stride: [size, size] as const,
+      padding: 0,
+      dilation: 1,
+    })),
     fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
     fc.record({ piece: fc.constant("adaptiveAveragePool" as const), outputSize: fc.integer({ min: 1, max: 3 }) }),
     fc.constant({ piece: "flatten" as const }),
@@ -229,6 +250,7 @@ export const workload = ({ maxTimeSteps = 5, maxBatchSize = 3 } = {}): fc.Arbitr
           fc.integer({ min: 1, max: 3 }),
         ),
       },
+      { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 4 })) },
       { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 1, max: 6 })) },
     ),
     pieces: pieces(2, 3),

@@ -1,5 +1,6 @@
 /** Examples for the kernels of linear maps and convolutions. */
-import type { Shape } from "../../../shape.ts"
+import { both, type Extents, type Geometry, slide, windowOf } from "../../../ops/window.ts"
+import { format, type Shape } from "../../../shape.ts"
 import {
   type Example,
   type Examples,
@@ -57,15 +58,15 @@ const linearWeightGradient = (
 /** An image that was not flattened: the input's axes count as one. */
 const image: Shape = [3, 2, 3, 5]
 
-interface Convolution {
+interface Convolution extends Partial<Geometry> {
   readonly batch?: number
-  readonly height: number
+  /** Left out of a sequence. */
+  readonly height?: number
   readonly width: number
   readonly inputs: number
   readonly outputs: number
-  readonly kernelSize: number
-  readonly stride?: number
-  readonly padding?: number
+  readonly kernelSize: Extents
+  readonly groups?: number
 }
 
 const convolutions: ReadonlyArray<Convolution> = [
@@ -87,6 +88,109 @@ const convolutions: ReadonlyArray<Convolution> = [
   { height: 7, width: 5, inputs: 3, outputs: 5, kernelSize: 6, padding: 3 },
 ]
 
+/** Windows that are not square, dilated ones, groups of channels, sequences, transposed convolutions. */
+const others: ReadonlyArray<Convolution> = [
+  { batch: 2, height: 7, width: 9, inputs: 3, outputs: 5, kernelSize: [3, 5], stride: [2, 1], padding: [1, 2] },
+  {
+    batch: 2,
+    height: 9,
+    width: 11,
+    inputs: 3,
+    outputs: 7,
+    kernelSize: 3,
+    stride: [2, 3],
+    padding: 2,
+    dilation: [2, 2],
+  },
+  { height: 7, width: 8, inputs: 33, outputs: 5, kernelSize: [3, 2], stride: [4, 2], padding: 3, dilation: [2, 3] },
+  // Zeros on one side alone, around a window for which there are ways of its own.
+  {
+    batch: 2,
+    height: 5,
+    width: 6,
+    inputs: 5,
+    outputs: 3,
+    kernelSize: 3,
+    padding: [
+      [0, 2],
+      [1, 1],
+    ],
+  },
+  {
+    height: 3,
+    width: 4,
+    inputs: 3,
+    outputs: 5,
+    kernelSize: [4, 1],
+    padding: [
+      [1, 2],
+      [0, 0],
+    ],
+  },
+  { batch: 3, height: 5, width: 4, inputs: 6, outputs: 9, kernelSize: 3, padding: 1, groups: 3 },
+  { batch: 2, height: 6, width: 7, inputs: 66, outputs: 34, kernelSize: [1, 3], stride: 2, groups: 2 },
+  {
+    batch: 2,
+    height: 7,
+    width: 6,
+    inputs: 67,
+    outputs: 67,
+    kernelSize: [3, 2],
+    stride: [2, 1],
+    padding: [1, 2],
+    dilation: [1, 2],
+    groups: 67,
+  },
+  { batch: 3, width: 12, inputs: 3, outputs: 5, kernelSize: 5, padding: 2 },
+  { width: 11, inputs: 6, outputs: 4, kernelSize: 3, stride: 2, padding: 1, groups: 2 },
+  {
+    batch: 2,
+    width: 9,
+    inputs: 5,
+    outputs: 5,
+    kernelSize: 3,
+    padding: [
+      [0, 0],
+      [4, 0],
+    ],
+    dilation: 2,
+    groups: 5,
+  },
+  {
+    batch: 2,
+    height: 3,
+    width: 4,
+    inputs: 5,
+    outputs: 3,
+    kernelSize: 3,
+    padding: [
+      [1, 2],
+      [1, 2],
+    ],
+    spread: 2,
+  },
+  { height: 4, width: 3, inputs: 3, outputs: 5, kernelSize: [2, 3], padding: 1, dilation: [1, 2], spread: [3, 2] },
+  { batch: 2, height: 3, width: 5, inputs: 6, outputs: 4, kernelSize: 2, padding: 1, spread: 2, groups: 2 },
+  {
+    height: 4,
+    width: 5,
+    inputs: 5,
+    outputs: 5,
+    kernelSize: 3,
+    padding: [
+      [1, 0],
+      [2, 2],
+    ],
+    spread: [2, 1],
+    groups: 5,
+  },
+  { width: 6, inputs: 3, outputs: 5, kernelSize: 4, padding: 2, spread: 3 },
+  // It cuts the image.
+  { batch: 2, height: 5, width: 6, inputs: 3, outputs: 3, kernelSize: 1, padding: [-1, -2], spread: 2 },
+]
+
+const inTurn = (i: number): Kind => ordinary[i % ordinary.length] as Kind
+
 const usualConvolution = convolutions[1] as Convolution
 
 /** So many pixels and channels that a backend may sum tiles of pixels at a time, in blocks; some tiles reach over the edges. */
@@ -98,14 +202,35 @@ const tiled: ReadonlyArray<Convolution> = [
 /** Weights of more than a megabyte: a backend may go through them once for many images. */
 const heavy: Convolution = { batch: 3, height: 3, width: 4, inputs: 150, outputs: 210, kernelSize: 3, padding: 1 }
 
-const shapesOf = ({ batch = 1, height, width, inputs, outputs, kernelSize, stride = 1, padding = 0 }: Convolution) => {
-  const extent = (length: number) => Math.floor((length + 2 * padding - kernelSize) / stride) + 1
+const shapesOf = ({
+  batch = 1,
+  height,
+  width,
+  inputs,
+  outputs,
+  kernelSize,
+  groups = 1,
+  stride = 1,
+  padding = 0,
+  dilation = 1,
+  spread = 1,
+}: Convolution) => {
+  const extents = height === undefined ? [width] : [height, width]
+  const window = windowOf(extents.length + 1, kernelSize, { stride, padding, dilation, spread })
+  const kernel = height === undefined ? [both(kernelSize)[1]] : both(kernelSize)
+  const x = [...extents, inputs]
+  const y = [
+    ...slide(x, window, (reason) => {
+      throw new Error(reason)
+    }),
+    outputs,
+  ]
   return {
-    attributes: { stride, padding },
-    x: [batch, height, width, inputs],
-    weight: [kernelSize, kernelSize, inputs, outputs],
-    y: [batch, extent(height), extent(width), outputs],
-    label: `${batch}×${height}×${width}×${inputs} → ${outputs}, window ${kernelSize}, stride ${stride}, padding ${padding}`,
+    attributes: { ...window, groups },
+    x: [batch, ...x],
+    weight: [...kernel, inputs / groups, outputs],
+    y: [batch, ...y],
+    label: `${format([batch, ...x])} → ${outputs}, window ${kernelSize}, stride ${stride}, padding ${JSON.stringify(padding)}, dilation ${dilation}, spread ${spread}, groups ${groups}`,
   }
 }
 
@@ -137,6 +262,10 @@ export const maps = {
       name: "an image that was not flattened",
       operands: { x: normal(image), weight: normal([30, 7]), y: output([3, 7]) },
     },
+    ...ordinary.map(([kind, x]) => ({
+      name: `${kind} the pixels of an image`,
+      operands: { x: x(image), weight: normal([5, 7]), y: output([3, 2, 3, 7]) },
+    })),
   ],
   "linear.inputGradient": [
     ...linears.map(([batch, inputs, outputs]) => ({
@@ -155,6 +284,10 @@ export const maps = {
       name: "of an image that was not flattened",
       operands: { outputGradient: normal([3, 7]), weight: normal([30, 7]), inputGradient: output(image) },
     },
+    {
+      name: "of the pixels of an image",
+      operands: { outputGradient: normal([3, 2, 3, 7]), weight: normal([5, 7]), inputGradient: output(image) },
+    },
   ],
   "linear.weightGradient": [
     ...linears.flatMap((shape) => ordinary.map((kind) => linearWeightGradient(kind, shape))),
@@ -163,17 +296,24 @@ export const maps = {
       name: "an image that was not flattened",
       operands: { x: normal(image), outputGradient: normal([3, 7]), weightGradient: output([30, 7]) },
     },
+    ...ordinary.map(([kind, x]) => ({
+      name: `${kind} the pixels of an image`,
+      operands: { x: x(image), outputGradient: normal([3, 2, 3, 7]), weightGradient: output([5, 7]) },
+    })),
   ],
   "conv2d.forward": [
     ...[...convolutions, heavy].flatMap((convolution, i) =>
       ordinary.map((kind) => convForward(kind, convolution, i % 2 === 0)),
     ),
+    ...others.map((convolution, i) => convForward(inTurn(i), convolution, i % 3 === 0)),
     ...[...extreme, huge, ...notFinite].flatMap((kind) =>
       [true, false].map((b) => convForward(kind, usualConvolution, b)),
     ),
   ],
   "conv2d.inputGradient": [
-    ...[...convolutions, ...tiled, heavy].map((convolution) => [outputGradients[0] as Kind, convolution] as const),
+    ...[...convolutions, ...others, ...tiled, heavy].map(
+      (convolution) => [outputGradients[0] as Kind, convolution] as const,
+    ),
     ...outputGradients.slice(1).map((kind) => [kind, usualConvolution] as const),
   ].map(([[kind, gradient], convolution]) => {
     const { attributes, x, weight, y, label } = shapesOf(convolution)
@@ -187,6 +327,7 @@ export const maps = {
     ...[...convolutions, ...tiled, heavy].flatMap((convolution) =>
       ordinary.map((kind) => convWeightGradient(kind, convolution)),
     ),
+    ...others.map((convolution, i) => convWeightGradient(inTurn(i + 1), convolution)),
     ...[...extreme, huge].map((kind) => convWeightGradient(kind, usualConvolution)),
   ],
   "bias.gradient": (

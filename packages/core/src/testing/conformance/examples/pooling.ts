@@ -1,4 +1,6 @@
 /** Examples for the kernels that pool. */
+import { type Extents, type Geometry, slide, windowOf } from "../../../ops/window.ts"
+import { format } from "../../../shape.ts"
 import {
   type Example,
   type Examples,
@@ -12,14 +14,14 @@ import {
   spikes,
 } from "../example.ts"
 
-interface Pool {
+interface Pool extends Partial<Geometry> {
   readonly batch?: number
-  readonly height: number
+  /** Left out of a sequence. */
+  readonly height?: number
   readonly width: number
   readonly channels: number
-  readonly kernelSize: number
-  readonly stride: number
-  readonly padding?: number
+  readonly kernelSize: Extents
+  readonly sums?: true
 }
 
 const pools: ReadonlyArray<Pool> = [
@@ -30,6 +32,22 @@ const pools: ReadonlyArray<Pool> = [
   { height: 5, width: 7, channels: 1, kernelSize: 2, stride: 3, padding: 1 },
   { height: 6, width: 5, channels: 33, kernelSize: 5, stride: 1, padding: 2 },
   { batch: 2, height: 7, width: 6, channels: 3, kernelSize: 4, stride: 3 },
+  { batch: 2, height: 6, width: 7, channels: 3, kernelSize: [2, 1], stride: [2, 1] },
+  { height: 7, width: 9, channels: 5, kernelSize: [3, 2], stride: [1, 2], padding: [1, 0], sums: true },
+  {
+    height: 8,
+    width: 7,
+    channels: 3,
+    kernelSize: [2, 3],
+    stride: [1, 2],
+    padding: [
+      [0, 1],
+      [1, 2],
+    ],
+    dilation: [3, 2],
+  },
+  { batch: 3, width: 12, channels: 3, kernelSize: 2, stride: 2 },
+  { width: 9, channels: 34, kernelSize: 3, stride: 2, padding: 1, dilation: 2 },
 ]
 
 const usual = pools[2] as Pool
@@ -37,21 +55,37 @@ const usual = pools[2] as Pool
 /** Windows that lie in the padding altogether: averages alone allow it. */
 const beyond: Pool = { height: 3, width: 4, channels: 3, kernelSize: 2, stride: 1, padding: 2 }
 
-const shapesOf = ({ batch = 1, height, width, channels, kernelSize, stride, padding = 0 }: Pool) => {
-  const extent = (length: number) => Math.floor((length + 2 * padding - kernelSize) / stride) + 1
+const shapesOf = ({
+  batch = 1,
+  height,
+  width,
+  channels,
+  kernelSize,
+  stride = 1,
+  padding = 0,
+  dilation = 1,
+  sums,
+}: Pool) => {
+  const extents = height === undefined ? [width] : [height, width]
+  const window = windowOf(extents.length + 1, kernelSize, { stride, padding, dilation })
+  const x = [...extents, channels]
+  const y = slide(x, window, (reason) => {
+    throw new Error(reason)
+  })
   return {
-    attributes: { kernelSize, stride, padding },
-    x: [batch, height, width, channels],
-    y: [batch, extent(height), extent(width), channels],
-    label: `${batch}×${height}×${width}×${channels}, window ${kernelSize}, stride ${stride}, padding ${padding}`,
+    window,
+    share: sums ? 1 : 1 / (window.rows.kernel * window.columns.kernel),
+    x: [batch, ...x],
+    y: [batch, ...y, channels],
+    label: `${format([batch, ...x])}, window ${kernelSize}, stride ${stride}, padding ${JSON.stringify(padding)}, dilation ${dilation}${sums ? ", sums" : ""}`,
   }
 }
 
-const forward = ([kind, input]: Kind, pool: Pool, keepsSpikes = false): Example => {
-  const { attributes, x, y, label } = shapesOf(pool)
+const forward = ([kind, input]: Kind, pool: Pool, isMax = false, keepsSpikes = false): Example => {
+  const { window, share, x, y, label } = shapesOf(pool)
   return {
     name: `${kind} ${label}`,
-    attributes,
+    attributes: isMax ? window : { ...window, share },
     operands: { x: input(x), y: output(y, keepsSpikes ? "spikes" : "float32") },
   }
 }
@@ -59,10 +93,10 @@ const forward = ([kind, input]: Kind, pool: Pool, keepsSpikes = false): Example 
 const gradients: ReadonlyArray<Kind> = [["real", (shape) => normal(shape)], huge]
 
 const backward = ([kind, gradient]: Kind, pool: Pool): Example => {
-  const { attributes, x, y, label } = shapesOf(pool)
+  const { window, share, x, y, label } = shapesOf(pool)
   return {
     name: `${kind} ${label}`,
-    attributes,
+    attributes: { ...window, share },
     operands: { outputGradient: gradient(y), inputGradient: output(x) },
   }
 }
@@ -120,12 +154,12 @@ export const pooling = {
     }),
   ),
   "maxPool.forward": [
-    ...pools.map((pool) => forward(ordinary[0] as Kind, pool)),
-    ...pools.flatMap((pool) => spiking.map((kind) => forward(kind, pool, true))),
+    ...pools.map((pool) => forward(ordinary[0] as Kind, pool, true)),
+    ...pools.flatMap((pool) => spiking.map((kind) => forward(kind, pool, true, true))),
     // The zeros of the padding are larger than all of these, and must not win.
-    ...extreme.slice(3).map((kind) => forward(kind, usual)),
-    forward(huge, usual),
-    forward(notFinite[1] as Kind, usual),
+    ...extreme.slice(3).map((kind) => forward(kind, usual, true)),
+    forward(huge, usual, true),
+    forward(notFinite[1] as Kind, usual, true),
   ],
   // Spikes are full of ties: the first one of the window takes the gradient.
   "maxPool.backward": [
@@ -134,10 +168,10 @@ export const pooling = {
     [extreme[3] as Kind, usual] as const,
     [extreme[2] as Kind, usual] as const,
   ].map(([[kind, input], pool]) => {
-    const { attributes, x, y, label } = shapesOf(pool)
+    const { window, x, y, label } = shapesOf(pool)
     return {
       name: `${kind} ${label}`,
-      attributes,
+      attributes: window,
       operands: { x: input(x), outputGradient: normal(y), inputGradient: output(x) },
     }
   }),

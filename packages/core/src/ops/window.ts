@@ -1,0 +1,288 @@
+/**
+ * Windows that slide over images and sequences, channels last: what convolutions and pools share.
+ *
+ * Along each axis, output i sees through tap a the input position
+ *
+ *     (i·stride + a·dilation − before)/spread
+ *
+ * where that is a whole number within the input. `spread` is 1, but for transposed convolutions, whose input has spread − 1 zeros
+ * between its positions. A sequence [length, channels] is an image of one row.
+ */
+import { Schema } from "effect"
+import { whole } from "../options.ts"
+import { format, type Shape } from "../shape.ts"
+
+export const PositiveInt: Schema.Int = whole(1)
+
+/** Windows' sides, strides and padding: the CPU kernels add these in 32-bit whole numbers. */
+const mostPixels = 2 ** 14
+export const Side: Schema.Int = whole(1, mostPixels)
+export const Margin: Schema.Int = whole(0, mostPixels)
+
+/** A number for both axes of an image, or one for each. */
+export type Extents = number | readonly [height: number, width: number]
+
+/** Zeros before and after an axis. */
+export type Sides = readonly [before: number, after: number]
+
+/** Zeros around an image: as many on every side, a number for each axis, or one for each side. */
+export type Padding = Extents | readonly [height: Sides, width: Sides]
+
+/** Padding as layers take it. `same` keeps the extents, at a stride of 1; `valid` is none. */
+export type PaddingOption = Padding | "same" | "valid"
+
+const pairOf = <A>(schema: Schema.Codec<A>, expected: string): Schema.Codec<A | readonly [A, A]> =>
+  Schema.Union([schema, Schema.Tuple([schema, schema])]).annotate({ expected })
+
+export const ExtentsSchema: Schema.Codec<Extents> = pairOf(
+  Side as Schema.Codec<number>,
+  `a whole number from 1 to ${mostPixels}, or a pair of them`,
+)
+
+/** Transposed convolutions cut where others pad. */
+const Signed: Schema.Codec<number> = whole(-mostPixels, mostPixels)
+const Pair = Schema.Tuple([Signed, Signed])
+export const PaddingSchema: Schema.Codec<Padding> = Schema.Union([Signed, Pair, Schema.Tuple([Pair, Pair])])
+
+export const PaddingOptionSchema: Schema.Codec<PaddingOption> = Schema.Union([
+  Margin,
+  Schema.Tuple([Margin, Margin]),
+  Schema.Tuple([Schema.Tuple([Margin, Margin]), Schema.Tuple([Margin, Margin])]),
+  Schema.Literals(["same", "valid"]),
+]).annotate({ expected: `a whole number from 0 to ${mostPixels}, a pair of them or of pairs, "same" or "valid"` })
+
+/** One axis of a window. */
+export interface Axis {
+  readonly kernel: number
+  readonly stride: number
+  readonly before: number
+  readonly after: number
+  readonly dilation: number
+  readonly spread: number
+}
+
+/** A window, extent by extent: the attributes of the kernels that slide one. */
+export type Window = Readonly<Record<"rows" | "columns", Axis>>
+
+/** How a window moves, as nodes have it in JSON. */
+export interface Geometry {
+  readonly stride: Extents
+  readonly padding: Padding
+  readonly dilation?: Extents
+  readonly spread?: Extents
+}
+
+export const geometryFields = {
+  stride: ExtentsSchema,
+  padding: PaddingSchema,
+  dilation: Schema.optionalKey(ExtentsSchema),
+} as const
+
+const isPair = <A>(value: A | readonly [A, A]): value is readonly [A, A] => Array.isArray(value)
+
+export const both = (extents: Extents): readonly [number, number] => (isPair(extents) ? extents : [extents, extents])
+
+/** The number of zeros on each side. */
+const sidesOf = (padding: Padding): readonly [Sides, Sides] => {
+  const [rows, columns] = isPair<number | Sides>(padding) ? padding : [padding, padding]
+  return [both(rows), both(columns)]
+}
+
+/** The axis along which nothing slides: the only row of a sequence. */
+const still: Axis = { kernel: 1, stride: 1, before: 0, after: 0, dilation: 1, spread: 1 }
+
+/** The window over a value of so many axes, channels included. */
+export const windowOf = (
+  axes: number,
+  kernelSize: Extents,
+  { stride, padding, dilation = 1, spread = 1 }: Geometry,
+): Window => {
+  const sides = sidesOf(padding)
+  const axis = (i: 0 | 1): Axis => ({
+    kernel: both(kernelSize)[i],
+    stride: both(stride)[i],
+    before: sides[i][0],
+    after: sides[i][1],
+    dilation: both(dilation)[i],
+    spread: both(spread)[i],
+  })
+  return { rows: axes < 3 ? still : axis(0), columns: axis(1) }
+}
+
+/** Windows side by side. */
+export const tiles = (kernelSize: number): Window => windowOf(3, kernelSize, { stride: kernelSize, padding: 0 })
+
+/** Pixels of a window. */
+export const areaOf = ({ rows, columns }: Window): number => rows.kernel * columns.kernel
+
+/** A window, and the factor of its sum: 1 of a sum, one by the window's area of a mean. */
+export type WeightedWindow = Window & { readonly share: number }
+
+/** Square windows side by side, whose mean is taken. */
+export const averagingTiles = (kernelSize: number): WeightedWindow => ({
+  ...tiles(kernelSize),
+  share: 1 / kernelSize ** 2,
+})
+
+/** The side of square windows that lie side by side and whose mean is taken, else `undefined`. */
+export const sideOfMeans = (window: WeightedWindow): number | undefined =>
+  window.share === 1 / areaOf(window) ? sideOfTiles(window) : undefined
+
+/** The side of windows that are square and lie side by side, else `undefined`. */
+export const sideOfTiles = ({ rows, columns }: Window): number | undefined =>
+  rows.kernel === columns.kernel &&
+  [rows, columns].every(
+    ({ kernel, stride, before, after, dilation }) => stride === kernel && !before && !after && dilation === 1,
+  )
+    ? rows.kernel
+    : undefined
+
+/** The same on both axes as one number. */
+const short = ([a, b]: readonly [number, number]): Extents => (a === b ? a : [a, b])
+
+/**
+ * Options of a window as a node has them. `same` becomes numbers: as in PyTorch, where the zeros are odd in number, the last
+ * side has the one more.
+ */
+export const geometryOf = (
+  kernelSize: Extents,
+  {
+    stride = 1,
+    padding = 0,
+    dilation = 1,
+  }: { readonly stride?: Extents; readonly padding?: PaddingOption; readonly dilation?: Extents },
+  fail: (reason: string) => never,
+): Geometry => {
+  if (padding === "same" && both(stride).some((each) => each !== 1))
+    fail(`padding "same" needs a stride of 1, not ${both(stride).join("×")}`)
+  const around = (i: 0 | 1): Sides => {
+    const zeros = both(dilation)[i] * (both(kernelSize)[i] - 1)
+    return [Math.floor(zeros / 2), Math.ceil(zeros / 2)]
+  }
+  const sides = padding === "same" ? ([around(0), around(1)] as const) : sidesOf(padding === "valid" ? 0 : padding)
+  return {
+    stride: short(both(stride)),
+    padding: sides.every(([before, after]) => before === after) ? short([sides[0][0], sides[1][0]]) : sides,
+    ...(both(dilation).some((each) => each !== 1) ? { dilation: short(both(dilation)) } : {}),
+  }
+}
+
+/** A sample's height, width and channels; a sequence has one row. */
+export const imageOf = (shape: Shape): readonly [height: number, width: number, channels: number] =>
+  shape.length === 2 ? [1, shape[0]!, shape[1]!] : (shape as unknown as readonly [number, number, number])
+
+/** The same of a batch. */
+export const imagesOf = ([batch = 1, ...sample]: Shape): readonly [number, number, number, number] => [
+  batch,
+  ...imageOf(sample),
+]
+
+/** Ends with a reason unless a value is an image or a sequence, as its number of axes says. */
+export const mustSlide = (shape: Shape, axes: ReadonlyArray<number>, fail: (reason: string) => never): void => {
+  const kinds = ["a sequence, length×channels", "an image, height×width×channels"]
+  if (!axes.includes(shape.length))
+    fail(`the input is ${format(shape)}; it must be ${axes.map((each) => kinds[each - 2]).join(" or ")}`)
+}
+
+/** Positions that a window's taps span. */
+const spanOf = ({ kernel, dilation }: Axis): number => dilation * (kernel - 1) + 1
+
+/** The extents of a value [height, width, channels] or [length, channels] after a window has slid over it. */
+export const slide = (shape: Shape, { rows, columns }: Window, fail: (reason: string) => never): Shape => {
+  const axes = shape.length < 3 ? [columns] : [rows, columns]
+  const extents = axes.map((axis, i) => {
+    const length = (shape[i]! - 1) * axis.spread + 1 + axis.before + axis.after
+    return Math.floor((length - spanOf(axis)) / axis.stride) + 1
+  })
+  if (extents.some((extent) => extent < 1)) {
+    const times = (of: (axis: Axis) => number) => axes.map(of).join("×")
+    const sides = axes.map(({ before, after }) => (before === after ? `${before}` : `${before} and ${after}`))
+    const dilated = axes.some(({ dilation }) => dilation > 1)
+      ? ` and dilation ${times(({ dilation }) => dilation)}`
+      : ""
+    fail(
+      `a window of ${times(({ kernel }) => kernel)} does not fit ${axes.length === 1 ? "a sequence" : "an image"} of ${format(shape)} with padding ${[...new Set(sides)].join(" × ")}${dilated}`,
+    )
+  }
+  return extents
+}
+
+/** Extents after a pool's window has slid: one that lies in the padding alone has nothing to pool, so PyTorch refuses it too. */
+export const slidePool = (shape: Shape, window: Window, fail: (reason: string) => never): Shape => {
+  mustSlide(shape, [2, 3], fail)
+  for (const axis of [window.rows, window.columns])
+    if (2 * Math.max(axis.before, axis.after) > spanOf(axis))
+      fail(`padding ${Math.max(axis.before, axis.after)} is more than half of the window, ${spanOf(axis)}`)
+  const extents = slide(shape, window, fail)
+  // Between dilated taps there may be room for all of a short axis.
+  const [height, width] = imageOf([...extents, 1])
+  const [inHeight, inWidth] = imageOf(shape)
+  const seen = [...slidingTaps(window.rows, inHeight, height), ...slidingTaps(window.columns, inWidth, width)]
+  if (seen.some((taps) => taps.length === 0)) fail(`a window over ${format(shape)} has all of its taps in the padding`)
+  return [...extents, shape.at(-1)!]
+}
+
+/** For each output position along an axis, the taps that see an input position, and that position. */
+export type Taps = ReadonlyArray<ReadonlyArray<readonly [tap: number, position: number]>>
+
+export const slidingTaps = (axis: Axis, length: number, outputs: number): Taps =>
+  Array.from({ length: outputs }, (_, i) =>
+    Array.from(
+      { length: axis.kernel },
+      (_, a) => [a, (i * axis.stride + a * axis.dilation - axis.before) / axis.spread] as const,
+    ).filter(([, position]) => Number.isInteger(position) && position >= 0 && position < length),
+  )
+
+/** PyTorch's adaptive windows: from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
+export const adaptiveTaps = (length: number, outputs: number): Taps =>
+  Array.from({ length: outputs }, (_, i) => {
+    const from = Math.floor((i * length) / outputs)
+    const count = Math.ceil(((i + 1) * length) / outputs) - from
+    return Array.from({ length: count }, (_, a) => [a, from + a] as const)
+  })
+
+/** The taps of both axes. */
+export const tapsOf = (input: Shape, output: Shape, window?: Window): readonly [rows: Taps, columns: Taps] => {
+  const [, height, width] = imagesOf(input)
+  const [, outHeight, outWidth] = imagesOf(output)
+  return window === undefined
+    ? [adaptiveTaps(height, outHeight), adaptiveTaps(width, outWidth)]
+    : [slidingTaps(window.rows, height, outHeight), slidingTaps(window.columns, width, outWidth)]
+}
+
+/**
+ * Calls `visit` for every pair of pixels that a tap connects: indices of the input pixel, the output pixel and the tap, in units of
+ * pixels and taps, and the number of taps within the image. Without a window, of adaptive ones.
+ */
+export const forEachTap = (
+  input: Shape,
+  output: Shape,
+  window: Window | undefined,
+  visit: (inputPixel: number, outputPixel: number, tap: number, area: number) => void,
+): void => {
+  const [batch, height, width] = imagesOf(input)
+  const [rows, columns] = tapsOf(input, output, window)
+  const across = window?.columns.kernel ?? 1
+  let to = 0
+  for (let n = 0; n < batch; n++)
+    for (const down of rows)
+      for (const along of columns) {
+        for (const [a, y] of down)
+          for (const [b, x] of along)
+            visit((n * height + y) * width + x, to, a * across + b, down.length * along.length)
+        to++
+      }
+}
+
+/** Calls `visit` with the indices of an output element, of one input element in its window, and the window's area inside the image. */
+export const forEachInWindow = (
+  input: Shape,
+  output: Shape,
+  window: Window | undefined,
+  visit: (from: number, to: number, area: number) => void,
+): void => {
+  const channels = input.at(-1)!
+  forEachTap(input, output, window, (from, to, _, area) => {
+    for (let c = 0; c < channels; c++) visit(from * channels + c, to * channels + c, area)
+  })
+}
