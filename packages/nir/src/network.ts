@@ -1,8 +1,10 @@
 /** A document as a network of ours, with its weights. */
-
-import * as Layers from "@spikeroute/core"
 import {
   add,
+  averagePool,
+  type Conv1dOptions,
+  conv1d,
+  conv2d,
   delay,
   elementwise,
   feedback,
@@ -15,6 +17,7 @@ import {
   Program,
   PyTorch,
   Shape,
+  sumPool,
 } from "@spikeroute/core"
 import { Effect } from "effect"
 import { aDocument, type Document, NirError, type Numbers, type Value } from "./document.ts"
@@ -152,11 +155,6 @@ const linearLayer = (p: Parameters, name: string, shape: Shape.Shape): Layer => 
   return linear({ features })
 }
 
-const layerNamed = (name: string, options: object): Layer => {
-  const make = (Layers as unknown as Readonly<Record<string, ((options: object) => Layer) | undefined>>)[name]
-  return make === undefined ? refuse(name, "it is not built yet") : make(options)
-}
-
 const convolutionLayer = (p: Parameters, name: string, shape: Shape.Shape): Layer => {
   const axes = p.node.type === "Conv2d" ? 2 : 1
   const weight = p.array("weight", axes + 2)
@@ -180,13 +178,13 @@ const convolutionLayer = (p: Parameters, name: string, shape: Shape.Shape): Laye
     dilation: one(p.extents("dilation", axes, 1)),
     padding: (typeof padding === "string" ? padding : one(p.extents("padding", axes, 0))) as "same" | "valid" | number,
   }
-  return layerNamed(axes === 1 ? "conv1d" : "conv2d", options)
+  return axes === 1 ? conv1d(options as Conv1dOptions) : conv2d(options)
 }
 
 const poolLayer = (p: Parameters): Layer => {
   const pair = (name: string, least: number) => p.extents(name, 2, least) as [number, number]
   const options = { kernelSize: pair("kernel_size", 1), stride: pair("stride", 1), padding: pair("padding", 0) }
-  return layerNamed(p.node.type === "SumPool2d" ? "sumPool" : "averagePool", options)
+  return p.node.type === "SumPool2d" ? sumPool(options) : averagePool(options)
 }
 
 const flattenLayer = (p: Parameters, shape: Shape.Shape): Layer | undefined => {
@@ -293,7 +291,9 @@ const build =
       made.set(node.path, layer === undefined ? x : layer(x, name))
     }
     for (const [path, { lead }] of open) lead(made.get(path) as Tensor)
-    return made.get(output) as Tensor
+    const last = made.get(output) as Tensor
+    // A read-out is one row.
+    return last.shape.length === 1 ? last : flatten()(last)
   }
 
 /** A parameter's values in our order: the file's, or those of a layer's own constants. */
