@@ -111,7 +111,7 @@ export const ops: ReadonlyArray<OpLine> = [
 ]
 
 /** Kernels that are no op's: what programs need beside them. */
-export const bookkeeping: ReadonlyArray<string> = ["spikes", "zero", "copy"]
+export const bookkeeping: ReadonlyArray<string> = ["spikes", "zero", "copy", "eligibility"]
 
 /** Policies as people write them, and as the conformance suite's cases are called. */
 export const policies: ReadonlyArray<{ readonly title: string; readonly cases: ReadonlyArray<string> }> = [
@@ -120,6 +120,7 @@ export const policies: ReadonlyArray<{ readonly title: string; readonly cases: R
   { title: "`Policy.sltt`", cases: ["sltt"] },
   { title: "`Policy.slttK(k)`", cases: ["slttk(2)"] },
   { title: "`Policy.ottt`", cases: ["ottt", "slttk(2)-trace(0.8)"] },
+  { title: "`Policy.eprop`", cases: ["eprop", "bptt-eligible"] },
   { title: "`Policy.rate`", cases: ["rate"] },
   {
     title: "`….checkpoint(n)`",

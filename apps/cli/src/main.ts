@@ -26,7 +26,7 @@ const tau = number("tau", "membrane time constant τ in steps, at least 1; decay
 const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
 const config = text("config", "a JSON file of settings; flags win over it")
 const out = text("out", "the run's directory; default runs/…")
-const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk, ottt or rate")
+const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk, ottt, eprop or rate")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const recompute = optional(
   Flag.Boolean("recompute"),

@@ -14,6 +14,7 @@ import { batchNormBackward, batchNormForward, batchNormInference } from "./ops/b
 import { biasGradient } from "./ops/bias.ts"
 import { type Convolution, convForward, convInputGradient, convWeightGradient } from "./ops/conv2d.ts"
 import { dropoutMask } from "./ops/dropout.ts"
+import { type EligibilityAttributes, eligibility } from "./ops/eligibility.ts"
 import { linearForward, linearInputGradient, linearWeightGradient } from "./ops/linear.ts"
 import { maxPoolBackward, maxPoolForward } from "./ops/max-pool.ts"
 import { weightStandardizationBackward, weightStandardizationForward } from "./ops/weight-standardization.ts"
@@ -26,6 +27,7 @@ export interface KernelAttributes {
   readonly "linear.forward": None
   readonly "linear.inputGradient": None
   readonly "linear.weightGradient": None
+  readonly eligibility: EligibilityAttributes
   readonly "conv2d.forward": Convolution
   readonly "conv2d.inputGradient": Convolution
   readonly "conv2d.weightGradient": Convolution
@@ -63,6 +65,7 @@ const table = {
   "linear.forward": linearForward,
   "linear.inputGradient": linearInputGradient,
   "linear.weightGradient": linearWeightGradient,
+  eligibility,
   "conv2d.forward": convForward,
   "conv2d.inputGradient": convInputGradient,
   "conv2d.weightGradient": convWeightGradient,

@@ -7,6 +7,7 @@
 import type { Schema } from "effect"
 import type { Cell } from "./expressions/cell.ts"
 import type { Code } from "./expressions/code.ts"
+import type { Node } from "./graph/graph.ts"
 import type { Kernel, Signature } from "./kernel.ts"
 import type { Shape } from "./shape.ts"
 import type { Elements } from "./spikes.ts"
@@ -61,6 +62,9 @@ export interface Context<A> {
   readonly output: Ref
   /** A value that the forward direction leaves for the backward one, besides inputs and output. */
   readonly residual: (name: string, shape: Shape, elements?: Elements) => Ref
+  /** A value of the graph, and the state of a node at this time step. */
+  readonly valueAt: (value: string) => Ref
+  readonly stateOf: (node: Node) => Ref
   /** The state at this time step and the one before it. */
   readonly state: () => { readonly now: Ref; readonly before: Ref }
 }
@@ -80,6 +84,8 @@ export interface Backward<A> extends Context<A> {
   readonly presynaptic: () => Ref
   /** The gradient of the output, where any flows at this time step. */
   readonly outputGradient: Ref | undefined
+  /** The gradient of the output of another node, of those behind this one. */
+  readonly gradientOf: (node: string) => Ref | undefined
   /** Where the gradient of the i-th input goes, if it is wanted. To be called once for each instruction that adds to it. */
   readonly gradient: (i: number) => Ref | undefined
   /** Where the gradient of the i-th input goes that a kernel computes along with others, though it is not wanted. */

@@ -16,6 +16,7 @@ import { batchNormBackwardReference, batchNormForwardReference, batchNormInferen
 import { biasGradientReference } from "./ops/bias.ts"
 import { convForwardReference, convInputGradientReference, convWeightGradientReference } from "./ops/conv2d.ts"
 import { dropoutMaskReference } from "./ops/dropout.ts"
+import { eligibilityReference } from "./ops/eligibility.ts"
 import { linearForwardReference, linearInputGradientReference, linearWeightGradientReference } from "./ops/linear.ts"
 import { maxPoolBackwardReference, maxPoolForwardReference } from "./ops/max-pool.ts"
 import {
@@ -27,6 +28,7 @@ const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   "linear.forward": linearForwardReference,
   "linear.inputGradient": linearInputGradientReference,
   "linear.weightGradient": linearWeightGradientReference,
+  eligibility: eligibilityReference,
   "conv2d.forward": convForwardReference,
   "conv2d.inputGradient": convInputGradientReference,
   "conv2d.weightGradient": convWeightGradientReference,

@@ -63,7 +63,7 @@ test("names tell what a policy is made of", () => {
   expect(Policy.ottt.name).toBe("ottt")
   expect(Policy.slttK(2).pipe(Policy.trace(), Policy.checkpoint()).name).toBe("slttk(2)-trace-checkpoint")
   expect(Policy.sltt.pipe(Policy.trace(0.5), Policy.checkpoint(3)).name).toBe("sltt-trace(0.5)-checkpoint(3)")
-  expect(Policy.policyNames).toEqual(["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "rate"])
+  expect(Policy.policyNames).toEqual(["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "eprop", "rate"])
 })
 
 describe("what makes no sense is refused, with the policy named", () => {

@@ -281,6 +281,24 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   },
   "linear.inputGradient": (s) => linear(s, "weight", "inputGradient", "outputGradient", s.real),
   "linear.weightGradient": (s) => linear(s, "weightGradient", "x", "outputGradient", s.activation),
+  eligibility: (s) => {
+    const [samples, inputs, outputs, states, first] = [
+      s.int(1, 9),
+      s.int(1, 90),
+      s.channels(300),
+      s.int(1, 3),
+      s.int(0, 2),
+    ]
+    const planes = first + 1 + states + states * states + states + s.int(0, 2)
+    const learnt = s.chance(0.8)
+      ? { outputGradient: s.real([samples, outputs]), weightGradient: s.real([inputs, outputs]) }
+      : {}
+    const trace = s.real(states === 1 ? [samples, inputs, outputs] : [states, samples, inputs, outputs])
+    return [
+      { x: s.activation([samples, inputs]), factors: s.real([planes, samples, outputs]), trace, ...learnt },
+      { states, first },
+    ]
+  },
   "conv2d.forward": (s) => {
     const [operands, attributes = {}] = convolution(s, "x", "weight", "y", s.activation)
     return [

@@ -45,6 +45,7 @@ export interface Packed {
 const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> } & {
   readonly "linear.inputGradient": Packer<Packed>
 } = {
+  eligibility: ({ states, first }) => [states, first],
   "conv2d.forward": convolution,
   "linear.inputGradient": ({ stays }) => [stays ? 1 : 0],
   "conv2d.inputGradient": convolution,

@@ -9,29 +9,27 @@ const operands = { gradient: "x0", weight: "y", states: "state", numbers: "h" }
 /** The operands of their rows of c/kernels.def, and the operands of core's kernel that these are. */
 export const updatePaths = { sgd: operands, adam: operands } as const
 
-/** All of an update but its constants, as a text. */
+/** All of an update but its constants, as a text; three letters tell the operations apart. */
 const keyOf = ({ code, state, y }: Update): string =>
-  [...code.map((line) => (line[0] === "constant" ? "constant" : line.join(" "))), state.join(" "), y].join()
+  [
+    ...code.map((line) => (line[0] === "constant" ? "con" : line.join(" ").replace(/(?<=^...)\w+/, ""))),
+    state.join(" "),
+    y,
+  ].join()
 
 // The keys are written out, so that programs that only predict need no optimiser.
 const moments =
-  "leaf before.0,constant,multiply 0 1,leaf x0,constant,multiply 3 4,add 2 5,leaf before.1,constant,multiply 7 8,constant,multiply 3 10,multiply 11 3,add 9 12,leaf x1,"
+  "lea before.0,con,mul 0 1,lea x0,con,mul 3 4,add 2 5,lea before.1,con,mul 7 8,con,mul 3 10,mul 11 3,add 9 12,lea x1,"
 
-const updates: ReadonlyMap<string, { readonly kernel: "sgd" | "adam"; readonly flags: ReadonlyArray<number> }> =
-  /* @__PURE__ */ new Map([
-    [
-      "leaf before.0,constant,multiply 0 1,leaf x0,add 2 3,leaf x1,leaf h.0,multiply 6 4,subtract 5 7,4,8",
-      { kernel: "sgd", flags: [] },
-    ],
-    [
-      `${moments}leaf h.1,multiply 15 6,sqrt 13,leaf h.2,multiply 17 18,constant,add 19 20,divide 16 21,subtract 14 22,6 13,23`,
-      { kernel: "adam", flags: [0] },
-    ],
-    [
-      `${moments}leaf h.3,multiply 14 15,leaf h.1,multiply 17 6,sqrt 13,leaf h.2,multiply 19 20,constant,add 21 22,divide 18 23,subtract 16 24,6 13,25`,
-      { kernel: "adam", flags: [1] },
-    ],
-  ])
+/** The kernel of an update, and what its row takes behind the constants. */
+const updates: ReadonlyMap<string, readonly ["sgd" | "adam", ...ReadonlyArray<number>]> = /* @__PURE__ */ new Map([
+  ["lea before.0,con,mul 0 1,lea x0,add 2 3,lea x1,lea h.0,mul 6 4,sub 5 7,4,8", ["sgd"]],
+  [`${moments}lea h.1,mul 15 6,sqr 13,lea h.2,mul 17 18,con,add 19 20,div 16 21,sub 14 22,6 13,23`, ["adam", 0]],
+  [
+    `${moments}lea h.3,mul 14 15,lea h.1,mul 17 6,sqr 13,lea h.2,mul 19 20,con,add 21 22,div 18 23,sub 16 24,6 13,25`,
+    ["adam", 1],
+  ],
+])
 
 /** The fast path of an update, where there is one. Its attributes are the constants in the order of the code. */
 export const updatePathOf = ({ phase, kernel, operands, attributes }: Program.Instruction): FastPath | undefined => {
@@ -41,5 +39,6 @@ export const updatePathOf = ({ phase, kernel, operands, attributes }: Program.In
   const found = updates.get(keyOf(update))
   if (found === undefined) return undefined
   const constants = update.code.flatMap((line) => (line[0] === "constant" ? [{ float: line[1] }] : []))
-  return { kernel: found.kernel, attributes: [...constants, ...found.flags] }
+  const [row, ...flags] = found
+  return { kernel: row, attributes: [...constants, ...flags] }
 }

@@ -14,6 +14,7 @@ import { Effect, Pipeable, Schema } from "effect"
 import { aCount, aPolicy, argument, aString } from "../arguments.ts"
 import { describeFault, PolicyError } from "../errors.ts"
 import { faultIn, must } from "../options.ts"
+import { type Eligibility, eligibilityTraces } from "../program/lower/eligibility.ts"
 import { type Rates, rates } from "../program/lower/rates.ts"
 import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
@@ -39,6 +40,8 @@ export interface Parts {
   readonly steps: Steps.Steps
   /** The decay of the traces that stand for presynaptic activity in the gradients of weights, where there are traces. */
   readonly trace: TraceDecay | undefined
+  /** Eligibility traces carry the derivatives of a layer's own states forward with the steps. */
+  readonly eligibility: Eligibility | undefined
   /** All steps run forward, then one backward pass goes through the means over time. */
   readonly rates: Rates | undefined
   /** Steps between two checkpoints, where steps run again rather than keep their residuals. */
@@ -53,17 +56,19 @@ export class Policy extends Pipeable.Class implements Parts {
   readonly window: number
   readonly steps: Steps.Steps
   readonly trace: TraceDecay | undefined
+  readonly eligibility: Eligibility | undefined
   readonly rates: Rates | undefined
   readonly checkpoint: number | "root" | undefined
   readonly recompute: boolean
 
-  constructor({ name, detached, window, steps, trace, rates, checkpoint, recompute }: Parts) {
+  constructor({ name, detached, window, steps, trace, eligibility, rates, checkpoint, recompute }: Parts) {
     super()
     this.name = name
     this.detached = detached
     this.window = window
     this.steps = steps
     this.trace = trace
+    this.eligibility = eligibility
     this.rates = rates
     this.checkpoint = checkpoint
     this.recompute = recompute
@@ -87,6 +92,7 @@ export const make = (name: string): Policy =>
     window: Number.POSITIVE_INFINITY,
     steps: Steps.all,
     trace: undefined,
+    eligibility: undefined,
     rates: undefined,
     checkpoint: undefined,
     recompute: false,
@@ -135,6 +141,16 @@ export const trainOn = (steps: Steps.Steps): Change =>
  */
 export const trace = (decay: TraceDecay = "presynaptic"): Change =>
   change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${String(decay)})`}`, trace: decay }))
+
+/**
+ * Eligibility traces: the derivatives of a layer's own states by its weights travel forward with the steps, through the edges that the
+ * policy leaves, and meet at every step the gradient that arrives within it. Edges that lead back to a layer from others, `recurrent` and
+ * `delay`, carry no gradient. Between weights and neurons only sums may lie.
+ */
+export const eligible: Change = /* @__PURE__ */ change(({ name }) => ({
+  name: `${name}-eligible`,
+  eligibility: eligibilityTraces,
+}))
 
 /**
  * All steps run forward and keep running means; then one backward pass goes through the means over time, as through a network without
@@ -186,6 +202,21 @@ export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), 
 export const ottt: Policy = sltt.pipe(trace(), named("ottt"))
 
 /**
+ * e-prop (Bellec et al., Nature Communications 2020): eligibility traces without a gradient through the reset, as there. For a layer of
+ * neurons behind which nothing has a state it is BPTT with the `recurrent` edges and the `reset` cut. A trace is a number for each input of a
+ * map where the neurons are LIF or current-based LIF, else, as where they adapt, a number for each synapse and sample, of linear maps only.
+ * Memory does not depend on T.
+ *
+ * @example
+ * const throughReset = Policy.bptt.pipe(Policy.eligible)
+ */
+export const eprop: Policy = /* @__PURE__ */ bptt.pipe(
+  /* @__PURE__ */ detach("reset"),
+  eligible,
+  /* @__PURE__ */ named("eprop"),
+)
+
+/**
  * Rate-based backpropagation (Yu et al., NeurIPS 2024): one backward pass for all T steps, through firing rates. Neither
  * memory nor backward work depends on T. Each neuron stores two to three numbers more than under SLTT. At T = 1 it is BPTT. The equations
  * stand in `program/lower/rates.ts`.
@@ -196,7 +227,7 @@ export const rate: Policy = /* @__PURE__ */ bptt.pipe(throughRates, /* @__PURE__
 export const checkpointedBptt: Policy = bptt.pipe(checkpoint(), named("bptt-checkpoint"))
 
 /** The names are apart from the policies: a hint at a name must not load them all. */
-export const policyNames = ["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "rate"] as const
+export const policyNames = ["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "eprop", "rate"] as const
 
 export type PolicyName = (typeof policyNames)[number]
 
@@ -208,12 +239,15 @@ export const policies = {
   sltt,
   slttk: slttK,
   ottt,
+  eprop,
   rate,
 } as const satisfies Readonly<Record<PolicyName, Policy | ((steps: number) => Policy)>>
 
 /** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
 export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
-  policy.rates !== undefined || edges.every((edge) => isCut(policy, edge)) ? 1 : Math.min(policy.window, timeSteps)
+  policy.rates !== undefined || policy.eligibility !== undefined || edges.every((edge) => isCut(policy, edge))
+    ? 1
+    : Math.min(policy.window, timeSteps)
 
 /** Whether a policy cuts a temporal edge. */
 export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
@@ -299,22 +333,21 @@ export const check = (
   const { window, trace, checkpoint, steps } = policy
   const fault = faultIn(PolicySchema as Schema.Codec<unknown>, { window, trace, checkpoint, steps })
   if (fault !== undefined) return Effect.fail(fail(policy, describeFault(fault)))
-  const withRates = [
-    ["trace", policy.trace !== undefined],
-    ["checkpoint", policy.checkpoint !== undefined],
-    ["truncate", policy.window !== Number.POSITIVE_INFINITY],
-    ["trainOn", policy.steps !== Steps.all],
-  ] as const
-  for (const [part, isThere] of withRates)
-    if (policy.rates !== undefined && isThere)
-      return Effect.fail(
-        fail(policy, `one backward pass through the rates serves all steps, so it does not go with ${part}`),
-      )
+  const { rates, eligibility } = policy
+  if (rates !== undefined || eligibility !== undefined)
+    for (const [part, isThere] of [
+      ["trace", trace !== undefined],
+      ["checkpoint", checkpoint !== undefined],
+      ["truncate", window !== Number.POSITIVE_INFINITY],
+      ["eligible", rates !== undefined && eligibility !== undefined],
+      ["trainOn", rates !== undefined && steps !== Steps.all],
+    ] as const)
+      if (isThere) return Effect.fail(fail(policy, `it does not go with ${part}`))
   if (trace !== undefined && !isCut(policy, "membrane") && window !== 1)
     return Effect.fail(
       fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
     )
-  const trained = policy.steps.count(timeSteps)
+  const trained = steps.count(timeSteps)
   if (!Number.isInteger(trained) || trained < 1 || trained > timeSteps)
     return Effect.fail(
       fail(policy, `it trains ${quote(trained)} of ${timeSteps} time steps; choose from 1 to ${timeSteps}`),

@@ -62,24 +62,34 @@ export const compile = (
     // Behind the last forward step all residuals are there where one window is trained to its end.
     const forwardRuns = policy.rates !== undefined || (window > 1 && window === options.timeSteps && !isPartial) ? 1 : 2
     const isOverRun = terms.some((term) => ["sum", "mean", "max"].includes(kindOf(term).over(term)))
-    return lowerTraining(graph, {
+    const { eligibility, rates, recompute } = policy
+    const request: Parameters<typeof lowerTraining>[1] = {
       mode: "training",
       observe: [],
       record: [],
       ...options,
-      // The pass over rates finds what does not change over time computed.
-      hoist: policy.rates !== undefined || (options.hoist ?? true),
+      // The pass over rates, and traces, find what does not change over time computed.
+      hoist: (rates ?? eligibility) !== undefined || (options.hoist ?? true),
       ...{ measured, trained },
       window,
       forwardRuns: isOverRun ? forwardRuns : undefined,
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
       traces: yield* tracesOf(graph, policy),
-      isCut: (edge) => isCut(policy, edge),
-      rates: policy.rates,
-      recompute: policy.recompute,
+      isCut: (edge) => eligibility !== undefined || isCut(policy, edge),
+      eligibility:
+        eligibility && ((analysis, request) => eligibility(analysis, request, (edge) => isCut(policy, edge))),
+      ...{ rates, recompute },
       partial: isPartial,
       trainedSteps,
       policy: policy.name,
+    }
+    return yield* Effect.try({
+      try: () => lowerTraining(graph, request),
+      // Only the lowering finds what eligibility traces cannot reach.
+      catch: (error) => {
+        if (error instanceof PolicyError) return error
+        throw error
+      },
     })
   })
 

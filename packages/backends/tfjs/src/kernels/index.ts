@@ -2,6 +2,7 @@
 import type { Compositions } from "./composition.ts"
 import { convForward, convInputGradient, convWeightGradient } from "./convolution.ts"
 import { copy, firingRate, zero } from "./elementwise.ts"
+import { eligibility } from "./eligibility.ts"
 import { elementwiseBackward, elementwiseForward } from "./expressions.ts"
 import { biasGradient, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts"
 import { lossBackward, lossForward } from "./loss.ts"
@@ -27,6 +28,7 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   "linear.forward": linearForward,
   "linear.inputGradient": linearInputGradient,
   "linear.weightGradient": linearWeightGradient,
+  eligibility,
   "conv2d.forward": convForward,
   "conv2d.inputGradient": convInputGradient,
   "conv2d.weightGradient": convWeightGradient,

@@ -2,6 +2,7 @@
 import type { Program } from "@spikeroute/core"
 import type { WgslKernel, WgslKernels } from "../shader.ts"
 import { elementwise } from "./elementwise.ts"
+import { eligibility } from "./eligibility.ts"
 import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
 import { normalization } from "./normalization.ts"
@@ -10,6 +11,7 @@ import { training } from "./training.ts"
 
 const all: WgslKernels = {
   ...maps,
+  ...eligibility,
   ...pooling,
   ...normalization,
   ...elementwise,

@@ -34,7 +34,7 @@ const gradientsIn = (lowering: Lowering, segment: SegmentName) => {
     },
     has: (value: string): boolean => written.has(value),
     /** The gradient that has arrived at a node's output, if any has. */
-    arrived: ({ name }: Node): Ref | undefined => {
+    arrived: ({ name }: Pick<Node, "name">): Ref | undefined => {
       if (analysis.sumsGradients(name)) return own.gradientSum(name)
       return written.has(name) ? own.gradient(name, segment) : undefined
     },
@@ -123,6 +123,7 @@ export const backward = (
       ...contextOf(lowering, node, scope, emitter(lowering, segment, node.name, "backward")),
       input: (i) => value(inputOf(i)),
       presynaptic: () => (request.traces.has(node.name) ? memory.trace(inputOf(0)) : value(inputOf(0))),
+      gradientOf: (name) => gradients.arrived({ name }),
       gradient: (i) => gradients.target(inputOf(i)),
       unwanted: (i) => own.gradient(inputOf(i), segment),
       carry: isSeparate ? own.carry(node) : undefined,

@@ -70,6 +70,8 @@ export const contextOf = (
   input: (i) => memory.value(node.inputs[i] as string, scope),
   output: memory.value(node.name, scope),
   residual: (part, shape, elements) => memory.residual(node, scope, part, shape, elements),
+  valueAt: (value) => memory.value(value, scope),
+  stateOf: memory.state,
   state: () => {
     const now = memory.state(node)
     return { now, before: { ...now, lag: 1 } }

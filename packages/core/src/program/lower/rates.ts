@@ -21,38 +21,27 @@ import { zero } from "../../bookkeeping.ts"
 import type { Cell } from "../../expressions/cell.ts"
 import { unfold } from "../../expressions/cell.ts"
 import { encode } from "../../expressions/code.ts"
-import { elementwiseBackward, elementwiseForward, storing } from "../../expressions/elementwise.ts"
+import { elementwiseForward, storing } from "../../expressions/elementwise.ts"
 import { type Expression, leaf, unary } from "../../expressions/expression.ts"
-import { tangents } from "../../expressions/tangents.ts"
 import { type Graph, inputName, type Node } from "../../graph/graph.ts"
 import { lagOf, opOf, stateOf } from "../../graph/nodes.ts"
 import { type Loss, lossForward } from "../../loss.ts"
 import type { LossTerm } from "../../losses/index.ts"
 import { kindOf } from "../../losses/term.ts"
-import type { AnyOp, Backward, Context, Forward, Ref, State } from "../../op.ts"
+import type { AnyOp, Backward, Context, Forward, Ref } from "../../op.ts"
 import type { Analysis } from "./analysis.ts"
 import { backward } from "./backward.ts"
 import { emitter, type Lowering, type Terms, termsOf } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
 import { begin } from "./index.ts"
 import type { Request } from "./request.ts"
+import { addThrough, cellOf, trackedNeurons, trackedState } from "./tracked.ts"
 
 /** What a node does in the steps, and at the rates. */
 interface Tracked {
   readonly step: AnyOp
   readonly atRates: AnyOp
 }
-
-/** The state of what is tracked: no gradient goes back through it, but the pass over rates reads it. */
-const sums = (rest: ReadonlyArray<number>, shape?: State["shape"]): (() => State) => {
-  // Training records no states.
-  const read: State["read"] = () => ({ code: [["leaf", "before.0"]], y: 0, firstParameter: 0 })
-  const state = { rest, edges: [], kept: true, keptBefore: false, decay: undefined, planes: rest.length, read }
-  return () => (shape ? { ...state, shape } : state)
-}
-
-const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>) =>
-  Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
 
 /** Computes one value of each element. */
 const compute = (
@@ -61,63 +50,23 @@ const compute = (
   operands: Readonly<Record<string, Ref | undefined>>,
 ): void => emit(elementwiseForward, operands, storing(value))
 
-/** Neurons: the planes of the cell, then those of its tangents, direction by direction, then the sums of the output and of its tangents. */
-const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, isWanted: (i: number) => boolean): Tracked => {
-  const { stored, output, rest, encoded } = unfold(cell)
-  const names = Array.from({ length: cell.inputs + cell.parameters }, (_, i) =>
-    i < cell.inputs ? `x${i}` : `p${i - cell.inputs}`,
+/** Neurons: the further planes are the sums of the output and of its tangents. */
+const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, directions: ReadonlyArray<number>): Tracked => {
+  const { output } = unfold(cell)
+  const { op: step, first } = trackedNeurons(op, cell, isCut, directions, (outputs, first) =>
+    [output, ...outputs].map((value, i) => leaf(`before.${first + i}`).plus(value)),
   )
-  const directions = names.flatMap((name, i) => (isWanted(i) ? [{ name, i }] : []))
-  const tracked = directions.map(({ name }, d) => {
-    const carried = stored.map((_, l) => leaf(`before.${stored.length * (1 + d) + l}`))
-    return tangents(cell, name, carried, isCut)
-  })
-  const first = stored.length * (1 + directions.length)
-  const summed = [output, ...tracked.map((each) => each.output)]
-  const planes = [
-    ...stored,
-    ...tracked.flatMap((each) => each.stored),
-    ...summed.map((value, i) => leaf(`before.${first + i}`).plus(value)),
-  ]
-  const { code, places } = encoded([...planes, output])
-  const forward = { code, state: places.slice(0, -1), y: places.at(-1) as number }
-  const state = sums([...rest, ...planes.slice(stored.length).map(() => 0)])
-  const step: AnyOp = {
-    ...op,
-    state,
-    forward: ({ emit, input, output: y, state }: Forward<unknown>) => {
-      const { now, before } = state()
-      const x = numbered(
-        "x",
-        Array.from({ length: cell.inputs }, (_, i) => input(i)),
-      )
-      const p = numbered(
-        "p",
-        Array.from({ length: cell.parameters }, (_, j) => input(cell.inputs + j)),
-      )
-      emit(elementwiseForward, { ...x, ...p, before, state: now, y }, forward)
-    },
-  }
   const atRates: AnyOp = {
     ...step,
     forward: ({ emit, output: y, state }: Forward<unknown>) =>
       compute(emit, leaf(`before.${first}`).times(1 / timeSteps), { before: state().before, y }),
-    backward: ({ emit, outputGradient, gradient, state }: Backward<unknown>) => {
-      if (outputGradient === undefined) return
+    backward: ({ emit, outputGradient: dy, gradient, state }: Backward<unknown>) => {
+      if (dy === undefined) return
       // One instruction a direction: several may go to one place.
-      for (const [d, { i }] of directions.entries()) {
+      for (const [d, i] of directions.entries()) {
         const target = gradient(i)
-        if (target === undefined) continue
         const slope = leaf(`state.${first + 1 + d}`).times(1 / timeSteps)
-        const { code: product, places: at } = encode([slope.times(leaf("dy"))])
-        const isInput = i < cell.inputs
-        const to = isInput ? "dx0" : "dp0"
-        const places = at as [number]
-        emit(
-          elementwiseBackward,
-          { state: state().now, dy: outputGradient, [to]: target },
-          { code: product, carry: [], dx: isInput ? places : [], dp: isInput ? [] : places },
-        )
+        if (target) addThrough(emit, { state: state().now, dy, slope }, { [i < cell.inputs ? "dx0" : "dp0"]: target })
       }
     },
   }
@@ -140,7 +89,7 @@ const normalization = (
   const { code, places } = encode([leaf("before.0").plus(mean), leaf("before.1").plus(inverse.times(inverse))])
   const step: AnyOp = {
     ...op,
-    state: sums([0, 0], shape),
+    state: trackedState([0, 0], shape),
     forward: (context: Forward<unknown>) => {
       op.forward(context)
       const { now, before } = context.state()
@@ -177,10 +126,11 @@ const normalization = (
 const track = (node: Node, analysis: Analysis, request: Request): Tracked | undefined => {
   const op = opOf(node)
   if (op.mixesSamples) return normalization(op, request.timeSteps, node.inputs, analysis)
-  const cell = op.cell?.(node.attributes)
+  const cell = cellOf(node)
   const fires = cell !== undefined && unfold(cell).spikes
   if (cell === undefined || (stateOf(node) === undefined && !fires)) return undefined
-  return neurons(op, cell, request, (i) => analysis.isWanted(analysis.base(node.inputs[i] as string)))
+  const isWanted = (i: number) => analysis.isWanted(analysis.base(node.inputs[i] as string))
+  return neurons(op, cell, request, [...node.inputs.keys()].filter(isWanted))
 }
 
 /** With frames, the rates begin with the mean frame. */
@@ -199,7 +149,7 @@ const unfit = ({ nodes }: Graph, terms: ReadonlyArray<LossTerm>): string | undef
     const edge = lagOf(node)?.edge
     if (edge !== undefined)
       return `${node.name} returns values of earlier steps (${edge}), which firing rates do not describe`
-    if (stateOf(node) && !opOf(node).cell)
+    if (stateOf(node) && !cellOf(node))
       return `${node.name} (${node.op}) has a state but no expression to differentiate`
   }
   const each = terms.find((term) => kindOf(term).over(term) !== "mean")

@@ -4,6 +4,7 @@ import type { Optimizer } from "../../optimizers/optimizer.ts"
 import type { Encoding } from "../program.ts"
 import type { Decay } from "../traces.ts"
 import type { Trained } from "../weights.ts"
+import type { Analysis } from "./analysis.ts"
 import type { Rates } from "./rates.ts"
 
 /** What a program is lowered for: a policy and options, all decided. */
@@ -29,6 +30,8 @@ export interface Request {
   readonly isCut: (edge: string) => boolean
   /** Whether the outputs of weight layers are recomputed in the backward direction rather than stored. */
   readonly recompute: boolean
+  /** How eligibility traces come into the graph, if they do, through the edges that the policy leaves. */
+  readonly eligibility?: ((analysis: Analysis, request: Request) => Analysis) | undefined
   /** How the backward direction runs once, at the means over time, if it does. */
   readonly rates?: Rates | undefined
   /** Whether some steps inside a window may have no loss. */

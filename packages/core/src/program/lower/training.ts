@@ -98,7 +98,7 @@ export const lowerTraining = (graph: Graph, request: Request & { readonly optimi
     update(lowering)
     return finish(lowering, lowering.memory.buffers)
   }
-  const lowering = begin(analysis, request, terms)
+  const lowering = begin(request.eligibility?.(analysis, request) ?? analysis, request, terms)
   terms?.begin(lowering)
   if (partial || checkpointInterval < window) forwardStep(lowering, "forward", "forward")
   if (request.forwardRuns === 2) {

@@ -67,6 +67,12 @@ const policies: ReadonlyArray<Policy.Policy> = [
   ),
 ]
 
+/** Of networks whose weights are next to neurons: traces that factorise, and a number a synapse. */
+const eligible: Readonly<Record<string, ReadonlyArray<Policy.Policy>>> = {
+  perceptron: [Policy.eprop, Policy.bptt.pipe(Policy.eligible)],
+  "spike to spike": [Policy.eprop],
+}
+
 const losses: ReadonlyArray<Loss> = [
   { mix: 0.05, target: "ones" },
   { mix: 0, target: "ones" },
@@ -184,7 +190,7 @@ const encodings = ["static", "frames"] as const
 
 export const programCases = Object.entries(networks).flatMap(([name, graph], i) =>
   encodings.flatMap((encoding) => [
-    ...policies.map((policy, j) => ({
+    ...[...policies, ...(eligible[name] ?? [])].map((policy, j) => ({
       name: `${name}, ${encoding}, ${policy.name}`,
       run: training(graph, policy, encoding, i + j),
     })),

@@ -254,7 +254,31 @@ const convWeightGradient = ([kind, input]: Kind, convolution: Convolution): Exam
 
 const outputGradients: ReadonlyArray<Kind> = [ordinary[0] as Kind, huge, ["tiny", extreme[4]![1]]]
 
+const eligibility = (
+  [kind, x]: Kind,
+  states: number,
+  first: number,
+  [samples, inputs, outputs]: readonly [number, number, number],
+  learns = true,
+): Example => ({
+  name: `${kind} ${samples}×${inputs} → ${outputs}, ${states} states${learns ? "" : ", without a gradient"}`,
+  attributes: { states, first },
+  operands: {
+    x: x([samples, inputs]),
+    factors: normal([first + 2 + 2 * states + states * states, samples, outputs]),
+    trace: normal(states === 1 ? [samples, inputs, outputs] : [states, samples, inputs, outputs]),
+    ...(learns && { outputGradient: normal([samples, outputs]), weightGradient: output([inputs, outputs]) }),
+  },
+})
+
 export const maps = {
+  eligibility: [
+    ...ordinary.map((kind, i) =>
+      eligibility(kind, 1 + (i % 3), i % 2, linears[i % linears.length] as (typeof linears)[1]),
+    ),
+    ...[1, 2].map((states) => eligibility(ordinary[0] as Kind, states, 0, usual, false)),
+    eligibility(ordinary[0] as Kind, 2, 3, [2, 5, 300]),
+  ],
   "linear.forward": [
     ...linears.flatMap((shape, i) => ordinary.map((kind) => linearForward(kind, shape, i % 2 === 0))),
     ...[...extreme, huge, ...notFinite].flatMap((kind) => [true, false].map((b) => linearForward(kind, usual, b))),
