@@ -88,9 +88,7 @@ describe("what has no mean to go back through is refused", () => {
     ["truncate", Policy.rate.pipe(Policy.truncate(2))],
     ["trainOn", Policy.rate.pipe(Policy.trainOn(Steps.last(1)))],
   ])("%s", (part, policy) => {
-    expect(reason(policy)).toContain(
-      `not go with ${part}`,
-    )
+    expect(reason(policy)).toContain(`not go with ${part}`)
   })
   test("values of earlier steps, with the node's name", () => {
     expect(reason(Policy.rate, delay({ steps: 1 }))).toContain("1 returns values of earlier steps (delay)")
