@@ -56,9 +56,10 @@ test("bench accuracy: a run for each policy and seed, and the mean of their accu
     `accuracy --seeds 2 --out ${join(folder, "runs")} --backend reference --limit 32 --batch-size 8 --time-steps 3 --epochs 1`,
   )
   if (code !== 0) throw new Error(stderr)
-  const runs = ["bptt", "sltt", "slttk(1)"].flatMap((name) => [`${name}-seed0`, `${name}-seed1`])
+  const policies = ["bptt", "ottt", "rate", "sltt", "slttk(1)"]
+  const runs = policies.flatMap((name) => [`${name}-seed0`, `${name}-seed1`])
   expect(readdirSync(join(folder, "runs")).sort()).toEqual(runs)
-  for (const name of ["bptt", "sltt", "slttk(1)"]) {
+  for (const name of policies) {
     const shares = await Promise.all(
       [0, 1].map(async (seed) => {
         const summary = await Bun.file(join(folder, "runs", `${name}-seed${seed}`, "summary.json")).json()
