@@ -6,11 +6,11 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { layer } from "@spikeroute/backend-reference"
 import { load } from "@spikeroute/backend-wasm/infer"
-import { type Backend, Graph, Key, Models, Program, PyTorch, Safetensors, Shape, Train } from "@spikeroute/core"
+import { type Backend, Graph, Key, Program, PyTorch, Safetensors, Shape, Train } from "@spikeroute/core"
 import { Golden } from "@spikeroute/core/testing"
 import { Effect, type FileSystem, Layer, type Path, type Scope } from "effect"
 import * as Checkpoint from "../src/checkpoint.ts"
-import { readConfigFile, resolve } from "../src/config.ts"
+import { networkOf, readConfigFile, resolve } from "../src/config.ts"
 import { UsageError } from "../src/errors.ts"
 import * as RunDirectory from "../src/run-directory.ts"
 import { beginning } from "../src/training.ts"
@@ -21,7 +21,21 @@ const services = Layer.mergeAll(NodeServices.layer, layer)
 const run = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Backend | Scope.Scope>) =>
   Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(services)))
 
-const graph = Graph.makeUnsafe([4, 4, 2], Models.conv(3, { width: 0.1 }))
+const configured = {
+  ...resolve({
+    dataset: "optdigits",
+    model: "conv",
+    width: 0.1,
+    batchSize: 2,
+    timeSteps: 2,
+    k: 1,
+    policy: "slttk",
+    dataDir: "data",
+  }),
+  backend: "reference",
+}
+
+const graph = Graph.makeUnsafe([4, 4, 2], networkOf(configured, 3))
 const prefixed = new Map(
   [...Train.initialize(graph, Key.make(1))].map(([name, values]) => {
     const { shape } = graph.parameters.find((each) => each.name === name) as Graph.Parameter
@@ -71,20 +85,6 @@ const torchFiles = ["old", "kinds", "net"].map(
 )
 
 const json = (value: unknown) => JSON.stringify(value, undefined, 1)
-
-const configured = {
-  ...resolve({
-    dataset: "optdigits",
-    model: "conv",
-    width: 0.1,
-    batchSize: 2,
-    timeSteps: 2,
-    k: 1,
-    policy: "slttk",
-    dataDir: "data",
-  }),
-  backend: "reference",
-}
 
 const encodeAll = (tensors: Train.Tensors, metadata: Readonly<Record<string, string>> = {}) =>
   Safetensors.encode({ tensors, metadata })

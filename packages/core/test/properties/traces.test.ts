@@ -80,6 +80,9 @@ test("at one time step ottt is sltt, and with a decay of 0 always", () => {
   )
 }, 60_000)
 
+/** Linear maps and convolutions, transposed ones too. */
+const isMap = (op: string): boolean => op === "linear" || op.startsWith("conv")
+
 test("traces change nothing but the weights of maps that neurons stand before", () => {
   let changed = 0
   fc.assert(
@@ -93,7 +96,7 @@ test("traces change nothing but the weights of maps that neurons stand before", 
       for (const { name, role } of graph.parameters) {
         if (role !== "weight") continue
         const users = graph.nodes.filter(({ inputs }) => inputs.includes(name))
-        const seesTrace = users.some(({ op }) => op === "linear" || op === "conv2d" || op === "weightStandardization")
+        const seesTrace = users.some(({ op }) => isMap(op) || op === "weightStandardization")
         if (!seesTrace || name.endsWith("bias") || tracedMaps.size === 0)
           expectSameBits(new Map([[name, traced.gradients.get(name)!]]), new Map([[name, plain.gradients.get(name)!]]))
       }
@@ -136,7 +139,7 @@ test("the traced maps are those of the graph: linear maps and convolutions whose
           if (stateOf(node) || node.inputs.some((input) => behind.has(input))) behind.add(node.name)
       }
       for (const { name, op, inputs } of graph.nodes) {
-        if ((op !== "linear" && op !== "conv2d") || !behind.has(inputs[0]!)) continue
+        if (!isMap(op) || !behind.has(inputs[0]!)) continue
         // Maps of one value share its trace.
         if (!shared.has(memory(inputs[0]!))) expected.push(name)
         shared.add(memory(inputs[0]!))
