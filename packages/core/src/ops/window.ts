@@ -72,11 +72,11 @@ export interface Geometry {
   readonly spread?: Extents
 }
 
-export const geometryFields = {
-  stride: ExtentsSchema,
-  padding: PaddingSchema,
-  dilation: Schema.optionalKey(ExtentsSchema),
-} as const
+export const geometryFields: {
+  readonly stride: Schema.Codec<Extents>
+  readonly padding: Schema.Codec<Padding>
+  readonly dilation: Schema.optionalKey<Schema.Codec<Extents>>
+} = { stride: ExtentsSchema, padding: PaddingSchema, dilation: Schema.optionalKey(ExtentsSchema) }
 
 const isPair = <A>(value: A | readonly [A, A]): value is readonly [A, A] => Array.isArray(value)
 

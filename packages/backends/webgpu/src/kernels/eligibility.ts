@@ -1,7 +1,7 @@
 /** Eligibility traces: a thread for each weight goes through the samples. */
 import { forEach, range, type WgslKernels } from "../shader.ts"
 
-export const eligibility = {
+export const eligibility: Pick<WgslKernels, "eligibility"> = {
   eligibility: (operands, { states, first }) => {
     const [samples = 1, outputs = 1] = operands.shape("factors").slice(-2)
     const inputs = operands.size("x") / samples
@@ -28,4 +28,4 @@ ${range(states)
   ${learns ? "add_weightGradient(i, sum);" : ""}`
     return [forEach(operands, weights, body)]
   },
-} satisfies Partial<WgslKernels>
+}
