@@ -1,6 +1,18 @@
 import { describe, expect, test } from "bun:test"
 import { encode } from "@spikeroute/backend-kernels"
-import { conv2d, defaultLoss, flatten, Graph, lif, linear, Optimizer, Policy, Program, Shape } from "@spikeroute/core"
+import {
+  conv2d,
+  defaultLoss,
+  flatten,
+  Graph,
+  lif,
+  linear,
+  Optimizer,
+  Policy,
+  Program,
+  Shape,
+  Windows,
+} from "@spikeroute/core"
 import { Effect } from "effect"
 import { build } from "../src/index.ts"
 import { load } from "../src/library.ts"
@@ -43,10 +55,8 @@ const only = (kernel: string, operands: Readonly<Record<string, Shape.Shape>>, s
   })
   const refs = Object.fromEntries(Object.keys(operands).map((name, i) => [name, { buffer: i + 1 }]))
   const layout = { buffers, arenaBytes }
-  return [
-    Program.singleInstruction({ kernel, operands: refs, attributes: { stride: 1, padding: 1 } }, layout),
-    layout,
-  ] as const
+  const attributes = { ...Windows.windowOf(3, 3, { stride: 1, padding: 1 }), groups: 1 }
+  return [Program.singleInstruction({ kernel, operands: refs, attributes }, layout), layout] as const
 }
 
 if (unavailable === undefined) {
