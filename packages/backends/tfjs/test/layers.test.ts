@@ -15,6 +15,7 @@ import {
   Policy,
   Program,
   Train,
+  Windows,
 } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 import * as Tfjs from "../src/index.ts"
@@ -111,7 +112,7 @@ describe("errors while running", () => {
       const compiled = yield* Program.compile(graph, Policy.sltt, options)
       const begin = compiled.segments.begin.map((instruction) =>
         instruction.kernel === "conv2d.forward"
-          ? { ...instruction, attributes: { stride: 1, padding: 0 } }
+          ? { ...instruction, attributes: { ...Windows.windowOf(3, 3, { stride: 1, padding: 0 }), groups: 1 } }
           : instruction,
       )
       const broken: Program.Program = { ...compiled, segments: { ...compiled.segments, begin } }
