@@ -31,7 +31,7 @@ export const LossSchema: Schema.Struct<{
 export const defaultLoss: Loss = { mix: 0.05, target: "ones" }
 
 export interface LossAttributes extends Loss {
-  /** Of so many means the loss is the mean: time steps × micro-batches. Not used where there are weights. */
+  /** The number of means that the loss averages: time steps × micro-batches. Not used where there are weights. */
   readonly terms: number
 }
 

@@ -1,6 +1,6 @@
 /** NIR documents from and to HDF5, by the HDF5 library itself as WebAssembly, which is loaded on first use. */
 
-import { Options } from "@spikeroute/core"
+import { Numpy, Options } from "@spikeroute/core"
 import { line, quote } from "@spikeroute/core/text"
 import { Effect } from "effect"
 import type { Dataset, File, Group } from "h5wasm"
@@ -54,29 +54,6 @@ const refuse = (node: string, reason: string): never => {
   throw new NirError({ node, reason })
 }
 
-const float16 = (bits: number): number => {
-  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
-}
-
-type Read = (data: DataView, at: number) => number
-
-/** How numbers of a kind (`f`, `i`, `u`) and a size are read. */
-const readers: Readonly<Record<string, Read>> = {
-  f2: (data, at) => float16(data.getUint16(at, true)),
-  f4: (data, at) => data.getFloat32(at, true),
-  f8: (data, at) => data.getFloat64(at, true),
-  i1: (data, at) => data.getInt8(at),
-  i2: (data, at) => data.getInt16(at, true),
-  i4: (data, at) => data.getInt32(at, true),
-  i8: (data, at) => Number(data.getBigInt64(at, true)),
-  u1: (data, at) => data.getUint8(at),
-  u2: (data, at) => data.getUint16(at, true),
-  u4: (data, at) => data.getUint32(at, true),
-  u8: (data, at) => Number(data.getBigUint64(at, true)),
-}
-
 /** Filters that the library has without a plug-in: deflate, shuffle, checksum, szip, nbit, scale-offset. */
 const builtIn = 6
 
@@ -118,7 +95,7 @@ class Reader {
     const { type, size, signed, littleEndian, shape } = this.metadataOf(dataset, path)
     const { H5T_FLOAT, H5T_INTEGER } = module.H5T_class_t
     const kind = type === H5T_FLOAT.value ? "f" : type === H5T_INTEGER.value ? (signed ? "i" : "u") : "?"
-    const read = readers[`${kind}${size}`]
+    const read = Numpy.numberReaders[`${kind}${size}`]
     if (read === undefined) return refuse(path, "it holds no numbers")
     const extents = (shape ?? []).map(Number)
     const count = extents.reduce((product, extent) => product * extent, 1)
@@ -127,8 +104,9 @@ class Reader {
     try {
       const status = module.get_dataset_data(this.file.file_id, dataset.path, null, null, null, BigInt(at))
       if (status < 0) refuse(path, "its numbers cannot be read")
+      // The library has brought them into the machine's order of bytes.
       const data = new DataView(module.HEAPU8.buffer)
-      for (let i = 0; i < count; i++) values[i] = read(data, at + i * size)
+      for (let i = 0; i < count; i++) values[i] = read(data, at + i * size, true)
     } finally {
       module._free(at)
     }

@@ -23,8 +23,8 @@ export interface NumpyArray {
 
 type Read = (data: DataView, at: number, little: boolean) => number
 
-/** How a type's numbers are read, by its kind and bytes. */
-const readers: Readonly<Record<string, Read>> = {
+/** How numbers are read, by their kind (float, int, unsigned, boolean) and bytes, as `f4`. */
+export const numberReaders: Readonly<Record<string, Read>> = {
   f2: (data, at, little) => half(data.getUint16(at, little)),
   f4: (data, at, little) => data.getFloat32(at, little),
   f8: (data, at, little) => data.getFloat64(at, little),
@@ -81,7 +81,9 @@ const decodeArray = (bytes: Uint8Array): NumpyArray => {
   if (begin > bytes.length) return refuse("it is cut off in its header")
   const { dtype, fortran, shape } = headerOf(new TextDecoder("latin1").decode(bytes.subarray(start, begin)))
   const kind = dtype.replace(/^[<>|=]/, "")
-  const read = readers[kind] ?? refuse(`its numbers are of the type ${quote(dtype)}; there are ${Object.keys(readers)}`)
+  const read =
+    numberReaders[kind] ??
+    refuse(`its numbers are of the type ${quote(dtype)}; there are ${Object.keys(numberReaders)}`)
   const width = Number(kind.slice(1))
   const count = size(shape)
   if (!(begin + count * width <= bytes.length)) return refuse(`it is cut off: an array of [${shape}] needs more bytes`)

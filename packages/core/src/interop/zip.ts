@@ -9,7 +9,7 @@ const wideEndSignature = 0x06064b50
 const directorySignature = 0x02014b50
 const localSignature = 0x04034b50
 const [endLength, locatorLength, directoryLength, localLength] = [22, 20, 46, 30]
-/** A comment behind the last record has at most so many bytes. */
+/** The longest comment after the last record, in bytes. */
 const longestComment = 65_535
 const wide = 0xffff_ffff
 

@@ -1,4 +1,4 @@
-/** Losses as programs know them: without the terms themselves, which come with a loss that has any. */
+/** Losses as programs see them. The modules of the terms are loaded only with a loss that uses them. */
 import { Schema } from "effect"
 import { must } from "../options.ts"
 import type { LossTerm, Objective } from "./index.ts"

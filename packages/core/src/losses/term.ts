@@ -19,7 +19,7 @@ export const OverSchema: Schema.Codec<Over> = oneOf(["step", "sum", "mean", "las
 /** Where a term finds what it is a function of, and where it puts its value and its gradient. */
 export interface TermContext {
   readonly emit: Emit
-  /** Means over so many elements are taken: those of the value, over a whole batch and the time steps that the term sees. */
+  /** The number of elements that a mean is taken over: those of the value, times the batch, times the steps that the term sees. */
   readonly elements: number
   /** The time steps that the term sees one by one, and those of the run. */
   readonly timeSteps: number

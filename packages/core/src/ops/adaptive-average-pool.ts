@@ -71,14 +71,14 @@ export const adaptiveAveragePoolOp = make<Attributes>({
   },
 })
 
-/** Average pooling to so many pixels, of the same number of rows and columns unless it is a pair, whatever the size of the image. */
+/** Average pooling of an image of any size to a fixed size: a number for rows and columns alike, or a pair. */
 export const adaptiveAveragePool = (options: { readonly outputSize: Extents }): Layer =>
   leaf("adaptiveAveragePool", AdaptiveAveragePoolSchema, options, (x, name, { outputSize }) => {
     mustSlide(x.shape, [3], failAt(name, "adaptiveAveragePool"))
     return node(x, name, adaptiveAveragePoolOp, { outputSize }, [x])
   })
 
-/** Average pooling to so many positions, whatever the length of the sequence [length, channels]. */
+/** Average pooling of a sequence [length, channels] of any length to a fixed length. */
 export const adaptiveAveragePool1d = (options: { readonly outputSize: number }): Layer =>
   leaf("adaptiveAveragePool1d", AdaptiveAveragePool1dSchema, options, (x, name, { outputSize }) => {
     mustSlide(x.shape, [2], failAt(name, "adaptiveAveragePool1d"))

@@ -9,7 +9,7 @@ import { convolve, eachAxis, type Image, imageOf, type Pair, part, spread, weigh
 
 type Convolution = KernelAttributes["conv2d.forward"]
 
-/** Positions along an axis of so many, with spread − 1 zeros behind each: {@link spread} leaves some behind the last, too. */
+/** The length of an axis once spread − 1 zeros follow each position; {@link spread} puts zeros after the last position too. */
 const behind = ({ before, after, spread }: Windows.Axis): Windows.Sides => [before, after - spread + 1]
 
 export const convForward: Composition<Operands<"x" | "weight", "y", "bias">, Convolution> = (
