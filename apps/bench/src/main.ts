@@ -151,11 +151,11 @@ const reportCommand = Command.make(
     file: Argument.String("results").pipe(Argument.withDescription("results.jsonl of a run")),
     markdown: Flag.Boolean("markdown").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("print the README's tables instead of writing the page"),
+      Flag.withDescription("print the tables of docs/benchmarks.md instead of writing the page"),
     ),
   },
   report,
-).pipe(Command.withDescription("Make the page of a run again, or the README's tables of it"))
+).pipe(Command.withDescription("Make the page of a run again, or the tables of docs/benchmarks.md from it"))
 
 const backend = Flag.Literals("backend", backendNames).pipe(
   Flag.withDefault("native"),

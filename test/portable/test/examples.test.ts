@@ -30,9 +30,9 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-test("there are examples in doc comments and in READMEs", () => {
+test("there are examples in doc comments and on pages", () => {
   expect(all.filter(({ place }) => place.includes("/src/")).length).toBeGreaterThan(10)
-  expect(all.filter(({ place }) => place.includes("README.md")).length).toBeGreaterThan(4)
+  expect(all.filter(({ place }) => place.includes(".md:")).length).toBeGreaterThan(6)
 })
 
 test("examples have no type errors", async () => {

@@ -34,11 +34,11 @@ test("a network of LIF neurons brings no other neurons with it", async () => {
   }
 })
 
-test("the README's table says what they are, to a tenth", async () => {
-  const readme = readFileSync(join(repository, "README.md"), "utf8")
+test("the documented sizes are right to a tenth", async () => {
+  const page = readFileSync(join(repository, "docs/deployment.md"), "utf8")
   for (const { path, code, kernels } of await sizes()) {
     const row =
-      readme
+      page
         .match(new RegExp(`^\\| ${path} +\\|(.*)\\|$`, "m"))?.[1]
         ?.split("|")
         .map(Number) ?? []

@@ -1,4 +1,4 @@
-/** The README's tables, of a run's suites step and peers. */
+/** The tables of docs/benchmarks.md, of a run's suites step and peers. */
 
 import { Program } from "@spikeroute/core"
 import { formatRates, milliseconds } from "../method/format.ts"

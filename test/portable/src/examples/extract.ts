@@ -1,4 +1,4 @@
-/** The examples of doc comments and READMEs. */
+/** The examples of doc comments, READMEs and documentation. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { publicPackages } from "@spikeroute/publish-tools"
@@ -24,21 +24,23 @@ const ofSource = (path: string, text: string): ReadonlyArray<Example> =>
     }),
   )
 
-/** Of a README: its blocks of TypeScript. */
-const ofReadme = (path: string, text: string): ReadonlyArray<Example> =>
+/** Of a page: its blocks of TypeScript. */
+const ofPage = (path: string, text: string): ReadonlyArray<Example> =>
   Array.from(text.matchAll(/^```ts\n([\s\S]*?)^```/gm), ({ 1: code = "", index }) => ({
     place: `${path}:${lineOf(text, index)}`,
     code,
   }))
 
-/** All examples of the packages that are published, and of the repository's README. */
+/** All examples of the packages that are published, of the README and of the documentation. */
 export const examples = async (repository: string): Promise<ReadonlyArray<Example>> => {
   const read = (path: string) => readFileSync(join(repository, path), "utf8")
   const folders = (await publicPackages(repository)).map(({ folder }) => folder)
   const sources = folders.flatMap((folder) => [...new Bun.Glob(`${folder}/src/**/*.ts`).scanSync({ cwd: repository })])
+  const docs = [...new Bun.Glob("docs/**/*.md").scanSync({ cwd: repository })].sort()
+  const pages = ["README.md", ...docs, ...folders.map((folder) => `${folder}/README.md`)]
   return [
     ...sources.sort().flatMap((path) => ofSource(path, read(path))),
-    ...["README.md", ...folders.map((folder) => `${folder}/README.md`)].flatMap((path) => ofReadme(path, read(path))),
+    ...pages.flatMap((path) => ofPage(path, read(path))),
   ]
 }
 
@@ -46,11 +48,11 @@ export const examples = async (repository: string): Promise<ReadonlyArray<Exampl
 const forBundlers = /^import .* from ".*\.(wasm|safetensors)"\n/m
 
 /**
- * An example as a module. Those of READMEs are programs as they are, unless they are for bundlers; in those of doc comments, names
+ * An example as a module. Those of pages are complete programs, unless they are for bundlers; in those of doc comments, names
  * that the prelude exports are imported, and `yield*` and `await` stand in a function.
  */
 export const moduleOf = ({ place, code }: Example, prelude: ReadonlyArray<string>): string => {
-  if (place.includes("README.md") && !forBundlers.test(code)) return code
+  if (place.includes(".md:") && !forBundlers.test(code)) return code
   // Modules of WebAssembly and data files are bundlers' business: the prelude has them.
   const own = code.replaceAll(new RegExp(forBundlers, "gm"), "")
   const imports = own.match(/^import .*\n/gm) ?? []

@@ -42,13 +42,13 @@ export const sizes = async (): Promise<ReadonlyArray<Size>> => {
   ]
 }
 
-/** The table of the README. */
+/** The table of docs/deployment.md. */
 export const table = (all: ReadonlyArray<Size>): string => {
   const rounded = (bytes: number) => (bytes / 1024).toFixed(1)
   const rows = all.map(({ path, code, kernels, limit }) =>
     [path, ...[code, kernels, code + kernels].map(rounded), String(limit / 1024)].join(" | "),
   )
-  return ["path, KB | code | kernels | sum | at most", "--- | --- | --- | --- | ---", ...rows]
+  return ["path, KB | code | kernels | sum | limit", "--- | --- | --- | --- | ---", ...rows]
     .map((row) => `| ${row} |\n`)
     .join("")
 }
