@@ -1,9 +1,19 @@
 /** A network of ours as a document. */
-import { Graph, Options, Program, PyTorch, Shape } from "@spikeroute/core"
+import { flatten, Graph, Options, Program, PyTorch, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
+import { described } from "./describe.ts"
 import { type Document, NirError, type NirNode, type Numbers, type Value } from "./document.ts"
+import { dynamicsOf, type Factor } from "./dynamics.ts"
+import { flattened } from "./flatten.ts"
 import type { Network } from "./network.ts"
-import { type Discretisation, kinds, settled } from "./neurons.ts"
+import {
+  type Discretisation,
+  DiscretisationSchema,
+  elementwiseLayer,
+  elementwiseTypes,
+  type Settled,
+  settled,
+} from "./neurons.ts"
 
 /** The version of NIR whose form is written. */
 const version = "1.0.7"
@@ -32,17 +42,31 @@ const theirs = (shape: Shape.Shape): Shape.Shape => [...shape.slice(-1), ...shap
 const pair = (extents: unknown): readonly [number, number] =>
   Array.isArray(extents) ? (extents as unknown as [number, number]) : [extents as number, extents as number]
 
+/** A part of a delay that differs between channels. */
+const isChannels = ({ attributes }: Graph.Node): boolean => attributes.kind === "channels"
+
+/** A node of NIR whose value is taken, in the step before if it is delayed. */
+interface Source {
+  readonly from: string
+  readonly delayed: boolean
+}
+
 /** The nodes of a graph as nodes of NIR: those that only lead values on have none, and stand for the nodes whose values they lead. */
 class Exporter {
   readonly nodes = new Map<string, NirNode>()
   readonly edges: Array<readonly [string, string]> = []
+  /** Edges that take what neurons gave in the step before. */
+  readonly delayed = new Set<string>()
   /** The nodes of NIR whose sum a value is. */
-  readonly sources = new Map<string, ReadonlyArray<string>>()
+  readonly sources = new Map<string, ReadonlyArray<Source>>()
+
+  /** Steps by channel of what delays some of the channels. */
+  private readonly channelDelays = new Map<string, ReadonlyArray<number>>()
 
   constructor(
     readonly graph: Graph.Graph,
     readonly tensors: Network["tensors"],
-    readonly dt: number,
+    readonly how: Settled,
   ) {}
 
   shapeOf(name: string): Shape.Shape {
@@ -65,35 +89,75 @@ class Exporter {
   /** Adds a node behind a value. */
   add(name: string, input: string, type: string, parameters: Readonly<Record<string, Value>>): void {
     const before = this.sources.get(input) ?? refuse(name, `its input ${input} is not of an earlier node`)
-    if (new Set(before).size < before.length) refuse(name, "a value is added to itself, which NIR counts once")
+    if (new Set(before.map(({ from }) => from)).size < before.length)
+      refuse(name, "a value is added to itself, which NIR counts once")
     this.nodes.set(name, { type, parameters: new Map(Object.entries(parameters)) })
-    for (const from of before) this.edges.push([from, name])
-    this.sources.set(name, [name])
+    for (const { from, delayed } of before) {
+      this.edges.push([from, name])
+      if (delayed) this.delayed.add(JSON.stringify([from, name]))
+    }
+    this.sources.set(name, [{ from: name, delayed: false }])
   }
 
-  /** A neuron, scale or threshold that came from NIR, its parameters one for each element. */
-  elementwise({ name, inputs: [x = ""], attributes }: Graph.Node): void {
-    const kind = String(attributes.kind)
-    const [, type = "", ...others] = kind.match(/^nir\.(\w+)(.*)$/) ?? []
-    if (type === "") refuse(name, `NIR cannot say ${kind}`)
-    if (others.join("") !== "") refuse(name, `NIR cannot say what its neurons do: ${others.join("").slice(1)}`)
-    const names = kinds.get(type)?.parameters ?? [type.toLowerCase()]
+  private nodeOf = (name: string): Graph.Node | undefined => this.graph.nodes.find((node) => node.name === name)
+
+  private valuesOf = (name: string): Float64Array | undefined => {
+    const values = this.tensors.get(Program.bufferNames.parameter(name))?.values
+    return values && Float64Array.from(values)
+  }
+
+  /** One number for each element of a node, in NIR's order. */
+  private elements(name: string, factor: Factor): Numbers {
     const shape = this.shapeOf(name)
+    const values = Float32Array.from({ length: Shape.size(shape) }, (_, i) => factor[i % factor.length] as number)
+    // A value is laid out as a parameter is that has a number for each of its elements.
+    const likeIt = { name, shape } as Graph.Parameter
+    return floats(PyTorch.pyTorchShape(this.graph, likeIt), PyTorch.toPyTorch(this.graph, likeIt, values))
+  }
+
+  /** What treats every element alike: what came from NIR with the parameters that it had, anything else as what it does. */
+  elementwise(node: Graph.Node): void {
+    const { name, inputs, attributes } = node
+    const type = String(attributes.kind).replace(/^nir\./, "")
+    const known = type === attributes.kind ? undefined : elementwiseTypes.get(type)
+    const found = known === undefined ? this.describe(node) : { type, parameters: this.original(node, type, known) }
     this.add(
       name,
-      x,
-      type,
-      Object.fromEntries(
-        names.map((each) => {
-          const value = this.needed(`${name}.${each}`)
-          const [only = 0] = value.values
-          return [
-            each,
-            value.shape.length > 0 ? value : floats(theirs(shape), new Float64Array(Shape.size(shape)).fill(only)),
-          ]
-        }),
-      ),
+      inputs[0] as string,
+      found.type,
+      Object.fromEntries(Object.entries(found.parameters).map(([each, values]) => [each, this.elements(name, values)])),
     )
+  }
+
+  private describe(node: Graph.Node) {
+    const dynamics = dynamicsOf(node, this.valuesOf, this.nodeOf)
+    const { initial = [] } = node.attributes as { readonly initial?: ReadonlyArray<number> }
+    const found = typeof dynamics === "string" ? dynamics : described(dynamics, initial, this.how)
+    return typeof found === "string"
+      ? refuse(node.name, `NIR cannot say ${node.attributes.kind ?? node.op}: ${found}`)
+      : found
+  }
+
+  /** The parameters that a node was read with, if it is what they mean under this discretisation. */
+  private original({ name, attributes }: Graph.Node, type: string, names: ReadonlyArray<string>) {
+    const parameters = Object.fromEntries(
+      names.map((each) => {
+        const of = `${name}.${each}`
+        const { initializer } = this.graph.parameters.find((parameter) => parameter.name === of) ?? {}
+        const values = initializer?.kind === "values" ? initializer.values : []
+        return [each, this.valuesOf(of) ?? Float64Array.from(values)]
+      }),
+    )
+    const settings = Object.fromEntries(Object.entries(parameters).map(([each, values]) => [each, [...values]]))
+    const again = Graph.makeUnsafe(this.shapeOf(name), (x) =>
+      flatten()(elementwiseLayer(type, settings, this.how)(x, name)),
+    )
+    const meant = again.nodes.find((node) => node.name === name)
+    const fixed = ({ nodes }: Graph.Graph) =>
+      nodes.flatMap((node) => (node.name.startsWith(`${name}.fixed`) ? [node.attributes] : []))
+    if (JSON.stringify([meant?.attributes, fixed(again)]) !== JSON.stringify([attributes, fixed(this.graph)]))
+      refuse(name, "it was read with another discretisation: give the same one")
+    return parameters
   }
 
   convolution({ name, inputs: [x = "", weight = "", bias], attributes }: Graph.Node): void {
@@ -117,31 +181,34 @@ class Exporter {
     })
   }
 
+  private linear({ name, inputs: [x = "", weight = "", bias] }: Graph.Node): void {
+    if (this.shapeOf(x).length !== 1) refuse(name, "NIR maps rows of features; flatten the images before it")
+    const parameters = { weight: this.needed(weight), ...(bias !== undefined && { bias: this.needed(bias) }) }
+    this.add(name, x, bias === undefined ? "Linear" : "Affine", parameters)
+  }
+
+  private pool({ name, op, inputs: [x = ""], attributes }: Graph.Node): void {
+    const { kernelSize, stride, padding, dilation = 1 } = attributes
+    if (dilation !== 1 || this.shapeOf(x).length !== 3) refuse(name, "NIR pools images alone, without dilation")
+    const extents = (value: unknown) => whole(...pair(value))
+    const parameters = { kernel_size: extents(kernelSize), stride: extents(stride), padding: extents(padding) }
+    this.add(name, x, op === "sumPool" ? "SumPool2d" : "AvgPool2d", parameters)
+  }
+
   node(node: Graph.Node): void {
     const { name, op, inputs, attributes } = node
     const [x = ""] = inputs
     switch (op) {
-      case "linear": {
-        const bias = inputs[2]
-        const weight = this.needed(inputs[1] as string)
-        this.add(name, x, bias === undefined ? "Linear" : "Affine", {
-          weight,
-          ...(bias && { bias: this.needed(bias) }),
-        })
+      case "linear":
+        this.linear(node)
         break
-      }
       case "conv2d":
         this.convolution(node)
         break
       case "averagePool":
-      case "sumPool": {
-        const { kernelSize, stride, padding, dilation = 1 } = attributes
-        if (dilation !== 1 || this.shapeOf(x).length !== 3) refuse(name, "NIR pools images alone, without dilation")
-        const extents = (value: unknown) => whole(...pair(value))
-        const parameters = { kernel_size: extents(kernelSize), stride: extents(stride), padding: extents(padding) }
-        this.add(name, x, op === "sumPool" ? "SumPool2d" : "AvgPool2d", parameters)
+      case "sumPool":
+        this.pool(node)
         break
-      }
       case "flatten":
         this.add(name, x, "Flatten", {
           start_dim: whole(0),
@@ -155,59 +222,94 @@ class Exporter {
           inputs.flatMap((input) => this.sources.get(input) ?? refuse(name, `it adds ${input}`)),
         )
         break
-      case "elementwise":
-        if (attributes.kind !== "fixed") this.elementwise(node)
+      case "scale":
+        this.add(name, x, "Scale", { scale: this.elements(name, Float64Array.of(attributes.factor as number)) })
+        break
+      case "dropoutMask":
+        break
+      case "dropout":
+        // Inference passes values on.
+        this.sources.set(name, this.sources.get(x) ?? [])
         break
       case "delay":
         // A loop of NIR's takes what its last neurons gave in the step before; any other delay is a node.
         if (!this.sources.has(x)) this.feedback(node)
-        else this.add(name, x, "Delay", { delay: this.seconds(node) })
+        else if (!this.graph.nodes.some((user) => isChannels(user) && user.inputs[0] === name))
+          this.delay(name, x, [attributes.steps as number])
         break
       default:
-        refuse(name, `NIR has no ${op}`)
+        if (isChannels(node)) this.channelDelay(node)
+        else if (attributes.kind !== "fixed") this.elementwise(node)
     }
   }
 
-  private seconds({ name, attributes }: Graph.Node): Numbers {
-    const shape = this.shapeOf(name)
-    return floats(theirs(shape), new Float64Array(Shape.size(shape)).fill((attributes.steps as number) * this.dt))
+  private delay(name: string, x: string, steps: ReadonlyArray<number>): void {
+    const { dt } = this.how
+    this.add(name, x, "Delay", {
+      delay: this.elements(
+        name,
+        Float64Array.from(steps, (each) => each * dt),
+      ),
+    })
+  }
+
+  /** Delays of channels are sums of values of several steps, each of which has some of the channels. */
+  private channelDelay({ name, inputs }: Graph.Node): void {
+    const delayed = this.nodeOf(inputs[0] as string)
+    const lag = delayed?.op === "delay" ? (delayed.attributes.steps as number) : 0
+    const source = lag === 0 ? (inputs[0] as string) : (delayed?.inputs[0] as string)
+    const before = inputs.length > 2 ? this.channelDelays.get(inputs[1] as string) : undefined
+    const chosen = this.valuesOf(inputs.at(-1) as string) ?? refuse(name, "its channels are not known")
+    const steps = Array.from(chosen, (own, c) => (own === 1 ? lag : (before?.[c] ?? 0)))
+    this.channelDelays.set(name, steps)
+    if (!this.graph.nodes.some((user) => isChannels(user) && user.inputs[1] === name)) this.delay(name, source, steps)
   }
 
   private feedback({ name, inputs: [from = ""], attributes }: Graph.Node): void {
-    const source = this.graph.nodes.find((node) => node.name === from)
-    const type = String(source?.attributes.kind).replace("nir.", "")
-    if (attributes.steps !== 1 || !kinds.has(type))
+    if (attributes.steps !== 1 || this.nodeOf(from)?.rule.cell === undefined)
       refuse(name, "a loop of NIR's leads back, one step late, what neurons gave")
-    this.sources.set(name, [from])
+    this.sources.set(name, [{ from, delayed: true }])
+  }
+
+  /** The network as a document, whose readers find the same edges delayed as it has. */
+  document(): Document {
+    const { graph, nodes, edges } = this
+    nodes.set("input", { type: "Input", parameters: new Map([["shape", shapeValue(graph.input)]]) })
+    this.sources.set(Graph.inputName, [{ from: "input", delayed: false }])
+    for (const node of graph.nodes) this.node(node)
+    for (const [name, output] of Object.entries(graph.outputs ?? { output: graph.output }))
+      this.add(name, output, "Output", { shape: shapeValue(this.shapeOf(output)) })
+    const document = { version, node: { type: "NIRGraph", parameters: new Map(), nodes, edges } }
+    for (const { path, sources, delayed } of flattened(document))
+      for (const from of [...sources, ...delayed])
+        if (delayed.includes(from) !== this.delayed.has(JSON.stringify([from, path])))
+          refuse(path, `what ${from} gives is delayed by a step on one side alone, as NIR finds its loops`)
+    return document
   }
 }
 
 const aNetwork: Options.Kind = ["a network, as networkOf gives", Options.has("graph", "tensors")]
 
 /**
- * A network as a document, with these values of its parameters. What NIR cannot say, as a soft reset or max pooling, is refused with
- * the node's name. `dt` is the length of a step, which delays are counted in.
+ * A network as a document, with these values of its parameters, for readers that use this discretisation. Neurons become the type whose
+ * equations are theirs under it, to rounding, whatever they are called here. What NIR cannot say, as max pooling, is refused with the node's
+ * name.
  *
  * @example
  * const bytes = yield* Nir.write(yield* Nir.documentOf({ graph, tensors: yield* trainer.save }, { dt: 1e-3 }))
  */
 export const documentOf = (
   network: Network,
-  discretisation: Pick<Discretisation, "dt"> = {},
-): Effect.Effect<Document, NirError> =>
-  Effect.try({
-    try: () => {
-      const { graph, tensors } = Options.argument(network, aNetwork, "documentOf")
-      const exporter = new Exporter(graph, tensors, settled(discretisation).dt)
-      exporter.nodes.set("input", { type: "Input", parameters: new Map([["shape", shapeValue(graph.input)]]) })
-      exporter.sources.set(Graph.inputName, ["input"])
-      for (const node of graph.nodes) exporter.node(node)
-      exporter.add("output", graph.output, "Output", { shape: shapeValue(exporter.shapeOf(graph.output)) })
-      const { nodes, edges } = exporter
-      return { version, node: { type: "NIRGraph", parameters: new Map(), nodes, edges } }
-    },
-    catch: (error) => {
-      if (error instanceof NirError) return error
-      throw error
-    },
+  discretisation: Discretisation = {},
+): Effect.Effect<Document, NirError | Options.OptionError> =>
+  Effect.gen(function* () {
+    const { graph, tensors } = Options.argument(network, aNetwork, "documentOf")
+    yield* Options.check("NIR", DiscretisationSchema, discretisation)
+    return yield* Effect.try({
+      try: () => new Exporter(graph, tensors, settled(discretisation)).document(),
+      catch: (error) => {
+        if (error instanceof NirError) return error
+        throw error
+      },
+    })
   })

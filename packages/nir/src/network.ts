@@ -6,13 +6,11 @@ import {
   conv1d,
   conv2d,
   delay,
-  elementwise,
   feedback,
   flatten,
   Graph,
   GraphError,
   linear,
-  Neuron,
   Options,
   Program,
   PyTorch,
@@ -22,7 +20,15 @@ import {
 import { Effect } from "effect"
 import { aDocument, type Document, NirError, type Numbers, type Value } from "./document.ts"
 import { type FlatNode, flattened } from "./flatten.ts"
-import { above, type Discretisation, DiscretisationSchema, kinds, neurons, type Settled, settled } from "./neurons.ts"
+import {
+  type Discretisation,
+  DiscretisationSchema,
+  elementwiseLayer,
+  elementwiseTypes,
+  kinds,
+  type Settled,
+  settled,
+} from "./neurons.ts"
 
 type Tensor = Graph.Tensor
 type Layer = Graph.Layer
@@ -93,36 +99,21 @@ class Parameters {
   }
 }
 
-/** A neuron's parameters, one for each element, in the file's order until the graph is known. */
-const neuronLayer = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer => {
+/** Neurons, scales and thresholds, whose parameters stay in the file's order until the graph is known. */
+const elementLayer = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer => {
   const { type } = p.node
   const settings = Object.fromEntries(
-    (kinds.get(type)?.parameters ?? []).map((each) => {
+    (elementwiseTypes.get(type) ?? []).map((each) => {
       const values = each === "v_reset" && !p.node.parameters.has(each) ? [0] : p.elements(each, shape)
       if (each.startsWith("tau") && !values.every((tau) => tau > 0))
         p.fail(`${each} has a value of ${values.find((tau) => !(tau > 0))}; a time constant is greater than 0`)
-      if (each.startsWith("tau") && how.scheme === "euler" && values.some((tau) => tau < how.dt))
+      if (each.startsWith("tau") && how.scheme === "euler" && values.some((tau) => tau < Math.fround(how.dt)))
         p.fail(`${each} has a value of ${Math.min(...values)}, shorter than a step of ${how.dt}`)
       p.keep(`${name}.${each}`, Float64Array.from(values))
       return [each, values]
     }),
   )
-  return neurons(type, settings, how)
-}
-
-const elementLayer = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer => {
-  if (p.node.type === "Scale") {
-    const scale = p.elements("scale", shape)
-    p.keep(`${name}.scale`, Float64Array.from(scale))
-    return elementwise("nir.Scale", (x, { scale }) => x.times(scale), { parameters: { scale } })
-  }
-  const threshold = p.elements("threshold", shape)
-  p.keep(`${name}.threshold`, Float64Array.from(threshold))
-  return Neuron.make("nir.Threshold", {
-    parameters: { threshold: 0 },
-    states: [],
-    step: ({ x, p: { threshold }, spike }) => ({ states: {}, output: spike(above(x.minus(threshold), how)) }),
-  })({ threshold })
+  return elementwiseLayer(type, settings, how)
 }
 
 const delayLayer = (p: Parameters, shape: Shape.Shape, { dt }: Settled): Layer | undefined => {
@@ -207,7 +198,6 @@ const flattenLayer = (p: Parameters, shape: Shape.Shape): Layer | undefined => {
 /** The layer of a node; none where it gives its input as it is. */
 const layerOf = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer | undefined => {
   const { type } = p.node
-  if (kinds.has(type)) return neuronLayer(p, name, shape, how)
   switch (type) {
     case "Input":
     case "Output": {
@@ -264,7 +254,12 @@ const nameOf = (path: string): string => path.replaceAll("/", ".")
 
 /** Builds the nodes one after the other, and leads back what later nodes give to earlier ones. */
 const build =
-  (nodes: ReadonlyArray<FlatNode>, how: Settled, stored: Map<string, Float64Array>, output: string): Layer =>
+  (
+    nodes: ReadonlyArray<FlatNode>,
+    how: Settled,
+    stored: Map<string, Float64Array>,
+    outputs: ReadonlyArray<string>,
+  ): Graph.Network =>
   (input) => {
     const made = new Map<string, Tensor>()
     const byPath = new Map(nodes.map((node) => [node.path, node] as const))
@@ -291,9 +286,13 @@ const build =
       made.set(node.path, layer === undefined ? x : layer(x, name))
     }
     for (const [path, { lead }] of open) lead(made.get(path) as Tensor)
-    const last = made.get(output) as Tensor
-    // A read-out is one row.
-    return last.shape.length === 1 ? last : flatten()(last)
+    const readouts = outputs.map((path) => {
+      const last = made.get(path) as Tensor
+      // A read-out is one row.
+      return [nameOf(path), last.shape.length === 1 ? last : flatten()(last)] as const
+    })
+    const [[, only] = []] = readouts
+    return readouts.length === 1 ? (only as Tensor) : Object.fromEntries(readouts)
   }
 
 /** A parameter's values in our order: the file's, or those of a layer's own constants. */
@@ -304,15 +303,11 @@ const valuesOf = (graph: Graph.Graph, parameter: Graph.Parameter, stored: Readon
   return Float32Array.from(initializer.kind === "values" ? initializer.values : [])
 }
 
-/** The one node whose value nothing else takes, or the one Output. */
-const outputOf = (nodes: ReadonlyArray<FlatNode>): string => {
+/** The nodes whose values nothing else takes: Outputs, or the last where there is none. */
+const outputsOf = (nodes: ReadonlyArray<FlatNode>): ReadonlyArray<string> => {
   const taken = new Set(nodes.flatMap(({ sources, delayed }) => [...sources, ...delayed]))
-  const outputs = nodes.filter(({ path }) => !taken.has(path))
-  if (outputs.length === 1) return (outputs[0] as FlatNode).path
-  return refuse(
-    "",
-    `it has ${outputs.length === 0 ? "no output" : `${outputs.length} outputs`}; a network here has one`,
-  )
+  const outputs = nodes.map(({ path }) => path).filter((path) => !taken.has(path))
+  return outputs.length > 0 ? outputs : refuse("", "it has no output")
 }
 
 /**
@@ -328,7 +323,7 @@ const outputOf = (nodes: ReadonlyArray<FlatNode>): string => {
 export const networkOf = (
   document: Document,
   discretisation: Discretisation = {},
-  /** The node whose value is the network's output; unless told, the one Output. */
+  /** The node whose value is the network's output; unless told, the Output, or all by name where there are several. */
   output?: string,
 ): Effect.Effect<Network, NirError | Options.OptionError> =>
   Effect.gen(function* () {
@@ -338,7 +333,7 @@ export const networkOf = (
       try: () => {
         const nodes = flattened(document)
         const stored = new Map<string, Float64Array>()
-        const layer = build(nodes, settled(discretisation), stored, output ?? outputOf(nodes))
+        const layer = build(nodes, settled(discretisation), stored, output === undefined ? outputsOf(nodes) : [output])
         const made = Graph.makeUnsafe(inputShape(nodes[0] as FlatNode), layer)
         const parameters = made.parameters.map((parameter): Graph.Parameter => {
           const values = valuesOf(made, parameter, stored)

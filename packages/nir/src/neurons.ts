@@ -9,7 +9,7 @@
  * A neuron's parameters are those of the file, one for each element, so that they can be written again as they were read. They are
  * constants; what follows from them, as λ, is computed once a batch.
  */
-import { type Graph, Neuron, Options } from "@spikeroute/core"
+import { elementwise, type Graph, Neuron, Options } from "@spikeroute/core"
 import { Schema } from "effect"
 
 type Expression = Neuron.Expression
@@ -104,34 +104,41 @@ const origin = ({ v_leak: rest, v_reset: reset }: Parameters, { start }: Settled
   (start === "leak" ? rest : start === "reset" ? reset : undefined) ?? Neuron.constant(0)
 
 /** [z > 0], or [z ≥ 0]. */
-export const above = (z: Expression, { compare }: Settled): Expression => (compare === "greater" ? z.minus(least) : z)
+const above = (z: Expression, { compare }: Settled): Expression => (compare === "greater" ? z.minus(least) : z)
 
-/** A layer of neurons of a type, one number of each parameter for each element, or for all. */
-export const neurons = (
+/** The parameters of the types that treat every element by itself: neurons, scales and thresholds. */
+export const elementwiseTypes: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  ...[...kinds].map(([type, { parameters }]) => [type, parameters] as const),
+  ["Scale", ["scale"]],
+  ["Threshold", ["threshold"]],
+])
+
+/** The layer of such a type, one number of each parameter for each element, or for all. */
+export const elementwiseLayer = (
   type: string,
   settings: Readonly<Record<string, ReadonlyArray<number>>>,
   how: Settled,
 ): Layer => {
-  const { parameters, fires } = kinds.get(type) as Kind
-  // What NIR does not say stands in the name, so that it is not lost when the network is written as NIR.
-  const reset = fires && how.reset === "subtract" ? " reset by subtraction" : ""
-  const synapse = parameters.includes("tau_syn") && how.synapse === "jump" ? " synapse that jumps" : ""
-  const start = how.start !== "zero" ? ` start at the ${how.start} potential` : ""
-  return Neuron.make(`nir.${type}${reset}${synapse}${start}`, {
+  if (type === "Scale")
+    return elementwise("nir.Scale", (x, { scale }) => x.times(scale as Expression), { parameters: settings })
+  const { parameters, fires } = kinds.get(type) ?? { parameters: ["threshold"], fires: true }
+  const states = parameters.includes("tau_syn") ? ["current", "membrane"] : kinds.has(type) ? ["membrane"] : []
+  return Neuron.make(`nir.${type}`, {
     parameters: Object.fromEntries(parameters.map((name) => [name, 0])),
-    states: parameters.includes("tau_syn") ? ["current", "membrane"] : ["membrane"],
+    states,
     ...(fires ? {} : { surrogate: "none" as const }),
     step: ({ x, before, p, spike }) => {
+      if (states.length === 0) return { states: {}, output: spike(above(x.minus(p.threshold as Expression), how)) }
       const from = origin(p, how)
       const input = synapticCurrent(x, before as States, p, how)
       const v = charge(input, (before as States).membrane.plus(from), p, how)
       const { v_threshold: threshold, v_reset: reset } = p as Readonly<Record<string, Expression>>
       // A state that a type does not have is not looked at.
-      const states = (after: Expression) => ({ current: input, membrane: after.minus(from) })
-      if (!fires || threshold === undefined) return { states: states(v), output: v }
+      const after = (potential: Expression) => ({ current: input, membrane: potential.minus(from) })
+      if (!fires || threshold === undefined) return { states: after(v), output: v }
       const output = spike(above(v.minus(threshold), how))
       const kind = how.reset === "value" ? "hard" : "soft"
-      return { states: states(Neuron.afterReset(kind, v, output, threshold, reset)), output }
+      return { states: after(Neuron.afterReset(kind, v, output, threshold, reset)), output }
     },
   })(settings)
 }
