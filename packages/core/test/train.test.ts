@@ -245,13 +245,13 @@ describe("the trainer", () => {
       [3],
       Graph.sequential(linear({ features: 40 }), lif({ tau: 2 }), linear({ features: 2 })),
     )
-    const samples = 4
+    const samples = 16
     for (const encoding of ["static", "frames"] as const)
       for (const policy of [Policy.sltt, Policy.bptt]) {
         const values = (name: string, length: number) =>
           Key.uniform(Key.fold(Key.make(7), name), new Float32Array(length)).map((u) => 3 * u)
         const inputs = values("inputs", 3 * samples * (encoding === "frames" ? options.timeSteps : 1))
-        const labels = Float32Array.of(0, 1, 1, 0)
+        const labels = Float32Array.from({ length: samples }, (_, i) => (i >> 1) % 2)
         const train = (microBatches: number) =>
           onOracle(
             Effect.gen(function* () {

@@ -16,6 +16,7 @@ import { describeFault, PolicyError } from "../errors.ts"
 import { faultIn, must } from "../options.ts"
 import { type Eligibility, eligibilityTraces } from "../program/lower/eligibility.ts"
 import { type Rates, rates } from "../program/lower/rates.ts"
+import { tracesOf } from "../program/traces.ts"
 import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
 
@@ -40,6 +41,8 @@ export interface Parts {
   readonly steps: Steps.Steps
   /** The decay of the traces that stand for presynaptic activity in the gradients of weights, where there are traces. */
   readonly trace: TraceDecay | undefined
+  /** Which weight layers have such traces: a part, so that policies without any do not load it. */
+  readonly traces: typeof tracesOf | undefined
   /** Eligibility traces carry the derivatives of a layer's own states forward with the steps. */
   readonly eligibility: Eligibility | undefined
   /** All steps run forward, then one backward pass goes through the means over time. */
@@ -56,18 +59,20 @@ export class Policy extends Pipeable.Class implements Parts {
   readonly window: number
   readonly steps: Steps.Steps
   readonly trace: TraceDecay | undefined
+  readonly traces: typeof tracesOf | undefined
   readonly eligibility: Eligibility | undefined
   readonly rates: Rates | undefined
   readonly checkpoint: number | "root" | undefined
   readonly recompute: boolean
 
-  constructor({ name, detached, window, steps, trace, eligibility, rates, checkpoint, recompute }: Parts) {
+  constructor({ name, detached, window, steps, trace, traces, eligibility, rates, checkpoint, recompute }: Parts) {
     super()
     this.name = name
     this.detached = detached
     this.window = window
     this.steps = steps
     this.trace = trace
+    this.traces = traces
     this.eligibility = eligibility
     this.rates = rates
     this.checkpoint = checkpoint
@@ -92,6 +97,7 @@ export const make = (name: string): Policy =>
     window: Number.POSITIVE_INFINITY,
     steps: Steps.all,
     trace: undefined,
+    traces: undefined,
     eligibility: undefined,
     rates: undefined,
     checkpoint: undefined,
@@ -112,7 +118,10 @@ export const detach = (...edges: ReadonlyArray<Edge>): Change =>
   }))
 
 /** Cuts the gradient of all temporal edges, whatever their names. */
-export const detachAll: Change = change(({ name }) => ({ name: `${name}-detach(all)`, detached: "all" }))
+export const detachAll: Change = /* @__PURE__ */ change(({ name }) => ({
+  name: `${name}-detach(all)`,
+  detached: "all",
+}))
 
 /**
  * Cuts the time steps into windows of `window`, from the first step on; gradient crosses no border between windows. Residuals of
@@ -140,7 +149,11 @@ export const trainOn = (steps: Steps.Steps): Change =>
  * whose gradient crosses time cannot have traces.
  */
 export const trace = (decay: TraceDecay = "presynaptic"): Change =>
-  change(({ name }) => ({ name: `${name}-trace${decay === "presynaptic" ? "" : `(${String(decay)})`}`, trace: decay }))
+  change(({ name }) => ({
+    name: `${name}-trace${decay === "presynaptic" ? "" : `(${String(decay)})`}`,
+    trace: decay,
+    traces: tracesOf,
+  }))
 
 /**
  * Eligibility traces: the derivatives of a layer's own states by its weights travel forward with the steps, through the edges that the
@@ -179,16 +192,16 @@ export const checkpoint = (steps: number | "root" = "root"): Change =>
  * @example
  * const lean = Policy.sltt.pipe(Policy.recompute)
  */
-export const recompute: Change = change(({ name }) => ({ name: `${name}-recompute`, recompute: true }))
+export const recompute: Change = /* @__PURE__ */ change(({ name }) => ({ name: `${name}-recompute`, recompute: true }))
 
 /** Backpropagation through time: all gradients, all steps. */
-export const bptt: Policy = make("bptt")
+export const bptt: Policy = /* @__PURE__ */ make("bptt")
 
 /** Truncated backpropagation through time over windows of `w` steps. */
 export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${String(w)})`))
 
 /** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
-export const sltt: Policy = bptt.pipe(detachAll, named("sltt"))
+export const sltt: Policy = /* @__PURE__ */ bptt.pipe(detachAll, /* @__PURE__ */ named("sltt"))
 
 /** SLTT on `k` of the T steps, drawn anew for each batch. */
 export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${String(k)})`))
@@ -199,7 +212,7 @@ export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), 
  * neurons before the map, the first map has no trace, the classifier has one, biases have none. (OTTT_O, which updates at every
  * step, is not this.) The memory is SLTT's and one trace for each input of a map: it does not depend on T.
  */
-export const ottt: Policy = sltt.pipe(trace(), named("ottt"))
+export const ottt: Policy = /* @__PURE__ */ sltt.pipe(/* @__PURE__ */ trace(), /* @__PURE__ */ named("ottt"))
 
 /**
  * e-prop (Bellec et al., Nature Communications 2020): eligibility traces without a gradient through the reset, as there. For a layer of
@@ -224,7 +237,10 @@ export const eprop: Policy = /* @__PURE__ */ bptt.pipe(
 export const rate: Policy = /* @__PURE__ */ bptt.pipe(throughRates, /* @__PURE__ */ named("rate"))
 
 /** BPTT with the memory of about 2·√T steps, for up to one more forward pass. */
-export const checkpointedBptt: Policy = bptt.pipe(checkpoint(), named("bptt-checkpoint"))
+export const checkpointedBptt: Policy = /* @__PURE__ */ bptt.pipe(
+  /* @__PURE__ */ checkpoint(),
+  /* @__PURE__ */ named("bptt-checkpoint"),
+)
 
 /** The names are apart from the policies: a hint at a name must not load them all. */
 export const policyNames = ["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "eprop", "rate"] as const

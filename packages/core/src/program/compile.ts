@@ -18,7 +18,6 @@ import {
   TrainingSchema,
 } from "./options.ts"
 import type { Program } from "./program.ts"
-import { tracesOf } from "./traces.ts"
 import { trainedOf } from "./weights.ts"
 
 /** Compiles a training program. */
@@ -43,7 +42,7 @@ export const compile = (
     const trainedSteps = policy.steps.count(options.timeSteps)
     for (const { name, op, rule } of graph.nodes) {
       if (!rule.mixesSamples) continue
-      if (options.microBatches > 1)
+      if (options.microBatches > 1 && !options.share)
         return yield* new ProgramError({
           reason: `micro-batches ${options.microBatches}: ${name} (${op}) takes its statistics over whole batches; it must be 1`,
         })
@@ -74,7 +73,7 @@ export const compile = (
       window,
       forwardRuns: isOverRun ? forwardRuns : undefined,
       checkpointInterval: checkpointIntervalOf(policy, options.timeSteps, edges),
-      traces: yield* tracesOf(graph, policy),
+      traces: policy.traces ? yield* policy.traces(graph, policy) : new Map(),
       isCut: (edge) => eligibility !== undefined || isCut(policy, edge),
       eligibility:
         eligibility && ((analysis, request) => eligibility(analysis, request, (edge) => isCut(policy, edge))),

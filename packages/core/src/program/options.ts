@@ -34,12 +34,24 @@ export interface InferenceOptions {
   readonly record?: ReadonlyArray<string>
 }
 
+/** Which equal share of a larger batch is trained here, counted from 0, and of how many. */
+export interface Share {
+  readonly index: number
+  readonly count: number
+}
+
 export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record">, WeightOptions {
   /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
   readonly loss: Objective
   readonly optimizer: Optimizer
   /** Move what does not change over time out of the time loop. Default true; results are the same. */
   readonly hoist?: boolean
+  /**
+   * The batch is one share of a larger one, whose other shares are trained elsewhere: the loss, its gradient and firing rates are this
+   * share's part of their means over the larger batch. Summed over all shares, in their order, they have the bits of a program that takes the
+   * shares as micro-batches. Batch norm takes its statistics over each micro-batch then. `@spikeroute/distributed` sums them.
+   */
+  readonly share?: Share
 }
 
 const shared = {
@@ -49,6 +61,7 @@ const shared = {
   microBatches: Schema.optionalKey(whole(1)),
   observe: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes" })),
   hoist: Schema.optionalKey(Flag),
+  share: Schema.optionalKey(Schema.Struct({ index: whole(0), count: whole(1) })),
   /** Checked by the trainer. */
   key: Schema.optionalKey(Schema.Unknown),
 } as const

@@ -116,6 +116,7 @@ export const make = (
     yield* Options.check("the trainer", keyOptions, { key })
     const program = yield* compile(graph, policy, training)
     const executable = yield* (yield* Backend).prepare(program)
+    const firstPart = program.microBatches * (training.share?.index ?? 0)
     const first = Key.fold(key, "parameters")
     for (const parameter of graph.parameters)
       yield* executable.write(bufferNames.parameter(parameter.name), (out) => initialValues(parameter, first, out))
@@ -163,7 +164,7 @@ export const make = (
         )
         const writeKeys = Effect.fnUntraced(function* (part: number) {
           for (const name of keyed) {
-            const { hi, lo } = Key.fold(own, name, part)
+            const { hi, lo } = Key.fold(own, name, part + firstPart)
             yield* executable.write(name, Uint32Array.of(hi, lo))
           }
         })

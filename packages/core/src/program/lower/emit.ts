@@ -78,5 +78,6 @@ export const contextOf = (
   },
 })
 
-/** The number of terms of which losses and firing rates are the mean: one for each time step of each micro-batch. */
-export const termsOf = ({ timeSteps, microBatches }: Request): number => timeSteps * microBatches
+/** The number of terms of which losses and firing rates are the mean: one for each time step of each micro-batch of each share. */
+export const termsOf = ({ timeSteps, microBatches, share }: Request): number =>
+  timeSteps * microBatches * (share?.count ?? 1)

@@ -1,6 +1,7 @@
 import type { Objective } from "../../losses/index.ts"
 import type { Mode } from "../../op.ts"
 import type { Optimizer } from "../../optimizers/optimizer.ts"
+import type { Share } from "../options.ts"
 import type { Encoding } from "../program.ts"
 import type { Decay } from "../traces.ts"
 import type { Trained } from "../weights.ts"
@@ -12,6 +13,8 @@ export interface Request {
   readonly mode: Mode
   readonly batchSize: number
   readonly microBatches: number
+  /** Which share of a larger batch it is. */
+  readonly share?: Share
   readonly timeSteps: number
   readonly encoding: Encoding
   /** Nodes whose values stay readable. */

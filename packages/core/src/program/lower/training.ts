@@ -13,6 +13,7 @@ import { backward } from "./backward.ts"
 import { emitter, type Lowering } from "./emit.ts"
 import { forwardStep } from "./forward.ts"
 import { begin, finish, pastOf, toRest } from "./index.ts"
+import { separateParts } from "./parts.ts"
 import type { Request } from "./request.ts"
 import { trainingMemory } from "./training-memory.ts"
 import { updateWeights } from "./update.ts"
@@ -86,6 +87,7 @@ const update = (lowering: Lowering): void => {
     if (analysis.isWanted(name) && analysis.sumsGradients(name))
       emitter(lowering, "begin", name, "backward")(zero, { target: trainingMemory(lowering).gradientSum(name) })
   updateWeights(lowering)
+  separateParts(lowering)
 }
 
 /** Lowers a graph to a program that trains it. */
