@@ -1,8 +1,9 @@
 /**
- * A cell: what an expression computes of one element at one time step, with the states that it leaves for the next.
+ * A cell: the expressions that compute an element's output at one time step and its states for the next step.
  *
- * From the step alone follows what is stored between steps, the forward code and, for the edges that a policy leaves, the backward
- * code. Leaves of a cell's code are `x0` … (inputs), `p0` … (parameters) and `s.0` … (states before the step).
+ * What is stored between steps, the forward code, and the backward code for the temporal edges that the policy does not
+ * cut are all derived from this one step. Leaves of a cell's code are `x0` … (inputs), `p0` … (parameters) and `s.0` …
+ * (states before the step).
  */
 import { type Code, decode, encode, executable } from "./code.ts"
 import { differentiate } from "./differentiate.ts"
@@ -10,63 +11,77 @@ import type { ElementwiseBackward, ElementwiseForward } from "./elementwise.ts"
 import { type Expression, leaf, of, operandsOf, rewrite } from "./expression.ts"
 import { storedOf } from "./storage.ts"
 
+/** An elementwise computation with state, as data. */
 export interface Cell {
   readonly inputs: number
   readonly parameters: number
-  /** Names of the states, which are those of the temporal edges from one step to the next. */
+  /** Names of the states, which are also the names of the temporal edges between steps. */
   readonly states: ReadonlyArray<string>
   /** Values of the states before the first step. */
   readonly initial: ReadonlyArray<number>
   readonly code: Code
-  /** Places in the code of the new states and of the output. */
+  /** Indices in `code` of the new states, and of the output. */
   readonly next: ReadonlyArray<number>
   readonly output: number
-  /** Spikes fire the surrogate's primitive in place of the step: for checking gradients. */
+  /** Smooth mode: a spike is the surrogate's primitive instead of the step function. For gradient checks. */
   readonly smooth?: true
 }
 
-/** What follows from a cell. */
+/** Everything derived from a cell. */
 export interface Unfolded {
-  /** Values stored for each element. */
+  /** Number of values stored per element. */
   readonly planes: number
-  /** What they are before the first step. */
+  /** Stored values before the first step. */
   readonly rest: ReadonlyArray<number>
   readonly forward: ElementwiseForward
   /** Whether the output is 0 or 1. */
   readonly spikes: boolean
-  /** Whether the backward direction, with every edge left, needs what this step stored, what the one before did, and inputs by number. */
+  /**
+   * What the backward direction reads when no edge is cut: values stored by this step (`state`), by the previous step
+   * (`before`), and inputs by index.
+   */
   readonly needs: { readonly state: boolean; readonly before: boolean; readonly inputs: ReadonlySet<number> }
   readonly backward: (request: BackwardRequest) => ElementwiseBackward
-  /** The factor by which a state passes to the next step, as a number or the number of a parameter, where it is either. */
+  /**
+   * The factor from a state to the same state of the next step: a number, or the index of a parameter; `undefined` if
+   * it is neither.
+   */
   readonly decay: (state: number) => number | { readonly parameter: number } | undefined
-  /** A state behind a step, of what the step stored. */
+  /** Code that computes a state after a step from the values that the step stored. */
   readonly read: (state: number) => { readonly code: Code; readonly y: number }
-  /** What a step stores and gives, of `x0` …, `p0` … and the states `s.0` … before it; these, of what the step before it stored, `before.0` …. */
+  /**
+   * The values that a step stores and its output, in terms of the leaves `x0` …, `p0` … and the previous states `s.0`
+   * …; and those states in terms of the values that the previous step stored, `before.0` ….
+   */
   readonly stored: ReadonlyArray<Expression>
   readonly output: Expression
   readonly before: ReadonlyArray<Expression>
-  /** The forward code of expressions of these leaves. */
+  /** The forward code of expressions over these leaves. */
   readonly encoded: (roots: ReadonlyArray<Expression>) => ReturnType<typeof encode>
 }
 
+/** Which gradients arrive at a cell and which are wanted. */
 export interface BackwardRequest {
   readonly isCut: (edge: string) => boolean
-  /** Whether a gradient of the output arrives, and gradients of states, of those whose edges are not cut. */
+  /** Whether a gradient of the output arrives, and whether gradients arrive for the states whose edges are not cut. */
   readonly output: boolean
   readonly carried: boolean
-  /** Whether the gradients of inputs and parameters are wanted; a number adds one to that of the input or parameter so numbered. */
+  /**
+   * For each input and each parameter: whether its gradient is wanted. A number j adds the gradient to that of input or
+   * parameter j.
+   */
   readonly inputs: ReadonlyArray<boolean | number>
   readonly parameters: ReadonlyArray<boolean | number>
 }
 
-const known = new WeakMap<Cell, Unfolded>()
+const unfolded = new WeakMap<Cell, Unfolded>()
 
-/** What follows from a cell; worked out once for each. */
+/** Everything derived from a cell, computed once per cell. */
 export const unfold = (cell: Cell): Unfolded => {
-  const found = known.get(cell)
+  const found = unfolded.get(cell)
   if (found) return found
   const made = make(cell)
-  known.set(cell, made)
+  unfolded.set(cell, made)
   return made
 }
 
@@ -79,16 +94,19 @@ const make = (cell: Cell): Unfolded => {
   const varies = (name: string) => !name.startsWith("p")
   const smallest = storedOf(next, varies)
   const restored = restore(next, smallest)
-  // Where planes of 0 do not stand for the states at the beginning, the states themselves are stored.
-  const isAtRest = restored.every((state, k) => rested(state, smooth) === Math.fround(initial[k] as number))
-  const stored = isAtRest && smallest.length <= next.length ? smallest : next
-  const before = isAtRest ? restored : next.map((_, k) => leaf(`before.${k}`))
+  // If stored zeros do not represent the initial states, the states themselves are stored.
+  const startsAtZero = restored.every((state, k) => valueAtZero(state, smooth) === Math.fround(initial[k] as number))
+  const stored = startsAtZero && smallest.length <= next.length ? smallest : next
+  const before = startsAtZero ? restored : next.map((_, k) => leaf(`before.${k}`))
 
-  /** Values of the forward direction, in terms of what is stored before and behind the step. */
-  const recalled = (roots: ReadonlyArray<Expression>, behind: boolean) =>
+  /**
+   * Expressions of the forward direction in terms of the values stored before the step or, with `afterStep`, also by
+   * the step.
+   */
+  const inStoredTerms = (roots: ReadonlyArray<Expression>, afterStep: boolean) =>
     executable(
       rewrite(roots, (original) => {
-        const plane = behind ? stored.indexOf(original) : -1
+        const plane = afterStep ? stored.indexOf(original) : -1
         if (plane >= 0 && original.form.kind !== "leaf") return leaf(`state.${plane}`)
         const { form } = original
         return form.kind === "leaf" && form.name.startsWith("s.") ? before[Number(form.name.slice(2))] : undefined
@@ -96,14 +114,20 @@ const make = (cell: Cell): Unfolded => {
       smooth,
     )
 
-  const encoded: Unfolded["encoded"] = (roots) => encode(recalled(roots, false))
+  const encoded: Unfolded["encoded"] = (roots) => encode(inStoredTerms(roots, false))
   const forward = encoded([...stored, output])
-  const backward = ({ isCut, output: arrives, carried, inputs, parameters }: BackwardRequest): ElementwiseBackward => {
+  const backward = ({
+    isCut,
+    output: hasOutputGradient,
+    carried,
+    inputs,
+    parameters,
+  }: BackwardRequest): ElementwiseBackward => {
     const uncut = carried ? cell.states.flatMap((edge, k) => (isCut(edge) ? [] : [k])) : []
     const gradients = differentiate(
       [
         ...uncut.map((k, plane) => [next[k] as Expression, leaf(`carry.${plane}`)] as const),
-        ...(arrives ? [[output, leaf("dy")] as const] : []),
+        ...(hasOutputGradient ? [[output, leaf("dy")] as const] : []),
       ],
       isCut,
     )
@@ -114,7 +138,7 @@ const make = (cell: Cell): Unfolded => {
         return own === true ? [added.reduce((sum, each) => sum.plus(each), gradientOf(`${letter}${i}`))] : []
       })
     const wanted = [...uncut.map((k) => gradientOf(`s.${k}`)), ...sums("x", inputs), ...sums("p", parameters)]
-    const { code, places } = encode(recalled(wanted, true))
+    const { code, places } = encode(inStoredTerms(wanted, true))
     let at = uncut.length
     const placed = (own: boolean | number) => (own === true ? (places[at++] as number) : -1)
     return { code, carry: places.slice(0, uncut.length), dx: inputs.map(placed), dp: parameters.map(placed) }
@@ -129,7 +153,7 @@ const make = (cell: Cell): Unfolded => {
   const read = full.code.flatMap(([op, name]) => (op === "leaf" ? [name as string] : []))
   return {
     planes: stored.length,
-    rest: isAtRest ? stored.map(() => 0) : initial,
+    rest: startsAtZero ? stored.map(() => 0) : initial,
     forward: {
       code: forward.code,
       state: forward.places.slice(0, -1),
@@ -147,7 +171,7 @@ const make = (cell: Cell): Unfolded => {
       return { code, y: places[0] as number }
     },
     decay: (k) => {
-      // Of a state that a spike resets, what is stored may be the value before the reset.
+      // For a state that a spike resets, the stored value may be the one before the reset.
       const slopes = [next[k], ...stored].flatMap((value) =>
         value ? [differentiate([[value, of(1)]], () => true).get(`s.${k}`)] : [],
       )
@@ -165,15 +189,15 @@ const make = (cell: Cell): Unfolded => {
   }
 }
 
-/** The states before a step, from what the step before it stored. */
+/** The states before a step, from the values that the previous step stored. */
 const restore = (next: ReadonlyArray<Expression>, stored: ReadonlyArray<Expression>) =>
   rewrite(next, (original) => {
     const plane = stored.indexOf(original)
     return plane < 0 ? undefined : leaf(`before.${plane}`)
   })
 
-/** The value of an expression of which all that was stored is 0; undefined where it depends on parameters. */
-const rested = (state: Expression, smooth: boolean): number | undefined =>
+/** The value of a state if all stored values are 0; `undefined` if it depends on parameters. */
+const valueAtZero = (state: Expression, smooth: boolean): number | undefined =>
   rewrite(executable([state], smooth), ({ form }) =>
     form.kind === "leaf" && form.name.startsWith("before.") ? of(0) : undefined,
   )[0]?.constant
@@ -184,11 +208,11 @@ const isBinary = ({ form }: Expression): boolean => {
   return form.kind === "fire" || (form.kind === "binary" && (form.op === "atLeast" || form.op === "greater"))
 }
 
-/** Names of the temporal edges of a cell: its states, and those that its routes name. */
+/** Names of the temporal edges of a cell: its states and its routes. */
 export const edgesOf = (cell: Cell): ReadonlySet<string> =>
   new Set([...cell.states, ...cell.code.flatMap((line) => (line[0] === "route" ? [line[1]] : []))])
 
-/** All expressions below some. */
+/** The roots and all expressions that they depend on. */
 export const below = (roots: ReadonlyArray<Expression>): ReadonlySet<Expression> => {
   const found = new Set<Expression>()
   const visit = (expression: Expression): void => {

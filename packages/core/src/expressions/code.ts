@@ -1,8 +1,8 @@
 /**
- * Expressions as flat data: what graphs, programs and files hold, and what backends interpret or print.
+ * Expressions as flat data: the form that graphs, programs and files hold, and that backends interpret or compile.
  *
- * A code is a list of operations on the results of earlier ones, which are named by their place in the list. Equal operations
- * stand once.
+ * A code is a list of operations on the results of earlier operations, which are referred to by index. Equal operations
+ * occur once.
  */
 import { aList, argument } from "../arguments.ts"
 import {
@@ -23,7 +23,10 @@ import {
   unaryOps,
 } from "./expression.ts"
 
-/** One operation: its name, then its operands: places of earlier operations, but for `constant`, `leaf` and the edge of a `route`. */
+/**
+ * One operation: its name, then its operands. Operands are indices of earlier operations, except for the number of a
+ * `constant`, the name of a `leaf` and the edge of a `route`.
+ */
 export type CodeLine =
   | readonly ["constant", number]
   | readonly ["leaf", string]
@@ -33,6 +36,7 @@ export type CodeLine =
   | readonly ["fire", number, number, number]
   | readonly ["route", string, number]
 
+/** Operations in order of execution. */
 export type Code = ReadonlyArray<CodeLine>
 
 const operandCounts: Readonly<Record<string, number>> = {
@@ -42,7 +46,7 @@ const operandCounts: Readonly<Record<string, number>> = {
   fire: 3,
 }
 
-/** Whether data are a code whose leaves are all known: each operation stands behind its operands. */
+/** Whether `code` is well formed: known operations, allowed leaves, and every operation after its operands. */
 export const isCode = (code: unknown, isLeaf: (name: string) => boolean): code is Code =>
   Array.isArray(code) &&
   Array.from(code).every((line: unknown, i) => {
@@ -60,7 +64,7 @@ export const isCode = (code: unknown, isLeaf: (name: string) => boolean): code i
     )
   })
 
-/** The code of expressions, and the place of each in it. */
+/** The code that computes the expressions, and the index of each root in it. */
 export const encode = (
   roots: ReadonlyArray<Expression>,
 ): { readonly code: Code; readonly places: ReadonlyArray<number> } => {
@@ -104,7 +108,7 @@ const lineOf = ({ form }: Expression, operands: ReadonlyArray<number>): CodeLine
   }
 }
 
-/** The expression of each operation of a code. */
+/** The expression of each operation in a code, in order. */
 export const decode = (code: Code): ReadonlyArray<Expression> => {
   const made: Array<Expression> = []
   const at = (place: number): Expression => made[place] as Expression
@@ -129,14 +133,17 @@ const expressionOf = (line: CodeLine, at: (place: number) => Expression): Expres
   }
 }
 
-/** Equal parts become one object, so that a gradient is made once for each. */
+/** Common subexpression elimination: equal subexpressions become one object, so each is differentiated once. */
 export const shared = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
   const { code, places } = encode(roots)
   const made = decode(code)
   return places.map((place) => made[place] as Expression)
 }
 
-/** The operations that run: a spike is a comparison, or in the smooth mode the surrogate's primitive, and a route is what it leads from. */
+/**
+ * Replaces what only differentiation needs: a spike becomes a comparison (in smooth mode, the surrogate's primitive), a
+ * route becomes its operand.
+ */
 export const executable = (roots: ReadonlyArray<Expression>, smooth: boolean): ReadonlyArray<Expression> =>
   rewrite(argument(roots, aList, "Expressions.executable", "roots"), ({ form }, [a, , primitive]) => {
     if (form.kind === "route") return a as Expression
@@ -144,7 +151,10 @@ export const executable = (roots: ReadonlyArray<Expression>, smooth: boolean): R
     return smooth ? (primitive as Expression) : (a as Expression).atLeast(0)
   })
 
-/** Scalar multiplications (divisions and functions among them) and additions (comparisons among them) of one run of a code. */
+/**
+ * Scalar multiplications (including divisions and functions) and additions (including comparisons) of one evaluation of
+ * a code.
+ */
 export const costOf = (code: Code): { readonly multiplications: number; readonly additions: number } => {
   let [multiplications, additions] = [0, 0]
   for (const [op] of code) {
@@ -166,12 +176,12 @@ const multiplying: ReadonlySet<string> = new Set([
 ])
 const adding: ReadonlySet<string> = new Set(["add", "subtract", "minimum", "maximum", "atLeast", "greater"])
 
-/** Elements that are interpreted at a time. */
+/** Number of elements interpreted at a time. */
 export const stripLength = 256
 
 /**
- * Interprets an executable code for `count` elements, a strip at a time; `load` fills an array with a leaf's values from element
- * `first` on, `store` takes those of the places asked for.
+ * Interprets an executable code for `count` elements, one strip at a time. `load` fills `out` with a leaf's values from
+ * element `first` on; `store` receives the values of the `index`-th wanted operation.
  */
 export const interpret = (
   code: Code,

@@ -1,4 +1,4 @@
-/** Reverse mode on expressions (Linnainmaa, 1970): the derivative of an expression is an expression. */
+/** Reverse-mode differentiation of expressions (Linnainmaa, 1970): the derivative of an expression is an expression. */
 import {
   type BinaryOp,
   constant,
@@ -9,7 +9,7 @@ import {
   type UnaryOp,
 } from "./expression.ts"
 
-/** ∂a of one operation, from its operand, its result y and the gradient ∂y. */
+/** ∂a of a unary operation, from its operand a, its result y and the gradient ∂y. */
 const unaryRules: { readonly [O in UnaryOp]: (gradient: E, a: E, y: E) => E } = {
   negate: (gradient) => gradient.negated(),
   absolute: (gradient, a) => gradient.times(select(a.atLeast(0), 1, -1)),
@@ -21,7 +21,7 @@ const unaryRules: { readonly [O in UnaryOp]: (gradient: E, a: E, y: E) => E } = 
   atan: (gradient, a) => gradient.dividedBy(a.times(a).plus(1)),
 }
 
-/** ∂a and ∂b; where both operands of a minimum or maximum are equal, the second takes it, as it does in the forward direction. */
+/** ∂a and ∂b of a binary operation. If the operands of a minimum or maximum are equal, b receives the gradient. */
 const binaryRules: {
   readonly [O in BinaryOp]: ((gradient: E, a: E, b: E, y: E) => readonly [E, E]) | undefined
 } = {
@@ -31,13 +31,13 @@ const binaryRules: {
   divide: (gradient, _, b, y) => [gradient.dividedBy(b), gradient.times(y).dividedBy(b).negated()],
   minimum: (gradient, a, b) => [select(b.greaterThan(a), gradient, 0), select(b.greaterThan(a), 0, gradient)],
   maximum: (gradient, a, b) => [select(a.greaterThan(b), gradient, 0), select(a.greaterThan(b), 0, gradient)],
-  // Their derivative is 0 wherever it is defined.
+  // The derivative is 0 wherever it is defined.
   atLeast: undefined,
   greater: undefined,
 }
 
 /**
- * Gradients of leaves, by name; a leaf that no gradient reaches is absent.
+ * Gradients of leaves, by name. A leaf that no gradient reaches is absent.
  *
  * @param seeds expressions and the gradients that arrive at them
  * @param isCut whether the policy cuts a temporal edge
@@ -87,7 +87,7 @@ export const differentiate = (
   return leaves
 }
 
-/** All expressions below the roots through which gradient may flow, operands before what is made of them. */
+/** All expressions that gradient may flow through from the roots, operands first. */
 const executionOrder = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
   const order = new Set<Expression>()
   const visit = (expression: Expression): void => {

@@ -1,11 +1,13 @@
 /**
  * The two kernels that run expressions.
  *
- * `elementwise.forward` computes values, new states and an output, of every element; `elementwise.backward` computes gradients, of
- * which those of parameters are summed over the elements that share one. Codes name their leaves by operand: `x0`, `p1`; the k-th
- * plane of an operand that holds several values an element is `before.1`; the k-th number of `h` is `h.0`.
+ * `elementwise.forward` computes new states and an output for every element. `elementwise.backward` computes gradients;
+ * gradients of parameters are summed over the elements that share a parameter. Codes name their leaves by operand:
+ * `x0`, `p1`. Plane k of an operand that holds several values per element is `before.k`; the k-th number of `h` is
+ * `h.k`.
  *
- * An operand of n numbers belongs to elements i by i mod n: one number to all, one a channel, one an element of a sample.
+ * An operand of n numbers is broadcast: element i reads number i mod n. So n is 1 (shared by all), the number of
+ * channels, or the number of elements of a sample.
  */
 import { addCost, elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
 import { averagePoolBackwardReference } from "../ops/average-pool.ts"
@@ -14,13 +16,14 @@ import { type Shape, size } from "../shape.ts"
 import { type Code, costOf, encode, interpret } from "./code.ts"
 import type { Expression } from "./expression.ts"
 
-/** Inputs and parameters that an expression may have. */
+/** The largest number of inputs of an expression. */
 export const mostInputs = 3
+/** The largest number of parameters of an expression. */
 export const mostParameters = 8
 
 type Operands = Readonly<Record<string, Operand | undefined>>
 
-/** Fills `out` with a leaf's values from element `first` on, of `count` elements in all. */
+/** Fills `out` with a leaf's values, starting at element `first`. A plane holds `count` elements. */
 const load = (operands: Operands, count: number, leaf: string, first: number, out: Float32Array): void => {
   const [name = "", plane] = leaf.split(".")
   const { data } = operands[name] as Operand
@@ -33,15 +36,16 @@ const load = (operands: Operands, count: number, leaf: string, first: number, ou
   for (let i = 0; i < out.length; i++) out[i] = data[offset + ((first + i) % period)]!
 }
 
+/** Attributes of `elementwise.forward`. */
 export interface ElementwiseForward {
   readonly code: Code
-  /** Places in the code of what goes to the planes of `state`. */
+  /** Index in `code` of the value of each plane of `state`. */
   readonly state: ReadonlyArray<number>
-  /** The place of what goes to `y`; −1 where nothing does. */
+  /** Index in `code` of the value of `y`; −1 if there is no output. */
   readonly y: number
 }
 
-/** state[k] ← code[state[k]],  y ← code[y]. An operand that is written may be one that is read. */
+/** state[k] ← code[state[k]],  y ← code[y]. An output may share memory with an input. */
 export const elementwiseForward = kernel<ElementwiseForward>()({
   name: "elementwise.forward",
   operands: {
@@ -77,13 +81,13 @@ export const summed: ElementwiseForward = {
   y: 2,
 }
 
-/** y ← the value of an expression. */
+/** y ← expression */
 export const storing = (expression: Expression): ElementwiseForward => {
   const { code, places } = encode([expression])
   return { code, state: [], y: places[0] as number }
 }
 
-/** dx0 += the value of an expression. */
+/** dx0 += expression */
 export const adding = (expression: Expression): ElementwiseBackward => {
   const { code, places } = encode([expression])
   return { code, carry: [], dx: places, dp: [] }
@@ -109,23 +113,30 @@ export const elementwiseForwardReference: Reference<typeof elementwiseForward> =
   },
 }
 
+/** Attributes of `elementwise.backward`. */
 export interface ElementwiseBackward {
   readonly code: Code
-  /** Places of what goes to the planes of `carry`; to the gradients of inputs and of parameters, −1 where none is wanted. */
+  /**
+   * Index in `code` of the value of each plane of `carry`, and of the gradient of each input and parameter; −1 if a
+   * gradient is not wanted.
+   */
   readonly carry: ReadonlyArray<number>
   readonly dx: ReadonlyArray<number>
   readonly dp: ReadonlyArray<number>
   readonly pool?: PoolBehind
 }
 
-/** An average pool behind the elements: windows side by side, of so many pixels a side, on images of these extents. `dy` is the gradient of its output. */
+/**
+ * An average pool that follows the elements, fused into their backward direction: adjacent windows of `kernelSize` ×
+ * `kernelSize` pixels on images of height × width. `dy` is then the gradient of the pool's output.
+ */
 export interface PoolBehind {
   readonly kernelSize: number
   readonly height: number
   readonly width: number
 }
 
-/** The shape of the elements in front of a pool, from that of its output. */
+/** The shape of the pool's input, from that of its output. */
 const before = ([batch = 1, , , channels = 1]: Shape, { height, width }: PoolBehind): Shape => [
   batch,
   height,
@@ -133,7 +144,7 @@ const before = ([batch = 1, , , channels = 1]: Shape, { height, width }: PoolBeh
   channels,
 ]
 
-/** The gradient of each element from that of the pool behind them. */
+/** The gradient of the pool's input from that of its output. */
 const spread = (outputGradient: Operand, pool: PoolBehind): Operand => {
   const shape = before(outputGradient.shape, pool)
   const inputGradient = { shape, data: new Float32Array(size(shape)) }
@@ -228,7 +239,7 @@ export const elementwiseBackwardReference: Reference<typeof elementwiseBackward>
   },
 }
 
-/** The number of elements that a backward direction runs over: of the gradients that arrive; where none do, of `dx0`, or of `x0`. */
+/** The number of elements of a backward pass: that of the gradients that arrive, else that of `dx0` or `x0`. */
 const elementsOf = (
   { dy, carry, dx0, x0 }: { readonly [K in "dy" | "carry" | "dx0" | "x0"]?: { readonly shape: Shape } | undefined },
   attributes: ElementwiseBackward,

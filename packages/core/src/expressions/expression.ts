@@ -1,10 +1,11 @@
 /**
- * Expressions: elementwise mathematics over float32, written once for every backend.
+ * Expressions: elementwise mathematics in float32, written once for every backend.
  *
- * An expression is an immutable graph of operations on the values of one element. Everything else is derived from it: its cost,
- * its reverse-mode derivative ({@link ./differentiate.ts}), the values that a neuron stores between time steps
- * ({@link ./storage.ts}), the code that backends interpret or print ({@link ./code.ts}). Every operation rounds to float32, and
- * backends keep their order and contract none of them, because rounding decides which neurons fire.
+ * An expression is an immutable graph of operations on the values of one element. Everything else is derived from it:
+ * its cost, its reverse-mode derivative ({@link ./differentiate.ts}), the values that a neuron stores between time
+ * steps ({@link ./storage.ts}), and the code that backends interpret or compile ({@link ./code.ts}). Every operation
+ * rounds to float32. Backends preserve the order of operations and do not contract them (no fused multiply-add),
+ * because rounding decides which neurons fire.
  *
  * @example
  * const twice = Neuron.constant(2)
@@ -12,30 +13,35 @@
  */
 import { aNumber, argument, aString, type Kind } from "../arguments.ts"
 
-/** Operations of one operand. */
+/** Unary operations. */
 export const unaryOps = ["negate", "absolute", "exp", "log", "sqrt", "tanh", "sigmoid", "atan"] as const
-/** Operations of two operands. Comparisons give 1 where they hold and 0 elsewhere. */
+/** Binary operations. Comparisons return 1 or 0. */
 export const binaryOps = ["add", "subtract", "multiply", "divide", "minimum", "maximum", "atLeast", "greater"] as const
 
+/** The name of a unary operation. */
 export type UnaryOp = (typeof unaryOps)[number]
+/** The name of a binary operation. */
 export type BinaryOp = (typeof binaryOps)[number]
 
-/** An expression or a number, which stands for a constant. */
+/** An expression, or a number that stands for a constant. */
 export type Value = Expression | number
 
 type Form =
   | { readonly kind: "constant"; readonly value: number }
-  /** A value that is given: an input, a parameter, a state before the step, a gradient. */
+  /** An external value: an input, a parameter, a state before the step, or a gradient. */
   | { readonly kind: "leaf"; readonly name: string }
   | { readonly kind: "unary"; readonly op: UnaryOp; readonly a: Expression }
   | { readonly kind: "binary"; readonly op: BinaryOp; readonly a: Expression; readonly b: Expression }
   | { readonly kind: "select"; readonly condition: Expression; readonly a: Expression; readonly b: Expression }
-  /** [z ≥ 0] forward, `slope` = g(z) in its derivative; `primitive` = G(z) in the smooth mode. */
+  /** Forward: [z ≥ 0], or `primitive` = G(z) in smooth mode. Derivative: `slope` = g(z). */
   | { readonly kind: "fire"; readonly z: Expression; readonly slope: Expression; readonly primitive: Expression }
-  /** `a` forward; a constant in the derivative where the policy cuts the temporal edge `edge`. */
+  /** Forward: `a`. Derivative: that of `a`, or 0 if the policy cuts the temporal edge `edge`. */
   | { readonly kind: "route"; readonly edge: string; readonly a: Expression }
 
-/** A value of one element. Immutable; methods give new expressions, simplified where that changes no bit of a finite result. */
+/**
+ * A value of one element. Immutable: methods return new expressions, simplified if that changes no bit of a finite
+ * result.
+ */
 export class Expression {
   constructor(readonly form: Form) {}
 
@@ -54,39 +60,39 @@ export class Expression {
   negated(): Expression {
     return unary("negate", this)
   }
-  /** 1 where this is at least the other, else 0. */
+  /** 1 if this ≥ other, else 0. */
   atLeast(other: Value): Expression {
     return binary("atLeast", this, of(other))
   }
-  /** 1 where this is greater than the other, else 0. */
+  /** 1 if this > other, else 0. */
   greaterThan(other: Value): Expression {
     return binary("greater", this, of(other))
   }
 
-  /** The value of a constant. */
+  /** The value, if this is a constant. */
   get constant(): number | undefined {
     return this.form.kind === "constant" ? this.form.value : undefined
   }
 }
 
-/** A constant, in float32. */
+/** A constant, rounded to float32. */
 export const constant = (value: number): Expression =>
   new Expression({ kind: "constant", value: Math.fround(argument(value, aNumber, "Neuron")) })
 
 /** The result of an operation on constants, which may be NaN. */
 const folded = (value: number): Expression => new Expression({ kind: "constant", value: Math.fround(value) })
 
-/** A value that is given by name. */
+/** An external value with a name. */
 export const leaf = (name: string): Expression =>
   new Expression({ kind: "leaf", name: argument(name, aString, "Expressions.leaf") })
 
-/** An expression, of a number too. */
+/** Converts a number to a constant; returns an expression unchanged. */
 export const of = (value: Value): Expression =>
   typeof value === "number" ? constant(value) : argument(value, anExpression, "Neuron")
 
 const anExpression: Kind = ["an expression or a number", (value) => value instanceof Expression]
 
-/** Each operation as a function of numbers that rounds to float32: what the operation means. */
+/** The definition of each unary operation, rounded to float32. */
 export const unaryFunctions: { readonly [O in UnaryOp]: (a: number) => number } = {
   negate: (a) => -a,
   absolute: Math.abs,
@@ -98,6 +104,7 @@ export const unaryFunctions: { readonly [O in UnaryOp]: (a: number) => number } 
   atan: (a) => Math.fround(Math.atan(a)),
 }
 
+/** The definition of each binary operation, rounded to float32. */
 export const binaryFunctions: { readonly [O in BinaryOp]: (a: number, b: number) => number } = {
   add: (a, b) => Math.fround(a + b),
   subtract: (a, b) => Math.fround(a - b),
@@ -109,7 +116,7 @@ export const binaryFunctions: { readonly [O in BinaryOp]: (a: number, b: number)
   greater: (a, b) => (a > b ? 1 : 0),
 }
 
-/** An operation of one operand, folded where it is a constant. */
+/** A unary operation. Folds constants. */
 export const unary = (op: UnaryOp, a: Expression): Expression => {
   if (a.constant !== undefined) return folded(unaryFunctions[op](a.constant))
   if (op === "negate" && a.form.kind === "unary" && a.form.op === "negate") return a.form.a
@@ -120,7 +127,7 @@ type Negated = Expression & { readonly form: { readonly kind: "unary"; readonly 
 
 const isNegated = (a: Expression): a is Negated => a.form.kind === "unary" && a.form.op === "negate"
 
-/** An operation of two operands, simplified where that changes no bit of a finite result but the sign of a zero. */
+/** A binary operation, simplified if that changes no bit of a finite result except the sign of a zero. */
 export const binary = (op: BinaryOp, a: Expression, b: Expression): Expression => {
   const [x, y] = [a.constant, b.constant]
   if (x !== undefined && y !== undefined) return folded(binaryFunctions[op](x, y))
@@ -149,7 +156,8 @@ export const binary = (op: BinaryOp, a: Expression, b: Expression): Expression =
       break
     case "atLeast":
     case "greater":
-      // The sign of a difference is exact where subnormal numbers are kept, and not all hardware keeps them.
+      // Compares the two values directly: the sign of a difference is exact only with subnormal numbers, which some
+      // hardware flushes to 0.
       if (y === 0 && a.form.kind === "binary" && a.form.op === "subtract")
         return new Expression({ kind: "binary", op, a: a.form.a, b: a.form.b })
       break
@@ -158,18 +166,26 @@ export const binary = (op: BinaryOp, a: Expression, b: Expression): Expression =
   return new Expression({ kind: "binary", op, a, b })
 }
 
+/** |a| */
 export const absolute = (a: Value): Expression => unary("absolute", of(a))
+/** eᵃ */
 export const exp = (a: Value): Expression => unary("exp", of(a))
+/** The natural logarithm of a. */
 export const log = (a: Value): Expression => unary("log", of(a))
+/** √a */
 export const sqrt = (a: Value): Expression => unary("sqrt", of(a))
+/** The hyperbolic tangent of a. */
 export const tanh = (a: Value): Expression => unary("tanh", of(a))
 /** σ(a) = 1/(1 + e⁻ᵃ) */
 export const sigmoid = (a: Value): Expression => unary("sigmoid", of(a))
+/** The arctangent of a, in radians. */
 export const atan = (a: Value): Expression => unary("atan", of(a))
+/** The smaller of a and b. */
 export const minimum = (a: Value, b: Value): Expression => binary("minimum", of(a), of(b))
+/** The larger of a and b. */
 export const maximum = (a: Value, b: Value): Expression => binary("maximum", of(a), of(b))
 
-/** `a` where the condition is not 0, else `b`. No gradient flows through the condition. */
+/** `a` if the condition is not 0, else `b`. No gradient flows through the condition. */
 export const select = (condition: Value, a: Value, b: Value): Expression => {
   const [chosen, one, other] = [of(condition), of(a), of(b)]
   if (chosen.constant !== undefined) return chosen.constant !== 0 ? one : other
@@ -178,9 +194,10 @@ export const select = (condition: Value, a: Value, b: Value): Expression => {
 }
 
 /**
- * A surrogate gradient: the slope g that stands in for the derivative of the step with which a neuron fires (Neftci et al., IEEE
- * Signal Processing Magazine 2019), and its primitive G, G′ = g and G(0) = 1/2, which the smooth mode fires in place of the step,
- * so that gradients can be held against finite differences. z is the membrane potential above the threshold.
+ * A surrogate gradient (Neftci et al., IEEE Signal Processing Magazine 2019). The slope g(z) replaces the derivative of
+ * the step function [z ≥ 0] with which a neuron fires; z is the membrane potential minus the threshold. The primitive
+ * G, with G′ = g and G(0) = 1/2, replaces the step function itself in smooth mode, so that gradients can be checked
+ * against finite differences.
  */
 export interface SurrogateExpression {
   readonly slope: (z: Expression) => Expression
@@ -191,7 +208,7 @@ export interface SurrogateExpression {
 export const fire = (z: Expression, surrogate: SurrogateExpression): Expression =>
   new Expression({ kind: "fire", z: of(z), slope: of(surrogate?.slope?.(z)), primitive: of(surrogate.primitive?.(z)) })
 
-/** A value whose gradient flows only where the policy leaves the temporal edge `edge` uncut. */
+/** A value whose gradient flows only if the policy does not cut the temporal edge `edge`. */
 export const route = (edge: string, a: Value): Expression => {
   const value = of(a)
   return value.constant === undefined ? new Expression({ kind: "route", edge, a: value }) : value
@@ -217,7 +234,10 @@ export const operandsOf = ({ form }: Expression): ReadonlyArray<Expression> => {
   }
 }
 
-/** Rebuilds expressions from their leaves on; `replace` may put another expression in the place of any, of one with new operands. */
+/**
+ * Rebuilds expressions bottom-up. `replace` may return a replacement for an expression; it receives the original and
+ * its rebuilt operands.
+ */
 export const rewrite = (
   roots: ReadonlyArray<Expression>,
   replace: (original: Expression, operands: ReadonlyArray<Expression>) => Expression | undefined,

@@ -1,4 +1,4 @@
-/** Layers made of expressions: the parameters of one, and how it becomes nodes of a graph. */
+/** Layers defined by expressions: their parameters, and their nodes in a graph. */
 
 import { Schema } from "effect"
 import { aFunction, argument, aString } from "../arguments.ts"
@@ -13,19 +13,29 @@ import { encode, shared } from "./code.ts"
 import { mostParameters } from "./elementwise.ts"
 import { constant, type Expression, leaf as named, of, operandsOf, rewrite } from "./expression.ts"
 
-/** How many neurons share one number of a parameter: all of a layer, those of a channel, none. */
+/**
+ * What shares one number of a parameter: all neurons of a layer, the neurons of a channel, or nothing (one number per
+ * element).
+ */
 export type Per = "layer" | "channel" | "element"
 
-/** A parameter that is trained. */
+/** A trained parameter: its initial values, and how they are shared. */
 export interface Learnt {
   readonly learn: Initializer
   readonly per: Per
 }
 
-/** A parameter's value: one number, one a channel or an element, or trained. */
+/** A parameter: one number, an array with one number per channel or per element, or trained. */
 export type Setting = number | ReadonlyArray<number> | Learnt
 
-/** A parameter that is trained, from a value or an initializer on. */
+/**
+ * Makes a parameter trainable.
+ *
+ * @param start the initial value, or an initializer
+ * @param per what shares one number (default: the whole layer)
+ * @example
+ * const perChannel = leaky({ decay: Neuron.learn(0.9, "channel") })
+ */
 export const learn = (start: number | Initializer, per: Per = "layer"): Learnt => ({
   learn: typeof start === "number" ? { kind: "constant", value: start } : start,
   per,
@@ -33,13 +43,16 @@ export const learn = (start: number | Initializer, per: Per = "layer"): Learnt =
 
 const LearntSchema = Schema.Struct({ learn: InitializerSchema, per: Schema.Literals(["layer", "channel", "element"]) })
 
-/** What a setting may be, of numbers that are as a Schema says. */
+/** The Schema of a setting whose numbers satisfy `value`. */
 export const settingSchema = (value: Schema.Codec<number> = Float32): Schema.Codec<Setting> =>
   Schema.Union([value, Schema.Array(value), LearntSchema]).annotate({
     expected: `${expectedOf(value)}, an array of such, or Neuron.learn(…)`,
   })
 
-/** Settings as expressions, and the parameters of the graph that those are which are not one number. */
+/**
+ * Settings as expressions: single numbers become constants, the others become leaves. Returns the graph parameters of
+ * those leaves in order.
+ */
 export const parametersOf = <P extends string>(
   x: Tensor,
   name: string,
@@ -56,7 +69,7 @@ export const parametersOf = <P extends string>(
   return { p, tensors }
 }
 
-/** A parameter of the graph for a setting that is not one number. */
+/** The graph parameter of a setting that is not a single number. */
 const stored = (x: Tensor, name: string, setting: Exclude<Setting, number>): Tensor => {
   const extents: Readonly<Record<Per, ReadonlyArray<number>>> = {
     layer: [],
@@ -74,8 +87,10 @@ const stored = (x: Tensor, name: string, setting: Exclude<Setting, number>): Ten
 }
 
 /**
- * Adds a cell to the graph: the last of the roots is its output, the others are its new states. What depends on parameters alone
- * becomes nodes of its own, which run once a batch.
+ * Adds a cell to the graph: the last root is its output, the others are its new states. Subexpressions of parameters
+ * alone become nodes of their own, which run once per batch.
+ *
+ * @throws GraphError if more than {@link mostParameters} parameters are arrays or trained
  */
 export const place = (
   x: Tensor,
@@ -92,19 +107,19 @@ export const place = (
     readonly states: ReadonlyArray<string>
     readonly initial: ReadonlyArray<number>
     readonly smooth: boolean
-    /** Inputs beside x. */
+    /** Inputs other than x. */
     readonly inputs?: ReadonlyArray<Tensor>
   },
 ): Tensor => {
   const without = (parts: ReadonlyArray<Expression>) => {
     const replaced = new Map(parts.map((part, i) => [part, named(`p${parameters.length + i}`)]))
     const moved = rewrite(roots, (original) => replaced.get(original))
-    // Parameters that the fixed parts alone use are no operands here.
+    // Parameters used only by these nodes are not operands here.
     const all = Array.from({ length: parameters.length + parts.length }, (_, j) => j)
     return { parts, moved, operands: all.filter((j) => uses(moved, `p${j}`)) }
   }
   const apart = without(fixedParts(roots))
-  // Each part is an operand: where that were too many, every step computes them.
+  // Each such node is an operand. If that exceeds the limit, every step computes the subexpressions instead.
   const { parts, moved, operands } = apart.operands.length <= mostParameters ? apart : without([])
   const tensors = [...parameters, ...parts.map((part, i) => fixedNode(x, `${name}.fixed${i}`, part, parameters))]
   const used = operands.map((j) => ({ tensor: tensors[j] as Tensor, from: `p${j}` }))
@@ -133,7 +148,7 @@ export const place = (
 const uses = (roots: ReadonlyArray<Expression>, name: string): boolean =>
   [...below(roots)].some(({ form }) => form.kind === "leaf" && form.name === name)
 
-/** The largest parts that depend on parameters, and on them alone. */
+/** The largest subexpressions that depend on parameters and nothing else. */
 const fixedParts = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
   const isFixed = (expression: Expression): boolean => {
     const leaves = [...below([expression])].flatMap(({ form }) => (form.kind === "leaf" ? [form.name] : []))
@@ -144,7 +159,7 @@ const fixedParts = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression>
   return [...new Set([...roots, ...users.flatMap(operandsOf)].filter(isPart))]
 }
 
-/** A node for what depends on parameters alone: the largest of them is its input. */
+/** A node for a subexpression of parameters alone. Its input is the largest of them. */
 const fixedNode = (x: Tensor, name: string, part: Expression, parameters: ReadonlyArray<Tensor>): Tensor => {
   const used = parameters
     .map((tensor, j) => ({ tensor, from: `p${j}` }))
@@ -172,9 +187,11 @@ const fixedNode = (x: Tensor, name: string, part: Expression, parameters: Readon
   )
 }
 
+/** Options of {@link elementwise}. */
 export interface ElementwiseOptions<P extends string> {
+  /** Parameters by name; the layer's function receives them as expressions. */
   readonly parameters?: Readonly<Record<P, Setting>>
-  /** Inputs beside the first, of its shape: two at most. */
+  /** Up to two further inputs, of the shape of the first. */
   readonly inputs?: ReadonlyArray<Tensor>
 }
 
@@ -184,8 +201,12 @@ const ElementwiseSchema = /* @__PURE__ */ Schema.Struct({
 }) as Schema.Codec<unknown>
 
 /**
- * A layer that treats every element alike.
+ * A stateless layer that applies one function to every element. Its output has the input's shape.
  *
+ * @param kind the layer's kind, from which unnamed layers are numbered
+ * @param body the function: the input, the parameters by name, the further inputs
+ * @throws OptionError for arguments of another type, and GraphError while the graph is built for settings that do not
+ * fit
  * @example
  * const relu = elementwise("relu", (x) => Neuron.maximum(x, 0))
  * const scaled = elementwise("scaled", (x, p) => x.times(p.factor), { parameters: { factor: Neuron.learn(1, "channel") } })

@@ -1,15 +1,16 @@
 /**
- * What a neuron stores from one time step to the next.
+ * What a neuron stores between time steps.
  *
- * The next step needs the new states, and the backward direction needs values of the forward one. Both often follow from fewer
- * values: of a LIF neuron the potential before the reset gives the spike and the potential after it. So the smallest set of values
- * is stored from which all new states follow: a minimum vertex cut between what a step is given and its new states (Ford &
- * Fulkerson, 1956), of all such sets the one nearest to what is given, because most else follows from that.
+ * The next step needs the new states; the backward direction needs values of the forward direction. Often, both can be
+ * computed from fewer values: for a LIF neuron, the potential before the reset determines the spike and the potential
+ * after the reset. So the smallest set of values that determines all new states is stored: a minimum vertex cut between
+ * the step's inputs and its new states (Ford & Fulkerson, 1956). Among minimum cuts, the one nearest the inputs is
+ * chosen, because most other values can be computed from it.
  */
 import { type Expression, operandsOf } from "./expression.ts"
 
 /**
- * Expressions from which, with the parameters, all new states can be computed: at most as many as there are states.
+ * Expressions from which, together with the parameters, all new states can be computed; at most one per state.
  *
  * @param states the new states
  * @param varies whether a leaf changes over time
@@ -33,12 +34,12 @@ export const storedOf = (
   const vertices = [...known].filter(([, varying]) => varying).map(([expression]) => expression)
   const number = new Map(vertices.map((vertex, i) => [vertex, i]))
 
-  // Every vertex has an entry and an exit, and between them room for one unit of flow; source and sink come last.
+  // Every vertex is split into an entry and an exit, connected with capacity 1; source and sink come last.
   const count = vertices.length
   const [source, sink, size] = [2 * count, 2 * count + 1, 2 * count + 2]
-  const room = Array.from({ length: size }, () => new Float64Array(size))
+  const residual = Array.from({ length: size }, () => new Float64Array(size))
   const connect = (from: number, to: number, capacity: number) => {
-    room[from]![to] = capacity
+    residual[from]![to] = capacity
   }
   vertices.forEach((vertex, i) => {
     connect(2 * i, 2 * i + 1, 1)
@@ -57,7 +58,7 @@ export const storedOf = (
     const from = new Map<number, number>([[source, source]])
     const queue = [source]
     for (const at of queue)
-      room[at]!.forEach((capacity, to) => {
+      residual[at]!.forEach((capacity, to) => {
         if (capacity <= 0 || from.has(to)) return
         from.set(to, at)
         queue.push(to)
@@ -65,8 +66,8 @@ export const storedOf = (
     if (!from.has(sink)) return vertices.filter((_, i) => from.has(2 * i) && !from.has(2 * i + 1))
     for (let to = sink; to !== source; to = from.get(to) as number) {
       const at = from.get(to) as number
-      room[at]![to]! -= 1
-      room[to]![at]! += 1
+      residual[at]![to]! -= 1
+      residual[to]![at]! += 1
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Derivatives that travel forward with the steps (forward mode; over time: Williams & Zipser, 1989): how what a cell stores and what it
- * gives change with an input or a parameter. With the step h[t] = f(h[t−1], x[t]), y[t] = g(h[t−1], x[t]) of stored values h:
+ * Forward-mode differentiation over time (real-time recurrent learning: Williams & Zipser, 1989): how a cell's stored
+ * values and its output change with an input or a parameter. For a step h[t] = f(h[t−1], x[t]), y[t] = g(h[t−1], x[t])
+ * with stored values h:
  *
  *     ḣ[t] = A[t]·ḣ[t−1] + c[t],    ẏ[t] = o[t]·ḣ[t−1] + d[t],    ḣ = 0 before the first step
  *
@@ -10,12 +11,13 @@ import { type Cell, unfold } from "./cell.ts"
 import { differentiate } from "./differentiate.ts"
 import { type Expression, of } from "./expression.ts"
 
-/** The derivatives of one value: by each value that the step before stored, and by what changes. */
+/** The derivatives of one value: with respect to each value that the previous step stored, and to the varied leaf. */
 export interface Derivative {
   readonly byStored: ReadonlyArray<Expression>
   readonly direct: Expression
 }
 
+/** The derivatives of a step. */
 export interface Linearized {
   readonly stored: ReadonlyArray<Derivative>
   readonly output: Derivative
@@ -26,12 +28,12 @@ const sum = (terms: ReadonlyArray<Expression>): Expression => terms.reduce((tota
 /**
  * The derivatives of a step, as expressions of the cell's leaves.
  *
- * @param direction the leaf that changes: `x0` … or `p0` …
+ * @param direction the leaf to differentiate with respect to: `x0` … or `p0` …
  * @param isCut edges that carry no derivative
  */
 export const linearize = (cell: Cell, direction: string, isCut: (edge: string) => boolean): Linearized => {
   const { stored, before, output } = unfold(cell)
-  /** The derivative of an expression by a leaf. */
+  /** The derivative of an expression with respect to each leaf. */
   const by = (root: Expression) => {
     const gradients = differentiate([[root, of(1)]], isCut)
     return (name: string): Expression => gradients.get(name) ?? of(0)
@@ -48,6 +50,6 @@ export const linearize = (cell: Cell, direction: string, isCut: (edge: string) =
   return { stored: stored.map(derivative), output: derivative(output) }
 }
 
-/** The change of a value, from those of what the step before stored. */
+/** The derivative of a value, given the derivatives of the stored values. */
 export const changed = ({ byStored, direct }: Derivative, carried: ReadonlyArray<Expression>): Expression =>
   sum([...byStored.map((slope, l) => slope.times(carried[l] as Expression)), direct])
