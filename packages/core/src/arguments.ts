@@ -1,14 +1,14 @@
 /**
- * Checks of arguments whose types TypeScript cannot enforce at run time. A value of another type is a defect of the calling program:
- * functions throw an OptionError that names the function and the argument, and Effects die of it.
+ * Run-time checks of argument types. An argument of a wrong type is a defect of the calling program: functions throw an OptionError
+ * that names the function and the argument, and Effects die with it.
  */
 import { Data } from "effect"
 import { line, quote } from "./text.ts"
 
-/** A kind of value: in words, and its test. */
+/** A kind of value: its description for messages, and its test. */
 export type Kind = readonly [expected: string, test: (value: unknown) => boolean]
 
-/** Whether a value is an object with all these properties. */
+/** Whether a value is an object that has all of these properties. */
 export const has =
   (...keys: ReadonlyArray<string>) =>
   (value: unknown): boolean =>
@@ -33,25 +33,25 @@ export const aKey: Kind = ["a random key", /* @__PURE__ */ has("hi", "lo")]
 export const aPolicy: Kind = ["a policy", /* @__PURE__ */ has("name", "detached")]
 
 /**
- * The argument itself. `owner` is the function, and `option` the argument, if the kind does not name it.
+ * Returns the argument if it is of the given kind. `owner` is the function, `option` the argument unless the kind already names it.
  *
- * @throws OptionError if the value is not of this kind
+ * @throws OptionError if the value is of another kind
  */
 export const argument = <A>(value: A, [expected, test]: Kind, owner = "an argument", option = ""): A => {
   if (!test(value)) throw new OptionError({ owner, option, value, expected })
   return value
 }
 
-/** An argument or an option is missing, unknown or out of its range. Nothing has been done. */
+/** An argument or an option is missing, unknown or out of range. Nothing has been done. */
 export class OptionError extends Data.Error<{
-  /** What the option belongs to, as `the optimiser`. */
+  /** What the option belongs to, such as `the optimiser`. */
   readonly owner: string
-  /** Its path, as `beta1`; empty for the whole. */
+  /** Path of the option, such as `beta1`; empty for the whole record. */
   readonly option: string
   readonly value: unknown
-  /** What it must be, as `a number from 0 to 1`; `undefined` if there is no option of this name. */
+  /** What the value must be, such as `a number from 0 to 1`; `undefined` if no option has this name. */
   readonly expected: string | undefined
-  /** The name that is most likely meant. */
+  /** The existing name that was most likely meant. */
   readonly similar?: string | undefined
 }> {
   readonly _tag = "OptionError"
@@ -62,7 +62,7 @@ export class OptionError extends Data.Error<{
   }
 }
 
-/** One line: `beta1 is 1; it must be a number of at least 0 and less than 1`. */
+/** Describes a fault in one line: `beta1 is 1; it must be a number of at least 0 and less than 1`. */
 export const describeFault = (fault: Pick<OptionError, "option" | "value" | "expected" | "similar">): string => {
   const { option, value, expected, similar } = fault
   const named = option === "" ? "the value" : option

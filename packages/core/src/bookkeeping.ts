@@ -1,4 +1,4 @@
-/** Kernels that are no op of a graph: clearing and copying memory, counting spikes. */
+/** Kernels that belong to no op: clearing and copying memory, counting spikes. */
 import { elementwise, make as kernel, noCost, type Reference } from "./kernel.ts"
 import { size } from "./shape.ts"
 
@@ -28,7 +28,10 @@ export const copyReference: Reference<typeof copy> = {
   },
 }
 
-/** metrics[index] += mean(spikes)/terms: after so many calls, one for each step of each micro-batch, the layer's firing rate. */
+/**
+ * metrics[index] += mean(spikes)/terms. With one call per step and micro-batch (`terms` calls in all), the sum is the layer's
+ * firing rate.
+ */
 export const firingRate = kernel<{ readonly index: number; readonly terms: number }>()({
   name: "spikes.rate",
   operands: { spikes: "read", metrics: "update" },

@@ -1,13 +1,13 @@
-/** Errors of the core: tagged for programs, one clear line for people. */
+/** Errors of the core: each has a tag and fields for programs, and a one-line message for people. */
 import { Data } from "effect"
 import { format, type Shape } from "./shape.ts"
 import { line, named } from "./text.ts"
 
 export { describeFault, OptionError } from "./arguments.ts"
 
-/** The graph cannot be built: shapes that do not fit, a name used twice, an attribute out of range. */
+/** The graph cannot be built: incompatible shapes, a duplicate name, an attribute out of range. */
 export class GraphError extends Data.Error<{
-  /** The node at fault, by name. */
+  /** Name of the node at fault. */
   readonly node: string
   readonly reason: string
 }> {
@@ -19,7 +19,7 @@ export class GraphError extends Data.Error<{
   }
 }
 
-/** The policy cannot be used, alone or with this number of time steps. */
+/** The policy is invalid, or cannot be used with this number of time steps. */
 export class PolicyError extends Data.Error<{
   readonly policy: string
   readonly reason: string
@@ -32,7 +32,7 @@ export class PolicyError extends Data.Error<{
   }
 }
 
-/** The program cannot be compiled, or a compiled one is not well formed. */
+/** The program cannot be compiled, or a compiled program is malformed. */
 export class ProgramError extends Data.Error<{ readonly reason: string }> {
   readonly _tag = "ProgramError"
   override readonly name = "ProgramError"
@@ -74,7 +74,9 @@ export class BackendUnavailableError extends Data.Error<{
 export class BackendError extends Data.Error<{
   readonly backend: string
   readonly reason: string
-  /** If memory is short: bytes that the program needs, without a workspace for kernels, and bytes that the backend can hold here. */
+  /**
+   * If memory does not suffice: the bytes that the program needs, without kernel workspace, and the bytes available to the backend.
+   */
   readonly memory?: { readonly needed: number; readonly available: number }
 }> {
   readonly _tag = "BackendError"
@@ -99,18 +101,18 @@ export class CheckpointError extends Data.Error<{
   }
 }
 
-/** The first of some texts, and how many more there are. */
+/** The first texts, and the number of further ones. */
 const listed = (texts: ReadonlyArray<string>, most = 8): string =>
   texts.length <= most ? texts.join(", ") : `${texts.slice(0, most).join(", ")} and ${texts.length - most} more`
 
-/** Tensors that do not belong to this network: all that are at fault, of which the message names the first. */
+/** The given tensors do not match the network. The fields list all tensors at fault; the message names the first ones. */
 export class MismatchError extends Data.Error<{
   /** The file, where there is one. */
   readonly file?: string
   readonly missing: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
   readonly unexpected: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
   readonly misshapen: ReadonlyArray<{ readonly name: string; readonly shape: Shape; readonly expected: Shape }>
-  /** Of a type of numbers that is not read, as `U8`. */
+  /** Tensors of an unsupported number type, such as `U8`. */
   readonly unsupported: ReadonlyArray<{ readonly name: string; readonly dtype: string }>
 }> {
   readonly _tag = "MismatchError"
@@ -139,17 +141,17 @@ export class MismatchError extends Data.Error<{
     return line(`${file}the tensors do not fit this network: ${faults.join("; ")}`)
   }
 
-  /** The same, said of a file. */
+  /** The same error, with a file name. */
   in(file: string): MismatchError {
     const { missing, unexpected, misshapen, unsupported } = this
     return new MismatchError({ file, missing, unexpected, misshapen, unsupported })
   }
 }
 
-/** A tensor of weights, statistics or an optimiser's state holds NaN or infinity. */
+/** A tensor of weights, statistics or optimiser state holds NaN or infinity. */
 export class NonFiniteTensorError extends Data.Error<{
   readonly tensor: string
-  /** The first such value, and its place in memory order. */
+  /** The first non-finite value, and its index in memory order. */
   readonly value: number
   readonly index: number
 }> {
@@ -161,12 +163,12 @@ export class NonFiniteTensorError extends Data.Error<{
   }
 }
 
-/** Data given to a network do not fit it, or are not finite. Nothing has been run. */
+/** Input data do not match the network, or are not finite. Nothing has been run. */
 export class InputError extends Data.Error<{
-  /** What was given: `inputs`, `labels`, `next.inputs`. */
+  /** Which data: `inputs`, `labels`, `next.inputs`. */
   readonly what: string
   readonly reason: string
-  /** Of a value at fault: the sample, counted from 0, and the place within it; with frames, the time step comes first. */
+  /** For a faulty value: the index of the sample, and the position within it. If the input has frames, the time step comes first. */
   readonly sample?: number
   readonly position?: ReadonlyArray<number>
 }> {

@@ -1,4 +1,7 @@
-/** Spikeroute's core: graphs, gradient-routing policies, programs, and the interface of backends. */
+/**
+ * Spikeroute's core: graphs, gradient-routing policies, the compiler to programs, training and prediction, and the interface of
+ * backends.
+ */
 
 export * from "./backend/backend.ts"
 export * from "./backend/guard.ts"

@@ -1,8 +1,8 @@
 /**
- * The side of the core that only predicts: graphs, layers, models, the compiler for inference, predictors, files of weights. It is
- * {@link ./index.ts} without policies, losses, optimisers and trainers, for pages and functions whose bundler leaves out the rest.
+ * The part of the core for inference: graphs, layers, models, the inference compiler, predictors, weight files. It is
+ * {@link ./index.ts} without policies, losses, optimisers and trainers, which keeps bundles for pages and serverless functions small.
  *
- * Where a program file is made beforehand, `@spikeroute/backend-wasm/infer` runs it without this compiler.
+ * `@spikeroute/backend-wasm/infer` runs a program file compiled ahead of time, without this compiler.
  *
  * @example
  * import * as S from "@spikeroute/core/infer"

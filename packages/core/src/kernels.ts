@@ -1,4 +1,4 @@
-/** The instruction set: two lines for each kernel, the type of its attributes and the kernel. Backends implement these names. */
+/** The instruction set: two lines per kernel, the type of its attributes and the kernel. Backends implement these names. */
 import { copy, firingRate, zero } from "./bookkeeping.ts"
 import {
   type ElementwiseBackward,
@@ -53,7 +53,7 @@ export interface KernelAttributes {
   readonly "elementwise.backward": ElementwiseBackward
 }
 
-/** The name of a kernel. A table over these names that lacks one does not compile. */
+/** The name of a kernel. A table typed over these names does not compile if one is missing. */
 export type KernelName = keyof KernelAttributes
 
 /** The kernels whose instructions have attributes. */
@@ -94,7 +94,7 @@ const table = {
   readonly [N in KernelName]: Kernel<any, KernelAttributes[N], N>
 }
 
-/** The kernels' types by name. */
+/** The types of the kernels, by name. */
 export type Kernels = typeof table
 
 /** Every kernel by name. */

@@ -1,4 +1,4 @@
-/** The layers that graphs are built of. */
+/** The layers that graphs are built from. */
 
 export { type ElementwiseOptions, elementwise } from "./expressions/layer.ts"
 export { adaptiveLif } from "./neurons/adaptive-lif.ts"

@@ -3,22 +3,25 @@
  *
  *     ℓ(out, y) = (1 − β)·CE(out, y) + β·MSE(out, target)
  *
- * CE is the cross-entropy of softmax(out), its mean over the batch. MSE is the mean over batch and classes; its target is 1
- * everywhere (a regulariser) or one-hot. The logits of a sample are all its elements in memory order, whatever their axes.
+ * CE is the cross-entropy of softmax(out), averaged over the batch. MSE is averaged over batch and classes; its target is 1 for all
+ * classes (a regulariser) or one-hot. The logits of a sample are all its elements in memory order.
  *
- * With weights it is Σ wₙ·ℓₙ over the samples instead of their mean over T.
+ * With sample weights, the loss is Σ wₙ·ℓₙ instead of the average over samples divided by T.
  */
 import { Schema } from "effect"
 import { elementwise, make as kernel, type Operand, type Reference } from "./kernel.ts"
 import { oneOf, Share } from "./options.ts"
 import { size } from "./shape.ts"
 
+/** Options of the loss. */
 export interface Loss {
   /** β, the weight of the squared error, from 0 to 1. */
   readonly mix: number
+  /** The target of the squared error. */
   readonly target: "ones" | "one-hot"
 }
 
+/** The Schema of {@link Loss}. */
 export const LossSchema: Schema.Struct<{
   readonly mix: Schema.Finite
   readonly target: Schema.Literals<ReadonlyArray<Loss["target"]>>
@@ -27,15 +30,16 @@ export const LossSchema: Schema.Struct<{
   target: oneOf(["ones", "one-hot"]),
 })
 
-/** β = 0.05 towards ones: what the SLTT paper trains CIFAR with. */
+/** β = 0.05 with target 1: the SLTT paper's loss for CIFAR. */
 export const defaultLoss: Loss = { mix: 0.05, target: "ones" }
 
+/** Attributes of the loss kernels. */
 export interface LossAttributes extends Loss {
-  /** The number of means that the loss averages: time steps × micro-batches. Not used where there are weights. */
+  /** The number of terms that the loss averages: time steps × micro-batches. Ignored if there are sample weights. */
   readonly terms: number
 }
 
-/** Calls `visit` for each logit with its softmax probability, its target and its sample's share of the loss, and gives the loss. */
+/** Returns the loss. Calls `visit` for each logit with its softmax probability, its target and its sample's weight in the loss. */
 const evaluate = (
   {
     logits,
@@ -68,7 +72,7 @@ const evaluate = (
   return weights ? total : total / batch / terms
 }
 
-/** metrics[0] += ℓ/T,  outputs += logits: the prediction is the largest of the outputs after all steps. */
+/** metrics[0] += ℓ/T,  outputs += logits. The prediction is the largest output after the last step. */
 export const lossForward = kernel<LossAttributes>()({
   name: "loss.forward",
   operands: { logits: "read", labels: "read", weights: "read?", metrics: "update", outputs: "update?" },
@@ -84,7 +88,7 @@ export const lossForwardReference: Reference<typeof lossForward> = {
   },
 }
 
-/** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T), or times wₙ */
+/** ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T); with sample weights, wₙ replaces 1/(N·T). */
 export const lossBackward = kernel<LossAttributes>()({
   name: "loss.backward",
   operands: { logits: "read", labels: "read", weights: "read?", logitsGradient: "gradient" },

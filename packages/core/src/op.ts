@@ -1,8 +1,8 @@
 /**
- * An op: what a node of a graph does at one time step.
+ * An op: the operation of a graph's node at one time step.
  *
- * An op infers the shape of its output and says, as instructions, how to compute it and how gradient flows back through it.
- * It does not know which policy runs: a gradient that the policy cuts is simply absent.
+ * An op infers the shape of its output, and emits instructions for its forward and backward directions. It does not know the
+ * policy: a gradient that the policy cuts is simply absent.
  */
 import type { Schema } from "effect"
 import type { Cell } from "./expressions/cell.ts"
@@ -12,142 +12,155 @@ import type { Kernel, Signature } from "./kernel.ts"
 import type { Shape } from "./shape.ts"
 import type { Elements } from "./spikes.ts"
 
-/** The type of a value of the graph. */
+/** The type of a value in a graph. */
 export interface ValueType {
   /** Without the batch axis. */
   readonly shape: Shape
   readonly elements: Elements
-  /** Whether each sample of the batch has its own (an activation) or all share one (a parameter). */
+  /** Whether every sample of the batch has its own value (an activation) or all samples share one (a parameter). */
   readonly batched: boolean
-  /** A statistic that the network keeps itself: only inputs that are declared so take it. */
+  /** A statistic that the network updates itself. Only inputs declared as `statistic` accept it. */
   readonly statistic?: true
 }
 
 /**
- * What an op takes as an input: an `activation`, of which each sample has its own; a `parameter`, or what is computed of parameters
- * alone, which all samples share; a `value` of either kind; or a `statistic`. With `?` it may be left out.
+ * What an op accepts as an input: an `activation` (one value per sample), a `parameter` (shared by all samples, or computed from
+ * parameters alone), a `value` of either kind, or a `statistic`. `?` marks optional inputs.
  */
 export type Input = "activation" | "parameter" | "parameter?" | "value" | "statistic"
 
-/** Training uses the statistics of the batch and drops units; inference does neither. */
+/** In training, batch norm uses batch statistics and dropout drops units; in inference neither does. */
 export type Mode = "training" | "inference"
 
-/** Where an instruction finds an operand: a buffer, `lag` time steps back. */
+/** The location of an operand: a buffer, and the number of time steps to look back. */
 export interface Ref {
   readonly buffer: number
   readonly lag?: number
-  /** For gradients: add to what is there rather than set it. */
+  /** For gradients: add to the buffer instead of setting it. */
   readonly accumulate?: true
 }
 
-/** Emits one instruction. Operands that are `undefined` are absent. */
+/** Emits one instruction. `undefined` operands are absent. */
 export type Emit = <S extends Signature, A>(
   kernel: Kernel<S, A>,
   operands: { readonly [K in keyof S]?: Ref | undefined },
   ...attributes: object extends A ? [attributes?: A] : [attributes: A]
 ) => void
 
-/** What both directions of an op can reach. */
+/** What both directions of an op have access to. */
 export interface Context<A> {
   readonly attributes: A
   readonly mode: Mode
   readonly timeSteps: number
   readonly emit: Emit
-  /** The number of inputs. */
+  /** Number of inputs. */
   readonly arity: number
-  /** The type of the i-th input. */
+  /** Type of the i-th input. */
   readonly inputType: (i: number) => ValueType
   /** The i-th input at this time step. */
   readonly input: (i: number) => Ref
   readonly output: Ref
-  /** A value that the forward direction leaves for the backward one, besides inputs and output. */
+  /** A value other than inputs and output that the forward direction stores for the backward direction. */
   readonly residual: (name: string, shape: Shape, elements?: Elements) => Ref
-  /** A value of the graph, and the state of a node at this time step. */
+  /** A value of the graph, and the state of a node, both at this time step. */
   readonly valueAt: (value: string) => Ref
   readonly stateOf: (node: Node) => Ref
-  /** The state at this time step and the one before it. */
+  /** The state at this time step and at the previous one. */
   readonly state: () => { readonly now: Ref; readonly before: Ref }
 }
 
+/** What the forward direction of an op has access to. */
 export interface Forward<A> extends Context<A> {
   /**
-   * How many time steps this run stands for, for what moves with each of them: all of a node that runs once a batch, none of a
-   * step that runs again.
+   * Number of time steps that this execution counts for, for values updated once per step: all steps for a node that runs once per
+   * batch, 0 for a step that is recomputed.
    */
   readonly steps: number
   /** The random key of this node and batch. */
   readonly key: () => Ref
 }
 
+/** What the backward direction of an op has access to. */
 export interface Backward<A> extends Context<A> {
-  /** The first input as the gradient of weights sees it: itself, or a trace of it, if the policy keeps one. */
+  /** The first input for the gradient of weights: the input itself, or its trace if the policy keeps one. */
   readonly presynaptic: () => Ref
-  /** The gradient of the output, where any flows at this time step. */
+  /** The gradient of the output; `undefined` if none arrives at this time step. */
   readonly outputGradient: Ref | undefined
-  /** The gradient of the output of another node, of those behind this one. */
+  /** The gradient of the output of a later node. */
   readonly gradientOf: (node: string) => Ref | undefined
-  /** Where the gradient of the i-th input goes, if it is wanted. To be called once for each instruction that adds to it. */
+  /**
+   * The buffer for the gradient of the i-th input; `undefined` if it is not wanted. Call it once per instruction that adds to the
+   * gradient.
+   */
   readonly gradient: (i: number) => Ref | undefined
-  /** Where the gradient of the i-th input goes that a kernel computes along with others, though it is not wanted. */
+  /** A buffer for an unwanted gradient of the i-th input, which a kernel computes together with others. */
   readonly unwanted: (i: number) => Ref
   /**
-   * Gradients of the states whose edges the policy leaves, a plane each, that arrive from the next time step and leave for the one
-   * before; absent where gradient crosses no time step.
+   * Gradients of the states whose edges are not cut, one plane each: they arrive from the next time step and leave for the previous
+   * one. `undefined` if no gradient crosses time steps.
    */
   readonly carry: Ref | undefined
   /** Whether the policy cuts a temporal edge. */
   readonly isCut: (edge: string) => boolean
 }
 
-/** What one time step of a node leaves for the next. */
+/** The state that a node passes from one time step to the next. */
 export interface State {
-  /** Values stored for each element of the output, the planes of one buffer. */
+  /** Number of values stored per element of the output; they are the planes of one buffer. */
   readonly planes: number
-  /** The shape of a plane that is not the output's. */
+  /** The shape of a plane, if not that of the output. */
   readonly shape?: Shape
-  /** What they are before the first step. */
+  /** Stored values before the first step. */
   readonly rest: ReadonlyArray<number>
-  /** Names of the states: the temporal edges that lead from one step to the next. */
+  /** Names of the states, which are the temporal edges between steps. */
   readonly edges: ReadonlyArray<string>
-  /** Whether the backward direction needs what this step stored, and what the step before it did. */
+  /** Whether the backward direction needs the values that this step stored, and those that the previous step stored. */
   readonly kept: boolean
   readonly keptBefore: boolean
-  /** The factor by which the membrane leaks: a number, or the number of the input that holds it; `undefined` where it is neither. */
+  /** The decay of the membrane: a number, or the index of the input that holds it; `undefined` if it is neither. */
   readonly decay: number | { readonly input: number } | undefined
   /**
-   * The state of an edge behind a step, of what the step stored (`before.k`), the output (`x0`) and parameters (`p0` is the input of this
-   * number).
+   * Code that computes the state of an edge after a step, from the stored values (`before.k`), the output (`x0`) and parameters
+   * (`p0` is the input with index `firstParameter`).
    */
   readonly read: (edge: number) => { readonly code: Code; readonly y: number; readonly firstParameter: number }
 }
 
+/** An op's declaration. */
 export interface Op<A = unknown> {
   readonly name: string
   readonly attributes: Schema.Codec<A>
-  /** Its inputs in order; those that may be left out come last. */
+  /** The inputs in order; optional ones come last. */
   readonly inputs: ReadonlyArray<Input> | ((attributes: A) => ReadonlyArray<Input>)
-  /** The output's type, for inputs that are as `inputs` says, of any shape. `fail` ends the building of the graph with a reason that names the shapes. */
+  /**
+   * Infers the output's type from inputs of the declared kinds and any shapes. `fail` aborts the construction of the graph with a
+   * reason that names the shapes.
+   */
   readonly infer: (inputs: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => ValueType
-  /** The state that one time step leaves for the next, where there is any. */
+  /** The state passed between time steps, if any. */
   readonly state?: (attributes: A) => State | undefined
   /** The op as expressions of one element, if it is elementwise. */
   readonly cell?: (attributes: A) => Cell
-  /** It gives its input as it was some time steps ago, by a temporal edge of this name; nothing runs. */
+  /** For ops that return their input of some time steps ago, over a temporal edge of this name; no instruction runs. */
   readonly lag?: (attributes: A) => { readonly steps: number; readonly edge: string }
-  /** Names of edges within a step that policies may cut, as a neuron's reset. */
+  /** Names of edges within a step that policies may cut, such as a neuron's reset. */
   readonly routes?: (attributes: A) => ReadonlyArray<string>
-  /** A weight layer: it maps its first input by its second. Policies may keep a trace of that input, see `presynaptic`. */
+  /**
+   * Marks a weight layer, which maps its first input with its second. Policies may keep a trace of the first input; see
+   * `presynaptic`.
+   */
   readonly hasWeights?: true
-  /** The output is the first input's memory under another shape; nothing runs. */
+  /** Whether the output is the first input's memory with another shape; no instruction runs. */
   readonly view?: (mode: Mode) => boolean
-  /** In training, a sample's output depends on the others of its batch. */
+  /** In training, a sample's output depends on the other samples of its batch. */
   readonly mixesSamples?: true
   /**
-   * The backward direction may recompute the output rather than have it stored. The forward direction writes nothing but its output.
+   * Whether the output may be recomputed in the backward direction instead of stored. Requires that the forward direction writes
+   * nothing but its output.
    *
-   * - `cheap`: always where steps lie between the two directions; and as `sum`.
-   * - `sum`: where the policy recomputes and its inputs are stored, or a few weight layers away from what is.
-   * - `weights`: the same, and it is a weight layer itself.
+   * - `cheap`: recomputed whenever steps lie between the two directions; otherwise like `sum`.
+   * - `sum`: recomputed if the policy recomputes and the inputs are stored, or a few weight layers away from stored values.
+   * - `weights`: like `sum`, for a weight layer.
    */
   readonly recompute?: "cheap" | "sum" | "weights"
   readonly forward: (context: Forward<A>) => void
@@ -162,12 +175,15 @@ export const make = <A>(op: Op<A>): Op<A> => {
   return op
 }
 
-/** Whether an op was declared here: others are in no table, and could not be read from a file again. */
+/**
+ * Whether an op was declared with {@link make}. Other ops are in no table, so graphs that contain them could not be read from a
+ * file.
+ */
 export const isOp = (op: object): boolean => made.has(op)
 
-/** An op whose attributes are not known to the type system: what tables hold. */
+/** An op of unknown attributes, for tables. */
 // biome-ignore lint/suspicious/noExplicitAny: attributes differ from op to op
 export type AnyOp = Op<any>
 
-/** The output type of an op that keeps its input's shape and gives real numbers. */
+/** The output type of an op that preserves the shape of its input and returns real numbers. */
 export const sameShape = ([x]: ReadonlyArray<ValueType>): ValueType => ({ ...(x as ValueType), elements: "float32" })

@@ -1,7 +1,7 @@
 /**
- * Records of options and settings, each described by one Schema, checked where they enter the library or the command line.
+ * Records of options and settings. Each is described by one Schema and checked at the boundary of the library or command line.
  *
- * A fault says where it is, what stands there and what is expected; whoever reports it adds what the record belongs to.
+ * A fault describes the option, its value and what was expected; the caller that reports it adds what the record belongs to.
  */
 
 import { Effect, Result, Schema, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
@@ -13,12 +13,12 @@ export { OptionError } from "./errors.ts"
 
 /** The first thing wrong with a record. */
 export interface Fault {
-  /** The path of the option, as `surrogate.alpha`; empty for the record itself. */
+  /** Path of the option, such as `surrogate.alpha`; empty for the record itself. */
   readonly option: string
   readonly value: unknown
-  /** What the option may be, as `a number greater than 0`; `undefined` where the record has no such option. */
+  /** What the option may be, such as `a number greater than 0`; `undefined` if the record has no such option. */
   readonly expected: string | undefined
-  /** The name that an unknown one is most likely a slip of. */
+  /** The known name most similar to an unknown one. */
   readonly similar?: string | undefined
 }
 
@@ -35,13 +35,13 @@ export const must = <A>(expected: string, test: (value: A) => boolean): SchemaAS
 
 const finite = (x: number): boolean => Number.isFinite(Math.fround(x))
 
-/** A number that is finite in float32, in which all backends compute. */
+/** A number that is finite in float32, the type all backends compute in. */
 export const Float32: Schema.Finite = Schema.Finite.check(must("a number within float32's range, ±3.4e38", finite))
 
-/** The smallest normal float32: what is less is 0 on GPUs. */
+/** The smallest normal float32; GPUs flush smaller numbers to 0. */
 const tiny = 2 ** -126
 
-/** A number greater than 0, in float32 as well. */
+/** A number that is greater than 0 after rounding to float32. */
 export const Positive: Schema.Finite = Float32.check(
   must("a number greater than 0, from 1.2e-38 to 3.4e38", (x) => x >= tiny),
 )
@@ -66,51 +66,51 @@ export const whole = (minimum: number, maximum: number = 2 ** 30): Schema.Int =>
     ),
   )
 
-/** A number greater than 0 whose derived number, as `1/width`, is finite in float32 as well. */
+/** A number greater than 0 from which another is derived, such as `1/width`, that must be finite in float32. */
 export const positiveWith = (formula: string, derived: (x: number) => number): Schema.Finite =>
   Positive.check(
     must(`a number greater than 0 with ${formula} within float32's range, ±3.4e38`, (x) => finite(derived(x))),
   )
 
-/** What a Schema's values must be, in words; `undefined` where its checks say nothing. */
+/** A description of a Schema's values; `undefined` if the Schema has none. */
 export const expectedOf = (schema: Schema.Top): string | undefined => {
   const expected = schema.ast.checks?.at(-1)?.annotations?.expected ?? schema.ast.annotations?.expected
   return typeof expected === "string" ? expected : undefined
 }
 
-/** One of some names. */
+/** One of the given names. */
 export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names): Schema.Literals<Names> =>
   Schema.Literals(names).annotate({ expected: `one of ${names.join(", ")}` })
 
-/** A random key, as Key.make gives. */
+/** A random key, as Key.make returns it. */
 export const RandomKey: Schema.Struct<{ readonly hi: Schema.Int; readonly lo: Schema.Int }> =
   /* @__PURE__ */ Schema.Struct({
     hi: /* @__PURE__ */ whole(0, 2 ** 32 - 1),
     lo: /* @__PURE__ */ whole(0, 2 ** 32 - 1),
   })
 
-/** Yes or no. */
+/** A boolean. */
 export const Flag: Schema.Boolean = Schema.Boolean.annotate({ expected: "true or false" })
 
-/** The parts of a Schema that a path leads through. */
+/** The properties of a Schema that a path can lead through. */
 export interface Part extends Schema.Top {
   readonly fields?: Readonly<Record<PropertyKey, Part>>
   readonly members?: ReadonlyArray<Part>
   readonly literals?: ReadonlyArray<unknown>
   readonly literal?: unknown
-  /** Of an optional key, the Schema of its value. */
+  /** For an optional key, the Schema of its value. */
   readonly schema?: Part
-  /** Of an array, the Schema of its elements. */
+  /** For an array, the Schema of its elements. */
   readonly value?: Part
 }
 
-/** The Schema of an option's value, whether it may be left out or not. */
+/** The Schema of an option's value, without the optional wrapper. */
 export const withoutOptional = (part: Part): Part => {
   const { schema, ast } = part
   return schema && ast.context?.isOptional ? withoutOptional(schema) : part
 }
 
-/** Of the members of a union, that whose literals a record has, as the name of a surrogate. */
+/** Whether a union member's literals match the record, such as the name of a surrogate. */
 const isMeant =
   (record: unknown) =>
   ({ fields = {} }: Part): boolean =>
@@ -125,7 +125,7 @@ const partAt = (part: Part | undefined, key: PropertyKey, record: unknown): Part
   return field && withoutOptional(field)
 }
 
-/** The first of the issues that a Schema found: its path, and what it says. */
+/** The first issue that a Schema found: its path and its leaf. */
 const firstOf = (
   issue: SchemaIssue.Issue,
 ): { readonly path: ReadonlyArray<PropertyKey>; readonly issue: SchemaIssue.Leaf } => {
@@ -158,7 +158,7 @@ const kinds: { readonly [tag: string]: string } = {
   String: "a string",
 }
 
-/** The values of a type, in words. */
+/** A description of the values of a type. */
 const valuesOf = (ast: SchemaAST.AST): string => {
   const { expected } = ast.annotations ?? {}
   if (typeof expected === "string") return expected
@@ -166,14 +166,14 @@ const valuesOf = (ast: SchemaAST.AST): string => {
   return ast._tag === "Union" ? ast.types.map(valuesOf).join(" or ") : (kinds[ast._tag] ?? "another value")
 }
 
-/** What an issue says is expected. */
+/** The expected value, according to an issue. */
 const textOf = (issue: SchemaIssue.Leaf): string => {
   if ("ast" in issue) return valuesOf(issue.ast)
   const { message, expected } = (issue.annotations ?? {}) as Schema.Annotations.Issue
   return String(message ?? expected ?? "another value").replace(/^Expected /, "")
 }
 
-/** The first fault of a record, `undefined` if it has none. What the Schema does not know is a fault; `undefined` counts as left out. */
+/** The first fault of a record, or `undefined`. A key that the Schema lacks is a fault; an `undefined` value counts as absent. */
 export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault | undefined => {
   const given =
     typeof record === "object" && record !== null && !Array.isArray(record)
@@ -209,7 +209,7 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
 }
 
 /**
- * Checks a record of options.
+ * Checks a record of options. Fails with an OptionError that starts with `owner`.
  *
  * @example
  * const error = yield* Effect.flip(Options.check("the loss", LossSchema, { mix: 2, target: "ones" }))
@@ -220,7 +220,11 @@ export const check = <A>(owner: string, schema: Schema.Codec<A>, record: unknown
   return fault === undefined ? Effect.succeed(record as A) : Effect.fail(new OptionError({ owner, ...fault }))
 }
 
-/** As `check`, for functions that are not Effects. @throws OptionError */
+/**
+ * Like {@link check}, for functions that are not Effects.
+ *
+ * @throws OptionError
+ */
 export const assert = <A>(owner: string, schema: Schema.Codec<A>, record: unknown): void => {
   const fault = faultIn(schema as Schema.Codec<unknown>, record)
   if (fault !== undefined) throw new OptionError({ owner, ...fault })

@@ -1,10 +1,10 @@
 /**
  * Random numbers from explicit keys.
  *
- * A key and a counter give the same bits on every machine and in every backend: there is no hidden generator,
- * and drawing the millionth number costs what drawing the first one costs. The generator is Threefry-2×32 with 20
- * rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): additions, rotations and
- * exclusive-ors of 32-bit words only.
+ * A key and a counter determine the same bits on every machine and in every backend. There is no hidden generator, and random
+ * access is constant-time: the millionth number costs as much as the first. The generator is Threefry-2×32 with 20 rounds (Salmon
+ * et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), which uses only additions, rotations and exclusive-ors of 32-bit
+ * words.
  *
  * It is not a cryptographic generator.
  */
@@ -22,7 +22,7 @@ export interface Key {
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24] as const
 const parity = 0x1bd11bda
 
-/** One block, for keys and counters that have been checked. */
+/** Encrypts one block, without checking its arguments. */
 const encrypt = (key: Key, c0: number, c1: number, out: Uint32Array): void => {
   const k0 = key.hi | 0
   const k1 = key.lo | 0
@@ -45,7 +45,11 @@ const encrypt = (key: Key, c0: number, c1: number, out: Uint32Array): void => {
   out[1] = x1
 }
 
-/** One Threefry-2×32 block: encrypts the counter `(c0, c1)` under `key` into `out[0]`, `out[1]`. @throws OptionError */
+/**
+ * Encrypts the counter `(c0, c1)` under `key` into `out[0]` and `out[1]`: one Threefry-2×32 block.
+ *
+ * @throws OptionError for arguments of another type
+ */
 export const threefry = (key: Key, c0: number, c1: number, out: Uint32Array): void =>
   encrypt(
     argument(key, aKey, "Key"),
@@ -54,7 +58,7 @@ export const threefry = (key: Key, c0: number, c1: number, out: Uint32Array): vo
     argument(out, someWords, "Key"),
   )
 
-/** The 32-bit FNV-1a hash of a text. */
+/** The 32-bit FNV-1a hash of a string, over UTF-16 code units. */
 const hash = (text: string): number => {
   let h = 0x811c9dc5
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)
@@ -64,7 +68,7 @@ const hash = (text: string): number => {
 /**
  * The key of a seed, a whole number from 0 to 2⁵³ − 1.
  *
- * @throws OptionError for anything else
+ * @throws OptionError for any other value
  */
 export const make = (seed: number): Key => {
   if (!(Number.isSafeInteger(seed) && seed >= 0))
@@ -80,9 +84,9 @@ export const make = (seed: number): Key => {
 const aName: Kind = ["names and finite numbers", (value) => typeof value === "string"]
 
 /**
- * A new key for each path of names and finite numbers below `key`.
+ * Derives a key for a path of names and finite numbers below `key`. Different paths give independent keys.
  *
- * @throws OptionError for anything else
+ * @throws OptionError for other path elements
  *
  * @example
  * const dropout = Key.fold(Key.make(1), "dropout", epoch, batch)
@@ -105,7 +109,7 @@ export const fold = (key: Key, ...path: ReadonlyArray<string | number>): Key => 
   )
 }
 
-/** Fills `out` with uniform numbers in [0, 1), each a multiple of 2⁻²⁴ and so exact in float32. */
+/** Fills `out` with uniform numbers in [0, 1), multiples of 2⁻²⁴, which are exact in float32. Returns `out`. */
 export const uniform = (key: Key, out: Float32Array): Float32Array => {
   argument(key, aKey, "Key")
   argument(out, someFloats, "Key")
@@ -117,7 +121,7 @@ export const uniform = (key: Key, out: Float32Array): Float32Array => {
   return out
 }
 
-/** Fills `out` with numbers of the standard normal distribution (Box–Muller). */
+/** Fills `out` with numbers from the standard normal distribution (Box–Muller). Returns `out`. */
 export const normal = (key: Key, out: Float32Array): Float32Array => {
   argument(key, aKey, "Key")
   argument(out, someFloats, "Key")
@@ -132,7 +136,7 @@ export const normal = (key: Key, out: Float32Array): Float32Array => {
   return out
 }
 
-/** A generator that walks through the numbers of one key, as Effect's `Random` service. */
+/** A sequential generator over the numbers of one key, as Effect's `Random` service. */
 export const generator = (key: Key): Random.Random => {
   argument(key, aKey, "Key")
   const block = new Uint32Array(2)
@@ -148,7 +152,7 @@ export const generator = (key: Key): Random.Random => {
   }
 }
 
-/** A random order of 0 … length − 1 (Fisher–Yates). */
+/** A random permutation of 0 … length − 1 (Fisher–Yates). */
 export const permutation = (key: Key, length: number): Uint32Array => {
   argument(key, aKey, "Key")
   const order = Uint32Array.from({ length: argument(length, aCount, "Key") }, (_, i) => i)

@@ -1,6 +1,6 @@
 /**
- * The reference implementations: a line for each kernel. They stand apart from the instruction set, so that a bundle that only
- * compiles programs, and runs them elsewhere, holds none of them.
+ * The reference implementations, one line per kernel. They are separate from the instruction set, so that a bundle that only
+ * compiles programs contains none of them.
  */
 import { copyReference, firingRateReference, zeroReference } from "./bookkeeping.ts"
 import { elementwiseBackwardReference, elementwiseForwardReference } from "./expressions/elementwise.ts"
@@ -54,7 +54,7 @@ const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   copy: copyReference,
 }
 
-/** Every kernel by name, with what it costs and means. */
+/** Every kernel by name, with its cost and reference implementation. */
 export const referenceKernels: ReadonlyMap<string, AnyReferenceKernel> = new Map(
   Object.entries<AnyImplementation>(references).map(([name, reference]) => [
     name,

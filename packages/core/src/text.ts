@@ -1,28 +1,31 @@
-/** Text for people: one line, whatever the value came from. */
+/** Text for messages: one line, whatever the origin of the values in it. */
 
 const longest = 60
 const longestLine = 2000
 
-/** Controls, what is not seen or turns the direction of text, line separators, halves of pairs. */
+/** Control and format characters, surrogate halves, line and paragraph separators. */
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 const escaped = (text: string): string =>
   text.replace(unseen, (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, "0")}`)
 
-/** A message that may hold text of any origin, on one line: breaks are spaces, other control characters escaped; cut to some 2,000 characters. */
+/**
+ * A message that may contain untrusted text, on one line: line breaks become spaces, other control characters are escaped, and it
+ * is cut to about 2,000 characters.
+ */
 export const line = (message: string): string =>
   clip(escaped(clip(String(message), longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
 
-/** A name for a message: unquoted if it consists of letters, digits and `_ . : / @ + -`, else quoted. */
+/** A name for a message: unquoted if it has at most 60 characters, all of them letters, digits or `_ . : / @ + -`; else quoted. */
 export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
 
 /**
- * A value of unknown origin for a message: in quotes if it is text, control characters escaped, cut to some 60 characters.
+ * An untrusted value for a message: strings are quoted, control characters are escaped, and it is cut to about 60 characters.
  *
  * @example quote("a\u001b[31mb\nc") // "a\u001b[31mb\nc" in JSON's escapes, on one line
  */
 export const quote = (value: unknown): string =>
-  // JSON escapes some controls, not all.
+  // JSON escapes some control characters, not all.
   escaped(typeof value === "string" ? JSON.stringify(clip(value)) : clip(plain(value)))
 
 const clip = (text: string, most = longest): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
@@ -42,7 +45,7 @@ const plain = (value: unknown): string => {
   return String(value)
 }
 
-/** The first fault of a record of options, for code that has no Schemas; `undefined` if every option is known. */
+/** The first fault of a record of options, for code without Schemas; `undefined` if every option is known. */
 export const optionFault = (given: unknown, known: ReadonlyArray<string>): string | undefined => {
   if (typeof given !== "object" || given === null || Array.isArray(given))
     return `options are ${quote(given)}; they must be an object`
@@ -50,7 +53,7 @@ export const optionFault = (given: unknown, known: ReadonlyArray<string>): strin
   return unknown === undefined ? undefined : `there is no option ${quote(unknown)}; the options are ${known.join(", ")}`
 }
 
-/** The Levenshtein distance: how many letters must be put in, taken out or replaced to make one text the other. */
+/** The Levenshtein distance: the least number of insertions, deletions and substitutions that turn one string into the other. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
@@ -65,8 +68,8 @@ const distance = (a: string, b: string): number => {
 }
 
 /**
- * The candidate that `name` is most likely a slip of, whatever its case: the nearest by Levenshtein distance, the
- * earlier of two equally near ones, and none where more than a third of the letters (or two) would have to change.
+ * The candidate most similar to `name`, ignoring case: the smallest Levenshtein distance, the earlier of two equally similar ones.
+ * `undefined` if more than a third of the letters (at least two) would have to change.
  *
  * @example
  * nearest("cifar-10", ["mnist", "cifar10"]) // "cifar10"
@@ -84,7 +87,7 @@ export const nearest = (name: string, candidates: Iterable<string>): string | un
   return best
 }
 
-/** 1,234 → "1.23 KB". */
+/** Formats a number of bytes with decimal units: 1,234 → "1.23 KB". */
 export const formatBytes = (bytes: number): string => {
   const units = ["B", "KB", "MB", "GB", "TB"]
   let value = bytes

@@ -1,9 +1,9 @@
 /**
- * Arrays of numbers from outside: as float32, and searched for what is not finite. Plain functions without imports, for the
- * inference path is made of them too.
+ * Arrays of numbers from callers: conversion to float32 and a search for non-finite values. Plain functions without imports,
+ * because the inference path uses them too.
  */
 
-/** Any array of numbers: a plain one, or a typed one of every kind but `BigInt64Array` and `BigUint64Array`. */
+/** An array of numbers: a plain array, or any typed array except `BigInt64Array` and `BigUint64Array`. */
 export type Numbers =
   | Float32Array
   | Float64Array
@@ -21,7 +21,10 @@ const isNumbers = (values: unknown): values is Numbers =>
     ? !/Big|Data/.test(Object.prototype.toString.call(values))
     : Array.isArray(values) && values.every((value) => typeof value === "number")
 
-/** Numbers rounded to float32 (an array of float32 itself, not a copy), or `undefined` for anything that is no array of numbers. */
+/**
+ * Rounds numbers to float32. Returns a Float32Array itself, not a copy; returns `undefined` for anything that is not an array of
+ * numbers.
+ */
 export const toFloat32 = (values: unknown): Float32Array | undefined =>
   values instanceof Float32Array && ArrayBuffer.isView(values)
     ? values
@@ -31,12 +34,12 @@ export const toFloat32 = (values: unknown): Float32Array | undefined =>
 
 /** The index of the first value that is NaN or infinite, or −1. */
 export const firstNonFinite = (values: Float32Array): number => {
-  // In float64 no sum of numbers of float32 overflows, and what is not finite stays so: one addition a value.
+  // A float64 sum of float32 numbers cannot overflow, and NaN and infinity propagate: one addition per value.
   let a = 0
   let b = 0
   let c = 0
   let d = 0
-  // Four times as fast as with a tuple of sums, or with the length read in each round.
+  // Separate sums: four times as fast as a tuple of sums, or as reading the length in every iteration.
   const whole = values.length - (values.length % 4)
   for (let i = 0; i < whole; i += 4) {
     a += values[i] as number

@@ -1,5 +1,5 @@
 /**
- * Builds graphs: layers are functions from tensor to tensor, so they pipe, and a block is a plain function.
+ * Builds graphs. Layers are functions from tensor to tensor, so they can be piped, and a block is a plain function.
  *
  * @example
  * const net = Graph.makeUnsafe([28, 28, 1], (image) =>
@@ -21,7 +21,7 @@ import { mustExist, type Shape } from "../shape.ts"
 import { quote } from "../text.ts"
 import { type Initializer, InitializerSchema, Name, type Node, type Parameter } from "./graph.ts"
 
-/** A graph while it is being built. */
+/** A graph under construction. */
 export interface Draft {
   readonly parameters: Array<Parameter>
   readonly nodes: Array<Node>
@@ -29,7 +29,7 @@ export interface Draft {
   readonly ops: Set<AnyOp>
 }
 
-/** A value of a graph under construction. `path` is where the next layer's names begin. */
+/** A value of a graph under construction. `path` prefixes the names of the layers applied to it. */
 export class Tensor extends Pipeable.Class {
   constructor(
     readonly draft: Draft,
@@ -40,16 +40,17 @@ export class Tensor extends Pipeable.Class {
     super()
   }
 
+  /** The shape without the batch axis. */
   get shape(): Shape {
     return this.type.shape
   }
 
-  /** The same value, seen from another path. */
+  /** The same value with another path. */
   at(path: string): Tensor {
     return new Tensor(this.draft, path, this.name, this.type)
   }
 
-  /** The same value in a copy of the graph, where something may be tried. */
+  /** The same value in a copy of the graph under construction, for trial builds. */
   copied(): Tensor {
     const { parameters, nodes, types, ops } = this.draft
     const draft = { parameters: [...parameters], nodes: [...nodes], types: new Map(types), ops: new Set(ops) }
@@ -57,9 +58,10 @@ export class Tensor extends Pipeable.Class {
   }
 }
 
-/** A layer. `name` is its name below the tensor's path; layers without one are numbered by kind: `conv2d1`, `conv2d2`. */
+/** A layer. `name` is its name below the tensor's path; unnamed layers are numbered by kind: `conv2d1`, `conv2d2`. */
 export type Layer = (x: Tensor, name?: string) => Tensor
 
+/** The name of something below a path. */
 export const join = (path: string, name: string): string => {
   if (typeof name !== "string")
     throw new GraphError({
@@ -76,18 +78,26 @@ const define = (draft: Draft, name: string, type: ValueType): void => {
   draft.types.set(name, type)
 }
 
-/** Ends the building at `node` unless options are as their Schema says. */
+/**
+ * Checks options against their Schema.
+ *
+ * @throws GraphError that names `node`
+ */
 export const check = <A>(node: string, kind: string, schema: Schema.Codec<A>, options: unknown): A => {
   const fault = faultIn(schema as Schema.Codec<unknown>, options)
   if (fault !== undefined) throw new GraphError({ node, reason: `${kind}: ${describeFault(fault)}` })
   return options as A
 }
 
-/** Applies a layer, which must be one. */
+/**
+ * Applies a layer to a tensor.
+ *
+ * @throws GraphError if the layer is not a function from tensor to tensor
+ */
 export const apply = (layer: Layer, x: Tensor, name?: string): Tensor =>
   asTensor(typeof layer === "function" ? layer(x, name) : layer, layer, x, name)
 
-/** What a layer made of a tensor, which must be a tensor. */
+/** Checks that the result of a layer is a tensor. */
 export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string): Tensor => {
   if (made instanceof Tensor) return made
   const node = name === undefined ? x.name : join(x.path, name)
@@ -105,10 +115,10 @@ export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string
 
 const isEmpty = (options: object) => options?.constructor === Object && Object.keys(options).length === 0
 
-/** The options of a layer that has none. */
+/** The Schema for layers without options. */
 export const NoOptions: Schema.Codec<object> = Schema.Struct({}).check(must("left out", (options) => isEmpty(options)))
 
-/** A layer of one op: checks its options and hands them to `build`, with its full name. */
+/** Defines a layer: checks its options and passes them to `build` together with the layer's full name. */
 export const leaf =
   <A>(
     kind: string,
@@ -128,7 +138,11 @@ export const leaf =
     return build(x, full, check(full, kind, schema, options))
   }
 
-/** Adds a parameter to the graph of `x`. */
+/**
+ * Adds a parameter to the graph of `x`.
+ *
+ * @throws GraphError for an invalid name, shape or initializer
+ */
 export const parameter = (
   x: Tensor,
   name: string,
@@ -149,7 +163,11 @@ export const parameter = (
   return new Tensor(x.draft, x.path, name, type)
 }
 
-/** Adds a node to the graph of `x`, checks its attributes and infers its shape. */
+/**
+ * Adds a node to the graph of `x`: checks its attributes and infers its shape.
+ *
+ * @throws GraphError if inputs or attributes do not match the op
+ */
 export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, inputs: ReadonlyArray<Tensor>): Tensor => {
   if (inputs.some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
     throw new GraphError({ node: name, reason: "an input is no tensor of this network" })
@@ -171,7 +189,7 @@ export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, input
   return new Tensor(x.draft, x.path, name, type)
 }
 
-/** Attributes of an op that gives a value of an earlier time step: how many steps ago, the edge's name, the value's type. */
+/** Attributes of an op that returns a value of an earlier time step: the number of steps, the edge's name, the value's type. */
 export interface LaggedAttributes {
   readonly steps: number
   readonly edge: string
@@ -179,17 +197,21 @@ export interface LaggedAttributes {
   readonly elements: "float32" | "spikes"
 }
 
-/** A value of an earlier time step, whose source {@link lead} says: it may stand behind it. */
+/** A value of an earlier time step. {@link lead} sets its source, which may be computed later in the graph. */
 export const lagged = (x: Tensor, name: string, op: Op<LaggedAttributes>, attributes: LaggedAttributes): Tensor =>
   node(x, name, op, attributes, [])
 
-/** Leads an edge from a value to the node that gives it in a later step. */
+/** Connects a value to the lagged node that returns it in a later step. */
 export const lead = (from: Tensor, { draft, name }: Tensor): void => {
   const i = draft.nodes.findIndex((node) => node.name === name)
   draft.nodes[i] = { ...(draft.nodes[i] as Node), inputs: [from.name] }
 }
 
-/** The output type of an op, with every misfit as a {@link GraphError}. */
+/**
+ * Infers the output type of an op.
+ *
+ * @throws GraphError if the inputs or attributes do not match the op
+ */
 export const infer = (name: string, op: AnyOp, attributes: unknown, inputs: ReadonlyArray<ValueType>): ValueType => {
   const fail = (reason: string): never => {
     throw new GraphError({ node: name, reason: `${op.name}: ${reason}` })
@@ -217,18 +239,18 @@ const kinds: Readonly<Record<string, string>> = {
   statistic: "a statistic",
 }
 
-/** Gives a layer its name below the current path. */
+/** Names a layer, below the current path. */
 export const named = (name: string, layer: Layer): Layer => {
   join("", name)
   return (x) => apply(layer, x, name)
 }
 
-/** A layer made of others, whose names lie below its own. */
+/** A layer composed of other layers, whose names lie below its own. */
 export const block =
   (build: (x: Tensor) => Tensor): Layer =>
   (x, name) =>
     apply(build, name === undefined ? x : x.at(join(x.path, name))).at(x.path)
 
-/** Layers one after the other, named by their position: `0`, `1`, … as in PyTorch. */
+/** Applies layers in sequence, named by position as in PyTorch: `0`, `1`, …. */
 export const sequential = (...layers: ReadonlyArray<Layer>): Layer =>
   block((x) => layers.reduce((h, layer, i) => apply(layer, h, String(i)), x))

@@ -1,4 +1,4 @@
-/** What holds for every graph, whether it was built by layers or read from a file. */
+/** Checks of complete graphs, whether built from layers or read from a file. */
 import type { Schema } from "effect"
 import { GraphError } from "../errors.ts"
 import type { ValueType } from "../op.ts"
@@ -8,7 +8,7 @@ import { quote } from "../text.ts"
 import { infer } from "./builder.ts"
 import { type Graph, inputName, Name } from "./graph.ts"
 
-/** The node whose memory holds a value; none if that is the input's or a parameter's, or if values delay each other in a ring. */
+/** The node whose memory holds a value; `undefined` if that is the input or a parameter, or if lagged nodes form a cycle. */
 const sourceOf = (nodes: Graph["nodes"], value: string): Graph["nodes"][number] | undefined => {
   const seen = new Set<string>()
   for (let at: string | undefined = value; at !== undefined && !seen.has(at); ) {
@@ -22,9 +22,9 @@ const sourceOf = (nodes: Graph["nodes"], value: string): Graph["nodes"][number] 
 }
 
 /**
- * The type of every value of a graph, by name.
+ * Infers the type of every value of a graph, by name.
  *
- * @throws GraphError at the first parameter or node that does not fit
+ * @throws GraphError at the first invalid parameter or node
  */
 export const typesOf = ({
   input,
@@ -75,7 +75,10 @@ export const typesOf = ({
   return types
 }
 
-/** Names of read-outs go into names of buffers and files, and stand beside those of nodes. */
+/**
+ * Names of read-outs become part of the names of buffers and files, so they must be valid and distinct from the names of other
+ * values.
+ */
 const checkNames = (
   outputs: Readonly<Record<string, string>>,
   first: string,

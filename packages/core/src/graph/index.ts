@@ -1,3 +1,4 @@
+/** Graphs: what a network computes at one time step, and how it is built from layers. */
 export {
   apply,
   block,

@@ -1,4 +1,4 @@
-/** The JSON form of a graph. Reading it checks all that building does. */
+/** The JSON form of a graph. Reading performs the same checks as building. */
 
 import { Effect, Schema } from "effect"
 import { aGraph, argument } from "../arguments.ts"
@@ -12,7 +12,7 @@ import { type Graph, InitializerSchema, Name, type NodeData } from "./graph.ts"
 import { tryGraph } from "./make.ts"
 import { renewed } from "./older.ts"
 
-/** A graph as JSON; `version` is that of the form. */
+/** A graph as JSON; `version` is the version of the format. */
 export interface GraphJson extends Omit<Graph, "types" | "nodes"> {
   readonly nodes: ReadonlyArray<NodeData>
   readonly version: 1
@@ -20,6 +20,7 @@ export interface GraphJson extends Omit<Graph, "types" | "nodes"> {
 
 const Extents = Schema.Array(whole(1))
 
+/** The Schema of {@link GraphJson}. */
 export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
   version: Schema.Literal(1),
   input: Schema.NonEmptyArray(whole(1)),
@@ -43,7 +44,7 @@ export const GraphSchema: Schema.Codec<GraphJson> = Schema.Struct({
   outputs: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 
-/** A graph as JSON. */
+/** Converts a graph to JSON. */
 export const toJson = (graph: Graph): GraphJson => {
   const { input, parameters, nodes, output, outputs } = argument(graph, aGraph)
   const bare = nodes.map(({ rule: _, ...node }) => node)
@@ -56,7 +57,7 @@ const ruleOf = ({ name, op }: NodeData): AnyOp => {
   return rule
 }
 
-/** A graph from JSON. Fails at the first parameter or node that does not fit. */
+/** Reads a graph from JSON. Fails with a GraphError at the first invalid parameter or node. */
 export const fromJson = (json: unknown): Effect.Effect<Graph, GraphError> =>
   Effect.suspend(() => {
     const fault = faultIn(GraphSchema as Schema.Codec<unknown>, json)

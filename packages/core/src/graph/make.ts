@@ -1,4 +1,4 @@
-/** Graphs from layers. */
+/** Builds graphs from layers. */
 import { Effect } from "effect"
 import { GraphError } from "../errors.ts"
 import { isOp, type ValueType } from "../op.ts"
@@ -8,24 +8,24 @@ import { asTensor, type Draft, Tensor } from "./builder.ts"
 import { typesOf } from "./check.ts"
 import { type Graph, inputName } from "./graph.ts"
 
-/** A layer, or a function from tensor to several read-outs by name. */
+/** A layer, or a function from tensor to several named read-outs. */
 export type Network = (x: Tensor) => Tensor | Readonly<Record<string, Tensor>>
 
-/** The tensors of a record, in order; none of what is no record. */
+/** The entries of a plain object, in order; empty for any other value. */
 const readoutsOf = (made: unknown): ReadonlyArray<readonly [name: string, tensor: unknown]> =>
   made !== null && typeof made === "object" && Object.getPrototypeOf(made) === Object.prototype
     ? Object.entries(made)
     : []
 
 /**
- * Builds a graph for samples of `shape`. A network of several read-outs gives them by name; the first is that of `outputs`.
+ * Builds a graph for samples of `shape`. A network with several read-outs returns them by name; the first becomes `output`.
  *
+ * @throws GraphError for incompatible shapes, duplicate names or options out of range
  * @example
  * const both = Graph.makeUnsafe([8], (x) => {
  *   const features = x.pipe(linear({ features: 32 }), lif())
  *   return { class: features.pipe(linear({ features: 10 })), angle: features.pipe(linear({ features: 1 })) }
  * })
- * @throws GraphError where shapes do not fit, names clash or options are out of range
  */
 export const makeUnsafe = (shape: Shape, network: Network): Graph => {
   const fail = (reason: string): never => {
@@ -52,11 +52,11 @@ export const makeUnsafe = (shape: Shape, network: Network): Graph => {
   return { ...graph, types: typesOf(graph) }
 }
 
-/** Builds a graph for samples of `shape`, with errors as values. */
+/** Builds a graph for samples of `shape`. Fails with a GraphError where {@link makeUnsafe} throws. */
 export const make = (shape: Shape, network: Network): Effect.Effect<Graph, GraphError> =>
   tryGraph(() => makeUnsafe(shape, network))
 
-/** What building throws as a value; a fault of other code stays a defect. */
+/** Returns a thrown GraphError as a failure; any other exception stays a defect. */
 export const tryGraph = <A>(build: () => A): Effect.Effect<A, GraphError> =>
   Effect.try({
     try: build,

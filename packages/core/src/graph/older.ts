@@ -1,4 +1,4 @@
-/** Graphs of files from before leaky neurons and read-outs were expressions. */
+/** Compatibility with files written before leaky neurons and read-outs were expressions. */
 import { leakyReadout, lif, plif } from "../layers.ts"
 import { type Layer, named } from "./builder.ts"
 import type { NodeData } from "./graph.ts"
@@ -8,14 +8,14 @@ type Attributes = NodeData["attributes"]
 
 const tau = ({ decay }: Attributes): number => 1 / (1 - (decay as number))
 
-/** The layer that stands for an older op. */
+/** The layer that replaces an older op. */
 const layers: Readonly<Record<string, (attributes: Attributes) => Layer>> = {
   neuron: ({ decay, ...firing }) => (decay === undefined ? plif(firing) : lif({ ...firing, tau: tau({ decay }) })),
   decay: () => plif(),
   leakyReadout: (attributes) => leakyReadout({ tau: tau(attributes) }),
 }
 
-/** The node as graphs have it now. */
+/** Converts a node to the current form. */
 export const renewed = (node: NodeData): NodeData => {
   const layer = Object.hasOwn(layers, node.op) ? layers[node.op]?.(node.attributes) : undefined
   if (layer === undefined) return node

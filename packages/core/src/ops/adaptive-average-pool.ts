@@ -1,6 +1,6 @@
 /**
- * Adaptive average pooling: as many windows as the output has pixels, window i from ⌊i·length/outputs⌋ to
- * ⌈(i + 1)·length/outputs⌉ on each axis. x [height, width, channels] → y [outputSize, outputSize, channels].
+ * Adaptive average pooling: one window per output pixel; along each axis, window i covers ⌊i·length/outputs⌋ to ⌈(i +
+ * 1)·length/outputs⌉. x [height, width, channels] → y [outputSize, outputSize, channels].
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
@@ -11,6 +11,7 @@ import { size } from "../shape.ts"
 import { failAt } from "./conv2d.ts"
 import { both, type Extents, ExtentsSchema, forEachInWindow, mustSlide, Side } from "./window.ts"
 
+/** y = mean of x over each window */
 export const adaptiveAveragePoolForward = kernel()({
   name: "adaptiveAveragePool.forward",
   operands: { x: "read", y: "write" },
@@ -26,6 +27,7 @@ export const adaptiveAveragePoolForwardReference: Reference<typeof adaptiveAvera
   },
 }
 
+/** ∂x += Σ ∂y/area over the windows that contain x */
 export const adaptiveAveragePoolBackward = kernel()({
   name: "adaptiveAveragePool.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
@@ -43,7 +45,7 @@ export const adaptiveAveragePoolBackwardReference: Reference<typeof adaptiveAver
     }),
 }
 
-/** The extents of the output. */
+/** Extents of the output. */
 interface Attributes {
   readonly outputSize: Extents
 }
@@ -71,14 +73,18 @@ export const adaptiveAveragePoolOp = make<Attributes>({
   },
 })
 
-/** Average pooling of an image of any size to a fixed size: a number for rows and columns alike, or a pair. */
+/**
+ * Average pooling of an image of any size to a fixed size: x [height, width, channels] → y [...outputSize, channels].
+ *
+ * @param options `outputSize`: one number for both axes, or `[height, width]`
+ */
 export const adaptiveAveragePool = (options: { readonly outputSize: Extents }): Layer =>
   leaf("adaptiveAveragePool", AdaptiveAveragePoolSchema, options, (x, name, { outputSize }) => {
     mustSlide(x.shape, [3], failAt(name, "adaptiveAveragePool"))
     return node(x, name, adaptiveAveragePoolOp, { outputSize }, [x])
   })
 
-/** Average pooling of a sequence [length, channels] of any length to a fixed length. */
+/** Average pooling of a sequence [length, channels] of any length to [outputSize, channels]. */
 export const adaptiveAveragePool1d = (options: { readonly outputSize: number }): Layer =>
   leaf("adaptiveAveragePool1d", AdaptiveAveragePool1dSchema, options, (x, name, { outputSize }) => {
     mustSlide(x.shape, [2], failAt(name, "adaptiveAveragePool1d"))

@@ -14,6 +14,6 @@ export const addOp = expressed({
 export const add = (a: Tensor, b: Tensor): Tensor =>
   leaf("add", NoOptions, {}, (x, name) => node(x, name, addOp, {}, [x, b]))(a)
 
-/** A residual block: body(x) + shortcut(x), the shortcut being x itself unless given. */
+/** A residual block: body(x) + shortcut(x). The default shortcut is the identity. */
 export const residual = (body: Layer, shortcut: Layer = (x) => x): Layer =>
   block((x) => add(apply(body, x, "body"), apply(shortcut, x, "shortcut")))

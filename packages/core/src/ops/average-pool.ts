@@ -1,6 +1,6 @@
 /**
- * Average and sum pooling: the mean, or the sum, over each window, the zeros of the padding counted in (PyTorch's
- * count_include_pad). x [height, width, channels] → y [height', width', channels]; of sequences, x [length, channels].
+ * Average and sum pooling: the mean or sum over each window. Padding zeros count (PyTorch's count_include_pad). x [height, width,
+ * channels] → y [height', width', channels]; for sequences, x [length, channels] → y [length', channels].
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node, type Tensor } from "../graph/builder.ts"
@@ -27,6 +27,7 @@ import {
   windowOf,
 } from "./window.ts"
 
+/** y = share · Σ x over each window */
 export const averagePoolForward = kernel<WeightedWindow>()({
   name: "averagePool.forward",
   operands: { x: "read", y: "write" },
@@ -47,6 +48,7 @@ export const averagePoolForwardReference: Reference<typeof averagePoolForward> =
   },
 }
 
+/** ∂x += share · Σ ∂y over the windows that contain x */
 export const averagePoolBackward = kernel<WeightedWindow>()({
   name: "averagePool.backward",
   operands: { outputGradient: "read", inputGradient: "gradient" },
@@ -64,7 +66,7 @@ export const averagePoolBackwardReference: Reference<typeof averagePoolBackward>
     }),
 }
 
-/** A pool's window, as nodes have it in JSON. */
+/** Attributes of a pool's node. */
 export interface PoolAttributes extends Geometry {
   readonly kernelSize: Extents
 }
@@ -77,7 +79,7 @@ export const PoolAttributesSchema: Schema.Codec<PoolAttributes> = Schema.Struct(
 export const poolWindow = (shape: Shape, { kernelSize, ...geometry }: PoolAttributes): Window =>
   windowOf(shape.length, kernelSize, geometry)
 
-/** The op of a pool, whose sums are multiplied by a share. */
+/** The op of a pool: the sum over each window, times a factor. */
 export const poolOp = (name: string, shareOf: (window: Window) => number) => {
   const weighted = (shape: Shape, attributes: PoolAttributes): WeightedWindow => {
     const window = poolWindow(shape, attributes)
@@ -105,6 +107,7 @@ export const poolOp = (name: string, shareOf: (window: Window) => number) => {
 
 export const averagePoolOp = poolOp("averagePool", (window) => 1 / areaOf(window))
 
+/** Options of pooling layers of images. */
 export interface PoolOptions {
   /** Height and width of the window. */
   readonly kernelSize: Extents
@@ -112,7 +115,7 @@ export interface PoolOptions {
   readonly stride?: Extents
   /** Zeros around the image, at most half of the window; `"same"` or `"valid"`. Default 0. */
   readonly padding?: PaddingOption
-  /** How far the pixels of a window lie apart. Default 1. */
+  /** Distance between the pixels of a window. Default 1. */
   readonly dilation?: Extents
 }
 
@@ -123,7 +126,7 @@ export const PoolSchema: Of<PoolOptions> = Schema.Struct({
   dilation: Schema.optionalKey(ExtentsSchema),
 })
 
-/** A pooling layer over values of so many axes. */
+/** A pooling layer for values with `axes` axes: 2 for sequences, 3 for images. */
 export const poolLayer = <Options extends PoolOptions>(
   kind: string,
   op: typeof averagePoolOp,
@@ -140,6 +143,9 @@ export const poolLayer = <Options extends PoolOptions>(
     return node(x, name, op, { ...attributes, kernelSize: height === width ? height : kernelSize }, [x])
   })
 
-/** Average pooling of images. */
+/**
+ * Average pooling of images: x [height, width, channels] → y [height', width', channels], with height' = ⌊(height + 2·padding −
+ * dilation·(kernel − 1) − 1)/stride⌋ + 1.
+ */
 export const averagePool = (options: PoolOptions): Layer =>
   poolLayer("averagePool", averagePoolOp, 3, PoolSchema, options)

@@ -1,10 +1,10 @@
 /**
- * Batch normalisation (Ioffe & Szegedy, ICML 2015) of each time step on its own, per channel over batch, height and width:
+ * Batch normalisation (Ioffe & Szegedy, ICML 2015), separately for each time step, per channel over batch, height and width:
  *
  *     y = weight · (x − mean)/√(variance + ε) + bias,   ε = 10⁻⁵
  *
- * In training mean and (biased) variance are the batch's, and the running statistics move by `momentum` = 0.1 at every time
- * step, trained or not, with the unbiased variance. In inference the running statistics stand in for the batch's.
+ * Training uses the batch's mean and (biased) variance, and updates the running statistics with `momentum` = 0.1 at every time
+ * step, whether the step is trained or not; the running variance is unbiased. Inference uses the running statistics.
  */
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { elementwise, make as kernel, type Reference } from "../kernel.ts"
@@ -14,7 +14,7 @@ import { mustBe, size } from "../shape.ts"
 export const epsilon = 1e-5
 export const momentum = 0.1
 
-/** `updates` is how often the running statistics move: the time steps that one run stands for. */
+/** `updates` is the number of updates of the running statistics: the number of time steps that one execution counts for. */
 export const batchNormForward = kernel<{ readonly updates: number }>()({
   name: "batchNorm.forward",
   operands: {
@@ -72,7 +72,7 @@ export const batchNormInferenceReference: Reference<typeof batchNormInference> =
 }
 
 /**
- * With x̂ = (x − mean)·inverseDeviation and means over batch and pixels:
+ * With x̂ = (x − mean)·inverseDeviation, and means over batch and pixels:
  * ∂bias = Σ∂y,  ∂weight = Σ∂y·x̂,  ∂x = weight·inverseDeviation·(∂y − mean(∂y) − x̂·mean(∂y·x̂))
  */
 export const batchNormBackward = kernel()({
@@ -152,7 +152,10 @@ export const batchNormOp = make({
   },
 })
 
-/** Batch normalisation. Parameters `weight`, `bias`, statistics `running_mean`, `running_var`, as PyTorch names them. */
+/**
+ * Batch normalisation per channel and time step; the shape does not change. Parameters `weight` and `bias`, statistics
+ * `running_mean` and `running_var`, named as in PyTorch.
+ */
 export const batchNorm = (options: Readonly<Record<string, never>> = {}): Layer =>
   leaf("batchNorm", NoOptions, options, (x, name) => {
     const shape = [x.shape.at(-1) ?? 1]

@@ -1,7 +1,7 @@
 import { elementwise, make, type Reference } from "../kernel.ts"
 import { size } from "../shape.ts"
 
-/** Bias gradient: ∂b[c] += Σ ∂y[…, c] over every axis but the channels. */
+/** ∂b[c] += Σ ∂y[…, c] over all axes except the channels */
 export const biasGradient = make()({
   name: "bias.gradient",
   operands: { outputGradient: "read", biasGradient: "gradient" },

@@ -1,6 +1,6 @@
 /**
- * Transposed convolutions, of images and sequences: convolutions of an input with stride − 1 zeros between its pixels, see conv2d.ts.
- * PyTorch stores the weight turned around, as [in, out/groups, kernel, kernel].
+ * Transposed convolutions of images and sequences: convolutions of an input with stride − 1 zeros between its pixels; see
+ * conv2d.ts. PyTorch stores the weight flipped, as [in, out/groups, kernel, kernel].
  */
 import { Schema } from "effect"
 import { type Layer, leaf, type Tensor } from "../graph/builder.ts"
@@ -24,10 +24,11 @@ export const convTransposeOp = convolutionOp(
   Schema.Struct({ ...convolutionFields, spread: ExtentsSchema }),
 )
 
+/** Options of {@link convTranspose2d}. */
 export interface ConvTranspose2dOptions extends Omit<Conv2dOptions, "padding"> {
-  /** Of the convolution that it transposes: pixels that are cut off on every side. Default 0. */
+  /** Padding of the convolution that it transposes: the number of output pixels removed on every side. Default 0. */
   readonly padding?: Extents
-  /** Pixels that the last side has more, fewer than stride or dilation. Default 0. */
+  /** Extra output pixels at the end of each axis; fewer than the stride or the dilation. Default 0. */
   readonly outputPadding?: Extents
 }
 
@@ -59,7 +60,7 @@ const transposed = (
   const { attributes, shape } = convolutionParts(x, axes, { ...options, dilation }, fail)
   const parts = {
     shape,
-    // As in PyTorch, whose weight has the outputs of a group behind its inputs.
+    // As in PyTorch, whose weight has the outputs of a group as its second axis.
     fanIn: (size(shape.slice(0, -2)) * options.channels) / (options.groups ?? 1),
     attributes: { ...attributes, padding: [sides(0), sides(1)], spread: stride } as Attributes,
   }
@@ -67,15 +68,17 @@ const transposed = (
 }
 
 /**
- * A transposed convolution: {@link conv2d}'s gradient by its input as a layer, for images that grow. height' = (height − 1)·stride −
- * 2·padding + dilation·(kernel − 1) + outputPadding + 1. Unless told, it starts as PyTorch's: uniform within
- * ±1/√(outputs/groups·kernel area).
+ * A transposed convolution: the gradient of {@link conv2d} with respect to its input, as a layer. It enlarges images: height' =
+ * (height − 1)·stride − 2·padding + dilation·(kernel − 1) + outputPadding + 1.
+ *
+ * Default initialisation as in PyTorch: uniform within ±1/√(outputs/groups·kernel area).
  */
 export const convTranspose2d = (options: ConvTranspose2dOptions): Layer =>
   leaf("convTranspose2d", ConvTranspose2dSchema, options, (x, name, given) =>
     transposed(x, name, 3, "convTranspose2d", given),
   )
 
+/** Options of {@link convTranspose1d}. */
 export interface ConvTranspose1dOptions extends Omit<Conv1dOptions, "padding"> {
   readonly padding?: number
   readonly outputPadding?: number
@@ -87,7 +90,7 @@ export const ConvTranspose1dSchema: Of<ConvTranspose1dOptions> = Schema.Struct({
   outputPadding: Schema.optionalKey(Margin),
 })
 
-/** {@link convTranspose2d} of sequences [length, channels]. */
+/** {@link convTranspose2d} for sequences [length, channels]. */
 export const convTranspose1d = (options: ConvTranspose1dOptions): Layer =>
   leaf("convTranspose1d", ConvTranspose1dSchema, options, (x, name, given) =>
     transposed(x, name, 2, "convTranspose1d", given),

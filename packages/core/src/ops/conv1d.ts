@@ -1,18 +1,19 @@
-/** Convolutions of sequences: those of images of one row, see conv2d.ts. */
+/** Convolutions of sequences, which are images of one row; see conv2d.ts. */
 import { Schema } from "effect"
 import { type Layer, leaf } from "../graph/builder.ts"
 import type { Of } from "../options.ts"
 import { type Conv2dOptions, conv2dOp, convolutionParts, failAt, mapFields, withParameters } from "./conv2d.ts"
 import { Margin, Side } from "./window.ts"
 
-/** Of sequences: a number for each extent. */
+/** Options of {@link conv1d}. */
 export interface Conv1dOptions extends Omit<Conv2dOptions, "kernelSize" | "stride" | "padding" | "dilation"> {
+  /** Length of the window. */
   readonly kernelSize: number
   /** Default 1. */
   readonly stride?: number
-  /** Zeros on both sides, `"same"` or `"valid"`. Default 0. */
+  /** Zeros on both sides, `"same"` (the output is as long as the input) or `"valid"` (none). Default 0. */
   readonly padding?: number | "same" | "valid"
-  /** How far the positions of a window lie apart. Default 1. */
+  /** Distance between the positions of a window. Default 1. */
   readonly dilation?: number
 }
 
@@ -29,8 +30,8 @@ export const Conv1dSchema: Of<Conv1dOptions> = Schema.Struct({
 })
 
 /**
- * A convolution of sequences [length, channels], as sound or an electrocardiogram: {@link conv2d} of one row, with PyTorch's weights of
- * `Conv1d`.
+ * A convolution of sequences [length, channels], such as sound or electrocardiograms: {@link conv2d} of one row. Weights as in
+ * PyTorch's `Conv1d`.
  */
 export const conv1d = (options: Conv1dOptions): Layer =>
   leaf("conv1d", Conv1dSchema, options, (x, name, given) =>

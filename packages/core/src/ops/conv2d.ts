@@ -4,13 +4,13 @@
  *     y[i, j, o] = b[o] + Σ_{a,c,k} x[i·stride + a·dilation − padding, j·stride + c·dilation − padding, k] · W[a, c, k, o]
  *
  * x [height, width, in] · W [kernel, kernel, in/groups, out] + b [out] → y [height', width', out],
- * height' = ⌊(height + padding − dilation·(kernel − 1) − 1)/stride⌋ + 1, where padding is that of both sides. Output o sees the inputs of
- * its group alone. PyTorch stores the weight as [out, in/groups, kernel, kernel].
+ * height' = ⌊(height + padding − dilation·(kernel − 1) − 1)/stride⌋ + 1, where padding is the sum of both sides. Output o depends only
+ * on the inputs of its group. PyTorch stores the weight as [out, in/groups, kernel, kernel].
  *
- * Of a sequence, x [length, in] · W [kernel, in/groups, out] + b [out] → y [length', out].
+ * For sequences: x [length, in] · W [kernel, in/groups, out] + b [out] → y [length', out].
  *
- * A transposed convolution, PyTorch's `ConvTranspose2d`, is the same sum over an input with stride − 1 zeros between its pixels, of
- * weights that PyTorch stores turned around, as [in, out/groups, kernel, kernel].
+ * A transposed convolution, PyTorch's `ConvTranspose2d`, is the same sum over an input with stride − 1 zeros between its pixels.
+ * PyTorch stores its weights flipped, as [in, out/groups, kernel, kernel].
  */
 import { Schema } from "effect"
 import { GraphError } from "../errors.ts"
@@ -39,18 +39,21 @@ import {
   windowOf,
 } from "./window.ts"
 
-/** A window, and into how many groups it divides the channels. */
+/** A window, and the number of channel groups. */
 export type Convolution = Window & { readonly groups: number }
 
-/** Connections between an input and an output of these shapes, those into the padding included, as kernels that pad make them. */
+/**
+ * Number of connections between an input and an output of these shapes, including those into the padding, which kernels that pad
+ * compute too.
+ */
 const connections = (x: Shape, weight: Shape, y: Shape, { rows, columns }: Convolution): number => {
   const [batch, height, width] = imagesOf(rows.spread * columns.spread > 1 ? x : y)
   return batch * height * width * size(weight)
 }
 
 /**
- * Calls `visit` for each input element that is connected: its index, that of the first of its weights, that of the first
- * output that they lead to. There are as many of these, side by side, as a group has outputs.
+ * Calls `visit` for each connected input element: its index, the index of the first of its weights, and that of the first output
+ * they contribute to. Both are followed by one contiguous entry per output of the group.
  */
 const forEachInput = (
   x: Shape,
@@ -70,6 +73,7 @@ const forEachInput = (
   })
 }
 
+/** y = convolution of x with W, plus b */
 export const convForward = kernel<Convolution>()({
   name: "conv2d.forward",
   operands: { x: "read", weight: "read", bias: "read?", y: "write" },
@@ -94,6 +98,7 @@ export const convForwardReference: Reference<typeof convForward> = {
   },
 }
 
+/** ∂x += Σ ∂y·W over the outputs that x is connected to */
 export const convInputGradient = kernel<Convolution>()({
   name: "conv2d.inputGradient",
   operands: { outputGradient: "read", weight: "read", inputGradient: "gradient" },
@@ -114,6 +119,7 @@ export const convInputGradientReference: Reference<typeof convInputGradient> = {
   },
 }
 
+/** ∂W += Σ x·∂y over the connections that share W */
 export const convWeightGradient = kernel<Convolution>()({
   name: "conv2d.weightGradient",
   operands: { x: "read", outputGradient: "read", weightGradient: "gradient" },
@@ -137,7 +143,7 @@ const addInto = (gradient: Operand, sums: Float64Array): void => {
   for (let i = 0; i < sums.length; i++) gradient.data[i]! += sums[i]!
 }
 
-/** How a convolution moves and groups channels, as nodes have it in JSON. */
+/** Attributes of a convolution's node. */
 export interface Attributes extends Geometry {
   readonly groups?: number
 }
@@ -158,7 +164,7 @@ const convolutionOf = (weight: Shape, { groups = 1, ...geometry }: Attributes): 
 /** Attributes of a convolution's node. */
 export const convolutionFields = { ...geometryFields, groups: Schema.optionalKey(PositiveInt) }
 
-/** The op of a convolution, which may be transposed. */
+/** The op of a convolution or transposed convolution. */
 export const convolutionOp = (name: string, attributes: Schema.Codec<Attributes>) =>
   make<Attributes>({
     name,
@@ -190,7 +196,7 @@ export const convolutionOp = (name: string, attributes: Schema.Codec<Attributes>
       if (weightGradient) emit(convWeightGradient, { x: presynaptic(), outputGradient, weightGradient }, convolution)
       const bias = arity > 2 ? gradient(2) : undefined
       if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
-      // Last, so that the memory of the input is free for its gradient.
+      // Last, so that the gradient can reuse the memory of the input.
       const inputGradient = gradient(0)
       if (inputGradient) emit(convInputGradient, { outputGradient, weight: input(1), inputGradient }, convolution)
     },
@@ -198,6 +204,7 @@ export const convolutionOp = (name: string, attributes: Schema.Codec<Attributes>
 
 export const conv2dOp = convolutionOp("conv2d", Schema.Struct(convolutionFields))
 
+/** Options of {@link conv2d}. */
 export interface Conv2dOptions {
   /** Output channels. */
   readonly channels: number
@@ -205,19 +212,23 @@ export interface Conv2dOptions {
   readonly kernelSize: Extents
   /** Default 1. */
   readonly stride?: Extents
-  /** Zeros around the image, `"same"` (the output's extents are the input's) or `"valid"` (none). Default 0. */
+  /** Zeros around the image, `"same"` (the output has the extents of the input) or `"valid"` (none). Default 0. */
   readonly padding?: PaddingOption
-  /** How far the pixels of a window lie apart. Default 1. */
+  /** Distance between the pixels of a window. Default 1. */
   readonly dilation?: Extents
-  /** Into so many groups channels are divided; an output sees the inputs of its own. As many as there are channels: depthwise. Default 1. */
+  /**
+   * Number of groups that the channels are divided into; an output depends only on the inputs of its group. If it is the number of
+   * channels, the convolution is depthwise. Default 1.
+   */
   readonly groups?: number
   /** Default true. */
+  /** Whether to add a bias. */
   readonly bias?: boolean
-  /** How weight and bias start. */
+  /** Initializers of weight and bias. */
   readonly initial?: Initial
 }
 
-/** Options of every convolution. */
+/** Schemas of the options that all convolutions have. */
 export const mapFields = {
   channels: PositiveInt,
   groups: Schema.optionalKey(PositiveInt),
@@ -233,14 +244,14 @@ export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
   dilation: Schema.optionalKey(ExtentsSchema),
 })
 
-/** Reasons why a layer cannot be built, as errors of its node. */
+/** Throws reasons why a layer cannot be built as GraphErrors of its node. */
 export const failAt =
   (node: string, kind: string) =>
   (reason: string): never => {
     throw new GraphError({ node, reason: `${kind}: ${reason}` })
   }
 
-/** A convolution's weight's shape over an input, and the attributes of its node. */
+/** The shape and fan-in of a convolution's weight, and the attributes of its node. */
 export const convolutionParts = (x: Tensor, axes: number, options: Conv2dOptions, fail: (reason: string) => never) => {
   const { channels, kernelSize, groups = 1 } = options
   mustSlide(x.shape, [axes], fail)
@@ -254,7 +265,7 @@ export const convolutionParts = (x: Tensor, axes: number, options: Conv2dOptions
   }
 }
 
-/** The parameters of a convolution, and its node. */
+/** Adds the parameters of a convolution and its node. */
 export const withParameters = (
   x: Tensor,
   name: string,
@@ -271,7 +282,9 @@ export const withParameters = (
 }
 
 /**
- * A convolution of images. Unless told, it starts as PyTorch's: uniform within ±1/√(inputs/groups·kernel area).
+ * A convolution of images: x [height, width, in] → y [height', width', channels].
+ *
+ * Default initialisation as in PyTorch: uniform within ±1/√(inputs/groups·kernel area).
  *
  * @example
  * const graph = Graph.makeUnsafe(

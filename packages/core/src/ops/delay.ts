@@ -1,8 +1,8 @@
 /**
- * Edges with a lag: a value as it was some time steps ago. Before there were so many steps it is 0.
+ * Edges with a lag: the value of an earlier time step; 0 before the first step.
  *
- * Nothing runs: the value is stored for as many steps as its longest lag, and read where it was. Backward, the gradient that arrives at
- * step t leaves for the value at step t − lag, where the policy does not cut the edge.
+ * No instruction runs: the value is stored for as many steps as its longest lag, and read in place. In the backward direction, the
+ * gradient that arrives at step t is passed to the value at step t − lag, unless the policy cuts the edge.
  */
 
 import { Schema } from "effect"
@@ -28,7 +28,7 @@ export const delayOp = make<LaggedAttributes>({
     shape: Extents,
     elements: Schema.Literals(["float32", "spikes"]),
   }),
-  // Its one input may stand behind it: graph/check.ts holds that against the attributes.
+  // The input may be computed later in the graph; graph/check.ts checks it against the attributes.
   inputs: [],
   infer: (_, { shape, elements }) => ({ shape, elements, batched: true }),
   lag: ({ steps, edge }) => ({ steps, edge }),
@@ -36,10 +36,11 @@ export const delayOp = make<LaggedAttributes>({
   backward: () => {},
 })
 
+/** Options of {@link delay}. */
 export interface DelayOptions {
-  /** Time steps, 1 to 4095; or a whole number from 0 for each channel. */
+  /** Number of time steps, 1 to 4095; or one number per channel, 0 to 4095. */
   readonly steps: number | ReadonlyArray<number>
-  /** The name by which policies cut the edge. Default "delay". */
+  /** Name of the edge, by which policies cut it. Default "delay". */
   readonly edge?: string
 }
 
@@ -50,7 +51,7 @@ export const DelaySchema: Schema.Codec<DelayOptions> = Schema.Struct({
   edge: Schema.optionalKey(Name),
 })
 
-/** A value of `steps` time steps ago. */
+/** The value of `steps` time steps ago. */
 const delayed = (x: Tensor, name: string, steps: number, edge: string): Tensor => {
   const { shape, elements } = x.type
   const made = lagged(x, name, delayOp, { steps, edge, shape, elements: elements === "spikes" ? elements : "float32" })
@@ -59,8 +60,9 @@ const delayed = (x: Tensor, name: string, steps: number, edge: string): Tensor =
 }
 
 /**
- * Delays: y[t] = x[t − steps], 0 at first; with an array of steps, each channel by its own.
+ * Delays a value: y[t] = x[t − steps], 0 before the first step. With an array of steps, every channel has its own delay.
  *
+ * @throws GraphError while the graph is built, if an array of steps does not have one number per channel
  * @example
  * const net = Graph.sequential(linear({ features: 3 }), lif(), delay({ steps: [0, 1, 4] }), linear({ features: 2 }))
  */
@@ -77,7 +79,7 @@ export const delay = (options: DelayOptions): Layer =>
     return perChannel(source, name, steps, edge)
   })
 
-/** Each channel as it was its own number of steps ago: one delay for each number, of which its channels are taken. */
+/** Per-channel delays: one delay per distinct number of steps, masked to its channels, and their sum. */
 const perChannel = (source: Tensor, name: string, steps: ReadonlyArray<number>, edge: string): Tensor => {
   const lags = [...new Set(steps)].sort((a, b) => a - b)
   const [only] = lags
@@ -95,10 +97,11 @@ const perChannel = (source: Tensor, name: string, steps: ReadonlyArray<number>, 
   }, undefined) as Tensor
 }
 
+/** Options of {@link recurrent}. */
 export interface RecurrentOptions {
-  /** The name by which policies cut the edge. Default "recurrent". */
+  /** Name of the edge, by which policies cut it. Default "recurrent". */
   readonly edge?: string
-  /** How many time steps ago what is fed back was. Default 1. */
+  /** Number of time steps after which the output is fed back. Default 1. */
   readonly steps?: number
 }
 
@@ -108,8 +111,9 @@ export const RecurrentSchema: Schema.Codec<RecurrentOptions> = Schema.Struct({
 })
 
 /**
- * A recurrent block: `build` is given its input and its own output of the step before, and gives its output.
+ * A recurrent block. `build` receives the block's input and its own output of the previous step, and returns its output.
  *
+ * @throws GraphError while the graph is built, if the shape of the output depends on the shape of the value fed back
  * @example
  * const block = recurrent((x, fedBack) =>
  *   add(linear({ features: 64 })(x, "input"), linear({ features: 64, bias: false })(fedBack, "recurrent")).pipe(lif()),
@@ -122,7 +126,7 @@ export const recurrent =
     const at = name === undefined ? x : x.at(join(x.path, name))
     return leaf("fedBack", RecurrentSchema, options, (_, node, { edge = "recurrent", steps = 1 }) => {
       let type: Pick<LaggedAttributes, "shape" | "elements"> = { shape: x.shape, elements: "spikes" }
-      // What is fed back is of the type of what comes out, which is tried until it is.
+      // The value fed back has the type of the output, which is found by trial builds.
       for (let tries = 0; tries < 4; tries++) {
         const copy = at.copied()
         const made = loop(copy, node, build, { steps, edge, ...type })
@@ -137,7 +141,7 @@ export const recurrent =
     })(at, name === undefined ? undefined : "fedBack").at(x.path)
   }
 
-/** Builds what is inside, and leads its output back. */
+/** Builds the inside of the block and feeds its output back. */
 const loop = (
   at: Tensor,
   node: string,
@@ -151,10 +155,10 @@ const loop = (
 }
 
 /**
- * A value of an earlier time step that nothing gives yet, for networks whose loops do not nest as those of {@link recurrent} do: `lead`
- * says, once, which value it is.
+ * A value of an earlier time step whose source is not built yet, for networks with loops that do not nest as those of {@link
+ * recurrent} do. Call `lead` once with the source.
  *
- * @throws GraphError where options are out of range; later, where nothing was led to it or what was is of another shape
+ * @throws GraphError for options out of range; when the graph is complete, if there is no source or its type differs
  */
 export const feedback = (
   x: Tensor,

@@ -1,6 +1,6 @@
 /**
- * Dropout (Srivastava et al., JMLR 2014): y = x·mask/(1 − rate), where each element of the mask is 1 with probability 1 − rate.
- * One mask serves all time steps of a batch, as in the SLTT paper; it is drawn from the batch's key. Inference passes x on.
+ * Dropout (Srivastava et al., JMLR 2014): y = x·mask/(1 − rate), where each element of the mask is 1 with probability 1 − rate. All
+ * time steps of a batch share one mask, as in the SLTT paper, drawn from the batch's key. In inference, y = x.
  */
 import { Schema } from "effect"
 import { select } from "../expressions/expression.ts"
@@ -17,7 +17,7 @@ export interface DropoutAttributes {
 
 export const DropoutSchema: Of<DropoutAttributes> = Schema.Struct({ rate: ShareBelowOne })
 
-/** mask[i] = 1 where the i-th uniform number of the key is at least `rate`. The key is two words, the high one first. */
+/** mask[i] = [u[i] ≥ rate], with u the uniform numbers of the key. The key is two words, high word first. */
 export const dropoutMask = kernel<DropoutAttributes>()({
   name: "dropout.mask",
   operands: { key: "read", mask: "write" },
@@ -32,7 +32,7 @@ export const dropoutMaskReference: Reference<typeof dropoutMask> = {
   },
 }
 
-/** The mask is a node of its own without inputs, so it does not change over time and leaves the time loop. */
+/** The mask is a node without inputs: it does not change over time, so it is computed outside the time loop. */
 export const dropoutMaskOp = make<DropoutAttributes & { readonly shape: readonly [number, ...Array<number>] }>({
   name: "dropoutMask",
   attributes: Schema.Struct({ ...DropoutSchema.fields, shape: Schema.NonEmptyArray(whole(1)) }),
@@ -54,7 +54,10 @@ export const dropoutOp = expressed<DropoutAttributes>({
   body: ([x, mask], { rate }) => select(mask!, x!.dividedBy(1 - rate), 0),
 })
 
-/** Drops a share `rate` of the elements in training, the same ones at every time step of a batch; at 0 it is no layer at all. */
+/**
+ * Sets a random fraction `rate` of the elements to 0 in training, the same elements at every time step of a batch, and scales the
+ * others by 1/(1 − rate). With rate 0, the layer is omitted.
+ */
 export const dropout = (rate: number): Layer => {
   if (rate === 0) return (x) => x
   return leaf("dropout", DropoutSchema, { rate }, (x, name, options) => {

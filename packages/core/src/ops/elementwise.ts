@@ -1,4 +1,4 @@
-/** The op of all that is elementwise: a cell of expressions over inputs of one shape, parameters and states. */
+/** The op of all elementwise layers: a cell of expressions over inputs of one shape, parameters and states. */
 import { Schema } from "effect"
 import { type Cell, edgesOf, unfold } from "../expressions/cell.ts"
 import { encode, isCode } from "../expressions/code.ts"
@@ -9,14 +9,14 @@ import { must } from "../options.ts"
 import { equals, format, type Shape, size } from "../shape.ts"
 
 export interface ElementwiseAttributes extends Cell {
-  /** What it is called, as `lif`. */
+  /** The kind of layer, such as `lif`. */
   readonly kind: string
 }
 
 const isCount = (value: unknown, least: number, most: number): boolean =>
   Number.isInteger(value) && (value as number) >= least && (value as number) <= most
 
-/** A cell, checked by hand: of a code that is data, no option could be named. */
+/** Whether a value is a valid cell. Checked by hand, because a Schema could not name a faulty option within a code. */
 const isCell = (cell: unknown): boolean => {
   const { kind, inputs, parameters, states, initial, code, next, output, smooth, ...others } = (cell ?? {}) as Readonly<
     Record<keyof ElementwiseAttributes, unknown>
@@ -24,7 +24,7 @@ const isCell = (cell: unknown): boolean => {
   const lists = [states, initial, next]
   if (!lists.every(Array.isArray) || !isCount(inputs, 1, mostInputs) || !isCount(parameters, 0, mostParameters))
     return false
-  // As JSON has them, without holes.
+  // Array.from turns the holes of sparse arrays into undefined.
   const [names, values, places] = lists.map((list) => Array.from(list as ArrayLike<unknown>)) as [
     Array<unknown>,
     Array<unknown>,
@@ -53,13 +53,13 @@ const CellSchema = Schema.Unknown.check(
   must("a cell of expressions, as Neuron.make builds", isCell),
 ) as unknown as Schema.Codec<ElementwiseAttributes>
 
-/** Whether a parameter's numbers can be dealt out over the elements of a value: one, one a channel, one an element. */
+/** Whether a parameter can be broadcast over a value: one number, one per channel, or one per element. */
 const fits = (parameter: Shape, value: Shape): boolean => [1, value.at(-1) ?? 1, size(value)].includes(size(parameter))
 
 const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>): Readonly<Record<string, Ref | undefined>> =>
   Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
 
-/** Which gradients are wanted; where several go to one place, they are added up before. */
+/** Which gradients are wanted. Gradients for the same buffer are summed first: the later ones refer to the first by index. */
 const wantedOf = (refs: ReadonlyArray<Ref | undefined>): ReadonlyArray<boolean | number> =>
   refs.map((ref, i) => {
     if (ref === undefined) return false
@@ -67,7 +67,7 @@ const wantedOf = (refs: ReadonlyArray<Ref | undefined>): ReadonlyArray<boolean |
     return first < i ? first : true
   })
 
-/** The rules of an op that treats every element as a cell says. */
+/** The rules of an op defined by a cell. */
 const rulesOf = <A>(
   cellOf: (attributes: A) => Cell,
 ): Pick<Op<A>, "infer" | "forward" | "backward"> & Required<Pick<Op<A>, "routes" | "cell" | "state">> => ({
@@ -181,14 +181,14 @@ export const elementwiseOp = make<ElementwiseAttributes>({
 })
 
 interface Expressed<A> extends Pick<Op<A>, "name" | "attributes" | "view" | "recompute"> {
-  /** Its inputs; parameters come last. */
+  /** The inputs; parameters come last. */
   readonly inputs: ReadonlyArray<Input>
   readonly body: (inputs: ReadonlyArray<Expression>, attributes: A) => Expression
-  /** What the types of its inputs have to be besides. */
+  /** Further checks of the input types. */
   readonly check?: (types: ReadonlyArray<ValueType>, attributes: A, fail: (reason: string) => never) => void
 }
 
-/** An op with a name of its own and without state: an expression of its inputs. */
+/** A named, stateless op defined by an expression of its inputs. */
 export const expressed = <A extends object>({ body, check, ...op }: Expressed<A>): Op<A> => {
   const parameters = op.inputs.filter((input) => input === "parameter").length
   const inputs = op.inputs.length - parameters

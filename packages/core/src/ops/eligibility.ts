@@ -1,18 +1,18 @@
-/**
- * Eligibility traces, one number a synapse, sample and state: see `program/lower/eligibility.ts`.
- */
+/** Eligibility traces with one number per synapse, sample and state; see `program/lower/eligibility.ts`. */
 import { accumulates, addCost, make as kernel, noCost, type Reference } from "../kernel.ts"
 import { size } from "../shape.ts"
 
+/** Attributes of the `eligibility` kernel. */
 export interface EligibilityAttributes {
-  /** The number S of states. */
+  /** S, the number of states. */
   readonly states: number
-  /** The plane of `factors` with which theirs begin: d, o (S of them), A (S rows of S), c (S). */
+  /** Index of the first plane of `factors` to read: d, then o (S planes), A (S rows of S), c (S). */
   readonly first: number
 }
 
 /**
- * With the gradient of neurons' outputs ∂y, [N, out], and what their maps saw, x [N, in]:
+ * Updates the traces ε of a weight layer followed by neurons, from the gradient of the neurons' outputs ∂y [N, out] and the weight
+ * layer's input x [N, in]:
  *
  *     ∂W[i, j] += Σₙ ∂y[n, j]·(Σₗ o[l, n, j]·ε[l, n, i, j] + d[n, j]·x[n, i])
  *     ε[k, n, i, j] ← Σₗ A[k, l, n, j]·ε[l, n, i, j] + c[k, n, j]·x[n, i]

@@ -1,6 +1,6 @@
 /**
- * Flatten: all axes become one, in memory order (channels last). It is a view: no instruction runs. PyTorch flattens channels
- * first; what has numbers for these features is reordered when weights are imported or exported.
+ * Flatten: merges all axes into one, in memory order (channels last). It is a view: no instruction runs. PyTorch flattens channels
+ * first, so weights that index these features are reordered on import and export.
  */
 import { type Layer, leaf, NoOptions, node } from "../graph/builder.ts"
 import { make } from "../op.ts"
@@ -16,6 +16,6 @@ export const flattenOp = make({
   backward: () => {},
 })
 
-/** All axes as one. */
+/** Merges all axes into one: x [height, width, channels] → y [height·width·channels]. */
 export const flatten = (options: Readonly<Record<string, never>> = {}): Layer =>
   leaf("flatten", NoOptions, options, (x, name) => node(x, name, flattenOp, {}, [x]))

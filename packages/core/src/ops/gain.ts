@@ -1,4 +1,4 @@
-/** Multiplication by one learnable number: y = g·x, g a parameter of shape []. */
+/** Multiplication by one trainable number: y = g·x, with a parameter g of shape []. */
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
 import { Name } from "../graph/graph.ts"
@@ -14,10 +14,11 @@ export const gainOp = expressed({
   body: ([x, gain]) => x!.times(gain!),
 })
 
+/** Options of {@link gain}. */
 export interface GainOptions {
-  /** The parameter's name below the current path. Default: the node's name and `.gain`. */
+  /** Name of the parameter below the current path. Default: the node's name followed by `.gain`. */
   readonly parameter?: string
-  /** Where it starts. Default 1. */
+  /** Initial value. Default 1. */
   readonly initial?: number
 }
 
@@ -26,7 +27,7 @@ export const GainSchema: Schema.Codec<GainOptions> = Schema.Struct({
   initial: Schema.optionalKey(Float32),
 })
 
-/** Multiplies by a learnable number. */
+/** Multiplies by a trainable number. */
 export const gain = (options: GainOptions = {}): Layer =>
   leaf("gain", GainSchema, options, (x, name, { parameter: chosen, initial = 1 }) => {
     const own = chosen === undefined ? `${name}.gain` : x.path === "" ? chosen : `${x.path}.${chosen}`

@@ -1,4 +1,4 @@
-/** The table of ops: a file and a line here for each. */
+/** The table of ops: one file and one line here per op. */
 
 import type { AnyOp } from "../op.ts"
 import { adaptiveAveragePoolOp } from "./adaptive-average-pool.ts"

@@ -1,8 +1,8 @@
 /**
  * Linear map: y = x·W + b.
  *
- * x [in] · W [in, out] + b [out] → y [out]; of a value of more axes it maps the last one, as PyTorch's does: at each pixel of an image
- * its channels. PyTorch stores the weight as [out, in].
+ * x [in] · W [in, out] + b [out] → y [out]. For values with more axes it maps the last one, as in PyTorch: the channels of each
+ * pixel of an image. PyTorch stores the weight as [out, in].
  */
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
@@ -13,9 +13,10 @@ import { Flag, whole } from "../options.ts"
 import { mustBe, size } from "../shape.ts"
 import { biasGradient } from "./bias.ts"
 
-/** Rows that are multiplied: samples, or their pixels. */
+/** Number of rows to multiply: samples, or pixels of samples. */
 const rowsOf = (x: TensorType, weight: TensorType): number => size(x.shape) / weight.shape[0]!
 
+/** y = x·W + b */
 export const linearForward = kernel()({
   name: "linear.forward",
   operands: { x: "read", weight: "read", bias: "read?", y: "write" },
@@ -103,18 +104,20 @@ export const linearOp = make({
     if (weightGradient) emit(linearWeightGradient, { x: presynaptic(), outputGradient, weightGradient })
     const bias = arity > 2 ? gradient(2) : undefined
     if (bias) emit(biasGradient, { outputGradient, biasGradient: bias })
-    // Last, so that the memory of the input is free for its gradient.
+    // Last, so that the gradient can reuse the memory of the input.
     const inputGradient = gradient(0)
     if (inputGradient) emit(linearInputGradient, { outputGradient, weight: input(1), inputGradient })
   },
 })
 
+/** Options of {@link linear}. */
 export interface LinearOptions {
-  /** Outputs. */
+  /** Number of outputs. */
   readonly features: number
   /** Default true. */
+  /** Whether to add a bias. */
   readonly bias?: boolean
-  /** How weight and bias start. */
+  /** Initializers of weight and bias. */
   readonly initial?: Initial
 }
 
@@ -124,7 +127,11 @@ export const LinearSchema: Schema.Codec<LinearOptions> = Schema.Struct({
   initial: Schema.optionalKey(InitialSchema),
 })
 
-/** A linear layer, over the last axis: put `flatten()` behind an image whose pixels are to be seen together. Unless told, it starts as PyTorch's: uniform within ±1/√inputs. */
+/**
+ * A linear layer over the last axis: x [..., in] → y [..., features]. Use `flatten()` before it to connect all pixels of an image.
+ *
+ * Default initialisation as in PyTorch: uniform within ±1/√inputs.
+ */
 export const linear = (options: LinearOptions): Layer =>
   leaf("linear", LinearSchema, options, (x, name, { features, bias = true, initial = {} }) => {
     const inputs = x.shape.at(-1) ?? 1

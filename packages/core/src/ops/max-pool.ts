@@ -1,7 +1,7 @@
 /**
- * Max pooling: the largest value of each window; spikes stay spikes (the "or" of the window). Its gradient goes to the first
- * largest value of the window in row order, as in PyTorch. x [height, width, channels] → y [height', width', channels]; of sequences,
- * x [length, channels].
+ * Max pooling: the largest value of each window. Spikes stay spikes (the logical or of the window). The gradient goes to the first
+ * largest value of the window in row order, as in PyTorch. x [height, width, channels] → y [height', width', channels]; for
+ * sequences, x [length, channels] → y [length', channels].
  */
 import type { Layer } from "../graph/builder.ts"
 import { elementwise, make as kernel, type Operand, type Reference } from "../kernel.ts"
@@ -17,7 +17,7 @@ import {
 } from "./average-pool.ts"
 import { areaOf, forEachInWindow, slidePool, type Window } from "./window.ts"
 
-/** For each output element, the index of the input element that it takes. */
+/** The index of the largest input element for each output element. */
 const winners = (x: Operand, output: ReadonlyArray<number>, window: Window): Int32Array => {
   const winner = new Int32Array(size(output)).fill(-1)
   forEachInWindow(x.shape, output, window, (from, to) => {
@@ -26,6 +26,7 @@ const winners = (x: Operand, output: ReadonlyArray<number>, window: Window): Int
   return winner
 }
 
+/** y = max of x over each window */
 export const maxPoolForward = kernel<Window>()({
   name: "maxPool.forward",
   operands: { x: "read", y: "write" },
@@ -39,6 +40,7 @@ export const maxPoolForwardReference: Reference<typeof maxPoolForward> = {
     }),
 }
 
+/** ∂x += Σ ∂y over the windows in which x is the first largest value */
 export const maxPoolBackward = kernel<Window>()({
   name: "maxPool.backward",
   operands: { x: "read", outputGradient: "read", inputGradient: "gradient" },
@@ -71,5 +73,5 @@ export const maxPoolOp = make<PoolAttributes>({
   },
 })
 
-/** Max pooling of images. */
+/** Max pooling of images: x [height, width, channels] → y [height', width', channels], with extents as for {@link averagePool}. */
 export const maxPool = (options: PoolOptions): Layer => poolLayer("maxPool", maxPoolOp, 3, PoolSchema, options)

@@ -18,6 +18,6 @@ export const scaleOp = expressed<ScaleAttributes>({
   body: ([x], { factor }) => x!.times(factor),
 })
 
-/** Multiplies by a constant. */
+/** Multiplies by a constant: y = factor·x. */
 export const scale = (factor: number): Layer =>
   leaf("scale", ScaleSchema, { factor }, (x, name, options) => node(x, name, scaleOp, options, [x]))

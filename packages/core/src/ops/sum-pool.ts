@@ -4,5 +4,5 @@ import { type PoolOptions, PoolSchema, poolLayer, poolOp } from "./average-pool.
 
 export const sumPoolOp = poolOp("sumPool", () => 1)
 
-/** The sum over each window of an image: of spikes, their number. */
+/** Sum pooling of images: x [height, width, channels] → y [height', width', channels]. For spikes, it counts them. */
 export const sumPool = (options: PoolOptions): Layer => poolLayer("sumPool", sumPoolOp, 3, PoolSchema, options)

@@ -1,11 +1,11 @@
 /**
- * Scaled weight standardisation (Brock et al., "Characterizing signal propagation to close the performance gap in
- * unnormalized ResNets", ICLR 2021), for each output channel o over its fan-in of n weights:
+ * Scaled weight standardisation (Brock et al., "Characterizing signal propagation to close the performance gap in unnormalized
+ * ResNets", ICLR 2021), for each output channel o with a fan-in of n weights:
  *
  *     Ŵ[·, o] = gain[o] · (W[·, o] − mean) / √(variance · n + ε),   variance unbiased, ε = 10⁻⁴
  *
- * W [kernel, kernel, in/groups, out], gain [out] → Ŵ of W's shape. It depends on parameters alone, so a program computes it once a
- * batch.
+ * W [kernel, kernel, in/groups, out], gain [out] → Ŵ of the shape of W. It depends on parameters alone, so a program computes it
+ * once per batch.
  */
 import { Schema } from "effect"
 import { type Layer, leaf, NoOptions, node, parameter } from "../graph/builder.ts"
@@ -34,6 +34,7 @@ const moments = (weight: Operand) => {
   })
 }
 
+/** Ŵ = gain · (W − mean) · scale */
 export const weightStandardizationForward = kernel()({
   name: "weightStandardization.forward",
   operands: { weight: "read", gain: "read", y: "write" },
@@ -108,11 +109,9 @@ export const weightStandardizationOp = make({
     }),
 })
 
+/** Options of {@link scaledWeightStandardizedConv2d}. */
 export interface ScaledWeightStandardizedConv2dOptions extends Conv2dOptions {
-  /**
-   * A factor of the input, default 1: the convolution of factor·x. It is taken into the standardised weights, once a batch, so
-   * that x may stay spikes.
-   */
+  /** A factor on the input. It is multiplied into the standardised weights once per batch, so that spikes stay spikes. Default 1. */
   readonly inputFactor?: number
 }
 
@@ -122,8 +121,8 @@ export const ScaledWeightStandardizedConv2dSchema: Schema.Codec<ScaledWeightStan
 })
 
 /**
- * A convolution whose weights are standardised. Unless told, weights start normal with standard deviation
- * 1/√(inputs/groups·kernel area) and biases at 0; gains start at 1.
+ * A {@link conv2d} with standardised weights. By default, weights start normal with standard deviation 1/√(inputs/groups·kernel
+ * area), biases at 0 and gains at 1.
  */
 export const scaledWeightStandardizedConv2d = (options: ScaledWeightStandardizedConv2dOptions): Layer =>
   leaf("conv2d", ScaledWeightStandardizedConv2dSchema, options, (x, name, given) => {

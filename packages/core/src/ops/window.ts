@@ -1,11 +1,11 @@
 /**
- * Windows that slide over images and sequences, channels last: what convolutions and pools share.
+ * Windows that slide over images and sequences, channels last: the common part of convolutions and pools.
  *
- * Along each axis, output i sees through tap a the input position
+ * Along each axis, output i reads through tap a the input position
  *
  *     (i·stride + a·dilation − before)/spread
  *
- * where that is a whole number within the input. `spread` is 1, but for transposed convolutions, whose input has spread − 1 zeros
+ * if that is an integer within the input. `spread` is 1, except for transposed convolutions, whose input has spread − 1 zeros
  * between its positions. A sequence [length, channels] is an image of one row.
  */
 import { Schema } from "effect"
@@ -14,21 +14,21 @@ import { format, type Shape } from "../shape.ts"
 
 export const PositiveInt: Schema.Int = whole(1)
 
-/** Windows' sides, strides and padding: the CPU kernels add these in 32-bit whole numbers. */
+/** Limit of window sides, strides and padding: the CPU kernels add these with 32-bit integers. */
 const mostPixels = 2 ** 14
 export const Side: Schema.Int = whole(1, mostPixels)
 export const Margin: Schema.Int = whole(0, mostPixels)
 
-/** A number for both axes of an image, or one for each. */
+/** One number for both axes of an image, or a pair. */
 export type Extents = number | readonly [height: number, width: number]
 
-/** Zeros before and after an axis. */
+/** Number of zeros before and after an axis. */
 export type Sides = readonly [before: number, after: number]
 
-/** Zeros around an image: as many on every side, a number for each axis, or one for each side. */
+/** Zeros around an image: the same number on all sides, a number per axis, or a number per side. */
 export type Padding = Extents | readonly [height: Sides, width: Sides]
 
-/** Padding as layers take it. `same` keeps the extents, at a stride of 1; `valid` is none. */
+/** The padding option of layers. `same` preserves the extents, with a stride of 1; `valid` means none. */
 export type PaddingOption = Padding | "same" | "valid"
 
 const pairOf = <A>(schema: Schema.Codec<A>, expected: string): Schema.Codec<A | readonly [A, A]> =>
@@ -39,7 +39,7 @@ export const ExtentsSchema: Schema.Codec<Extents> = pairOf(
   `a whole number from 1 to ${mostPixels}, or a pair of them`,
 )
 
-/** Transposed convolutions cut where others pad. */
+/** Negative for transposed convolutions, which crop instead of padding. */
 const Signed: Schema.Codec<number> = whole(-mostPixels, mostPixels)
 const Pair = Schema.Tuple([Signed, Signed])
 export const PaddingSchema: Schema.Codec<Padding> = Schema.Union([Signed, Pair, Schema.Tuple([Pair, Pair])])
@@ -51,7 +51,7 @@ export const PaddingOptionSchema: Schema.Codec<PaddingOption> = Schema.Union([
   Schema.Literals(["same", "valid"]),
 ]).annotate({ expected: `a whole number from 0 to ${mostPixels}, a pair of them or of pairs, "same" or "valid"` })
 
-/** One axis of a window. */
+/** A window along one axis. `before` and `after` are the padding. */
 export interface Axis {
   readonly kernel: number
   readonly stride: number
@@ -61,10 +61,10 @@ export interface Axis {
   readonly spread: number
 }
 
-/** A window, extent by extent: the attributes of the kernels that slide one. */
+/** A window along both axes: the attributes of kernels with windows. */
 export type Window = Readonly<Record<"rows" | "columns", Axis>>
 
-/** How a window moves, as nodes have it in JSON. */
+/** Attributes of a node with a window, except the window's size. */
 export interface Geometry {
   readonly stride: Extents
   readonly padding: Padding
@@ -82,16 +82,16 @@ const isPair = <A>(value: A | readonly [A, A]): value is readonly [A, A] => Arra
 
 export const both = (extents: Extents): readonly [number, number] => (isPair(extents) ? extents : [extents, extents])
 
-/** The number of zeros on each side. */
+/** Number of zeros on each side. */
 const sidesOf = (padding: Padding): readonly [Sides, Sides] => {
   const [rows, columns] = isPair<number | Sides>(padding) ? padding : [padding, padding]
   return [both(rows), both(columns)]
 }
 
-/** The axis along which nothing slides: the only row of a sequence. */
+/** The axis of a sequence's single row. */
 const still: Axis = { kernel: 1, stride: 1, before: 0, after: 0, dilation: 1, spread: 1 }
 
-/** The window over a value of so many axes, channels included. */
+/** The window over a value with `axes` axes, including channels. */
 export const windowOf = (
   axes: number,
   kernelSize: Extents,
@@ -109,26 +109,26 @@ export const windowOf = (
   return { rows: axes < 3 ? still : axis(0), columns: axis(1) }
 }
 
-/** Windows side by side. */
+/** Adjacent, non-overlapping square windows. */
 export const tiles = (kernelSize: number): Window => windowOf(3, kernelSize, { stride: kernelSize, padding: 0 })
 
-/** Pixels of a window. */
+/** Number of pixels in a window. */
 export const areaOf = ({ rows, columns }: Window): number => rows.kernel * columns.kernel
 
-/** A window, and the factor of its sum: 1 of a sum, one by the window's area of a mean. */
+/** A window, and the factor applied to its sum: 1 for a sum, 1/area for a mean. */
 export type WeightedWindow = Window & { readonly share: number }
 
-/** Square windows side by side, whose mean is taken. */
+/** Adjacent square windows for averaging. */
 export const averagingTiles = (kernelSize: number): WeightedWindow => ({
   ...tiles(kernelSize),
   share: 1 / kernelSize ** 2,
 })
 
-/** The side of square windows that lie side by side and whose mean is taken, else `undefined`. */
+/** The side of adjacent, square averaging windows; `undefined` for other windows. */
 export const sideOfMeans = (window: WeightedWindow): number | undefined =>
   window.share === 1 / areaOf(window) ? sideOfTiles(window) : undefined
 
-/** The side of windows that are square and lie side by side, else `undefined`. */
+/** The side of adjacent, square windows; `undefined` for other windows. */
 export const sideOfTiles = ({ rows, columns }: Window): number | undefined =>
   rows.kernel === columns.kernel &&
   [rows, columns].every(
@@ -137,12 +137,12 @@ export const sideOfTiles = ({ rows, columns }: Window): number | undefined =>
     ? rows.kernel
     : undefined
 
-/** The same on both axes as one number. */
+/** Shortens a pair of equal numbers to one number. */
 const short = ([a, b]: readonly [number, number]): Extents => (a === b ? a : [a, b])
 
 /**
- * Options of a window as a node has them. `same` becomes numbers: as in PyTorch, where the zeros are odd in number, the last
- * side has the one more.
+ * Converts the options of a window to a node's attributes. `same` becomes numbers; if the number of zeros is odd, the end gets one
+ * more, as in PyTorch.
  */
 export const geometryOf = (
   kernelSize: Extents,
@@ -167,27 +167,27 @@ export const geometryOf = (
   }
 }
 
-/** A sample's height, width and channels; a sequence has one row. */
+/** Height, width and channels of a sample; a sequence has one row. */
 export const imageOf = (shape: Shape): readonly [height: number, width: number, channels: number] =>
   shape.length === 2 ? [1, shape[0]!, shape[1]!] : (shape as unknown as readonly [number, number, number])
 
-/** The same of a batch. */
+/** Batch size, height, width and channels of a batch. */
 export const imagesOf = ([batch = 1, ...sample]: Shape): readonly [number, number, number, number] => [
   batch,
   ...imageOf(sample),
 ]
 
-/** Ends with a reason unless a value is an image or a sequence, as its number of axes says. */
+/** Calls `fail` with a reason unless the number of axes is that of an image (3) or a sequence (2), as allowed by `axes`. */
 export const mustSlide = (shape: Shape, axes: ReadonlyArray<number>, fail: (reason: string) => never): void => {
   const kinds = ["a sequence, length×channels", "an image, height×width×channels"]
   if (!axes.includes(shape.length))
     fail(`the input is ${format(shape)}; it must be ${axes.map((each) => kinds[each - 2]).join(" or ")}`)
 }
 
-/** Positions that a window's taps span. */
+/** Number of positions that a window spans. */
 const spanOf = ({ kernel, dilation }: Axis): number => dilation * (kernel - 1) + 1
 
-/** The extents of a value [height, width, channels] or [length, channels] after a window has slid over it. */
+/** The extents of the output of a window over a value [height, width, channels] or [length, channels]. */
 export const slide = (shape: Shape, { rows, columns }: Window, fail: (reason: string) => never): Shape => {
   const axes = shape.length < 3 ? [columns] : [rows, columns]
   const extents = axes.map((axis, i) => {
@@ -207,14 +207,14 @@ export const slide = (shape: Shape, { rows, columns }: Window, fail: (reason: st
   return extents
 }
 
-/** Extents after a pool's window has slid: one that lies in the padding alone has nothing to pool, so PyTorch refuses it too. */
+/** The output shape of a pool. Windows entirely within the padding are rejected, as in PyTorch. */
 export const slidePool = (shape: Shape, window: Window, fail: (reason: string) => never): Shape => {
   mustSlide(shape, [2, 3], fail)
   for (const axis of [window.rows, window.columns])
     if (2 * Math.max(axis.before, axis.after) > spanOf(axis))
       fail(`padding ${Math.max(axis.before, axis.after)} is more than half of the window, ${spanOf(axis)}`)
   const extents = slide(shape, window, fail)
-  // Between dilated taps there may be room for all of a short axis.
+  // A short axis may fit entirely between dilated taps.
   const [height, width] = imageOf([...extents, 1])
   const [inHeight, inWidth] = imageOf(shape)
   const seen = [...slidingTaps(window.rows, inHeight, height), ...slidingTaps(window.columns, inWidth, width)]
@@ -222,7 +222,7 @@ export const slidePool = (shape: Shape, window: Window, fail: (reason: string) =
   return [...extents, shape.at(-1)!]
 }
 
-/** For each output position along an axis, the taps that see an input position, and that position. */
+/** For each output position along an axis: the taps that read an input position, and that position. */
 export type Taps = ReadonlyArray<ReadonlyArray<readonly [tap: number, position: number]>>
 
 export const slidingTaps = (axis: Axis, length: number, outputs: number): Taps =>
@@ -241,7 +241,7 @@ export const adaptiveTaps = (length: number, outputs: number): Taps =>
     return Array.from({ length: count }, (_, a) => [a, from + a] as const)
   })
 
-/** The taps of both axes. */
+/** The taps of both axes. Without a window, those of adaptive pooling. */
 export const tapsOf = (input: Shape, output: Shape, window?: Window): readonly [rows: Taps, columns: Taps] => {
   const [, height, width] = imagesOf(input)
   const [, outHeight, outWidth] = imagesOf(output)
@@ -251,8 +251,8 @@ export const tapsOf = (input: Shape, output: Shape, window?: Window): readonly [
 }
 
 /**
- * Calls `visit` for every pair of pixels that a tap connects: indices of the input pixel, the output pixel and the tap, in units of
- * pixels and taps, and the number of taps within the image. Without a window, of adaptive ones.
+ * Calls `visit` for every pair of pixels that a tap connects: indices of the input pixel, output pixel and tap, and the number of
+ * taps within the image. Without a window, uses the windows of adaptive pooling.
  */
 export const forEachTap = (
   input: Shape,
@@ -274,7 +274,10 @@ export const forEachTap = (
       }
 }
 
-/** Calls `visit` with the indices of an output element, of one input element in its window, and the window's area inside the image. */
+/**
+ * Calls `visit` with the indices of an input element and an output element whose window contains it, and the window's area within
+ * the image.
+ */
 export const forEachInWindow = (
   input: Shape,
   output: Shape,
