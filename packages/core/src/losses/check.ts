@@ -1,4 +1,4 @@
-/** Whether the terms of a loss go with a network and its batches. */
+/** Checks the terms of a loss against a network and its batches. */
 import { Effect, type Schema } from "effect"
 import { OptionError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
@@ -9,7 +9,10 @@ import { nearest } from "../text.ts"
 import type { LossTerm } from "./index.ts"
 import { kindOf } from "./term.ts"
 
-/** Whether the terms of a loss go with the network and the batch; the nodes that they are at. */
+/**
+ * Checks the terms of a loss against the network and the number of micro-batches, and returns the nodes that they measure. Fails
+ * with an OptionError for invalid options of a term, and with a ProgramError for a term that does not match.
+ */
 export const checkTerms = (
   graph: Graph,
   terms: ReadonlyArray<LossTerm>,

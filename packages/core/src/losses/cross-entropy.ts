@@ -1,6 +1,10 @@
 /**
- * Cross-entropy of softmax(output), its mean over the samples and steps that count, with weights w of the classes and label smoothing α as
- * PyTorch has them:  Σ [ (1 − α)·w[y]·(−log p[y]) + α/C·Σ w[c]·(−log p[c]) ] / Σ w[y],  the inner sum over all C classes.
+ * Cross-entropy of softmax(output), averaged over the samples and steps that count, with class weights w and label smoothing α as
+ * in PyTorch:
+ *
+ *     Σ [ (1 − α)·w[y]·(−log p[y]) + α/C·Σ w[c]·(−log p[c]) ] / Σ w[y]
+ *
+ * The inner sum is over all C classes.
  */
 import { Schema } from "effect"
 import { leaf } from "../expressions/expression.ts"
@@ -10,17 +14,18 @@ import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
 import { type Made, type Over, OverSchema, type Term } from "./term.ts"
 
+/** A cross-entropy term. */
 export interface CrossEntropy {
   readonly term: "crossEntropy"
-  /** Of each step's output, or of what all steps' outputs come to. */
+  /** How the term depends on time: on each step's output, or on a reduction over time. */
   readonly over: Over
-  /** The factor of the term. */
+  /** Weight of the term. */
   readonly weight: number
-  /** w, a factor for each class; all 1 unless given. */
+  /** w, one factor per class. Default 1. */
   readonly classWeights?: ReadonlyArray<number>
-  /** α, the share of a label that is spread over all classes; 0 unless given. */
+  /** α, the fraction of a label that is distributed over all classes. Default 0. */
   readonly labelSmoothing?: number
-  /** The output or node whose value it takes, by name; the first output unless given. */
+  /** Name of the output or node that it measures. Default: the first output. */
   readonly node?: string
 }
 
@@ -39,8 +44,8 @@ const meanOf = (weights: ReadonlyArray<number> = [1]): number =>
   weights.reduce((sum, weight) => sum + weight, 0) / weights.length
 
 /**
- * With L = log Σ exp(x), the smoothed sum is s·(L − x[y]) + Σ k[c]·x[c]: the kernel's cross-entropy with the factor s, and a sum of
- * products with numbers k that follow from the label.
+ * With L = log Σ exp(x), the smoothed sum is s·(L − x[y]) + Σ k[c]·x[c]: the cross-entropy kernel with the factor s, plus a sum of
+ * products with numbers k that depend on the label.
  */
 const smoothed = leaf("x0").times(leaf("x1"))
 
@@ -77,11 +82,11 @@ const crossEntropyTerm: Term<CrossEntropy> = {
 }
 
 /**
- * Cross-entropy, of each step (the default) or of the read-out's sum, mean or maximum over time, or its last step. A batch's labels are a
- * class a sample, [N], or for terms over steps a class a step, [T, N]; those that are −1 do not count.
+ * Cross-entropy of each step's output (the default), or of its sum, mean or maximum over time, or of the last step. Labels are one
+ * class per sample, [N]; terms over steps also accept one class per step, [T, N]. Labels of −1 do not count.
  *
  * @example Losses.crossEntropy({ over: "max", classWeights: [1, 4], labelSmoothing: 0.1 })
- * @throws OptionError
+ * @throws OptionError for invalid options
  */
 export const crossEntropy = (options: Partial<Omit<CrossEntropy, "term">> = {}): Made<CrossEntropy> => {
   const made = {

@@ -1,4 +1,4 @@
-/** Sums over elements of an expression of a term's value, `x0`, and of other numbers for each element, `x1`. */
+/** Sums over elements of an expression of the measured value, `x0`, and of further numbers per element, `x1`. */
 import { encode } from "../expressions/code.ts"
 import { differentiate } from "../expressions/differentiate.ts"
 import { type ElementwiseBackward, elementwiseBackward } from "../expressions/elementwise.ts"
@@ -6,7 +6,7 @@ import { type Expression, of } from "../expressions/expression.ts"
 import type { Ref } from "../op.ts"
 import type { TermContext } from "./term.ts"
 
-/** The instruction of an expression, where its steps count, and the operands that it reads; `x0` says how many elements there are. */
+/** The attributes and operands of an expression restricted to the steps that count. `x0` determines the number of elements. */
 const instructionOf = (context: TermContext, wanted: Expression, others: () => Ref, part: "dx" | "dp") => {
   const { code, places } = encode([wanted.times(context.counts)])
   const attributes: ElementwiseBackward = { code, carry: [], dx: [], dp: [], [part]: places }
@@ -27,7 +27,7 @@ export const addSum = (context: TermContext, expression: Expression, others: () 
   context.emit(elementwiseBackward, { ...operands, dp0: { ...context.value, accumulate: true } }, attributes)
 }
 
-/** Adds the gradient of that sum to the value's. */
+/** Adds the gradient of the sum of an expression. */
 export const addGradient = (context: TermContext, expression: Expression, others: () => Ref): void => {
   const dx0 = context.gradient()
   if (dx0 === undefined) return

@@ -1,9 +1,9 @@
 /**
- * A penalty on the firing rates of single neurons that leave their bounds (after Zenke & Vogels, Neural Computation 2021):
+ * A penalty on the firing rates of single neurons outside bounds (after Zenke & Vogels, Neural Computation 2021):
  *
  *     rate·Σ over layers of the mean over samples and neurons of max(lower − r, 0)² + max(r − upper, 0)²
  *
- * r being the share of time steps in which a neuron fires for a sample.
+ * where r is the fraction of time steps in which a neuron fires for a sample.
  */
 import { Schema } from "effect"
 import { maximum, of } from "../expressions/expression.ts"
@@ -11,19 +11,19 @@ import { assert, type Of, OptionError, Positive, Share } from "../options.ts"
 import { type Own, own } from "./own.ts"
 import type { Made } from "./term.ts"
 
-/** Bounds of firing rates, and the factor of the penalty. */
+/** Bounds of firing rates, and the weight of the penalty. */
 export interface FiringRateBounds {
-  /** The factor of the term. */
+  /** Weight of the term. */
   readonly rate: number
   /** From 0 to 1; default 0. */
   readonly lower?: number
   /** From `lower` to 1; default 1. */
   readonly upper?: number
-  /** One layer of spiking neurons, by name; all unless given. */
+  /** Name of one layer of spiking neurons. Default: all layers. */
   readonly node?: string
 }
 
-/** The options, of which the bounds must also be in order. */
+/** The Schema of the options, except that `lower` must not exceed `upper`. */
 export const FiringRateBoundsSchema: Of<FiringRateBounds> = /* @__PURE__ */ Schema.Struct({
   rate: Positive,
   lower: /* @__PURE__ */ Schema.optionalKey(Share),
@@ -32,10 +32,10 @@ export const FiringRateBoundsSchema: Of<FiringRateBounds> = /* @__PURE__ */ Sche
 })
 
 /**
- * A penalty for neurons that fire less often than `lower`, or more often than `upper`.
+ * A penalty for neurons that fire less often than `lower` or more often than `upper`.
  *
  * @example [Losses.crossEntropy(), Losses.firingRateBounds({ rate: 0.5, lower: 0.01, upper: 0.2 })]
- * @throws OptionError
+ * @throws OptionError for invalid options
  */
 export const firingRateBounds = (options: FiringRateBounds): Made<Own> => {
   const owner = "firingRateBounds"

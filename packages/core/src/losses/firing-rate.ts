@@ -1,6 +1,9 @@
 /**
- * A penalty on firing rates:  rate·Σ over layers of the mean over time of (r[t] − at)², r[t] being the share of a layer's neurons, over the
- * batch, that fire at step t.
+ * A penalty on firing rates:
+ *
+ *     rate·Σ over layers of the mean over time of (r[t] − at)²
+ *
+ * where r[t] is the fraction of a layer's neurons that fire at step t, over the whole batch.
  */
 import { Schema } from "effect"
 import { firingRate as countSpikes, zero } from "../bookkeeping.ts"
@@ -11,13 +14,14 @@ import { anObject, argument, assert, Positive, Share } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import type { Made, Term } from "./term.ts"
 
+/** A firing-rate term. */
 export interface FiringRate {
   readonly term: "firingRate"
-  /** The factor of the term. */
+  /** Weight of the term. */
   readonly rate: number
-  /** The share of neurons that should fire in a step. */
+  /** The desired fraction of neurons that fire at a step. */
   readonly at: number
-  /** One layer of spiking neurons, by name; all unless given. */
+  /** Name of one layer of spiking neurons. Default: all layers. */
   readonly node?: string
 }
 
@@ -55,11 +59,11 @@ const firingRateTerm: Term<FiringRate> = {
 }
 
 /**
- * A penalty for firing rates other than `at` (default 0.1), of all layers of spiking neurons or of one. It is a function of whole batches:
- * without micro-batches only. For bounds of single neurons see {@link firingRateBounds}.
+ * A penalty for firing rates other than `at` (default 0.1), of one layer of spiking neurons or all. It is a function of whole
+ * batches, so it does not support micro-batches. To bound the rates of single neurons, see {@link firingRateBounds}.
  *
  * @example [Losses.crossEntropy(), Losses.firingRate({ rate: 0.5, at: 0.05 })]
- * @throws OptionError
+ * @throws OptionError for invalid options
  */
 export const firingRate = (options: {
   readonly rate: number

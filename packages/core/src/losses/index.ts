@@ -1,5 +1,5 @@
 /**
- * Losses: that of one class a sample, or a sum of terms.
+ * Losses: the loss of one class per sample, or a sum of terms.
  *
  * @example
  * const loss = [Losses.crossEntropy(), Losses.firingRate({ rate: 0.1 })]
@@ -19,8 +19,8 @@ export { type Own, type OwnOptions, own } from "./own.ts"
 export { type SpikeCount, spikeCount } from "./spike-count.ts"
 export type { Over } from "./term.ts"
 
-/** A term of a loss, as its constructor makes it. */
+/** A term of a loss, as its constructor returns it. */
 export type LossTerm = Made<CrossEntropy> | Made<FiringRate> | Made<Own> | Made<SpikeCount>
 
-/** What is minimised: the loss of one class a sample at every step, or the sum of terms. */
+/** The objective: the loss of one class per sample at every step, or a sum of terms. */
 export type Objective = Loss | ReadonlyArray<LossTerm>

@@ -3,11 +3,11 @@ import { type Own, own } from "./own.ts"
 import type { Made } from "./term.ts"
 
 /**
- * The mean squared error, of each step (the default) or of the sum, mean, maximum or last step. A batch's `targets` are real numbers a
- * sample, [N, outputs], or for terms over steps a step, [T, N, outputs].
+ * Mean squared error of each step's value (the default), or of its sum, mean or maximum over time, or of the last step. A batch's
+ * `targets` are numbers per sample, [N, outputs]; terms over steps also accept [T, N, outputs].
  *
  * @example Losses.meanSquaredError({ over: "mean" })
- * @throws OptionError
+ * @throws OptionError for invalid options
  */
 export const meanSquaredError = (options: Partial<Pick<Own, "over" | "weight" | "node">> = {}): Made<Own> =>
   own((value, target) => {

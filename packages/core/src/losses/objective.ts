@@ -1,14 +1,14 @@
-/** Losses as programs see them. The modules of the terms are loaded only with a loss that uses them. */
+/** Queries of objectives. The modules of the terms are loaded only with a loss that uses them. */
 import { Schema } from "effect"
 import { must } from "../options.ts"
 import type { LossTerm, Objective } from "./index.ts"
 import { kindOf, type Targets } from "./term.ts"
 
-/** The terms of an objective; none where it is the loss of one class a sample. */
+/** The terms of an objective; empty for the loss of one class per sample. */
 export const termsOf = (objective: Objective | undefined): ReadonlyArray<LossTerm> =>
   Array.isArray(objective) ? (objective as ReadonlyArray<LossTerm>) : []
 
-/** A list of terms; each is checked by its kind. */
+/** The Schema of a list of terms. Each term is checked by its kind. */
 export const TermsSchema: Schema.Codec<ReadonlyArray<LossTerm>> = /* @__PURE__ */ Schema.Array(Schema.Unknown).check(
   must(
     "a list of terms, at least one, as crossEntropy() makes them",
@@ -18,24 +18,24 @@ export const TermsSchema: Schema.Codec<ReadonlyArray<LossTerm>> = /* @__PURE__ *
   ),
 ) as unknown as Schema.Codec<ReadonlyArray<LossTerm>>
 
-/** What is told of one value: by the name of an output or node, the first output without one. */
+/** The targets required for one value, by the name of an output or node; `undefined` for the first output. */
 export interface Asked {
   readonly owner: string | undefined
-  /** The terms that take it, with their numbers. */
+  /** The terms that use them, with their indices. */
   readonly terms: ReadonlyArray<readonly [LossTerm, number]>
-  /** Whether any, and whether all of them take one for each step. */
+  /** Whether any, and whether all, of them take one target per step. */
   readonly anyBySteps: boolean
   readonly allBySteps: boolean
 }
 
-/** The name under which targets of a value are known: an output's own, though its node was named. */
+/** The name under which a value's targets are given: that of the output, even if the term names its node. */
 export const ownerOf = (outputs: Readonly<Record<string, string>>, named: string | true | undefined) => {
   const found = Object.entries(outputs).findIndex(([name, node]) => name === named || node === named)
   if (named === undefined || named === true || found === 0) return undefined
   return Object.keys(outputs)[found] ?? named
 }
 
-/** The classes or numbers that a loss's terms take, by value. */
+/** The classes or numbers that the terms of a loss require, by value. */
 export const askedBy = (
   objective: Objective | undefined,
   outputs: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-/** A term of one's own: the mean of an expression of a value and its target. */
+/** A custom term: the mean of an expression of a value and its target. */
 import { Schema } from "effect"
 import { aFunction, anObject, argument } from "../arguments.ts"
 import { type Code, decode, encode, executable, isCode } from "../expressions/code.ts"
@@ -8,21 +8,22 @@ import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
 import { type Made, type Over, OverSchema, type Term } from "./term.ts"
 
+/** A custom term. */
 export interface Own {
   readonly term: "own"
-  /** Of each step's value, or of what all steps' values come to. */
+  /** How the term depends on time: on each step's value, or on a reduction over time. */
   readonly over: Over
-  /** The factor of the term. */
+  /** Weight of the term. */
   readonly weight: number
-  /** The output or node whose value it takes, by name; the first output unless given. */
+  /** Name of the output or node that it measures. Default: the first output. */
   readonly node?: string
-  /** Whether it takes the spikes of each layer of spiking neurons instead. */
+  /** Whether it measures the spikes of every layer of spiking neurons instead. */
   readonly layers?: boolean
-  /** The expression of `x0`, the value, and `x1`, the target: the last operation's result. */
+  /** The expression of the value `x0` and the target `x1`: the result of the last operation. */
   readonly code: Code
 }
 
-/** The options of a term of one's own. */
+/** Options of {@link own}. */
 export type OwnOptions = Partial<Pick<Own, "over" | "weight" | "node" | "layers">>
 
 const readsTarget = (code: Code): boolean => code.some((line) => line[0] === "leaf" && line[1] === "x1")
@@ -46,7 +47,7 @@ const schema = Schema.Struct({
   ),
 ) as unknown as Schema.Codec<Own>
 
-/** The expression, and the factor that makes its sum a mean. */
+/** The expression, scaled so that its sum is the weighted mean. */
 const scaled = ({ code, weight }: Own, elements: number): Expression =>
   (executable([decode(code).at(-1) as Expression], false)[0] as Expression).times(weight / elements)
 
@@ -63,8 +64,8 @@ const ownTerm: Term<Own> = {
 }
 
 /**
- * A term of one's own, the mean over batch, elements and time of an expression of a value and its target. Where it reads the target, a
- * batch's `targets` are real numbers a sample, [N, outputs], or for terms over steps a step, [T, N, outputs].
+ * A custom term: the mean over batch, elements and time of an expression of a value and its target. If it uses the target, a
+ * batch's `targets` are numbers per sample, [N, outputs]; terms over steps also accept [T, N, outputs].
  *
  * @example
  * const huber = Losses.own((y, target) => {
@@ -72,7 +73,7 @@ const ownTerm: Term<Own> = {
  *   return Neuron.select(error.atLeast(1), error.minus(0.5), error.times(error).times(0.5))
  * })
  * const sparse = Losses.own((spikes) => spikes, { layers: true, over: "sum", weight: 1e-3 })
- * @throws OptionError
+ * @throws OptionError for invalid options
  */
 export const own = (
   expression: (value: Expression, target: Expression) => Expression,

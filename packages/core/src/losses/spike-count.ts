@@ -3,7 +3,7 @@
  *
  *     mean over samples and outputs of (Σ over time of s[t] − count)² / T
  *
- * where count is ⌊T·correct⌋ for the output of the sample's class and ⌊T·incorrect⌋ for the others.
+ * where count is ⌊T·correct⌋ for the output of the sample's class and ⌊T·incorrect⌋ for other outputs.
  */
 import { Schema } from "effect"
 import { leaf } from "../expressions/expression.ts"
@@ -12,14 +12,15 @@ import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
 import type { Made, Term } from "./term.ts"
 
+/** A spike-count term. */
 export interface SpikeCount {
   readonly term: "spikeCount"
-  /** The share of time steps in which the output of the right class should fire, and that of the others. */
+  /** The desired fraction of time steps in which the output of the correct class fires, and that of the other outputs. */
   readonly correct: number
   readonly incorrect: number
-  /** The factor of the term. */
+  /** Weight of the term. */
   readonly weight: number
-  /** The output or node whose spikes it counts, by name; the first output unless given. */
+  /** Name of the output or node whose spikes it counts. Default: the first output. */
   readonly node?: string
 }
 
@@ -52,11 +53,11 @@ const spikeCountTerm: Term<SpikeCount> = {
 }
 
 /**
- * The squared error of the outputs' spike counts, for networks whose outputs are spiking neurons, one a class. A batch's labels are a class
- * a sample.
+ * The squared error of the outputs' spike counts, for networks whose outputs are spiking neurons, one per class. Labels are one
+ * class per sample.
  *
  * @example Losses.spikeCount({ correct: 0.8, incorrect: 0.2 })
- * @throws OptionError
+ * @throws OptionError for invalid options
  */
 export const spikeCount = (options: Partial<Omit<SpikeCount, "term">> = {}): Made<SpikeCount> => {
   const made = {

@@ -1,4 +1,7 @@
-/** What a batch tells the terms of a loss: classes or real numbers, a sample or a step, of one value or of several by name. */
+/**
+ * The targets that a batch provides for the terms of a loss: classes or numbers, per sample or per step, for one value or for
+ * several by name.
+ */
 import { Effect } from "effect"
 import { InputError } from "../errors.ts"
 import { bufferNames, nameOf, type Program } from "../program/program.ts"
@@ -12,7 +15,7 @@ import type { LossTerm } from "./index.ts"
 import { type Asked, askedBy } from "./objective.ts"
 import { kindOf } from "./term.ts"
 
-/** What is given for one value, and how it is called: the first output needs no name. */
+/** The targets given for one value, and their name in messages. The first output needs no name. */
 const givenFor = ({ outputs = {} }: Program, given: unknown, what: string, { owner }: Pick<Asked, "owner">) => {
   if (isList(given) || typeof given !== "object" || given === null)
     return owner === undefined ? { values: given, what } : { values: undefined, what: `${what}.${owner}` }
@@ -20,13 +23,13 @@ const givenFor = ({ outputs = {} }: Program, given: unknown, what: string, { own
   return { values: (given as Readonly<Record<string, unknown>>)[name], what: `${what}.${name}` }
 }
 
-/** The classes of samples, or of samples at each step; none where they do not count. */
+/** The classes of samples, per batch or per step; `undefined` for samples that do not count. */
 interface Classes {
   readonly labels: ReadonlyArray<number | undefined>
   readonly classes: number
 }
 
-/** What a term takes of each sample's class: its weights, and the numbers of its row. */
+/** The sample weights and rows of a term, from the samples' classes. */
 const toldOf = (
   program: Program,
   [term, i]: readonly [LossTerm, number],
@@ -81,7 +84,7 @@ const checkLabels = (
       ...{ what, classes, bySteps: asked.allBySteps, mayNotCount },
     })
     const buffer = nameOf({ role: "labels", ...(owner !== undefined && { owner }) })
-    // Samples that do not count have the weight 0, and some class.
+    // Samples that do not count have weight 0 and an arbitrary class.
     const values = Float32Array.from(labels, (label) => Math.max(label, 0))
     const told = program.buffers.some((each) => each.name === buffer) ? [repeated(program, buffer, steps, values)] : []
     const counted = labels.map((label) => (label === -1 ? undefined : label))
@@ -112,7 +115,10 @@ const checkTargets = (
     })
   })
 
-/** All that a batch tells the terms of a program's loss. */
+/**
+ * All targets that a batch provides for the terms of a program's loss. Fails with an InputError or a LabelError if they do not
+ * match.
+ */
 export const toldBy = (
   program: Program,
   batch: Batch<Numbers> | undefined,

@@ -4,12 +4,12 @@ import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * Adaptive leaky integrate-and-fire neurons: each spike raises the threshold, which decays back (Bellec et al., NeurIPS 2018):
+ * Adaptive leaky integrate-and-fire neurons: each spike raises the threshold, which then decays (Bellec et al., NeurIPS 2018):
  *
  *     a[t] = ρ·a[t−1] + s[t−1],  u[t] = λ·v[t−1] + x[t],  s[t] = [u[t] ≥ ϑ + β·a[t]],  v[t] = u[t] − ϑ·s[t]
  *
- * `decay` is λ (default 0.9), `adaptationDecay` ρ (default 0.97), `strength` β (default 0.5), `threshold` ϑ (default 1). `reset` is soft
- * unless chosen otherwise; `decayInput` scales x by 1 − λ.
+ * `decay` is λ (default 0.9), `adaptationDecay` ρ (default 0.97), `strength` β (default 0.5), `threshold` ϑ (default 1). `reset` is
+ * soft by default; `decayInput` scales x by 1 − λ.
  */
 export const adaptiveLif: NeuronLayer<
   "decay" | "adaptationDecay" | "strength" | "threshold" | "resetPotential",

@@ -5,16 +5,17 @@ import { exponentialDrive } from "./exponential-integrate-and-fire.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * Adaptive exponential integrate-and-fire neurons, AdEx (Brette & Gerstner, Journal of Neurophysiology 2005):
- * τ·dv/dt = v_rest − v + Δ_T·e^((v − ϑ_rh)/Δ_T) − w + x and τ_w·dw/dt = a·(v − v_rest) − w, by Euler steps of one time step:
+ * Adaptive exponential integrate-and-fire neurons, AdEx (Brette & Gerstner, Journal of Neurophysiology 2005): τ·dv/dt = v_rest − v
+ * + Δ_T·e^((v − ϑ_rh)/Δ_T) − w + x and τ_w·dw/dt = a·(v − v_rest) − w, discretised by the Euler method with one step per time step:
  *
  *     u[t] = v[t−1] + (x[t] − w[t−1] + v_rest − v[t−1] + Δ_T·e^((v[t−1] − ϑ_rh)/Δ_T))/τ,  s[t] = [u[t] ≥ ϑ]
- *     v[t] = v_reset where it fired, else u[t]
+ *     v[t] = v_reset if it fired, else u[t]
  *     w[t] = w[t−1] + (a·(v[t−1] − v_rest) − w[t−1])/τ_w + b·s[t]
  *
- * Currents are in units of potential, that is divided by the leak conductance. Defaults are the paper's with 1 ms a time step and 25 mV a
- * unit above rest: `tau` τ = 9.4, `adaptationTau` τ_w = 144, `a` 0.13, `b` 0.11, `slopeFactor` Δ_T = 0.08, `rheobaseThreshold` ϑ_rh = 0.8,
- * `restingPotential` and `resetPotential` 0; `threshold` ϑ = 1. The reset is hard.
+ * Currents are divided by the leak conductance, so they have the unit of the potential. The defaults are the paper's, for 1 ms per
+ * time step and potentials in units of 25 mV above rest: `tau` τ = 9.4, `adaptationTau` τ_w = 144, `a` 0.13, `b` 0.11,
+ * `slopeFactor` Δ_T = 0.08, `rheobaseThreshold` ϑ_rh = 0.8, `restingPotential` and `resetPotential` 0; `threshold` ϑ = 1. The reset
+ * is hard.
  */
 export const adEx: NeuronLayer<
   | "tau"

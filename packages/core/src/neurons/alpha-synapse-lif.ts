@@ -8,15 +8,15 @@ const InnerShare = /* @__PURE__ */ Float32.check(
 )
 
 /**
- * Leaky integrate-and-fire neurons with α-function synapses (Rall, Journal of Neurophysiology 1967): a spike's current rises and falls as
- * e·(t/τ)·e^(−t/τ), which is 1 at its peak, t = τ. In time steps, exactly (Rotter & Diesmann, Biological Cybernetics 1999, as NEST's
- * `iaf_psc_alpha`), with α = e^(−1/τ):
+ * Leaky integrate-and-fire neurons with α-function synapses (Rall, Journal of Neurophysiology 1967): the current of a spike rises
+ * and falls as e·(t/τ)·e^(−t/τ), with its peak of 1 at t = τ. The discretisation is exact (Rotter & Diesmann, Biological
+ * Cybernetics 1999; NEST's `iaf_psc_alpha`), with α = e^(−1/τ):
  *
  *     r[t] = α·r[t−1] + (e/τ)·x[t],  i[t] = α·(i[t−1] + r[t−1])
  *     u[t] = λ·v[t−1] + i[t],  s[t] = [u[t] ≥ ϑ],  v[t] = u[t] − ϑ·s[t]
  *
- * `currentDecay` is α (between 0 and 1, default 0.8), `decay` λ (default 0.8), `threshold` ϑ (default 1). `reset` is soft unless chosen
- * otherwise; `decayInput` scales the current by 1 − λ where it charges the membrane.
+ * `currentDecay` is α (between 0 and 1, default 0.8), `decay` λ (default 0.8), `threshold` ϑ (default 1). `reset` is soft by
+ * default; `decayInput` scales the current by 1 − λ before it charges the membrane.
  */
 export const alphaSynapseLif: NeuronLayer<
   "currentDecay" | "decay" | "threshold" | "resetPotential",

@@ -3,16 +3,17 @@ import { NonNegative, Positive, Share } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
 
 /**
- * Balanced resonate-and-fire neurons, BRF (Higuchi et al., ICML 2024): oscillators whose damping is bounded so that they cannot diverge,
- * and which a spike damps and makes harder to fire rather than resets. By Euler steps of length δ, with u and v the real and the imaginary
- * part and q the refractory variable:
+ * Balanced resonate-and-fire neurons, BRF (Higuchi et al., ICML 2024): oscillators whose damping is bounded so that they cannot
+ * diverge. A spike does not reset the neuron; it increases damping and threshold. Euler steps of length δ, with real part u,
+ * imaginary part v and refractory variable q:
  *
  *     b = (−1 + √(1 − (δ·ω)²))/δ − b′ − q[t−1]
  *     u[t] = u[t−1] + δ·(b·u[t−1] − ω·v[t−1] + x[t]),  v[t] = v[t−1] + δ·(ω·u[t−1] + b·v[t−1])
  *     s[t] = [u[t] ≥ ϑ + q[t−1]],  q[t] = γ·q[t−1] + s[t]
  *
- * `frequency` is ω (default 10), `dampingOffset` b′ (default 1), `threshold` ϑ (default 1), `refractoryDecay` γ (default 0.9) and `timeStep` δ
- * (default 0.01) as in the paper; δ·ω is at most 1. The states are `membrane` (u), `imaginary` (v) and `refractory` (q).
+ * Parameters and defaults are the paper's: `frequency` ω (default 10), `dampingOffset` b′ (default 1), `threshold` ϑ (default 1),
+ * `refractoryDecay` γ (default 0.9) and `timeStep` δ (default 0.01). δ·ω must not exceed 1. The states are `membrane` (u),
+ * `imaginary` (v) and `refractory` (q).
  */
 export const balancedResonateAndFire: NeuronLayer<
   "frequency" | "dampingOffset" | "threshold" | "refractoryDecay" | "timeStep",

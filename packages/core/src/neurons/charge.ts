@@ -1,6 +1,6 @@
 import { type Expression, of } from "../expressions/expression.ts"
 
-/** The potential of a leaky membrane before it fires: v + (x − (v − v_reset))/τ, or with x undivided v − (v − v_reset)/τ + x. */
+/** The potential of a leaky membrane before it fires: v + (x − (v − v_reset))/τ with `decayInput`, else v − (v − v_reset)/τ + x. */
 export const charged = (
   v: Expression,
   x: Expression,

@@ -4,13 +4,13 @@ import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * Current-based leaky integrate-and-fire neurons: spikes charge a synaptic current that decays, and the current charges the membrane
- * (Zenke & Ganguli, Neural Computation 2018; `Synaptic` of snnTorch):
+ * Current-based leaky integrate-and-fire neurons: the input charges a decaying synaptic current, and the current charges the
+ * membrane (Zenke & Ganguli, Neural Computation 2018; `Synaptic` in snnTorch):
  *
  *     i[t] = α·i[t−1] + x[t],  u[t] = λ·v[t−1] + i[t],  s[t] = [u[t] ≥ ϑ],  v[t] = u[t] − ϑ·s[t]
  *
- * `currentDecay` is α (default 0.9), `decay` λ (default 0.8), `threshold` ϑ (default 1). `reset` is soft unless chosen otherwise;
- * `decayInput` scales the current by 1 − λ where it charges the membrane.
+ * `currentDecay` is α (default 0.9), `decay` λ (default 0.8), `threshold` ϑ (default 1). `reset` is soft by default; `decayInput`
+ * scales the current by 1 − λ before it charges the membrane.
  */
 export const currentBasedLif: NeuronLayer<
   "currentDecay" | "decay" | "threshold" | "resetPotential",

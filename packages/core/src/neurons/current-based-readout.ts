@@ -2,8 +2,8 @@ import { Share } from "../options.ts"
 import { make, type ReadoutLayer } from "./define.ts"
 
 /**
- * Current-based leaky read-out: a current-based neuron that never fires, and whose potential is the output (`LICell` of Norse, `Synaptic` of
- * snnTorch without a reset):
+ * Current-based leaky read-out: a current-based neuron that never fires; its potential is the output (`LICell` in Norse, `Synaptic`
+ * without reset in snnTorch):
  *
  *     i[t] = α·i[t−1] + x[t],  y[t] = v[t] = λ·v[t−1] + i[t]
  *

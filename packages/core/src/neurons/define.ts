@@ -1,5 +1,5 @@
 /**
- * Neurons as values: parameters, states and one step.
+ * Defines neurons by their parameters, states and step.
  *
  * @example
  * const alif = Neuron.make("alif", {
@@ -32,13 +32,13 @@ import { Flag, Float32, must } from "../options.ts"
 import { checkedExpressionOf, type SurrogateOptions, SurrogateSchema } from "../surrogates/index.ts"
 import { type Reset, ResetSchema } from "./reset.ts"
 
-/** Variants that the literature has of several neurons. A neuron has those that its definition names. */
+/** Variants that several neuron models have in the literature. A neuron offers those that its definition names. */
 export interface Choices {
-  /** What a spike does to the membrane potential. A hard reset goes to the parameter `resetPotential`. */
+  /** The effect of a spike on the membrane potential. A hard reset sets it to the parameter `resetPotential`. */
   readonly reset: Reset
-  /** Scale the input by 1/τ, which is 1 − decay (`decay_input` in SpikingJelly). */
+  /** Whether the input is scaled by 1/τ = 1 − decay (`decay_input` in SpikingJelly). */
   readonly decayInput: boolean
-  /** The analog output is that of the potential above the threshold, rather than of the potential. */
+  /** Whether the analog output is a function of the potential minus the threshold, instead of the potential. */
   readonly thresholdRelated: boolean
 }
 
@@ -48,47 +48,49 @@ const choiceSchemas: { readonly [C in keyof Choices]: Schema.Codec<Choices[C]> }
   thresholdRelated: Flag,
 }
 
-/** What a step is given. */
+/** The arguments of a step. */
 export interface Step<P extends string, S extends string, C extends keyof Choices = never> {
   /** The input of the neuron. */
   readonly x: Expression
-  /** The states that the step before left. */
+  /** The states after the previous step. */
   readonly before: Readonly<Record<S, Expression>>
+  /** The parameters. */
   readonly p: Readonly<Record<P, Expression>>
   readonly choices: Pick<Choices, C>
-  /** [z ≥ 0], with the derivative of the surrogate that the layer was given. */
+  /** [z ≥ 0], with the derivative of the layer's surrogate. */
   readonly spike: (z: Expression) => Expression
 }
 
-/** What a neuron is. */
+/** The definition of a neuron model. */
 export interface Definition<P extends string, S extends string, C extends keyof Choices = never> {
-  /** The parameters, with the values that they have unless told otherwise. */
+  /** The parameters with their defaults. */
   readonly parameters: Readonly<Record<P, Setting>>
-  /** What the parameters' numbers may be, where not any. */
+  /** Allowed values of parameters; any number if a parameter is absent. */
   readonly ranges?: Readonly<Partial<Record<P, Schema.Codec<number>>>>
-  /** The variants that the neuron has, with those that it is unless told otherwise. */
+  /** The variants of the neuron with their defaults. */
   readonly choices?: { readonly [K in C]: Choices[K] }
-  /** Names of what one step leaves for the next; each is a temporal edge, which policies may cut. */
+  /** Names of the states that a step passes to the next. Each is a temporal edge, which policies may cut. */
   readonly states: ReadonlyArray<S>
-  /** Values before the first step, where not 0. */
+  /** Initial values of states. Default 0. */
   readonly initial?: Readonly<Partial<Record<S, number>>>
-  /** The surrogate unless told otherwise. Default triangle, α = 1; `none` for what never fires. */
+  /** The default surrogate; `none` for neurons that never fire. Default triangle, α = 1. */
   readonly surrogate?: SurrogateOptions | "none"
+  /** Computes the new states and the output of one time step. */
   readonly step: (given: Step<P, S, C>) => {
     readonly states: Readonly<Record<S, Value>>
     readonly output: Expression
   }
 }
 
-/** What all neurons may be told. */
+/** Options of all spiking neurons. */
 export interface NeuronOptions {
-  /** Default triangle, α = 1, where the neuron says nothing else. */
+  /** The surrogate gradient. Default: the neuron's own, else triangle with α = 1. */
   readonly surrogate?: SurrogateOptions | SurrogateExpression
-  /** Fire the surrogate's primitive in place of the step: for checking gradients. */
+  /** Smooth mode: output the surrogate's primitive instead of spikes. For gradient checks. */
   readonly smooth?: boolean
 }
 
-/** The parameters and variants of a neuron, and the values of its states before the first step. */
+/** Options of a neuron: its parameters, its variants, and the initial values of its states. */
 export type NeuronSettings<P extends string, S extends string, C extends keyof Choices = never> = Readonly<
   Partial<Record<P, Setting>>
 > &
@@ -96,17 +98,17 @@ export type NeuronSettings<P extends string, S extends string, C extends keyof C
 
 type Options<P extends string, S extends string, C extends keyof Choices> = NeuronOptions & NeuronSettings<P, S, C>
 
-/** A layer of neurons from its options. */
+/** A neuron model: a function from options to a layer with one neuron per element. The output has the shape of the input. */
 export interface NeuronLayer<P extends string, S extends string, C extends keyof Choices = never> {
   (options?: NeuronOptions & NeuronSettings<P, S, C>): Layer
-  /** What it is called in graphs. */
+  /** Kind of the layer, as in graphs. */
   readonly kind: string
   readonly definition: Definition<P, S, C>
   /** The Schema of its options. */
   readonly schema: Schema.Struct<Schema.Struct.Fields>
 }
 
-/** A layer of what never fires. */
+/** A model of neurons that never fire. */
 export type ReadoutLayer<P extends string, S extends string, C extends keyof Choices = never> = Pick<
   NeuronLayer<P, S, C>,
   "kind" | "definition" | "schema"
@@ -115,7 +117,22 @@ export type ReadoutLayer<P extends string, S extends string, C extends keyof Cho
 
 const aDefinition: Kind = ["{ parameters, states, step }", /* @__PURE__ */ has("parameters", "states", "step")]
 
-/** Makes a kind of neuron. */
+/**
+ * Defines a neuron model.
+ *
+ * @param kind name of the model; unnamed layers are numbered by it
+ * @throws OptionError for arguments of another type. The layers throw a GraphError while a graph is built, for invalid options.
+ * @example
+ * const lazy = Neuron.make("lazy", {
+ *   parameters: { decay: 0.9 },
+ *   states: ["membrane"],
+ *   step: ({ x, before, p, spike }) => {
+ *     const u = before.membrane.times(p.decay).plus(x)
+ *     const output = spike(u.minus(1))
+ *     return { states: { membrane: Neuron.afterReset("soft", u, output, 1) }, output }
+ *   },
+ * })
+ */
 export const make = <P extends string, S extends string, C extends keyof Choices = never>(
   kind: string,
   definition: Definition<P, S, C>,
@@ -131,14 +148,14 @@ export const make = <P extends string, S extends string, C extends keyof Choices
   )
 }
 
-/** A surrogate of a person's own is two functions. */
+/** A custom surrogate is a pair of functions. */
 const OwnSurrogate = /* @__PURE__ */ Schema.Unknown.check(
   /* @__PURE__ */ must('a surrogate, as { name: "triangle", alpha: 1 } or { slope, primitive }', (value) =>
     ["slope", "primitive"].every((each) => typeof Object(value)[each] === "function"),
   ),
 )
 
-/** The options of all that fires. */
+/** Schemas of the options of all spiking neurons. */
 export const firingFields: {
   readonly surrogate: Schema.optionalKey<Schema.Codec<SurrogateOptions | SurrogateExpression>>
   readonly smooth: Schema.optionalKey<Schema.Codec<boolean>>
@@ -171,20 +188,20 @@ const optionsSchema = <P extends string, S extends string, C extends keyof Choic
     ...(surrogate === "none" ? {} : firingFields),
   })
 
-/** Adds neurons to the graph, with options that are checked. */
+/** Adds neurons to the graph. The options must be valid. */
 export const build = <P extends string, S extends string, C extends keyof Choices>(
   kind: string,
-  { parameters, choices, states, initial, surrogate: usual, step }: Definition<P, S, C>,
+  { parameters, choices, states, initial, surrogate: defaultSurrogate, step }: Definition<P, S, C>,
   options: Options<P, S, C>,
   x: Tensor,
   name: string,
 ): Tensor => {
-  const told = options as Readonly<Record<string, unknown>>
-  /** What was told, else what is usual. */
-  const chosen = <A extends object>(usual: A) =>
-    Object.fromEntries(Object.entries(usual).map(([each, value]) => [each, told[each] ?? value])) as A
+  const given = options as Readonly<Record<string, unknown>>
+  /** The given options, else the defaults. */
+  const chosen = <A extends object>(defaults: A) =>
+    Object.fromEntries(Object.entries(defaults).map(([each, value]) => [each, given[each] ?? value])) as A
   const { p, tensors } = parametersOf(x, name, chosen(parameters))
-  const { surrogate = usual, smooth = false } = options
+  const { surrogate = defaultSurrogate, smooth = false } = options
   const shape = surrogate === undefined || surrogate === "none" ? ({ name: "triangle", alpha: 1 } as const) : surrogate
   const { slope, primitive } = "name" in shape ? checkedExpressionOf(shape) : shape
   const before = Object.fromEntries(states.map((state, k) => [state, named(`s.${k}`)])) as Record<S, Expression>

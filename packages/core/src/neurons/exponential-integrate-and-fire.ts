@@ -3,7 +3,7 @@ import { Positive } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset.ts"
 
-/** What pulls the potential of an exponential neuron: v_rest − v + Δ_T·e^((v − ϑ_rh)/Δ_T). */
+/** The drive of an exponential neuron's potential: v_rest − v + Δ_T·e^((v − ϑ_rh)/Δ_T). */
 export const exponentialDrive = (
   v: Expression,
   p: Readonly<Record<"restingPotential" | "slopeFactor" | "rheobaseThreshold", Expression>>,
@@ -12,13 +12,13 @@ export const exponentialDrive = (
 
 /**
  * Exponential integrate-and-fire neurons (Fourcaud-Trocmé et al., Journal of Neuroscience 2003):
- * τ·dv/dt = v_rest − v + Δ_T·e^((v − ϑ_rh)/Δ_T) + x, by Euler steps of one time step:
+ * τ·dv/dt = v_rest − v + Δ_T·e^((v − ϑ_rh)/Δ_T) + x, discretised by the Euler method:
  *
  *     u[t] = v[t−1] + (x[t] + v_rest − v[t−1] + Δ_T·e^((v[t−1] − ϑ_rh)/Δ_T))/τ
- *     s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
+ *     s[t] = [u[t] ≥ ϑ],  v[t] = v_reset if it fired, else u[t]
  *
  * `tau` is τ in time steps (default 2), `slopeFactor` Δ_T (default 0.2), `rheobaseThreshold` ϑ_rh (default 0.8), `restingPotential` v_rest
- * (default 0), `threshold` ϑ (default 1), `resetPotential` v_reset (default −0.1). `reset` is hard unless chosen otherwise.
+ * (default 0), `threshold` ϑ (default 1), `resetPotential` v_reset (default −0.1). `reset` is hard by default.
  */
 export const exponentialIntegrateAndFire: NeuronLayer<
   "tau" | "slopeFactor" | "rheobaseThreshold" | "restingPotential" | "threshold" | "resetPotential",

@@ -1,4 +1,4 @@
-/** Neurons of a person's own. */
+/** Custom neuron models, and the expressions to define them with. */
 export {
   absolute,
   atan,

@@ -7,13 +7,14 @@ import { TimeConstant } from "./leaky.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * KLIF neurons, which learn a scale k of the membrane potential and with it the slope of the surrogate (Jiang & Zhang, arXiv 2302.09238, 2023):
+ * KLIF neurons, which train a scale k of the membrane potential and thereby the slope of the surrogate (Jiang & Zhang, arXiv
+ * 2302.09238, 2023):
  *
  *     h[t] = v[t−1] + (x[t] − (v[t−1] − v_reset))/τ,  u[t] = max(0, k·h[t])
- *     s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
+ *     s[t] = [u[t] ≥ ϑ],  v[t] = v_reset if it fired, else u[t]
  *
- * `tau` is τ in time steps (at least 1, default 2), `k` is learnt from 1 on, `threshold` is ϑ (default 1), `resetPotential` v_reset (default 0).
- * `reset` is hard unless chosen otherwise; without `decayInput` x is not divided by τ.
+ * `tau` is τ in time steps (at least 1, default 2), `k` is trained and starts at 1, `threshold` is ϑ (default 1), `resetPotential`
+ * v_reset (default 0). `reset` is hard by default; with `decayInput` false, x is not divided by τ.
  */
 export const klif: NeuronLayer<"tau" | "k" | "threshold" | "resetPotential", "membrane", "reset" | "decayInput"> =
   /* @__PURE__ */ make("klif", {

@@ -19,8 +19,8 @@ export const readout: Definition<"decay", "membrane"> = {
 }
 
 /**
- * A leaky read-out: a membrane that never fires, and whose potential is the output: y[t] = v[t] = λ·v[t−1] + x[t].
- * `tau` is its time constant in time steps (at least 1, default 2); λ = 1 − 1/τ.
+ * A leaky read-out: a membrane that never fires; its potential is the output: y[t] = v[t] = λ·v[t−1] + x[t]. `tau` is the time
+ * constant in time steps (at least 1, default 2); λ = 1 − 1/τ.
  */
 export const leakyReadout = (options: { readonly tau?: number } = {}): Layer =>
   leaf("leakyReadout", LeakyReadoutSchema, options, (x, name, { tau = 2 }) =>

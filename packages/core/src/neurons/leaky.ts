@@ -1,5 +1,5 @@
 /**
- * Spiking neurons of one membrane that leaks:
+ * Spiking neurons with a single leaky state, the membrane:
  *
  *     u[t] = λ·v[t−1] + x[t]        charge
  *     s[t] = [u[t] ≥ ϑ]             fire
@@ -10,10 +10,11 @@ import { must, type Of, Positive } from "../options.ts"
 import { type Definition, firingFields, type NeuronOptions } from "./define.ts"
 import { afterReset, type Reset, ResetSchema } from "./reset.ts"
 
+/** Options of leaky neurons. */
 export interface FiringOptions extends NeuronOptions {
-  /** Greater than 0. Default 1. */
+  /** ϑ, greater than 0. Default 1. */
   readonly threshold?: number
-  /** Default "soft". */
+  /** The effect of a spike on the membrane potential. Default "soft". */
   readonly reset?: Reset
 }
 
@@ -26,7 +27,7 @@ export const FiringSchema: Of<FiringOptions> = Schema.Struct({
 /** A time constant in time steps. */
 export const TimeConstant: Schema.Number = Schema.Number.check(must("a number of at least 1", (tau) => tau >= 1))
 
-/** λ is the parameter `decay`, ϑ is `threshold`. */
+/** The definition of leaky neurons: λ is the parameter `decay`, ϑ is `threshold`. */
 export const leaky: Definition<"decay" | "threshold", "membrane", "reset"> = {
   parameters: { decay: 1, threshold: 1 },
   choices: { reset: "soft" },

@@ -6,14 +6,14 @@ import { TimeConstant } from "./leaky.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * Leaky integrate-and-analog-fire neurons (Wu et al., IEEE Transactions on Neural Networks and Learning Systems 2021): spikes reset the
- * membrane, and the output is analog:
+ * Leaky integrate-and-analog-fire neurons (Wu et al., IEEE Transactions on Neural Networks and Learning Systems 2021): spikes reset
+ * the membrane, but the output is analog:
  *
- *     u[t] = v[t−1] + (x[t] − (v[t−1] − v_reset))/τ,  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
- *     y[t] = max(0, u[t] − ϑ), or max(0, u[t]) without `thresholdRelated`
+ *     u[t] = v[t−1] + (x[t] − (v[t−1] − v_reset))/τ,  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset if it fired, else u[t]
+ *     y[t] = max(0, u[t] − ϑ); with `thresholdRelated` false, max(0, u[t])
  *
- * `tau` is τ in time steps (at least 1, default 2), `threshold` ϑ (default 1), `resetPotential` v_reset (default 0). `reset` is hard unless chosen
- * otherwise; without `decayInput` x is not divided by τ.
+ * `tau` is τ in time steps (at least 1, default 2), `threshold` ϑ (default 1), `resetPotential` v_reset (default 0). `reset` is
+ * hard by default; with `decayInput` false, x is not divided by τ.
  */
 export const liaf: NeuronLayer<
   "tau" | "threshold" | "resetPotential",

@@ -4,8 +4,12 @@ import type { Of } from "../options.ts"
 import { build } from "./define.ts"
 import { type FiringOptions, FiringSchema, leaky, TimeConstant } from "./leaky.ts"
 
+/** Options of {@link lif} and {@link plif}. */
 export interface LifOptions extends FiringOptions {
-  /** Membrane time constant in time steps, at least 1; the decay is λ = 1 − 1/τ. Infinity is no leak, as of integrate-and-fire neurons. Default 1.1, the SLTT paper's. */
+  /**
+   * Membrane time constant in time steps, at least 1; the decay is λ = 1 − 1/τ. Infinity means no leak (integrate-and-fire).
+   * Default 1.1, as in the SLTT paper.
+   */
   readonly tau?: number
 }
 
@@ -15,8 +19,13 @@ export const LifSchema: Of<LifOptions> = Schema.Struct({
 })
 
 /**
- * Leaky integrate-and-fire neurons, one for each element: u[t] = (1 − 1/τ)·v[t−1] + x[t]. The input is not scaled by 1/τ
- * ("decay_input" off in SpikingJelly's words).
+ * Leaky integrate-and-fire neurons, one per element:
+ *
+ *     u[t] = (1 − 1/τ)·v[t−1] + x[t],  s[t] = [u[t] ≥ ϑ],  v[t] = u[t] − ϑ·s[t]
+ *
+ * The input is not scaled by 1/τ (SpikingJelly's `decay_input=False`). The reset is soft by default.
+ *
+ * @throws GraphError while the graph is built, for invalid options
  */
 export const lif = (options: LifOptions = {}): Layer =>
   leaf<LifOptions>("lif", LifSchema, options, (x, name, { tau = 1.1, ...given }) =>

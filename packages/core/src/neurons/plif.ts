@@ -1,6 +1,6 @@
 /**
- * Parametric leaky integrate-and-fire neurons (Fang et al., ICCV 2021): the layer learns its time constant through one number
- * w, with 1/τ = σ(w) and so λ = 1 − σ(w) = σ(−w). λ depends on a parameter alone: a program computes it once a batch.
+ * Parametric leaky integrate-and-fire neurons (Fang et al., ICCV 2021): the layer trains its time constant through one number w,
+ * with 1/τ = σ(w), so λ = 1 − σ(w) = σ(−w). λ depends on a parameter alone, so a program computes it once per batch.
  */
 import { Schema } from "effect"
 import { sigmoid } from "../expressions/expression.ts"
@@ -13,7 +13,7 @@ import type { LifOptions } from "./lif.ts"
 
 export const PlifSchema: Schema.Codec<LifOptions> = Schema.Struct({
   ...FiringSchema.fields,
-  // 1/(τ − 1) = eʷ, for a w that is finite.
+  // 1/(τ − 1) = eʷ, with w finite.
   tau: Schema.optionalKey(Schema.Finite.check(must("a finite number greater than 1", (tau) => tau > 1))),
 })
 
@@ -24,7 +24,8 @@ const parametric: Definition<"w" | "threshold", "membrane", "reset"> = {
 }
 
 /**
- * Parametric LIF neurons; `tau` is where the time constant starts (finite and more than 1, default 2), `<name>.w` the parameter.
+ * Parametric LIF neurons, which train their time constant. `tau` is its initial value (finite, greater than 1, default 2); the
+ * parameter is `<name>.w`.
  */
 export const plif = (options: LifOptions = {}): Layer =>
   leaf("plif", PlifSchema, options, (x, name, { tau = 2, ...given }) =>

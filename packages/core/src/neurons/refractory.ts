@@ -1,8 +1,8 @@
 /**
- * Refractory periods, of any neuron. For some steps after a spike it cannot fire, and its membrane stays where the reset left it, whatever
- * the input; its other states go on, so that currents arrive and adaptation decays meanwhile. That is the absolute refractory period of
- * NEST, Brian (`unless refractory`) and Norse. Holding the membrane rather than the input keeps the leak, and exponential and
- * quadratic terms, from moving the potential.
+ * Refractory periods for any neuron. For some steps after a spike, the neuron cannot fire and its membrane stays at the value after
+ * the reset, whatever the input. Its other states are updated, so currents arrive and adaptation decays in the meantime. That is
+ * the absolute refractory period of NEST, Brian (`unless refractory`) and Norse. The membrane is held, not just the input, so that
+ * neither the leak nor exponential and quadratic terms move the potential.
  */
 
 import { Schema } from "effect"
@@ -20,12 +20,12 @@ const aNeuron: Kind = [
 const Steps = /* @__PURE__ */ whole(1, 2 ** 24)
 
 /**
- * A neuron with a refractory period of `steps` time steps, from 1 on. The state `countdown` is what is left of it,
- * r[t] = max(n·s[t], r[t−1] − 1).
- * The new neuron has the parameter `refractoryPeriod`, n, which may be one a channel or an element. No gradient flows through the count.
+ * Adds a refractory period of `steps` ≥ 1 time steps to a neuron model. The new state `countdown` is the remaining time, r[t] =
+ * max(n·s[t], r[t−1] − 1). The new parameter `refractoryPeriod`, n, may be one number, or one per channel or element. No gradient
+ * flows through the countdown.
  *
- * @throws OptionError unless `steps` is a whole number from 1 on
- * @throws GraphError where the neuron never fires, when the graph is built
+ * @throws OptionError unless `steps` is a whole number of at least 1
+ * @throws GraphError while the graph is built, if the neuron never fires
  *
  * @example
  * const slow = Neuron.refractory(currentBasedLif, 2)
@@ -44,20 +44,21 @@ export const refractory = <P extends string, S extends string, C extends keyof C
     states: [...definition.states, "countdown"],
     step: (given: Step<P, S, C>) => {
       const { before, p, spike } = given as unknown as Step<string, string>
-      const [rest, period] = [before.countdown, p.refractoryPeriod] as [Expression, Expression]
-      const resting = rest.greaterThan(0)
+      const [remaining, period] = [before.countdown, p.refractoryPeriod] as [Expression, Expression]
+      const isRefractory = remaining.greaterThan(0)
       let fired: Expression | undefined
       const { states, output } = definition.step({
         ...given,
         spike: (z) => {
-          fired = select(resting, 0, spike(z))
+          fired = select(isRefractory, 0, spike(z))
           return fired
         },
       })
       if (fired === undefined) throw new GraphError({ node: kind, reason: "only what fires has a refractory period" })
-      const after: Record<string, Value> = { ...states, countdown: maximum(fired.times(period), rest.minus(1)) }
-      if (after.membrane !== undefined) after.membrane = select(resting, before.membrane as Expression, after.membrane)
-      return { states: after, output: output === fired ? output : select(resting, 0, output) }
+      const after: Record<string, Value> = { ...states, countdown: maximum(fired.times(period), remaining.minus(1)) }
+      if (after.membrane !== undefined)
+        after.membrane = select(isRefractory, before.membrane as Expression, after.membrane)
+      return { states: after, output: output === fired ? output : select(isRefractory, 0, output) }
     },
   } as unknown as Definition<P | "refractoryPeriod", S | "countdown", C>)
 }

@@ -1,14 +1,16 @@
-/** What a spike does to the membrane potential u, giving the potential v that the next step starts from. */
+/** The reset of the membrane potential by a spike. */
 import type { Schema } from "effect"
 import { type Expression, of, route, type Value } from "../expressions/expression.ts"
 import { oneOf } from "../options.ts"
 
+/** The effect of a spike on the membrane potential: subtract the threshold, set it to a value, or nothing. */
 export type Reset = "soft" | "hard" | "none"
 
 export const ResetSchema: Schema.Literals<ReadonlyArray<Reset>> = oneOf(["soft", "hard", "none"])
 
 /**
- * The membrane potential after the reset, through whose edge its gradient flows:
+ * The membrane potential after the reset, from the potential u and the spike s. The gradient through s follows the temporal edge
+ * `reset`:
  *
  *     soft   u − threshold·s
  *     hard   u·(1 − s) + to·s

@@ -2,14 +2,16 @@ import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * Resonate-and-fire neurons (Izhikevich, Neural Networks 2001): a damped oscillator z = i + j·v, j² = −1, with dz/dt = (b + j·ω)·z + x, which fires
- * where its imaginary part v, the membrane potential, reaches the threshold, and then goes to j. By Euler steps of one time step:
+ * Resonate-and-fire neurons (Izhikevich, Neural Networks 2001): a damped oscillator z = i + j·v, j² = −1, with dz/dt = (b + j·ω)·z
+ * + x. It fires when its imaginary part v, the membrane potential, reaches the threshold, and is then reset to z = j. Discretised
+ * by the Euler method with one step per time step:
  *
- *     i[t] = i[t−1] + b·i[t−1] − ω·v[t−1] + x[t]        0 where it fired
- *     u[t] = v[t−1] + ω·i[t−1] + b·v[t−1],  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset where it fired, else u[t]
+ *     i[t] = i[t−1] + b·i[t−1] − ω·v[t−1] + x[t]        0 if it fired
+ *     u[t] = v[t−1] + ω·i[t−1] + b·v[t−1],  s[t] = [u[t] ≥ ϑ],  v[t] = v_reset if it fired, else u[t]
  *
- * `damping` is b (default −0.1), `frequency` ω in radians a time step (default 0.3); oscillations die out where (1 + b)² + ω² < 1.
- * `threshold` is ϑ (default 1), `resetPotential` v_reset (default 1). `reset` is hard unless chosen otherwise; the others leave the current.
+ * `damping` is b (default −0.1), `frequency` ω in radians per time step (default 0.3); oscillations decay if (1 + b)² + ω² < 1.
+ * `threshold` is ϑ (default 1), `resetPotential` v_reset (default 1). `reset` is hard by default; other resets do not change the
+ * current.
  */
 export const resonateAndFire: NeuronLayer<
   "damping" | "frequency" | "threshold" | "resetPotential",

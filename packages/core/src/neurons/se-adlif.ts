@@ -4,14 +4,14 @@ import { make, type NeuronLayer } from "./define.ts"
 import { afterReset } from "./reset.ts"
 
 /**
- * Adaptive leaky integrate-and-fire neurons by the symplectic Euler method: the adaptation current w follows the membrane potential and
+ * Adaptive leaky integrate-and-fire neurons with symplectic Euler discretisation: the adaptation current w depends on the membrane potential and
  * the spikes of the same step (Baronig et al., Nature Communications 2025; arXiv 2408.07517, 2024):
  *
  *     u[t] = α·v[t−1] + (1 − α)·(x[t] − w[t−1]),  s[t] = [u[t] ≥ ϑ],  v[t] = u[t]·(1 − s[t])
  *     w[t] = β·w[t−1] + (1 − β)·(a·v[t] + b·s[t])
  *
- * `decay` is α (default 0.93, τ = 14 steps), `adaptationDecay` β (default 0.99, τ = 100 steps); `a` and `b` (default 60 both) are the paper's
- * products with its factor q = 120; `threshold` is ϑ (default 1). `reset` is hard unless chosen otherwise. The paper lets no gradient through
+ * `decay` is α (default 0.93, τ = 14 steps), `adaptationDecay` β (default 0.99, τ = 100 steps); `a` and `b` (both 60 by default) are the paper's
+ * values multiplied by its factor q = 120; `threshold` is ϑ (default 1). `reset` is hard by default. The paper cuts the gradient of
  * the reset: `Policy.detach("reset")`.
  */
 export const seAdLif: NeuronLayer<

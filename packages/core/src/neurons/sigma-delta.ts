@@ -1,12 +1,12 @@
 /**
- * Sigma-delta neurons send changes only (O'Connor & Welling, ICLR 2017; Yousefzadeh et al., AICAS 2019; `SigmaDelta` of Lava): what they
- * have sent adds up to their activation, up to the threshold.
+ * Sigma-delta neurons transmit changes only (O'Connor & Welling, ICLR 2017; Yousefzadeh et al., AICAS 2019; `SigmaDelta` in Lava):
+ * the sum of transmitted values tracks their activation within the threshold.
  */
 import { absolute, type Expression, maximum } from "../expressions/expression.ts"
 import { Positive } from "../options.ts"
 import { make, type NeuronLayer } from "./define.ts"
 
-/** What is sent of an activation, of which `sent` is known: the change, where it reaches the threshold. */
+/** The change of an activation since the last transmission, if it reaches the threshold; `sent` is the sum transmitted so far. */
 const encode = (
   activation: Expression,
   sent: Expression,
@@ -19,11 +19,11 @@ const encode = (
 }
 
 /**
- * Delta encoder: fires on change, a graded spike of the change itself:
+ * Delta encoder: fires on change; a graded spike carries the change:
  *
  *     δ[t] = x[t] − r[t−1],  y[t] = δ[t]·[|δ[t]| ≥ ϑ],  r[t] = r[t−1] + y[t]
  *
- * `threshold` is ϑ (default 0.1). The state `sent` (r) is the sum of what was sent.
+ * `threshold` is ϑ (default 0.1). The state `sent` (r) is the sum of all outputs.
  */
 export const deltaEncoder: NeuronLayer<"threshold", "sent"> = /* @__PURE__ */ make("deltaEncoder", {
   parameters: { threshold: 0.1 },
@@ -36,12 +36,12 @@ export const deltaEncoder: NeuronLayer<"threshold", "sent"> = /* @__PURE__ */ ma
 })
 
 /**
- * Sigma-delta neurons: changes that arrive add up (Σ), and changes of the activation leave (Δ), as of {@link deltaEncoder}:
+ * Sigma-delta neurons: they sum incoming changes (Σ), and transmit changes of their activation (Δ) like {@link deltaEncoder}:
  *
  *     σ[t] = σ[t−1] + x[t],  a[t] = max(0, σ[t] + bias)
  *     δ[t] = a[t] − r[t−1],  y[t] = δ[t]·[|δ[t]| ≥ ϑ],  r[t] = r[t−1] + y[t]
  *
- * `threshold` is ϑ (default 0.1). `bias` (default 0) takes the place of the bias of the layer before, whose outputs are changes.
+ * `threshold` is ϑ (default 0.1). `bias` (default 0) replaces the bias of the preceding layer, whose outputs are changes.
  */
 export const sigmaDelta: NeuronLayer<"threshold" | "bias", "sigma" | "sent"> = /* @__PURE__ */ make("sigmaDelta", {
   parameters: { threshold: 0.1, bias: 0 },

@@ -161,7 +161,7 @@ const convolutionOf = (weight: Shape, { groups = 1, ...geometry }: Attributes): 
   groups,
 })
 
-/** Attributes of a convolution's node. */
+/** Schemas of the attributes that all convolutions have. */
 export const convolutionFields = { ...geometryFields, groups: Schema.optionalKey(PositiveInt) }
 
 /** The op of a convolution or transposed convolution. */

@@ -5,7 +5,7 @@ import type { Surrogate } from "./surrogate.ts"
 
 const half = Math.PI / 2
 
-/** g(z) = α/2 / (1 + (π/2·α·z)²) (Fang et al., ICCV 2021; α = 2). */
+/** g(z) = α/2 / (1 + (π/2·α·z)²) (Fang et al., ICCV 2021). Default α = 2. */
 export const atan: Surrogate<{ readonly name: "atan"; readonly alpha: number }> = {
   schema: Schema.Struct({
     name: Schema.Literal("atan"),

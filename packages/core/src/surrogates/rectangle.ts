@@ -3,7 +3,7 @@ import { absolute, constant, maximum, minimum } from "../expressions/expression.
 import { Positive } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
-/** g(z) = 1/width where |z| ≤ width/2, else 0 (Wu et al., Frontiers in Neuroscience 2018; width = the threshold). */
+/** g(z) = 1/width if |z| ≤ width/2, else 0 (Wu et al., Frontiers in Neuroscience 2018). Default width 1, the default threshold. */
 export const rectangle: Surrogate<{ readonly name: "rectangle"; readonly width: number }> = {
   schema: Schema.Struct({ name: Schema.Literal("rectangle"), width: Positive }),
   usual: { name: "rectangle", width: 1 },

@@ -1,4 +1,4 @@
-/** The table of surrogate gradients: a line for each. */
+/** The table of surrogate gradients, one line each. */
 
 export { atan } from "./atan.ts"
 export { fastSigmoid } from "./fast-sigmoid.ts"

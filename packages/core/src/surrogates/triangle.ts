@@ -3,7 +3,7 @@ import { absolute, constant, maximum, minimum, select } from "../expressions/exp
 import { positiveWith } from "../options.ts"
 import type { Surrogate } from "./surrogate.ts"
 
-/** g(z) = max(0, α − α²·|z|) (Bellec et al., NeurIPS 2018; the SLTT paper's choice, α = 1). */
+/** g(z) = max(0, α − α²·|z|) (Bellec et al., NeurIPS 2018). Default α = 1, as in the SLTT paper. */
 export const triangle: Surrogate<{ readonly name: "triangle"; readonly alpha: number }> = {
   schema: Schema.Struct({ name: Schema.Literal("triangle"), alpha: positiveWith("alpha²", (alpha) => alpha ** 2) }),
   usual: { name: "triangle", alpha: 1 },
