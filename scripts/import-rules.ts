@@ -59,6 +59,18 @@ export const rules: ReadonlyArray<ImportRule> = [
     instead: "it knows core alone, and its tests the reference: compose the rest in an app",
   },
   {
+    folder: "packages/distributed",
+    workspace: [
+      "@spikeroute/core",
+      "@spikeroute/core/values",
+      "@spikeroute/backend-native/cache",
+      "@spikeroute/backend-native/foreign",
+      "@spikeroute/backend-reference",
+    ],
+    instead:
+      "it knows core, and how the native backend builds and loads libraries: backends are services that applications provide",
+  },
+  {
     folder: "packages/spikeroute",
     workspace: [
       "@spikeroute/core",

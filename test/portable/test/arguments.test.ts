@@ -102,7 +102,8 @@ const outcome = async (name: string, call: () => unknown): Promise<"answer" | st
  * been checked, as all of `Windows`, which kernels slide; makers of Schemas and checks; and a function that takes no argument.
  */
 const unchecked = new Set(
-  `arenaBytes bufferAt describeRefusal encode fromEngine loadModule
+  `command digest loadForeign openCache
+  arenaBytes bufferAt describeRefusal encode fromEngine loadModule
   asArray describeFault feedback named single Events.checkEvents ensureFinite fit firstNonFinite guard layoutOf nearest optionFault tooLarge
   Graph.apply Graph.leaf Graph.node Graph.parameter
   Options.argument Options.assert Options.check Options.expectedOf Options.faultIn Options.has Options.must Options.oneOf

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { layer } from "@spikeroute/backend-reference"
+import { local } from "@spikeroute/distributed"
 import { findTestAdapter } from "@spikeroute/test-support"
 import { Effect, Layer } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -47,7 +48,7 @@ test("examples have no type errors", async () => {
 }, 60_000)
 
 describe("runs", () => {
-  const platform = Layer.mergeAll(NodeServices.layer, FetchHttpClient.layer, layer)
+  const platform = Layer.mergeAll(NodeServices.layer, FetchHttpClient.layer, layer, local)
   for (const { place } of all)
     test.skipIf(needsMore.test(place))(place, async () => {
       const { example } = await import(fileOf(place))

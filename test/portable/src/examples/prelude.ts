@@ -9,6 +9,7 @@ import * as Core from "@spikeroute/core"
 import { flatten, Graph, Key, linear, PyTorch, Safetensors, Train } from "@spikeroute/core"
 import * as Datasets from "@spikeroute/datasets"
 import { Frames, ImageTransforms, makeShapes } from "@spikeroute/datasets"
+import * as Distributed from "@spikeroute/distributed"
 import * as Nir from "@spikeroute/nir"
 import { Effect } from "effect"
 
@@ -42,6 +43,7 @@ export { Layer, Stream } from "effect"
 export * as FetchHttpClient from "effect/http/FetchHttpClient"
 export * as fc from "fast-check"
 export {
+  Distributed,
   Effect,
   flatten,
   fromModule,

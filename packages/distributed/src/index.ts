@@ -1,0 +1,11 @@
+/** Data-parallel training on MPI, with the same bits on any number of processes. */
+export {
+  Communicator,
+  CommunicatorError,
+  type CommunicatorService,
+  local,
+  type Reduction,
+  total,
+} from "./communicator.ts"
+export { mpi } from "./mpi.ts"
+export { type DistributedOptions, makeTrainer } from "./trainer.ts"
