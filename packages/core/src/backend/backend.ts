@@ -1,20 +1,22 @@
 /**
- * A backend prepares a program into something that runs.
+ * A backend turns a program into something that runs.
  *
- * It knows nothing of spiking networks beyond the kernels; the memory that it takes belongs to a scope. To add one: implement
- * {@link Backend}, and run the conformance suite of `@spikeroute/core/testing`.
+ * It knows nothing about spiking networks beyond the kernels, and its memory belongs to a scope. To add one, implement {@link
+ * Backend} and run the conformance suite of `@spikeroute/core/testing`.
  */
 
 import { Context, type Effect, type Scope } from "effect"
 import { type BackendError, OptionError, type UnsupportedKernelError } from "../errors.ts"
 import type { Buffer, Call, Program } from "../program/program.ts"
 
-/** What a buffer is set to: raw words, float32, or what a function puts into an array of float32. */
+/** Values to write to a buffer: raw words, float32, or a function that fills an array of float32. */
 export type BufferValues = Float32Array | Uint32Array | ((out: Float32Array) => void)
 
 /**
- * Values of the kind that a buffer takes, as an array: where a function gives them, in the room for all of the buffer's elements, the buffer itself
- * where that is possible. Throws for values of another kind.
+ * The values for a buffer as an array. A function fills the array that `room` returns, which has room for all elements of the
+ * buffer and may be the buffer itself.
+ *
+ * @throws OptionError for values of the wrong type
  */
 export const asArray = (
   { name, elements }: Pick<Buffer, "name" | "elements">,
@@ -34,49 +36,53 @@ export const asArray = (
   return out
 }
 
-/** A program on a machine, with its memory. Once the scope has closed that it was prepared in, all that it is asked for is refused. */
+/** A program on a machine, with its memory. After the scope that it was prepared in has closed, all calls fail. */
 export interface Executable {
   readonly program: Program
-  /** Bytes of memory taken, at their peak so far. */
+  /** Peak of the allocated memory so far, in bytes. */
   readonly allocatedBytes: () => number
   /**
-   * Sets a buffer, all its elements (of one with several slots, those of time step `t`, 0 unless told): raw words as `Uint32Array`, all else as float32 (0 and 1 for spikes). The values of an array are copied
-   * before it is done: whoever writes may use the array for something else then. A function is given an array for all elements, whose
-   * contents are undefined: the buffer itself where that is possible, so that nobody needs a second one. It sets every element before
-   * it returns, and does not keep the array; where it throws, the buffer's contents are undefined. Where it closes the program's scope, the
-   * write fails. Raw words are written as an array only.
+   * Sets all elements of a buffer; for a buffer with several slots, those of time step `t` (default 0). Raw words are given as a
+   * `Uint32Array`, everything else as float32 (0 and 1 for spikes).
+   *
+   * The values of an array are copied; the caller may reuse the array once the effect completes. A function receives an array for
+   * all elements with undefined contents, which is the buffer itself if possible, to avoid a copy. It must set every element before
+   * it returns, and must not keep the array. If it throws, the contents of the buffer are undefined. If it closes the program's
+   * scope, the write fails. Raw words can only be written from an array.
    */
   readonly write: (buffer: string, values: BufferValues, t?: number) => Effect.Effect<void, BackendError>
   /**
-   * A copy of a buffer as it is, spikes as 0 and 1; of one with several slots, that of time step `t`, 0 to `timeSteps` − 1. Of the kinds that last:
-   * what only one step or one direction needs (`scratch`, `residual`, `accumulator`) gives up its memory to others, and is refused.
+   * Returns a copy of a buffer, spikes as 0 and 1; for a buffer with several slots, that of time step `t`, 0 to `timeSteps` − 1.
+   * Fails for buffers of the kinds `scratch`, `residual` and `accumulator`, whose memory is reused once the step or direction that
+   * needs them is over.
    *
-   * A buffer with fewer slots than time steps holds the latest steps only: read step `t` before as many further steps as it has slots have
-   * run. A later read returns the step that has taken the slot, undetected, because slots hold values and no record of their steps.
+   * A buffer with fewer slots than time steps holds only the latest steps: step `t` must be read before as many further steps have
+   * run as there are slots. A later read returns the step that has overwritten the slot, undetected, because slots do not record
+   * their steps.
    */
   readonly read: (buffer: string, t?: number) => Effect.Effect<Float32Array, BackendError>
   /**
-   * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …] (another number of values is an error), and
-   * each forward step first puts its frame into the input buffer; otherwise the input is what was written.
+   * Runs segments in order. With the encoding `frames`, `frames` holds [T, N, …] (any other length is an error), and each forward
+   * step first copies its frame to the input buffer; otherwise the input is what was last written.
    */
   readonly run: (calls: ReadonlyArray<Call>, frames?: Float32Array) => Effect.Effect<void, BackendError>
-  /** Whether all gradients are finite, as the last run of a segment `end` left them; true where the program has none. */
+  /** Whether all gradients are finite after the last run of the segment `end`; true if the program has none. */
   readonly gradientsAreFinite: Effect.Effect<boolean, BackendError>
   /**
-   * Only where frames have to be carried to another memory: begins with those that the next `run` is given, while this goes on with what
-   * it was told before. They must stay as they are until then.
+   * Only for backends that copy frames to another memory: starts to copy the frames of the next `run` while the current run
+   * continues. The frames must not change until then.
    */
   readonly upload?: (frames: Float32Array) => Effect.Effect<void, BackendError>
 }
 
-/** What a backend does. */
+/** The interface of a backend. */
 export interface BackendService {
   readonly name: string
-  /** For people: the engine's version, threads, vector instructions. */
+  /** Description for people: the engine's version, threads, vector instructions. */
   readonly description: string
   /**
-   * Takes memory for a program until the scope closes. A kernel that is lacking is an error here, never at run; so is a program that the
-   * backend cannot hold, a {@link BackendError} with `memory`.
+   * Allocates memory for a program until the scope closes. Fails with an UnsupportedKernelError if a kernel is missing (never
+   * during a run), and with a {@link BackendError} that has `memory` if the program is too large.
    */
   readonly prepare: (program: Program) => Effect.Effect<Executable, UnsupportedKernelError | BackendError, Scope.Scope>
 }
@@ -87,5 +93,5 @@ const BackendBase: Context.ServiceClass<Backend, typeof key, BackendService> = C
   BackendService
 >()(key)
 
-/** The backend that programs are run on, as a service: a backend's package has a layer of it. */
+/** The service of the backend that runs programs. Every backend package provides a layer for it. */
 export class Backend extends BackendBase {}

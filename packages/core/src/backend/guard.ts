@@ -1,4 +1,4 @@
-/** What every backend refuses alike, and the form of its errors. */
+/** Checks that all backends share, and the form of their errors. */
 
 import { Effect } from "effect"
 import { BackendError } from "../errors.ts"
@@ -7,7 +7,7 @@ import { bufferNames, type Call, forwardSegments, type Program } from "../progra
 import { size } from "../shape.ts"
 import { formatBytes, named, quote } from "../text.ts"
 
-/** The error for a program that takes more memory than there is; both counts are in bytes. */
+/** The error for a program that needs more memory than is available. Both are in bytes. */
 export const tooLarge = (backend: string, needed: number, available: number): BackendError =>
   new BackendError({
     backend,
@@ -15,7 +15,7 @@ export const tooLarge = (backend: string, needed: number, available: number): Ba
     memory: { needed, available },
   })
 
-/** Whatever was thrown, as a backend's error. */
+/** Converts any thrown value to a BackendError. */
 export const toBackendError =
   (backend: string) =>
   (error: unknown): BackendError =>
@@ -26,21 +26,21 @@ export const toBackendError =
           reason: error instanceof Error && error.message !== "" ? error.message : `${error}`,
         })
 
-/** Checks of what an executable is asked for; they throw. */
+/** Checks of calls to an executable. They throw a {@link BackendError}. */
 export interface Guard {
   readonly fail: (reason: string) => BackendError
-  /** The number of the buffer with this name. */
+  /** The index of the buffer with this name. */
   readonly indexOf: (buffer: string) => number
   readonly checkOpen: () => void
-  /** The number of the buffer, if there is this time step to write it at. */
+  /** The index of the buffer, if the program has this time step. */
   readonly writable: (buffer: string, t: number) => number
-  /** The number of the buffer, if it may be read at this time step. */
+  /** The index of the buffer, if it may be read at this time step. */
   readonly readable: (buffer: string, t: number) => number
   readonly checkCalls: (calls: ReadonlyArray<Call>, frames?: Float32Array) => void
   readonly checkFrames: (frames: Float32Array) => void
-  /** Runs `body` unless the program's scope has closed, also if it closes meanwhile; what it throws becomes a {@link BackendError}. */
+  /** Runs `body`. Fails with a {@link BackendError} if it throws, or if the program's scope is closed before or after it. */
   readonly attempt: <A>(body: () => A) => Effect.Effect<A, BackendError>
-  /** The scope of the program has closed. */
+  /** To be called when the scope of the program closes. */
   readonly close: () => void
 }
 

@@ -1,4 +1,4 @@
-/** The table of named models: a file for each family, and a line here for each model. */
+/** The table of named models: one file per family, one line here per model. */
 import { conv } from "./conv.ts"
 import { mlp } from "./mlp.ts"
 import type { Model } from "./model.ts"
@@ -11,6 +11,7 @@ export { type NormalizerFreeBlockOptions, normalizerFreeBlock } from "./normaliz
 export { type PreActivationBlockOptions, preActivationBlock } from "./pre-activation-resnet.ts"
 export { conv, mlp, nfresnet34, nfresnet50, nfresnet101, resnet18, resnet34, vgg11, vgg13, vgg16 }
 
+/** All models by name. */
 export const models = {
   mlp,
   conv,
@@ -24,6 +25,8 @@ export const models = {
   nfresnet101,
 } as const satisfies Record<string, Model>
 
+/** The name of a model. */
 export type ModelName = keyof typeof models
 
+/** The names of all models. */
 export const modelNames = Object.keys(models) as ReadonlyArray<ModelName>

@@ -1,10 +1,10 @@
 /**
- * Normaliser-free ResNets (Brock et al., "Characterizing signal propagation to close the performance gap in unnormalized
- * ResNets", ICLR 2021) of spiking neurons, as the SLTT paper trains them on ImageNet (Meng et al., ICCV 2023). Parameters are
- * named as in the authors' PyTorch code.
+ * Normaliser-free ResNets (Brock et al., "Characterizing signal propagation to close the performance gap in unnormalized ResNets",
+ * ICLR 2021) with spiking neurons, as trained on ImageNet in the SLTT paper (Meng et al., ICCV 2023). Parameters have the names of
+ * the authors' PyTorch code.
  *
- * Scaled weight standardisation takes the place of batch norm. A neuron's spikes count 2.74 in what follows, which keeps the
- * variance; the factor is taken into the standardised weights, so that what convolutions read stays spikes.
+ * Scaled weight standardisation replaces batch norm. Spikes are scaled by 2.74 to preserve the variance; the factor is multiplied
+ * into the standardised weights, so that convolutions still read spikes.
  */
 import { Schema } from "effect"
 import { block, type Layer, named, sequential } from "../graph/builder.ts"
@@ -26,13 +26,13 @@ import { PositiveInt, Side } from "../ops/window.ts"
 import { Flag, positiveWith } from "../options.ts"
 import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
-/** What a spike counts. */
+/** The factor on spikes. */
 const spikeFactor = 2.74
 
-/** α, the share of a block's body in its output. */
+/** α, the factor on a block's body. */
 const alpha = 0.2
 
-/** A square window that leaves the extents as they are, but for the stride. */
+/** A convolution with a square window and padding that preserves the extents at stride 1. */
 type Convolution = Omit<ScaledWeightStandardizedConv2dOptions, "padding" | "initial" | "kernelSize"> & {
   readonly kernelSize: number
 }
@@ -44,6 +44,7 @@ const convolution = (options: Convolution): Layer =>
     initial: { weight: kaimingNormal({ channels: options.channels, kernelSize: options.kernelSize }) },
   })
 
+/** Options of {@link normalizerFreeBlock}. */
 export interface NormalizerFreeBlockOptions extends Pick<ModelOptions, "neuron"> {
   /** Channels within the block. */
   readonly channels: number
@@ -51,7 +52,7 @@ export interface NormalizerFreeBlockOptions extends Pick<ModelOptions, "neuron">
   readonly stride?: number
   /** β, the expected standard deviation of the block's input. */
   readonly beta: number
-  /** 1×1, 3×3 and 1×1 convolutions, the last to four times the channels, rather than two of 3×3. Default false. */
+  /** Whether to use 1×1, 3×3 and 1×1 convolutions, the last with four times the channels, instead of two 3×3. Default false. */
   readonly bottleneck?: boolean
 }
 
@@ -63,12 +64,15 @@ const Options: Schema.Codec<NormalizerFreeBlockOptions> = Schema.Struct({
   neuron: ModelSchema.fields.neuron,
 })
 
-/** How many times its inner channels a block puts out. */
+/** The ratio of a block's output channels to its inner channels. */
 const expansion = (bottleneck: boolean): number => (bottleneck ? 4 : 1)
 
 /**
- * a = 2.74·LIF(x/β), y = α·gain·body(a) + shortcut: the body convolves a, and 2.74·LIF of that, and so on; the shortcut is a
- * 1×1 convolution of a where the shape changes, else x itself. The gain is learnt from 0 ("SkipInit").
+ * A block of a normaliser-free ResNet: a = 2.74·LIF(x/β), y = α·gain·body(a) + shortcut. The body is a chain of convolutions with
+ * 2.74·LIF between them. The shortcut is a 1×1 convolution of a if the shape changes, else x itself. The gain is trained and starts
+ * at 0 (SkipInit).
+ *
+ * @throws GraphError while the graph is built, for invalid options
  */
 export const normalizerFreeBlock = (options: NormalizerFreeBlockOptions): Layer =>
   checked("normalizerFreeBlock", Options, options, ({ channels, stride = 1, beta, bottleneck = false, neuron }) =>
@@ -103,7 +107,7 @@ interface Blocks {
   readonly bottleneck: boolean
 }
 
-/** β behind so many blocks of a stage: a stage's first block makes the signal anew, with variance 1, and every block adds α². */
+/** β after `blocks` blocks of a stage: the first block of a stage resets the variance to 1, and every block adds α². */
 const betaAfter = (blocks: number): number => Math.sqrt(1 + blocks * alpha ** 2)
 
 const normalizerFreeResNet = (name: string, { blocks, bottleneck }: Blocks): Model =>
@@ -136,11 +140,11 @@ const normalizerFreeResNet = (name: string, { blocks, bottleneck }: Blocks): Mod
     )
   })
 
-/** Normaliser-free ResNet-34 for ImageNet's images. */
+/** Normaliser-free ResNet-34 for ImageNet: input [224, 224, 3]. */
 export const nfresnet34: Model = normalizerFreeResNet("nfresnet34", { blocks: [3, 4, 6, 3], bottleneck: false })
 
-/** Normaliser-free ResNet-50 for ImageNet's images. */
+/** Normaliser-free ResNet-50 for ImageNet: input [224, 224, 3]. */
 export const nfresnet50: Model = normalizerFreeResNet("nfresnet50", { blocks: [3, 4, 6, 3], bottleneck: true })
 
-/** Normaliser-free ResNet-101 for ImageNet's images. */
+/** Normaliser-free ResNet-101 for ImageNet: input [224, 224, 3]. */
 export const nfresnet101: Model = normalizerFreeResNet("nfresnet101", { blocks: [3, 4, 23, 3], bottleneck: true })

@@ -1,6 +1,6 @@
 /**
- * Pre-activation ResNets (He et al., "Identity mappings in deep residual networks", ECCV 2016) of spiking neurons, as the SLTT
- * paper trains them on CIFAR (Meng et al., ICCV 2023). Parameters are named as in the authors' PyTorch code.
+ * Pre-activation ResNets (He et al., "Identity mappings in deep residual networks", ECCV 2016) with spiking neurons, as trained on
+ * CIFAR in the SLTT paper (Meng et al., ICCV 2023). Parameters have the names of the authors' PyTorch code.
  */
 import { Schema } from "effect"
 import { block, type Layer, named, sequential } from "../graph/builder.ts"
@@ -19,13 +19,14 @@ import {
 import { PositiveInt, Side } from "../ops/window.ts"
 import { checked, type Model, type ModelOptions, ModelSchema, model, widened } from "./model.ts"
 
-/** Weights start by Kaiming's rule, biases as PyTorch's. */
+/** A convolution with Kaiming initialisation of weights; biases start as in PyTorch. */
 const convolution = (options: Conv2dOptions): Layer =>
   conv2d({
     ...options,
     initial: { weight: kaimingNormal({ channels: options.channels, kernelSize: options.kernelSize }) },
   })
 
+/** Options of {@link preActivationBlock}. */
 export interface PreActivationBlockOptions extends Pick<ModelOptions, "dropout" | "neuron"> {
   readonly channels: number
   /** Default 1. */
@@ -38,8 +39,10 @@ const Options: Schema.Codec<PreActivationBlockOptions> = Schema.Struct({
 })
 
 /**
- * a = LIF(BN(x)), y = conv(dropout(LIF(BN(conv(a))))) + shortcut(a): the shortcut is a 1×1 convolution where the shape changes,
- * else a itself, the activated input rather than x.
+ * A block of a pre-activation ResNet: a = LIF(BN(x)), y = conv(dropout(LIF(BN(conv(a))))) + shortcut(a). The shortcut is a 1×1
+ * convolution if the shape changes, else a itself (the activated input, not x).
+ *
+ * @throws GraphError while the graph is built, for invalid options
  */
 export const preActivationBlock = (options: PreActivationBlockOptions): Layer =>
   checked("preActivationBlock", Options, options, ({ channels, stride = 1, dropout = 0, neuron }) =>
@@ -57,7 +60,7 @@ export const preActivationBlock = (options: PreActivationBlockOptions): Layer =>
     }),
   )
 
-/** Four stages of so many blocks; the global average pool is one of 4×4 pixels for CIFAR's images. */
+/** Four stages with the given numbers of blocks. For CIFAR images, the global average pool covers 4×4 pixels. */
 const preActivationResNet = (name: string, blocks: readonly [number, number, number, number]): Model =>
   model(name, (classes, { width, dropout, neuron }) => {
     const stage = (channels: number, stride: number, length: number): Layer =>
@@ -83,8 +86,8 @@ const preActivationResNet = (name: string, blocks: readonly [number, number, num
     )
   })
 
-/** Pre-activation ResNet-18 for CIFAR's images. */
+/** Pre-activation ResNet-18 for CIFAR: input [32, 32, 3]. */
 export const resnet18: Model = preActivationResNet("resnet18", [2, 2, 2, 2])
 
-/** Pre-activation ResNet-34 for CIFAR's images. */
+/** Pre-activation ResNet-34 for CIFAR: input [32, 32, 3]. */
 export const resnet34: Model = preActivationResNet("resnet34", [3, 4, 6, 3])

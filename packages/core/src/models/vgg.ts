@@ -1,6 +1,6 @@
 /**
- * VGG networks (Simonyan & Zisserman, ICLR 2015) of spiking neurons with batch normalisation, as the SLTT paper trains them on
- * event data (Meng et al., ICCV 2023). Parameters are named as in the authors' PyTorch code.
+ * VGG networks (Simonyan & Zisserman, ICLR 2015) with spiking neurons and batch normalisation, as trained on event data in the SLTT
+ * paper (Meng et al., ICCV 2023). Parameters have the names of the authors' PyTorch code.
  */
 import { block, named, sequential } from "../graph/builder.ts"
 import { kaimingNormal, normal, zeros } from "../initializers.ts"
@@ -16,7 +16,10 @@ import {
 } from "../layers.ts"
 import { type Model, model, widened } from "./model.ts"
 
-/** Five stages of so many convolutions: (conv 3×3 – BN – LIF – dropout) × n – average pool 2; then 7×7 pixels and one linear layer. */
+/**
+ * Five stages with the given numbers of convolutions: (conv 3×3 – BN – LIF – dropout) × n – average pool 2; then 7×7 pixels and one
+ * linear layer.
+ */
 const vgg = (name: string, convolutions: readonly [number, number, number, number, number]): Model =>
   model(name, (classes, { width, dropout, neuron }) => {
     const stage = (channels: number, length: number) => {
@@ -45,11 +48,11 @@ const vgg = (name: string, convolutions: readonly [number, number, number, numbe
     )
   })
 
-/** VGG-11 for event frames of two polarities. */
+/** VGG-11 for event frames with two polarities: input [height, width, 2]. */
 export const vgg11: Model = vgg("vgg11", [1, 1, 2, 2, 2])
 
-/** VGG-13 for event frames of two polarities. */
+/** VGG-13 for event frames with two polarities: input [height, width, 2]. */
 export const vgg13: Model = vgg("vgg13", [2, 2, 2, 2, 2])
 
-/** VGG-16 for event frames of two polarities. */
+/** VGG-16 for event frames with two polarities: input [height, width, 2]. */
 export const vgg16: Model = vgg("vgg16", [2, 2, 3, 3, 3])

@@ -26,10 +26,10 @@ const kind = (name: string, weightDecay: number, isDecoupled: boolean): Optimize
   })
 
 /**
- * Adam (Kingma & Ba, ICLR 2015), as PyTorch's: g = ∂w + δ·w,  m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,
- * w ← w − rate·(m/(1 − β₁ⁿ)) / (√(v/(1 − β₂ⁿ)) + ε). Defaults: β₁ 0.9, β₂ 0.999, ε 1e-8, weight decay δ 0.
+ * Adam (Kingma & Ba, ICLR 2015), as in PyTorch: g = ∂w + δ·w,  m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g², w ← w − rate·(m/(1 −
+ * β₁ⁿ)) / (√(v/(1 − β₂ⁿ)) + ε). Defaults: β₁ 0.9, β₂ 0.999, ε 1e-8, weight decay δ 0.
  */
 export const adam: OptimizerKind<Options> = /* @__PURE__ */ kind("adam", 0, false)
 
-/** AdamW (Loshchilov & Hutter, ICLR 2019), as PyTorch's: Adam with g = ∂w, and first w ← w·(1 − rate·δ). δ is 0.01 by default. */
+/** AdamW (Loshchilov & Hutter, ICLR 2019), as in PyTorch: Adam with g = ∂w, preceded by w ← w·(1 − rate·δ). Default δ: 0.01. */
 export const adamw: OptimizerKind<Options> = /* @__PURE__ */ kind("adamw", 0.01, true)

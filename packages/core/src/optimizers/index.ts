@@ -5,15 +5,18 @@ import * as table from "./table.ts"
 export { type Definition, make, type Optimizer, type OptimizerKind, OptimizerSchema, type Step } from "./optimizer.ts"
 export * from "./table.ts"
 
+/** The name of an optimiser. */
 export type OptimizerName = keyof typeof table
 
-/** Kinds of optimisers by name. */
+/** The optimisers by name. */
 export const optimizers: { readonly [N in OptimizerName]: OptimizerKind } = table
 
+/** The names of all optimisers. */
 export const optimizerNames = Object.keys(optimizers) as ReadonlyArray<OptimizerName>
 
 /**
- * An optimiser by name, as settings have it. An unknown name and options out of range are refused by the trainer that is given it.
+ * An optimiser by name, for settings files. It does not throw for an unknown name or options out of range; compiling a program with
+ * it fails.
  *
  * @example Optimizer.options("adam", { weightDecay: 0.01 })
  */

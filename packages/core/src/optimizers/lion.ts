@@ -3,8 +3,8 @@ import { NonNegative, ShareBelowOne } from "../options.ts"
 import { make, type OptimizerKind } from "./optimizer.ts"
 
 /**
- * Lion (Chen et al., NeurIPS 2023): w ← w − rate·(sign(β₁·m + (1 − β₁)·∂w) + δ·w),  m ← β₂·m + (1 − β₂)·∂w. Every weight moves by the
- * rate, which is to be 3 to 10 times less than Adam's. Defaults: β₁ 0.9, β₂ 0.99, weight decay δ 0.
+ * Lion (Chen et al., NeurIPS 2023): w ← w − rate·(sign(β₁·m + (1 − β₁)·∂w) + δ·w),  m ← β₂·m + (1 − β₂)·∂w. Every weight changes by
+ * the learning rate, which should be 3 to 10 times smaller than for Adam. Defaults: β₁ 0.9, β₂ 0.99, weight decay δ 0.
  */
 export const lion: OptimizerKind<"beta1" | "beta2" | "weightDecay"> = /* @__PURE__ */ make("lion", {
   options: { beta1: 0.9, beta2: 0.99, weightDecay: 0 },

@@ -1,5 +1,5 @@
 /**
- * An optimiser updates the weights once a batch: an expression of a weight, its gradient and the optimiser's states of it.
+ * An optimiser updates the weights once per batch: an expression of a weight, its gradient and the optimiser's states for it.
  *
  * @example
  * const signDescent = Optimizer.make("signDescent", {
@@ -20,33 +20,34 @@ import type { ElementwiseForward } from "../expressions/elementwise.ts"
 import { type Expression, leaf, of, type Value } from "../expressions/expression.ts"
 import { assert, Float32, must } from "../options.ts"
 
-/** What an update is given. */
+/** The arguments of an update. */
 export interface Step<O extends string, S extends string, N extends string = never> {
   readonly weight: Expression
   /** ∂w, summed over the batch and its time steps. */
   readonly gradient: Expression
-  /** The states that the update before left. */
+  /** The states after the previous update. */
   readonly before: Readonly<Record<S, Expression>>
   readonly options: Readonly<Record<O, number>>
-  /** The learning rate of this update, and the other numbers that change from update to update. */
+  /** The learning rate of this update, and the other numbers that change between updates. */
   readonly rate: Expression
   readonly numbers: Readonly<Record<N, Expression>>
 }
 
-/** What an optimiser is. */
+/** The definition of an optimiser. */
 export interface Definition<O extends string, S extends string, N extends string = never> {
-  /** Its options, numbers that stay the same, with the values that they have by default. */
+  /** The options, numbers that are constant during training, with their defaults. */
   readonly options: Readonly<Record<O, number>>
-  /** What the options may be, where not any number. */
+  /** Allowed values of options; any number if an option is absent. */
   readonly ranges?: Readonly<Partial<Record<O, Schema.Codec<number>>>>
-  /** Names of the values stored of each weight from update to update; 0 before the first. Checkpoints have them by these names. */
+  /** Names of the values stored per weight between updates, initially 0. Checkpoints use these names. */
   readonly states: ReadonlyArray<S>
-  /** Numbers that change from update to update besides the learning rate, as bias corrections. Updates count from 1. */
+  /** Numbers other than the learning rate that change between updates, such as bias corrections. Updates are counted from 1. */
   readonly numbers?: (given: {
     readonly rate: number
     readonly update: number
     readonly options: Readonly<Record<O, number>>
   }) => Readonly<Record<N, number>>
+  /** Computes the new weight and states. */
   readonly step: (given: Step<O, S, N>) => {
     readonly weight: Expression
     readonly states: Readonly<Record<S, Value>>
@@ -59,21 +60,25 @@ export interface Optimizer {
   readonly options: Readonly<Record<string, number>>
   readonly states: ReadonlyArray<string>
   /**
-   * The update of the weight `x1` by a gradient, an expression of `x0` and `p0`: its states are the planes of `before`, what changes from update to
-   * update is `h`.
+   * The update of the weight `x1` by a gradient, which is an expression of `x0` and `p0`. The states are the planes of `before`;
+   * `h` holds the numbers that change between updates.
    */
   readonly update: (gradient: Expression) => ElementwiseForward
-  /** What `h` holds at an update, counted from 1: the learning rate and the optimiser's own numbers. */
+  /** The contents of `h` for an update, counted from 1: the learning rate, then the optimiser's own numbers. */
   readonly numbers: (learningRate: number, update: number) => Float32Array
-  /** The same with some options changed. @throws OptionError */
+  /**
+   * The same optimiser with some options changed.
+   *
+   * @throws OptionError for options out of range
+   */
   readonly with: (options: Readonly<Record<string, number>>) => Optimizer
 }
 
-/** A kind of optimiser: a function of its options. */
+/** A kind of optimiser: a function from options to an optimiser. */
 export interface OptimizerKind<O extends string = string> {
-  /** @throws OptionError */
+  /** @throws OptionError for options out of range */
   (options?: Readonly<Partial<Record<O, number>>>): Optimizer
-  /** The options' default values. */
+  /** Default values of the options. */
   readonly defaults: Readonly<Record<O, number>>
   /** The Schema of its options. */
   readonly schema: Schema.Struct<Schema.Struct.Fields>
@@ -81,7 +86,11 @@ export interface OptimizerKind<O extends string = string> {
 
 const aDefinition: Kind = ["{ options, states, step }", /* @__PURE__ */ has("options", "states", "step")]
 
-/** Makes a kind of optimiser. */
+/**
+ * Defines a kind of optimiser. See the example at the top of this module.
+ *
+ * @throws OptionError if the definition is incomplete
+ */
 export const make = <O extends string, S extends string, N extends string = never>(
   name: string,
   definition: Definition<O, S, N>,
@@ -125,6 +134,7 @@ const configured = <O extends string, S extends string, N extends string>(
   }
 }
 
+/** The Schema of {@link Optimizer}. */
 export const OptimizerSchema: Schema.Codec<Optimizer> = /* @__PURE__ */ Schema.Unknown.check(
   must("an optimiser, as Optimizer.adam() makes it", (value) => {
     const { update, numbers } = Object(value) as Partial<Optimizer>

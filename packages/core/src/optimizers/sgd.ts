@@ -2,8 +2,8 @@ import { NonNegative } from "../options.ts"
 import { make, type OptimizerKind } from "./optimizer.ts"
 
 /**
- * Stochastic gradient descent with momentum μ (default 0.9, which the SLTT paper trains with) and weight decay δ (default 0), as
- * PyTorch's: m ← μ·m + (∂w + δ·w),  w ← w − rate·m.
+ * Stochastic gradient descent with momentum μ (default 0.9, as in the SLTT paper) and weight decay δ (default 0), as in PyTorch: m
+ * ← μ·m + (∂w + δ·w),  w ← w − rate·m.
  */
 export const sgd: OptimizerKind<"momentum" | "weightDecay"> = /* @__PURE__ */ make("sgd", {
   options: { momentum: 0.9, weightDecay: 0 },

@@ -1,4 +1,4 @@
-/** The table of optimisers: a file, and a line here, for each. */
+/** The table of optimisers: one file and one line here each. */
 export { adam, adamw } from "./adam.ts"
 export { lion } from "./lion.ts"
 export { sgd } from "./sgd.ts"

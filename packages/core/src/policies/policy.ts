@@ -1,8 +1,8 @@
 /**
  * Gradient-routing policies.
  *
- * A policy answers two questions: which temporal edges of the unrolled network carry gradient, and which time steps are trained.
- * It is a value made of smaller values, and composes by piping:
+ * A policy determines which temporal edges of the unrolled network carry gradient, and which time steps are trained. Policies are
+ * composed by piping:
  *
  * @example
  * const sltt = Policy.bptt.pipe(Policy.detachAll)
@@ -21,38 +21,39 @@ import { nearest, quote } from "../text.ts"
 import * as Steps from "./steps.ts"
 
 /**
- * A temporal edge by its name: a state that one time step of neurons leaves for the next, as `membrane` or `current`, or what a graph
- * feeds back or delays, as `recurrent` or `delay`. `reset` leads from a spike to the potential that its reset leaves: what flows
- * through it goes on through the membrane, so with the membrane detached the reset carries nothing.
+ * The name of a temporal edge: a state that neurons pass between time steps, such as `membrane` or `current`, or a value that a
+ * graph feeds back or delays, such as `recurrent` or `delay`. `reset` leads from a spike to the potential after its reset. Its
+ * gradient continues through the membrane, so it carries nothing if the membrane is detached.
  */
 export type Edge = string
 
-/** The factor of a trace's leak: a number, or that of the neurons that the traced input comes from. */
+/** The decay of a trace: a number, or the decay of the neurons that the traced input comes from. */
 export type TraceDecay = number | "presynaptic"
 
-/** What a policy is made of. */
+/** The parts of a policy. */
 export interface Parts {
   readonly name: string
-  /** The edges that carry no gradient. */
+  /** Edges that carry no gradient. */
   readonly detached: ReadonlySet<Edge> | "all"
-  /** Gradient flows within windows of so many steps: 1 … T, or Infinity. */
+  /** Gradient flows within windows of this many steps, 1 … T or Infinity. */
   readonly window: number
   /** Which steps are trained. */
   readonly steps: Steps.Steps
-  /** The decay of the traces that stand for presynaptic activity in the gradients of weights, where there are traces. */
+  /** The decay of the traces that replace presynaptic activity in weight gradients; `undefined` without traces. */
   readonly trace: TraceDecay | undefined
-  /** Which weight layers have such traces: a part, so that policies without any do not load it. */
+  /** Finds the weight layers that have such traces. A part of the policy, so that bundles without traces do not contain it. */
   readonly traces: typeof tracesOf | undefined
-  /** Eligibility traces carry the derivatives of a layer's own states forward with the steps. */
+  /** Lowers eligibility traces, which carry the derivatives of a layer's own states forward in time. */
   readonly eligibility: Eligibility | undefined
-  /** All steps run forward, then one backward pass goes through the means over time. */
+  /** Lowers rate-based backpropagation: all steps run forward, followed by one backward pass through means over time. */
   readonly rates: Rates | undefined
-  /** Steps between two checkpoints, where steps run again rather than keep their residuals. */
+  /** Number of steps between checkpoints, if steps are recomputed instead of storing their residuals. */
   readonly checkpoint: number | "root" | undefined
-  /** What maps gave is computed again in the backward direction rather than kept. */
+  /** Whether the backward direction recomputes the outputs of weight layers instead of storing them. */
   readonly recompute: boolean
 }
 
+/** A gradient-routing policy. Build one with {@link make} and the functions of this module. */
 export class Policy extends Pipeable.Class implements Parts {
   readonly name: string
   readonly detached: ReadonlySet<Edge> | "all"
@@ -80,16 +81,20 @@ export class Policy extends Pipeable.Class implements Parts {
   }
 }
 
-/** What makes another policy of one. */
+/** A function that derives one policy from another. */
 export type Change = (policy: Policy) => Policy
 
-/** A policy with some parts changed. */
+/** Changes some parts of a policy. */
 const change =
   (changes: (policy: Policy) => Partial<Parts>): Change =>
   (policy) =>
     new Policy({ ...argument(policy, aPolicy, "Policy"), ...changes(policy) })
 
-/** The policy under which all gradients flow and all steps are trained. */
+/**
+ * A policy in which all edges carry gradient and all steps are trained.
+ *
+ * @throws OptionError if the name is not a string
+ */
 export const make = (name: string): Policy =>
   new Policy({
     name: argument(name, aString, "Policy"),
@@ -104,7 +109,11 @@ export const make = (name: string): Policy =>
     recompute: false,
   })
 
-/** The same policy under another name. */
+/**
+ * Renames a policy.
+ *
+ * @throws OptionError if the name is not a string
+ */
 export const named = (name: string): Change => {
   argument(name, aString, "Policy")
   return change(() => ({ name }))
@@ -124,8 +133,8 @@ export const detachAll: Change = /* @__PURE__ */ change(({ name }) => ({
 }))
 
 /**
- * Cuts the time steps into windows of `window`, from the first step on; gradient crosses no border between windows. Residuals of
- * one window are kept at a time. (Truncated BPTT with k₁ = k₂ = window in the notation of Williams & Peng, 1990.)
+ * Splits the time steps into windows of `window` steps, starting at the first step; no gradient crosses between windows. Only the
+ * residuals of one window are stored at a time. (Truncated BPTT with k₁ = k₂ = window in the notation of Williams & Peng, 1990.)
  */
 export const truncate = (window: number): Change =>
   change((policy) => ({
@@ -133,20 +142,20 @@ export const truncate = (window: number): Change =>
     window: typeof window === "number" ? Math.min(window, policy.window) : window,
   }))
 
-/** Trains some of the time steps: the others have no loss, and where nothing needs their gradient they run forward only. */
+/** Trains only some of the time steps. The others have no loss, and run forward only unless their gradient is needed. */
 export const trainOn = (steps: Steps.Steps): Change =>
   change(({ name }) => ({ name: `${name}-${String(steps?.name)}`, steps }))
 
 /**
- * Weight gradients see a trace of the presynaptic activity in place of the activity itself:
+ * Replaces presynaptic activity in weight gradients with a trace of it:
  *
  *     â[t] = λ·â[t−1] + a[t],  â[0−] = 0,    ∂W = Σₜ ∂y[t]·â[t]ᵀ
  *
- * for every linear map and convolution y = W·a + b whose input a comes from neurons, straight or through whatever lies between
- * (pools, dropout, normalisation): a is the map's actual input. A map that no neuron stands before (the first one) sees its input
- * as it is, and biases have no trace. λ is the decay of the neurons that the input comes from, or the one given; it must be given
- * where these have different ones. A trace stands for gradient through the membrane, so that gradient has to be cut: a policy
- * whose gradient crosses time cannot have traces.
+ * This applies to every linear layer and convolution y = W·a + b whose input a comes from neurons, directly or through other layers
+ * (pools, dropout, normalisation); a is the layer's actual input. A weight layer without neurons before it (the first one) uses its
+ * input unchanged, and biases have no trace. λ is `decay`, by default the decay of the neurons that the input comes from; it must
+ * be given if these have different decays. A trace replaces the gradient through the membrane, so that gradient must be cut: a
+ * policy whose gradient crosses time cannot have traces.
  */
 export const trace = (decay: TraceDecay = "presynaptic"): Change =>
   change(({ name }) => ({
@@ -156,9 +165,9 @@ export const trace = (decay: TraceDecay = "presynaptic"): Change =>
   }))
 
 /**
- * Eligibility traces: the derivatives of a layer's own states by its weights travel forward with the steps, through the edges that the
- * policy leaves, and meet at every step the gradient that arrives within it. Edges that lead back to a layer from others, `recurrent` and
- * `delay`, carry no gradient. Between weights and neurons only sums may lie.
+ * Eligibility traces: the derivatives of a layer's own states with respect to its weights are carried forward in time, over the
+ * edges that the policy does not cut, and multiplied at every step with the gradient that arrives within that step. Edges from
+ * other layers back to a layer, `recurrent` and `delay`, carry no gradient. Only sums may lie between weights and neurons.
  */
 export const eligible: Change = /* @__PURE__ */ change(({ name }) => ({
   name: `${name}-eligible`,
@@ -166,16 +175,18 @@ export const eligible: Change = /* @__PURE__ */ change(({ name }) => ({
 }))
 
 /**
- * All steps run forward and keep running means; then one backward pass goes through the means over time, as through a network without
- * time. Neurons track how their mean output changes with their mean input, through the temporal edges that the policy leaves. The loss is
- * that of the mean read-out: terms of a loss must be over the mean. Recurrent and delayed values are refused.
+ * All steps run forward and accumulate running means; then one backward pass runs through the means over time, as through a network
+ * without time. Neurons track how their mean output changes with their mean input, over the temporal edges that the policy does not
+ * cut. The loss is that of the mean read-out: terms of a loss must be over the mean. Recurrent and delayed values are not
+ * supported.
  */
 export const throughRates: Change = /* @__PURE__ */ change(({ name }) => ({ name: `${name}-rates`, rates }))
 
 /**
- * Runs steps again rather than keep their residuals (Chen et al., "Training deep nets with sublinear memory cost", 2016; over
- * time: Gruslys et al., "Memory-efficient backpropagation through time", NeurIPS 2016): the state is kept every `steps` steps
- * (default ⌈√window⌉), and all steps but those from the last such state on run forward twice. The gradients are the same bits.
+ * Gradient checkpointing: recomputes steps instead of storing their residuals (Chen et al., "Training deep nets with sublinear
+ * memory cost", 2016; over time: Gruslys et al., "Memory-efficient backpropagation through time", NeurIPS 2016). The state is saved
+ * every `steps` steps (default ⌈√window⌉), and all steps before the last saved state run forward twice. The gradients are
+ * bit-identical.
  */
 export const checkpoint = (steps: number | "root" = "root"): Change =>
   change(({ name }) => ({
@@ -184,10 +195,11 @@ export const checkpoint = (steps: number | "root" = "root"): Change =>
   }))
 
 /**
- * What a linear map or a convolution gave, and sums of it, are computed again in the backward direction, from the spikes that are kept in
- * any case, rather than kept: in networks with batch normalisation, half of what a step keeps, for up to one more forward pass. Maps of
- * more than 2048 multiplications for each number, as at the end of deep networks, are kept: they cost much and save little. The
- * gradients are the same bits. It goes with any policy, and with checkpoints: they keep fewer steps, this keeps less of each.
+ * Recomputes the outputs of linear layers and convolutions, and sums of them, in the backward direction from the spikes that are
+ * stored anyway, instead of storing them. In networks with batch normalisation this halves what a step stores, for up to one more
+ * forward pass. Outputs of more than 2048 multiplications per element, as at the end of deep networks, are stored, because
+ * recomputing them is expensive and saves little. The gradients are bit-identical. It combines with any policy and with
+ * checkpoints: checkpoints store fewer steps, this stores less of each.
  *
  * @example
  * const lean = Policy.sltt.pipe(Policy.recompute)
@@ -200,25 +212,25 @@ export const bptt: Policy = /* @__PURE__ */ make("bptt")
 /** Truncated backpropagation through time over windows of `w` steps. */
 export const tbptt = (w: number): Policy => bptt.pipe(truncate(w), named(`tbptt(${String(w)})`))
 
-/** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time. */
+/** Spatial learning through time (Meng et al., ICCV 2023): no gradient crosses time steps. */
 export const sltt: Policy = /* @__PURE__ */ bptt.pipe(detachAll, /* @__PURE__ */ named("sltt"))
 
-/** SLTT on `k` of the T steps, drawn anew for each batch. */
+/** SLTT on `k` of the T steps, drawn at random for each batch. */
 export const slttK = (k: number): Policy => sltt.pipe(trainOn(Steps.sample(k)), named(`slttk(${String(k)})`))
 
 /**
- * Online training through time (Xiao et al., NeurIPS 2022): SLTT's routes, with presynaptic traces in the gradients of weights. It
- * is OTTT_A, which accumulates the gradients of all steps and updates once a batch, as in the authors' code: λ is that of the
- * neurons before the map, the first map has no trace, the classifier has one, biases have none. (OTTT_O, which updates at every
- * step, is not this.) The memory is SLTT's and one trace for each input of a map: it does not depend on T.
+ * Online training through time (Xiao et al., NeurIPS 2022): SLTT with presynaptic traces in the weight gradients. This is OTTT_A,
+ * which accumulates the gradients of all steps and updates once per batch, as in the authors' code (OTTT_O updates at every step).
+ * λ is the decay of the neurons before a weight layer; the first layer has no trace, the classifier has one, biases have none.
+ * Memory is that of SLTT plus one trace per input of a weight layer; it does not depend on T.
  */
 export const ottt: Policy = /* @__PURE__ */ sltt.pipe(/* @__PURE__ */ trace(), /* @__PURE__ */ named("ottt"))
 
 /**
- * e-prop (Bellec et al., Nature Communications 2020): eligibility traces without a gradient through the reset, as there. For a layer of
- * neurons behind which nothing has a state it is BPTT with the `recurrent` edges and the `reset` cut. A trace is a number for each input of a
- * map where the neurons are LIF or current-based LIF, else, as where they adapt, a number for each synapse and sample, of linear maps only.
- * Memory does not depend on T.
+ * e-prop (Bellec et al., Nature Communications 2020): eligibility traces without gradient through the reset. For a layer of neurons
+ * that is followed by no other state, it equals BPTT with the `recurrent` edges and the `reset` cut. A trace is one number per
+ * input of a weight layer for LIF and current-based LIF neurons; for others, such as adaptive neurons, it is one number per synapse
+ * and sample, for linear layers only. Memory does not depend on T.
  *
  * @example
  * const throughReset = Policy.bptt.pipe(Policy.eligible)
@@ -230,9 +242,9 @@ export const eprop: Policy = /* @__PURE__ */ bptt.pipe(
 )
 
 /**
- * Rate-based backpropagation (Yu et al., NeurIPS 2024): one backward pass for all T steps, through firing rates. Neither
- * memory nor backward work depends on T. Each neuron stores two to three numbers more than under SLTT. At T = 1 it is BPTT. The equations
- * stand in `program/lower/rates.ts`.
+ * Rate-based backpropagation (Yu et al., NeurIPS 2024): one backward pass through firing rates for all T steps. Neither memory nor
+ * backward cost depends on T. Each neuron stores two to three numbers more than with SLTT. With T = 1 it equals BPTT. For the
+ * equations, see `program/lower/rates.ts`.
  */
 export const rate: Policy = /* @__PURE__ */ bptt.pipe(throughRates, /* @__PURE__ */ named("rate"))
 
@@ -242,12 +254,13 @@ export const checkpointedBptt: Policy = /* @__PURE__ */ bptt.pipe(
   /* @__PURE__ */ named("bptt-checkpoint"),
 )
 
-/** The names are apart from the policies: a hint at a name must not load them all. */
+/** The names of the policies, separate from the policies so that error messages do not pull all of them into a bundle. */
 export const policyNames = ["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "eprop", "rate"] as const
 
+/** The name of a policy. */
 export type PolicyName = (typeof policyNames)[number]
 
-/** The policies by name. Those that are functions take a number of time steps. */
+/** The policies by name. Functions take a number of time steps. */
 export const policies = {
   bptt,
   "bptt-checkpoint": checkpointedBptt,
@@ -259,7 +272,7 @@ export const policies = {
   rate,
 } as const satisfies Readonly<Record<PolicyName, Policy | ((steps: number) => Policy)>>
 
-/** How many steps gradient can cross, of `timeSteps`: 1 where none crosses time. */
+/** Number of steps within which gradient flows; 1 if none crosses time steps. */
 export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
   policy.rates !== undefined || policy.eligibility !== undefined || edges.every((edge) => isCut(policy, edge))
     ? 1
@@ -269,7 +282,7 @@ export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray
 export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
   detached === "all" || detached.has(edge)
 
-/** The steps whose residuals are kept at a time: a window's, or those from one checkpoint to the next. */
+/** Number of steps whose residuals are stored at a time: those of a window, or those between two checkpoints. */
 export const checkpointIntervalOf = (policy: Policy, timeSteps: number, edges?: ReadonlyArray<string>): number => {
   const window = windowOf(policy, timeSteps, edges)
   if (policy.checkpoint === undefined) return window
@@ -278,7 +291,7 @@ export const checkpointIntervalOf = (policy: Policy, timeSteps: number, edges?: 
 
 const fail = (policy: Policy, reason: string) => new PolicyError({ policy: policy.name, reason })
 
-/** Edges that may be named whether or not a graph has them: most neurons do. */
+/** Edges that may be named for every graph, because most neurons have them. */
 const usual: ReadonlyArray<Edge> = ["membrane", "reset"]
 
 const hint = (given: unknown, names: Iterable<string>): string => {
@@ -288,7 +301,7 @@ const hint = (given: unknown, names: Iterable<string>): string => {
 
 const isStep = (steps: unknown): boolean => Number.isInteger(steps) && (steps as number) >= 1
 
-/** The parts of a policy that are numbers or steps: `truncate`, `trace`, `checkpoint` and `trainOn`. */
+/** The Schema of the parts of a policy that are numbers or steps: `truncate`, `trace`, `checkpoint` and `trainOn`. */
 export const PolicySchema: Schema.Struct<{
   readonly window: Schema.Unknown
   readonly trace: Schema.optionalKey<Schema.Unknown>
@@ -325,7 +338,7 @@ export const PolicySchema: Schema.Struct<{
   ),
 })
 
-/** Whether the policy is one, and makes sense for so many time steps and, where they are known, the temporal edges of a graph. */
+/** Checks a policy for a number of time steps and, if given, the temporal edges of a graph. Fails with a PolicyError. */
 export const check = (
   policy: Policy,
   timeSteps: number,
@@ -371,7 +384,10 @@ export const check = (
   return Effect.void
 }
 
-/** The trained steps of one batch, ascending, counted from 0. Needs randomness where the policy draws them. */
+/**
+ * The trained steps of one batch, ascending, counted from 0. Uses Effect's `Random` if the policy draws them. Fails with a
+ * PolicyError if custom steps return invalid ones.
+ */
 export const draw = (policy: Policy, timeSteps: number): Effect.Effect<ReadonlyArray<number>, PolicyError> =>
   Effect.flatMap(argument(policy, aPolicy, "Policy").steps.draw(argument(timeSteps, aCount, "Policy")), (drawn) => {
     const steps = [...new Set(drawn)].sort((a, b) => a - b)

@@ -1,10 +1,11 @@
-/** Which time steps are trained: fixed ones, or drawn anew for each batch. */
+/** Which time steps are trained: fixed ones, or a random selection for each batch. */
 
 import { Effect, Random } from "effect"
 
+/** A selection of time steps. */
 export interface Steps {
   readonly name: string
-  /** How many of `timeSteps` are trained. */
+  /** Number of trained steps of `timeSteps`. */
   readonly count: (timeSteps: number) => number
   /** The trained steps of one batch, counted from 0. */
   readonly draw: (timeSteps: number) => Effect.Effect<ReadonlyArray<number>>
@@ -12,7 +13,13 @@ export interface Steps {
 
 const range = (length: number): Array<number> => Array.from({ length }, (_, t) => t)
 
-/** Steps of a person's own. `count` is how many `draw` gives. */
+/**
+ * A custom selection. `count` must be the number of steps that `draw` returns.
+ *
+ * @example
+ * const first = (k: number) => Steps.custom(`first(${k})`, () => k, () => Effect.succeed(Array.from({ length: k }, (_, t) => t)))
+ * const policy = Policy.sltt.pipe(Policy.trainOn(first(2)))
+ */
 export const custom = (
   name: string,
   count: (timeSteps: number) => number,
@@ -38,7 +45,7 @@ export const last = (k: number): Steps =>
     (timeSteps) => Effect.sync(() => range(k).map((i) => timeSteps - k + i)),
   )
 
-/** Every `n`-th step, the last step among them. */
+/** Every `n`-th step, counted back from the last step. */
 export const every = (n: number): Steps =>
   custom(
     `every(${String(n)})`,
@@ -46,7 +53,7 @@ export const every = (n: number): Steps =>
     (timeSteps) => Effect.sync(() => range(timeSteps).filter((t) => (timeSteps - 1 - t) % n === 0)),
   )
 
-/** `k` steps without replacement, drawn anew for each batch; all sets of `k` are equally likely. */
+/** `k` steps drawn without replacement for each batch; all sets of `k` are equally likely. */
 export const sample = (k: number): Steps =>
   custom(
     `sample(${String(k)})`,

@@ -1,4 +1,4 @@
-/** Whether a program is well formed: what a backend may rely on, also for one that was read from a file. */
+/** Checks whether a program is well formed: the properties that backends rely on, also for programs read from files. */
 
 import { Effect } from "effect"
 import { aProgram, argument } from "../arguments.ts"
@@ -7,7 +7,7 @@ import { kernels } from "../kernels.ts"
 import { byteLength } from "../spikes.ts"
 import { type Buffer, bufferBytes, gradientRange, type Program, segmentNames } from "./program.ts"
 
-/** Every defect of a program, one line each. */
+/** All defects of a program, one line each. */
 export const defects = (program: Program): ReadonlyArray<string> => {
   const { buffers, segments } = argument(program, aProgram)
   const found: Array<string> = []
@@ -72,7 +72,7 @@ export const defects = (program: Program): ReadonlyArray<string> => {
 const aliveTogether = (a: Buffer, b: Buffer): boolean =>
   a.lifetime[0] <= b.lifetime[1] && b.lifetime[0] <= a.lifetime[1]
 
-/** Fails with the first defect of a program. */
+/** Returns a well-formed program. Fails with a ProgramError that describes its first defect. */
 export const check = (program: Program): Effect.Effect<Program, ProgramError> => {
   const [first] = defects(program)
   return first === undefined ? Effect.succeed(program) : Effect.fail(new ProgramError({ reason: first }))

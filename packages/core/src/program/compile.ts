@@ -1,4 +1,4 @@
-/** The compiler's door: what a program can be compiled for, and whether the request makes sense. */
+/** The entry points of the compiler: they check the request and lower the graph. */
 import { Effect, Schema } from "effect"
 import { type OptionError, PolicyError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
@@ -20,7 +20,13 @@ import {
 import type { Program } from "./program.ts"
 import { trainedOf } from "./weights.ts"
 
-/** Compiles a training program. */
+/**
+ * Compiles a training program. Fails with an OptionError for invalid options, a PolicyError if the policy does not match the graph
+ * or the loss, and a ProgramError if the graph or the loss does not match the batch.
+ *
+ * @example
+ * const program = yield* Program.compile(graph, Policy.sltt, options)
+ */
 export const compile = (
   graph: Graph,
   policy: Policy,
@@ -58,7 +64,7 @@ export const compile = (
     if (unfit !== undefined) return yield* new PolicyError({ policy: policy.name, reason: unfit })
     const window = windowOf(policy, options.timeSteps, edges)
     const isPartial = trainedSteps < options.timeSteps
-    // Behind the last forward step all residuals are there where one window is trained to its end.
+    // If one window that is trained to its end covers all steps, all residuals are stored after the last forward step.
     const forwardRuns = policy.rates !== undefined || (window > 1 && window === options.timeSteps && !isPartial) ? 1 : 2
     const isOverRun = terms.some((term) => ["sum", "mean", "max"].includes(kindOf(term).over(term)))
     const { eligibility, rates, recompute } = policy
@@ -67,7 +73,7 @@ export const compile = (
       observe: [],
       record: [],
       ...options,
-      // The pass over rates, and traces, find what does not change over time computed.
+      // Rates and eligibility traces require that time-invariant values are computed outside the time loop.
       hoist: (rates ?? eligibility) !== undefined || (options.hoist ?? true),
       ...{ measured, trained },
       window,
@@ -84,7 +90,7 @@ export const compile = (
     }
     return yield* Effect.try({
       try: () => lowerTraining(graph, request),
-      // Only the lowering finds what eligibility traces cannot reach.
+      // Which layers eligibility traces cannot reach is known only during lowering.
       catch: (error) => {
         if (error instanceof PolicyError) return error
         throw error
@@ -94,7 +100,7 @@ export const compile = (
 
 const WithTerms = /* @__PURE__ */ Schema.Struct({ ...TrainingSchema.fields, loss: TermsSchema })
 
-/** Compiles a program that only predicts: running statistics, no dropout, no gradient. */
+/** Compiles a program for inference: running statistics, no dropout, no gradients. Fails with an OptionError for invalid options. */
 export const compileInference = (
   graph: Graph,
   given: InferenceOptions,

@@ -1,16 +1,17 @@
-/** What a program costs, known before it runs: exact counts from its instructions, exact bytes from its layout. */
+/** The cost of a program, known before it runs: exact operation counts from its instructions, exact bytes from its layout. */
 import { aProgram, argument, type Kind } from "../arguments.ts"
 import { addCost, type Bound, type Cost, noCost, type TensorType } from "../kernel.ts"
 import { referenceKernels } from "../references.ts"
 import { type BufferKind, bufferBytes, bufferKinds, type Instruction, type Program } from "./program.ts"
 import { schedule } from "./schedule.ts"
 
+/** The memory of a program, and its operations per batch. */
 export interface ProgramCost {
   /** Bytes of the arena. */
   readonly peakBytes: number
-  /** Bytes of the buffers alive at the moment when most are, by kind. Their sum is at most `peakBytes`. */
+  /** Bytes by kind of the buffers alive at the time of the highest use. Their sum is at most `peakBytes`. */
   readonly bytesByKind: Readonly<Record<BufferKind, number>>
-  /** Operations of one batch. */
+  /** Operations per batch, by phase. */
   readonly forward: Cost
   readonly backward: Cost
   readonly update: Cost
@@ -31,13 +32,13 @@ export const instructionCost = (program: Program, instruction: Instruction): Cos
   return referenceKernels.get(kernel)?.cost(types, attributes) ?? noCost
 }
 
-/** The trained steps that a cost is stated for: where the policy draws them, the last ones, which cost most. */
+/** The trained steps for which a cost is stated: the last ones, which are the most expensive, if the policy draws them. */
 export const representativeSteps = (program: Program): ReadonlyArray<number> => {
   const { timeSteps, trainedSteps } = argument(program, aProgram)
   return Array.from({ length: trainedSteps }, (_, i) => timeSteps - trainedSteps + i)
 }
 
-/** The cost of one batch in which the given steps are trained. */
+/** The cost of one batch, if the given steps are trained. */
 export const cost = (program: Program, trained: ReadonlyArray<number> = representativeSteps(program)): ProgramCost => {
   argument(program, aProgram)
   const phases = { forward: noCost, backward: noCost, update: noCost }

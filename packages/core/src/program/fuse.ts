@@ -1,19 +1,20 @@
-/** Two instructions that become one, so that what lies between them needs no memory. */
+/** Fuses two instructions into one, so that the value between them needs no memory. */
 import type { Ref } from "../op.ts"
 import { sideOfMeans } from "../ops/window.ts"
 import { type DraftBuffer, moved } from "./layout.ts"
 import { type Instruction, isOf, type SegmentName, segmentNames } from "./program.ts"
 
 /**
- * Neurons, and whatever else is elementwise, take the gradient of the average pool behind them as it is, where its windows lie side by side
- * and nothing else gives them one: a pool of 2×2 makes four equal elements of each of its gradient's, and in networks whose first layers are the largest that is
- * much of what a step needs. Changes the segments, and gives the buffers that they still use.
+ * Fuses the backward direction of an average pool into that of the elementwise op (such as neurons) before it, if the pool's
+ * windows are adjacent and no other gradient arrives. A 2×2 pool copies each element of its gradient to four; in networks whose
+ * first layers are the largest, this saves a large part of the memory of a step. Changes the segments, and returns the buffers
+ * still in use.
  */
 export const fuse = (
   buffers: ReadonlyArray<DraftBuffer>,
   segments: Record<SegmentName, ReadonlyArray<Instruction>>,
 ): ReadonlyArray<DraftBuffer> => {
-  /** How many operands of all instructions each buffer is. */
+  /** Number of uses of each buffer as an operand. */
   const uses: Array<number> = buffers.map(() => 0)
   for (const { operands } of Object.values(segments).flat())
     for (const { buffer } of Object.values(operands)) uses[buffer]! += 1
@@ -29,10 +30,10 @@ export const fuse = (
         kernel !== "elementwise.backward" ||
         !isOf(before, "averagePool.backward") ||
         before.operands.inputGradient?.buffer !== between ||
-        // One writes it, the other reads it: so it is set, not added to, and of no use elsewhere.
+        // Written once, read once: it is set, not added to, and not used elsewhere.
         uses[between] !== 2 ||
         side === undefined ||
-        // Of a sequence's pool the windows are rows.
+        // The windows of a sequence's pool are not square.
         (buffers[between] as DraftBuffer).shape.length !== 4
       ) {
         fused.push(instruction)

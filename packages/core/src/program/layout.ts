@@ -1,3 +1,4 @@
+/** Placement of buffers in the arena. */
 import { byteLength } from "../spikes.ts"
 import {
   type Buffer,
@@ -10,10 +11,10 @@ import {
   segmentNames,
 } from "./program.ts"
 
-/** A buffer before it has a place. */
+/** A buffer that is not placed in the arena yet. */
 export type DraftBuffer = Omit<Buffer, "offset" | "stride" | "lifetime">
 
-/** The instruction on other buffers. */
+/** The instruction with its buffers renumbered. */
 export const moved = (instruction: Instruction, to: (buffer: number) => number): Instruction => ({
   ...instruction,
   operands: Object.fromEntries(
@@ -21,12 +22,12 @@ export const moved = (instruction: Instruction, to: (buffer: number) => number):
   ),
 })
 
-/** Every slot begins at a multiple of so many bytes: a cache line, and the widest vector. */
+/** Alignment of slots in bytes: a cache line, and the widest vector. */
 const alignment = 64
 
 const align = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
 
-/** Kinds of buffers that have their memory to themselves for the whole program. */
+/** Kinds of buffers that occupy their memory for the whole program. */
 export const persistent: ReadonlySet<BufferKind> = new Set([
   "parameter",
   "statistic",
@@ -37,7 +38,7 @@ export const persistent: ReadonlySet<BufferKind> = new Set([
   "state",
 ])
 
-/** Whether a segment repeats over time: what two such segments use lives through all of them. */
+/** Whether a segment is repeated over time. Buffers that two such segments share are alive during all of them. */
 const repeats = (segment: SegmentName): boolean => segmentKinds[segment].runs === "step"
 
 interface Uses {
@@ -46,6 +47,10 @@ interface Uses {
   last: number
 }
 
+/**
+ * Places buffers in one arena. Persistent ones come first, by kind; the others share memory unless their lifetimes overlap, placed
+ * by first fit in order of decreasing size.
+ */
 export const layOut = (
   drafts: ReadonlyArray<DraftBuffer>,
   segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>,

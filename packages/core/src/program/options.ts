@@ -1,4 +1,4 @@
-/** What a program can be compiled for. */
+/** Options of the compiler. */
 import { Effect, Schema } from "effect"
 import { OptionError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
@@ -11,45 +11,49 @@ import { nearest } from "../text.ts"
 import type { Encoding } from "./program.ts"
 import { type WeightOptions, weightFields } from "./weights.ts"
 
+/** Options of {@link compileInference}. */
 export interface InferenceOptions {
+  /** Number of samples per batch. */
   readonly batchSize: number
-  /** At most 2^20. */
+  /** Number of time steps, at most 2^20. */
   readonly timeSteps: number
-  /** Default "static". */
+  /** Whether samples have one input for all steps, or one per step. Default "static". */
   readonly encoding?: Encoding
   /**
-   * Into how many parts a batch is cut that go through the network one after the other, their gradients summed. Default 1. More
-   * take less memory; the gradient is the same but for the order of its sums. Batch norm takes its statistics over whole batches:
-   * networks with it cannot be cut for training.
+   * Number of equal parts that a batch is split into. They run one after the other and their gradients are summed. More parts need
+   * less memory; the gradient differs only in the order of its sums. Networks with batch norm, whose statistics are over whole
+   * batches, cannot be split for training. Default 1.
    */
   readonly microBatches?: number
-  /** Nodes whose output stays readable, as `bufferNames.value(node)`, after each step. */
+  /** Names of nodes whose output can be read after each step, as `bufferNames.value(node)`. */
   readonly observe?: ReadonlyArray<string>
-  /** Whether a prediction's outputs are summed over time (the default), [N, classes], or those of each step, [T, N, classes]. */
+  /** Whether outputs are summed over time, [N, classes], or given for each step, [T, N, classes]. Default "sum". */
   readonly outputs?: "sum" | "step"
   /**
-   * What predictions give of every step as well, [T, N, …]: outputs of nodes, by name, and states, as `lif1.membrane`, which is what a step
-   * leaves for the next, behind the reset.
+   * Values of every step that predictions also return, [T, N, …]: outputs of nodes, by name, and states such as `lif1.membrane`,
+   * which are the states after the step, including the reset.
    */
   readonly record?: ReadonlyArray<string>
 }
 
-/** Which equal share of a larger batch is trained here, counted from 0, and of how many. */
+/** The equal share of a larger batch that is trained here: its index, counted from 0, and the number of shares. */
 export interface Share {
   readonly index: number
   readonly count: number
 }
 
+/** Options of {@link compile}. */
 export interface TrainingOptions extends Omit<InferenceOptions, "outputs" | "record">, WeightOptions {
-  /** `{ mix, target }`: of one class a sample, at each step. Or a sum of terms: see `Losses`. */
+  /** `{ mix, target }` for one class per sample at each step, or a list of terms: see `Losses`. */
   readonly loss: Objective
   readonly optimizer: Optimizer
-  /** Move what does not change over time out of the time loop. Default true; results are the same. */
+  /** Whether to compute time-invariant values outside the time loop. The results are the same. Default true. */
   readonly hoist?: boolean
   /**
-   * The batch is one share of a larger one, whose other shares are trained elsewhere: the loss, its gradient and firing rates are this
-   * share's part of their means over the larger batch. Summed over all shares, in their order, they have the bits of a program that takes the
-   * shares as micro-batches. Batch norm takes its statistics over each micro-batch then. `@spikeroute/distributed` sums them.
+   * The batch is one share of a larger batch whose other shares are trained elsewhere: the loss, its gradient and the firing rates
+   * are this share's part of their means over the larger batch. Summed over all shares in order, they are bit-identical to a
+   * program that takes the shares as micro-batches. Batch norm then takes its statistics over each micro-batch.
+   * `@spikeroute/distributed` sums them.
    */
   readonly share?: Share
 }
@@ -69,7 +73,7 @@ const shared = {
 export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss: Loss; readonly key?: unknown }> =
   /* @__PURE__ */ Schema.Struct({ ...shared, ...weightFields, loss: LossSchema, optimizer: OptimizerSchema })
 
-/** Options of training do for inference too: it passes over what only training needs. */
+/** Options that only training needs are ignored, so that training options can be used for inference. */
 const passedOver = Schema.optionalKey(Schema.Unknown)
 
 export const InferenceSchema: Of<
@@ -82,7 +86,7 @@ export const InferenceSchema: Of<
   ...{ clipNorm: passedOver, clipValue: passedOver, groups: passedOver },
 })
 
-/** Options that fit a graph, those that are left out filled in. */
+/** Checks options against a graph and fills in defaults. Fails with an OptionError. */
 export const checkOptions = <A extends InferenceOptions>(
   graph: Graph,
   schema: Schema.Codec<A>,

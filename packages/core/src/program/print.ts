@@ -1,11 +1,11 @@
-/** A program for people to read. */
+/** Programs as text. */
 import { aProgram, argument } from "../arguments.ts"
 import { formatBytes } from "../text.ts"
 import { type Buffer, bufferBytes, bufferKinds, type Program, segmentNames } from "./program.ts"
 
 export { formatBytes }
 
-/** Segments, instructions and buffers, a line each. */
+/** Formats the segments, instructions and buffers of a program, one per line. */
 export const format = (program: Program): string => {
   const { buffers, segments } = argument(program, aProgram)
   const name = (index: number, lag?: number) => `${(buffers[index] as Buffer).name}${lag ? `[t−${lag}]` : ""}`

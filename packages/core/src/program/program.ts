@@ -1,27 +1,27 @@
 /**
- * A program: what a backend runs to train or to use a network, as plain data.
+ * A program: what a backend runs to train or use a network, as plain data.
  *
- * Buffers have fixed places in one arena; segments are lists of instructions that know nothing of time; a schedule strings the
- * segments over the time steps of a batch:
+ * Buffers have fixed places in one arena. Segments are lists of instructions that know nothing about time. A schedule runs segments
+ * over the time steps of a batch:
  *
  *     BPTT     clear  begin  keep₁ keep₂ … keep_T  backward_T … backward₁  end  update
  *     SLTT     clear  begin  train₁ train₂ … train_T                       end  update
  *     SLTT-K   clear  begin  forward₁ train₂ forward₃ … train_T            end  update
  *
- * With checkpoints, here every two steps, all of BPTT's steps but those from the last checkpoint on run forward twice:
+ * With checkpoints (here every two steps), all BPTT steps before the last checkpoint run forward twice:
  *
  *     save₁ forward₁ forward₂  keep₃ keep₄  backward₄ backward₃  restore₁ replay₁ replay₂  backward₂ backward₁
  *
- * Where the loss is a function of the whole run, as of the read-out's mean over time, it is measured behind the last forward step; without
- * a window of all steps these run forward twice:
+ * A loss that is a function of the whole run, such as of the read-out's mean over time, is measured after the last forward step.
+ * Unless one window covers all steps, they then run forward twice:
  *
  *     begin  preview₁ … preview_T  measure restart  train₁ … train_T  end  update
  *
- * Rate-based backpropagation goes back once, through the means over time:
+ * Rate-based backpropagation runs backward once, through means over time:
  *
  *     clear  begin  forward₁ forward₂ … forward_T  rates  end  update
  *
- * A batch may be gone through in micro-batches, whose gradients are summed: all from `begin` to `end` runs for one after the other.
+ * A batch may be split into micro-batches, whose gradients are summed: the part from `begin` to `end` runs once for each.
  */
 import { aProgram, argument } from "../arguments.ts"
 import type { KernelAttributes, KernelName } from "../kernels.ts"
@@ -33,8 +33,9 @@ import type { Elements } from "../spikes.ts"
 import type { Group } from "./weights.ts"
 
 /**
- * What a buffer is for. The gradients are those of parameters, one contiguous range of the arena; so are statistics and metrics,
- * which a backend may read together. A residual is kept from a forward step to its backward one; an accumulator gathers gradients over steps.
+ * Kinds of buffers. The gradients of parameters occupy one contiguous range of the arena; so do statistics and metrics, which a
+ * backend may read together. A residual is stored by a forward step for its backward step; an accumulator sums gradients over
+ * steps.
  */
 export const bufferKinds = [
   "parameter",
@@ -49,16 +50,22 @@ export const bufferKinds = [
   "scratch",
 ] as const
 
+/** The kind of a buffer. */
 export type BufferKind = (typeof bufferKinds)[number]
 
 /**
- * What a buffer holds. Of the whole program: the input, labels, targets, metrics, outputs and hyperparameters. Of a loss with terms: the
- * value of each, by number, the weights of its samples and the rows that follow from their classes; a value reduced over time (part: how)
- * and its gradient; the number of the step, the firing rate of a layer at a step. Of clipped gradients: their norm and (part) their factor. Of a parameter: itself, its gradient, the optimiser's
- * states of it, as planes. Of a value of the graph: itself, as it was stored or as the backward direction recomputes
- * it, its gradient, the sum of its gradients over time (accumulator), its presynaptic trace. Of a node: its residuals and random key, its
- * state, the states that are saved (checkpoint) and the gradient that travels back through them (carry). An operand is that of an
- * instruction without a graph.
+ * What a buffer holds.
+ *
+ * - For the whole program: the input, labels, targets, metrics, outputs and hyperparameters.
+ * - For a loss with terms: the value of each term, by index; the weights of its samples; the rows derived from their classes; a
+ *   value reduced over time (part: the reduction) and its gradient; the number of the step; the firing rate of a layer at a step.
+ * - For clipped gradients: their norm and (part) their factor.
+ * - For a parameter: itself, its gradient, and the optimiser's states as planes.
+ * - For a value of the graph: itself, as stored or as recomputed in the backward direction; its gradient; the sum of its gradients
+ *   over time (accumulator); its presynaptic trace.
+ * - For a node: its residuals, random key and state, the saved states (checkpoint), and the gradient carried back through them
+ *   (carry).
+ * - `operand`: an operand of an instruction without a graph.
  */
 export type BufferRole =
   | "input"
@@ -89,43 +96,45 @@ export type BufferRole =
   | "carry"
   | "operand"
 
-/** What a buffer holds, and of what: its name follows from it. */
+/** The contents of a buffer, from which its name is derived. */
 export interface Holding {
   readonly role: BufferRole
-  /** The parameter, value or node of the graph; absent for what the whole program has once. */
+  /** The parameter, value or node of the graph; absent for buffers that the program has once. */
   readonly owner?: string
-  /** Which of several that an owner has, as residuals. */
+  /** Distinguishes several buffers of one owner, such as residuals. */
   readonly part?: string
-  /** The segments that have it for themselves, or `batch` for a residual that is there all along. */
+  /** The only segment that uses the buffer, or `batch` for a residual that lives as long as a batch. */
   readonly scope?: SegmentName | "batch"
 }
 
+/** A tensor in the arena. */
 export interface Buffer extends Holding {
   readonly name: string
   readonly kind: BufferKind
-  /** With the batch axis where each sample has its own. */
+  /** Includes the batch axis if every sample has its own value. */
   readonly shape: Shape
   readonly elements: Elements
-  /** Time steps that are kept: step t lies in slot t mod `slots`, or with `every`, which is 1 at least, in ⌊t/every⌋ mod `slots`. */
+  /** Number of time steps stored: step t is in slot t mod `slots`; with `every` (at least 1), in slot ⌊t/every⌋ mod `slots`. */
   readonly slots: number
   readonly every?: number
-  /** Where the first slot begins in the arena, and the distance to the next, in bytes. */
+  /** Offset of the first slot in the arena, and distance between slots, in bytes. */
   readonly offset: number
   readonly stride: number
-  /** First and last position on the program's time line at which it is alive. */
+  /** First and last position in the program's time line at which the buffer is alive. */
   readonly lifetime: readonly [from: number, to: number]
 }
 
+/** One call of a kernel. */
 export interface Instruction {
   readonly kernel: string
   readonly operands: Readonly<Record<string, Ref>>
   readonly attributes: Readonly<Record<string, unknown>>
-  /** The node of the graph that it belongs to. */
+  /** Name of the graph's node that it belongs to. */
   readonly node: string
   readonly phase: "forward" | "backward" | "update"
 }
 
-/** Whether an instruction is one of a kernel, whose attributes it then has. */
+/** Whether an instruction is a call of the kernel; narrows the type of its attributes. */
 export const isOf = <N extends KernelName>(
   instruction: Instruction | undefined,
   kernel: N,
@@ -133,25 +142,25 @@ export const isOf = <N extends KernelName>(
   instruction?.kernel === kernel
 
 /**
- * Segments, in the order of the time line:
+ * The segments, in order of the time line:
  *
- * - `clear`: once a batch: clears the gradients and the metrics.
- * - `begin`: once a micro-batch: clears what accumulates, runs what does not change over time.
+ * - `clear`: once per batch: clears gradients and metrics.
+ * - `begin`: once per micro-batch: clears accumulators and computes time-invariant values.
  * - `forward`: a step that is not trained.
- * - `preview`: a forward step of a first run, for what the loss is a function of: nothing else moves.
- * - `restart`: once a micro-batch: puts the states to rest again, for the second run.
- * - `train`: forward and backward of one step, where no gradient crosses time.
- * - `keep`: a forward step that keeps its residuals.
- * - `save`: keeps the state that a step starts from.
- * - `restore`: puts back the state that a step starts from.
- * - `replay`: runs a forward step again, for its residuals: metrics and running statistics do not move.
- * - `measure`: once a micro-batch: the terms of the loss that are functions of the whole run, and their gradients.
- * - `beginBackward`: clears the gradients that travel back through time.
+ * - `preview`: a forward step of a first run that only computes what the loss is a function of.
+ * - `restart`: once per micro-batch: resets the states for the second run.
+ * - `train`: forward and backward of one step, if no gradient crosses time steps.
+ * - `keep`: a forward step that stores its residuals.
+ * - `save`: saves the state before a step.
+ * - `restore`: restores the state before a step.
+ * - `replay`: recomputes a forward step for its residuals; metrics and running statistics are not updated.
+ * - `measure`: once per micro-batch: terms of the loss that are functions of the whole run, and their gradients.
+ * - `beginBackward`: clears the gradients that are carried back through time.
  * - `backwardThrough`: backward through a step without a loss of its own.
  * - `backward`: backward of a trained step.
- * - `rates`: once a micro-batch: forward and backward at the means over time.
- * - `end`: once a micro-batch: backward of what does not change over time.
- * - `update`: the optimiser.
+ * - `rates`: once per micro-batch: forward and backward at the means over time.
+ * - `end`: once per micro-batch: backward of time-invariant values.
+ * - `update`: once per batch: the optimiser.
  */
 export const segmentNames = [
   "clear",
@@ -173,14 +182,16 @@ export const segmentNames = [
   "update",
 ] as const
 
+/** The name of a segment. */
 export type SegmentName = (typeof segmentNames)[number]
 
-/** When a segment runs, and in which direction it takes a time step, if it takes one. */
+/** How often a segment runs, and its direction if it runs a time step. */
 export interface SegmentKind {
   readonly runs: "batch" | "microBatch" | "step"
   readonly direction?: "forward" | "backward" | "both"
 }
 
+/** The kinds of all segments. */
 export const segmentKinds: Readonly<Record<SegmentName, SegmentKind>> = {
   clear: { runs: "batch" },
   begin: { runs: "microBatch" },
@@ -201,53 +212,54 @@ export const segmentKinds: Readonly<Record<SegmentName, SegmentKind>> = {
   update: { runs: "batch" },
 }
 
-/** Segments that take a step forward, and so begin with the input of their time step. */
+/** Segments that run a step forward, and therefore start with the input of their time step. */
 export const forwardSegments: ReadonlySet<SegmentName> = new Set(
   segmentNames.filter((name) => ["forward", "both"].includes(segmentKinds[name].direction ?? "")),
 )
 
-/** How the data come: one image for all steps, or a frame for each. */
+/** How samples are given: one input for all steps, or one frame per step. */
 export type Encoding = "static" | "frames"
 
+/** A compiled program. */
 export interface Program {
   readonly mode: Mode
   readonly policy: string
   readonly batchSize: number
-  /** Into how many equal parts a batch is cut that go through the network one after the other. */
+  /** Number of equal parts of a batch that run one after the other. */
   readonly microBatches: number
   readonly timeSteps: number
   readonly encoding: Encoding
-  /** Steps that gradient can cross; 1 where none crosses time. */
+  /** Number of steps within which gradient flows; 1 if none crosses time steps. */
   readonly window: number
-  /** Steps whose residuals are stored at a time: those of a window, or from one checkpoint to the next. */
+  /** Number of steps whose residuals are stored at a time: those of a window, or those between two checkpoints. */
   readonly checkpointInterval: number
-  /** How many of the time steps are trained; 0 in inference. */
+  /** Number of trained time steps; 0 in inference. */
   readonly trainedSteps: number
-  /** The nodes of the read-outs by name, the first of them first. */
+  /** The nodes of the read-outs by name, in order. */
   readonly outputs?: Readonly<Record<string, string>>
-  /** The buffers of nodes and states that predictions give of every step, by name. */
+  /** The buffers of the nodes and states that predictions return for every step, by name. */
   readonly recorded?: Readonly<Record<string, string>>
   readonly loss: Objective | undefined
-  /** How often a batch's steps run forward for a loss that is a function of the whole run; absent where it is none. */
+  /** How often a batch's steps run forward, for a loss that is a function of the whole run; absent for other losses. */
   readonly forwardRuns?: 1 | 2
   readonly optimizer: Optimizer | undefined
-  /** Optimisers and factors of the learning rate by group of weights; the first is that of weights without a group. */
+  /** Optimisers and learning-rate factors of groups of weights; the first is for weights without a group. */
   readonly groups?: ReadonlyArray<Group>
   readonly buffers: ReadonlyArray<Buffer>
   readonly segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>
-  /** Layers of spiking neurons in order of execution: metrics[1 + i] is the firing rate of the i-th. */
+  /** Names of the layers of spiking neurons, in order of execution: metrics[1 + i] is the firing rate of layer i. */
   readonly neurons: ReadonlyArray<string>
-  /** Bytes of the arena: all the memory that the program needs. */
+  /** Size of the arena in bytes: all memory that the program needs. */
   readonly arenaBytes: number
 }
 
-/** One run of a segment, at time step `t`. */
+/** One execution of a segment, at time step `t`. */
 export interface Call {
   readonly segment: SegmentName
   readonly t: number
 }
 
-/** The name of the buffer that holds something. */
+/** The name of a buffer, from its contents. */
 export const nameOf = ({ role, owner, part, scope }: Holding): string => {
   const place = scope === undefined ? role : role === "value" || role === "residual" ? scope : `${scope}/${role}`
   if (owner === undefined) return place
@@ -255,33 +267,39 @@ export const nameOf = ({ role, owner, part, scope }: Holding): string => {
   return role === "residual" ? `${place}/${owner}.${part}` : `${place}/${part}/${owner}`
 }
 
-/** Names of the buffers that the outside writes and reads; N is the size of a micro-batch. */
+/** Names of the buffers that callers write and read. N is the size of a micro-batch. */
 export const bufferNames = {
-  /** The data: [N, …], or with `frames` the frame of one step. */
+  /** The input: [N, …]; with `frames`, the frame of one step. */
   input: "input",
-  /** [N], class numbers as float32; of terms over steps, a slot for each. Of a read-out or node by name, unless it is the first. */
+  /**
+   * [N], class indices as float32; for terms over steps, one slot per step. For other read-outs or nodes than the first, the name
+   * has theirs appended.
+   */
   labels: "labels",
-  /** [N, outputs]: real numbers, for the terms of the loss that take them; as `labels`. */
+  /** [N, outputs]: numbers, for terms of the loss that require them; named like `labels`. */
   targets: "targets",
-  /** [N]: the share of each sample in the i-th term of the loss. */
+  /** [N]: the weight of each sample in the i-th term of the loss. */
   weights: (i: number): string => nameOf({ role: "weights", owner: `${i}` }),
-  /** [N, outputs]: numbers of the i-th term that follow from classes. */
+  /** [N, outputs]: numbers for the i-th term of the loss that depend on the samples' classes. */
   rows: (i: number): string => nameOf({ role: "rows", owner: `${i}` }),
   /** [1]: the value of the i-th term of the loss. */
   term: (i: number): string => nameOf({ role: "term", owner: `${i}` }),
-  /** [1 + layers of neurons]: the loss and the firing rates of the last batch. */
+  /** [1 + layers of neurons]: the loss, then the firing rates of the last batch. */
   metrics: "metrics",
-  /** [N, classes]: the first read-out, summed over time or of each step. */
+  /** [N, classes]: the first read-out, summed over time or per step. */
   outputs: "outputs",
-  /** The same of another read-out, by its name. */
+  /** The same for another read-out, by name. */
   output: (name: string): string => nameOf({ role: "outputs", owner: name }),
-  /** The learning rate and what else changes from update to update: the optimiser's `numbers`. Of groups of weights see `hyperparametersOf`. */
+  /**
+   * The optimiser's `numbers`: the learning rate and others that change between updates. For groups of weights, see
+   * `hyperparametersOf`.
+   */
   hyperparameters: "hyperparameters",
   parameter: (name: string): string => nameOf({ role: "parameter", owner: name }),
   gradient: (name: string): string => nameOf({ role: "gradient", owner: name }),
   /** The optimiser's states of a parameter, as planes. */
   optimizer: (name: string): string => nameOf({ role: "optimizer", owner: name }),
-  /** The random key of a node, two words; a new one for each micro-batch. */
+  /** The random key of a node, two words, new for each micro-batch. */
   key: (node: string): string => nameOf({ role: "key", owner: node }),
   /** The output of an observed node. */
   value: (node: string): string => nameOf({ role: "value", owner: node }),
@@ -291,22 +309,23 @@ export const bufferNames = {
 
 const parameterPrefix = bufferNames.parameter("")
 
-/** The parameter whose buffer has this name, as tensors of checkpoints and program files have; undefined for any other name. */
+/** The parameter whose buffer has this name, which checkpoints and program files use; `undefined` for any other name. */
 export const parameterOf = (name: string): string | undefined =>
   name.startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
 
-/** Bytes of all slots of a buffer. */
+/** Size of all slots of a buffer, in bytes. */
 export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride
 
-/** Bytes of the arena. */
+/** A range of the arena, in bytes. */
 export interface ByteRange {
   readonly offset: number
   readonly bytes: number
 }
 
 /**
- * Where the gradients of all weights lie, and nothing else: to sum them over several machines, say. They are complete behind the last
- * `end` of a batch; what is written there before `update` is what the optimiser takes. Empty if the program trains nothing.
+ * The range of the arena that holds the gradients of all weights and nothing else, for example to sum them over several machines.
+ * They are complete after the last `end` of a batch; the optimiser uses what is there when `update` runs. Empty if the program
+ * trains nothing.
  *
  * @example
  * const program = yield* Program.compile(graph, Policy.sltt, options)
@@ -319,10 +338,10 @@ export const gradientRange = (program: Pick<Program, "buffers">): ByteRange => {
   return gradients.length === 0 ? { offset: 0, bytes: 0 } : { offset, bytes: end - offset }
 }
 
-/** The slot of a buffer that a reference points at, at time step `t`. */
+/** The slot that a reference to a buffer points at, at time step `t`. */
 export const slotOf = ({ slots, every = 1 }: Buffer, { lag }: Pick<Ref, "lag">, t: number): number =>
   (Math.floor((t - (lag ?? 0)) / every) + slots) % slots
 
-/** Samples that go through the network at once. */
+/** Number of samples that run at once. */
 export const microBatchSize = ({ batchSize, microBatches }: Pick<Program, "batchSize" | "microBatches">): number =>
   batchSize / microBatches

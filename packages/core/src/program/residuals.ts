@@ -1,10 +1,10 @@
-/** Residuals: what forward steps store for their backward ones. */
+/** Residuals: what forward steps store for their backward steps. */
 import { type DraftBuffer, moved } from "./layout.ts"
 import { type Encoding, type Instruction, nameOf, type SegmentName, segmentKinds, segmentNames } from "./program.ts"
 
 /**
- * What backward steps read of the forward steps before them is stored for all steps from one checkpoint to the next; a step that is
- * replayed has memory of its own for the rest, so that it is free between the two.
+ * Gives a slot per step between checkpoints to every buffer that backward steps read of earlier forward steps. All other buffers of
+ * a replayed step get memory of their own, so that it is free between the two directions.
  */
 export const keepOverTime = (
   buffers: ReadonlyArray<DraftBuffer>,

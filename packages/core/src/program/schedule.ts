@@ -1,24 +1,24 @@
-/** Which segments run when: the calls of a micro-batch, as a backend makes them. */
+/** The order of segments: the calls of a micro-batch that a backend runs. */
 import type { Call, Program, SegmentName } from "./program.ts"
 
-/** The calls with which a `part`-th micro-batch begins, counted from 0. */
+/** The first calls of the `part`-th micro-batch, counted from 0. */
 const opening = (part: number): ReadonlyArray<Call> => [
   ...(part === 0 ? [{ segment: "clear", t: 0 } as const] : []),
   { segment: "begin", t: 0 },
 ]
 
-/** The calls of a micro-batch in inference: every step forward. */
+/** The calls of a micro-batch in inference: all steps forward. */
 export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Call> => [
   ...opening(part),
   ...range(0, program.timeSteps).map((t) => ({ segment: "forward", t }) as const),
 ]
 
 /**
- * The calls of a batch's `part`-th micro-batch, counted from 0, for trained steps counted from 0 and ascending.
+ * The calls of a batch's `part`-th micro-batch, counted from 0, for the given trained steps, ascending and counted from 0.
  *
- * Windows begin at step 0, window, 2·window, … In each, steps up to the last trained one store their residuals, and are gone
- * through backwards; later ones run forward only. With checkpoints, only the steps from the last checkpoint on store their residuals at
- * once; those before it are replayed from the state that was saved.
+ * Windows start at steps 0, window, 2·window, …. Within a window, the steps up to the last trained one store their residuals and
+ * run backward; later ones run forward only. With checkpoints, only the steps since the last checkpoint store their residuals
+ * directly; earlier ones are replayed from the saved state.
  */
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
   const { timeSteps, window, checkpointInterval, mode } = program

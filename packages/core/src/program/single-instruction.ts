@@ -7,7 +7,7 @@ const anInstruction: Kind = [
   /* @__PURE__ */ has("kernel", "operands"),
 ]
 
-/** A program of one instruction, in the segment `begin`: to try or to time a kernel alone. */
+/** A program of one instruction, in the segment `begin`, to test or time a single kernel. */
 export const singleInstruction = (
   instruction: Pick<Instruction, "kernel" | "operands" | "attributes">,
   memory: Pick<Program, "buffers" | "arenaBytes">,
@@ -28,7 +28,7 @@ export const singleInstruction = (
   segments: segmentsOf(argument(instruction, anInstruction)),
 })
 
-/** The segments of such a program. */
+/** The segments of a program of one instruction. */
 export const segmentsOf = (
   instruction: Pick<Instruction, "kernel" | "operands" | "attributes">,
 ): Program["segments"] => ({

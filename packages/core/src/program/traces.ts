@@ -1,4 +1,4 @@
-/** Which weight layers have a presynaptic trace, and how it decays. */
+/** Which weight layers have a presynaptic trace, and the decay of each. */
 import { Effect } from "effect"
 import { PolicyError } from "../errors.ts"
 import type { Graph, Node } from "../graph/graph.ts"
@@ -6,10 +6,10 @@ import { opOf, stateOf } from "../graph/nodes.ts"
 import type { Policy } from "../policies/policy.ts"
 import { size } from "../shape.ts"
 
-/** The factor λ of a trace's leak: a number, or the value of the graph that holds it where neurons learn it. */
+/** The decay λ of a trace: a number, or the name of the graph's value that holds it if it is trained. */
 export type Decay = number | { readonly value: string }
 
-/** The decay of a node with state, where all its elements have the same. */
+/** The decay of a node with state; `undefined` if its elements differ. */
 const decayOf = (node: Node, { types }: Graph): Decay | undefined => {
   const decay = stateOf(node)?.decay
   if (typeof decay !== "object") return decay
@@ -18,8 +18,8 @@ const decayOf = (node: Node, { types }: Graph): Decay | undefined => {
 }
 
 /**
- * By name, the weight layers whose input comes from neurons, with the decay of its trace; none if the policy keeps no traces.
- * Fails where the neurons that an input comes from have different decays and the policy names none.
+ * The weight layers whose input comes from neurons, and the decays of their traces; empty if the policy keeps no traces. Fails with
+ * a PolicyError if an input comes from neurons with different decays and the policy gives none.
  */
 export const tracesOf = (
   graph: Graph,
@@ -29,7 +29,7 @@ export const tracesOf = (
     const traces = new Map<string, Decay>()
     if (policy.trace === undefined) return traces
     const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
-    /** The nearest nodes with state that a value comes from; what is fed back comes from itself as well. */
+    /** The nearest nodes with state that a value is computed from. A value fed back also comes from itself. */
     const sources = (value: string, seen: Set<string> = new Set()): ReadonlyArray<Node> => {
       const node = nodes.get(value)
       if (node === undefined || seen.has(value)) return []

@@ -1,4 +1,4 @@
-/** Which weights a program trains, and how: chosen by names and patterns. */
+/** Which weights a program trains, and how, selected by names and patterns. */
 
 import { Effect, Schema } from "effect"
 import { aProgram, argument } from "../arguments.ts"
@@ -9,27 +9,31 @@ import { NonNegative, Positive } from "../options.ts"
 import { nearest } from "../text.ts"
 import { nameOf, type Program } from "./program.ts"
 
-/** Weights that are trained in a way of their own. */
+/** Weights with their own learning rate or optimiser options. */
 export interface ParameterGroup {
-  /** Names, or patterns in which `*` stands for any characters, as `*.bias`. Of several groups that name a weight the first counts. */
+  /**
+   * Names, or patterns in which `*` matches any characters, such as `*.bias`. If several groups match a weight, the first one
+   * applies.
+   */
   readonly parameters: ReadonlyArray<string>
-  /** The factor of the learning rate. Default 1. */
+  /** Factor on the learning rate. Default 1. */
   readonly rate?: number
-  /** Options of the optimiser that are other than elsewhere, as `{ weightDecay: 0 }`. */
+  /** Options of the optimiser that differ from the default group's, such as `{ weightDecay: 0 }`. */
   readonly options?: Readonly<Record<string, number>>
 }
 
+/** Options for the training of weights. */
 export interface WeightOptions {
   /**
-   * Weights that stay as they are, by name or pattern, as `features.*`: no gradient is computed that only they would need, and the optimiser
-   * keeps nothing of them. Running statistics move all the same.
+   * Weights that are not trained, by name or pattern, such as `features.*`. Gradients that only they need are not computed, and the
+   * optimiser stores no states for them. Running statistics are updated all the same.
    */
   readonly freeze?: ReadonlyArray<string>
-  /** Gradients are scaled down to this Euclidean norm of all of them together, where it is greater. */
+  /** Upper limit of the Euclidean norm of all gradients together. Larger gradients are scaled down to it. */
   readonly clipNorm?: number
-  /** Then each element of a gradient is brought to between −clipValue and clipValue. */
+  /** Upper limit of the absolute value of gradient elements, applied after `clipNorm`. */
   readonly clipValue?: number
-  /** Weights with learning rates or options of the optimiser of their own. */
+  /** Groups of weights with their own learning rate or optimiser options. */
   readonly groups?: ReadonlyArray<ParameterGroup>
 }
 
@@ -55,20 +59,20 @@ export const weightFields = {
 /** How the weights of a group are updated. */
 export interface Group {
   readonly optimizer: Optimizer
-  /** The factor of the learning rate. */
+  /** Factor on the learning rate. */
   readonly rate: number
 }
 
 /** Which weights are trained, and how. */
 export interface Trained {
   readonly frozen: ReadonlySet<string>
-  /** The first is that of all weights that no option names. */
+  /** The first group is that of all weights that no option names. */
   readonly groups: readonly [Group, ...ReadonlyArray<Group>]
-  /** Which group a weight belongs to; 0 where it is not named. */
+  /** The index of the group of each named weight; 0 for others. */
   readonly groupOf: ReadonlyMap<string, number>
 }
 
-/** What the buffers of hyperparameters hold at an update, counted from 1. */
+/** The contents of the hyperparameter buffers for an update, counted from 1. */
 export const hyperparametersOf = (
   program: Pick<Program, "groups" | "buffers">,
   learningRate: number,
@@ -82,13 +86,16 @@ export const hyperparametersOf = (
   })
 }
 
-/** Whether a name is one that a pattern stands for. */
+/** Whether a name matches a pattern. */
 const fits = (pattern: string) => {
   const parts = pattern.split("*").map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, "\\$&"))
   return (name: string): boolean => new RegExp(`^${parts.join(".*")}$`, "s").test(name)
 }
 
-/** The trained weights of a graph. */
+/**
+ * The trained weights of a graph, and their groups. Fails with an OptionError for names or patterns that match no weight, and if
+ * nothing is left to train.
+ */
 export const trainedOf = (
   graph: Graph,
   optimizer: Optimizer,
