@@ -1,46 +1,46 @@
-/** A program's segments as dispatches, with all that they need made once. */
+/** A program's segments as dispatches, with everything that can be computed once before the first run. */
 import { Program, Shape } from "@spikeroute/core"
-import { joinAlike } from "./alike.ts"
 import { type Device, GpuFailure } from "./device.ts"
 import { fuser } from "./fusion.ts"
+import type { GpuInstruction, Ref } from "./gpu-instruction.ts"
 import { type Linked, link, recordWords, threadsOf } from "./link.ts"
 import { fail } from "./memory.ts"
+import { mergeIdentical } from "./merge-identical.ts"
 import { type Placed, placeScratch, schedule, scratchNumbers } from "./schedule.ts"
 import type { Target } from "./shader.ts"
-import type { Ref, Work } from "./work.ts"
 
 /** One dispatch of a segment. */
 export interface Dispatch {
   readonly placed: ReadonlyArray<Placed>
   readonly linked: Linked
-  /** By time step, or once for all where the segment is not of a step: where its record of places begins, in bytes. */
+  /** Byte offset of the dispatch's record of places: one per time step, or a single one for a segment that is not per step. */
   readonly records: ReadonlyArray<number>
 }
 
-/** A program as a GPU runs it. */
+/** A program compiled for the GPU. */
 export interface Commands {
   readonly segments: Readonly<Record<Program.SegmentName, ReadonlyArray<Dispatch>>>
-  /** The program's buffers, laid out anew: what was fused needs none between, and what runs side by side does not share. */
+  /** The program's buffers in a new layout: fused intermediates are gone, and buffers used by concurrent stages never overlap. */
   readonly buffers: ReadonlyArray<Program.Buffer>
   readonly arenaBytes: number
-  /** Records of places, one after the other. */
+  /** Concatenated records of places. */
   readonly places: Uint32Array<ArrayBuffer>
   readonly tables: Uint32Array<ArrayBuffer>
-  /** Numbers of scratch memory. */
+  /** Size of the scratch memory, in elements. */
   readonly scratch: number
 }
 
-/** Bytes of a record as shaders see it. */
+/** Bytes of a record that a shader binds. */
 export const recordBytes = 4 * recordWords
 
-/** Puts rows of numbers one after the other, equal ones once. */
+/** Concatenates rows of numbers, storing equal rows once. */
 const store = () => {
   const known = new Map<string, number>()
   const rows: Array<ReadonlyArray<number>> = []
   let top = 0
   return {
     rows,
-    /** Where a row of so many numbers is. */
+    /** Offset of a row that occupies `numbers` elements. */
     put: (row: ReadonlyArray<number>, numbers = row.length): number => {
       const key = row.join()
       const at = known.get(key) ?? top
@@ -59,21 +59,21 @@ const segmentsOf = <A>(make: (name: Program.SegmentName) => A): Readonly<Record<
 
 const isStep = (name: Program.SegmentName): boolean => Program.segmentKinds[name].runs === "step"
 
-/** What a dispatch uses, as an instruction: what memory is laid out by. */
+/** All buffers that a dispatch uses, as one instruction: the input of memory layout. */
 const usedBy = (dispatch: ReadonlyArray<Placed>): Program.Instruction => {
-  const [{ instructions }] = dispatch.map(({ work }) => work) as unknown as readonly [Work]
-  const refs = dispatch.flatMap(({ work }) => work.refs)
+  const [{ instructions }] = dispatch.map(({ instruction }) => instruction) as unknown as readonly [GpuInstruction]
+  const refs = dispatch.flatMap(({ instruction }) => instruction.refs)
   return { ...instructions[0], operands: Object.fromEntries(refs.map((ref, i) => [`${i}`, ref])) }
 }
 
-/** The dispatches of a program for a GPU whose records begin at multiples of so many bytes. */
+/** Compiles a program to dispatches. `alignment` is the GPU's minimum offset of a uniform binding, in bytes. */
 export const makeCommands = (program: Program.Program, target: Target, alignment: number): Commands => {
   const fuse = fuser(program, target)
-  const works = segmentsOf((name) => joinAlike(fuse(program.segments[name])))
-  const scratch = scratchNumbers(Object.values(works).flat())
+  const instructions = segmentsOf((name) => mergeIdentical(fuse(program.segments[name])))
+  const scratch = scratchNumbers(Object.values(instructions).flat())
   const scheduled = segmentsOf((name) => {
-    const places = placeScratch(works[name], scratch)
-    return { places, dispatches: schedule(works[name], places) }
+    const places = placeScratch(instructions[name], scratch)
+    return { places, dispatches: schedule(instructions[name], places) }
   })
   const { buffers, arenaBytes } = Program.layOut(
     program.buffers,
@@ -89,12 +89,15 @@ export const makeCommands = (program: Program.Program, target: Target, alignment
   }
   const segments = segmentsOf((name) =>
     scheduled[name].dispatches.map((placed): Dispatch => {
-      const parts = placed.map(({ work, stage }) => ({ names: work.names, stage: work.stages[stage]! }))
+      const parts = placed.map(({ instruction, stage }) => ({
+        names: instruction.names,
+        stage: instruction.stages[stage]!,
+      }))
       const recordAt = (t: number) =>
         places.put(
-          placed.flatMap(({ work }) => [
-            ...work.places(offsetAt(t), tables.put),
-            scheduled[name].places.get(work)!.from,
+          placed.flatMap(({ instruction }) => [
+            ...instruction.places(offsetAt(t), tables.put),
+            scheduled[name].places.get(instruction)!.from,
           ]),
           recordStride,
         )
@@ -110,7 +113,7 @@ export const makeCommands = (program: Program.Program, target: Target, alignment
   return { segments, buffers, arenaBytes, places: words, tables: Uint32Array.from(tables.rows.flat()), scratch }
 }
 
-/** An instruction as people name it: its kernel, node and shapes. */
+/** An instruction in an error message: kernel, node and shapes. */
 const describe = ({ buffers }: Program.Program, { kernel, node, operands }: Program.Instruction): string => {
   const shapes = Object.entries(operands).map(
     ([name, { buffer }]) => `${name} ${Shape.format((buffers[buffer] as Program.Buffer).shape)}`,
@@ -118,7 +121,7 @@ const describe = ({ buffers }: Program.Program, { kernel, node, operands }: Prog
   return `${kernel} of ${node} (${shapes.join(", ")})`
 }
 
-/** Makes the pipelines of a program. Rejects with a BackendError that names the kernels and their shapes. */
+/** Creates the pipelines of a program. Rejects with a BackendError that names the kernels and their shapes. */
 export const makePipelines = async (
   device: Device,
   program: Program.Program,
@@ -133,8 +136,8 @@ export const makePipelines = async (
             return [dispatch, await device.pipeline(dispatch.linked.source)]
           } catch (error) {
             if (!(error instanceof GpuFailure)) throw error
-            const names = dispatch.placed.flatMap(({ work }) =>
-              work.instructions.map((each) => describe(program, each)),
+            const names = dispatch.placed.flatMap(({ instruction }) =>
+              instruction.instructions.map((each) => describe(program, each)),
             )
             throw fail(`${names.join(" with ")}: ${error.message}`)
           }

@@ -1,29 +1,29 @@
 /// <reference types="@webgpu/types" />
-/** A GPU device: its pipelines, made once for each shader, its memory by count, and what has gone wrong with it. */
+/** A GPU device with a pipeline cache, an account of its memory, and its pending errors. */
 import { Options } from "@spikeroute/core"
 import { type AdapterInfo, anAdapter } from "./gpu.ts"
 
-/** Something that failed on the GPU, in words. */
+/** A failure on the GPU; the message is for people. */
 export class GpuFailure extends Error {}
 
 export interface Device {
   readonly gpu: GPUDevice
   readonly info: AdapterInfo
-  /** What every pipeline can be bound to: the arena, a record of places in it, scratch memory, tables. */
+  /** The bind group layout of every pipeline: arena, record of places, scratch memory, tables. */
   readonly layout: GPUBindGroupLayout
-  /** The pipeline of a shader. Rejects with a {@link GpuFailure} where it is not valid. */
+  /** The pipeline of a shader, cached by source. Rejects with a {@link GpuFailure} if the shader is invalid. */
   readonly pipeline: (source: string) => Promise<GPUComputePipeline>
-  /** Memory, zeros at first. Rejects with a {@link GpuFailure} where there is not enough. */
+  /** Allocates zeroed memory. Rejects with a {@link GpuFailure} if there is not enough. */
   readonly allocate: (bytes: number, usage: GPUBufferUsageFlags) => Promise<GPUBuffer>
   readonly free: (buffer: GPUBuffer) => void
-  /** Bytes that are allocated now. */
+  /** Bytes currently allocated. */
   readonly allocatedBytes: () => number
-  /** Throws a {@link GpuFailure} if the device was lost, or if something failed since it was last asked. */
+  /** Throws a {@link GpuFailure} if the device was lost or an error occurred since the last check. */
   readonly check: () => void
   readonly close: () => void
 }
 
-/** What a device is asked for beyond the least that every GPU has: all that the adapter gives. */
+/** Limits that are raised from WebGPU's defaults to the adapter's maximum. */
 const wanted = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -31,7 +31,7 @@ const wanted = [
   "maxComputeInvocationsPerWorkgroup",
 ] as const satisfies ReadonlyArray<keyof GPUSupportedLimits>
 
-/** Opens a device of an adapter with the adapter's own limits. */
+/** Opens a device with the adapter's own limits, and with subgroups if `info` says so. The caller closes it. */
 export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promise<Device> => {
   Options.argument(adapter, anAdapter, "openDevice")
   Options.argument(info, Options.anObject, "openDevice", "info")
@@ -40,7 +40,7 @@ export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promis
   return makeDevice(await adapter.requestDevice({ requiredLimits, requiredFeatures }), info)
 }
 
-/** A {@link Device} around WebGPU's own. */
+/** Wraps a WebGPU device. */
 export const makeDevice = (gpu: GPUDevice, info: AdapterInfo): Device => {
   const pipelines = new Map<string, Promise<GPUComputePipeline>>()
   const sizes = new Map<GPUBuffer, number>()
@@ -68,7 +68,7 @@ export const makeDevice = (gpu: GPUDevice, info: AdapterInfo): Device => {
     const module = gpu.createShaderModule({ code: source })
     const invalid = gpu.popErrorScope()
     const made = gpu.createComputePipelineAsync({ layout: pipelineLayout, compute: { module, entryPoint: "main" } })
-    // Awaited after the scope, which has the better reason.
+    // Awaited only after the error scope, whose message is more precise.
     made.catch(() => {})
     const error = await invalid
     if (error) throw new GpuFailure(error.message)

@@ -1,8 +1,8 @@
 /**
- * A program on a GPU: all of its memory is one buffer, and a run is one submission.
+ * A program prepared on a GPU: its memory is one buffer, and each run is one submission.
  *
- * Nothing waits but `read`. The metrics and the outputs are copied out at the end of each run, so that both come with one wait;
- * what is written meanwhile is for the next run.
+ * Only `read` waits. Each run ends with a copy of metrics and outputs to a mappable buffer, so one wait returns both; anything written
+ * in the meantime belongs to the next run.
  */
 import {
   type BackendError,
@@ -18,7 +18,7 @@ import {
 import { Effect, type Scope, Semaphore } from "effect"
 import { type Commands, type Dispatch, makeCommands, makePipelines, recordBytes } from "./commands.ts"
 import type { Device } from "./device.ts"
-import { type FiniteCheck, finiteCheck } from "./finite.ts"
+import { type FiniteCheck, finiteCheck } from "./finite-check.ts"
 import { wgslKernels } from "./kernels/index.ts"
 import { memoryOf, name } from "./memory.ts"
 
@@ -34,13 +34,13 @@ interface Buffers {
 const wait = <A>(body: () => Promise<A>): Effect.Effect<A, BackendError> =>
   Effect.tryPromise({ try: body, catch: toBackendError(name) }).pipe(Effect.uninterruptible)
 
-/** Refuses memory that the adapter cannot bind. */
+/** Throws if the adapter cannot bind this much memory. */
 const checkSize = ({ gpu: { limits } }: Device, bytes: number): void => {
   const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize)
   if (bytes > most) throw tooLarge(name, bytes, most)
 }
 
-/** Prepares a program; its memory belongs to the scope. */
+/** Prepares a program. Its GPU memory is released with the scope. */
 export const prepare = (
   device: Device,
   program: Program.Program,
@@ -84,10 +84,10 @@ export const prepare = (
     return yield* checks.attempt(() => make(device, program, checks, commands, pipelines, check, buffers))
   })
 
-/** Of the word that says that a gradient is not finite: it lies behind the scratch memory, its copy behind the results. */
+/** Size of the non-finite-gradient flag, which follows the scratch memory; its copy follows the results. */
 const flagBytes = 4
 
-/** The range of the arena that holds the statistics, the metrics and the outputs. */
+/** The range of the arena that holds statistics, metrics and outputs. */
 const resultsOf = (program: Pick<Program.Program, "buffers">) => {
   const wanted: ReadonlyArray<string> = [Program.bufferNames.metrics, Program.bufferNames.outputs]
   const found = program.buffers.filter(({ name, kind }) => kind === "statistic" || wanted.includes(name))
@@ -126,26 +126,26 @@ const make = (
   })
   const results = resultsOf(commands)
   const flagAt = 4 * commands.scratch
-  /** What the results buffer holds: nothing of worth, a copy on the GPU, or that copy read. */
+  /** State of the results buffer: out of date, copied on the GPU, or already read. */
   let held: "stale" | "copied" | ArrayBuffer = "stale"
-  /** The frames that were uploaded for the next run. */
-  let ahead: Float32Array | undefined
+  /** The frames that have been uploaded for the next run. */
+  let uploaded: Float32Array | undefined
   const reading = Semaphore.makeUnsafe(1)
 
-  /** What is written now, the queue keeps for after the runs that are in it. */
+  /** The queue orders this write after the runs already submitted. */
   const upload = (frames: Float32Array): void => {
     device.check()
     checks.checkFrames(frames)
     gpu.queue.writeBuffer(buffers.frames as GPUBuffer, 0, frames as Float32Array<ArrayBuffer>)
-    ahead = frames
+    uploaded = frames
   }
 
   const run = (calls: ReadonlyArray<Program.Call>, frames?: Float32Array): void => {
     checks.checkCalls(calls, frames)
     device.check()
-    if (frames && frames !== ahead) upload(frames)
-    // What runs without frames leaves those that were uploaded for the run with them.
-    if (frames) ahead = undefined
+    if (frames && frames !== uploaded) upload(frames)
+    // A run without frames does not consume frames uploaded for a later run.
+    if (frames) uploaded = undefined
     const encoder = gpu.createCommandEncoder()
     const finite = calls.some(({ segment }) => segment === "end") ? check : undefined
     if (finite) encoder.clearBuffer(buffers.scratch, flagAt, flagBytes)
@@ -171,7 +171,7 @@ const make = (
       pass.dispatchWorkgroups(finite.workgroups)
     }
     pass?.end()
-    // The optimiser leaves the results as they are.
+    // The optimiser does not change the results.
     const changes = calls.some(({ segment }) => segment !== "update")
     if (changes && results.bytes > 0) encoder.copyBufferToBuffer(arena, results.from, buffers.results, 0, results.bytes)
     if (finite) encoder.copyBufferToBuffer(buffers.scratch, flagAt, buffers.results, results.bytes, flagBytes)
@@ -179,7 +179,7 @@ const make = (
     if (changes) held = "copied"
   }
 
-  /** A mapped buffer's bytes, copied. */
+  /** Maps a buffer and copies its bytes. */
   const fetch = async (buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> => {
     try {
       await buffer.mapAsync(GPUMapMode.READ, 0, bytes)

@@ -1,15 +1,15 @@
 /// <reference types="@webgpu/types" />
 /**
- * Finds a GPU: the runtime's own `navigator.gpu` (browsers, Deno), else Dawn, Chromium's WebGPU, through the npm package `webgpu`
- * (Bun, Node).
+ * Finds a GPU: the runtime's own `navigator.gpu` (browsers, Deno), else Dawn, Chromium's WebGPU implementation, from the npm package
+ * `webgpu` (Bun, Node).
  *
- * Dawn runs on Vulkan under Linux, on Metal under macOS and on Direct3D 12 under Windows; what is missing there is told apart, and
- * said in one line with what to install.
+ * Dawn uses Vulkan on Linux, Metal on macOS and Direct3D 12 on Windows. If no GPU is found, the error names the missing part and what
+ * to install.
  */
 import { Options } from "@spikeroute/core"
 import { Data, Effect } from "effect"
 
-/** What a GPU was looked for in vain because of. */
+/** The part without which no GPU was found. */
 export type MissingPart =
   /** The runtime has no WebGPU, and Dawn does not run in it. */
   | "runtime"
@@ -17,10 +17,10 @@ export type MissingPart =
   | "package"
   /** Vulkan's loader, `libvulkan.so.1`. */
   | "loader"
-  /** A driver, or one that is new enough. */
+  /** A driver, or a recent enough one. */
   | "driver"
 
-/** There is no GPU that WebGPU can use. */
+/** WebGPU has no usable GPU. */
 export class GpuUnavailableError extends Data.TaggedError("GpuUnavailableError")<{
   readonly missing: MissingPart
   /** What is missing and what to install, in one line. */
@@ -31,27 +31,27 @@ export class GpuUnavailableError extends Data.TaggedError("GpuUnavailableError")
   }
 }
 
-/** What an adapter says of itself. */
+/** Description of an adapter. */
 export interface AdapterInfo {
-  /** For instance `nvidia`, `amd`, `intel`, `apple`; `google` is SwiftShader, the software driver. */
+  /** For example `nvidia`, `amd`, `intel`, `apple`; `google` is SwiftShader, a software driver. */
   readonly vendor: string
-  /** The family of processors, for instance `hopper`. */
+  /** The GPU family, for example `hopper`. */
   readonly architecture: string
   readonly description: string
-  /** The system's interface below WebGPU where it can be known: Vulkan, Metal or Direct3D 12 of Dawn; else the runtime's WebGPU. */
+  /** Dawn and the graphics API below it (Vulkan, Metal or Direct3D 12), or the runtime's own WebGPU. */
   readonly backend: string
-  /** Whether it is a program that runs on the processor. */
+  /** Whether the adapter is a software implementation that runs on the CPU. */
   readonly software: boolean
-  /** Optional features, sorted: `shader-f16`, `subgroups`, `timestamp-query` and more. */
+  /** Optional features, sorted: `shader-f16`, `subgroups`, `timestamp-query`, … */
   readonly features: ReadonlyArray<string>
-  /** Whether threads of a subgroup can add without a barrier: the adapter has subgroups, and WGSL's language numbers them. */
+  /** Whether kernels can reduce within subgroups: the adapter has them, and WGSL has the extension `subgroup_id`. */
   readonly subgroups: boolean
-  /** Threads of a subgroup, least and most, where the adapter has subgroups. */
+  /** Minimum and maximum threads per subgroup, if the adapter has subgroups. */
   readonly subgroupSizes?: readonly [number, number]
   readonly limits: Readonly<Record<(typeof limitNames)[number], number>>
 }
 
-/** The limits that decide what fits, and how kernels are tiled. Sizes are in bytes. */
+/** Limits that decide which programs fit and how kernels are tiled. Sizes are in bytes. */
 export const limitNames = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -61,7 +61,7 @@ export const limitNames = [
   "maxComputeWorkgroupsPerDimension",
 ] as const satisfies ReadonlyArray<keyof GPUSupportedLimits>
 
-/** The parts of runtimes that may or may not be there. */
+/** Runtime-specific globals. */
 const runtime: {
   readonly navigator?: { readonly gpu?: GPU }
   readonly isSecureContext?: boolean
@@ -70,15 +70,15 @@ const runtime: {
 
 const isNode = typeof process === "object" && typeof process.versions?.node === "string"
 
-/** Dawn ends the process when its objects are collected while it works: it is made once and kept. */
+/** Created once and kept: Dawn crashes the process if its objects are collected while it works. */
 let dawn: Promise<GPU> | undefined
 
-/** What {@link entry} gave. */
+/** The last result of {@link entry}. */
 let known: GPU | undefined
 
 /**
- * WebGPU's entry point. Where the runtime has none, the constants of the standard (`GPUBufferUsage`, …) become globals with Dawn, as
- * they are in browsers.
+ * WebGPU's entry point. If it comes from Dawn, the standard's constants (`GPUBufferUsage`, …) are defined as globals, as they are in
+ * browsers. Fails with {@link GpuUnavailableError} if the runtime has no WebGPU and Dawn cannot be loaded.
  */
 export const entry: Effect.Effect<GPU, GpuUnavailableError> = Effect.suspend(() => {
   const own = runtime.navigator?.gpu
@@ -122,13 +122,13 @@ const startDawn = async (): Promise<GPU> => {
   })
   for (const [name, value] of Object.entries(globals))
     if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
-  // Vulkan's own zeroing of workgroup memory is unrolled by SwiftShader, a store for each word: pipelines take seconds to make with
-  // it. Dawn's is a loop.
+  // SwiftShader unrolls Vulkan's zeroing of workgroup memory into one store per word, so that creating a pipeline takes seconds. Dawn's
+  // own zeroing is a loop.
   return create(["disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension"])
 }
 
 /**
- * The adapter of a machine's GPU, the faster one where there are two.
+ * The machine's GPU adapter, the high-performance one if there are two. Fails with {@link GpuUnavailableError}.
  *
  * @example
  * const adapter = yield* Gpu.findAdapter
@@ -136,18 +136,18 @@ const startDawn = async (): Promise<GPU> => {
  */
 export const findAdapter: Effect.Effect<GPUAdapter, GpuUnavailableError> = Effect.gen(function* () {
   const gpu = yield* entry
-  // Linux: the answer of a loader without any driver is a rejection, of a driver that is too old null.
+  // On Linux the request is rejected if there is no driver, and resolves to null if the driver is too old.
   const request = () => gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null)
   const adapter = yield* Effect.promise(async () => {
     if (dawn === undefined) return request()
-    // Dawn and Vulkan's loader print each driver that they cannot use; what matters of it, `diagnose` says.
-    const { quietly } = await import("./quiet.ts")
-    return quietly(request)
+    // Dawn and Vulkan's loader print every driver that they cannot use; `diagnose` reports the relevant part.
+    const { silenceStderr } = await import("./silence-stderr.ts")
+    return silenceStderr(request)
   })
   return adapter ?? (yield* Effect.promise(diagnose).pipe(Effect.flatMap(Effect.fail)))
 })
 
-/** Why Dawn, or the runtime, has no adapter. */
+/** Explains why there is no adapter. */
 const diagnose = async (): Promise<GpuUnavailableError> => {
   const missing = (part: MissingPart, reason: string) => new GpuUnavailableError({ missing: part, reason })
   if (!isNode || dawn === undefined)
@@ -177,7 +177,7 @@ const anInfo: Options.Kind = ["what Gpu.info gives", (value) => typeof Object(va
 
 export const anAdapter: Options.Kind = ["a GPUAdapter", (value) => typeof Object(value).requestDevice === "function"]
 
-/** What an adapter says of itself. */
+/** Describes an adapter. */
 export const info = (adapter: GPUAdapter): AdapterInfo => {
   const { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize } =
     Options.argument(adapter, anAdapter, "Gpu.info").info
@@ -201,7 +201,7 @@ const systems: Readonly<Record<string, string>> = { linux: "Vulkan", darwin: "Me
 const backendOf = (): string =>
   dawn === undefined ? "the runtime's WebGPU" : `Dawn on ${systems[process.platform] ?? process.platform}`
 
-/** One line for people: vendor, architecture, description, what it runs on, and whether it is software. */
+/** One line: vendor, architecture, description, API, and whether it is software. */
 export const format = (info: AdapterInfo): string => {
   const { vendor, architecture, description, backend, software } = Options.argument(info, anInfo, "Gpu.format")
   const name = [vendor, architecture].filter((part) => part !== "").join(" ") || "unnamed adapter"

@@ -1,7 +1,7 @@
 /**
- * The WebGPU backend: programs on the GPU in WGSL, wherever WebGPU is: browsers, Deno, and Bun and Node through Dawn.
+ * The WebGPU backend. Programs run on the GPU as WGSL in browsers and Deno, and through Dawn under Bun and Node.
  *
- * Finding a GPU is {@link Gpu}'s.
+ * {@link layer} uses the machine's GPU; {@link Gpu} finds and describes adapters.
  */
 import { Backend, BackendUnavailableError, Options } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
@@ -12,12 +12,12 @@ import { name } from "./memory.ts"
 
 export type { Device } from "./device.ts"
 export { openDevice } from "./device.ts"
-/** WebGPU: finding a GPU, see {@link Gpu}. */
+/** Finds and describes GPU adapters. */
 export * as Gpu from "./gpu.ts"
 
 const aDevice: Options.Kind = ["a device, as openDevice gives", (value) => Object(value).info !== undefined]
 
-/** The backend on a device that was opened before. */
+/** The backend on an open device. The caller closes the device. */
 export const fromDevice = (device: Device): Backend["Service"] =>
   Backend.of({
     name,
@@ -35,7 +35,10 @@ const open = Effect.gen(function* () {
   }),
 )
 
-/** The backend on the machine's GPU, the faster one where there are two. The device ends with the layer. */
+/**
+ * The backend on the machine's GPU, the high-performance one if there are two. The device is closed with the layer. Fails with
+ * BackendUnavailableError if there is no usable GPU.
+ */
 export const layer: Layer.Layer<Backend, BackendUnavailableError> = Layer.effect(
   Backend,
   Effect.acquireRelease(open, ({ close }) => Effect.sync(close)).pipe(Effect.map(fromDevice)),

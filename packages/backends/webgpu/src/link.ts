@@ -1,12 +1,12 @@
 /**
- * Makes one shader of stages that run side by side, workgroup by workgroup: none of them reads what another writes.
+ * Links independent stages into one shader: each workgroup runs one of them, and none reads what another writes.
  *
- * Each stage keeps its own text; the names that it declares get its number. Where its operands and its scratch memory begin comes
- * from the record of places, which has the stages' places one after the other.
+ * Declared names get the stage's number as a suffix. The offsets of operands and scratch memory come from the record of places, which
+ * concatenates the places of all stages.
  */
 import { grid, type Stage, setGroup } from "./shader.ts"
 
-/** A stage and the names of the places in its part of the record; its scratch memory's place comes last. */
+/** A stage and the names of its places in the record; the offset of its scratch memory comes last. */
 export interface Part {
   readonly names: ReadonlyArray<string>
   readonly stage: Stage
@@ -17,13 +17,13 @@ export interface Linked {
   readonly workgroups: readonly [x: number, y: number, z: number]
 }
 
-/** Words of a record: of all places of a dispatch. */
+/** Size of a record of places, in words: the limit for the places of one dispatch. */
 export const recordWords = 64
 
-/** Words that a part takes of the record. */
+/** Words of the record that a part uses. */
 export const wordsOf = ({ names }: Part): number => names.length + 1
 
-/** Threads of a workgroup that suit all stages, if any do. */
+/** A workgroup size that suits all stages, or `undefined` if there is none. */
 export const threadsOf = (stages: ReadonlyArray<Stage>): number | undefined => {
   const fixed = new Set(stages.filter(({ flexible }) => !flexible).map(({ threads }) => threads))
   if (fixed.size > 1) return undefined
@@ -32,7 +32,7 @@ export const threadsOf = (stages: ReadonlyArray<Stage>): number | undefined => {
 
 const sharedArray = /var<workgroup> (\w+): array<([^;]*?), (\w+)>;/g
 
-/** Arrays in workgroup memory that stages of one dispatch share, for a workgroup goes through one stage alone: the largest of a name. */
+/** Shares workgroup arrays of the same name between stages, at the largest size: a workgroup runs only one stage. */
 const shareArrays = (texts: ReadonlyArray<string>) => {
   const arrays = new Map<string, string>()
   const own = texts.map((text) =>
@@ -49,7 +49,7 @@ const shareArrays = (texts: ReadonlyArray<string>) => {
 
 const declared = /\bfn (\w+)|\bvar<private> (\w+)/g
 
-/** A stage's text with names of its own. */
+/** A stage's text with its declared names made unique. */
 const renamed = (text: string, number: number): string => {
   const names = new Map<string, string>()
   for (const [, fn, variable] of text.matchAll(declared)) {
@@ -64,14 +64,14 @@ const renamed = (text: string, number: number): string => {
     .replaceAll(/\bscratch\[/g, `scratch[places.of${number}_scratch + `)
 }
 
-/** `subgroup`: how many threads those of a thread are and which of them it is, which of the workgroup's subgroups, and of how many. */
+/** `subgroup`: the size of the thread's subgroup, its lane, and the subgroup's index and count within the workgroup. */
 const subgroupOfThread = `struct Subgroup { size: u32, lane: u32, id: u32, count: u32 }
 var<private> subgroup: Subgroup;
 `
 const subgroupBuiltins =
   "@builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32, "
 
-/** The shader of parts that suit `threads`, and its grid. */
+/** The shader of the parts, for workgroups of `threads`, and its grid. */
 export const link = (parts: ReadonlyArray<Part>, threads: number): Linked => {
   const grids = parts.map(({ stage }) => stage.workgroups(threads))
   const counts = grids.map(([x, y, z]) => x * y * z)

@@ -1,4 +1,4 @@
-/** Where a program's buffers lie in the arena, and what values are in words. */
+/** Locations of a program's buffers in the arena, and conversion of values to and from words. */
 import { asArray, BackendError, type BufferValues, Program, quote, Shape, Spikes } from "@spikeroute/core"
 
 /** This backend's name. */
@@ -7,14 +7,14 @@ export const name = "webgpu"
 export const fail = (reason: string) => new BackendError({ backend: name, reason })
 
 export interface Memory {
-  /** The first byte of a buffer's slot at a time step, and its bytes. */
+  /** Byte offset and size of a buffer's slot at a time step. */
   readonly find: (
     buffer: string,
     t: number,
   ) => { readonly buffer: Program.Buffer; readonly offset: number; readonly bytes: number }
-  /** Values of a buffer as they lie in memory. */
+  /** Converts values to the buffer's words. */
   readonly pack: (buffer: string, values: BufferValues) => Uint32Array<ArrayBuffer>
-  /** Words of a buffer as numbers, in memory of their own. */
+  /** Converts a buffer's words to numbers, in new memory. */
   readonly unpack: (buffer: Program.Buffer, words: Uint32Array<ArrayBuffer>) => Float32Array
 }
 

@@ -1,22 +1,21 @@
 /**
- * In which dispatches a segment's work is done.
+ * Schedules the stages of a segment into dispatches.
  *
- * Work begins in the order of the program, and each stage goes into the first dispatch in which nothing that it waits for is: so
- * stages that do not depend on one another run side by side. Memory is laid out after that, by dispatches, so that what runs side
- * by side never shares memory.
+ * Instructions are scheduled in program order; each stage goes into the first dispatch after everything that it depends on, so that
+ * independent stages share a dispatch. Memory is laid out afterwards, per dispatch, so that concurrent stages never share memory.
  */
 import type { Program } from "@spikeroute/core"
 import { changes } from "./fusion.ts"
+import type { GpuInstruction } from "./gpu-instruction.ts"
 import { recordWords, threadsOf, wordsOf } from "./link.ts"
-import type { Work } from "./work.ts"
 
-/** A stage of a piece of work. */
+/** One stage of an instruction. */
 export interface Placed {
-  readonly work: Work
+  readonly instruction: GpuInstruction
   readonly stage: number
 }
 
-/** Numbers of scratch memory that a piece of work has from its first stage to its last. */
+/** Scratch memory of an instruction, from its first stage to its last; in elements. */
 export interface Scratch {
   readonly from: number
   readonly numbers: number
@@ -24,12 +23,12 @@ export interface Scratch {
 
 interface Use {
   readonly buffer: number
-  /** The element, where it is the only one that is touched. */
+  /** The only element accessed, if there is one. */
   readonly element: number | undefined
   readonly changed: boolean
 }
 
-/** The element of the metrics that a kernel adds to: several do in one step. */
+/** The element of the metrics that a kernel adds to: several kernels add to the metrics in one step. */
 const elementOf = ({ kernel, attributes }: Program.Instruction, operand: string): number | undefined =>
   operand !== "metrics"
     ? undefined
@@ -39,7 +38,7 @@ const elementOf = ({ kernel, attributes }: Program.Instruction, operand: string)
         ? 0
         : undefined
 
-const usesOf = ({ instructions }: Work): ReadonlyArray<Use> =>
+const usesOf = ({ instructions }: GpuInstruction): ReadonlyArray<Use> =>
   instructions.flatMap((instruction) =>
     Object.entries(instruction.operands).map(([operand, { buffer }]) => ({
       buffer,
@@ -61,14 +60,14 @@ const dependent = (a: ReadonlyArray<Use>, b: ReadonlyArray<Use>): boolean =>
 const overlap = (a: Scratch, b: Scratch): boolean => a.from < b.from + b.numbers && b.from < a.from + a.numbers
 
 export const schedule = (
-  works: ReadonlyArray<Work>,
-  scratchOf: ReadonlyMap<Work, Scratch>,
+  instructions: ReadonlyArray<GpuInstruction>,
+  scratchOf: ReadonlyMap<GpuInstruction, Scratch>,
 ): ReadonlyArray<ReadonlyArray<Placed>> => {
   const dispatches: Array<Array<Placed>> = []
   const earlier: Array<{ readonly uses: ReadonlyArray<Use>; readonly scratch: Scratch; readonly last: number }> = []
-  const fits = (dispatch: ReadonlyArray<Placed>, { work, stage }: Placed): boolean => {
-    const all = [...dispatch, { work, stage }]
-    const parts = all.map(({ work, stage }) => ({ names: work.names, stage: work.stages[stage]! }))
+  const fits = (dispatch: ReadonlyArray<Placed>, { instruction, stage }: Placed): boolean => {
+    const all = [...dispatch, { instruction, stage }]
+    const parts = all.map(({ instruction, stage }) => ({ names: instruction.names, stage: instruction.stages[stage]! }))
     return (
       threadsOf(parts.map(({ stage }) => stage)) !== undefined &&
       parts.reduce((sum, part) => sum + wordsOf(part), 0) <= recordWords
@@ -82,15 +81,15 @@ export const schedule = (
   }
 
   let begun = 0
-  for (const work of works) {
-    const uses = usesOf(work)
-    const scratch = scratchOf.get(work) as Scratch
+  for (const instruction of instructions) {
+    const uses = usesOf(instruction)
+    const scratch = scratchOf.get(instruction) as Scratch
     let next = begun
     for (const one of earlier)
       if (dependent(one.uses, uses) || overlap(one.scratch, scratch)) next = Math.max(next, one.last + 1)
     let last = -1
-    for (let stage = 0; stage < work.stages.length; stage++) {
-      last = put({ work, stage }, next)
+    for (let stage = 0; stage < instruction.stages.length; stage++) {
+      last = put({ instruction, stage }, next)
       if (stage === 0) begun = last
       next = last + 1
     }
@@ -99,22 +98,25 @@ export const schedule = (
   return dispatches
 }
 
-/** Places in scratch memory, one piece of work after the other and from the start again where it ends: see {@link scratchNumbers}. */
-export const placeScratch = (works: ReadonlyArray<Work>, total: number): ReadonlyMap<Work, Scratch> => {
+/** Assigns scratch memory to instructions, as a ring: see {@link scratchNumbers}. */
+export const placeScratch = (
+  instructions: ReadonlyArray<GpuInstruction>,
+  total: number,
+): ReadonlyMap<GpuInstruction, Scratch> => {
   let next = 0
   return new Map(
-    works.map((work) => {
-      const numbers = needed(work)
+    instructions.map((instruction) => {
+      const numbers = needed(instruction)
       if (next + numbers > total) next = 0
       const from = next
       next += numbers
-      return [work, { from, numbers }]
+      return [instruction, { from, numbers }]
     }),
   )
 }
 
-const needed = ({ stages }: Work): number => stages.reduce((most, { scratch }) => Math.max(most, scratch), 0)
+const needed = ({ stages }: GpuInstruction): number => stages.reduce((most, { scratch }) => Math.max(most, scratch), 0)
 
-/** Numbers of scratch memory for all works: twice what the neediest takes, so that neighbours run side by side. */
-export const scratchNumbers = (works: ReadonlyArray<Work>): number =>
-  2 * works.reduce((most, work) => Math.max(most, needed(work)), 0)
+/** Size of the scratch memory in elements: twice the largest need, so that neighbours can run concurrently. */
+export const scratchNumbers = (instructions: ReadonlyArray<GpuInstruction>): number =>
+  2 * instructions.reduce((most, instruction) => Math.max(most, needed(instruction)), 0)

@@ -1,72 +1,71 @@
 /**
- * What kernels write their WGSL with.
+ * Building blocks of WGSL kernels.
  *
- * All of a program's memory is one buffer of 32-bit words, the arena. A shader reaches its operands by functions named after
- * them; where they begin comes from a uniform, so that one pipeline serves every instruction and time step of the same shapes:
+ * All of a program's memory is one buffer of 32-bit words, the arena. A shader accesses its operands through functions named after
+ * them. Their offsets come from a uniform, so that one pipeline serves all instructions and time steps of the same shapes:
  *
- *     load_x(i)            element i as f32; of spikes 0 or 1
- *     word_x(j)            word j as it is: 32 spikes, or the bits of a number
- *     store_x(i, value)    sets element i; not of spikes
- *     add_x(i, value)      adds to element i of a gradient, or sets it where the instruction says so
+ *     load_x(i)            element i as f32; a spike is 0 or 1
+ *     word_x(j)            word j: 32 spikes, or the bits of a number
+ *     store_x(i, value)    sets element i; not for spikes
+ *     add_x(i, value)      adds to element i of a gradient, or sets it if the instruction does not accumulate
  *     set_word_x(j, word)  sets word j
  *
- * Between the stages of one instruction `scratch` holds numbers. Stages of several instructions may run side by side in one
- * dispatch: see link.ts.
+ * `scratch` holds f32 values between the stages of one instruction. Stages of several instructions may share a dispatch: see link.ts.
  */
 import { type KernelAttributes, type KernelName, Shape, Spikes } from "@spikeroute/core"
 import type { AdapterInfo } from "./gpu.ts"
 
-/** An operand of an instruction: what its shader is made for. */
+/** An operand, as far as its shader depends on it. */
 export interface Operand {
   readonly shape: Shape.Shape
   readonly elements: Spikes.Elements
-  /** Of a gradient: it is added to rather than set. */
+  /** For a gradient: whether values are added rather than set. */
   readonly accumulate: boolean
-  /** What is done at once with each element that is stored. */
-  readonly then?: Then
+  /** A fused instruction that runs on each stored element. */
+  readonly epilogue?: Epilogue
 }
 
-/** A next instruction that takes elements as they are stored: see fusion.ts. */
-export interface Then {
-  /** Declares its operands' functions and `then_take(i, value)`. */
+/** A fused instruction that consumes each element as it is stored: see fusion.ts. */
+export interface Epilogue {
+  /** Declares its operands' functions and `epilogue_apply(i, value)`. */
   readonly text: string
-  /** Whether the element is stored too. */
+  /** Whether the element itself is stored too. */
   readonly stores: boolean
-  /** Its operand of spikes, if it has one; after each element `then_fires` says whether that one fires. */
+  /** Its spike operand, if any; `epilogue_fires` then says whether the last element fired. */
   readonly spikes: string | undefined
 }
 
-/** What shaders are made for, as an adapter says of itself. */
+/** The adapter properties that shaders depend on. */
 export type Target = Pick<AdapterInfo, "software" | "subgroups" | "limits">
 
-/** Workgroups of a shader that go through one step of an instruction. */
+/** One step of an instruction: a shader and its grid. */
 export interface Stage {
-  /** Declares `run(workgroup, local)`, what each thread does, and all that it calls but the memory and `threads`. */
+  /** Declares `run(workgroup, local)`, the body of each thread, and everything that it calls except memory and `threads`. */
   readonly text: string
-  /** Threads of a workgroup: the text is made for so many, or if `flexible` for any power of two. */
+  /** Threads per workgroup: required, or if `flexible` a default that any power of two may replace. */
   readonly threads: number
   readonly flexible: boolean
   readonly workgroups: (threads: number) => readonly [x: number, y: number, z: number]
-  /** Numbers of scratch memory that it writes or reads. */
+  /** Scratch elements that the stage accesses. */
   readonly scratch: number
-  /** Of one that treats every element by itself: what is done with element `i` of so many. */
+  /** For a stage that computes each element independently: the statements for element `i` of `count`. */
   readonly each?: {
     readonly count: number
     readonly body: string
     readonly declarations: string
-    /** The operand of spikes for which `body` sets `fires`. */
+    /** The spike operand for which `body` sets `fires`. */
     readonly spikes?: string
   }
 }
 
-/** The operands of one instruction by name, absent ones left out. */
+/** The operands of an instruction by name, without absent ones. */
 export class Operands {
   constructor(
     readonly byName: Readonly<Record<string, Operand>>,
     readonly target: Target,
   ) {}
 
-  /** Workgroups that keep the GPU busy. */
+  /** Number of workgroups that keeps the adapter busy. */
   get parallelism(): number {
     return this.target.software ? 8 : 512
   }
@@ -87,7 +86,7 @@ export class Operands {
     return this.get(name).shape
   }
 
-  /** The last extent: channels. */
+  /** The last extent, which is the number of channels. */
   channels(name: string): number {
     return this.get(name).shape.at(-1) ?? 1
   }
@@ -102,36 +101,36 @@ export class Operands {
   }
 }
 
-/** A kernel: the stages of an instruction, from its operands and attributes. */
+/** A kernel: the stages of an instruction, given its operands and attributes. */
 export type WgslKernel<A> = (operands: Operands, attributes: A) => ReadonlyArray<Stage>
 
 /** Kernels by core's names. */
 export type WgslKernels = { readonly [N in KernelName]: WgslKernel<KernelAttributes[N]> }
 
-/** Those whose names begin so, before the dot. */
+/** The kernels whose name starts with `Start` and a dot. */
 export type WgslKernelsOf<Start extends string> = Pick<WgslKernels, Extract<KernelName, `${Start}.${string}`>>
 
-/** The numbers from 0 on: for texts that stand so many times. */
+/** The numbers 0 … count − 1. */
 export const range = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 
-/** A number of float32 as WGSL writes it. */
+/** A float32 literal in WGSL. */
 export const float = (value: number): string => {
   const isNegative = value < 0 || Object.is(value, -0)
   const text = `${Math.abs(Math.fround(value))}f`
   return isNegative ? `(-${text})` : text
 }
 
-/** The number of a word's bits, of which the compiler knows nothing: that no place has so high a bit, it cannot know. */
+/** The float of a word, opaque to the compiler: it cannot know that the top bit of a place is always 0. */
 export const fromWord = (word: string): string => `bitcast<f32>(${word} | (places.of_scratch >> 31u))`
 
-/** A number that is rounded before it is used: drivers multiply and add at once where they see that what is added is a product. */
+/** A value that is rounded before use: drivers otherwise contract a product and a sum to a fused multiply-add. */
 export const rounded = (text: string): string => fromWord(`bitcast<u32>(${text})`)
 
-const accessors = (name: string, { elements, shape, accumulate, then }: Operand, place: string): string => {
-  if (then !== undefined && !then.stores)
+const accessors = (name: string, { elements, shape, accumulate, epilogue }: Operand, place: string): string => {
+  if (epilogue !== undefined && !epilogue.stores)
     return `
-fn store_${name}(i: u32, value: f32) { then_take(i, value); }
-fn add_${name}(i: u32, value: f32) { store_${name}(i, value); }${then.text}`
+fn store_${name}(i: u32, value: f32) { epilogue_apply(i, value); }
+fn add_${name}(i: u32, value: f32) { store_${name}(i, value); }${epilogue.text}`
   const words = `
 fn word_${name}(j: u32) -> u32 { return arena[${place} + j]; }
 fn set_word_${name}(j: u32, word: u32) { arena[${place} + j] = word; }`
@@ -147,11 +146,11 @@ fn load_${name}(i: u32) -> f32 { ${at.replaceAll("NAME", name)} }`
   }
   return `${words}
 fn load_${name}(i: u32) -> f32 { return bitcast<f32>(word_${name}(i)); }
-fn store_${name}(i: u32, value: f32) { set_word_${name}(i, bitcast<u32>(value)); ${then ? "then_take(i, value); " : ""}}
-fn add_${name}(i: u32, value: f32) { store_${name}(i, ${accumulate ? `load_${name}(i) + value` : "value"}); }${then?.text ?? ""}`
+fn store_${name}(i: u32, value: f32) { set_word_${name}(i, bitcast<u32>(value)); ${epilogue ? "epilogue_apply(i, value); " : ""}}
+fn add_${name}(i: u32, value: f32) { store_${name}(i, ${accumulate ? `load_${name}(i) + value` : "value"}); }${epilogue?.text ?? ""}`
 }
 
-/** The functions of operands; where an operand begins is `placeOf` its name. */
+/** The access functions of operands; `placeOf` returns the WGSL of an operand's offset. */
 export const accessorsOf = (
   { byName }: Operands,
   placeOf: (name: string) => string = (name) => `places.of_${name}`,
@@ -160,14 +159,14 @@ export const accessorsOf = (
     .map(([name, operand]) => accessors(name, operand, placeOf(name)))
     .join("")
 
-/** A stage's text: the operands' functions, a kernel's declarations, and what each thread does. */
+/** A stage's text: access functions, the kernel's declarations, and the body of each thread. */
 export const textOf = (operands: Operands, declarations: string, body: string): string => `${accessorsOf(operands)}
 ${declarations}
 fn run(workgroup: vec3<u32>, local: u32) {
 ${body}
 }`
 
-/** Workgroups to a row of the grid: what every adapter has. */
+/** Workgroups per row of the grid: WebGPU's guaranteed maximum. */
 export const rowOfWorkgroups = 65535
 
 /** A grid of at least `count` workgroups. */
@@ -177,10 +176,10 @@ export const grid = (count: number): readonly [x: number, y: number, z: number] 
   1,
 ]
 
-/** Sets `group`, the number of a workgroup of such a grid. */
+/** Sets `group`, the index of a workgroup in such a grid. */
 export const setGroup = `let group = workgroup.x + workgroup.y * ${rowOfWorkgroups}u;`
 
-/** One thread for each `i` below `count`. `declarations` stand before the entry point. */
+/** One thread for each `i` below `count`. */
 export const forEach = (operands: Operands, count: number, body: string, declarations = "", scratch = 0): Stage => ({
   text: textOf(
     operands,
@@ -198,12 +197,12 @@ ${body}
   each: { count, body, declarations },
 })
 
-/** Threads along a row of an image. */
+/** Threads per workgroup along a row of an image. */
 const imageThreads = 64
 
 /**
- * One thread for each element `i` of a batch of images, in channel `c` of pixel (`n`, `py`, `px`). The grid is the batch's own:
- * finding the pixel takes one division.
+ * One thread per element `i` of an image batch, at channel `c` of pixel (`n`, `py`, `px`). The grid has the batch's own axes, so
+ * finding the pixel takes a single division.
  */
 export const forEachInImage = (
   operands: Operands,
@@ -229,10 +228,10 @@ ${body}`,
   scratch: 0,
 })
 
-/** `total(local, value)`: the sum over the threads of a workgroup, always in the same order. */
+/** `total(local, value)`: the sum over the threads of a workgroup, in a fixed order. */
 const total = ({ subgroups }: Target) => (subgroups ? totalOfSubgroups : totalOfThreads)
 
-/** Halving the threads, a barrier for each half. */
+/** Tree reduction with a barrier per level. */
 const totalOfThreads = `
 var<workgroup> parts: array<f32, threads>;
 fn total(local: u32, value: f32) -> f32 {
@@ -246,7 +245,7 @@ fn total(local: u32, value: f32) -> f32 {
   return parts[0];
 }`
 
-/** Each subgroup's own sum without a barrier, then these in order. A shuffle is no branch: all threads have to take it. */
+/** Reduces each subgroup without a barrier, then adds their sums in order. All threads must execute the shuffles: no branches. */
 const totalOfSubgroups = `
 var<workgroup> parts: array<f32, threads>;
 fn total(local: u32, value: f32) -> f32 {
@@ -261,8 +260,8 @@ fn total(local: u32, value: f32) -> f32 {
 }`
 
 /**
- * Sums: for each `group` below `count` some threads share the work, thread `local` of `adders` of them; `total` is known to `body`.
- * A GPU made of software, where barriers are dear, takes one thread for each group.
+ * Reductions: for each `group` below `count`, several threads share the work. `local` is the thread's index among `adders`, and
+ * `total` is available to `body`. A software adapter, where barriers are expensive, uses one thread per group.
  */
 export const forEachGroup = (operands: Operands, count: number, body: string, declarations = "", scratch = 0): Stage =>
   operands.target.software

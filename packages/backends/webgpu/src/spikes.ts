@@ -1,15 +1,14 @@
 /**
- * Stages that fire spikes, and bring them together in words of 32 channels.
+ * Stages that fire spikes and pack them into words of 32 channels.
  *
- * On a GPU a thread treats one neuron, so that neighbouring threads read neighbouring numbers, and words come together in
- * workgroup memory: "or" has no order, so the bits are the same whoever comes first. On one made of software, where barriers are
- * dear, a thread treats all neurons of a word.
+ * On hardware one thread handles one neuron, so that reads coalesce; words are packed in workgroup memory with bitwise or, whose result
+ * does not depend on thread order. On a software adapter, where barriers are expensive, one thread handles all neurons of a word.
  */
 import { Spikes } from "@spikeroute/core"
 import { forEach, grid, type Operands, type Stage, setGroup, textOf } from "./shader.ts"
 
 export interface Firing {
-  /** The operand of spikes, of so many elements, the last axis of `channels`. */
+  /** The spike operand, with `size` elements, of which the last axis has `channels`. */
   readonly name: string
   readonly size: number
   readonly channels: number
@@ -17,7 +16,7 @@ export interface Firing {
   readonly body: string
   readonly declarations?: string
   readonly scratch?: number
-  /** A window of pixels that one thread treats; else each pixel is one. */
+  /** A window of pixels per thread; default one pixel. */
   readonly window?: Window
 }
 
@@ -26,11 +25,11 @@ export interface Window {
   readonly height: number
   readonly width: number
   readonly kernelSize: number
-  /** Statements on the window number `place` and `channel`, of which `count` neurons fired. */
+  /** Statements for window `place` and `channel`, in which `count` neurons fired. */
   readonly finish: string
 }
 
-/** The first pixel of window `place`, and how far from it the pixel of a tap is. */
+/** The first pixel of window `place`, and the offset of a tap's pixel from it. */
 const pixels = (window: Window | undefined) => {
   if (window === undefined) return { taps: 1, first: "place", tap: "0u" }
   const { height, width, kernelSize } = window
@@ -45,7 +44,7 @@ const pixels = (window: Window | undefined) => {
 
 const workgroup = 256
 
-/** A stage that fires. */
+/** A stage that fires spikes. */
 export const fire = (operands: Operands, firing: Firing): Stage => {
   const { name, size, channels, body, declarations = "", scratch = 0, window } = firing
   const perRow = Spikes.wordsPerRow(channels)
@@ -113,14 +112,14 @@ ${neuron(`atomicOr(&packed[local / 32u * ${taps}u + tap], 1u << bit);`)}
 export const forEachSpike = (operands: Operands, name: string, body: string, declarations = ""): Stage =>
   fire(operands, { name, size: operands.size(name), channels: operands.channels(name), body, declarations })
 
-/** One thread for each element `i` of operand `name`, which `body` stores; where what is next fires, its spikes come together. */
+/** One thread per element `i` of operand `name`, which `body` stores. If the epilogue fires spikes, they are packed into words. */
 export const forEachStored = (
   operands: Operands,
   name: string,
   body: string,
   { scratch = 0, declarations = "" }: Pick<Firing, "scratch" | "declarations"> = {},
 ): Stage => {
-  const spikes = operands.get(name).then?.spikes
+  const spikes = operands.get(name).epilogue?.spikes
   const size = operands.size(name)
   if (spikes === undefined) return forEach(operands, size, body, declarations, scratch)
   const channels = operands.channels(name)
@@ -128,7 +127,7 @@ export const forEachStored = (
     name: spikes,
     size,
     channels,
-    body: `${body}\n      fires = then_fires;`,
+    body: `${body}\n      fires = epilogue_fires;`,
     declarations,
     scratch,
   })

@@ -1,22 +1,22 @@
-/** What Dawn needs of a Linux system: Vulkan's loader, and a driver that the loader finds by its manifest. */
+/** Dawn's requirements on Linux: Vulkan's loader, and a driver that the loader finds by its manifest. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
 
 const paths = (variable: string | undefined): ReadonlyArray<string> => (variable ?? "").split(":").filter(Boolean)
 
-/** Whether the system's dynamic linker knows of Vulkan's loader. */
+/** Whether the system's dynamic linker finds Vulkan's loader. */
 export const findLoader = (): boolean => {
   const library = "libvulkan.so.1"
   if (paths(process.env.LD_LIBRARY_PATH).some((folder) => existsSync(join(folder, library)))) return true
   try {
     return readFileSync("/etc/ld.so.cache", "latin1").includes(library)
   } catch {
-    // Systems without the cache (musl) look in these folders alone.
+    // Systems without this cache (musl) search only these folders.
     return ["/lib", "/usr/local/lib", "/usr/lib"].some((folder) => existsSync(join(folder, library)))
   }
 }
 
-/** The manifests of installed drivers, by file name: those that the environment names, else those in the loader's folders. */
+/** File names of installed driver manifests: those that the environment names, else those in the loader's folders. */
 export const findDrivers = (): ReadonlyArray<string> => {
   const { VK_DRIVER_FILES, VK_ICD_FILENAMES, XDG_DATA_HOME, XDG_DATA_DIRS, HOME } = process.env
   const named = paths(VK_DRIVER_FILES ?? VK_ICD_FILENAMES)

@@ -1,22 +1,22 @@
 /**
- * Winograd's products for a GPU: points come first in memory, so that those of a point are a product of two matrices, 36 in a batch.
- * Where scratch memory does not hold all tiles they come in chunks, one after the other.
+ * Winograd products on hardware. The transformed points are the slowest axis in memory, so that the products are a batch of 36 matrix
+ * products. If scratch memory does not hold all tiles, they are processed in chunks.
  */
-import type { Product } from "./factors.ts"
+import type { Matmul } from "./matmul-problem.ts"
+import { tiledMatmul } from "./matmul-tiled.ts"
 import { forEach, type Operands, range, type Stage } from "./shader.ts"
-import { tiled } from "./tiled-product.ts"
 import type { Sums } from "./winograd.ts"
-import { type Put, points } from "./winograd-axes.ts"
+import { type Put, points } from "./winograd-transforms.ts"
 
-/** Multiplications without the transforms, channels of the input and of the output: with fewer, transforms are not worth it. */
+/** Below these multiplications (counted without the transforms) or channels, the transforms cost more than they save. */
 const leastMultiplications = 2 ** 29
 const leastChannels = 32
 
-/** Numbers of scratch memory, at most: half of what can be bound, for neighbours have it side by side. */
+/** Limit of scratch memory in elements: half of the largest binding, because two instructions may run concurrently. */
 const mostScratch = ({ target: { limits } }: Operands): number =>
   Math.min(2 ** 25, limits.maxStorageBufferBindingSize / 8)
 
-/** Tiles of a chunk are a multiple of this: whole tiles of the product. */
+/** Chunks are multiples of this many tiles, so that they fill whole tiles of the matrix product. */
 const grain = 128
 
 const putAt =
@@ -24,7 +24,7 @@ const putAt =
   (i, j, value) =>
     `scratch[${place} + ${(6 * i + j) * stride}u] = ${value};`
 
-/** The product of a chunk, whose factors and sums begin at these places in scratch memory. */
+/** The matrix product of a chunk; `places` are the offsets of its factors and sums in scratch memory. */
 const productOf = (
   operands: Operands,
   { tilesAre, columns, ...sums }: Sums,
@@ -34,7 +34,7 @@ const productOf = (
   const rows = tilesAre === "rows" ? tiles : sums.rows
   const depth = tilesAre === "rows" ? sums.depth : tiles
   const nothing = () => ""
-  const factors: Product = {
+  const factors: Matmul = {
     rows,
     columns,
     steps: 1,
@@ -51,10 +51,10 @@ const productOf = (
     target: sums.target,
     store: "",
   }
-  return tiled(operands, factors, places.sums)
+  return tiledMatmul(operands, factors, places.sums)
 }
 
-/** The stages, if they are faster than the product without transforms. */
+/** The stages, or `undefined` if the plain matrix product is faster. */
 export const inBatches = (operands: Operands, sums: Sums): ReadonlyArray<Stage> | undefined => {
   const { rows, columns, depth, tilesAre } = sums
   const tiles = tilesAre === "rows" ? rows : depth
@@ -65,14 +65,14 @@ export const inBatches = (operands: Operands, sums: Sums): ReadonlyArray<Stage> 
   return stages?.every(({ scratch }) => scratch <= mostScratch(operands)) ? stages : undefined
 }
 
-/** How many tiles a chunk has where so many numbers are left for those that a tile takes. */
+/** Tiles per chunk if `numbers` scratch elements are available and each tile needs `perTile`. */
 const chunkOf = (tiles: number, numbers: number, perTile: number): number => {
   const most = Math.floor(numbers / perTile / grain) * grain
   const count = Math.ceil(tiles / Math.max(grain, most))
   return Math.ceil(tiles / count / grain) * grain
 }
 
-/** Each chunk of tiles gives its own elements. */
+/** Each chunk of tiles produces its own output elements. */
 const byRows = (operands: Operands, sums: Sums, tiles: number, channels: number): ReadonlyArray<Stage> | undefined => {
   const { columns } = sums
   const rights = channels * columns
@@ -101,12 +101,12 @@ const byRows = (operands: Operands, sums: Sums, tiles: number, channels: number)
   })
 }
 
-/** Sums of chunks of tiles are kept, and added in the end. */
+/** The sums of all chunks are kept and added at the end. */
 const byDepth = (operands: Operands, sums: Sums, tiles: number, channels: number): ReadonlyArray<Stage> | undefined => {
   const { columns } = sums
   const each = points * channels * columns
   const chunk = chunkOf(tiles, mostScratch(operands) / 2, points * (channels + columns))
-  // Each chunk leaves a sum at least.
+  // Each chunk leaves at least one sum.
   if (Math.ceil(tiles / chunk) * each > mostScratch(operands) / 2) return undefined
   const numbers = points * Math.min(chunk, tiles) * (channels + columns)
   let next = numbers
@@ -132,7 +132,7 @@ const byDepth = (operands: Operands, sums: Sums, tiles: number, channels: number
   ]
 }
 
-/** Adds the sums of so many splits, which begin at `made`, and transforms them back. */
+/** Adds the sums of the splits, which start at offset `made`, and transforms them back. */
 const gather = (
   operands: Operands,
   { columns, give }: Sums,

@@ -1,31 +1,31 @@
 /**
- * Winograd's products for a GPU made of software, whose threads lie side by side in a vector: points come last in memory; threads of a
- * workgroup take a point each and multiply, then an element each and transform it back.
+ * Winograd products on a software adapter, whose threads are lanes of a vector. The transformed points are the fastest axis in memory:
+ * each thread of a workgroup first multiplies at one point, then transforms one element back.
  */
-import { longestSum, smallProduct } from "./factors.ts"
+import { longestSum, smallMatmul } from "./matmul-problem.ts"
 import { forEach, type Operands, range, type Stage, textOf } from "./shader.ts"
 import type { Sums } from "./winograd.ts"
-import { type Put, points } from "./winograd-axes.ts"
+import { type Put, points } from "./winograd-transforms.ts"
 
-/** Rows and columns of a workgroup's block; as many threads as it has elements. */
+/** Rows and columns of a workgroup's block, which has one thread per element. */
 const block = 8
 const threads = block * block
 
-/** Numbers of scratch memory, at most. */
+/** Limit of scratch memory, in elements. */
 const mostScratch = 2 ** 22
 
 const put: Put = (i, j, value) => `scratch[at + ${6 * i + j}u] = ${value};`
 
-/** The stages, if they are faster than the product without transforms. */
+/** The stages, or `undefined` if the plain matrix product is faster. */
 export const inBlocks = (operands: Operands, sums: Sums): ReadonlyArray<Stage> | undefined => {
   const { rows, columns, depth, tilesAre } = sums
   const lefts = rows * depth
   const rights = depth * columns
   const scratch = points * (lefts + rights)
-  // Where x is spikes, the product passes over those that did not fire.
+  // For spikes the plain product is faster: it skips those that did not fire.
   if (operands.has("x") && operands.isSpikes("x")) return undefined
   if (Math.min(rows, columns) < block || depth > longestSum) return undefined
-  if (rows * columns * depth * points < smallProduct || scratch > mostScratch) return undefined
+  if (rows * columns * depth * points < smallMatmul || scratch > mostScratch) return undefined
   const channels = tilesAre === "rows" ? depth : rows
   const transform = forEach(
     operands,

@@ -1,16 +1,18 @@
 /**
- * Convolutions whose window is 3 × 3 and moves by 1, and their gradients, by Winograd's minimal filtering F(4 × 4, 3 × 3): 36 products
- * for the 16 pixels of a tile, where one for each tap takes 144 (Lavin & Gray, Fast algorithms for convolutional neural networks, 2016).
+ * 3 × 3 convolutions of stride 1, and their gradients, by Winograd's minimal filtering F(4 × 4, 3 × 3): 36 multiplications for the 16
+ * pixels of a tile instead of 144 (Lavin & Gray, Fast algorithms for convolutional neural networks, 2016).
  *
- * Of a patch d of 6 × 6 pixels, weights g and a tile y of 4 × 4 pixels,
+ * For a patch d of 6 × 6 pixels, weights g and a tile y of 4 × 4 pixels,
  *
  *     y = Aᵀ·(G·g·Gᵀ ∘ Bᵀ·d·B)·A,  ∂g = Gᵀ·(A·∂y·Aᵀ ∘ Bᵀ·d·B)·G
  *
- * Both factors are transformed into scratch memory, multiplied point by point, and what comes of it is transformed back: on a GPU by
- * winograd-batch.ts, on one made of software by winograd-blocks.ts.
+ * Both factors are transformed into scratch memory, multiplied point by point, and the products are transformed back: on hardware by
+ * winograd-batch.ts, on a software adapter by winograd-blocks.ts.
  */
 import type { Geometry, Image } from "./kernels/maps.ts"
 import { type Operands, range, type Stage } from "./shader.ts"
+import { inBatches } from "./winograd-batch.ts"
+import { inBlocks } from "./winograd-blocks.ts"
 import {
   both,
   type Matrix,
@@ -20,26 +22,24 @@ import {
   tileGradientAxis,
   weightAxis,
   weightGradientAxis,
-} from "./winograd-axes.ts"
-import { inBatches } from "./winograd-batch.ts"
-import { inBlocks } from "./winograd-blocks.ts"
+} from "./winograd-transforms.ts"
 
-/** What is summed for each point: left factors of rows × depth, right ones of depth × columns. Tiles are rows, or are the depth. */
+/** The sums per point, of a rows × depth and a depth × columns factor. Tiles are either the rows or the depth. */
 export interface Sums {
   readonly rows: number
   readonly columns: number
   readonly depth: number
   readonly tilesAre: "rows" | "depth"
-  /** Makes the points of the left factor of channel `c` at `tile`, and those of the right factor of element `e`. */
+  /** Computes the points of the left factor for channel `c` at `tile`, and of the right factor for element `e`. */
   readonly left: (put: Put) => string
   readonly right: (put: Put) => string
-  /** Gives what the sums of `row` and `column` make. */
+  /** Transforms the sums of `row` and `column` back and stores the result. */
   readonly give: (sums: Matrix) => string
-  /** The operand that it is given to. */
+  /** The operand that it is stored to. */
   readonly target: string
 }
 
-/** Pixels of a tile that must be those of an image, on average. */
+/** Minimum average number of a tile's 16 pixels that lie inside the image. */
 const filled = 9
 
 interface Tiles {
@@ -57,7 +57,7 @@ const tilesOf = ({ batch, height, width }: Image): Tiles => {
 const corner = ({ across, down }: Tiles): string =>
   `let n = tile / ${across * down}u; let top = i32(tile / ${across}u % ${down}u) * 4; let left = i32(tile % ${across}u) * 4;`
 
-/** Elements of an image in channel `c`, size × size pixels from (top − reach, left − reach) on: 0 beyond its edges. */
+/** Elements of an image in channel `c`: size × size pixels from (top − reach, left − reach), 0 outside the image. */
 const pixels = (operand: string, { height, width, channels }: Image, size: number, reach: number): Matrix => ({
   before: range(size)
     .map(
@@ -68,7 +68,7 @@ const pixels = (operand: string, { height, width, channels }: Image, size: numbe
   at: (i, j) => `select(0f, load_${operand}((line_${i} + x_${j}) * ${channels}u + c), in_y_${i} & in_x_${j})`,
 })
 
-/** What sums of a tile make: its pixels in channel `column`, those of the image. */
+/** Transforms a tile's sums back and stores the pixels of channel `column` that lie inside the image. */
 const giveTile =
   (tiles: Tiles, { height, width, channels }: Image, store: (place: string, value: string) => string) =>
   (sums: Matrix): string =>
@@ -82,7 +82,7 @@ const giveTile =
         `if (top + ${i} < ${height} && left + ${j} < ${width}) { ${store(`place + ${(i * width + j) * channels}u`, value)} }`,
     )}`
 
-/** The stages, if the window is such and they are the fastest. */
+/** The stages, or `undefined` if the window does not qualify or the plain product is faster. */
 const stages = (
   operands: Operands,
   { rows, columns }: Geometry,
@@ -93,21 +93,22 @@ const stages = (
   const { kernel, stride, before, after, dilation, spread } = rows
   const isSquare = JSON.stringify(rows) === JSON.stringify(columns) && before === after
   if (!isSquare || kernel !== 3 || stride * dilation * spread !== 1 || before < 0 || before > 2) return undefined
-  if (batch * height * width < filled * tiles || operands.get(sums.target).then?.spikes !== undefined) return undefined
+  if (batch * height * width < filled * tiles || operands.get(sums.target).epilogue?.spikes !== undefined)
+    return undefined
   return operands.target.software ? inBlocks(operands, sums) : inBatches(operands, sums)
 }
 
-/** A convolution of an image with a window, tile by tile. */
+/** A convolution of an image, tile by tile. */
 interface Filter {
   readonly source: { readonly operand: string; readonly image: Image; readonly reach: number }
   readonly made: Image
-  /** Element (i, j) of the window for element `e` of [channels of the source][channels of what is made]. */
+  /** Element (i, j) of the window for element `e` of [source channels][output channels]. */
   readonly weight: Matrix
   readonly store: (place: string, value: string) => string
   readonly target: string
 }
 
-/** The stages of a filter, if they are the fastest: rows are tiles of what is made, columns its channels, the depth those of the source. */
+/** The stages of a filter. Rows are output tiles, columns are output channels, and the depth is the source's channels. */
 const filter = (operands: Operands, geometry: Geometry, { source, made, weight, store, target }: Filter) => {
   const tiles = tilesOf(made)
   return stages(operands, geometry, made, {
@@ -119,7 +120,7 @@ const filter = (operands: Operands, geometry: Geometry, { source, made, weight, 
   })
 }
 
-/** The stages of conv2d.forward, if they are the fastest. */
+/** The stages of conv2d.forward, or `undefined` if the plain product is faster or required. */
 export const winogradForward = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
   const { input, output } = geometry
   const padding = geometry.rows.before
@@ -134,7 +135,7 @@ export const winogradForward = (operands: Operands, geometry: Geometry): Readonl
   })
 }
 
-/** The stages of conv2d.inputGradient, if they are the fastest: the window is turned around. */
+/** The stages of conv2d.inputGradient, as above; the window is rotated by 180°. */
 export const winogradInputGradient = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
   const { input, output } = geometry
   const padding = geometry.rows.before
@@ -151,7 +152,7 @@ export const winogradInputGradient = (operands: Operands, geometry: Geometry): R
   })
 }
 
-/** The stages of conv2d.weightGradient, if they are the fastest: rows are channels of x, columns those of ∂y, the depth its tiles. */
+/** The stages of conv2d.weightGradient, as above: rows are channels of x, columns are channels of ∂y, the depth is its tiles. */
 export const winogradWeightGradient = (operands: Operands, geometry: Geometry): ReadonlyArray<Stage> | undefined => {
   const { input, output } = geometry
   const padding = geometry.rows.before

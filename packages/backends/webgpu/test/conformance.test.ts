@@ -10,7 +10,7 @@ describe.skipIf(withoutGpu !== undefined)(`webgpu ${withoutGpu ?? ""}`, () => {
     if (!onSoftware || isQuick(name)) test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })
 
-// A GPU made of software has shaders of its own where barriers are: here it runs those of the others, and with subgroups what sums.
+// A software adapter uses its own shaders where hardware would use barriers: run the hardware shaders too, with and without subgroups.
 describe.skipIf(!onSoftware).each([
   [
     "without",
@@ -18,7 +18,7 @@ describe.skipIf(!onSoftware).each([
     /^kernel (linear|conv2d|bias|batchNorm|elementwise|dropout.mask|spikes|loss|gain)|^normaliser-free, static, inference/,
   ],
   ["with", true, /^kernel (bias|batchNorm|elementwise.backward|spikes|loss|gain)|^normaliser-free, static, inference/],
-] as const)("webgpu, shaders of hardware, %s subgroups", (_, subgroups, some) => {
+] as const)("webgpu, hardware shaders, %s subgroups", (_, subgroups, some) => {
   const { layer } = shared({ software: false, subgroups })
   for (const { name, run } of Conformance.cases({ memory: "own" }))
     if (some.test(name)) test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)

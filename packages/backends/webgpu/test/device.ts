@@ -1,4 +1,4 @@
-/** The GPU that tests run on; where there is none, they say why and are skipped. */
+/** The GPU that the tests use. If there is none, they are skipped and say why. */
 import { afterAll } from "bun:test"
 import { Backend } from "@spikeroute/core"
 import { findTestAdapter } from "@spikeroute/test-support"
@@ -7,13 +7,13 @@ import { type Device, fromDevice, Gpu, openDevice } from "../src/index.ts"
 
 const { adapter, missing } = await findTestAdapter()
 
-/** Why there is no GPU, where there is none. */
+/** Why there is no GPU; `undefined` if there is one. */
 export const withoutGpu = missing
 
-/** Whether the GPU is a program on the processor, on which whole networks take their time. */
+/** Whether the GPU is a software implementation, on which whole networks are slow. */
 export const onSoftware = adapter !== undefined && Gpu.info(adapter).software
 
-/** A device of its own: an adapter gives one. What the adapter says of itself, and some of its limits, can be overruled. */
+/** Opens a new device. The adapter's description and limits can be overridden. */
 export const open = async (
   overruled: Partial<Gpu.AdapterInfo> = {},
   limits: Partial<Gpu.AdapterInfo["limits"]> = {},
@@ -23,7 +23,7 @@ export const open = async (
   return openDevice(own, { ...info, ...overruled, limits: { ...info.limits, ...limits } })
 }
 
-/** A device that is shared by a file of tests, opened when it is first used. */
+/** A device shared by a test file, opened on first use. */
 export const shared = (...overruled: Parameters<typeof open>) => {
   let opened: Promise<Device> | undefined
   const device = () => (opened ??= open(...overruled))
@@ -31,7 +31,7 @@ export const shared = (...overruled: Parameters<typeof open>) => {
   return {
     device,
     layer: Layer.effect(Backend, Effect.promise(device).pipe(Effect.map((device) => fromDevice(device)))),
-    /** Bytes that the backend holds. */
+    /** Bytes that the backend has allocated. */
     resources: Effect.promise(device).pipe(Effect.map((device) => device.allocatedBytes())),
   }
 }

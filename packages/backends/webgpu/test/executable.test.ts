@@ -32,7 +32,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
   const { layer, device } = shared()
 
   test.each(["static", "frames"] as const)(
-    "%s: a batch is one submission, one read-back, and the submission of its update",
+    "%s: a training step is one submission, one read-back and one submission of the update",
     async (encoding) => {
       const { gpu } = await device()
       const inputs = encoding === "frames" ? Key.uniform(Key.make(1), new Float32Array(360)) : batch.inputs
@@ -54,7 +54,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
   )
 
   test.each(["static", "frames"] as const)(
-    "%s: the next batch is uploaded before the result is waited for, once",
+    "%s: the next batch is uploaded once, before waiting for the result",
     async (encoding) => {
       const { gpu } = await device()
       const batches = Array.from({ length: 3 }, (_, i) => ({
@@ -92,7 +92,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
     },
   )
 
-  test("a read waits for the run before it, whatever was read before", async () => {
+  test("a read returns the results of the latest run", async () => {
     const seen = await Effect.runPromise(
       Effect.gen(function* () {
         const { executable, step } = yield* trainer()
@@ -109,7 +109,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
     expect(new Set(seen).size).toBe(3)
   })
 
-  test("a program that is too large is refused with the figure and the limit", async () => {
+  test("a program too large for the GPU fails with its size and the limit", async () => {
     const { gpu } = await device()
     const limit = gpu.limits.maxStorageBufferBindingSize
     const error = await Effect.runPromise(
@@ -121,11 +121,11 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
     expect(error).toBeInstanceOf(BackendError)
     const { needed, available } = (error as BackendError).memory ?? { needed: 0, available: 0 }
     expect(available).toBe(limit)
-    // The images alone are as large as the limit.
+    // The input alone is as large as the limit.
     expect(needed).toBeGreaterThan(1.5 * limit)
   })
 
-  test("a shader that is not valid is an error of prepare that names the kernel and its shapes", async () => {
+  test("an invalid shader fails in prepare, naming the kernel and its shapes", async () => {
     const error = await Effect.runPromise(
       Effect.gen(function* () {
         const program = yield* Program.compile(graph, Policy.sltt, options)
@@ -142,7 +142,7 @@ describe.skipIf(withoutGpu !== undefined)(`a program on a GPU ${withoutGpu ?? ""
     )
   })
 
-  test("a lost device is an error of run and read, and what was saved goes on elsewhere with the same bits", async () => {
+  test("after a device is lost, run and read fail, and a saved state resumes bit-identically on another device", async () => {
     const lost = await open()
     const program = Effect.gen(function* () {
       const first = yield* trainer().pipe(Effect.provideService(Backend, fromDevice(lost)))

@@ -50,7 +50,7 @@ const differentiated = Effect.gen(function* () {
   return yield* trainer.differentiate({ inputs, labels: Float32Array.of(0, 1, 2) }, { update: 1 })
 }).pipe(Effect.scoped)
 
-/** Sums of products, which one rounding in place of two would change, and constants that WGSL has no word for. */
+/** Sums of products, which change if a product is fused into the sum, and constants without a WGSL literal. */
 const exact = elementwise("exact", (x) => {
   const sum = x.times(0.7).plus(x.times(x)).minus(x.times(-0.3)).plus(Neuron.maximum(x, -1e39))
   return Neuron.minimum(sum, 1e39).plus(Neuron.maximum(x.times(-3e-39), -0))
@@ -61,7 +61,7 @@ const predicted = Effect.gen(function* () {
   return yield* predict(Key.uniform(Key.make(2), new Float32Array(2 * features)))
 }).pipe(Effect.scoped)
 
-/** What the reference makes of it, and a GPU. */
+/** Results of the reference backend and of the GPU. */
 const both = async <A, E>(body: Effect.Effect<A, E, Backend>, layer: Layer.Layer<Backend>) => [
   await Effect.runPromise(Effect.provide(body, Conformance.oracle())),
   await Effect.runPromise(Effect.provide(body, layer)),
@@ -69,13 +69,13 @@ const both = async <A, E>(body: Effect.Effect<A, E, Backend>, layer: Layer.Layer
 
 const limits = { maxComputeWorkgroupStorageSize: 2 ** 14 } as Gpu.AdapterInfo["limits"]
 
-test("neurons of expressions run behind what makes their input, and their backward direction behind what makes their gradient", async () => {
+test("expression neurons are fused into the layer that feeds them, and their backward pass into the layer that produces their gradient", async () => {
   const program = await Effect.runPromise(Program.compile(graph, Policy.bptt, options))
   const { segments } = makeCommands(program, { software: true, subgroups: false, limits }, 256)
   const kernels = (name: Program.SegmentName) => [
     ...new Set(
       segments[name].flatMap(({ placed }) =>
-        placed.map(({ work }) => work.instructions.map(({ kernel }) => kernel).join(" → ")),
+        placed.map(({ instruction }) => instruction.instructions.map(({ kernel }) => kernel).join(" → ")),
       ),
     ),
   ]
@@ -83,7 +83,7 @@ test("neurons of expressions run behind what makes their input, and their backwa
   expect(begun).toContain("elementwise.forward → elementwise.forward")
   expect(begun).toContain("linear.forward")
   expect(kernels("keep")).toContain("linear.forward → elementwise.forward")
-  // Behind a decay that is learnt sums have passes of their own.
+  // The gradient of a learnt decay is summed in passes of its own.
   expect(kernels("backward")).toContain("linear.inputGradient → elementwise.backward")
 })
 
@@ -92,12 +92,12 @@ describe.skipIf(withoutGpu !== undefined).each([true, false])(
   (software) => {
     const { layer } = shared({ software })
 
-    test("sums and products have the reference's bits", async () => {
+    test("sums and products are bit-identical to the reference", async () => {
       const [right, found] = await both(predicted, layer)
       expect(found?.outputs).toEqual(right?.outputs as Float32Array)
     })
 
-    test("spikes, outputs and gradients of a network are the reference's", async () => {
+    test("spikes, outputs and gradients of a network match the reference", async () => {
       const [right, found] = await both(differentiated, layer)
       expect(found?.firingRates).toEqual(right?.firingRates.map((rate) => expect.closeTo(rate, 6)) as Array<number>)
       expect(found?.firingRates.every((rate) => rate > 0.03)).toBe(true)

@@ -1,4 +1,4 @@
-/** Looks for adapters, two at a time, then writes to the standard error. */
+/** Looks for an adapter twice concurrently, then writes to the standard error. */
 import { Effect } from "effect"
 import * as Gpu from "../src/gpu.ts"
 

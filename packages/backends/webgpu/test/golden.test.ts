@@ -5,7 +5,7 @@ import { Golden } from "@spikeroute/core/testing"
 import { Effect } from "effect"
 import { onSoftware, shared, withoutGpu } from "./device.ts"
 
-// The models', and what golden files lie beside the repository: on software the smaller ones.
+// The models' golden files, and any beside the repository; on software adapters only the smaller ones.
 const folders = onSoftware
   ? ["../../../../../shared/golden/data/"]
   : ["../../../core/test/golden/", "../../../../../shared/golden/data/"]

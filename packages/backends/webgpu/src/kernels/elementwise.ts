@@ -1,8 +1,8 @@
-/** Kernels that treat every element alike. */
+/** Kernels that treat all elements alike. */
 import { forEach, type WgslKernels } from "../shader.ts"
 import { forEachSpike } from "../spikes.ts"
 
-/** `uniform(i)`: the i-th number of the random key, 24 bits: see core's `Key`. */
+/** `uniform_bits(i)`: 24 random bits for element i of the key, as in core's `Key` (Threefry). */
 const threefry = `
 fn uniform_bits(i: u32) -> u32 {
   var keys = array<u32, 3>(word_key(0u), word_key(1u), 0u);

@@ -1,4 +1,4 @@
-/** Eligibility traces: a thread for each weight goes through the samples. */
+/** Eligibility traces: one thread per weight loops over the samples. */
 import { forEach, range, type WgslKernels } from "../shader.ts"
 
 export const eligibility: Pick<WgslKernels, "eligibility"> = {

@@ -1,6 +1,6 @@
-/** Expressions: WGSL printed from their codes. What leaves and results are, core's kernels say. */
+/** Prints expression code as WGSL. Core's elementwise kernels define the meaning of leaves and results. */
 import { type Expressions, type KernelAttributes, Windows } from "@spikeroute/core"
-import { columnSums } from "../columns.ts"
+import { columnSums } from "../column-reductions.ts"
 import {
   float,
   forEach,
@@ -18,11 +18,11 @@ type Code = Expressions.Code
 type Line = Expressions.CodeLine
 type Operation = Exclude<Line[0], "constant" | "leaf" | "fire" | "route">
 
-/** Each operation of the values a, b, c. */
+/** WGSL of each operation on the values a, b, c. */
 const operations: { readonly [O in Operation]: (a: string, b: string, c: string) => string } = {
   negate: (a) => `-${a}`,
   absolute: (a) => `abs(${a})`,
-  // The result of what overflows is anything in WGSL.
+  // WGSL leaves the result of an overflow undefined.
   exp: (a) => `exp(clamp(${a}, -104f, 88.72f))`,
   log: (a) => `log(${a})`,
   sqrt: (a) => `sqrt(${a})`,
@@ -40,9 +40,9 @@ const operations: { readonly [O in Operation]: (a: string, b: string, c: string)
   select: (a, b, c) => `select(${c}, ${b}, ${a} != 0f)`,
 }
 
-/** Functions that operations call. That of tanh is Cephes': WGSL's own loses small numbers, and large ones overflow. */
+/** Helper functions of operations. tanh follows Cephes: WGSL's own loses small inputs and overflows for large ones. */
 const functions: { readonly [O in Operation]?: string } = {
-  // Abramowitz & Stegun 4.4.49, to 2·10⁻⁸: WGSL's own may be off by 4096 units in the last place.
+  // Abramowitz & Stegun 4.4.49, accurate to 2·10⁻⁸: WGSL's own may be off by 4096 units in the last place.
   atan: `fn arc_tangent(x: f32) -> f32 {
   let beyond = abs(x) > 1f;
   let y = select(abs(x), 1f / abs(x), beyond);
@@ -60,17 +60,17 @@ const functions: { readonly [O in Operation]?: string } = {
 }`,
 }
 
-/** A function of the number of elements, which is that of a plane as well. */
+/** Declares the number of elements, which is also the stride between planes. */
 export const elementCount = (count: string): string => `fn elements() -> u32 { return ${count}; }`
 
-/** Statements that compute the values v0, v1, … of a code for element `i` of so many, and the functions that they call. */
+/** Statements that compute the values v0, v1, … of a code for element `i` of `count`, and the functions that they call. */
 const print = (operands: Operands, code: Code, count: number, isPooled = false) => {
   const leaf = (name: string, plane: string | undefined): string => {
     if (isPooled && name === "dy") return "arrived"
     if (name === "h") return `load_h(${plane}u)`
     if (plane !== undefined) return `load_${name}(${plane}u * elements() + i)`
     const size = operands.size(name)
-    // Updates of tensors of one element share their shader with others: what is one number for all stays one.
+    // Merged updates share one shader, so a scalar operand must stay a scalar even if the tensor has one element.
     const isShared = size === 1 && (count !== 1 || name.startsWith("p"))
     return `load_${name}(${isShared ? "0u" : size === count ? "i" : `i % ${size}u`})`
   }
@@ -95,7 +95,7 @@ const print = (operands: Operands, code: Code, count: number, isPooled = false) 
 type Forward = KernelAttributes["elementwise.forward"]
 type Backward = KernelAttributes["elementwise.backward"]
 
-/** What a thread of the forward direction does with element `i` but for `y`, which is left as `v<y>`. */
+/** What a thread of the forward pass does for element `i`, except storing `y`, which is left in `v<y>`. */
 const forward = (operands: Operands, { code, state, y }: Forward) => {
   const count = y >= 0 ? operands.size("y") : operands.size("state") / state.length
   const { text, declarations } = print(operands, code, count)
@@ -103,10 +103,10 @@ const forward = (operands: Operands, { code, state, y }: Forward) => {
   return { count, body: [text, ...stores].join("\n  "), declarations }
 }
 
-/** Windows for whose spikes there is workgroup memory, whatever shares the dispatch. */
+/** Largest window whose spikes fit workgroup memory, whatever else shares the dispatch. */
 const mostPooled = 8
 
-/** `elementwise.forward` and the average pool `pooled` of its spikes, whose windows tile the image, as one stage; undefined where they do not. */
+/** `elementwise.forward` and the average pool of its spikes as one stage, or `undefined` if the windows do not tile the image. */
 export const spikesAndPool = (
   operands: Operands,
   attributes: Forward,
@@ -130,14 +130,14 @@ export const spikesAndPool = (
   ]
 }
 
-/** The image behind which an average pool stands, and what each element gets of its gradient. */
+/** The image in front of an average pool, and the gradient that each of its elements receives. */
 const behindPool = (operands: Operands, { kernelSize, height, width }: NonNullable<Backward["pool"]>) => {
   const [batch = 1, , , channels = 1] = operands.shape("dy")
   const arrived = averageSpread(operands, "dy", Windows.averagingTiles(kernelSize))
   return { image: [batch, height, width, channels] as const, arrived }
 }
 
-/** Sums for the gradients of parameters, by how many numbers these have. */
+/** Sums for the parameters' gradients, grouped by the number of elements of the parameter. */
 const sumsOf = (operands: Operands, { dp }: Backward) => {
   const all = dp.flatMap((place, j) => (place < 0 ? [] : [{ name: `dp${j}`, value: `v${place}` }]))
   return [...Map.groupBy(all, ({ name }) => operands.size(name))]
@@ -168,14 +168,14 @@ export const expressions = {
     const text = `${pooled?.arrived ?? ""}\n  ${printed.text}`
     const body = [text, ...stores].join("\n  ")
     const sums = sumsOf(operands, attributes)
-    // Behind a pool an element reads another's gradient: that stage has no `each`, so nothing is fused before it.
+    // Behind a pool an element reads another element's gradient, so that stage has no `each` and nothing is fused into it.
     if (sums.length === 0)
       return [
         pooled
           ? forEachInImage(operands, pooled.image, body, declarations)
           : forEach(operands, count, body, declarations),
       ]
-    // What is stored may be what is read: the last pass over the elements stores it.
+    // Outputs may alias inputs: only the last pass over the elements stores them.
     return sums.flatMap(([columns, each], pass) =>
       columnSums(
         operands,

@@ -1,20 +1,19 @@
 /**
- * Convolutions of several groups of channels: an output sees few inputs, so that nothing is shared as in a product of matrices. A thread
- * sums one output, or one input's gradient; a workgroup one weight's.
+ * Convolutions with several groups. Each output depends on few inputs, so a matrix product would share nothing: a thread sums one
+ * output or one input gradient, a workgroup one weight gradient.
  */
 import type { Windows } from "@spikeroute/core"
 import { forEachGroup, type Operands, type Stage } from "../shader.ts"
 import { forEachStored } from "../spikes.ts"
 import type { Geometry, Image } from "./maps.ts"
 
-/** Where element i of images lies: channel c of pixel (n, py, px). */
+/** Coordinates of element i of an image batch: channel c of pixel (n, py, px). */
 const pixelOf = ({ height, width, channels }: Image): string => `
   let c = i % ${channels}u; let px = i32(i / ${channels}u % ${width}u);
   let py = i32(i / ${width * channels}u % ${height}u); let n = i / ${height * width * channels}u;`
 
 /**
- * Sets `name` to the position (at)/over and runs `body` where there is one: a whole number below length. Negative numbers are
- * large ones here.
+ * Sets `name` to at / over, and runs `body` if that is an integer from 0 to length − 1. Negative numbers are large as u32.
  */
 const where = (name: string, at: string, over: number, length: number, body: string): string => `
     let at_${name} = u32(${at}); let ${name} = at_${name} / ${over}u;
@@ -27,13 +26,13 @@ const eachTap = ({ rows, columns }: Windows.Window, body: string): string => `
 const extentsOf = ({ input, output, groups, rows, columns }: Geometry) => ({
   inputs: input.channels / groups,
   outputs: output.channels / groups,
-  /** Index of the weight of channel `k` of a group and output `o` of all, at the tap. */
+  /** Index of the weight at the current tap, from channel `k` within the group to output channel `o`. */
   weight: (k: string, o: string) =>
     `((u32(a) * ${columns.kernel}u + u32(b)) * ${input.channels / groups}u + ${k}) * ${output.channels}u + ${o}`,
   taps: rows.kernel * columns.kernel,
 })
 
-/** Runs `body` where output pixel (oy, ox) sees an input pixel (y, x) through the tap. */
+/** Runs `body` if output pixel (oy, ox) has an input pixel (y, x) at the current tap. */
 const sees = ({ input, rows, columns }: Geometry, oy: string, ox: string, body: string): string =>
   where(
     "y",

@@ -1,4 +1,4 @@
-/** The table of kernels: a name of core, and what makes its stages. */
+/** The kernel table: core's kernel names and their WGSL stages. */
 import type { Program } from "@spikeroute/core"
 import type { WgslKernel, WgslKernels } from "../shader.ts"
 import { elementwise } from "./elementwise.ts"
@@ -19,7 +19,7 @@ const all: WgslKernels = {
   ...training,
 }
 
-/** Every kernel by name, for instructions whose attributes are that kernel's. */
+/** All kernels by name, typed for instructions of any kernel. */
 export const wgslKernels = new Map(Object.entries(all)) as ReadonlyMap<
   string,
   WgslKernel<Program.Instruction["attributes"]>

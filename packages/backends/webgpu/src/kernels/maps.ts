@@ -1,13 +1,13 @@
 /**
- * Linear maps and convolutions as products of matrices. A linear map is a convolution of images of one pixel.
+ * Linear layers and convolutions as matrix products. A linear layer is a convolution of one-pixel images.
  *
- * Rows of the forward direction are output pixels, columns output channels; the depth is the taps of the window and the input's
- * channels below each. Where the input is spikes, one word of memory brings 32 channels of a pixel.
+ * In the forward pass rows are output pixels and columns are output channels; the depth runs over the window's taps and the input
+ * channels at each tap. If the input is spikes, one word holds 32 channels of a pixel.
  */
 import { type KernelAttributes, Shape, Spikes, Windows } from "@spikeroute/core"
-import { columnSums } from "../columns.ts"
-import type { Product } from "../factors.ts"
-import { product } from "../product.ts"
+import { columnSums } from "../column-reductions.ts"
+import { matmul } from "../matmul.ts"
+import type { Matmul } from "../matmul-problem.ts"
 import type { Operands, WgslKernelsOf } from "../shader.ts"
 import { winogradForward, winogradInputGradient, winogradWeightGradient } from "../winograd.ts"
 import { groupedForward, groupedInputGradient, groupedWeightGradient } from "./grouped.ts"
@@ -20,7 +20,7 @@ export interface Image {
   readonly channels: number
 }
 
-/** A convolution's images, and how its window moves. */
+/** The images of a convolution and the movement of its window. */
 export interface Geometry {
   readonly input: Image
   readonly output: Image
@@ -44,7 +44,7 @@ const convolution = (operands: Operands, x: string, y: string, attributes: Convo
   output: image(operands.shape(y)),
 })
 
-/** A linear map of the last axis: of `given`, its input or its output. */
+/** A linear layer over the last axis; `given` is the operand that determines the number of rows. */
 const linear = (operands: Operands, given: "x" | "outputGradient", weight: string): Geometry => {
   const [inputs = 1, outputs = 1] = operands.shape(weight)
   const rows = Shape.size(operands.shape(given)) / (given === "x" ? inputs : outputs)
@@ -61,21 +61,21 @@ const isPointwise = ({ rows, columns }: Geometry): boolean =>
     ({ kernel, stride, before, after, spread }) => kernel === 1 && stride === 1 && !before && !after && spread === 1,
   )
 
-/** Sets in_n, in_y and in_x, or out_…, of the pixel of an image that a row stands for. */
+/** Sets in_n, in_y and in_x (or out_…): the pixel that a row corresponds to. */
 const split = ({ height, width }: Image, name: string, suffix: string): string =>
   `let ${name}_x${suffix} = i32(row${suffix} % ${width}u); let ${name}_y${suffix} = i32(row${suffix} / ${width}u % ${height}u); let ${name}_n${suffix} = row${suffix} / ${height * width}u;`
 
-/** Whether pixel (y, x) is one of an image; without branches, which are dear where each of a thread's rows has its own. */
+/** Whether pixel (y, x) is inside the image. Branch-free: rows of one thread would diverge. */
 const inside = ({ height, width }: Image, y: string, x: string): string =>
   `(u32(${y}) < ${height}u) & (u32(${x}) < ${width}u)`
 
-/** Taps of a window, where a word has a bit for each. */
+/** Largest window whose taps fit one bit each in a word. */
 const mostTaps = 32
 
 /**
- * What a row sees through the taps of a window: `row` sets up, `step` sets `pixel` to the pixel seen through tap `step`, and `seen` to
- * whether there is one. `up` and `left` are the pixel seen through the first tap; the next are to its right and below, or where `turned`
- * to its left and above. Where the image is `over` more than 1, these count so many zeros less one between its pixels.
+ * The pixel that a row reads at each tap of the window. `row` prepares; `step` sets `pixel` to the pixel at tap `step`, and `seen` to
+ * whether it exists. `up` and `left` are the coordinates at the first tap; further taps lie to the right and below, or, if `turned`,
+ * to the left and above. If `over` is above 1, coordinates count over − 1 zeros inserted between the image's pixels.
  */
 const look = (
   image: Image,
@@ -85,7 +85,7 @@ const look = (
   left: (suffix: string) => string,
   over: readonly [rows: number, columns: number],
   turned: boolean,
-): Pick<Product, "row" | "step"> => {
+): Pick<Matmul, "row" | "step"> => {
   const sign = turned ? "-" : "+"
   const from = (s: string, y: string, x: string) => `(i32(${n}${s}) * ${image.height} + ${y}) * ${image.width} + ${x}`
   const [down, across] = [
@@ -114,17 +114,17 @@ const look = (
   }
 }
 
-/** A row that is a pixel itself. */
+/** A row that is itself a pixel. */
 const itself = (suffix: string): string => `let pixel${suffix} = row${suffix}; let seen${suffix} = inside${suffix};`
 
-/** Words of a row of spikes that may be read one by one: of a pixel, or of all that a linear map takes. */
+/** Words per row of spikes if the rows can be read word by word, else `undefined`. */
 const wordsOf = (operands: Operands, name: string, channels: number): number | undefined => {
   if (!operands.isSpikes(name)) return undefined
   const own = operands.channels(name)
   return own === channels || own % 32 === 0 ? Spikes.wordsPerRow(channels) : undefined
 }
 
-/** Sets `pixel` to that of the input at (n, y, x), where so many zeros less one lie between its pixels, and `seen` to whether there is one. */
+/** Sets `pixel` to the input pixel at (n, y, x), counting the zeros inserted between pixels, and `seen` to whether it exists. */
 const find = ({ input, rows, columns }: Geometry): string => {
   const [y, x] = [`u32(y) / ${rows.spread}u`, `u32(x) / ${columns.spread}u`]
   const between = (name: string, { spread }: Windows.Axis) =>
@@ -133,14 +133,14 @@ const find = ({ input, rows, columns }: Geometry): string => {
   let seen = ${between("y", rows)}${between("x", columns)}${inside(input, `(${y})`, `(${x})`)};`
 }
 
-/** `see(n, y, x, k)`: the input at pixel (n, y, x) and channel k; 0 beyond the image, and between its pixels. */
+/** `see(n, y, x, k)`: channel k of the input at pixel (n, y, x); 0 outside the image and at inserted zeros. */
 const seeFunction = (geometry: Geometry): string => `
 fn see(n: u32, y: i32, x: i32, k: u32) -> f32 {
   ${find(geometry)}
   return select(0f, load_x(pixel * ${geometry.input.channels}u + k), seen);
 }`
 
-/** Fewer channels than this do not fill a block: all taps are one step of the depth then. */
+/** With fewer channels than this, a tap does not fill a block of the depth, so all taps form one step. */
 const fewChannels = 16
 
 const nothing = () => ""
@@ -162,7 +162,7 @@ const forward = (operands: Operands, geometry: Geometry) => {
     [rows.spread, columns.spread],
     false,
   )
-  return product(operands, {
+  return matmul(operands, {
     rows: pixels(output),
     columns: outputs,
     steps: flat ? 1 : taps,
@@ -188,7 +188,7 @@ const forward = (operands: Operands, geometry: Geometry) => {
   })
 }
 
-/** Whether the input's pixels that see the same taps lie at the same distance on both axes. */
+/** Whether the input pixels that share the same taps form a regular grid with equal stride on both axes. */
 const areInterleaved = ({ input, rows, columns }: Geometry): boolean =>
   rows.stride > 1 &&
   rows.stride === columns.stride &&
@@ -200,8 +200,8 @@ const areInterleaved = ({ input, rows, columns }: Geometry): boolean =>
   input.width % rows.stride === 0
 
 /**
- * How the input's pixels are rows where a window moves by more than 1: those that the same taps see come one after the other, so that
- * whole tiles pass over the taps that see none of them. `silent`: see {@link Product}; `pixel` is a row's pixel.
+ * Orders the input pixels of a strided convolution as rows: pixels that share the same taps are contiguous, so whole tiles skip the
+ * taps that none of their pixels see. `silent`: see {@link Matmul}; `pixel` is the pixel of a row.
  */
 const interleaved = ({ input, rows, columns }: Geometry) => {
   const { stride, before } = rows
@@ -216,7 +216,7 @@ const interleaved = ({ input, rows, columns }: Geometry) => {
   }
 }
 
-/** Rows are input pixels, columns input channels; the depth is the taps and the output's channels below each. */
+/** Rows are input pixels and columns are input channels; the depth runs over taps and output channels. */
 const inputGradient = (operands: Operands, geometry: Geometry) => {
   const { input, output, rows, columns } = geometry
   const { channels: inputs } = input
@@ -233,7 +233,7 @@ const inputGradient = (operands: Operands, geometry: Geometry) => {
     true,
   )
   const row = (s: string) => classes?.row(s) ?? split(input, "in", s)
-  return product(operands, {
+  return matmul(operands, {
     rows: pixels(input),
     columns: inputs,
     steps: rows.kernel * columns.kernel,
@@ -251,7 +251,7 @@ const inputGradient = (operands: Operands, geometry: Geometry) => {
   })
 }
 
-/** `octet(n, y, x, channel)`: eight spikes of the input from a channel that is a multiple of 8 on, in the lowest bits. */
+/** `octet(n, y, x, channel)`: eight spikes of the input in the lowest bits; `channel` is a multiple of 8. */
 const octets = (geometry: Geometry): string => `
 fn octet(n: u32, y: i32, x: i32, channel: u32) -> u32 {
   ${find(geometry)}
@@ -259,7 +259,7 @@ fn octet(n: u32, y: i32, x: i32, channel: u32) -> u32 {
   return select(0u, word >> (channel & 31u), seen);
 }`
 
-/** Rows are taps and the input's channels below each, columns output channels; the depth is the output pixels. */
+/** Rows are taps × input channels, columns are output channels, and the depth is the output pixels. */
 const weightGradient = (operands: Operands, geometry: Geometry) => {
   const { input, output, rows, columns } = geometry
   const { channels: inputs } = input
@@ -268,7 +268,7 @@ const weightGradient = (operands: Operands, geometry: Geometry) => {
   const pixelOfTap = (suffix: string) =>
     `n, y * ${rows.stride} + down${suffix}, x * ${columns.stride} + across${suffix}, channel${suffix}`
   const packed = operands.target.software && inputs % 8 === 0 && wordsOf(operands, "x", inputs) !== undefined
-  return product(operands, {
+  return matmul(operands, {
     rows: rows.kernel * columns.kernel * inputs,
     columns: outputs,
     steps: 1,

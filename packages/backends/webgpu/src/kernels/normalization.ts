@@ -1,5 +1,5 @@
 /** Batch normalisation and weight standardisation. */
-import { columnMoments, columnSums } from "../columns.ts"
+import { columnMoments, columnSums } from "../column-reductions.ts"
 import { forEach, type Operands, type WgslKernels } from "../shader.ts"
 import { forEachStored } from "../spikes.ts"
 
@@ -11,7 +11,7 @@ const matrixOf = (operands: Operands, name: string) => {
 const batchEpsilon = "1e-5f"
 const weightEpsilon = "1e-4f"
 
-/** Mean and scale of every output channel of a weight, left in the first 2·columns numbers of scratch memory. */
+/** Mean and scale of every output channel of a weight, left in the first 2·columns scratch elements. */
 const weightMoments = (operands: Operands) => {
   const { rows, columns } = matrixOf(operands, "weight")
   return columnMoments(
@@ -67,7 +67,7 @@ export const normalization = {
     const { rows, columns } = matrixOf(operands, "x")
     const normalized = "(load_x(i) - load_mean(c)) * load_inverseDeviation(c)"
     const keep = operands.has("inputGradient")
-    // What the weights' gradients are added to is not what the input's gradient needs: the sums are kept apart.
+    // The weight gradients accumulate over time steps, but the input gradient needs this step's sums: keep these separately.
     const partials = columnSums(
       operands,
       { rows, columns },

@@ -1,4 +1,4 @@
-/** Pools. Backward every input element looks at the windows that hold it, so that no two threads add to one place. */
+/** Pools. In the backward pass each input element gathers from the windows that contain it, so no two threads add to one element. */
 
 import { type KernelAttributes, Spikes, Windows } from "@spikeroute/core"
 import { forEachInImage, type Operands, type WgslKernelsOf } from "../shader.ts"
@@ -14,7 +14,7 @@ const extents = (operands: Operands, name: string): Extents => Windows.imagesOf(
 const index = ([, height, width, channels]: Extents, y: string, x: string): string =>
   `((n * ${height}u + ${y}) * ${width}u + ${x}) * ${channels}u + c`
 
-/** Where element i of an image lies: channel c of pixel (n, py, px). */
+/** Coordinates of element i of an image: channel c of pixel (n, py, px). */
 export const pixelOf = ([, height, width, channels]: Extents): string => `
   let c = i % ${channels}u;
   let px = i / ${channels}u % ${width}u;
@@ -26,7 +26,7 @@ const adaptive = `
 fn window_from(o: u32, length: u32, outputs: u32) -> u32 { return o * length / outputs; }
 fn window_to(o: u32, length: u32, outputs: u32) -> u32 { return ((o + 1u) * length + outputs - 1u) / outputs; }`
 
-/** Runs `body` for every input pixel (y, x) of the window of output pixel (oy, ox). Positions before the first are large numbers. */
+/** Runs `body` for every input pixel (y, x) in the window of output pixel (oy, ox). Negative positions are large as u32. */
 const eachInWindow = (
   { rows, columns }: Window,
   [, height, width]: Extents,
@@ -42,7 +42,7 @@ const eachInWindow = (
   return along("y", "down", oy, rows, height, along("x", "across", ox, columns, width, body))
 }
 
-/** Runs `body` for every output pixel (oy, ox) whose window holds input pixel (py, px). */
+/** Runs `body` for every output pixel (oy, ox) whose window contains input pixel (py, px). */
 const eachWindow = (window: Window, [, height, width]: Extents, body: string): string => {
   const side = Windows.sideOfTiles(window)
   if (side !== undefined)
@@ -66,7 +66,7 @@ const eachWindow = (window: Window, [, height, width]: Extents, body: string): s
   )
 }
 
-/** `arrived`, what channel c of pixel (n, py, px) gets of a gradient by an average pool. */
+/** `arrived`: the gradient that channel c of pixel (n, py, px) receives from an average pool. */
 export const averageSpread = (operands: Operands, gradient: string, window: WeightedWindow): string => {
   const y = extents(operands, gradient)
   return `
@@ -146,7 +146,7 @@ export const pooling: WgslKernelsOf<"averagePool" | "adaptiveAveragePool" | "max
     const x = extents(operands, "x")
     const y = extents(operands, "y")
     if (operands.isSpikes("x") && operands.isSpikes("y")) {
-      // The largest of spikes is their "or": a word at a time.
+      // The maximum of spikes is their bitwise or, a word at a time.
       const words = Spikes.wordsPerRow(x[3])
       const inWords = ([batch, height, width]: Extents): Extents => [batch, height, width, words]
       return [

@@ -1,11 +1,11 @@
-/** The loss and firing rates. */
+/** The loss and the firing rates. */
 import type { KernelAttributes } from "@spikeroute/core"
-import { columnSums } from "../columns.ts"
+import { columnSums } from "../column-reductions.ts"
 import { float, forEach, forEachGroup, type Operands, type WgslKernelsOf } from "../shader.ts"
 
 type LossAttributes = KernelAttributes["loss.forward"]
 
-/** `largest_of(n)` and `total_of(n, largest)`: of row n of the logits, the largest and Σ exp(logit − largest). */
+/** `largest_of(n)` and `total_of(n, largest)`: the largest logit of row n, and Σ exp(logit − largest). */
 const softmax = (classes: number): string => `
 fn largest_of(n: u32) -> f32 {
   var largest = load_logits(n * ${classes}u);
@@ -18,7 +18,7 @@ fn total_of(n: u32, largest: f32) -> f32 {
   return total;
 }`
 
-/** The difference that is squared, of element `i` in column `c`. */
+/** The difference whose square is summed, for element `i` in column `c`. */
 const difference = ({ target }: LossAttributes): string =>
   target === "ones" ? "load_logits(i) - 1f" : "load_logits(i) - select(0f, 1f, c == label)"
 
@@ -78,7 +78,7 @@ export const training: WgslKernelsOf<"loss" | "spikes"> = {
     ]
   },
   "spikes.rate": (operands, { index, terms }) => {
-    // Whole numbers, exact in float32 up to 2²⁴ of them in each of the sums; padding bits are 0.
+    // The counts are integers, exact in float32 up to 2²⁴ per sum; padding bits are 0.
     const spikes = operands.isSpikes("spikes")
     const rows = spikes ? operands.words("spikes") : operands.size("spikes")
     return columnSums(

@@ -1,26 +1,29 @@
-/** Products of threads that read the factors where they lie. */
-import { leave, type Product, packing, smallProduct, spread } from "./factors.ts"
+/** Matrix products whose threads read the factors directly from the arena. */
+import { type Matmul, packing, smallMatmul, splitDepth, storeSum } from "./matmul-problem.ts"
 import { type Operands, range, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
 
 const threads = 32
-/** Elements of the depth in a block: the spikes of a word. */
+/** Depth of a block: the spikes of one word. */
 const block = 32
 
-/** The stage that multiplies, and into how many parts it splits the depth. */
-export const direct = (operands: Operands, factors: Product): { readonly stage: Stage; readonly splits: number } => {
+/** The multiplying stage, and the number of parts that the depth is split into. */
+export const directMatmul = (
+  operands: Operands,
+  factors: Matmul,
+): { readonly stage: Stage; readonly splits: number } => {
   const { rows, columns, steps, depth, word, silent } = factors
-  // A thread of many sums reads little for each, but its shader takes a tenth of a second to make.
-  const small = rows * columns * steps * depth < smallProduct
+  // A thread with many sums reads less per sum, but its shader takes a tenth of a second to compile.
+  const small = rows * columns * steps * depth < smallMatmul
   const threadRows = small ? 2 : 8
   const perThread = Math.min(small ? 2 : columns >= 16 ? 8 : 4, columns)
   const octet = threadRows === 8 ? factors.octet : undefined
-  // Neighbouring threads have neighbouring columns, and read the right factor side by side; a workgroup has whole words of them.
+  // Neighbouring threads take neighbouring columns, so that reads of the right factor coalesce; a workgroup covers whole words.
   const columnThreads = Math.min(Math.ceil(columns / perThread), threads / perThread)
   const rowThreads = Math.floor(threads / columnThreads)
   const tile = { rows: rowThreads * threadRows, columns: columnThreads * perThread }
   const rowTiles = Math.ceil(rows / tile.rows)
   const columnTiles = Math.ceil(columns / tile.columns)
-  const parts = spread(factors, block, rowTiles * columnTiles, operands.parallelism)
+  const parts = splitDepth(factors, block, rowTiles * columnTiles, operands.parallelism)
   const { splits, perSplit, blocks, iterations } = parts
   const packs = splits === 1 ? packing(operands, factors, tile) : undefined
 
@@ -82,7 +85,7 @@ ${eachRow((suffix) => `    ${factors.step(suffix)}`)}
     let column = firstColumn + local % ${columnThreads}u + e % ${perThread}u * ${columnThreads}u;
     if (${threads % columnThreads === 0 ? "" : `local < ${rowThreads * columnThreads}u && `}row < ${rows}u && column < ${columns}u) {
       let value = sums[e];
-      ${leave(factors, parts)}
+      ${storeSum(factors, parts)}
       ${packs?.add("row - firstRow", "column - firstColumn") ?? ""}
     }
   }

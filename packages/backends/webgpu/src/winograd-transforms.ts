@@ -1,22 +1,22 @@
 /**
- * The transforms of Winograd's minimal filtering F(4 × 4, 3 × 3) as WGSL, with polynomials taken at 0, ±√½, ±√2 and ∞: the matrices
- * are those of the kernels for CPUs (winograd-tiles.h).
+ * The transforms of Winograd's minimal filtering F(4 × 4, 3 × 3) in WGSL, with the interpolation points 0, ±√½, ±√2 and ∞: the same
+ * matrices as the CPU kernels' (winograd-tiles.h).
  */
 import { range } from "./shader.ts"
 
-/** Points of a patch of 6 × 6 pixels. */
+/** Points of a 6 × 6 patch. */
 export const points = 36
 
-/** Puts number (i, j) of a transform somewhere. */
+/** Statements that use element (i, j) of a transform's result. */
 export type Put = (i: number, j: number, value: string) => string
 
-/** A matrix's elements as WGSL; statements that they need come before. */
+/** A matrix's elements as WGSL, and the statements that they require. */
 export interface Matrix {
   readonly before: string
   readonly at: (i: number, j: number) => string
 }
 
-/** One axis of a transform: from numbers to others, by way of some in common, whose names begin with `own`. */
+/** A transform along one axis. The names of its shared subexpressions start with `own`. */
 type Axis = (
   from: ReadonlyArray<string>,
   own: string,
@@ -93,7 +93,7 @@ export const weightGradientAxis: Axis = ([m0, m1, m2, m3, m4, m5], own) => ({
   ],
 })
 
-/** Applies a transform to the rows, then to the columns of a square matrix; `put` takes each number of the result. */
+/** Applies a transform to both axes of a square matrix; `put` receives each element of the result. */
 export const both = (axis: Axis, from: number, matrix: Matrix, put: Put): string => {
   const rows = range(from).map((i) => {
     const elements = range(from).map((j) => `m_${i}_${j}`)

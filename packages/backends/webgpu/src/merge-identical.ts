@@ -1,17 +1,19 @@
 /**
- * Instructions that do the same to tensors of different sizes, as one stage: all parameters in one dispatch of the optimiser.
+ * Merges consecutive instructions that do the same to tensors of different sizes into one stage: the optimiser updates all parameters
+ * in one dispatch.
  *
- * The stage walks over a table with a row for each instruction. Workgroups take chunks of a tensor; the row of a chunk is found by
- * bisection, which is the same for all threads of a workgroup.
+ * The stage reads a table with a row per instruction. Each workgroup takes one chunk of a tensor and finds its row by binary search,
+ * which is uniform across the workgroup.
  */
+
+import type { GpuInstruction } from "./gpu-instruction.ts"
 import { elementCount } from "./kernels/expressions.ts"
 import { accessorsOf, grid, type Operands, type Stage, setGroup } from "./shader.ts"
-import type { Work } from "./work.ts"
 
-/** Kernels whose instructions come many in a row, and whose shaders know nothing of their operands' shapes: as do updates' but for the count. */
+/** Kernels that often follow each other and whose shaders do not depend on shapes. Updates depend on the element count only. */
 const kernels: ReadonlySet<string> = new Set(["zero", "copy"])
 
-/** Elements of a chunk. */
+/** Elements per chunk. */
 const chunk = 4096
 
 type Each = NonNullable<Stage["each"]>
@@ -49,8 +51,8 @@ ${names.map((name, n) => `  place_${name} = tables[at + ${2 + n}u];`).join("\n")
 }
 
 /**
- * The table's numbers: how many rows there are; of each its first chunk, its number of elements, and where its operands begin. Rows
- * are in the order of the places: of time steps that find the same slots, tables are the same.
+ * The table: the number of rows, then per row its first chunk, its number of elements and the offsets of its operands. Rows are sorted
+ * by offset, so that time steps with the same slots share a table.
  */
 const tableOf = (
   counts: ReadonlyArray<number>,
@@ -67,13 +69,13 @@ const tableOf = (
   return [counts.length, ...rows]
 }
 
-const joined = (works: ReadonlyArray<Work>): Work => {
-  const [{ operands, stages }] = works as unknown as readonly [Work]
-  const each = works.map(({ stages: [stage] }) => stage?.each as Each)
+const merge = (instructions: ReadonlyArray<GpuInstruction>): GpuInstruction => {
+  const [{ operands, stages }] = instructions as unknown as readonly [GpuInstruction]
+  const each = instructions.map(({ stages: [stage] }) => stage?.each as Each)
   const counts = each.map(({ count }) => count)
   return {
-    instructions: works.flatMap(({ instructions }) => instructions) as unknown as Work["instructions"],
-    refs: works.flatMap(({ refs }) => refs),
+    instructions: instructions.flatMap(({ instructions }) => instructions) as unknown as GpuInstruction["instructions"],
+    refs: instructions.flatMap(({ refs }) => refs),
     operands,
     names: ["table"],
     stages: [stageOf(operands, stages[0]?.each as Each, counts)],
@@ -81,27 +83,29 @@ const joined = (works: ReadonlyArray<Work>): Work => {
       tableAt(
         tableOf(
           counts,
-          works.map(({ places }) => places(offsetOf, tableAt)),
+          instructions.map(({ places }) => places(offsetOf, tableAt)),
         ),
       ),
     ],
   }
 }
 
-/** What alike work has in common: none of it where its stages are more than something done to each element. */
-const kindOf = ({ instructions: [{ kernel, attributes, phase }], stages }: Work): string | undefined =>
+/** The key by which instructions merge, or `undefined` if the instruction cannot merge. */
+const kindOf = ({ instructions: [{ kernel, attributes, phase }], stages }: GpuInstruction): string | undefined =>
   stages.length === 1 && stages[0]?.each && (kernels.has(kernel) || phase === "update")
     ? `${kernel} ${JSON.stringify(attributes)} ${stages[0].each.body}`
     : undefined
 
-/** A segment's work with neighbours that are alike joined. */
-export const joinAlike = (works: ReadonlyArray<Work>): ReadonlyArray<Work> => {
-  const groups: Array<Array<Work>> = []
-  for (const work of works) {
+/** Merges neighbouring identical instructions of a segment. */
+export const mergeIdentical = (instructions: ReadonlyArray<GpuInstruction>): ReadonlyArray<GpuInstruction> => {
+  const groups: Array<Array<GpuInstruction>> = []
+  for (const instruction of instructions) {
     const last = groups.at(-1)
-    const kind = kindOf(work)
-    if (last !== undefined && kind !== undefined && kindOf(last[0] as Work) === kind) last.push(work)
-    else groups.push([work])
+    const kind = kindOf(instruction)
+    if (last !== undefined && kind !== undefined && kindOf(last[0] as GpuInstruction) === kind) last.push(instruction)
+    else groups.push([instruction])
   }
-  return groups.map((group) => (kindOf(group[0] as Work) === undefined ? (group[0] as Work) : joined(group)))
+  return groups.map((group) =>
+    kindOf(group[0] as GpuInstruction) === undefined ? (group[0] as GpuInstruction) : merge(group),
+  )
 }

@@ -30,7 +30,7 @@ interface Case {
   readonly batchSize: number
 }
 
-// Large enough for the products' own ways: many rows and columns of a thread, words of spikes, sums that are split.
+// Large enough for every path of the matrix product: several rows and columns per thread, words of spikes, a split depth.
 const ordinary: Case = {
   shape: [12, 10, 3],
   body: Graph.sequential(
@@ -50,7 +50,7 @@ const ordinary: Case = {
   batchSize: 48,
 }
 
-// As many multiplications as Winograd's minimal filtering is worth on a GPU, forward too: the neurons are behind a batch norm.
+// Large enough for Winograd's filtering on hardware, also in the forward pass because the neurons follow a batch norm.
 const wide: Case = {
   shape: [32, 30, 2],
   body: Graph.sequential(
@@ -81,7 +81,7 @@ const differentiated = (network: Case) =>
     return yield* trainer.differentiate({ inputs, labels }, { update: 1 })
   }).pipe(Effect.scoped)
 
-/** How many products come in batches: those of Winograd's points. */
+/** Number of batched matrix products, which are those of Winograd's points. */
 const batchesOf = async (network: Case, { info }: Device): Promise<number> => {
   const { shape, body, policy } = network
   const program = await Effect.runPromise(Program.compile(Graph.makeUnsafe(shape, body), policy, optionsOf(network)))
@@ -91,25 +91,25 @@ const batchesOf = async (network: Case, { info }: Device): Promise<number> => {
 
 const references = new Map<Case, ReturnType<typeof reference>>()
 const reference = (network: Case) => Effect.runPromise(Effect.provide(differentiated(network), Conformance.oracle()))
-/** What the reference backend makes of a batch, once. */
+/** The reference backend's results for a batch, computed once. */
 const rightOf = (network: Case) => {
   const right = references.get(network) ?? reference(network)
   references.set(network, right)
   return right
 }
 
-/** Memory that does not hold a product's factors at once. */
+/** Too little memory to hold all factors of a product at once. */
 const little = { maxStorageBufferBindingSize: 2 ** 25, maxComputeWorkgroupStorageSize: 2 ** 14 }
 
 describe.skipIf(withoutGpu !== undefined).each([
   ["by tiles", ordinary, false, {}, 0],
   ["without tiles", ordinary, true, {}, 0],
-  // Forward, for the input and for the weight.
-  ["transformed, by tiles of 128 rows", wide, false, {}, 3],
-  ["transformed in chunks, by tiles of 64 rows", wide, false, little, 8],
+  // Forward, input gradient and weight gradient.
+  ["Winograd, tiles of 128 rows", wide, false, {}, 3],
+  ["Winograd in chunks, tiles of 64 rows", wide, false, little, 8],
 ] as const)(`products %s ${withoutGpu ?? ""}`, (_, network, software, limits, batches) => {
   const { device, layer } = shared({ software }, limits)
-  test("spikes, outputs and gradients are the reference's", async () => {
+  test("spikes, outputs and gradients match the reference", async () => {
     expect(await batchesOf(network, await device())).toBe(batches)
     const right = await rightOf(network)
     const { gradients, outputs, firingRates } = await Effect.runPromise(Effect.provide(differentiated(network), layer))

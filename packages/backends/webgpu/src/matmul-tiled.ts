@@ -1,35 +1,35 @@
-/** Products by tiles in workgroup memory. */
-import { type Product, packing, spread } from "./factors.ts"
+/** Matrix products tiled in workgroup memory. */
+import { type Matmul, packing, splitDepth } from "./matmul-problem.ts"
+import { padding, tileOf } from "./matmul-tile.ts"
 import { type Operands, range, rowOfWorkgroups, type Stage, textOf } from "./shader.ts"
-import { padding, tileOf } from "./tile.ts"
 
-/** How a workgroup brings the elements of a block of a factor into workgroup memory: each thread always those of the same lines. */
+/** WGSL that loads a block of a factor into workgroup memory. Each thread always loads elements of the same lines. */
 interface Load {
-  /** Statements before all blocks. */
+  /** Statements before the first block. */
   readonly before: string
-  /** Reads what `start` and `step` say, into variables; their declarations. */
+  /** Declares the variables that `fetch` reads the block at `start` and `step` into, and `put` stores. */
   readonly declare: string
   readonly fetch: string
   readonly put: string
 }
 
 /**
- * The stage that multiplies, and into how many parts it splits the depth. Where `sums` is given all sums are left in scratch memory
- * from there on, those of a split as [member][row][column].
+ * The multiplying stage, and the number of parts that the depth is split into. If `sums` is given, the stage leaves all sums in scratch
+ * memory from that offset, as [split][member][row][column].
  */
-export const tiled = (
+export const tiledMatmul = (
   operands: Operands,
-  factors: Product,
+  factors: Matmul,
   sums?: number,
 ): { readonly stage: Stage; readonly splits: number } => {
   const { rows, columns, depth, word, batch = 1, silent } = factors
-  // Tiles that pass over most of the depth are done early: there have to be more of them.
+  // Tiles that skip most of the depth finish early, so more of them are needed.
   const parallelism = operands.parallelism * (silent === undefined ? 1 : 2)
   const tile = tileOf(factors, parallelism, operands)
   const threads = (tile.rows / tile.rowsOfThread) * (tile.columns / tile.columnsOfThread)
   const rowTiles = Math.ceil(rows / tile.rows)
   const columnTiles = Math.ceil(columns / tile.columns)
-  const parts = spread(factors, tile.depth, batch * rowTiles * columnTiles, parallelism)
+  const parts = splitDepth(factors, tile.depth, batch * rowTiles * columnTiles, parallelism)
   const { splits, perSplit, blocks, iterations } = parts
   const kept = splits > 1 || sums !== undefined
   const packs = !kept ? packing(operands, factors, tile) : undefined
@@ -42,7 +42,7 @@ export const tiled = (
   const ragged = depth % tile.depth !== 0
   const guard = (value: string) => (ragged ? `select(0f, ${value}, k < ${depth}u)` : value)
 
-  /** Elements that lie in memory along the depth: neighbouring threads read neighbouring elements of a line. */
+  /** Elements contiguous along the depth: neighbouring threads read neighbouring elements of a line. */
   const alongDepth = (
     name: "left" | "right",
     lines: number,
@@ -62,7 +62,7 @@ export const tiled = (
         .join("\n      "),
     }
   }
-  /** Elements that lie in memory along the lines. */
+  /** Elements contiguous across the lines. */
   const alongLines = (name: "left" | "right", lines: number, before: string, at: string, value: string): Load => {
     const stride = threads / lines
     const passes = range(Math.ceil(tile.depth / stride))
@@ -78,7 +78,7 @@ export const tiled = (
     }
   }
   const lineOf = (i: number) => `local / ${tile.depth}u + ${(i * threads) / tile.depth}u`
-  /** Lines beyond the last are never stored: they stand for the last. */
+  /** Clamps lines beyond the last, whose results are never stored. */
   const within = (line: string, count: number, size: number) =>
     count % size === 0 ? line : `min(${line}, ${count - 1}u)`
 
@@ -171,7 +171,7 @@ export const tiled = (
       ${left.fetch}
       ${right.fetch}
     }`
-  // Steps at which no row of the tile sees anything are passed over.
+  // Skip steps at which the left factor is 0 for all rows of the tile.
   const skip =
     silent === undefined
       ? ""
@@ -203,7 +203,7 @@ ${eachSum((r, q) => `  var sum_${r}_${q} = vec4<f32>();`).join("\n")}
     ${left.put}
     ${right.put}
     workgroupBarrier();
-    // What is next is read while this block is multiplied.
+    // Fetch the next block while this one is multiplied.
     iteration++;
     ${skip}
     if (iteration < end) ${fetch}

@@ -1,31 +1,31 @@
-/** Work of a segment: an instruction, or several that became one. */
+/** An instruction for the GPU: one of the program's instructions, or several that were fused or merged. */
 import type { Program } from "@spikeroute/core"
 import type { Operands, Stage } from "./shader.ts"
 
 export type Ref = Program.Instruction["operands"][string]
 
-export interface Work {
+export interface GpuInstruction {
   readonly instructions: readonly [Program.Instruction, ...ReadonlyArray<Program.Instruction>]
-  /** What it uses of the program's buffers. */
+  /** The program's buffers that it uses. */
   readonly refs: ReadonlyArray<Ref>
   readonly operands: Operands
   readonly stages: ReadonlyArray<Stage>
-  /** Names of its places, as its stages know them. */
+  /** Names of its places, as the stages refer to them. */
   readonly names: ReadonlyArray<string>
-  /** The places by these names, in words, from where operands are and where a table is put. */
+  /** The places in the order of `names`, in words; takes the offset of an operand and the offset at which a table is stored. */
   readonly places: (
     offsetOf: (ref: Ref) => number,
     tableAt: (table: ReadonlyArray<number>) => number,
   ) => ReadonlyArray<number>
 }
 
-/** Work whose places are those of its operands. */
-export const workOf = (
-  instructions: Work["instructions"],
+/** An instruction whose places are the offsets of its operands. */
+export const gpuInstruction = (
+  instructions: GpuInstruction["instructions"],
   refs: Readonly<Record<string, Ref>>,
   operands: Operands,
   stages: ReadonlyArray<Stage>,
-): Work => ({
+): GpuInstruction => ({
   instructions,
   refs: Object.values(refs),
   operands,

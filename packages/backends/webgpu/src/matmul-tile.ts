@@ -1,17 +1,17 @@
-/** The part of a product that a workgroup computes. */
-import { type Product, spread } from "./factors.ts"
+/** Chooses the part of a matrix product that one workgroup computes. */
+import { type Matmul, splitDepth } from "./matmul-problem.ts"
 import type { Operands } from "./shader.ts"
 
 export interface Tile {
   readonly rows: number
   readonly columns: number
   readonly depth: number
-  /** Rows and columns of one thread, multiples of 4. */
+  /** Rows and columns per thread, multiples of 4. */
   readonly rowsOfThread: number
   readonly columnsOfThread: number
 }
 
-/** Tiles, the largest first: the larger, the less is read for each sum. */
+/** Tile sizes, largest first: larger tiles read less per sum. */
 const tiles: ReadonlyArray<Tile> = [
   { rows: 128, columns: 128, depth: 16, rowsOfThread: 8, columnsOfThread: 8 },
   { rows: 128, columns: 64, depth: 16, rowsOfThread: 8, columnsOfThread: 4 },
@@ -20,19 +20,19 @@ const tiles: ReadonlyArray<Tile> = [
   { rows: 64, columns: 16, depth: 16, rowsOfThread: 4, columnsOfThread: 4 },
 ]
 
-/** Numbers beyond a line of a block in workgroup memory, so that threads that store a column of it do so in more banks. */
+/** Padding of each line of a block in workgroup memory, so that storing a column uses more banks. */
 export const padding = 4
 
-/** Bytes of workgroup memory that are left to what shares a dispatch with a product. */
+/** Bytes of workgroup memory reserved for other stages in the dispatch. */
 const reserve = 4096
 
 const bytesOf = ({ rows, columns, depth }: Tile): number => 4 * depth * (rows + columns + 2 * padding)
 
-/** The part of all tiles that is the matrix's, at least. */
+/** Minimum share of the tiles' area that the matrix covers. */
 const leastUsed = 0.8
 
-/** The largest tile that the matrix fills, that workgroups have memory for, and of which there are enough for the adapter. */
-export const tileOf = (product: Product, parallelism: number, { target: { limits } }: Operands): Tile => {
+/** The largest tile that the matrix fills, that fits workgroup memory, and that yields enough workgroups for the adapter. */
+export const tileOf = (product: Matmul, parallelism: number, { target: { limits } }: Operands): Tile => {
   const { rows, columns, batch = 1 } = product
   const most = limits.maxComputeWorkgroupStorageSize - reserve
   const possible = tiles.filter(
@@ -41,7 +41,7 @@ export const tileOf = (product: Product, parallelism: number, { target: { limits
   const suitable = possible.find((tile) => {
     const count = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns)
     const used = (rows * columns) / (count * tile.rows * tile.columns)
-    const { splits } = spread(product, tile.depth, batch * count, parallelism)
+    const { splits } = splitDepth(product, tile.depth, batch * count, parallelism)
     return used >= leastUsed && batch * count * splits >= parallelism / 2
   })
   return suitable ?? possible.at(-1) ?? (tiles.at(-1) as Tile)

@@ -1,12 +1,12 @@
-/** Keeps what native libraries print on the standard error out of a program's own output. */
+/** Suppresses what native libraries print to the standard error. */
 
 const standardError = 2
 const writeOnly = 1
 
-/** The C functions that move a file descriptor, where the runtime can call any: Bun. Its threads may open files meanwhile; `dup2` is one step. */
+/** C functions to redirect a file descriptor, under Bun only. `dup2` is atomic: other threads may open files meanwhile. */
 const descriptors = async () => {
   if (!("Bun" in globalThis) || process.platform === "win32") return undefined
-  // Bundlers for browsers do not know the name, so they must not see it.
+  // Hidden in a variable: bundlers for browsers cannot resolve this module.
   const ffi = "bun:ffi"
   const { dlopen } = (await import(/* @vite-ignore */ ffi)) as typeof import("bun:ffi")
   const library = process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6"
@@ -19,11 +19,11 @@ const descriptors = async () => {
   return symbols
 }
 
-/** The descriptor is the process's: one body at a time, lest the second save what the first has put in its place. */
+/** The descriptor belongs to the process, so bodies run one at a time. */
 let last: Promise<unknown> = Promise.resolve()
 
-/** Runs `body`, and what is written to the standard error meanwhile goes nowhere. */
-export const quietly = <A>(body: () => Promise<A>): Promise<A> => {
+/** Runs `body` and discards everything written to the standard error in the meantime. */
+export const silenceStderr = <A>(body: () => Promise<A>): Promise<A> => {
   const run = () => silenced(body)
   const result = last.then(run, run)
   last = result

@@ -1,9 +1,9 @@
-/** Whether all gradients are finite: one dispatch over their range of the arena, which sets a word behind the scratch memory if one is not. */
+/** Checks that all gradients are finite: one dispatch over their range of the arena, which sets the word after scratch memory if not. */
 import { Program } from "@spikeroute/core"
 import type { Commands } from "./commands.ts"
 
 const threads = 64
-/** Words that a thread goes through, of few. */
+/** Words per thread, until the grid reaches `mostWorkgroups`. */
 const wordsAThread = 16
 const mostWorkgroups = 1024
 
@@ -12,7 +12,7 @@ export interface FiniteCheck {
   readonly workgroups: number
 }
 
-/** The check, or `undefined` for a program without gradients. */
+/** The check, or `undefined` if the program has no gradients. */
 export const finiteCheck = ({ buffers, scratch }: Pick<Commands, "buffers" | "scratch">): FiniteCheck | undefined => {
   const gradients = buffers.filter(({ kind }) => kind === "gradient")
   if (gradients.length === 0) return undefined

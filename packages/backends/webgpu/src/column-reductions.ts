@@ -1,6 +1,6 @@
 /**
- * Sums over the rows of a matrix, a sum for each column, in two passes of fixed order: first over chunks of the rows, chunk k
- * being the rows k, k + chunks, k + 2·chunks, …, then over the chunks.
+ * Per-column reductions over the rows of a matrix, in two passes of fixed order: chunks of rows first, then the chunks. Chunk k
+ * holds rows k, k + chunks, k + 2·chunks, …
  */
 import { forEach, forEachGroup, type Operands, range, type Stage } from "./shader.ts"
 
@@ -9,13 +9,13 @@ export interface Columns {
   readonly columns: number
 }
 
-/** Chunks that the rows are cut into: enough threads, and on a GPU made of software few workgroups. */
+/** Number of row chunks: enough threads for a GPU, few workgroups for a software adapter. */
 const chunksOf = ({ rows, columns }: Columns, { target: { software } }: Operands): number =>
   Math.max(1, Math.min(Math.ceil(rows / 16), Math.floor((software ? 2048 : 131072) / columns), 2048))
 
 /**
- * WGSL that goes through the rows of chunk `chunk`: `i` is the element in column `c`. On a GPU several rows at a time, so that none
- * waits for what is read for the one before.
+ * WGSL that visits the rows of chunk `chunk`; `i` is the element in column `c`. On hardware the loop is unrolled over several rows,
+ * so that their loads overlap.
  */
 const eachRow = ({ rows, columns }: Columns, chunks: number, { target }: Operands, body: string): string => {
   const together = target.software ? 1 : 4
@@ -39,8 +39,8 @@ const header = (columns: number) => `
   let chunk = i / ${columns}u;`
 
 /**
- * Column sums. `each` adds to the variables `names` for element `i` of column `c`; `finish` runs once for each column `c` with
- * the sums under the same names. The first `kept` numbers of scratch memory are left to `finish`.
+ * Column sums. `each` adds to the variables `names` for element `i` of column `c`; `finish` runs once per column `c` with the sums
+ * under the same names. The first `kept` scratch elements are reserved for `finish`.
  */
 export const columnSums = (
   operands: Operands,
@@ -90,9 +90,9 @@ ${finish}
 }
 
 /**
- * Means and sums of squared deviations of the columns (Chan, Golub & LeVeque, 1979): each chunk's own first, then put together.
- * `value` is element `i` of column `c`; `finish` runs once for each column `c` with `average` and `squares`. The first
- * `kept` numbers of scratch memory are left to `finish`.
+ * Mean and sum of squared deviations of each column: per chunk first, then combined (Chan, Golub & LeVeque, 1979). `value` is element
+ * `i` of column `c`; `finish` runs once per column `c` with `average` and `squares`. The first `kept` scratch elements are reserved
+ * for `finish`.
  */
 export const columnMoments = (
   operands: Operands,

@@ -9,15 +9,15 @@ const find = (environment: Readonly<Record<string, string>>) => {
   return { stdout: stdout.toString().trim(), stderr: stderr.toString() }
 }
 
-// Where there is no loader, or no driver, Dawn and the loader say so, each in its own words.
+// Without a loader or a driver, Dawn and the loader each print their own messages.
 if (process.platform === "linux") {
-  test("native libraries print nothing while an adapter is looked for, and the standard error is there afterwards", () => {
+  test("native libraries print nothing during the search for an adapter, and the standard error works afterwards", () => {
     const { stdout, stderr } = find({})
     expect(stdout).toMatch(/^(Success,Success|Failure,Failure)$/)
     expect(stderr).toBe("afterwards\n")
   })
 
-  test("nor where a driver cannot be loaded", () => {
+  test("nothing is printed if a driver cannot be loaded", () => {
     const folder = mkdtempSync(join(tmpdir(), "driver-"))
     try {
       const manifest = join(folder, "driver.json")
