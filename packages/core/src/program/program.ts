@@ -303,7 +303,7 @@ export const bufferNames = {
   key: (node: string): string => nameOf({ role: "key", owner: node }),
   /** The output of an observed node. */
   value: (node: string): string => nameOf({ role: "value", owner: node }),
-  /** The membrane potential before the reset. */
+  /** The stored state of a node; for LIF neurons, the membrane potential before the reset. */
   state: (node: string): string => nameOf({ role: "state", owner: node }),
 } as const
 

@@ -1,46 +1,51 @@
-/** What the graph is, for a request: which nodes run, which of them in every time step, and whose gradient is wanted. */
+/** Analysis of a graph for a request: which nodes run, which of them run in every time step, and whose gradients are wanted. */
 import { type Graph, inputName, type Node, type Parameter } from "../../graph/graph.ts"
 import { lagOf, opOf, outputsOf, spikingLayers, stateOf } from "../../graph/nodes.ts"
 import type { ValueType } from "../../op.ts"
 import type { Request } from "./request.ts"
 
+/** Properties of a graph, for a request. */
 export interface Analysis {
   readonly graph: Graph
   readonly typeOf: (value: string) => ValueType
-  /** The node that computes a value; none for the input and for parameters. */
+  /** The node that computes a value; `undefined` for the input and parameters. */
   readonly nodeOf: (value: string) => Node | undefined
   readonly parameterOf: (value: string) => Parameter | undefined
-  /** The value whose memory a value shares: its own, unless it is a view of another. */
+  /** The value whose memory a value uses: itself, unless it is a view of another. */
   readonly base: (value: string) => string
-  /** The values that a node reads, by the memory in which they are. */
+  /** The values whose memory a node reads. */
   readonly inputsOf: (node: Node) => ReadonlyArray<string>
-  /** Trained parameters that the output depends on. */
+  /** Trained parameters that the loss depends on. */
   readonly weights: ReadonlyArray<Parameter>
-  /** Nodes that run once a micro-batch, and those that run in every time step, in order of execution. Views never run. */
+  /** Nodes that run once per micro-batch, and nodes that run in every time step, in order of execution. Views never run. */
   readonly hoisted: ReadonlyArray<Node>
   readonly repeated: ReadonlyArray<Node>
-  /** Values of earlier steps: by node, its source in memory and how many steps ago that was. Only live ones, each behind those that it delays. */
+  /**
+   * Live nodes that return a value of an earlier step: the source in memory and the number of steps. A node comes after the ones
+   * that it delays.
+   */
   readonly lagged: ReadonlyMap<string, { readonly source: string; readonly steps: number; readonly node: Node }>
-  /** The longest lag at which a value is read; 0 where it is none. */
+  /** The longest lag at which a value is read, or 0. */
   readonly longestLag: (value: string) => number
-  /** Nodes with state, all of them repeated. */
+  /** Nodes with state. All of them are repeated. */
   readonly stateful: ReadonlyArray<Node>
   /** Layers of spiking neurons, whose firing rates are metrics. */
   readonly spiking: ReadonlyArray<Node>
-  /** Values that do not change over time. */
+  /** Whether a value is time-invariant. */
   readonly isInvariant: (value: string) => boolean
-  /** Values that a gradient has to reach on its way to weights. */
+  /** Whether the gradient of a value is needed for the gradients of weights. */
   readonly isWanted: (value: string) => boolean
-  /** Values that stay readable. */
+  /** Whether a value can be read after a step. */
   readonly isObserved: (value: string) => boolean
-  /** Values that stay readable of every step. */
+  /** Whether a value of every step can be read. */
   readonly isRecorded: (value: string) => boolean
-  /** Values that the loss is a function of, or the outputs. */
+  /** Whether a value is an output or measured by the loss. */
   readonly isMeasured: (value: string) => boolean
-  /** Whether the gradients that the time steps send to a node are summed, for a backward direction that runs once. */
+  /** Whether the gradients that time steps send to a node are summed, because its backward direction runs once. */
   readonly sumsGradients: (node: string) => boolean
 }
 
+/** Analyses a graph for a request. */
 export const analyse = (graph: Graph, request: Request): Analysis => {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
   const parameters = new Map(graph.parameters.map((parameter) => [parameter.name, parameter]))
@@ -84,7 +89,7 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
     const edge = lagOf(node)?.edge
     return edge === undefined || (request.window > 1 && !request.isCut(edge))
   }
-  // Edges with a lag lead backwards, so that one pass may not be enough.
+  // Lagged edges lead backwards in the order of nodes, so one pass may not suffice.
   for (let before = -1; before !== wanted.size; ) {
     before = wanted.size
     for (const node of graph.nodes)
@@ -121,7 +126,7 @@ export const analyse = (graph: Graph, request: Request): Analysis => {
   }
 }
 
-/** Where the values of nodes with a lag come from. A delay of a delay is a longer one, and stands behind it. */
+/** The sources of lagged nodes. A delay of a delay is a longer delay, and comes after it. */
 const laggedOf = (
   live: ReadonlyArray<Node>,
   nodes: ReadonlyMap<string, Node>,

@@ -12,13 +12,13 @@ import { forwardNode } from "./forward.ts"
 import type { Scope } from "./memory.ts"
 import { trainingMemory } from "./training-memory.ts"
 
-/** Where the gradients of values go within one segment: the first that arrives sets, those after it add. */
+/** The buffers for gradients within one segment: the first gradient to arrive at a value sets it, later ones add to it. */
 const gradientsIn = (lowering: Lowering, segment: SegmentName) => {
   const { analysis, memory } = lowering
   const own = trainingMemory(lowering)
   const written = new Set<string>()
   return {
-    /** Where an instruction puts the gradient of a value, if it is wanted. To be called once for each instruction. */
+    /** The buffer for the gradient of a value; `undefined` if it is not wanted. Call it once per instruction. */
     target: (value: string): Ref | undefined => {
       const name = analysis.base(value)
       if (!analysis.isWanted(name)) return undefined
@@ -26,14 +26,14 @@ const gradientsIn = (lowering: Lowering, segment: SegmentName) => {
       if (parameter) return { ...memory.parameterGradient(parameter), accumulate: true }
       if (analysis.sumsGradients(name)) return { ...own.gradientSum(name), accumulate: true }
       const edge = analysis.lagged.get(name)
-      // What arrives at an edge with a lag waits where the step that it leads to takes it from.
+      // A gradient that arrives at a lagged edge waits until the step that it leads to reads it.
       const ref = edge ? own.carriedBack(edge.node) : own.gradient(name, segment)
       if (written.has(name)) return { ...ref, accumulate: true }
       written.add(name)
       return ref
     },
     has: (value: string): boolean => written.has(value),
-    /** The gradient that has arrived at a node's output, if any has. */
+    /** The gradient that has arrived at a node's output, if any. */
     arrived: ({ name }: Pick<Node, "name">): Ref | undefined => {
       if (analysis.sumsGradients(name)) return own.gradientSum(name)
       return written.has(name) ? own.gradient(name, segment) : undefined
@@ -41,10 +41,7 @@ const gradientsIn = (lowering: Lowering, segment: SegmentName) => {
   }
 }
 
-/**
- * Values of the forward step as a backward segment finds them: stored, or recomputed the first time they are asked for, from values that
- * are found the same way.
- */
+/** Values of the forward step for a backward segment: stored, or recomputed on first use from values found in the same way. */
 const valuesIn = (
   lowering: Lowering,
   recomputed: ReadonlySet<string>,
@@ -73,7 +70,7 @@ const valuesIn = (
   return find
 }
 
-/** Emits the backward direction of nodes, in a segment that finds the values of a scope, and recomputes some at least. */
+/** Emits the backward direction of nodes into a segment that reads the values of a scope and may recompute some of them. */
 export const backward = (
   lowering: Lowering,
   nodes: ReadonlyArray<Node>,
@@ -86,7 +83,7 @@ export const backward = (
   }: {
     readonly withLoss: boolean
     readonly recomputed: ReadonlySet<string>
-    /** Where the loss finds the read-out, if not among the segment's values. */
+    /** The read-out for the loss, if it is not among the segment's values. */
     readonly logits?: Ref
   },
 ): void => {

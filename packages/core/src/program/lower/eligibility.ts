@@ -1,17 +1,18 @@
 /**
- * e-prop (Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons", Nature Communications 2020):
- * the gradient of weights is a learning signal at a step times an eligibility trace that the steps before it left. With W the weights of a
- * map y = W·a into neurons h[t] = f(h[t−1], y[t]), z[t] = g(h[t−1], y[t]):
+ * e-prop (Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons", Nature Communications
+ * 2020): the gradient of weights is the learning signal of a step times an eligibility trace of earlier steps. With W the weights
+ * of a layer y = W·a before neurons h[t] = f(h[t−1], y[t]), z[t] = g(h[t−1], y[t]):
  *
  *     ε[t] = ∂h[t]/∂W = A[t]·ε[t−1] + c[t]·a[t],    ∂W = Σₜ ∂z[t]·(o[t]·ε[t−1] + d[t]·a[t]),    A, c, o, d = ∂f/∂h, ∂f/∂y, ∂g/∂h, ∂g/∂y
  *
- * ∂z[t] is the gradient that arrives within the step. So it is BPTT without the gradient that leaves a layer and comes back later: exact for a
- * layer of neurons, recurrent or not, behind which nothing has a state, if its recurrent edges are cut. The states of a leaky read-out count for
- * its own weights, not for the layers before it.
+ * ∂z[t] is the gradient that arrives within the step. So this is BPTT without the gradient that leaves a layer and returns later:
+ * exact for a layer of neurons (recurrent or not) that is followed by no other state, if its recurrent edges are cut. The states of
+ * a leaky read-out count for its own weights, but not for the layers before it.
  *
- * Where A and c are the same for all neurons and z depends on one state, as of LIF and current-based LIF neurons without a gradient through
- * the reset, ε factorises: a trace of a for each presynaptic element and state (`x` below). Else ε is a number for each synapse, sample and
- * state: `ops/eligibility.ts`. What is the same at every step, as a bias or a static image, needs ε of an input of 1: a number a neuron.
+ * If A and c are the same for all neurons and z depends on one state, as for LIF and current-based LIF neurons without gradient
+ * through the reset, ε factorises into a trace of a per presynaptic element and state (`x` below). Otherwise, ε is one number per
+ * synapse, sample and state: see `ops/eligibility.ts`. Time-invariant inputs, such as a bias or a static image, need the ε of an
+ * input of 1, which is one number per neuron.
  */
 
 import { PolicyError } from "../../errors.ts"
@@ -31,23 +32,26 @@ import type { Analysis } from "./analysis.ts"
 import type { Request } from "./request.ts"
 import { addThrough, cellOf, type TrackedNeurons, trackedNeurons, trackedState } from "./tracked.ts"
 
-/** Neurons with the maps before them, and what is the same at every step. */
+/** Neurons with the weight layers before them, and time-invariant inputs. */
 interface Layer {
   readonly node: Node
   readonly cell: Cell
   readonly maps: ReadonlyArray<Node>
-  /** Sums between maps and neurons. */
+  /** Sums between weight layers and neurons. */
   readonly sums: ReadonlyArray<Node>
   readonly constants: ReadonlySet<string>
 }
 
-/** A trace of what a map sees: its new values, of `x0` and `before.0` …, and the sum of these that stands for the map's input. */
+/**
+ * A trace of a weight layer's input: its new values, in terms of `x0` and `before.0` …, and the combination of values that replaces
+ * the input in the weight gradient.
+ */
 interface Factorized {
   readonly values: ReadonlyArray<Expression>
   readonly seen: Expression
 }
 
-/** Finds layers, or fails with the node at which they end. */
+/** Finds the layers, or fails with the node at which the search ends. */
 const layersOf = (analysis: Analysis, fail: (reason: string) => never): ReadonlyArray<Layer> => {
   const { repeated, nodeOf, base, inputsOf, isInvariant, isWanted } = analysis
   const isNeuron = (node: Node) => stateOf(node) !== undefined
@@ -84,7 +88,7 @@ const layersOf = (analysis: Analysis, fail: (reason: string) => never): Readonly
 const leavesOf = (root: Expression): ReadonlyArray<string> =>
   [...below([root])].flatMap(({ form }) => (form.kind === "leaf" ? [form.name] : []))
 
-/** A product with what is the same for all neurons taken out. */
+/** Splits the factors that are the same for all neurons off a product. */
 const split = (
   product: Expression,
   isFixed: (part: Expression) => boolean,
@@ -98,10 +102,10 @@ const split = (
 }
 
 /**
- * The trace of a factorised ε, if it has one: A and c are the same for all neurons, and the output changes with the stored values in
- * proportions that are, too.
+ * The trace of a factorised ε. Exists only if A and c are the same for all neurons, and so are the ratios in which the output
+ * changes with the stored values.
  *
- * @param isShared whether a parameter of the cell is one number
+ * @param isShared whether a parameter of the cell is a single number
  */
 const factorized = (
   cell: Cell,
@@ -133,19 +137,22 @@ const factorized = (
   return { values, seen: weighed(carried).dividedBy(direct) }
 }
 
-/** What a layer's rules share. */
+/** The context of a layer's rules. */
 interface Shared extends Layer {
   readonly policy: Request
   readonly analysis: Analysis
   readonly fail: (reason: string) => never
   readonly tracked: TrackedNeurons
-  /** The neurons with their rule. */
+  /** The neurons with their new rule. */
   readonly neurons: () => Node
-  /** The inputs of the neurons whose tangents they track. */
+  /** Indices of the neurons' inputs whose tangents are tracked. */
   readonly directions: ReadonlyArray<number>
 }
 
-/** The gradient that arrives at the neurons, times the change of their output by an input that changed alike at every step. */
+/**
+ * Adds the gradient that arrives at the neurons, times the derivative of their output with respect to an input that changes equally
+ * at every step.
+ */
 const through = (
   { node, tracked, directions, neurons }: Shared,
   context: Backward<unknown>,
@@ -157,10 +164,10 @@ const through = (
   if (dy) addThrough(context.emit, { state: context.stateOf(neurons()), dy, slope }, to)
 }
 
-/** The plane of the output's derivative by the input of the step alone. */
+/** The plane of the output's derivative with respect to the input of the current step. */
 const directOf = ({ tracked, directions }: Shared): number => tracked.first + directions.length
 
-/** The rule of a sum or of the neurons: what is the same at every step has a gradient of all steps. */
+/** The rule of a sum or of the neurons: time-invariant inputs receive the gradient of all steps. */
 const withConstants = (shared: Shared, own: Node, backward: AnyOp["backward"]): AnyOp["backward"] => {
   const isConstant = (i: number) => shared.constants.has(shared.analysis.base(own.inputs[i] as string))
   return (context) => {
@@ -188,7 +195,7 @@ const neuronRule = (shared: Shared): AnyOp => {
   }
 }
 
-/** A map's rule without the gradients of its parameters; the bias is an input of 1. */
+/** Adds the gradient of a weight layer's bias, which is a weight with an input of 1. */
 const withBias = (shared: Shared, context: Backward<unknown>): void => {
   const dp0 = context.arity > 2 ? context.gradient(2) : undefined
   if (dp0) through(shared, context, 0, { dp0 })
@@ -273,7 +280,7 @@ const synapticRule = (shared: Shared, map: Node): AnyOp => {
   }
 }
 
-/** The graph whose layers have eligibility traces, which move with the steps; gradient flows within a step only. */
+/** Replaces the rules of layers with rules that keep eligibility traces; gradient then flows within a step only. */
 const lower = (analysis: Analysis, policy: Request, isCut: (edge: string) => boolean): Analysis => {
   const fail = (reason: string): never => {
     throw new PolicyError({ policy: policy.policy, reason })
@@ -312,7 +319,7 @@ const lower = (analysis: Analysis, policy: Request, isCut: (edge: string) => boo
   return { ...analysis, repeated, stateful: repeated.filter((node) => stateOf(node) !== undefined) }
 }
 
-/** A policy brings it with it, so that programs under other policies do without it. */
+/** Part of the policy, so that bundles without eligibility traces do not contain it. */
 export type Eligibility = typeof lower
 
 export const eligibilityTraces: Eligibility = lower

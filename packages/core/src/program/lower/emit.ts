@@ -1,4 +1,4 @@
-/** What the two directions of a lowered graph share: where instructions go, and what an op sees of its node. */
+/** The common part of both directions: emitting instructions, and the context of an op. */
 import type { Node } from "../../graph/graph.ts"
 import type { checkTerms } from "../../losses/check.ts"
 import type { toldBy } from "../../losses/told.ts"
@@ -8,22 +8,22 @@ import type { Analysis } from "./analysis.ts"
 import type { Memory, Scope } from "./memory.ts"
 import type { Request } from "./request.ts"
 
-/** A graph that is being lowered. */
+/** A graph during lowering. */
 export interface Lowering {
   readonly request: Request
   readonly analysis: Analysis
   readonly memory: Memory
   readonly segments: Record<SegmentName, Array<Instruction>>
-  /** Of a loss that is a sum of terms. */
+  /** Present if the loss is a sum of terms. */
   readonly terms?: Terms
 }
 
-/** The terms of a loss in the steps, and what a batch tells them. */
+/** The lowering of a loss's terms, and the check of their targets. */
 export interface Terms {
   readonly check: typeof checkTerms
   readonly told: typeof toldBy
   readonly forward: (lowering: Lowering, scope: Scope, segment: SegmentName) => void
-  /** `gradient` is where the gradient of a value goes, `value` a value as the segment finds it. */
+  /** `gradient` returns the buffer for the gradient of a value, `value` a value as the segment finds it. */
   readonly backward: (
     lowering: Lowering,
     scope: Scope,
@@ -31,16 +31,17 @@ export interface Terms {
     value: (value: string) => Ref,
     gradient: (value: string) => Ref | undefined,
   ) => void
-  /** Before a batch the terms are 0, and before a run what it reduces. */
+  /** Clears the terms before a batch, and the reductions before a run. */
   readonly begin: (lowering: Lowering) => void
-  /** The terms over the whole run, and the gradients of what they take. */
+  /** Emits the terms over the whole run, and the gradients of their values. */
   readonly measure: (lowering: Lowering) => void
 }
 
+/** Segments without instructions. */
 export const emptySegments = (): Lowering["segments"] =>
   Object.fromEntries(segmentNames.map((name) => [name, []])) as unknown as Lowering["segments"]
 
-/** Emits instructions of a node to the end of a segment. */
+/** Appends instructions of a node to a segment. */
 export const emitter =
   ({ segments }: Lowering, segment: SegmentName, node: string, phase: Instruction["phase"]): Emit =>
   (kernel, operands, ...[attributes]) => {
@@ -54,7 +55,7 @@ export const emitter =
     })
   }
 
-/** What both directions of a node's op see, for instructions of a scope. */
+/** The context of a node's op in both directions, for instructions of a scope. */
 export const contextOf = (
   { request, analysis, memory }: Lowering,
   node: Node,
@@ -78,6 +79,6 @@ export const contextOf = (
   },
 })
 
-/** The number of terms of which losses and firing rates are the mean: one for each time step of each micro-batch of each share. */
+/** The number of terms that losses and firing rates average: one per time step, micro-batch and share. */
 export const termsOf = ({ timeSteps, microBatches, share }: Request): number =>
   timeSteps * microBatches * (share?.count ?? 1)

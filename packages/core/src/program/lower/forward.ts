@@ -1,4 +1,4 @@
-/** The forward direction: of one node, and of a time step with its loss and metrics. */
+/** The forward direction of a node, and of a time step with its loss and metrics. */
 import { firingRate } from "../../bookkeeping.ts"
 import { elementwiseForward, identity, storing, summed } from "../../expressions/elementwise.ts"
 import { leaf } from "../../expressions/expression.ts"
@@ -11,7 +11,7 @@ import type { Decay } from "../traces.ts"
 import { contextOf, emitter, type Lowering, termsOf } from "./emit.ts"
 import type { Scope } from "./memory.ts"
 
-/** Emits a node's forward direction; `overrides` say where else its values are. */
+/** Emits a node's forward direction. `overrides` replace the locations of its values. */
 export const forwardNode = (
   lowering: Lowering,
   node: Node,
@@ -27,8 +27,8 @@ export const forwardNode = (
     ...overrides,
   })
 
-/** Moves the trace of a weight layer's input by one step: trace ← λ·trace + x. */
-const moveTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, segment: SegmentName): void => {
+/** Updates the trace of a weight layer's input: trace ← λ·trace + x. */
+const updateTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, segment: SegmentName): void => {
   const { memory } = lowering
   const input = node.inputs[0] as string
   const x = memory.value(input, scope)
@@ -38,7 +38,7 @@ const moveTrace = (lowering: Lowering, node: Node, decay: Decay, scope: Scope, s
   emitter(lowering, segment, node.name, "backward")(elementwiseForward, { x0: x, x1: trace, p0, y: trace }, moved)
 }
 
-/** The loss of a step, or its outputs alone where there are no labels, and the firing rates. */
+/** Emits the loss of a step (without labels, only its outputs) and the firing rates. */
 const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): void => {
   const { request, analysis, memory } = lowering
   const { labels, metrics } = memory
@@ -58,7 +58,7 @@ const metricsOfStep = (lowering: Lowering, scope: Scope, segment: SegmentName): 
   })
 }
 
-/** A time step forward. A step that is replayed has been counted in the metrics before. */
+/** Emits a forward time step. Replayed steps do not update metrics again. */
 export const forwardStep = (lowering: Lowering, scope: Scope, segment: SegmentName): void => {
   const { request, analysis } = lowering
   const traced = new Set<string>()
@@ -66,7 +66,7 @@ export const forwardStep = (lowering: Lowering, scope: Scope, segment: SegmentNa
     const decay = request.traces.get(node.name)
     const value = analysis.base(node.inputs[0] ?? "")
     if (decay !== undefined && analysis.isWanted(node.inputs[1] ?? "") && !traced.has(value) && segment !== "preview") {
-      moveTrace(lowering, node, decay, scope, segment)
+      updateTrace(lowering, node, decay, scope, segment)
       traced.add(value)
     }
     forwardNode(lowering, node, scope, segment)

@@ -1,18 +1,18 @@
 /**
- * The compiler: graph and policy become a program.
+ * The compiler: turns a graph and a policy into a program.
  *
- * It lowers every node to instructions, forward and backward, and moves out of the time loop what does not change over time.
- * A value that does not change (a standardised weight; with a static image, everything before the first neuron) is computed
- * once a batch; the gradients that the time steps send to it are summed, and its own backward direction runs once, which is
- * exact because every backward direction is linear in the gradient.
+ * It lowers every node to instructions, forward and backward, and moves time-invariant computations out of the time loop. A
+ * time-invariant value (a standardised weight; with a static image, everything before the first neuron) is computed once per batch.
+ * The gradients that time steps send to it are summed, and its backward direction runs once; that is exact, because every backward
+ * direction is linear in the gradient.
  *
- *     analysis   what the graph is: which nodes run when, and whose gradient is wanted
+ *     analysis   which nodes run when, and whose gradients are wanted
  *     memory     the buffers
- *     emit       where instructions go, and what an op sees of its node
+ *     emit       emitting instructions, and the context of an op
  *     forward    one node, one time step
  *     backward   the nodes of a segment
  *     rates      rate-based backpropagation
- *     training   programs that train; programs that only predict are here, and do without the rest
+ *     training   training programs; inference programs are lowered in this file, without the rest
  */
 import { zero } from "../../bookkeeping.ts"
 import { elementwiseForward } from "../../expressions/elementwise.ts"
@@ -35,8 +35,8 @@ export const pastOf = ({ analysis }: Lowering): ReadonlyArray<readonly [source: 
     Array.from({ length: analysis.longestLag(source) }, (_, i) => [source, i + 1] as const),
   )
 
-/** Puts the state of a node to rest. */
-const rest = (lowering: Lowering, node: Node, segment: SegmentName): void => {
+/** Sets the state of a node to its initial values. */
+const resetState = (lowering: Lowering, node: Node, segment: SegmentName): void => {
   const { rest: values } = stateOf(node) as State
   const emit = emitter(lowering, segment, node.name, "forward")
   const state = { ...lowering.memory.state(node), lag: 1 } as const
@@ -49,16 +49,16 @@ const rest = (lowering: Lowering, node: Node, segment: SegmentName): void => {
     )
 }
 
-/** Before the first step the outputs are 0, and the states, and what was before it. */
+/** Before the first step: clears outputs and lagged values, and resets the states. */
 export const toRest = (lowering: Lowering, segment: SegmentName): void => {
   const { analysis, memory } = lowering
   for (const { node, ref } of memory.outputs) emitter(lowering, segment, node, "forward")(zero, { target: ref })
-  for (const node of analysis.stateful) rest(lowering, node, segment)
+  for (const node of analysis.stateful) resetState(lowering, node, segment)
   for (const [source, lag] of pastOf(lowering))
     emitter(lowering, segment, source, "forward")(zero, { target: { ...memory.value(source, "batch"), lag } })
 }
 
-/** Starts to lower a graph: before the first step what accumulates is 0, and so is the state; what does not change over time runs. */
+/** Starts the lowering of a graph: clears accumulators, resets the states, and computes time-invariant values. */
 export const begin = (analysis: Analysis, request: Request, terms?: Terms): Lowering => {
   const memory = makeMemory(analysis, request)
   const lowering: Lowering = { request, analysis, memory, segments: emptySegments(), ...(terms && { terms }) }
@@ -74,7 +74,7 @@ export const begin = (analysis: Analysis, request: Request, terms?: Terms): Lowe
   return lowering
 }
 
-/** The program of a lowered graph, its buffers laid out. */
+/** The program of a lowered graph, with its buffers laid out. */
 export const finish = ({ request, analysis, segments }: Lowering, buffers: ReadonlyArray<DraftBuffer>): Program => ({
   mode: request.mode,
   policy: request.policy,
@@ -95,12 +95,12 @@ export const finish = ({ request, analysis, segments }: Lowering, buffers: Reado
   neurons: analysis.spiking.map(({ name }) => name),
 })
 
-/** The buffers of the nodes and states that are recorded, by name. */
+/** The buffers of the recorded nodes and states, by name. */
 const recorded = (lowering: Lowering): Readonly<Record<string, string>> => {
   const { request, analysis, memory } = lowering
   const refOf = (name: string): Ref => {
     const lagged = analysis.lagged.get(analysis.base(name))
-    // What is of an earlier step lies among what its source keeps for later ones.
+    // A value of an earlier step is among those that its source stores for later steps.
     if (lagged) return copied(lowering, name, lagged.node, { code: [["leaf", "x0"]], y: 0, firstParameter: 0 })
     const state = analysis.graph.types.has(name) ? undefined : stateNamed(analysis.graph, name)
     if (state) return copied(lowering, name, state.node, (stateOf(state.node) as State).read(state.edge))
@@ -110,7 +110,7 @@ const recorded = (lowering: Lowering): Readonly<Record<string, string>> => {
   return Object.fromEntries(buffers.map(([name, buffer]) => [name, (memory.buffers[buffer] as DraftBuffer).name]))
 }
 
-/** Keeps of every step what follows from a node's value, `x0`, what it stored and its parameters. */
+/** Records for every step an expression of a node's value, `x0`, its stored state and its parameters. */
 const copied = (
   lowering: Lowering,
   name: string,
@@ -131,7 +131,7 @@ const copied = (
   return y
 }
 
-/** Lowers a graph to a program that only predicts. */
+/** Lowers a graph to an inference program. */
 export const lowerInference = (graph: Graph, request: Request): Program => {
   const lowering = begin(analyse(graph, request), request)
   forwardStep(lowering, "forward", "forward")

@@ -1,4 +1,4 @@
-/** The buffers of a program, made when something first refers to them. Their order is that of the first references. */
+/** The buffers of a program, created on first reference and listed in that order. */
 import { inputName, type Node, type Parameter } from "../../graph/graph.ts"
 import { outputsOf, stateOf } from "../../graph/nodes.ts"
 import type { Ref, State, ValueType } from "../../op.ts"
@@ -9,35 +9,36 @@ import { type Holding, microBatchSize, nameOf } from "../program.ts"
 import type { Analysis } from "./analysis.ts"
 import type { Request } from "./request.ts"
 
-/** Where values live: once a micro-batch, or anew in each kind of step. */
+/** The lifetime of a value: a micro-batch, or a step of one kind. */
 export type Scope = "batch" | "forward" | "train" | "keep" | "rates"
 
+/** The buffers of a program during lowering. */
 export interface Memory {
   readonly buffers: ReadonlyArray<DraftBuffer>
-  /** A buffer by what it holds; made when first asked for. */
+  /** A buffer by its contents, created on first use. */
   readonly buffer: (
     holding: Holding,
     kind: DraftBuffer["kind"],
     shape: Shape,
     options?: { readonly elements?: Elements; readonly slots?: number; readonly every?: number },
   ) => Ref
-  /** The shape of a value, with the samples of a micro-batch. */
+  /** The shape of a value, including the micro-batch axis. */
   readonly shapeOf: (value: string) => Shape
-  /** What the whole program has once. */
+  /** The input of the program. */
   readonly input: Ref
-  /** Of the loss of one class a sample. */
+  /** The labels, for the loss of one class per sample. */
   readonly labels: Ref | undefined
-  /** The read-outs, the first without a name, with the nodes that they accumulate. */
+  /** The buffers of the read-outs and their nodes. */
   readonly outputs: ReadonlyArray<{ readonly node: string; readonly ref: Ref }>
   readonly metrics: Ref
-  /** A parameter and its gradient. */
+  /** The buffers of a parameter and of its gradient. */
   readonly parameter: (parameter: Parameter) => Ref
   readonly parameterGradient: (parameter: Parameter) => Ref
-  /** The scope in which a value of another scope lives: values that are hoisted or observed have one memory for all. */
+  /** The actual scope of a value: hoisted and observed values have one buffer for all scopes. */
   readonly scopeOf: (value: string, scope: Scope) => Scope
-  /** A value, where the instructions of a scope find it. */
+  /** The buffer of a value for the instructions of a scope. */
   readonly value: (value: string, scope: Scope) => Ref
-  /** What a node's forward direction leaves for its backward one, besides values. */
+  /** A value other than the graph's that a node's forward direction stores for its backward direction. */
   readonly residual: (node: Node, scope: Scope, part: string, shape: Shape, elements?: Elements) => Ref
   readonly key: (node: Node) => Ref
   /** The state of a node at this step. */
@@ -46,9 +47,10 @@ export interface Memory {
   readonly trace: (value: string) => Ref
 }
 
-/** The shape of several planes of a shape, where there is more than one. */
+/** The shape of a number of planes; one plane adds no axis. */
 export const stacked = (planes: number, shape: Shape): Shape => (planes === 1 ? shape : [planes, ...shape])
 
+/** Creates the buffers that every program has; others follow on first use. */
 export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   const { graph, typeOf, base, parameterOf, weights, spiking, isInvariant, isObserved, isWanted } = analysis
   const { timeSteps, window, checkpointInterval } = request
@@ -69,7 +71,7 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   }
   const fullShape = ({ shape, batched }: ValueType): Shape => (batched ? [samples, ...shape] : shape)
   const shapeOf = (value: string): Shape => fullShape(typeOf(value))
-  /** Several values for each element of a node's output. */
+  /** The shape of several values per element of a node's output. */
   const planesOf = (planes: number, { name }: Node, shape: Shape = shapeOf(name)): Shape => stacked(planes, shape)
   const scopeOf = (value: string, scope: Scope): Scope =>
     isInvariant(value) || (scope !== "rates" && isObserved(value)) || analysis.longestLag(value) > 0 ? "batch" : scope
@@ -96,10 +98,10 @@ export const makeMemory = (analysis: Analysis, request: Request): Memory => {
   const hasLabels = training && !Array.isArray(request.loss)
   const labels = hasLabels ? buffer({ role: "labels" }, "input", [samples]) : undefined
 
-  /** Steps of which a value stays readable. */
+  /** Number of steps for which a value can be read. */
   const recordedSteps = (owner: string): number => (analysis.isRecorded(owner) && !isInvariant(owner) ? timeSteps : 1)
 
-  /** A value that is read in later steps too: it is stored for as many as they are later. */
+  /** A ring buffer for a value that later steps read. */
   const ring = (owner: string): Ref => {
     const stored = training && window > 1 ? checkpointInterval : 1
     const slots = Math.max(stored + analysis.longestLag(owner), recordedSteps(owner))

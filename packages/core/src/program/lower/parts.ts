@@ -1,6 +1,6 @@
 /**
- * Micro-batches: each has gradients and metrics of its own, and its `end` adds them to those of the batch. The sum runs in the order of the
- * micro-batches and rounds once for each of them, so it has the same bits wherever they ran.
+ * Micro-batches: each accumulates gradients and metrics of its own, and its `end` adds them to those of the batch. The sum runs in
+ * the order of the micro-batches and rounds once for each, so it is bit-identical wherever they ran.
  */
 import { zero } from "../../bookkeeping.ts"
 import { elementwiseForward, summed } from "../../expressions/elementwise.ts"
@@ -8,7 +8,7 @@ import { moved } from "../layout.ts"
 import { segmentKinds, segmentNames } from "../program.ts"
 import { emitter, type Lowering } from "./emit.ts"
 
-/** Gives a lowered program of several micro-batches what each of them accumulates for itself. */
+/** Gives each micro-batch of a lowered program its own accumulators. */
 export const separateParts = (lowering: Lowering): void => {
   const { request, analysis, memory, segments } = lowering
   if (request.microBatches === 1) return

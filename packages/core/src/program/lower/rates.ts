@@ -1,21 +1,21 @@
 /**
  * Rate-based backpropagation (Yu et al., "Advancing training efficiency of deep spiking neural networks through rate-based
- * backpropagation", NeurIPS 2024; code: Tab-ct/rate-based-backpropagation): the T steps run forward and keep running sums, then one
- * forward and backward pass goes through the means over time. Memory and backward work do not depend on T.
+ * backpropagation", NeurIPS 2024; code: Tab-ct/rate-based-backpropagation): the T steps run forward and accumulate sums; then one
+ * forward and backward pass runs through the means over time. Memory and backward cost do not depend on T.
  *
- * Neurons s[t] with state h[t] = f(h[t−1], x[t]) track how much their output changes with an input that changes alike at every step:
+ * Neurons s[t] with state h[t] = f(h[t−1], x[t]) track how their output changes with an input that changes equally at every step:
  *
  *     ḣ[t] = ∂f/∂h·ḣ[t−1] + ∂f/∂x,    s̄ = (1/T)·Σₜ s[t],    ē = (1/T)·Σₜ ds[t]/dx = (1/T)·Σₜ (∂s/∂h·ḣ[t−1] + ∂s/∂x)
  *
  * For u[t] = λ·(u[t−1] − ϑ·s[t−1]) + x[t] that is the paper's eligibility: with φ[t] = 1 + φ[t−1]·(λ − λ·ϑ·g(u[t−1])), where λ·ϑ·g is the
- * route through the reset, ē = (1/T)·Σₜ g(u[t])·φ[t]. In the pass over rates the neurons' output is s̄, and ∂x̄ = ē·∂s̄. A parameter
- * that neurons learn is one more such direction. All other ops see means: y = W·s̄ + b is exact, a maximum or a product of two means is not.
+ * route through the reset, ē = (1/T)·Σₜ g(u[t])·φ[t]. In the pass over means, the neurons' output is s̄, and ∂x̄ = ē·∂s̄. A trained
+ * parameter of neurons is another such direction. All other ops are applied to means: y = W·s̄ + b is exact; a maximum or a product of two means is not.
  *
- * Batch norm normalises each step by that step's statistics, and rates by means over the steps, of the mean and of 1/(variance + ε):
+ * Batch norm normalises each step with that step's statistics, and rates with the means over steps of the mean and of 1/(variance + ε):
  *
  *     r̄ = x̄ − m̄,  y = r̄·w/σ̄ + b,    m̄ = (1/T)·Σₜ m[t],    1/σ̄² = (1/T)·Σₜ 1/(σ²[t] + ε)
  *
- * The loss is a function of the mean of the steps' read-outs. At T = 1 all of this is BPTT.
+ * The loss is a function of the mean of the steps' read-outs. With T = 1, all of this equals BPTT.
  */
 import { zero } from "../../bookkeeping.ts"
 import type { Cell } from "../../expressions/cell.ts"
@@ -37,20 +37,20 @@ import { begin } from "./index.ts"
 import type { Request } from "./request.ts"
 import { addThrough, cellOf, trackedNeurons, trackedState } from "./tracked.ts"
 
-/** What a node does in the steps, and at the rates. */
+/** The rules of a node in the steps, and in the pass over means. */
 interface Tracked {
   readonly step: AnyOp
   readonly atRates: AnyOp
 }
 
-/** Computes one value of each element. */
+/** Emits the computation of one value per element. */
 const compute = (
   emit: Forward<unknown>["emit"],
   value: Expression,
   operands: Readonly<Record<string, Ref | undefined>>,
 ): void => emit(elementwiseForward, operands, storing(value))
 
-/** Neurons: the further planes are the sums of the output and of its tangents. */
+/** Neurons: the additional planes are the sums of the output and of its tangents. */
 const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, directions: ReadonlyArray<number>): Tracked => {
   const { output } = unfold(cell)
   const { op: step, first } = trackedNeurons(op, cell, isCut, directions, (outputs, first) =>
@@ -62,7 +62,7 @@ const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, direction
       compute(emit, leaf(`before.${first}`).times(1 / timeSteps), { before: state().before, y }),
     backward: ({ emit, outputGradient: dy, gradient, state }: Backward<unknown>) => {
       if (dy === undefined) return
-      // One instruction a direction: several may go to one place.
+      // One instruction per direction, because several may share a target.
       for (const [d, i] of directions.entries()) {
         const target = gradient(i)
         const slope = leaf(`state.${first + 1 + d}`).times(1 / timeSteps)
@@ -73,7 +73,7 @@ const neurons = (op: AnyOp, cell: Cell, { isCut, timeSteps }: Request, direction
   return { step, atRates }
 }
 
-/** Batch norm: the sums of the steps' means and of their squared inverse deviations, a channel each. */
+/** Batch norm: the sums over steps of the mean and of the squared inverse deviation, per channel. */
 const normalization = (
   op: AnyOp,
   timeSteps: number,
@@ -97,7 +97,7 @@ const normalization = (
       context.emit(elementwiseForward, { x0, x1, before, state: now }, { code, state: places, y: -1 })
     },
   }
-  /** The statistics of the rates. */
+  /** The statistics for rates. */
   const means = (context: Context<unknown>) => {
     const { mean, inverseDeviation } = statistics(context)
     const { emit, state } = context
@@ -133,7 +133,7 @@ const track = (node: Node, analysis: Analysis, request: Request): Tracked | unde
   return neurons(op, cell, request, [...node.inputs.keys()].filter(isWanted))
 }
 
-/** With frames, the rates begin with the mean frame. */
+/** With frames, the input of the pass over means is the mean frame. */
 const trackInput = (lowering: Lowering): void => {
   const { request, memory } = lowering
   if (request.encoding !== "frames") return
@@ -143,7 +143,7 @@ const trackInput = (lowering: Lowering): void => {
   compute(emitter(lowering, "forward", inputName, "forward"), sum, { x0: mean, x1: memory.input, y: mean })
 }
 
-/** Why a graph or the terms of a loss have no mean over time that a gradient goes back through, if they have none. */
+/** The reason why a graph or its loss terms are not supported, if any. */
 const unfit = ({ nodes }: Graph, terms: ReadonlyArray<LossTerm>): string | undefined => {
   for (const node of nodes) {
     const edge = lagOf(node)?.edge
@@ -156,7 +156,7 @@ const unfit = ({ nodes }: Graph, terms: ReadonlyArray<LossTerm>): string | undef
   return each && `its loss is a function of the mean read-out: the term ${each.term} must be over: "mean"`
 }
 
-/** Begins to lower a graph, and lowers its steps and the pass over rates. */
+/** Lowers the steps and the pass over means. */
 const lower = (analysis: Analysis, request: Request, terms: Terms | undefined): Lowering => {
   const tracked = new Map(analysis.repeated.map((node) => [node.name, track(node, analysis, request)]))
   const nodes = (which: keyof Tracked): ReadonlyArray<Node> =>
@@ -167,11 +167,11 @@ const lower = (analysis: Analysis, request: Request, terms: Terms | undefined): 
   const { memory } = lowering
   terms?.begin(lowering)
   trackInput(lowering)
-  // A step has no loss of its own.
+  // Steps have no loss of their own.
   forwardStep({ ...lowering, memory: { ...memory, labels: undefined } }, "forward", "forward")
   terms?.measure(lowering)
 
-  // The pass stands for all steps, as that of a single one. It computes the values that it asks for, and no others.
+  // The pass replaces all steps, so it is lowered as a single step. It computes only the values that it uses.
   const byName = new Map(nodes("atRates").map((node) => [node.name, node]))
   const nodeOf = (value: string) => byName.get(value) ?? analysis.nodeOf(value)
   const atRates = { ...lowering, analysis: { ...analysis, nodeOf }, request: { ...request, timeSteps: 1 } }
@@ -188,7 +188,7 @@ const lower = (analysis: Analysis, request: Request, terms: Terms | undefined): 
   return lowering
 }
 
-/** A policy brings it with it, so that programs under other policies do without it. */
+/** Part of the policy, so that bundles without rate-based backpropagation do not contain it. */
 export interface Rates {
   readonly unfit: typeof unfit
   readonly lower: typeof lower

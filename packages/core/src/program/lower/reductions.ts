@@ -1,4 +1,4 @@
-/** How a value of all time steps becomes one that terms of a loss are functions of, and how their gradient reaches the steps. */
+/** Reductions of a value over time for the terms of a loss, and the propagation of their gradients to the steps. */
 import { zero } from "../../bookkeeping.ts"
 import { encode } from "../../expressions/code.ts"
 import { adding, elementwiseBackward, elementwiseForward, storing, summed } from "../../expressions/elementwise.ts"
@@ -6,25 +6,26 @@ import { absolute, type Expression, leaf, of, select } from "../../expressions/e
 import type { Over } from "../../losses/term.ts"
 import type { Emit, Ref } from "../../op.ts"
 
-/** Where a reduction keeps what it needs. */
+/** The buffers of a reduction. */
 interface Places {
   readonly timeSteps: number
   readonly time: () => Ref
-  /** Where the value is summed up anyway. */
+  /** The buffer in which the value is summed anyway. */
   readonly summed: Ref | undefined
   readonly part: (name: string) => Ref
 }
 
+/** A reduction over time, as instructions. */
 export interface Reduction {
   /** Before the first step. */
   readonly begin: (emit: Emit, places: Places) => void
   readonly step: (emit: Emit, places: Places, value: Ref) => void
-  /** Behind the last step. */
+  /** After the last step. */
   readonly value: (emit: Emit, places: Places) => Ref
   readonly backward: (emit: Emit, places: Places, outputGradient: Ref, inputGradient: Ref) => void
 }
 
-/** Where a sum is. */
+/** The buffer of the sum. */
 const sumOf = ({ summed, part }: Places): Ref => summed ?? part("sum")
 
 const sum: Reduction = {
@@ -50,10 +51,10 @@ const mean: Reduction = {
     emit(elementwiseBackward, { dy, dx0 }, adding(leaf("dy").times(1 / timeSteps))),
 }
 
-/** Less than any number. */
+/** The lowest finite float32. */
 const lowest = -(2 ** 127 * (2 - 2 ** -23))
 
-/** Element by element; of equal values the first one counts, whose step is kept. */
+/** Elementwise maximum. Of equal values the first one counts; its step is stored. */
 const max: Reduction = {
   begin: (emit, { part }) => {
     emit(zero, { target: part("step") })

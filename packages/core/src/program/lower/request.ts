@@ -8,50 +8,50 @@ import type { Trained } from "../weights.ts"
 import type { Analysis } from "./analysis.ts"
 import type { Rates } from "./rates.ts"
 
-/** What a program is lowered for: a policy and options, all decided. */
+/** What to lower a graph for: policy and options, with all choices made. */
 export interface Request {
   readonly mode: Mode
   readonly batchSize: number
   readonly microBatches: number
-  /** Which share of a larger batch it is. */
+  /** The share of a larger batch. */
   readonly share?: Share
   readonly timeSteps: number
   readonly encoding: Encoding
-  /** Nodes whose values stay readable. */
+  /** Nodes whose values can be read after a step. */
   readonly observe: ReadonlyArray<string>
-  /** Nodes and states whose values of all steps stay readable. */
+  /** Nodes and states whose values of every step can be read. */
   readonly record: ReadonlyArray<string>
-  /** Nodes that the terms of the loss are at. */
+  /** Nodes that the terms of the loss measure. */
   readonly measured: ReadonlyArray<string>
-  /** Steps that gradient can cross; 1 if none crosses time. */
+  /** Number of steps within which gradient flows; 1 if none crosses time steps. */
   readonly window: number
-  /** Steps from one checkpoint to the next; the window if there are none. */
+  /** Number of steps between checkpoints; the window if there are none. */
   readonly checkpointInterval: number
   /** Weight layers that have a presynaptic trace, by name. */
   readonly traces: ReadonlyMap<string, Decay>
   /** Whether the policy cuts a temporal edge. */
   readonly isCut: (edge: string) => boolean
-  /** Whether the outputs of weight layers are recomputed in the backward direction rather than stored. */
+  /** Whether the backward direction recomputes the outputs of weight layers instead of storing them. */
   readonly recompute: boolean
-  /** How eligibility traces come into the graph, if they do, through the edges that the policy leaves. */
+  /** Adds eligibility traces for the edges that the policy does not cut, if the policy uses them. */
   readonly eligibility?: ((analysis: Analysis, request: Request) => Analysis) | undefined
-  /** How the backward direction runs once, at the means over time, if it does. */
+  /** The lowering of rate-based backpropagation, if the policy uses it. */
   readonly rates?: Rates | undefined
-  /** Whether some steps inside a window may have no loss. */
+  /** Whether some steps within a window may have no loss. */
   readonly partial: boolean
   readonly trainedSteps: number
   readonly policy: string
-  /** Whether the outputs are those of each step, not their sum. */
+  /** Whether outputs are summed over time or given for each step. */
   readonly outputs?: "sum" | "step"
   readonly loss: Objective | undefined
-  /** How often steps run forward for a loss that is a function of the whole run. */
+  /** How often steps run forward, for a loss that is a function of the whole run. */
   readonly forwardRuns?: 1 | 2 | undefined
   readonly optimizer: Optimizer | undefined
-  /** Which weights are trained, and how; none in inference. */
+  /** Which weights are trained, and how; absent in inference. */
   readonly trained?: Trained
-  /** What gradients are clipped to before an update. */
+  /** Limits for gradients before an update. */
   readonly clipNorm?: number | undefined
   readonly clipValue?: number | undefined
-  /** Whether what does not change over time leaves the time loop. */
+  /** Whether time-invariant values are computed outside the time loop. */
   readonly hoist: boolean
 }

@@ -1,4 +1,4 @@
-/** A loss that is a sum of terms: what they add to the steps, and to the end of the run. */
+/** The lowering of a loss that is a sum of terms: instructions in the steps, and at the end of the run. */
 import { zero } from "../../bookkeeping.ts"
 import { elementwiseForward } from "../../expressions/elementwise.ts"
 import { leaf, of } from "../../expressions/expression.ts"
@@ -15,16 +15,16 @@ import { emitter, type Lowering, type Terms } from "./emit.ts"
 import type { Scope } from "./memory.ts"
 import { type Reduction, reductions } from "./reductions.ts"
 
-/** A term at one value of the graph. */
+/** A term and one value that it measures. */
 interface Placed {
   readonly term: LossTerm
-  /** Which of the loss's terms it is. */
+  /** Index of the term in the loss. */
   readonly number: number
   readonly node: string
   readonly over: Over
 }
 
-/** The node that a term names: an output by its own name, or any. */
+/** The node that a term names: an output, or any node. */
 export const nodeOf = ({ analysis: { graph } }: Pick<Lowering, "analysis">, named: string | undefined): string =>
   named === undefined ? graph.output : (graph.outputs?.[named] ?? named)
 
@@ -38,13 +38,15 @@ const placed = (lowering: Lowering): ReadonlyArray<Placed> =>
 
 const isOfSteps = ({ over }: Placed): boolean => over === "step" || over === "last"
 
-/** Values that terms take over the whole run, each in one way. */
-const reduced = (lowering: Lowering): ReadonlyArray<Pick<Placed, "node" | "over"> & { readonly way: Reduction }> => {
+/** Values that terms reduce over the run, once per reduction. */
+const reduced = (
+  lowering: Lowering,
+): ReadonlyArray<Pick<Placed, "node" | "over"> & { readonly reduction: Reduction }> => {
   const all = placed(lowering).filter((each) => !isOfSteps(each))
   const first = (each: Placed) => all.find(({ node, over }) => node === each.node && over === each.over)
   return all
     .filter((each) => first(each) === each)
-    .map(({ node, over }) => ({ node, over, way: reductions[over as keyof typeof reductions] }))
+    .map(({ node, over }) => ({ node, over, reduction: reductions[over as keyof typeof reductions] }))
 }
 
 const needsTime = (lowering: Lowering): boolean =>
@@ -62,7 +64,7 @@ const gradientOf = ({ memory }: Lowering, owner: string, part: string): Ref =>
 
 const placesOf = (lowering: Lowering, node: string, over: Over) => ({
   ...{ timeSteps: lowering.request.timeSteps, time: () => timeOf(lowering) },
-  /** A read-out's sum is summed up anyway. */
+  /** The sum of a read-out is computed anyway. */
   summed: over === "max" ? undefined : lowering.memory.outputs.find((each) => each.node === node)?.ref,
   part: (name: string) => reducedOf(lowering, node, `${over}.${name}`),
 })
@@ -112,13 +114,13 @@ const termOf = ({ memory }: Lowering, number: number): Ref =>
 
 const nowhere = () => undefined
 
-/** The terms over the whole run, and the gradients of what they take. */
+/** Emits the terms over the whole run, and the gradients of their values. */
 const measure = (lowering: Lowering): void => {
-  for (const { node, over, way } of reduced(lowering)) {
+  for (const { node, over, reduction } of reduced(lowering)) {
     const places = placesOf(lowering, node, over)
     const emit = emitter(lowering, "measure", node, "forward")
     const back = emitter(lowering, "measure", node, "backward")
-    const value = way.value(emit, places)
+    const value = reduction.value(emit, places)
     const gradient = { ...gradientOf(lowering, node, over), accumulate: true } as const
     for (const each of placed(lowering)) {
       if (each.node !== node || each.over !== over) continue
@@ -137,7 +139,7 @@ const measure = (lowering: Lowering): void => {
   }
 }
 
-/** Before a batch the terms are 0, and before a run what it reduces. */
+/** Clears the terms before a batch, and the reductions before a run. */
 const begin = (lowering: Lowering): void => {
   const { analysis, request } = lowering
   termsOf(request.loss).forEach((_, i) => {
@@ -148,13 +150,13 @@ const begin = (lowering: Lowering): void => {
     if (needsTime(lowering))
       emitter(lowering, segment, analysis.graph.output, "forward")(zero, { target: { ...timeOf(lowering), lag: 1 } })
   }
-  for (const { node, over, way } of reduced(lowering)) {
-    way.begin(emitter(lowering, "begin", node, "forward"), placesOf(lowering, node, over))
+  for (const { node, over, reduction } of reduced(lowering)) {
+    reduction.begin(emitter(lowering, "begin", node, "forward"), placesOf(lowering, node, over))
     emitter(lowering, "begin", node, "backward")(zero, { target: gradientOf(lowering, node, over) })
   }
 }
 
-/** Whether a run of steps is the one that is reduced: the first. */
+/** Whether a run of steps is the one to reduce: the first. */
 const isReduced = ({ request }: Lowering, segment: SegmentName): boolean =>
   request.forwardRuns === 2 ? segment === "preview" : segment !== "replay"
 
@@ -177,8 +179,8 @@ export const lossTerms: Terms = {
     }
     const valueAt = (node: string) => memory.value(node, scope)
     if (isReduced(lowering, segment))
-      for (const { node, over, way } of reduced(lowering))
-        way.step(emitter(lowering, segment, node, "forward"), placesOf(lowering, node, over), valueAt(node))
+      for (const { node, over, reduction } of reduced(lowering))
+        reduction.step(emitter(lowering, segment, node, "forward"), placesOf(lowering, node, over), valueAt(node))
     if (segment === "preview") return
     for (const each of placed(lowering).filter(isOfSteps)) {
       const emit = emitter(lowering, segment, each.node, "forward")
@@ -200,11 +202,11 @@ export const lossTerms: Terms = {
       )
       kindOf(term).backward(context, term)
     }
-    for (const { node, over, way } of reduced(lowering)) {
+    for (const { node, over, reduction } of reduced(lowering)) {
       const inputGradient = gradient(node)
       const emit = emitter(lowering, segment, node, "backward")
       if (inputGradient)
-        way.backward(emit, placesOf(lowering, node, over), gradientOf(lowering, node, over), inputGradient)
+        reduction.backward(emit, placesOf(lowering, node, over), gradientOf(lowering, node, over), inputGradient)
     }
   },
   begin,

@@ -1,4 +1,4 @@
-/** Neurons whose state holds more than they need themselves: derivatives that travel forward with the steps, and what follows from them. */
+/** Neurons with additional state: derivatives carried forward in time, and values computed from them. */
 import { type Cell, unfold } from "../../expressions/cell.ts"
 import { encode } from "../../expressions/code.ts"
 import { elementwiseBackward, elementwiseForward } from "../../expressions/elementwise.ts"
@@ -8,12 +8,12 @@ import type { Node } from "../../graph/graph.ts"
 import { opOf } from "../../graph/nodes.ts"
 import type { AnyOp, Emit, Forward, Ref, State } from "../../op.ts"
 
-/** The expressions of a node, if it is made of such. */
+/** The cell of a node, if it is elementwise. */
 export const cellOf = (node: Node): Cell | undefined => opOf(node).cell?.(node.attributes)
 
-/** The state of what is tracked: no gradient goes back through it. */
+/** The state of a tracked node. No gradient flows back through it. */
 export const trackedState = (rest: ReadonlyArray<number>, shape?: State["shape"]): (() => State) => {
-  // Training records no states.
+  // Unused: training records no states.
   const read: State["read"] = () => ({ code: [["leaf", "before.0"]], y: 0, firstParameter: 0 })
   const state = { rest, edges: [], kept: true, keptBefore: false, decay: undefined, planes: rest.length, read }
   return () => (shape ? { ...state, shape } : state)
@@ -22,20 +22,22 @@ export const trackedState = (rest: ReadonlyArray<number>, shape?: State["shape"]
 const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>) =>
   Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
 
-/** The leaf that an input of a node is in its cell. */
+/** The leaf of a cell for an input of its node. */
 export const leafOf = (cell: Cell, i: number): string => (i < cell.inputs ? `x${i}` : `p${i - cell.inputs}`)
 
+/** Neurons that track derivatives. */
 export interface TrackedNeurons {
   readonly op: AnyOp
-  /** The plane of the first of the further values. */
+  /** Index of the first plane of `further` values. */
   readonly first: number
 }
 
 /**
- * Planes: what the cell stores, then the tangents of that by each of some inputs or parameters, then further values of a step.
+ * Neurons that track derivatives. The planes of their state are the cell's stored values, then the tangents of these with respect
+ * to each direction, then further values of a step.
  *
- * @param directions the inputs of the node that change
- * @param further values that follow from the tangents of the output, where they lie from a plane on
+ * @param directions indices of the node's inputs to differentiate with respect to
+ * @param further values computed from the tangents of the output, stored from plane `first` on
  */
 export const trackedNeurons = (
   op: AnyOp,
@@ -78,7 +80,7 @@ export const trackedNeurons = (
   }
 }
 
-/** Adds the gradient of an output, times a value of the state, to the gradient of an input or, summed, of a parameter. */
+/** Adds the gradient of an output, times an expression of the state, to the gradient of an input or (summed) of a parameter. */
 export const addThrough = (
   emit: Emit,
   { state, dy, slope }: { readonly state: Ref; readonly dy: Ref; readonly slope: Expression },

@@ -1,4 +1,4 @@
-/** The buffers that only training has: gradients, what is saved, the optimiser's states. */
+/** The buffers that only training has: gradients, saved states, states of the optimiser. */
 import type { Node, Parameter } from "../../graph/graph.ts"
 import { lagOf, stateOf } from "../../graph/nodes.ts"
 import type { Ref, State } from "../../op.ts"
@@ -10,18 +10,18 @@ interface TrainingMemory {
   readonly hyperparameters: (group: number) => Ref
   /** The optimiser's states of a parameter, as planes. */
   readonly optimizer: (parameter: Parameter) => Ref | undefined
-  /** A value that a backward segment computes again for itself. */
+  /** A value that a backward segment recomputes. */
   readonly recomputed: (value: string, segment: SegmentName) => Ref
   /** The gradient of a value within a segment. */
   readonly gradient: (value: string, segment: SegmentName) => Ref
-  /** The sum of the gradients that the time steps send to a value. */
+  /** The sum of the gradients that time steps send to a value. */
   readonly gradientSum: (value: string) => Ref
-  /** What is saved of a node's state; the gradients that travel back through it, where the policy leaves any. */
+  /** The saved state of a node; the gradients carried back through it, if the policy does not cut all of its edges. */
   readonly checkpoint: (node: Node) => Ref
   readonly carry: (node: Node) => Ref | undefined
-  /** The gradients of an edge with a lag on their way back: that which left step t + lag is at t. */
+  /** The gradients carried back over a lagged edge: the one that left step t + lag is at t. */
   readonly carriedBack: (node: Node) => Ref
-  /** What is saved of a value of `lag` steps ago. */
+  /** The saved value of `lag` steps ago. */
   readonly savedValue: (value: string, lag: number) => Ref
 }
 
@@ -45,7 +45,7 @@ export const trainingMemory = ({ analysis, request, memory }: Lowering): Trainin
       }),
     gradient: (value, scope) => buffer({ role: "gradient", owner: value, scope }, "scratch", shapeOf(value)),
     gradientSum: (value) => buffer({ role: "accumulator", owner: value }, "accumulator", shapeOf(value)),
-    // One for each run of steps of a window that is replayed and, unless the window is all there is, for what is next.
+    // One per replayed interval of a window and, unless one window covers all steps, one for the state after it.
     checkpoint: (node) => {
       const whole = window === timeSteps && !request.partial
       const slots = Math.ceil(window / checkpointInterval) + (whole ? -1 : 1)

@@ -1,4 +1,4 @@
-/** Programs that train. */
+/** Lowering of training programs. */
 import { copy, zero } from "../../bookkeeping.ts"
 import { elementwiseForward, identity } from "../../expressions/elementwise.ts"
 import type { Graph } from "../../graph/graph.ts"
@@ -20,7 +20,7 @@ import { updateWeights } from "./update.ts"
 
 const nothing: ReadonlySet<string> = new Set()
 
-/** Saves the state that steps start from, and puts it back, so that they can be replayed. */
+/** Emits the segments that save and restore the state before steps that are replayed. */
 const checkpoints = (lowering: Lowering): void => {
   const { analysis, memory } = lowering
   for (const node of analysis.stateful) {
@@ -46,7 +46,7 @@ const checkpoints = (lowering: Lowering): void => {
   }
 }
 
-/** The steps that are trained: each by itself, or forward through a window and then back. */
+/** Emits trained steps: each on its own, or forward through a window and then back. */
 const trainedSteps = (lowering: Lowering): void => {
   const { request, analysis, memory } = lowering
   const { repeated } = analysis
@@ -77,7 +77,10 @@ const trainedSteps = (lowering: Lowering): void => {
   }
 }
 
-/** Around the steps: the gradients of a batch begin at 0, reach what does not change over time, and update the weights. */
+/**
+ * Emits what surrounds the steps: clearing the gradients of a batch, the backward direction of time-invariant values, and the
+ * update of the weights.
+ */
 const update = (lowering: Lowering): void => {
   const { analysis, memory } = lowering
   backward(lowering, analysis.hoisted, "batch", "end", { withLoss: false, recomputed: nothing })
@@ -90,7 +93,7 @@ const update = (lowering: Lowering): void => {
   separateParts(lowering)
 }
 
-/** Lowers a graph to a program that trains it. */
+/** Lowers a graph to a training program. */
 export const lowerTraining = (graph: Graph, request: Request & { readonly optimizer: Optimizer }): Program => {
   const { window, checkpointInterval, partial, encoding } = request
   const analysis = analyse(graph, request)

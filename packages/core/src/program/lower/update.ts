@@ -1,4 +1,4 @@
-/** The update of the weights, with gradients clipped where options ask for it. */
+/** The update of the weights, including gradient clipping. */
 import { zero } from "../../bookkeeping.ts"
 import { encode } from "../../expressions/code.ts"
 import { type ElementwiseForward, elementwiseBackward, elementwiseForward } from "../../expressions/elementwise.ts"
@@ -8,10 +8,13 @@ import { emitter, type Lowering } from "./emit.ts"
 import type { Request } from "./request.ts"
 import { trainingMemory } from "./training-memory.ts"
 
-/** What keeps the norm from being divided by where all is 0, as in PyTorch. */
+/** Avoids a division by a norm of 0, as in PyTorch. */
 const epsilon = 1e-6
 
-/** The factor that brings all gradients to a norm: of squares of shares of it, so that they stay in float32. */
+/**
+ * The factor that limits the norm of all gradients. The squares are of gradients divided by the limit, so that they stay within
+ * float32.
+ */
 const scaleOf = (lowering: Lowering, norm: number): Ref => {
   const { analysis, memory } = lowering
   const { output } = analysis.graph
@@ -37,13 +40,13 @@ const scaleOf = (lowering: Lowering, norm: number): Ref => {
   return scale
 }
 
-/** A gradient `x0`, scaled by `p0` and clipped. */
+/** The gradient `x0`, scaled by `p0` and clipped. */
 const clipped = ({ clipNorm, clipValue }: Pick<Request, "clipNorm" | "clipValue">): Expression => {
   const scaled = clipNorm === undefined ? leaf("x0") : leaf("x0").times(leaf("p0"))
   return clipValue === undefined ? scaled : maximum(minimum(scaled, clipValue), -clipValue)
 }
 
-/** Updates each weight by the optimiser of its group. */
+/** Updates each weight with the optimiser of its group. */
 export const updateWeights = (lowering: Lowering): void => {
   const { request, analysis, memory } = lowering
   const { trained, clipNorm } = request
