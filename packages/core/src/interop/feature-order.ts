@@ -1,34 +1,34 @@
 /**
- * Where a network counts features in another order than PyTorch.
+ * Which axes of a network's values and parameters are ordered differently from PyTorch.
  *
- * A flattened image has its pixels first here and its channels first in PyTorch. So has every axis that such features run along: of the
- * values up to the next linear layer, of their parameters (batch norm's, one number a feature), of that layer's weight, and of the
- * weight, bias and statistics of a branch that is added to them. Axes that run along one another are joined into sets; a flatten
- * says of its own set how many pixels lie side by side.
+ * A flattened image has its pixels first here and its channels first in PyTorch. The same holds for every axis that corresponds to
+ * such features: of values up to the next linear layer, of their parameters (such as batch norm's, one per feature), of that
+ * layer's weight, and of the weight, bias and statistics of a branch added to them. Corresponding axes are joined into sets; a
+ * flatten records the number of pixels for its set.
  */
 import { GraphError } from "../errors.ts"
 import { type Graph, inputName, type Node } from "../graph/graph.ts"
 import { equals, type Shape, size } from "../shape.ts"
 
-/** The number of pixels that lie side by side along an axis of a value or a parameter; 1 where the order is the same. */
+/** Number of pixels along an axis of a value or parameter; 1 if the order is the same in both layouts. */
 export type PixelsAlong = (name: string, axis: number) => number
 
-/** Pixels of an image or positions of a sequence, 1 where the order of elements is the same in both layouts. */
+/** Number of pixels of an image or positions of a sequence; 1 if the order of elements is the same in both layouts. */
 const pixelsOf = (shape: Shape): number => (shape.length > 1 && shape.at(-1) !== 1 ? size(shape.slice(0, -1)) : 1)
 
-/** Ops whose weight maps the last axis. */
+/** Ops whose weight applies to the last axis. */
 const mapOps: ReadonlySet<string> = new Set(["linear", "conv2d", "convTranspose"])
 
 /**
- * Follows features through a graph.
+ * Traces the order of features through a graph.
  *
- * @throws GraphError where features of images of different shapes are joined: PyTorch joins others of them
+ * @throws GraphError if features of images of different shapes are joined, which PyTorch joins differently
  */
 export const pixelsAlong = (graph: Graph): PixelsAlong => {
   const parents = new Map<string, string>()
   const pixels = new Map<string, number>()
   const shapeOf = (name: string): Shape => graph.types.get(name)?.shape ?? []
-  /** The name of an axis; those below 0 count from the last. */
+  /** Identifier of an axis; negative axes count from the last. */
   const axisOf = (name: string, axis: number): string => `${name} ${axis < 0 ? axis + shapeOf(name).length : axis}`
   const rootOf = (axis: string): string => {
     const parent = parents.get(axis)
@@ -60,7 +60,7 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
       if (shapeOf(x).length === 1) join(axisOf(node, 0), axisOf(x, 0))
       else label(axisOf(node, 0), pixelsOf(shapeOf(x)))
     } else if (mapOps.has(op)) {
-      // Inputs of a group are pixels' channels, whose order is the same.
+      // The inputs of a group are channels, whose order is the same.
       if (shapeOf(weight).at(-2) === shapeOf(x).at(-1)) join(axisOf(weight, -2), axisOf(x, -1))
       for (const each of [weight, bias]) if (each !== undefined) join(axisOf(node, -1), axisOf(each, -1))
     } else
@@ -74,7 +74,7 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
         else if (theirs.length === 1 && theirs[0] === size(shape)) label(axisOf(input, 0), pixelsOf(shape))
       }
   }
-  // Samples come with their features in the same order, and images are reordered as a whole.
+  // Samples without pixels have the same order of features, and images are reordered as a whole.
   pixels.set(axisOf(inputName, -1), 1)
   for (const node of graph.nodes) follow(node)
   return (name, axis) => pixels.get(rootOf(axisOf(name, axis))) ?? 1

@@ -1,4 +1,7 @@
-/** Why a file cannot be read, and the byte at which that was seen: thrown by readers, and made a CheckpointError at their border. */
+/**
+ * Why a file cannot be read, and the byte offset of the fault. Thrown by the readers and converted to a CheckpointError at their
+ * boundary.
+ */
 export class FileFault {
   readonly reason: string
   readonly offset: number

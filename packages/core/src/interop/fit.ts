@@ -1,4 +1,4 @@
-/** Whether tensors are those of a network: all of them, no others, of the right shapes. */
+/** Matches tensors against those of a network: all of them, no others, of the right shapes. */
 
 import { Effect } from "effect"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
@@ -7,14 +7,14 @@ import { quote } from "../text.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 import type { StoredTensor } from "./safetensors.ts"
 
-/** A tensor as a caller has it. */
+/** A tensor given by a caller. */
 interface Shaped {
   readonly shape: Shape
   readonly unsupported?: string
   readonly values: Numbers
 }
 
-/** Fails with the first tensor that holds NaN or infinity. */
+/** Fails with a NonFiniteTensorError for the first tensor that contains NaN or infinity. */
 export const ensureFinite = (
   tensors: Iterable<readonly [name: string, tensor: { readonly values: Float32Array }]>,
 ): Effect.Effect<void, NonFiniteTensorError> =>
@@ -27,9 +27,9 @@ export const ensureFinite = (
   })
 
 /**
- * The tensors of `found`, as float32, if they are the expected ones, by name and shape; `belongs` says which of them count. Fails with every
- * tensor at fault, else with the first that is not finite as float32. A tensor of numbers that are not read is passed over where the network
- * has none of its name: it cannot be a weight.
+ * Returns the tensors of `found` as float32 if their names and shapes are the expected ones; `belongs` selects the tensors that
+ * count. Fails with a MismatchError that lists every tensor at fault, else with a NonFiniteTensorError. A tensor of an unsupported
+ * number type is ignored if the network has none of its name, because it cannot be a weight.
  */
 export const fit = (
   expected: ReadonlyMap<string, Shape>,
@@ -43,7 +43,7 @@ export const fit = (
     for (const [name, tensor] of all) {
       const values = toFloat32(tensor?.values)
       const dtype = tensor?.unsupported ?? (values ? undefined : quote(tensor?.values))
-      // A tensor is as long as its values, whatever its shape says.
+      // The length of a tensor is that of its values, whatever its shape.
       const shape = Array.isArray(tensor?.shape) && size(tensor.shape) === values?.length ? tensor.shape : undefined
       if (dtype === undefined && values) present.set(name, { shape: shape ?? [values.length], values })
       else if (dtype !== undefined && expected.has(name)) unsupported.push({ name, dtype })

@@ -1,7 +1,7 @@
 /**
- * NumPy's arrays: `.npy` files, each a header in Python's notation and the numbers, and `.npz` archives of them (NumPy's
- * `numpy.lib.format`, versions 1 to 3). Numbers of every real type become float64, by rows whatever the order in the file; whole
- * numbers beyond 2⁵³ are rounded.
+ * NumPy arrays: `.npy` files, which have a header in Python notation followed by the numbers, and `.npz` archives of them
+ * (`numpy.lib.format`, versions 1 to 3). All real number types are converted to float64 in row-major order; integers beyond 2⁵³ are
+ * rounded.
  */
 
 import { Effect } from "effect"
@@ -13,17 +13,17 @@ import { FileFault } from "./file-fault.ts"
 import { half } from "./tensor-numbers.ts"
 import { type Entry, entriesOf } from "./zip.ts"
 
-/** An array of a file. */
+/** An array from a file. */
 export interface NumpyArray {
   readonly shape: Shape
   readonly values: Float64Array
-  /** Its type in the file, as `<f4`. */
+  /** Number type in the file, such as `<f4`. */
   readonly dtype: string
 }
 
 type Read = (data: DataView, at: number, little: boolean) => number
 
-/** How numbers are read, by their kind (float, int, unsigned, boolean) and bytes, as `f4`. */
+/** Readers of numbers, by kind (float, int, unsigned, boolean) and size in bytes, such as `f4`. */
 export const numberReaders: Readonly<Record<string, Read>> = {
   f2: (data, at, little) => half(data.getUint16(at, little)),
   f4: (data, at, little) => data.getFloat32(at, little),
@@ -45,7 +45,7 @@ const refuse = (reason: string): never => {
 
 const magic = [0x93, ...new TextEncoder().encode("NUMPY")]
 
-/** What a header says: it is a Python dict of three entries. */
+/** Parses a header, which is a Python dict with three entries. */
 const headerOf = (text: string): { dtype: string; fortran: boolean; shape: Shape } => {
   const dtype = text.match(/'descr':\s*'([<>|=]?[a-z]\d+)'/)?.[1]
   const order = text.match(/'fortran_order':\s*(True|False)/)?.[1]
@@ -56,7 +56,7 @@ const headerOf = (text: string): { dtype: string; fortran: boolean; shape: Shape
   return { dtype, fortran: order === "True", shape: extents.filter((each) => each !== "").map(Number) }
 }
 
-/** Numbers by columns as numbers by rows. */
+/** Converts column-major to row-major order. */
 const byRows = (values: Float64Array, shape: Shape): Float64Array => {
   const out = new Float64Array(values.length)
   const steps = shape.map((_, axis) => size(shape.slice(0, axis)))
@@ -92,7 +92,7 @@ const decodeArray = (bytes: Uint8Array): NumpyArray => {
   return { shape, values: fortran && shape.length > 1 ? byRows(values, shape) : values, dtype }
 }
 
-/** Deflate makes some thousand bytes of one at most. */
+/** The largest ratio of decompressed to compressed bytes; Deflate's limit is about 1000. */
 const mostInflation = 1100
 
 const inflate = async ({ bytes, method, size: length }: Entry): Promise<Uint8Array> => {
@@ -126,7 +126,7 @@ const ofFile = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Check
   })
 
 /**
- * The array of a `.npy` file; `file` is its name, for errors.
+ * Reads a `.npy` file. `file` is its name for error messages. Fails with a CheckpointError.
  *
  * @example
  * const { shape, values } = yield* Numpy.decode(array, "spikes.npy")
@@ -134,7 +134,7 @@ const ofFile = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Check
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<NumpyArray, CheckpointError> =>
   guarded(file, async () => decodeArray(bytes))
 
-/** The arrays of a `.npz` file by their names. */
+/** Reads the arrays of a `.npz` file, by name. Fails with a CheckpointError. */
 export const decodeArchive = (
   bytes: Uint8Array,
   file: string,

@@ -1,24 +1,25 @@
 /**
- * Python's pickle format, read as data: a stack machine whose instructions build dicts, lists, strings and numbers. Nothing of a
- * file runs: a name of Python's, as `os.system`, is looked up among the few that the caller knows, and any other is refused.
+ * Reads Python's pickle format as data. A pickle is a program for a stack machine that builds dicts, lists, strings and numbers. No
+ * code of a file is executed: a Python name, such as `os.system`, is looked up among the few that the caller allows, and any other
+ * is rejected.
  *
- * Dicts become Maps, lists and tuples arrays, None null, bytes a Uint8Array. Read are the binary instructions of protocols 2 to 5
- * that such values take (Python's `pickletools` documents each).
+ * Dicts become Maps, lists and tuples arrays, None null, bytes Uint8Arrays. Supported are the binary instructions of protocols 2 to
+ * 5 for such values (see Python's `pickletools`).
  */
 import { quote } from "../text.ts"
 import { FileFault } from "./file-fault.ts"
 
-/** What the names in a file mean. A name that is called gives what its function gives; others are the value as it is. */
+/** The allowed names. Functions are called with the pickle's arguments; other values are used as they are. */
 export interface Names {
   readonly globals: ReadonlyMap<string, unknown>
-  /** What a reference to data outside the pickle stands for. */
+  /** Resolves a reference to data outside the pickle. */
   readonly persistent: (id: unknown) => unknown
 }
 
-/** A number of an instruction's argument, little-endian. */
+/** Width in bytes of a little-endian argument. */
 type Width = 1 | 2 | 4 | 8
 
-/** Whole numbers beyond this many bytes are not needed by anything that is read. */
+/** The longest supported integer in bytes. */
 const longest = 16
 
 class Machine {
@@ -41,7 +42,7 @@ class Machine {
     throw new FileFault(reason, this.at)
   }
 
-  /** The place of the next `count` bytes, which are there. */
+  /** Offset of the next `count` bytes, after checking that they exist. */
   take(count: number): number {
     const from = this.at
     if (!(count <= this.bytes.length - from)) this.fail("it is cut off")
@@ -73,7 +74,7 @@ class Machine {
     return text
   }
 
-  /** A whole number in two's complement. */
+  /** An integer in two's complement. */
   long(count: number): number {
     if (count > longest) this.fail(`it has a whole number of ${count} bytes`)
     let value = 0n
@@ -146,7 +147,7 @@ const keep =
 
 const tuple = (length: number): Instruction => push((m) => Array.from({ length }, () => m.pop()).reverse())
 
-/** The instructions by their byte, but for the last one. */
+/** The instructions by opcode, except STOP. */
 const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instruction>([
   // Protocol and frames.
   [0x80, (m) => void m.take(1)],
@@ -210,7 +211,7 @@ const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instructi
   [0x94, keep((m) => m.memo.size)],
   [0x68, push((m) => m.recall(m.count(1)))],
   [0x6a, push((m) => m.recall(m.count(4)))],
-  // Names, calls, and attributes, which the values that are read do without.
+  // Names, calls, and attributes (ignored).
   [0x63, push((m) => m.global(m.line(), m.line()))],
   [
     0x93,
@@ -228,9 +229,9 @@ const instructions: ReadonlyMap<number, Instruction> = new Map<number, Instructi
 const stop = 0x2e
 
 /**
- * The value of the pickle that begins at a byte, and the byte behind it.
+ * Reads the pickle at a byte offset. Returns its value and the offset of the byte after it.
  *
- * @throws FileFault where it is malformed, or needs a name that `names` does not have
+ * @throws FileFault if it is malformed, or uses a name that is not allowed
  */
 export const unpickle = (
   bytes: Uint8Array,

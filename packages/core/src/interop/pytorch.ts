@@ -1,10 +1,10 @@
 /**
- * PyTorch's layouts. Images and sequences are channels first there, convolution weights [out, in, height, width], transposed ones
- * [in, out, height, width] and turned around, linear weights [out, in], and
- * features of a flattened image are counted channels first: by a linear layer, by batch norm, by whatever has a number for each of them.
+ * Conversion to and from PyTorch's layouts. In PyTorch, images and sequences are channels first; weights of convolutions are [out,
+ * in, height, width], of transposed convolutions [in, out, height, width] and flipped, of linear layers [out, in]; and features of
+ * a flattened image are ordered channels first, in linear layers, batch norm and everything else that has one number per feature.
  *
- * A network whose read-out is a flattened image itself counts its classes in that order, too: there pixel by pixel of the first channel,
- * here channel by channel of the first pixel. {@link valuesFromPyTorch} brings its outputs from one to the other.
+ * If a network's read-out is a flattened image, its classes are in that order too: in PyTorch pixel by pixel of the first channel,
+ * here channel by channel of the first pixel. {@link valuesFromPyTorch} converts its outputs.
  */
 
 import { Effect } from "effect"
@@ -25,7 +25,11 @@ const anImage: Kind = [
 ]
 const aParameter: Kind = ["a parameter of the graph", (value) => Array.isArray((value as Parameter | null)?.shape)]
 
-/** Images of `shape` = [height, width, channels], one after the other, from PyTorch's [channels, height, width]. */
+/**
+ * Converts a batch of images from PyTorch's [channels, height, width] to `shape` = [height, width, channels].
+ *
+ * @throws OptionError for arguments of another type
+ */
 export const imagesFromPyTorch = (values: Float32Array, shape: readonly [number, number, number]): Float32Array => {
   argument(values, someFloats, "PyTorch.imagesFromPyTorch", "values")
   const [height, width, channels] = argument(shape, anImage, "PyTorch.imagesFromPyTorch", "shape")
@@ -37,13 +41,16 @@ export const imagesFromPyTorch = (values: Float32Array, shape: readonly [number,
   return out
 }
 
-/** PyTorch's order of our axes: channels come first, of values as of a linear layer's weight; those of windows are behind them. */
+/**
+ * The order of our axes in PyTorch: channels first for values and weights of linear layers; in convolution weights, the window axes
+ * follow.
+ */
 const theirAxes = (rank: number, isWindow: boolean): ReadonlyArray<number> => {
   const axes = Array.from({ length: rank }, (_, axis) => axis)
   return isWindow ? [rank - 1, rank - 2, ...axes.slice(0, -2)] : [...axes.slice(-1), ...axes.slice(0, -1)]
 }
 
-/** What a parameter is: the gain of standardised weights, or the weight of a convolution of some groups, which may be transposed. */
+/** Kind of a parameter: the gain of standardised weights, or the weight of a convolution with groups, which may be transposed. */
 interface Layout {
   readonly gain?: true
   readonly window?: true
@@ -54,7 +61,7 @@ interface Layout {
 const kindsOf = (graph: Graph): ((name: string) => Layout) => {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
   const kinds = new Map<string, Layout>()
-  /** The parameter that a weight is computed of. */
+  /** The parameter from which a weight is computed. */
   const weightOf = (name: string): string => {
     const node = nodes.get(name)
     return node === undefined ? name : weightOf(node.inputs[0] as string)
@@ -76,14 +83,14 @@ const theirShape = ({ gain, window, transposed, groups }: Layout, shape: Shape):
   return shape.length < 2 ? shape : [outputs, inputs, ...rest]
 }
 
-/** A parameter's shape in PyTorch. The gains of standardised weights are [out, 1, 1, 1] there. */
+/** The shape of a parameter in PyTorch. The gains of standardised weights are [out, 1, 1, 1] there. */
 export const pyTorchShape = (graph: Graph, parameter: Parameter): Shape => {
   argument(graph, aGraph, "PyTorch.pyTorchShape")
   const { name, shape } = argument(parameter, aParameter, "PyTorch.pyTorchShape", "parameter")
   return theirShape(kindsOf(graph)(name), shape)
 }
 
-/** For each element of a value or a parameter, where it lies in PyTorch's layout. */
+/** For each element of a value or parameter, its index in PyTorch's layout. */
 const placesOf = (graph: Graph) => {
   const along = pixelsAlong(graph)
   const kindOf = kindsOf(graph)
@@ -91,7 +98,7 @@ const placesOf = (graph: Graph) => {
     const { window = false, transposed, groups } = kindOf(name)
     const order = theirAxes(shape.length, window)
     const rank = shape.length
-    /** Of a transposed convolution, whose window is turned around, and whose groups lie behind each other along its inputs. */
+    /** For transposed convolutions: the window is flipped, and the groups are stored one after the other along the inputs. */
     const turned = (axis: number): ((i: number) => number) => {
       const taps = size(shape.slice(0, -2))
       const [inputs, outputs] = [shape[rank - 2]!, shape[rank - 1]! / groups]
@@ -106,7 +113,7 @@ const placesOf = (graph: Graph) => {
       return (i) => stride * ((i % channels) * pixels + Math.floor(i / channels))
     }
     let places = new Uint32Array(1)
-    // Axis by axis: what the place of an element owes to its index along this one.
+    // Sums, axis by axis, the contribution of each index to the position.
     shape.forEach((extent, axis) => {
       const step = transposed ? turned(axis) : ordered(axis)
       const next = new Uint32Array(places.length * extent)
@@ -135,9 +142,9 @@ const scattered = (places: Uint32Array, values: Float32Array): Float32Array => {
 }
 
 /**
- * A parameter's values (or gradients) from PyTorch's layout.
+ * Converts a parameter's values (or gradients) from PyTorch's layout.
  *
- * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
+ * @throws GraphError if PyTorch joins other features than this graph; see {@link fromStateDict}
  */
 export const fromPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
   gathered(
@@ -146,9 +153,9 @@ export const fromPyTorch = (graph: Graph, parameter: Parameter, values: Float32A
   )
 
 /**
- * A parameter's values (or gradients) in PyTorch's layout.
+ * Converts a parameter's values (or gradients) to PyTorch's layout.
  *
- * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
+ * @throws GraphError if PyTorch joins other features than this graph; see {@link fromStateDict}
  */
 export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Array): Float32Array =>
   scattered(
@@ -157,9 +164,9 @@ export const toPyTorch = (graph: Graph, parameter: Parameter, values: Float32Arr
   )
 
 /**
- * Values of a node, or of `input`, from PyTorch's layout, one sample after the other.
+ * Converts values of a node, or of `input`, from PyTorch's layout, for one or more samples.
  *
- * @throws GraphError where PyTorch would join other features than this graph: see {@link fromStateDict}
+ * @throws GraphError if PyTorch joins other features than this graph; see {@link fromStateDict}
  */
 export const valuesFromPyTorch = (graph: Graph, name: string, values: Float32Array): Float32Array =>
   gathered(
@@ -172,15 +179,16 @@ export const valuesFromPyTorch = (graph: Graph, name: string, values: Float32Arr
 
 type Tensors = ReadonlyMap<string, StoredTensor>
 
-/** Why tensors do not go from one library to the other. */
+/** Errors of converting a state dict. */
 export type StateDictError = MismatchError | NonFiniteTensorError | GraphError
 
 const placesIn = (graph: Graph) => Effect.try({ try: () => placesOf(graph), catch: (error) => error as GraphError })
 
 /**
- * A graph's parameters and statistics from a state dict's tensors, by name. Batch norm's `num_batches_tracked` is passed over: it
- * counts, and decides nothing where there is a momentum. Fails with every tensor that is missing, unexpected or misshapen; with the first that
- * is not finite; and with a GraphError where flattened images of different shapes are added, for PyTorch adds other pixels of them.
+ * Converts the tensors of a state dict to a graph's parameters and statistics, by name. Batch norm's `num_batches_tracked` is
+ * ignored: it is only a counter if there is a momentum. Fails with a MismatchError that lists every missing, unexpected or
+ * misshapen tensor, with a NonFiniteTensorError, or with a GraphError if flattened images of different shapes are added, because
+ * PyTorch would add different pixels.
  *
  * @example
  * const { tensors } = yield* Safetensors.decode(bytes, "weights.safetensors")
@@ -205,7 +213,10 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
     )
   })
 
-/** What `model.load_state_dict` takes, from a graph's parameters and statistics by name, which must all be there. */
+/**
+ * Converts a graph's parameters and statistics to a state dict for `model.load_state_dict`. All of them must be given. Fails like
+ * {@link fromStateDict}.
+ */
 export const toStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Tensors, StateDictError> =>
   Effect.gen(function* () {
     argument(graph, aGraph, "PyTorch.toStateDict")

@@ -1,11 +1,11 @@
 /**
- * Where the tensors of a safetensors file lie: its header, read and checked. Plain functions without dependencies, because inference
- * that has to be small reads its files with them too.
+ * The header of a safetensors file: parsing and checks. Plain functions without dependencies, because small inference bundles use
+ * them too.
  */
 import type { Shape } from "../shape.ts"
 import { named } from "../text.ts"
 
-/** A tensor of the file: its bytes are `from` … `to` − 1 of the file. Its dtype may be one that is not read. */
+/** A tensor in a file, at bytes `from` … `to` − 1. Its dtype may be unsupported. */
 export interface Entry {
   readonly dtype: string
   readonly shape: Shape
@@ -13,18 +13,19 @@ export interface Entry {
   readonly to: number
 }
 
+/** The contents of a header. */
 export interface Layout {
   readonly entries: ReadonlyMap<string, Entry>
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Why bytes are no safetensors file, and the byte at which that was seen. */
+/** Why a file is not a valid safetensors file, and the byte offset of the fault. */
 export interface Fault {
   readonly reason: string
   readonly offset: number
 }
 
-/** Bytes of a number, by the format's name of its type. */
+/** Size in bytes of each supported number type. */
 export const bytesPerNumber: ReadonlyMap<string, number> = new Map([
   ["F32", 4],
   ["F64", 8],
@@ -58,7 +59,7 @@ const isRawEntry = (value: unknown): value is RawEntry => {
   )
 }
 
-/** The length of the header and the header, or what is wrong with them. */
+/** Parses the header. Returns its length and contents, or a fault. */
 const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonly header: Record<string, unknown> } => {
   if (bytes.length < 8)
     return {
@@ -68,7 +69,7 @@ const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonl
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = Number(data.getBigUint64(0, true))
   if (length > bytes.length - 8) {
-    // PyTorch's checkpoints are ZIP archives, and were pickles.
+    // PyTorch checkpoints are ZIP archives, or pickles in older versions.
     const isPyTorch = (bytes[0] === 0x50 && bytes[1] === 0x4b) || (bytes[0] === 0x80 && (bytes[1] as number) <= 5)
     return isPyTorch
       ? {
@@ -90,7 +91,7 @@ const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonl
   }
 }
 
-/** The layout of a file, or what is wrong with it. Tensors stand in the order of the header. */
+/** Parses and checks the layout of a file. Returns it, with tensors in the order of the header, or a fault. */
 export const layoutOf = (bytes: Uint8Array): Layout | Fault => {
   const read = headerOf(bytes)
   if ("reason" in read) return read

@@ -1,8 +1,8 @@
 /**
- * The safetensors format: 8 bytes little-endian length of a JSON header, the header, then the tensors' bytes. The header maps a
- * name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps texts to texts. The tensors' bytes follow each other
- * without a gap up to the end of the file. Float32 and int32 are written; F64, F16, BF16, I64 and I32 are read as float32. A tensor of another
- * type is an error only for what needs it.
+ * The safetensors format: the length of the header (8 bytes, little-endian), a JSON header, then the data. The header maps each
+ * tensor's name to `{ dtype, shape, data_offsets: [from, to] }`; `__metadata__` maps strings to strings. The tensors' data are
+ * contiguous up to the end of the file. Writes F32 and I32; reads F32, F64, F16, BF16, I64 and I32 as float32. A tensor of another
+ * type is an error only for a consumer that needs it.
  */
 
 import { Effect } from "effect"
@@ -12,19 +12,21 @@ import { type Shape, size } from "../shape.ts"
 import { layoutOf } from "./safetensors-layout.ts"
 import { conversions, numbers } from "./tensor-numbers.ts"
 
+/** A tensor of float32 numbers. */
 export interface StoredTensor {
   readonly shape: Shape
   readonly values: Float32Array
-  /** The type of its numbers, as `U8`, where it is one that is not read; there are no values then. */
+  /** The number type, such as `U8`, if it is not supported; `values` is then empty. */
   readonly unsupported?: string
 }
 
+/** The contents of a file. */
 export interface TensorFile {
   readonly tensors: ReadonlyMap<string, StoredTensor>
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** What a file can be written of: tensors of float32 and of int32. */
+/** Contents to write: tensors of float32 and int32, and metadata. */
 export interface WritableFile {
   readonly tensors: ReadonlyMap<string, { readonly shape: Shape; readonly values: Float32Array | Int32Array }>
   readonly metadata: Readonly<Record<string, string>>
@@ -35,10 +37,14 @@ const aFile: Kind = [
   (value) => Object(value).tensors instanceof Map && anObject[1](Object(value).metadata),
 ]
 
-/** The bytes of a file; tensors stand in the order of the map. */
+/**
+ * Writes a file, with tensors in the order of the map.
+ *
+ * @throws OptionError if the argument is not `{ tensors, metadata }`
+ */
 export const encode = (file: WritableFile): Uint8Array<ArrayBuffer> => {
   const { tensors, metadata } = argument(file, aFile, "Safetensors.encode")
-  // Without a prototype, `__proto__` is a name like others.
+  // Without a prototype, so that `__proto__` is an ordinary name.
   const header: Record<string, unknown> = Object.create(null)
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
   let at = 0
@@ -60,7 +66,12 @@ export const encode = (file: WritableFile): Uint8Array<ArrayBuffer> => {
   return bytes
 }
 
-/** Reads a file's bytes; `file` is its name, for errors. */
+/**
+ * Reads a file. `file` is its name for error messages. Fails with a CheckpointError.
+ *
+ * @example
+ * const { tensors, metadata } = yield* Safetensors.decode(bytes, "weights.safetensors")
+ */
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<TensorFile, CheckpointError> =>
   Effect.suspend(() => {
     const layout = layoutOf(argument(bytes, someBytes, "decode"))

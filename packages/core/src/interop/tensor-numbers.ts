@@ -1,7 +1,7 @@
-/** Numbers of a file of tensors, as float32. */
+/** Conversion of numbers in tensor files to float32. */
 import { bytesPerNumber } from "./safetensors-layout.ts"
 
-/** float16: 5 bits of exponent, 10 of fraction. */
+/** A float16 from its bits: 5 bits of exponent, 10 bits of fraction. */
 export const half = (bits: number): number => {
   const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
   if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
@@ -17,7 +17,7 @@ const brain = (data: DataView, at: number): number => {
 
 type Read = (data: DataView, at: number) => number
 
-/** How numbers become float32. Float32 is copied bit for bit. */
+/** Conversions to float32 by number type. F32 is copied. */
 export const conversions: ReadonlyMap<string, Read | undefined> = new Map<string, Read | undefined>([
   ["F32", undefined],
   ["F64", (data, at) => data.getFloat64(at, true)],
@@ -27,7 +27,7 @@ export const conversions: ReadonlyMap<string, Read | undefined> = new Map<string
   ["I32", (data, at) => data.getInt32(at, true)],
 ])
 
-/** `count` numbers of a type that is read, from a byte on. */
+/** Reads `count` numbers of a supported type, starting at byte `from`. */
 export const numbers = (dtype: string, bytes: Uint8Array, from: number, count: number): Float32Array<ArrayBuffer> => {
   const values = new Float32Array(count)
   const read = conversions.get(dtype)

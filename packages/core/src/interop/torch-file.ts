@@ -1,6 +1,6 @@
 /**
- * Files that `torch.save` writes: a ZIP archive of a pickle and one entry for each storage, or, before PyTorch 1.6, pickles that
- * follow each other with the storages behind them. They are read as data ({@link unpickle}); nothing of a file runs.
+ * Files of `torch.save`: a ZIP archive of a pickle and one entry per storage or, before PyTorch 1.6, a sequence of pickles followed
+ * by the storages. They are read as data ({@link unpickle}); no code of a file is executed.
  */
 
 import { Effect } from "effect"
@@ -14,7 +14,7 @@ import type { StoredTensor } from "./safetensors.ts"
 import { conversions, numbers } from "./tensor-numbers.ts"
 import { storedFiles } from "./zip.ts"
 
-/** The storages' classes in `torch`, with safetensors' name of their numbers and its bytes. */
+/** The storage classes of `torch`, with the number type in safetensors' notation and its size in bytes. */
 const types = {
   FloatStorage: ["F32", 4],
   DoubleStorage: ["F64", 8],
@@ -42,7 +42,7 @@ class StorageType {
 interface Storage {
   readonly type: StorageType
   readonly key: string
-  /** How many numbers it has. */
+  /** Number of elements. */
   readonly length: number
 }
 
@@ -99,7 +99,7 @@ const names: Names = {
   },
 }
 
-/** The value of a file, and the bytes of its storages by key. */
+/** The value of a file, and the data of its storages by key. */
 interface Contents {
   readonly value: unknown
   readonly storages: ReadonlyMap<string, Uint8Array>
@@ -121,7 +121,7 @@ const zipped = (bytes: Uint8Array): Contents => {
   return { value: unpickle(files.get(pickle) as Uint8Array, 0, names).value, storages }
 }
 
-/** The first pickle of older files: a number of 10 bytes. */
+/** The first pickle of the older format: a 10-byte magic number. */
 const older = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e]
 
 const sequential = (bytes: Uint8Array): Contents => {
@@ -139,7 +139,7 @@ const sequential = (bytes: Uint8Array): Contents => {
     at = end
     return value
   }
-  // The protocol and what the machine was.
+  // Protocol version and system information.
   next()
   next()
   const value = next()
@@ -158,7 +158,7 @@ const sequential = (bytes: Uint8Array): Contents => {
   return { value, storages }
 }
 
-/** Keys under which people keep the state dict beside other things, the likeliest first. */
+/** Common keys for a state dict within a checkpoint, most likely first. */
 const wrappers = [
   "state_dict",
   "model_state_dict",
@@ -178,7 +178,7 @@ const tensorsOf = (value: unknown): ReadonlyMap<string, Tensor> =>
       : [],
   )
 
-/** The state dict that a value is or wraps. */
+/** The state dict that a value is or contains. */
 const stateDict = (value: unknown): ReadonlyMap<string, Tensor> => {
   const own = tensorsOf(value)
   if (own.size > 0 || !(value instanceof Map)) return own
@@ -191,7 +191,7 @@ const stateDict = (value: unknown): ReadonlyMap<string, Tensor> => {
   return (usual ?? inner[0])?.[1] ?? own
 }
 
-/** What `DataParallel` and `torch.compile` put before every name. */
+/** Prefixes that `DataParallel` and `torch.compile` add to all names. */
 const prefixes = ["module.", "_orig_mod."]
 
 const withoutPrefix = (tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> => {
@@ -209,7 +209,7 @@ const isContiguous = ({ shape, strides }: Tensor): boolean => {
   return true
 }
 
-/** The numbers of a view in the order of its axes. */
+/** The elements of a view, in the order of its axes. */
 const gather = ({ offset, shape, strides }: Tensor, values: Float32Array): Float32Array => {
   let places = [offset]
   shape.forEach((extent, axis) => {
@@ -241,15 +241,15 @@ const decode = (bytes: Uint8Array): ReadonlyMap<string, StoredTensor> => {
   return new Map([...tensors].map(([name, tensor]) => [name, read(name, tensor, storages)]))
 }
 
-/** Whether bytes are a file of `torch.save`, by how they begin. */
+/** Whether bytes look like a file of `torch.save`, by their first bytes. */
 export const isTorchFile = (bytes: Uint8Array): boolean =>
   bytes instanceof Uint8Array &&
   ((bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) || older.every((byte, i) => bytes[i] === byte))
 
 /**
- * The tensors of a `.pt` or `.pth` file: a state dict, alone or under one of the usual keys (`state_dict`, `model`, `net` …), with the
- * prefixes that `DataParallel` and `torch.compile` put before names taken off. `file` is its name, for errors. Files that hold
- * objects of other classes are refused with the class, and nothing of a file runs.
+ * Reads the tensors of a `.pt` or `.pth` file: a state dict, either at the top or under a common key (`state_dict`, `model`, `net`
+ * …). Removes the prefixes that `DataParallel` and `torch.compile` add to names. `file` is the file's name for error messages. No
+ * code of a file is executed. Fails with a CheckpointError, which names the class if a file contains objects of other classes.
  *
  * @example
  * const tensors = yield* PyTorch.decode(checkpoint, "model.pth")

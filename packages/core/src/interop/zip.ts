@@ -1,6 +1,6 @@
 /**
- * The entries of ZIP archives in memory, as PyTorch and NumPy write them: what an entry holds is a view of the archive's bytes. The
- * central directory at the end says where entries lie (PKWARE's APPNOTE.TXT 4.3 and 4.5.3, ZIP64 included).
+ * Reads ZIP archives in memory, as written by PyTorch and NumPy; the contents of entries are views of the archive's bytes. Entries
+ * are found through the central directory at the end (PKWARE's APPNOTE.TXT 4.3 and 4.5.3, including ZIP64).
  */
 import { FileFault } from "./file-fault.ts"
 
@@ -9,7 +9,7 @@ const wideEndSignature = 0x06064b50
 const directorySignature = 0x02014b50
 const localSignature = 0x04034b50
 const [endLength, locatorLength, directoryLength, localLength] = [22, 20, 46, 30]
-/** The longest comment after the last record, in bytes. */
+/** The longest comment after the end record, in bytes. */
 const longestComment = 65_535
 const wide = 0xffff_ffff
 
@@ -19,7 +19,7 @@ const refuse = (reason: string, at = 0): never => {
 
 const cutOff = (at = 0): never => refuse("it is no whole ZIP archive", at)
 
-/** Reads that never leave the archive. */
+/** Bounds-checked reads. */
 const reader = (bytes: Uint8Array) => {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const inside = (at: number, length: number) => (at >= 0 && at + length <= bytes.length ? at : cutOff(at))
@@ -33,7 +33,7 @@ const reader = (bytes: Uint8Array) => {
 
 type Reader = ReturnType<typeof reader>
 
-/** Where the central directory lies, and how many entries it has. */
+/** Offset of the central directory, and number of entries. */
 const directoryOf = (read: Reader, length: number): readonly [at: number, entries: number] => {
   let end = length - endLength
   while (end >= 0 && end >= length - endLength - longestComment && read.u32(end) !== endSignature) end--
@@ -44,7 +44,7 @@ const directoryOf = (read: Reader, length: number): readonly [at: number, entrie
   return read.u32(wideEnd) === wideEndSignature ? [read.u64(wideEnd + 48), read.u64(wideEnd + 32)] : cutOff(wideEnd)
 }
 
-/** The sizes and the place of an entry, which stand in an extra field where they need more than 32 bits. */
+/** The sizes and offset of an entry; they are in an extra field if they need more than 32 bits. */
 const widened = (read: Reader, at: number): readonly [packed: number, plain: number, place: number] => {
   const fields = { plain: read.u32(at + 24), packed: read.u32(at + 20), place: read.u32(at + 42) }
   let extra = at + directoryLength + read.u16(at + 28)
@@ -59,19 +59,19 @@ const widened = (read: Reader, at: number): readonly [packed: number, plain: num
   return [fields.packed, fields.plain, fields.place]
 }
 
-/** A file of an archive as it lies there. */
+/** An entry of an archive. */
 export interface Entry {
   readonly bytes: Uint8Array
-  /** How it is compressed: 0 not at all, 8 by Deflate. */
+  /** Compression method: 0 for none, 8 for Deflate. */
   readonly method: number
-  /** Its bytes once it is unpacked. */
+  /** Uncompressed size in bytes. */
   readonly size: number
 }
 
 /**
- * The files of an archive by their paths.
+ * The entries of an archive, by path.
  *
- * @throws FileFault where it is malformed
+ * @throws FileFault if it is malformed
  */
 export const entriesOf = (bytes: Uint8Array): ReadonlyMap<string, Entry> => {
   const read = reader(bytes)
@@ -92,9 +92,9 @@ export const entriesOf = (bytes: Uint8Array): ReadonlyMap<string, Entry> => {
 }
 
 /**
- * The files of an archive by their paths, none of them compressed.
+ * The contents of the entries of an archive without compression, by path.
  *
- * @throws FileFault where it is malformed, or an entry is compressed
+ * @throws FileFault if it is malformed, or an entry is compressed
  */
 export const storedFiles = (bytes: Uint8Array): ReadonlyMap<string, Uint8Array> =>
   new Map(

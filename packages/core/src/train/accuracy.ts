@@ -1,10 +1,14 @@
+import { aCount, argument, someFloats, someNumbers } from "../arguments.ts"
+
 /**
- * For the first `count` rows of outputs: how many have their label among the k largest. Of equal outputs the first class comes first, as in
- * argmax; a row that holds NaN, or whose label is none of its classes, does not count.
+ * Counts the rows, among the first `count` rows of outputs, whose label is among the k largest outputs. Of equal outputs, the lower
+ * class index ranks first, as in argmax. A row with NaN, or whose label is not a class, does not count.
  *
+ * @param outputs [N, classes]
+ * @param labels [N], class indices
+ * @throws OptionError for arguments of another type
  * @example Train.hits(Float32Array.of(2, 2, 0), Float32Array.of(0), 1) // 1; with the label 1 it is 0
  */
-import { aCount, argument, someFloats, someNumbers } from "../arguments.ts"
 export const hits = (
   outputs: Float32Array,
   labels: ArrayLike<number>,

@@ -1,4 +1,4 @@
-/** A batch on its way into a program: checked, as float32, and cut into micro-batches. */
+/** Batches as programs take them: checked, as float32, split into micro-batches. */
 import { Effect } from "effect"
 import { InputError } from "../errors.ts"
 import { type Buffer, bufferNames, type Program } from "../program/program.ts"
@@ -6,55 +6,63 @@ import { format, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { firstNonFinite, type Numbers, toFloat32 } from "../values.ts"
 
-/** Values of the first output, or by the names of outputs and nodes. */
+/** Values for the first output, or for several outputs and nodes by name. */
 export type ByOutput<Values> = Values | Readonly<Record<string, Values>>
 
-/** Data of one batch. Arrays of every numeric kind are taken, and rounded to float32. */
+/** The data of one batch. Arrays of all numeric types are accepted and rounded to float32. */
 export interface Batch<Values extends Numbers = Float32Array> {
-  /** [N, …] with the encoding `static`, [T, N, …] with `frames`; finite. */
+  /** Finite numbers, [N, …] with the encoding `static`, [T, N, …] with `frames`. */
   readonly inputs: Values
   /**
-   * [N], class numbers counted from 0. For terms of a loss over steps also [T, N]; with terms, −1 is a sample or step that does not count.
-   * For the loss, where it takes them. Of several outputs by name.
+   * [N], class indices counted from 0, if the loss requires them. For terms of a loss over steps also [T, N]; with terms, −1 marks
+   * a sample or step that does not count. For several outputs, by name.
    */
   readonly labels?: ByOutput<Values>
-  /** [N, outputs] real numbers, or for terms of a loss over steps [T, N, outputs], where the loss takes them; finite. By name as labels. */
+  /**
+   * [N, outputs], finite numbers, if the loss requires them. For terms of a loss over steps also [T, N, outputs]. For several
+   * outputs, by name.
+   */
   readonly targets?: ByOutput<Values>
 }
 
-/** What one batch gave. */
+/** The result of one batch. */
 export interface BatchResult {
-  /** The loss, its mean over all time steps, trained or not. */
+  /** The loss, averaged over all time steps, whether trained or not. */
   readonly loss: number
-  /** [N, classes]: the read-out, summed over time; of predictors that are asked for each step, [T, N, classes]. */
+  /** [N, classes]: the read-out, summed over time; from predictors with `outputs: "step"`, [T, N, classes]. */
   readonly outputs: Float32Array
-  /** The same of each output by name, of networks with several. */
+  /** The outputs by name, for networks with several. */
   readonly named?: Readonly<Record<string, Float32Array>>
-  /** Of predictors: what `record` names, [T, N, …] of each. */
+  /** From predictors: the values named by `record`, [T, N, …] each. */
   readonly recorded?: Readonly<Record<string, Float32Array>>
-  /** Spikes per neuron and time step of each layer of neurons, in order of execution. */
+  /** Spikes per neuron and time step, for each layer of spiking neurons in order of execution. */
   readonly firingRates: ReadonlyArray<number>
 }
 
-/** What a buffer is set to: for each of `steps` time steps, a row for each sample. */
+/** Values for a buffer: for each of `steps` time steps, a row per sample. */
 export interface Told {
   readonly buffer: string
   readonly steps: number
   readonly values: Float32Array
 }
 
-/** A batch that fits its program; to predict, nothing is told of it. */
+/** A checked batch. Without targets (`told`) in inference. */
 export interface Samples {
   readonly inputs: Float32Array
   readonly told?: ReadonlyArray<Told>
 }
 
+/** The buffer with a name, which must exist. */
 export const bufferOf = ({ buffers }: Program, name: string): Buffer =>
   buffers.find((buffer) => buffer.name === name) as Buffer
 
+/** The shape of the buffer with a name. */
 export const shapeOf = (program: Program, name: string) => bufferOf(program, name).shape
 
-/** Inputs that fit the program, as finite float32. `owner` begins the name of what was given, as `next.`. */
+/**
+ * Checks the inputs of a batch and converts them to float32. `owner` prefixes their name in messages, for example `next.`. Fails
+ * with an InputError if their number does not match the program or one is not finite.
+ */
 export const checkInputs = (program: Program, given: unknown, owner = ""): Effect.Effect<Float32Array, InputError> =>
   Effect.suspend(() => {
     const { batchSize, timeSteps, encoding } = program
@@ -82,14 +90,14 @@ export const checkInputs = (program: Program, given: unknown, owner = ""): Effec
     })
   })
 
-/** The samples of a batch's `part`-th micro-batch. */
+/** The samples of the `part`-th micro-batch of a batch. */
 export const partOf = ({ microBatches, encoding, timeSteps }: Program, batch: Samples, part: number): Samples => {
   if (microBatches === 1) return batch
   const share = (values: Float32Array): Float32Array => {
     const length = values.length / microBatches
     return values.subarray(part * length, (part + 1) * length)
   }
-  /** Of [steps, N, …]: every step has its share. */
+  /** The part of an array [steps, N, …]. */
   const shares = (values: Float32Array, steps: number): Float32Array => {
     const stride = values.length / steps
     return joined(Array.from({ length: steps }, (_, t) => share(values.subarray(t * stride, (t + 1) * stride))))
@@ -98,7 +106,7 @@ export const partOf = ({ microBatches, encoding, timeSteps }: Program, batch: Sa
   return { inputs: shares(batch.inputs, encoding === "static" ? 1 : timeSteps), ...(told && { told }) }
 }
 
-/** One array after the other. */
+/** Concatenates arrays. */
 export const joined = (parts: ReadonlyArray<Float32Array>): Float32Array => {
   const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0))
   let at = 0

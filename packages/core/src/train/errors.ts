@@ -1,18 +1,21 @@
-/** Errors of training alone, apart from those that inference has too: its bundles leave them out. */
+/** Errors that only training has; separate, so that inference bundles do not contain them. */
 import { Data } from "effect"
 import { quote } from "../text.ts"
 
 /**
- * A step came to a loss or outputs, to a gradient or a running statistic that is not finite, from finite data. It has updated nothing: weights, running statistics
- * and the optimiser's state are those from before.
+ * A step produced a loss, outputs, a gradient or a running statistic that is not finite, from finite data. Nothing was updated:
+ * weights, running statistics and the optimiser's state are those from before the step.
  */
 export class NonFiniteLossError extends Data.Error<{
-  /** The batch, counted from 1 over all epochs. */
+  /** Number of the batch, counted from 1 over all epochs. */
   readonly update: number
   readonly what: "loss" | "gradient" | "statistic"
-  /** Of a loss, the first layer of neurons, in order of execution, whose membrane is not finite, else the read-out; else the parameter or statistic. */
+  /**
+   * For a loss: the first layer of neurons, in order of execution, whose membrane is not finite, else the read-out. Otherwise the
+   * parameter or statistic.
+   */
   readonly layer: string
-  /** The largest absolute values of the inputs and of the parameters. */
+  /** The largest absolute values of inputs and parameters. */
   readonly largestInput: number
   readonly largestWeight: number
 }> {
@@ -33,11 +36,11 @@ export class NonFiniteLossError extends Data.Error<{
   }
 }
 
-/** A label that is none of the network's classes. Nothing has been run. */
+/** A label is not a class of the network. Nothing has been run. */
 export class LabelError extends Data.Error<{
   /** `labels` or `next.labels`. */
   readonly what: string
-  /** Counted from 0; and of labels for each time step, which. */
+  /** Index of the sample, counted from 0; for labels per time step, also that of the step. */
   readonly sample: number
   readonly step?: number
   readonly label: unknown

@@ -24,11 +24,16 @@ const fill = (initializer: Initializer, key: Key.Key, values: Float32Array): Flo
   }
 }
 
-/** First values of one parameter, into `out`: they depend on the key and its own name alone. */
+/** Writes the initial values of one parameter to `out`. They depend only on the key and the parameter's name. */
 export const initialValues = ({ name, initializer }: Parameter, key: Key.Key, out: Float32Array): Float32Array =>
   fill(initializer, Key.fold(key, name), out)
 
-/** First values of a graph's parameters, by name. */
+/**
+ * The initial values of a graph's parameters, by name.
+ *
+ * @example
+ * const weights = Train.initialize(graph, Key.make(1))
+ */
 export const initialize = (graph: Graph, key: Key.Key): ReadonlyMap<string, Float32Array> =>
   new Map(
     argument(graph, aGraph, "Train.initialize").parameters.map((parameter) => [

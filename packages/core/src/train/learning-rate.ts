@@ -1,17 +1,19 @@
-/** Learning-rate schedules: the rate as a function of the epochs gone by, fractions included. */
+/** Learning-rate schedules: the rate as a function of the elapsed epochs, including fractions. */
 import { Schema } from "effect"
 import { OptionError } from "../errors.ts"
 import { faultIn, NonNegative, oneOf, Positive } from "../options.ts"
 
+/** A learning-rate schedule. */
 export interface Schedule {
   readonly name: "constant" | "step" | "cosine"
-  /** Epochs over which the rate climbs linearly, from 1 % of itself; at most those of the run. */
+  /** Number of epochs over which the rate increases linearly from 1 % of its value; at most the epochs of the run. */
   readonly warmUp: number
-  /** step: epochs between two drops, and the factor of each; both greater than 0. */
+  /** For `step`: number of epochs between two drops, and the factor of each; both greater than 0. */
   readonly stepSize: number
   readonly gamma: number
 }
 
+/** The Schema of {@link Schedule}. */
 export const ScheduleSchema: Schema.Struct<{
   readonly name: Schema.Literals<ReadonlyArray<Schedule["name"]>>
   readonly warmUp: Schema.Finite
@@ -24,10 +26,13 @@ export const ScheduleSchema: Schema.Struct<{
   gamma: Positive,
 })
 
-/** What a warm-up begins with: the first update has to change something, so it is not 0 (torchvision's recipes begin so too). */
+/** Initial factor of a warm-up. Not 0, so that the first update has an effect (as in torchvision's recipes). */
 const warmUpStart = 0.01
 
-/** The whole steps in `epoch` epochs, which are a sum of fractions: one that rounding has made a little less than whole is whole. */
+/**
+ * Number of whole steps in `epoch` epochs. Epochs are sums of fractions, so values slightly below a whole number due to rounding
+ * count as whole.
+ */
 const wholeSteps = (epoch: number, stepSize: number): number => Math.floor((epoch / stepSize) * (1 + 1e-12))
 
 const shapes: { readonly [N in Schedule["name"]]: (schedule: Schedule, epoch: number, epochs: number) => number } = {
@@ -37,7 +42,7 @@ const shapes: { readonly [N in Schedule["name"]]: (schedule: Schedule, epoch: nu
     (1 + Math.cos((Math.PI * (epoch - warmUp)) / Math.max(epochs - warmUp, 1e-9))) / 2,
 }
 
-/** What is wrong with a schedule for a run of so many epochs, if anything is. */
+/** The fault of a schedule for a run of `epochs` epochs, if any. */
 export const scheduleFault = (schedule: Schedule, epochs: number): OptionError | undefined => {
   const owner = "the learning-rate schedule"
   const fault = faultIn(ScheduleSchema as Schema.Codec<unknown>, schedule)
@@ -50,10 +55,12 @@ export const scheduleFault = (schedule: Schedule, epochs: number): OptionError |
 }
 
 /**
- * The rate after `epoch` of `epochs`, for a base rate: η·warm-up(epoch)·shape(epoch). A warm-up climbs linearly from 1 % of η to η; cosine
- * ends at 0.
+ * The learning rate after `epoch` of `epochs`: base·warm-up(epoch)·shape(epoch). A warm-up increases it linearly from 1 % of the
+ * base rate; `cosine` ends at 0.
  *
- * @throws OptionError for a schedule or numbers out of their ranges, and for a warm-up that is longer than the run
+ * @throws OptionError for a schedule or numbers out of range, or a warm-up longer than the run
+ * @example
+ * Train.learningRate({ name: "cosine", warmUp: 5, stepSize: 1, gamma: 1 }, 0.1, 10, 100)
  */
 export const learningRate = (schedule: Schedule, base: number, epoch: number, epochs: number): number => {
   const error = scheduleFault(schedule, epochs)

@@ -1,4 +1,4 @@
-/** Prediction: a program of inference on a backend, fed batch by batch. */
+/** Prediction: runs an inference program on a backend, batch by batch. */
 import { Effect, type Scope, Semaphore } from "effect"
 import { Backend, type Executable } from "../backend/backend.ts"
 import {
@@ -21,35 +21,40 @@ import { firstNonFinite, type Numbers } from "../values.ts"
 import { type BatchResult, bufferOf, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
 
-/** Tensors by the names of their buffers: parameters, statistics, the optimiser's state. */
+/** Tensors by buffer name: parameters, statistics, optimiser states. */
 export type Tensors = ReadonlyMap<string, StoredTensor>
 
-/** Why tensors are refused; then nothing has been taken over. */
+/** Errors of loading tensors. Nothing has been loaded. */
 export type LoadError = BackendError | MismatchError | NonFiniteTensorError
 
 /**
- * Makes effects on one executable wait for each other, in the order in which they begin. One that has begun runs to its end: an interruption takes
- * effect while it waits, or after it.
+ * Serialises effects on one executable, in the order in which they start. An effect that has started runs to completion:
+ * interruption takes effect while it waits, or after it.
  */
 export const oneAtATime = (): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) => {
   const semaphore = Semaphore.makeUnsafe(1)
   return (effect) => semaphore.withPermit(Effect.uninterruptible(effect))
 }
 
-/** Predicts with a trained network. Effects of one predictor wait for each other. */
+/** Predicts with a trained network. Its effects are serialised. */
 export interface Predictor {
   readonly program: Program
   readonly executable: Executable
   /**
-   * Outputs and firing rates of one batch; no loss is computed. Inputs of another size or kind, or that are not finite, are an error, and so are
-   * outputs that leave float32's range.
+   * Returns outputs and firing rates of one batch, without a loss. Fails with an InputError if the number of inputs does not match,
+   * if inputs are not finite, or if outputs exceed float32's range.
    */
   readonly predict: (inputs: Numbers) => Effect.Effect<Omit<BatchResult, "loss">, BackendError | InputError>
-  /** Takes over the parameters and statistics among the tensors. */
+  /** Loads the parameters and statistics among the tensors. */
   readonly load: (tensors: Tensors) => Effect.Effect<void, LoadError>
 }
 
-/** Prepares a predictor. Its memory belongs to the scope. */
+/**
+ * Compiles an inference program and prepares it on the backend. Its memory belongs to the scope.
+ *
+ * @example
+ * const predictor = yield* Train.makePredictor(graph, { batchSize: 1, timeSteps: 4 })
+ */
 export const makePredictor = (
   graph: Graph,
   options: InferenceOptions,
@@ -90,7 +95,7 @@ export const makePredictor = (
     }
   })
 
-/** Takes over a graph's parameters, all of them and only if each fits and is finite; other tensors are left. */
+/** Loads all parameters of a graph, if every one matches and is finite. Ignores other tensors. */
 export const loadParameters = (
   graph: Graph,
   executable: Executable,
@@ -102,7 +107,7 @@ export const loadParameters = (
       tensors,
       (name) => parameterOf(name) !== undefined,
     )
-    // A program has no place for a parameter that nothing reads.
+    // A program has no buffer for a parameter that nothing reads.
     const known = new Set(executable.program.buffers.map(({ name }) => name))
     for (const [name, { values }] of given) if (known.has(name)) yield* executable.write(name, values)
   })

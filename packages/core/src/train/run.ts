@@ -6,7 +6,7 @@ import { bufferNames, type Call } from "../program/program.ts"
 import { firstNonFinite } from "../values.ts"
 import { type BatchResult, bufferOf, joined, partOf, type Samples } from "./batch.ts"
 
-/** Puts samples where the next run takes them from. */
+/** Writes samples for the next run. */
 export const upload = (executable: Executable, { inputs, told = [] }: Samples): Effect.Effect<void, BackendError> =>
   Effect.gen(function* () {
     for (const { buffer, steps, values } of told) {
@@ -26,11 +26,11 @@ const termsOf = (executable: Executable): Effect.Effect<number, BackendError> =>
     return sum
   })
 
-/** What the parts of a batch gave, one part after the other: step by step. */
+/** Reorders outputs of micro-batches, part by part, to step by step. */
 const byStep = (outputs: ReadonlyArray<Float32Array>, steps: number): ReadonlyArray<Float32Array> =>
   steps === 1 ? outputs : Array.from({ length: steps }, (_, t) => outputs.filter((_, i) => i % steps === t)).flat()
 
-/** Runs a batch, micro-batch by micro-batch; ends early where the loss is no longer finite. */
+/** Runs a batch, one micro-batch after the other. Stops early if the loss is not finite. */
 export const runBatch = (
   executable: Executable,
   batch: Samples,
@@ -38,7 +38,10 @@ export const runBatch = (
   options: {
     /** Runs before each part. */
     readonly before?: (part: number) => Effect.Effect<void, BackendError>
-    /** Whether the batch has been uploaded; it is whole then, as `next` is, which is uploaded once this one runs. */
+    /**
+     * Whether the batch has been uploaded already. Then it is not split, and neither is `next`, which is uploaded once this batch
+     * has run.
+     */
     readonly isThere?: boolean
     readonly next?: Samples | undefined
   } = {},
@@ -70,7 +73,7 @@ export const runBatch = (
     const [loss = Number.NaN, ...firingRates] = metrics
     const found = all.map(({ slots }, i) => joined(byStep(read[i] ?? [], slots)))
     const named = Object.fromEntries(names.map((name, i) => [name, found[i] as Float32Array]))
-    /** What does not change over time is the same at every step. */
+    /** A time-invariant value is repeated for every step. */
     const atEveryStep = (i: number) =>
       joined(Array.from({ length: all[i]?.slots === 1 ? program.timeSteps : 1 }, () => found[i] as Float32Array))
     const seen = Object.keys(recorded).map((name, i) => [name, atEveryStep(wanted.outputs.length + i)] as const)
@@ -81,7 +84,7 @@ export const runBatch = (
     }
   })
 
-/** The first layer of neurons whose membrane is not finite; else the read-out. */
+/** The first layer of neurons with a non-finite membrane, else the read-out. */
 export const firstNonFiniteLayer = (executable: Executable): Effect.Effect<string, BackendError> =>
   Effect.gen(function* () {
     const { program } = executable

@@ -1,4 +1,4 @@
-/** How good predictions are by the targets that a loss takes. */
+/** Scores of predictions, for the targets of a loss. */
 import { aList, anObject, aProgram, argument } from "../arguments.ts"
 import type { LossTerm } from "../losses/index.ts"
 import { askedBy } from "../losses/objective.ts"
@@ -8,13 +8,13 @@ import type { Numbers } from "../values.ts"
 import { hits } from "./accuracy.ts"
 import type { Batch, BatchResult } from "./batch.ts"
 
-/** Of one output: the share of right classes, of samples and steps that count; the mean of (value − target)². */
+/** Scores of one output: the fraction of correct classes among samples and steps that count, and the mean of (value − target)². */
 export interface Score {
   readonly accuracy?: number
   readonly meanSquaredError?: number
 }
 
-/** What values [T, n] come to over time, as terms of a loss take them; a step each stays as it is. */
+/** Reduces values [T, n] over time as a term of the loss does. */
 const reduced = (values: Float32Array, timeSteps: number, over: Over): Float32Array => {
   if (over === "step") return values
   const size = values.length / timeSteps
@@ -26,7 +26,7 @@ const reduced = (values: Float32Array, timeSteps: number, over: Over): Float32Ar
   })
 }
 
-/** So many values: those of samples stand for all of their steps. */
+/** Repeats values per sample for all steps, up to `count` values. */
 const repeated = (values: Numbers, count: number): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => values[i % values.length] as number)
 
@@ -38,8 +38,8 @@ const of = <A>(given: A | Readonly<Record<string, A>> | undefined, name: string,
     : (given as Readonly<Record<string, A>> | undefined)?.[name]
 
 /**
- * Scores of the outputs of each step (`outputs: "step"`) of one batch, by output: accuracy where a term of the loss takes classes, mean squared
- * error where one takes real numbers, over time as the first such term takes it. Labels of −1 do not count.
+ * Scores outputs per step (`outputs: "step"`) of one batch, by output: accuracy if a term of the loss requires classes, mean
+ * squared error if one requires numbers, reduced over time as in the first such term. Labels of −1 do not count.
  *
  * @example
  * const net = Graph.makeUnsafe([2], linear({ features: 1 }))

@@ -1,8 +1,8 @@
-/** How near one gradient is to another. */
+/** Similarity of gradients. */
 import { argument, type Kind, someFloats } from "../arguments.ts"
 import { OptionError } from "../errors.ts"
 
-/** Sums over two tensors a and b of one shape, or over several pairs of them: they add up. */
+/** Sums over two tensors a and b of the same shape. Sums over several pairs can be added. */
 export interface Products {
   /** Σ a·b, Σ a², Σ b² and Σ (a − b)². */
   readonly ab: number
@@ -11,6 +11,7 @@ export interface Products {
   readonly difference: number
 }
 
+/** The sums over no pairs. */
 export const noProducts: Products = { ab: 0, aa: 0, bb: 0, difference: 0 }
 
 const someProducts: Kind = [
@@ -18,7 +19,11 @@ const someProducts: Kind = [
   (value) => typeof (value as Products | null)?.difference === "number",
 ]
 
-/** The sums of one pair, in float64. */
+/**
+ * The sums over one pair, in float64.
+ *
+ * @throws OptionError if the lengths differ
+ */
 export const products = (a: Float32Array, b: Float32Array): Products => {
   argument(a, someFloats, "Train.products", "a")
   argument(b, someFloats, "Train.products", "b")
@@ -35,6 +40,7 @@ export const products = (a: Float32Array, b: Float32Array): Products => {
   return { ab, aa, bb, difference }
 }
 
+/** Adds the sums over two sets of pairs. */
 export const addProducts = (one: Products, other: Products): Products => ({
   ab: argument(one, someProducts, "Train.addProducts").ab + argument(other, someProducts, "Train.addProducts").ab,
   aa: one.aa + other.aa,
@@ -42,17 +48,22 @@ export const addProducts = (one: Products, other: Products): Products => ({
   difference: one.difference + other.difference,
 })
 
-/** What a gradient a is beside the gradient b that it stands for. None of it is defined where b is 0, the cosine neither where a is. */
+/** The similarity of a gradient a to the gradient b that it approximates. Undefined if b is 0; the cosine also if a is 0. */
 export interface Similarity {
   /** a·b / (‖a‖·‖b‖) */
   readonly cosine: number | undefined
   /** ‖a‖ / ‖b‖ */
   readonly normRatio: number | undefined
-  /** ‖a − b‖ / ‖b‖: of SLTT's gradient beside BPTT's, the share of BPTT's that came through time. */
+  /** ‖a − b‖ / ‖b‖. For gradients of SLTT and BPTT: the fraction of BPTT's gradient that comes through time. */
   readonly distance: number | undefined
 }
 
-/** @example similarity(products(Float32Array.of(0, 3), Float32Array.of(4, 3))) // cosine 0.6, norm ratio 0.6, distance 0.8 */
+/**
+ * The similarity of two gradients, from sums over their tensors.
+ *
+ * @example
+ * Train.similarity(Train.products(Float32Array.of(0, 3), Float32Array.of(4, 3))) // cosine 0.6, norm ratio 0.6, distance 0.8
+ */
 export const similarity = (products: Products): Similarity => {
   const { ab, aa, bb, difference } = argument(products, someProducts, "Train.similarity")
   return {

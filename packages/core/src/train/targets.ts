@@ -1,4 +1,4 @@
-/** What a batch tells the loss, checked and as float32: here, classes of samples; what terms are told comes with them. */
+/** The targets of a batch, checked and as float32: classes per sample. Losses with terms bring their own check. */
 import { Effect } from "effect"
 import { InputError } from "../errors.ts"
 import { termsOf } from "../losses/objective.ts"
@@ -8,10 +8,13 @@ import type { Numbers } from "../values.ts"
 import { type Batch, bufferOf, checkInputs, type Samples, shapeOf, type Told } from "./batch.ts"
 import { LabelError } from "./errors.ts"
 
-/** Whether something is a list of numbers, not a record of such. */
+/** Whether a value is an array of numbers, as opposed to a record of arrays. */
 export const isList = (given: unknown): given is Numbers => ArrayBuffer.isView(given) || Array.isArray(given)
 
-/** Values of one row a sample, or where it may be one a sample and step; how many steps that is. */
+/**
+ * Number of steps for which targets are given: 1, or all steps if one row per sample and step is allowed. Fails with an InputError
+ * for any other number of values.
+ */
 export const stepsOf = (
   program: Program,
   what: string,
@@ -34,7 +37,7 @@ export const stepsOf = (
   )
 }
 
-/** As many steps as a buffer has. */
+/** Repeats values for all steps of a buffer. */
 export const repeated = (program: Program, buffer: string, steps: number, values: Float32Array): Told => {
   const { slots } = bufferOf(program, buffer)
   if (steps === slots) return { buffer, steps, values }
@@ -43,17 +46,17 @@ export const repeated = (program: Program, buffer: string, steps: number, values
   return { buffer, steps: slots, values: whole }
 }
 
-/** What a class of a sample, or of a sample at a step, must be. */
+/** What the labels of a batch must be. */
 export interface Expected {
-  /** `labels`, as the error says it. */
+  /** Their name in messages, such as `labels`. */
   readonly what: string
   readonly classes: number
-  /** Whether there may be one for each step, and whether −1 stands for what does not count. */
+  /** Whether one label per step is allowed, and whether −1 is allowed for samples that do not count. */
   readonly bySteps: boolean
   readonly mayNotCount: boolean
 }
 
-/** Class numbers as they were given, and of how many steps. */
+/** Checks class indices. Returns them with their number of steps. Fails with a LabelError for the first invalid one. */
 export const checkClasses = (
   program: Program,
   given: unknown,
@@ -82,7 +85,7 @@ const ofSamples = (program: Program, given: unknown, what: string) =>
     return [{ buffer: bufferNames.labels, steps: 1, values: Float32Array.from(labels) }]
   })
 
-/** A batch that fits the program. */
+/** Checks a batch against a program. Fails with an InputError or a LabelError. */
 export const checkBatch = (
   program: Program,
   batch: Batch<Numbers> | undefined,

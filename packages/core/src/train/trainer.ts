@@ -1,8 +1,8 @@
 /**
- * Training: a program on a backend, fed batch by batch.
+ * Training: runs a training program on a backend, batch by batch.
  *
- * All randomness comes from one key and the number of the update, so a trainer whose tensors were saved after update n and
- * restored goes on with the same bits as one that never stopped.
+ * All randomness is derived from one key and the number of the update, so a trainer whose tensors were saved after update n and
+ * loaded again continues bit-identically to one that was not interrupted.
  */
 import { Effect, Random, Schema, type Scope } from "effect"
 import { Backend, type Executable } from "../backend/backend.ts"
@@ -36,49 +36,53 @@ import { type LoadError, loadParameters, oneAtATime, type Tensors } from "./pred
 import { firstNonFiniteLayer, runBatch } from "./run.ts"
 import { checkBatch } from "./targets.ts"
 
-/** Gradients of a batch, by parameter. */
+/** Gradients of a batch, by name of the parameter. */
 export type Gradients = ReadonlyMap<string, Float32Array>
 
-/** A step that is refused: by its arguments or data, before anything ran, or by what it came to. In each case nothing is updated. */
+/** Errors of a step: its arguments or data before anything ran, or its results. Nothing has been updated. */
 export type StepError = BackendError | PolicyError | OptionError | InputError | LabelError | NonFiniteLossError
 
+/** Options of a training step. */
 export interface StepOptions {
-  /** Counts batches from 1. */
+  /** Number of the batch, counted from 1. */
   readonly update: number
-  /** At least 0. */
+  /** The learning rate, at least 0. */
   readonly learningRate: number
   /**
-   * The batch of the next step, where it is known: a backend with a memory of its own takes it while this step's result is waited for. It must
-   * stay as it is until then.
+   * The batch of the next step, if known. Backends with separate memory upload it while the result of this step is pending. It must
+   * not change until then.
    */
   readonly next?: Batch<Numbers> | undefined
 }
 
-/** Effects of one trainer wait for each other, and one that has begun runs to its end even if it is interrupted. */
+/** Trains a network. Its effects are serialised, and an effect that has started runs to completion even if it is interrupted. */
 export interface Trainer {
   readonly graph: Graph
   readonly program: Program
   readonly executable: Executable
-  /** Trains on one batch. */
+  /** Trains on one batch: forward, backward and update. */
   readonly step: (batch: Batch<Numbers>, options: StepOptions) => Effect.Effect<BatchResult, StepError>
   /**
-   * What one batch gives before its update: the weights stay as they are, running statistics move. Random draws are those of
-   * `step` at the same update.
+   * Computes results and gradients of one batch without updating the weights; running statistics are updated. Random draws are
+   * those of `step` for the same update.
    */
   readonly differentiate: (
     batch: Batch<Numbers>,
     options: Pick<StepOptions, "update">,
   ) => Effect.Effect<BatchResult & { readonly gradients: Gradients }, StepError>
-  /** A copy of all that training changes. Tensors that are not finite are an error. */
+  /**
+   * Returns a copy of everything that training changes: parameters, statistics and optimiser states. Fails with a
+   * NonFiniteTensorError if one is not finite.
+   */
   readonly save: Effect.Effect<Tensors, BackendError | NonFiniteTensorError>
-  /** Puts saved tensors back: these and no others. */
+  /** Restores saved tensors. Fails with a MismatchError unless all tensors, and no others, are given. */
   readonly load: (tensors: Tensors) => Effect.Effect<void, LoadError>
-  /** Takes over the parameters and statistics among the tensors. */
+  /** Loads the parameters and statistics among the tensors. */
   readonly loadParameters: (tensors: Tensors) => Effect.Effect<void, LoadError>
 }
 
 const update = Options.whole(1, Number.MAX_SAFE_INTEGER)
-/** The options of a step. */
+/** The Schema of {@link StepOptions}. */
 export const StepSchema: Schema.Codec<Omit<StepOptions, "next"> & { readonly next?: unknown }> = Schema.Struct({
   update,
   learningRate: Options.NonNegative,
@@ -88,7 +92,7 @@ const keyOptions = Schema.Struct({ key: Options.RandomKey })
 
 const keptKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
 
-/** The tensors of a checkpoint that a buffer holds: itself, or the optimiser's states of a parameter, each by its name. */
+/** The checkpoint tensors of a buffer: the buffer itself, or each of the optimiser's states of a parameter. */
 const planesOf = ({ states }: Optimizer, { role, owner, name, shape }: Buffer) => {
   const planes = role === "optimizer" ? states.map((part) => nameOf({ role, owner: owner as string, part })) : [name]
   const own = planes.length > 1 ? shape.slice(1) : shape
@@ -101,7 +105,13 @@ const largest = (arrays: Iterable<Float32Array>): number => {
   return found
 }
 
-/** Prepares a trainer. Its memory belongs to the scope. */
+/**
+ * Compiles a training program, prepares it on the backend and initialises the parameters. Its memory belongs to the scope.
+ *
+ * @example
+ * const trainer = yield* Train.make(graph, Policy.sltt, options)
+ * const { loss } = yield* trainer.step(batch, { update: 1, learningRate: 0.1 })
+ */
 export const make = (
   graph: Graph,
   policy: Policy,
@@ -134,10 +144,10 @@ export const make = (
         ({ name, owner = name }) => Effect.map(executable.read(name), (values) => [name, values, owner] as const),
         { concurrency: "unbounded" },
       )
-    /** The batch that is there already. */
+    /** The batch that has been uploaded already. */
     let ahead: { readonly batch: Batch<Numbers>; readonly samples: Samples } | undefined
 
-    /** Where the last run left what is not finite. */
+    /** The location of a non-finite value after the last run, if any. */
     const findNonFinite = (result: BatchResult) =>
       Effect.gen(function* () {
         const outputs = Object.values(result.named ?? { outputs: result.outputs })
@@ -152,7 +162,7 @@ export const make = (
         return undefined
       })
 
-    /** Runs one batch up to its update. Where it comes to what is not finite, running statistics are put back. */
+    /** Runs one batch up to its update. If a result is not finite, restores the running statistics. */
     const runUpdate = (batch: Batch<Numbers>, update: number, next?: Batch<Numbers>) =>
       Effect.gen(function* () {
         const isThere = ahead !== undefined && ahead.batch === batch
