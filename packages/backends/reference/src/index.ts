@@ -1,8 +1,8 @@
 /**
- * The reference backend: runs the kernels' own reference implementations, in plain TypeScript, in one arena.
+ * The reference backend: runs each kernel's reference implementation in plain TypeScript.
  *
- * It is the oracle that other backends are held against, and it runs everywhere. It is not fast: spikes are unpacked to numbers
- * for every kernel that reads them.
+ * It is the oracle for all other backends and runs everywhere. It is slow: spikes are unpacked to numbers for every kernel that reads
+ * them.
  */
 import {
   type AnyReferenceKernel,
@@ -26,7 +26,7 @@ import { Effect, Layer } from "effect"
 
 const name = "reference"
 
-/** The arena is one ArrayBuffer, which in some runtimes ends here. */
+/** The largest ArrayBuffer of some runtimes; the arena is one ArrayBuffer. */
 const maximumBytes = 2 ** 32
 
 const make = (program: Program.Program, checks: Guard): Executable => {
@@ -94,7 +94,7 @@ const make = (program: Program.Program, checks: Guard): Executable => {
   }
 }
 
-/** One slot of a buffer: `load` gives its numbers (its own memory where they are float32), `store` puts them back. */
+/** One slot of a buffer. `load` returns its numbers (a view if they are float32), `store` writes them back. */
 interface View {
   readonly shape: ReadonlyArray<number>
   readonly words: Uint32Array
@@ -128,7 +128,7 @@ const view = (arena: ArrayBuffer, { shape, elements }: Program.Buffer, offset: n
   }
 }
 
-/** The reference backend. */
+/** The reference backend. It needs no resources; memory is allocated per program. */
 export const layer: Layer.Layer<Backend> = Layer.succeed(
   Backend,
   Backend.of({

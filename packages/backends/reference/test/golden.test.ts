@@ -1,4 +1,4 @@
-/** What PyTorch computed in float64, where its golden files lie beside the repository. */
+/** Compares with PyTorch's float64 results, if golden files lie beside the repository. */
 import { describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -31,7 +31,7 @@ describe("the models' golden files", () => {
       expect(errors.spikesMismatched).toBe(0)
       expect(Math.max(errors.out, errors.gradients, errors.statistics)).toBeLessThan(1e-5)
     }, 30_000)
-  test("do not pass under another route, from another seed, or with one number of a summary changed", async () => {
+  test("fail with another route, another seed, or one changed number in a summary", async () => {
     const file = "vgg11-bptt.safetensors"
     const route = await verified(file, (golden) => ({ ...golden, metadata: { ...golden.metadata, route: "sltt" } }))
     expect(route.out).toBeLessThan(1e-5)
@@ -70,13 +70,13 @@ if (existsSync(directory)) {
           statistics: expect.any(Number),
           spikesMismatched: 0,
         })
-        // The oracle adds in float64: it is held to less than others.
+        // The oracle sums in float64, so its tolerance is tighter than other backends'.
         expect(Math.max(errors.out, errors.gradients, errors.statistics)).toBeLessThan(1e-5)
         expect(Golden.passes(errors)).toBe(true)
       })
   })
 
-  describe("a golden file with one change does not pass", () => {
+  describe("verification fails for a golden file with one change", () => {
     const changed = async (file: string, name: string, change: (value: number) => number) => {
       const golden = await Effect.runPromise(read(file))
       const { shape, values } = golden.tensors.get(name)!
@@ -87,24 +87,24 @@ if (existsSync(directory)) {
       expect(Golden.passes(errors)).toBe(false)
       return errors
     }
-    test("of an output", async () => {
+    test("in an output", async () => {
       const errors = await changed("mlp-triangle-bptt.safetensors", "out", (value) => value + 0.1)
       expect(errors.out).toBeGreaterThan(1e-3)
       expect(errors.gradients).toBeLessThan(1e-5)
     })
-    test("of a spike", async () => {
+    test("in a spike", async () => {
       const errors = await changed("mlp-triangle-bptt.safetensors", "spikes.0", (value) => 1 - value)
       expect(errors.spikesMismatched).toBe(1)
     })
-    test("of a gradient", async () => {
+    test("in a gradient", async () => {
       const errors = await changed("conv-sigmoid-sltt.safetensors", "grad.8.weight", (value) => value + 1)
       expect(errors.gradients).toBeGreaterThan(1e-3)
     })
-    test("of a running statistic", async () => {
+    test("in a running statistic", async () => {
       const errors = await changed("conv-sigmoid-sltt.safetensors", "after.1.running_mean", (value) => value + 1)
       expect(errors.statistics).toBeGreaterThan(1e-3)
     })
-    test("of the route", async () => {
+    test("in the route", async () => {
       const golden = await Effect.runPromise(read("mlp-triangle-bptt.safetensors"))
       const metadata = { ...golden.metadata, route: "sltt" }
       const errors = await Effect.runPromise(verify({ ...golden, metadata }, "mlp"))
@@ -114,14 +114,14 @@ if (existsSync(directory)) {
   })
 }
 
-describe("a file that is no golden file is refused, and says why", () => {
+describe("a file that is not a golden file is rejected with the reason", () => {
   const refusal = async (file: Safetensors.TensorFile) => {
     const error = await Effect.runPromise(Effect.flip(verify(file, "x.safetensors")))
     expect(error).toBeInstanceOf(CheckpointError)
     return error.message
   }
   const metadata = { net: "mlp", tau: "2", surrogate: "triangle", route: "sltt", loss_lambda: "0.05" }
-  test("without a network, with an unknown surrogate, without data", async () => {
+  test("no network, an unknown surrogate, no data", async () => {
     const tensors = new Map()
     expect(await refusal({ tensors, metadata: {} })).toBe("x.safetensors: no golden file: its network is not named")
     expect(await refusal({ tensors, metadata: { ...metadata, net: "vgg" } })).toContain("its network is vgg")

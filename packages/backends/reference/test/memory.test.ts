@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import * as fc from "fast-check"
 import { layer } from "../src/index.ts"
 
-test("any program takes the bytes that were planned for it, to the byte", () => {
+test("every program allocates exactly the planned bytes", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
       const policy = Arbitrary.policyOf(choice, workload)

@@ -1,33 +1,32 @@
 /**
- * Threads on a machine that does something else too.
+ * Chooses between one thread and all threads on a machine that runs other work too.
  *
- * After every kernel the threads wait for the slowest. One that the system sets aside for another process costs all of them
- * several milliseconds, a hundred times a batch: then one thread alone is faster, up to ten times. So the first batches are
- * timed with all threads and with one, and the faster way is kept until it becomes slow. Results do not depend on the number of
- * threads, bit for bit.
+ * After every kernel the threads wait for the slowest. If the system deschedules one of them, all lose several milliseconds, a hundred
+ * times per batch; one thread alone is then up to ten times faster. The first batches are therefore timed both ways, and the faster
+ * way is used until it becomes slow. Results are bit-identical for any number of threads.
  */
 
 export interface BalanceOptions {
   readonly threads: number
-  /** How often `setThreads` may still go up: each time takes new workers. */
+  /** How often the number of threads may be raised: each time uses up workers. */
   readonly raises: number
   readonly setThreads: (threads: number) => void
-  /** The time in milliseconds. */
+  /** The current time in milliseconds. */
   readonly now: () => number
 }
 
-/** Runs that are not timed, as the runtime still compiles, and runs of which the median is taken. */
+/** Untimed runs while the runtime still compiles, and timed runs whose median counts. */
 const warmUp = 2
 const timed = 3
 
-/** Runs shorter than this, in milliseconds, are not worth a decision. */
+/** Runs shorter than this, in milliseconds, are ignored. */
 const negligible = 2
 
-/** Many threads have become slow when so many runs one after the other take so many times what was usual. */
+/** All threads count as slow after `patience` consecutive runs of more than `tolerance` times the usual duration. */
 const patience = 3
 const tolerance = 2
 
-/** After how long, in milliseconds, all threads are tried again; four times as long from time to time. */
+/** Milliseconds until all threads are tried again; four times as long after each try. */
 const firstPause = 20_000
 
 type Phase =
@@ -42,14 +41,14 @@ export class Balance {
   private phase: Phase = { name: "all", skip: warmUp, times: [] }
   private raises: number
   private pause = firstPause
-  /** Whose runs are timed. */
+  /** The owner and size of the runs that are timed. */
   private subject: unknown
 
   constructor(private readonly options: BalanceOptions) {
     this.raises = options.raises
   }
 
-  /** Does the work, whose duration depends on `size` alone for the same owner. */
+  /** Runs and times `work`. Its duration must depend only on `owner` and `size`. */
   time<A>(owner: object, size: number, work: () => A): A {
     const { now } = this.options
     if (this.phase.name === "keepOne" && this.raises > 0 && now() >= this.phase.until) this.raise()

@@ -1,22 +1,22 @@
 /**
- * A TensorFlow.js engine: tensors and the kernels that make new ones of them.
+ * A TensorFlow.js engine: tensors, and the kernels that create them.
  *
- * Kernels are called directly, without TensorFlow.js's own engine: it has one current backend, a tape and tensors that belong
- * to it, all of them global. Here a tensor is a reference that its holder disposes of, and several engines live side by side.
+ * Kernels are called directly, without TensorFlow.js's own engine, whose current backend, tape and tensors are global. Here a tensor is a
+ * reference that its holder disposes of, and several engines can coexist.
  */
 import type { DataId, DataType, KernelBackend, KernelFunc, NamedAttrMap, TensorInfo } from "@tensorflow/tfjs-core"
 import type { Balance } from "./balance.ts"
 
-/** A reference to a tensor's data, under a shape. Several may refer to the same data. */
+/** A reference to a tensor's data under a shape. Several references may share data. */
 export type Tensor = TensorInfo
 
-/** Counts the bytes of the tensors that one holder has. */
+/** Bytes of the tensors of one holder. */
 export interface Meter {
   held: number
   peak: number
 }
 
-/** The part of TensorFlow.js that holds its kernels. */
+/** TensorFlow.js's kernel registry. */
 export interface Registry {
   readonly getKernel: (name: string, backend: string) => { readonly kernelFunc: KernelFunc } | undefined
   readonly getKernelsForBackend: (
@@ -25,21 +25,21 @@ export interface Registry {
 }
 
 export interface EngineOptions {
-  /** Name of the backend of Spikeroute, and of the one of TensorFlow.js. */
+  /** Name of the Spikeroute backend, and of the TensorFlow.js backend. */
   readonly name: string
   readonly registeredAs: string
   readonly description: string
   readonly backend: KernelBackend
   readonly registry: Registry
-  /** Where kernels only begin when they are called: tensors are read asynchronously then. */
+  /** Set if kernels run asynchronously; tensors are then read asynchronously. */
   readonly later?: {
-    /** What went wrong so far, with whatever kernel. */
+    /** The first error of any kernel so far. */
     readonly fault: () => string | undefined
     readonly close: () => void
   }
-  /** Bytes of memory that there are, in all and for one tensor, where that is known. */
+  /** Memory limits in bytes, in total and per tensor, if known. */
   readonly holds?: { readonly total?: number; readonly tensor?: number }
-  /** The memory of a float32 tensor itself, where JavaScript can reach it. It is valid until the next allocation. */
+  /** A view of a float32 tensor's memory, if JavaScript can access it. Valid until the next allocation. */
   readonly memory?: (tensor: Tensor) => Float32Array
 }
 
@@ -48,7 +48,7 @@ interface Allocation {
   readonly meter: Meter
 }
 
-/** Kernels of TensorFlow.js keep the functions of their WebAssembly instance in variables of their modules: one is in charge. */
+/** The backend whose WebAssembly functions are bound: TensorFlow.js keeps them in module variables, so only one can be active. */
 let inCharge: KernelBackend | undefined
 
 export class Engine {
@@ -57,7 +57,7 @@ export class Engine {
   readonly memory: ((tensor: Tensor) => Float32Array) | undefined
   readonly later: EngineOptions["later"]
   readonly holds: EngineOptions["holds"]
-  /** Times the runs where the number of threads can change. */
+  /** Set if the number of threads can change. */
   balance: Balance | undefined
   private readonly backend: KernelBackend
   private readonly registry: Registry
@@ -80,7 +80,7 @@ export class Engine {
     this.count()
   }
 
-  /** Runs a kernel. The result is a new reference. */
+  /** Runs a kernel and returns a new reference to its result. */
   run(kernel: string, inputs: Readonly<Record<string, Tensor | undefined>>, attributes: object = {}): Tensor {
     let run = this.functions.get(kernel)
     if (run === undefined) {
@@ -95,10 +95,10 @@ export class Engine {
     }) as Tensor
   }
 
-  /** A new tensor with a copy of the values, or with whatever lies in its memory. */
+  /** A new tensor with a copy of `values`, or uninitialised. */
   create(shape: ReadonlyArray<number>, values?: Float32Array): Tensor {
     const extents = [...shape]
-    // Engines whose memory is out of reach take over the array that they are given.
+    // Engines without accessible memory take ownership of the array.
     const data = this.memory ? (values ?? null) : (values?.slice() ?? new Float32Array(size(extents)))
     return {
       dataId: this.backend.write(data as Float32Array, extents, "float32"),
@@ -116,9 +116,9 @@ export class Engine {
     return made
   }
 
-  /** A copy of a tensor's values. */
+  /** A copy of a tensor's values, as numbers. */
   read(tensor: Tensor): Float32Array | Promise<Float32Array> {
-    // Engines without memory within reach keep what they hand out.
+    // Engines without accessible memory return their own array.
     const copy = (values: unknown) =>
       this.memory ? (values as Float32Array) : Float32Array.from(values as Float32Array)
     if (this.later === undefined) return copy(this.backend.readSync(tensor.dataId))
@@ -128,29 +128,29 @@ export class Engine {
     })
   }
 
-  /** Throws where a kernel that ran before has failed since. */
+  /** Throws if an asynchronous kernel has failed. */
   check(): void {
     const fault = this.later?.fault()
     if (fault !== undefined) throw new Error(fault)
   }
 
-  /** One more reference to the same data. */
+  /** Another reference to the same data. */
   share(tensor: Tensor): Tensor {
     this.backend.incRef(tensor.dataId)
     return { ...tensor }
   }
 
-  /** Whether nothing else refers to the data. */
+  /** Whether this is the only reference to its data. */
   isUnique(tensor: Tensor): boolean {
     return this.backend.refCount(tensor.dataId) === 1
   }
 
-  /** Gives up one reference; with the last one the memory is free. */
+  /** Releases a reference; the memory is freed with the last one. */
   dispose(tensor: Tensor): void {
     this.backend.disposeData(tensor.dataId)
   }
 
-  /** What was made of a tensor before under this name, or makes it. It lives as long as the tensor's data. */
+  /** A tensor derived from `source`, cached by name for the lifetime of the source's data. */
   derive(source: Tensor, name: string, make: () => Tensor): Tensor {
     const all = this.derived.get(source.dataId) ?? new Map<string, Tensor>()
     const found = all.get(name) ?? make()
@@ -158,7 +158,7 @@ export class Engine {
     return found
   }
 
-  /** Runs `body` with this engine's kernels in charge, the memory that it takes counted by `meter`. */
+  /** Activates this engine's kernels while `body` runs, and counts its allocations in `meter`. */
   within<A>(meter: Meter, body: () => A): A {
     if (inCharge !== this.backend) {
       for (const { setupFunc } of this.registry.getKernelsForBackend(this.registeredAs)) setupFunc?.(this.backend)
@@ -173,19 +173,19 @@ export class Engine {
     }
   }
 
-  /** Tensors that are alive. */
+  /** Number of live tensors. */
   get tensors(): number {
     return this.backend.numDataIds()
   }
 
-  /** Ends the engine and its threads. */
+  /** Releases the engine and its threads. */
   close(): void {
     if (inCharge === this.backend) inCharge = undefined
     this.backend.dispose()
     this.later?.close()
   }
 
-  /** Counts what the backend allocates, inside of its kernels too. */
+  /** Counts the backend's allocations, including those inside kernels. */
   private count(): void {
     const { backend, allocations } = this
     const write = backend.write.bind(backend)

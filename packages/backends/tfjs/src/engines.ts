@@ -1,15 +1,15 @@
-/** The table of engines: a line for each. TensorFlow.js itself is loaded when a line's `load` runs. */
+/** The engines, by name. TensorFlow.js itself is imported only when an engine is loaded. */
 import { Options } from "@spikeroute/core"
 import { Schema } from "effect"
 import { Balance } from "./balance.ts"
 import { Engine, type EngineOptions } from "./engine.ts"
 
 export interface LoadOptions {
-  /** Threads of the WebAssembly engine, 1 to 8. Default: as many as the machine runs at once, at most 4. */
+  /** Threads of the WebAssembly engine, 1 to 8. Default: the number of processors, at most 4. */
   readonly threads?: number
 }
 
-/** The options of the layers. */
+/** Options of the layers. */
 export const OptionsSchema: Schema.Codec<LoadOptions> = Schema.Struct({
   threads: Schema.optionalKey(Options.whole(1, 8)),
 })
@@ -29,7 +29,7 @@ const cpu: Load = async () => {
   const core = await import("@tensorflow/tfjs-core")
   const { MathBackendCPU } = await import("@tensorflow/tfjs-backend-cpu")
   const backend = new MathBackendCPU()
-  // Else the first tensor prints an advertisement.
+  // Suppresses the advertisement that the first tensor prints.
   Object.assign(backend, { firstUse: false })
   return new Engine({
     name: "tfjs-cpu",
@@ -56,7 +56,7 @@ const wasm: Load = async ({ threads }) => {
       registeredAs: "wasm",
       description: describe(Math.max(1, getThreadsCount()), note),
       backend,
-      // What its module's memory can grow to.
+      // The maximum size of WebAssembly memory.
       holds: { total: 2 ** 32 - 65536 },
       registry,
       memory: (tensor) => backend.typedArrayFromHeap(tensor) as Float32Array,
@@ -67,7 +67,7 @@ const wasm: Load = async ({ threads }) => {
     return make((await core.findBackendFactory("wasm")()) as InstanceType<typeof BackendWasm>)
   }
   const { loadSingle, loadThreaded, processors, workers } = await import("./threads.ts")
-  // Deno's workers have no `location` to set, which the module's threads do: they would never be ready.
+  // Deno's workers have no writable `location`, which the module's threads set: they would never become ready.
   const wanted = "Deno" in globalThis ? 1 : Math.min(workers, Math.max(1, threads ?? processors()))
   const start = (module: unknown): InstanceType<typeof BackendWasm> =>
     new BackendWasm(module as ConstructorParameters<typeof BackendWasm>[0])
@@ -88,10 +88,10 @@ const wasm: Load = async ({ threads }) => {
   }
 }
 
-/** Loaded apart: it finds a GPU first. */
+/** In a module of its own, which finds a GPU first. */
 const webgpu: Load = async () => (await import("./gpu.ts")).loadGpu()
 
-/** By name, a line for each. */
+/** All engines by name. */
 export const engines = { "tfjs-cpu": cpu, "tfjs-wasm": wasm, "tfjs-webgpu": webgpu } as const satisfies Record<
   string,
   Load

@@ -1,9 +1,9 @@
 /**
- * Runs a program's instructions one after the other on an engine.
+ * Interprets a program on an engine, one instruction after the other.
  *
- * Every slot of a buffer holds a reference to a tensor, or nothing until it is first written (then it counts as zeros). An
- * instruction's results replace what the slots held: tensors do not change, so references to one may lie in several slots and a
- * view costs nothing. Only kernels that run in JavaScript write in place, into memory that no other slot refers to.
+ * Every slot of a buffer holds a reference to a tensor, or nothing until its first write (it then counts as zeros). Tensors are
+ * immutable: an instruction's results replace the slots' references, so several slots may share a tensor and views are free. Only host
+ * kernels write in place, to memory that no other slot refers to.
  */
 import {
   type AnyKernel,
@@ -41,12 +41,12 @@ type Body =
   | { readonly kind: "composition"; readonly run: AnyComposition }
   | { readonly kind: "host"; readonly run: HostKernel }
 
-/** An instruction, ready to run. */
+/** An instruction prepared for execution. */
 interface Step {
   readonly instruction: Program.Instruction
   readonly body: Body
   readonly operands: ReadonlyArray<Operand>
-  /** Buffers that nothing reads after it. */
+  /** Buffers whose last use this is. */
   readonly last: ReadonlyArray<number>
 }
 
@@ -63,7 +63,7 @@ const bodyOf = (engine: Engine, kernel: string): Body | undefined => {
   return run && kernels.has(kernel) ? { kind: "composition", run } : undefined
 }
 
-/** Takes memory for a program until the scope closes. */
+/** Prepares a program. Its memory is released with the scope. */
 export const prepare = (
   engine: Engine,
   program: Program.Program,
@@ -79,7 +79,7 @@ export const prepare = (
     ).pipe(Effect.map((machine) => machine.executable))
   })
 
-/** Refuses a program that the engine cannot hold: what it plans, and of its tensors, which hold spikes as floats, the largest. */
+/** Throws if the plan, or the largest tensor (spikes are stored as floats), exceeds the engine's memory. */
 const checkSize = ({ name, holds = {} }: Engine, { arenaBytes, buffers }: Program.Program): void => {
   const largest = 4 * Math.max(0, ...buffers.map(({ shape }) => Shape.size(shape)))
   if (arenaBytes > (holds.total ?? Number.POSITIVE_INFINITY)) throw tooLarge(name, arenaBytes, holds.total ?? 0)
@@ -88,7 +88,7 @@ const checkSize = ({ name, holds = {} }: Engine, { arenaBytes, buffers }: Progra
 
 class Machine {
   private readonly slots: Array<Array<Tensor | undefined>>
-  /** Buffers of raw words, which no tensor holds. */
+  /** Buffers of raw words, which are not tensors. */
   private readonly words = new Map<number, Uint32Array>()
   private readonly segments: Readonly<Record<Program.SegmentName, ReadonlyArray<Step>>>
   private readonly meter: Meter = { held: 0, peak: 0 }
@@ -182,7 +182,7 @@ class Machine {
     return tensor
   }
 
-  /** Puts a tensor, of which this is a reference, into a slot. */
+  /** Moves a reference into a slot. */
   private store(ref: Ref, t: number, tensor: Tensor): void {
     const slots = this.slots[ref.buffer] as Array<Tensor | undefined>
     const slot = this.slotOf(ref, t)
@@ -245,7 +245,7 @@ class Machine {
     for (const { name, access, ref, buffer } of operands)
       given[name] = access === "read" || access === "update" ? this.load(ref, t) : { shape: buffer.shape }
     const made = run(tf, given, instruction.attributes)
-    // A result may be what another operand holds: all are kept before the first takes a slot.
+    // A result may share data with another operand: keep all results before replacing any slot.
     const kept = operands.map(({ name, access, ref, buffer }) => {
       if (access === "read") return undefined
       const result = made[name]
@@ -261,7 +261,7 @@ class Machine {
     })
   }
 
-  /** Runs a kernel in JavaScript on the engine's own memory. */
+  /** Runs a host kernel on the engine's memory. */
   private runInMemory(
     { operands, instruction }: Step,
     run: HostKernel,
@@ -269,13 +269,13 @@ class Machine {
     memory: (tensor: Tensor) => Float32Array,
   ): void {
     const tf = this.workspace
-    // Views end with the next allocation: first all tensors, then all views.
+    // Views become invalid with the next allocation: create all tensors before the first view.
     const tensors = operands.map(({ access, ref, buffer }) => {
       if (this.words.has(ref.buffer)) return undefined
       if (access === "read") return this.load(ref, t)
       if (access === "write") return tf.create(buffer.shape)
       const old = access === "update" || ref.accumulate ? this.load(ref, t) : undefined
-      // A weight's successor is a new tensor: the engine keeps rearranged copies of weights, by tensor.
+      // A parameter gets a new tensor on update, because the engine caches rearranged copies per tensor.
       if (old && buffer.kind !== "parameter" && this.engine.isUnique(old)) return old
       return tf.create(buffer.shape)
     })
@@ -299,7 +299,7 @@ class Machine {
     })
   }
 
-  /** Runs a kernel in JavaScript where the engine's memory is out of reach: one that reads raw words alone. */
+  /** Runs a host kernel that reads only raw words, on an engine without accessible memory. */
   private runOnWords({ operands, instruction }: Step, run: HostKernel, t: number): void {
     const given: Record<string, { readonly shape: Shape.Shape; readonly data: Float32Array }> = {}
     for (const { name, ref, buffer } of operands) {
@@ -313,7 +313,7 @@ class Machine {
   }
 }
 
-/** Kinds of buffers that may be given up once nothing reads them. */
+/** Kinds of buffers that are freed after their last use. */
 const passing: ReadonlySet<Program.BufferKind> = new Set(["scratch", "accumulator"])
 
 const steps = (engine: Engine, program: Program.Program): Machine["segments"] => {

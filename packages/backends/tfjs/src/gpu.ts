@@ -3,7 +3,7 @@ import { findAdapter, format, info } from "@spikeroute/backend-webgpu/gpu"
 import { Effect } from "effect"
 import { Engine, type EngineOptions } from "./engine.ts"
 
-/** The limits that TensorFlow.js's kernels profit from: as much as the adapter has. */
+/** Limits that are raised to the adapter's maximum. */
 const limits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -13,7 +13,7 @@ const limits = [
   "maxComputeInvocationsPerWorkgroup",
 ] as const satisfies ReadonlyArray<keyof GPUSupportedLimits>
 
-/** Runs `body` where `navigator.gpu` is there. TensorFlow.js asks no more of it than that, and Dawn does not set it. */
+/** Runs `body` with `navigator.gpu` defined: TensorFlow.js only checks its presence, and Dawn does not define it. */
 const whereSupported = <A>(body: () => A): A => {
   if ("gpu" in navigator) return body()
   Object.defineProperty(navigator, "gpu", { value: {}, configurable: true })
@@ -32,7 +32,7 @@ export const loadGpu = async (): Promise<Engine> => {
     requiredLimits: Object.fromEntries(limits.map((name) => [name, adapter.limits[name]])),
   })
 
-  // Kernels run later than they are called, and their errors come later still.
+  // Kernels run asynchronously and report their errors later.
   let fault: string | undefined
   device.addEventListener("uncapturederror", ({ error }) => {
     fault ??= error instanceof GPUOutOfMemoryError ? "the GPU is out of memory" : error.message.split("\n")[0]

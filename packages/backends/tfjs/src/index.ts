@@ -1,9 +1,9 @@
 /**
- * The TensorFlow.js backend: runs programs on TensorFlow.js's engines, as {@link cpu}, {@link wasm} and {@link webgpu}.
+ * The TensorFlow.js backend, on three engines: {@link cpu}, {@link wasm} and {@link webgpu}.
  *
- * Programs hold their own backward instructions, so TensorFlow.js's automatic differentiation is not used. Every kernel of core
- * is a composition of TensorFlow.js's kernels; where an engine's memory can be reached from JavaScript, those that would take
- * many passes over memory run there in one.
+ * Programs contain their own backward instructions, so TensorFlow.js's automatic differentiation is not used. Kernels of core are
+ * compositions of TensorFlow.js's kernels. If JavaScript can access an engine's memory, kernels that would need many passes run there in
+ * one.
  */
 import { Backend, BackendUnavailableError, type OptionError, Options } from "@spikeroute/core"
 import { Effect, Layer, Schema } from "effect"
@@ -15,7 +15,7 @@ export { type LoadOptions, OptionsSchema as TfjsSchema } from "./engines.ts"
 
 const anEngine: Options.Kind = ["an engine", (value) => typeof Object(value).close === "function"]
 
-/** The backend on an engine that was loaded before. */
+/** The backend on a loaded engine. The caller closes the engine. */
 export const fromEngine = (engine: Engine): Backend["Service"] =>
   Backend.of({
     name: Options.argument(engine, anEngine, "fromEngine").name,
@@ -25,7 +25,10 @@ export const fromEngine = (engine: Engine): Backend["Service"] =>
 
 const NameSchema = Schema.Struct({ engine: Options.oneOf(Object.keys(engines)) })
 
-/** The backend on an engine, by name. The engine and its threads end with the layer. It fails where an option is out of its range. */
+/**
+ * The backend on the engine `name`, which is closed with the layer. Fails with OptionError if an option is out of range, and with
+ * BackendUnavailableError if the engine cannot run here.
+ */
 export const layer = (
   name: EngineName,
   options: LoadOptions = {},
@@ -51,10 +54,10 @@ export const layer = (
     ),
   )
 
-/** TensorFlow.js in plain JavaScript, named `tfjs-cpu`. It runs everywhere. */
+/** TensorFlow.js in plain JavaScript, named `tfjs-cpu`. Runs everywhere. */
 export const cpu: Layer.Layer<Backend, BackendUnavailableError | OptionError> = layer("tfjs-cpu")
 
-/** TensorFlow.js in WebAssembly with SIMD and as many threads as the machine runs at once, named `tfjs-wasm`. */
+/** TensorFlow.js in WebAssembly with SIMD and up to 4 threads, named `tfjs-wasm`. */
 export const wasm: Layer.Layer<Backend, BackendUnavailableError | OptionError> = layer("tfjs-wasm")
 
 /** TensorFlow.js on a GPU, through the runtime's WebGPU or Dawn, named `tfjs-webgpu`. */

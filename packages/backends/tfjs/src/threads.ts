@@ -1,9 +1,9 @@
 /**
- * Loads TensorFlow.js's WebAssembly module outside of browsers: under Bun, Node and Deno.
+ * Loads TensorFlow.js's WebAssembly module outside browsers: under Bun, Node and Deno.
  *
- * The package itself uses threads in browsers only. Its module has them all the same; it asks of its surroundings no more than
- * `require`, `process` and `Worker`. They are handed to it as arguments, so that it neither changes globals (it would replace
- * `Worker` and listen for uncaught errors) nor caps the threads at half of the processors.
+ * The package supports threads in browsers only, although its module needs no more than `require`, `process` and `Worker`. These are
+ * passed as arguments, so that the module neither changes globals (it would replace `Worker` and listen for uncaught errors) nor limits
+ * the threads to half of the processors.
  */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -12,7 +12,7 @@ import { dirname, join } from "node:path"
 import { compileFunction } from "node:vm"
 import { Worker } from "node:worker_threads"
 
-/** What TensorFlow.js needs of Emscripten's module. */
+/** The parts of Emscripten's module that TensorFlow.js uses. */
 export interface WasmModule {
   cwrap: (
     name: string,
@@ -28,16 +28,16 @@ const require = createRequire(import.meta.url)
 
 const folder = (): string => join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "wasm-out")
 
-/** Workers that the module starts at once; it cannot wait for more of them later. */
+/** Workers that the module starts at once; it cannot wait for further ones later. */
 export const workers = 8
 
-/** How many threads are worth their while on this machine: more than 4 wait for each other more than they share. */
+/** Number of useful threads: beyond 4, waiting for each other outweighs the gain. */
 export const processors = (): number => Math.min(4, os.availableParallelism())
 
-/** Evaluates one of the package's Emscripten scripts with surroundings of our own. */
+/** Evaluates one of the package's Emscripten scripts with our own environment. */
 const evaluate = (script: string, threads: number): Factory => {
   const file = join(folder(), script)
-  // Functions called with `new` may return any object. Workers do not keep the process alive, whatever the script wants.
+  // A function called with `new` may return any object. `ref` is disabled so that workers never keep the process alive.
   const startWorker = function startWorker() {
     const worker = new Worker(workerSource(), { eval: true })
     worker.unref()
@@ -74,7 +74,7 @@ const workerSource = (): string => {
   return (wasmWorkerContents as string).replaceAll("\n", "\\n")
 }
 
-/** The functions that TensorFlow.js's own loader adds to the module. */
+/** Adds the functions that TensorFlow.js's own loader adds. */
 const bridge = (module: WasmModule): WasmModule => {
   const numbers = (count: number): ReadonlyArray<string> => Array.from({ length: count }, () => "number")
   module.tfjs = {
@@ -95,7 +95,7 @@ export const loadThreaded = async (threads: number): Promise<WasmModule> => {
   return bridge(await evaluate(script, threads)({ locateFile, mainScriptUrlOrBlob: locateFile(script) }))
 }
 
-/** The module with SIMD alone. */
+/** The module with SIMD only. */
 export const loadSingle = async (): Promise<WasmModule> => {
   const wasmBinary = readFileSync(join(folder(), "tfjs-backend-wasm-simd.wasm"))
   return bridge(await evaluate("tfjs-backend-wasm.js", 1)({ wasmBinary }))

@@ -1,7 +1,4 @@
-/**
- * What a composition works with: TensorFlow.js's kernels as methods. What they make is disposed of when the instruction ends,
- * unless it is kept.
- */
+/** TensorFlow.js's kernels as methods, for compositions. Results are disposed of at the end of the instruction unless kept. */
 import type { Engine, Tensor } from "./engine.ts"
 
 export type { Tensor } from "./engine.ts"
@@ -11,7 +8,7 @@ export class Workspace {
 
   constructor(readonly engine: Engine) {}
 
-  /** Runs a kernel of TensorFlow.js. */
+  /** Runs a TensorFlow.js kernel. */
   call(kernel: string, inputs: Readonly<Record<string, Tensor | undefined>>, attributes?: object): Tensor {
     const tensor = this.engine.run(kernel, inputs, attributes)
     this.owned.add(tensor)
@@ -23,12 +20,12 @@ export class Workspace {
     return this.owned.delete(tensor) ? tensor : this.engine.share(tensor)
   }
 
-  /** Disposes of an intermediate tensor early, to keep the peak of memory low. */
+  /** Disposes of an intermediate early, to lower peak memory. */
   free(tensor: Tensor): void {
     if (this.owned.delete(tensor)) this.engine.dispose(tensor)
   }
 
-  /** Applies steps one after the other. What lies between them is free at once: chains of whole layers are the peak of memory. */
+  /** Applies steps in sequence and frees each intermediate at once: chains over whole layers determine peak memory. */
   chain(x: Tensor, ...steps: ReadonlyArray<(x: Tensor) => Tensor>): Tensor {
     return steps.reduce((input, step) => {
       const output = step(input)
@@ -37,7 +34,7 @@ export class Workspace {
     }, x)
   }
 
-  /** Disposes of all that was not kept. */
+  /** Disposes of everything that was not kept. */
   end(): void {
     for (const tensor of this.owned) this.engine.dispose(tensor)
     this.owned.clear()
@@ -50,7 +47,7 @@ export class Workspace {
   }
 
   scalar(value: number): Tensor {
-    // Each new one would be an upload, between whose neighbours a GPU waits.
+    // A new scalar would be an upload, which stalls a GPU between kernels.
     if (this.engine.later) return this.engine.constant(value)
     return this.create([], Float32Array.of(value))
   }
@@ -59,7 +56,7 @@ export class Workspace {
     return this.call("Fill", {}, { shape: [...shape], value, dtype: "float32" })
   }
 
-  /** What is made of a weight and holds as long as the weight does not change. */
+  /** A tensor derived from a weight, cached until the weight changes. */
   derive(source: Tensor, name: string, make: () => Tensor): Tensor {
     return this.engine.derive(source, name, () => this.keep(make()))
   }
@@ -73,7 +70,7 @@ export class Workspace {
     return this.reshape(x, elements(x))
   }
 
-  /** One row for each pixel or sample, one column for each channel. */
+  /** A matrix with one row per pixel or sample and one column per channel. */
   rows(x: Tensor, channels = x.shape.at(-1) ?? 1): Tensor {
     return this.reshape(x, elements(x) / channels, channels)
   }
@@ -95,9 +92,9 @@ export class Workspace {
   sigmoid = (x: Tensor): Tensor => this.call("Sigmoid", { x })
   atan = (x: Tensor): Tensor => this.call("Atan", { x })
 
-  /** 1 where x > 0, else 0, and 0 where x is no number. */
+  /** 1 if x > 0, else 0; 0 for NaN. */
   positive(x: Tensor): Tensor {
-    // In WebAssembly comparisons are thirty times slower than this; its step function alone hands on what is no number.
+    // In WebAssembly comparisons are thirty times slower than this; the step function alone would propagate NaN.
     if (this.engine.memory)
       return this.chain(
         x,
@@ -107,30 +104,30 @@ export class Workspace {
     return this.number(this.binary("Greater", x, 0))
   }
 
-  /** 1 where a > b, else 0. */
+  /** 1 if a > b, else 0. */
   greater(a: Tensor | number, b: Tensor | number): Tensor {
     if (this.engine.memory) return this.chain(this.sub(a, b), (z) => this.positive(z))
     return this.number(this.binary("Greater", a, b))
   }
 
-  /** 1 where a ≥ b, else 0; of two infinities it may be 0. */
+  /** 1 if a ≥ b, else 0; may be 0 for two infinities. */
   atLeast(a: Tensor | number, b: Tensor | number): Tensor {
     if (this.engine.memory)
       return this.chain(
         this.sub(a, b),
-        // The least number makes 0 positive, and nothing that is below.
+        // Adding the smallest subnormal makes 0 positive but no negative number.
         (z) => this.add(z, 2 ** -149),
         (z) => this.positive(z),
       )
     return this.number(this.binary("GreaterEqual", a, b))
   }
 
-  /** `a` where the condition is not 0, else `b`; all of one length. */
+  /** `a` where the condition is not 0, else `b`; all of the same length. */
   select(condition: Tensor, a: Tensor, b: Tensor): Tensor {
     return this.call("Select", { condition: this.binary("NotEqual", condition, 0), t: a, e: b })
   }
 
-  /** A vector along which the numbers of a shorter one are repeated. */
+  /** Repeats a vector to length `count`. */
   repeat(x: Tensor, count: number): Tensor {
     const length = elements(x)
     if (length === count) return x
@@ -138,14 +135,14 @@ export class Workspace {
     return this.flat(rows)
   }
 
-  /** Tensors one behind the other along an axis. */
+  /** Concatenates tensors along an axis. */
   join(parts: ReadonlyArray<Tensor>, axis: number): Tensor {
     if (parts.length === 1) return parts[0] as Tensor
-    // TensorFlow.js takes an array here.
+    // TensorFlow.js expects an array here.
     return this.call("Concat", parts as unknown as Readonly<Record<string, Tensor>>, { axis })
   }
 
-  /** Vectors one behind the other. */
+  /** Concatenates vectors. */
   concatenate(parts: ReadonlyArray<Tensor>): Tensor {
     return this.join(parts, 0)
   }
@@ -163,8 +160,8 @@ export class Workspace {
   }
 
   /**
-   * The sum of all rows of a matrix. TensorFlow.js transposes the matrix for it, and adds in float32: where memory can be
-   * reached, one pass in JavaScript is faster and exact.
+   * The sum of all rows of a matrix. TensorFlow.js would transpose the matrix and sum in float32; if memory is accessible, one pass in
+   * JavaScript is faster and sums in float64.
    */
   sumRows(x: Tensor): Tensor {
     const { memory } = this.engine
@@ -177,7 +174,7 @@ export class Workspace {
     return this.call("Max", { x }, { reductionIndices: [axis], keepDims: true })
   }
 
-  /** a·b + bias of matrices. */
+  /** a·b + bias. */
   matMul(a: Tensor, b: Tensor, bias?: Tensor): Tensor {
     const [rows, inner] = a.shape as [number, number]
     const columns = b.shape[1] as number
@@ -205,7 +202,7 @@ export class Workspace {
     return this.call("Slice", { x }, { begin: [...begin], size: [...size] })
   }
 
-  /** The first element of a vector at `index`, as a vector of one. */
+  /** The element of a vector at `index`, as a vector of one. */
   at(x: Tensor, index: number): Tensor {
     return this.slice(x, [index], [1])
   }
@@ -216,7 +213,7 @@ export class Workspace {
 
   private number(x: Tensor): Tensor {
     const y = this.call("Cast", { x }, { dtype: "float32" })
-    // On a GPU that changes the name of the type alone, and some kernels cannot be built for what lies below.
+    // On a GPU the cast only relabels the type, which some kernels cannot handle: the multiplication creates a float tensor.
     return this.engine.later ? this.binary("Multiply", y, 1) : y
   }
 
@@ -225,7 +222,7 @@ export class Workspace {
   }
 }
 
-/** Four sums side by side: one alone waits for each addition. */
+/** Four independent sums: a single one would wait for each addition. */
 const sum = (values: Float32Array): number => {
   const whole = values.length & ~3
   let [a, b, c, d] = [0, 0, 0, 0]

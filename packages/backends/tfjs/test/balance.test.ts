@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { Balance } from "../src/balance.ts"
 
-/** A machine where a run takes `all` or `one` milliseconds, by the number of threads. */
+/** A simulated machine on which a run takes `all` or `one` milliseconds, depending on the number of threads. */
 const machine = (raises: number) => {
   const state = { all: 10, one: 20, threads: 2, clock: 0 }
   const balance = new Balance({
@@ -23,7 +23,7 @@ const machine = (raises: number) => {
 }
 
 describe("threads", () => {
-  test("are kept where they are faster, after a look at one", () => {
+  test("are kept if they are faster, after trying one", () => {
     const { state, run } = machine(7)
     run(5)
     expect(state.threads).toBe(1)
@@ -33,7 +33,7 @@ describe("threads", () => {
     expect(state.threads).toBe(2)
   })
 
-  test("go down to one where they wait for each other, and are tried again later", () => {
+  test("drop to one if they wait for each other, and are tried again later", () => {
     const { state, run } = machine(7)
     state.all = 100
     run(8)
@@ -46,7 +46,7 @@ describe("threads", () => {
     expect(state.threads).toBe(2)
   })
 
-  test("go down when they become slow, and stay where one is slower still", () => {
+  test("drop to one when they become slow, and return if one is slower still", () => {
     const { state, run } = machine(7)
     run(20)
     state.all = 50
@@ -57,7 +57,7 @@ describe("threads", () => {
     expect(state.threads).toBe(2)
   })
 
-  test("are never raised more often than there are workers for", () => {
+  test("are not raised more often than workers allow", () => {
     const { state, run } = machine(1)
     run(20)
     expect(state.threads).toBe(2)
@@ -66,7 +66,7 @@ describe("threads", () => {
     expect(state.threads).toBe(2)
   })
 
-  test("are judged by runs of one kind that are long enough", () => {
+  test("are judged only by long enough runs of the same kind", () => {
     const { state, balance, run, owner } = machine(7)
     run(4)
     for (let i = 0; i < 100; i++) balance.time(owner, 1, () => {})

@@ -5,10 +5,10 @@ import { type EngineName, engines } from "../src/engines.ts"
 
 const { adapter, missing } = await findTestAdapter()
 
-/** Why `tfjs-webgpu` cannot run on this machine, where it cannot. */
+/** Why `tfjs-webgpu` cannot run on this machine; `undefined` if it can. */
 export const withoutGpu = missing
 
-/** The engines that run on this machine. Whoever calls closes them. */
+/** The engines that run on this machine. The caller closes them. */
 export const loadEngines = (): Promise<ReadonlyArray<Engine>> =>
   Promise.all(
     (Object.keys(engines) as ReadonlyArray<EngineName>)
@@ -18,10 +18,10 @@ export const loadEngines = (): Promise<ReadonlyArray<Engine>> =>
 
 const onSoftware = adapter !== undefined && info(adapter).software
 
-/** Whether an engine runs this case of the conformance suite. */
+/** Whether an engine runs this conformance case. */
 export const runs = (engine: Engine, name: string): boolean =>
   engine.name !== "tfjs-webgpu" || !onSoftware || isQuick(name)
 
-/** Whether an engine is held to this golden file: a GPU made of software to one network, as each takes it half a minute. */
+/** Whether an engine verifies this golden file: a software GPU takes half a minute per network, so it verifies only one. */
 export const verifies = (engine: Engine, file: string): boolean =>
   engine.name !== "tfjs-webgpu" || !onSoftware || file === "vgg11-sltt.safetensors"

@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import { fromEngine } from "../src/index.ts"
 import { loadEngines, verifies } from "./engines.ts"
 
-// The models', and what golden files lie beside the repository.
+// The models' golden files, and any beside the repository.
 const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/", "../../../../../shared/golden/time/"]
   .map((path) => new URL(path, import.meta.url))
   .filter((folder) => existsSync(folder))

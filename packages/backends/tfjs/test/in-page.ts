@@ -1,4 +1,4 @@
-/** What the test of the browser calls in the page. */
+/** The exports that browser.test.ts calls in the page. */
 import { conformance } from "@spikeroute/test-support/in-page"
 import { webgpu } from "../src/index.ts"
 

@@ -39,7 +39,7 @@ const options = {
   optimizer: Optimizer.adam(),
 } as const
 
-/** All that five batches change. */
+/** The training state after five batches. */
 const trained = Effect.gen(function* () {
   const trainer = yield* Train.make(graph, Policy.bptt, { ...options, key: Key.make(1) })
   const inputs = Key.uniform(Key.make(2), new Float32Array(13 * 9 * 7 * 2)).map((x) => 6 * x)
@@ -56,7 +56,7 @@ describe("layers", () => {
     WebAssembly.validate = validate
   })
 
-  test("say what they run on", async () => {
+  test("describe what they run on", async () => {
     expect(await Effect.runPromise(describeBackend.pipe(Effect.provide(Tfjs.cpu)))).toMatch(
       /^tfjs-cpu: TensorFlow.js 4\.\d+\.\d+, plain JavaScript, one thread$/,
     )
@@ -68,7 +68,7 @@ describe("layers", () => {
     expect(await Effect.runPromise(describeBackend.pipe(Effect.provide(three)))).toEndWith(`SIMD, ${threads}`)
   })
 
-  test("give the same bits whatever the number of threads", async () => {
+  test("are bit-identical for any number of threads", async () => {
     const [one, two, three] = await Promise.all(
       [1, 2, 3].map((threads) => Effect.runPromise(trained.pipe(Effect.provide(Tfjs.layer("tfjs-wasm", { threads }))))),
     )
@@ -76,7 +76,7 @@ describe("layers", () => {
     expect(three).toEqual(one!)
   })
 
-  test("of two engines do not disturb each other, nor one that was closed", async () => {
+  test("of two engines do not interfere, even after one is closed", async () => {
     const both = Effect.gen(function* () {
       const first = yield* Layer.build(Tfjs.layer("tfjs-wasm", { threads: 1 }))
       const alone = yield* Effect.provide(trained, first)
@@ -87,7 +87,7 @@ describe("layers", () => {
     await Effect.runPromise(Effect.scoped(both))
   })
 
-  test("change no globals and listen for no errors", async () => {
+  test("change no globals and add no error listeners", async () => {
     const state = () => [
       globalThis.Worker,
       process.listenerCount("uncaughtException"),
@@ -98,7 +98,7 @@ describe("layers", () => {
     expect(state()).toEqual(before)
   })
 
-  test("without SIMD end in a reason", async () => {
+  test("fail with the reason if SIMD is missing", async () => {
     WebAssembly.validate = () => false
     const error = await Effect.runPromise(Effect.flip(describeBackend.pipe(Effect.provide(Tfjs.wasm))))
     expect(error).toBeInstanceOf(BackendUnavailableError)
@@ -107,7 +107,7 @@ describe("layers", () => {
 })
 
 describe("errors while running", () => {
-  test("name the kernel and the node, and what runs after a scope has closed is one", async () => {
+  test("name the kernel and the node; running after the scope has closed fails", async () => {
     const program = Effect.gen(function* () {
       const compiled = yield* Program.compile(graph, Policy.sltt, options)
       const begin = compiled.segments.begin.map((instruction) =>
@@ -133,7 +133,7 @@ describe("errors while running", () => {
   })
 })
 
-test("an option out of its range is refused as the layer opens", async () => {
+test("an option out of range fails when the layer is built", async () => {
   const opened = (name: string, given: object) =>
     Effect.runPromise(Effect.result(Effect.provide(Backend, Tfjs.layer(name as never, given))))
   for (const threads of [0, -1, Number.NaN, 1.5, 9, 1e9])

@@ -7,8 +7,8 @@ interface Operands {
 }
 
 /**
- * The gradient goes to the first largest value of each window, in row order. Spikes tie nearly everywhere, so no comparison of
- * the input with the pool's output finds it; TensorFlow.js's own kernel for WebAssembly takes all largest values below 0 for none.
+ * Routes each output gradient to the first maximum of its window, in row order. Spikes tie almost everywhere, so comparing the input
+ * with the pool's output cannot find it; TensorFlow.js's WebAssembly kernel ignores windows whose maximum is negative.
  */
 export const maxPoolBackward = ({ x, outputGradient, inputGradient }: Operands, window: Windows.Window): void => {
   const [batch, height, width, channels] = Windows.imagesOf(x.shape)

@@ -1,18 +1,18 @@
 /**
- * A kernel of core as a composition of TensorFlow.js's kernels.
+ * A kernel of core as a composition of TensorFlow.js kernels.
  *
- * It gets tensors for what it reads and shapes for what it makes, and returns what it made by operand. Gradients are returned
- * by themselves: who runs the composition adds them to what is there.
+ * It receives tensors for the operands that it reads and shapes for those that it creates, and returns the latter by name. It returns
+ * gradients without accumulating them; the caller adds them to the existing ones.
  */
 import type { KernelAttributes, KernelName } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 
-/** An operand that the composition makes. */
+/** An operand that the composition creates. */
 export interface Target {
   readonly shape: ReadonlyArray<number>
 }
 
-/** Operands that are read and made, and those among them that may be absent. */
+/** The operands that are read and created, and those of each that may be absent. */
 export type Operands<
   Read extends string,
   Made extends string,

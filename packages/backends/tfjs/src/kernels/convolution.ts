@@ -1,6 +1,6 @@
 /**
- * Convolutions. TensorFlow.js's own gradients are missing or slow in WebAssembly, where its forward convolution is fast: both
- * gradients are forward convolutions of rearranged operands.
+ * Convolutions. TensorFlow.js's gradients are missing or slow in WebAssembly, but its forward convolution is fast: both gradients are
+ * forward convolutions of rearranged operands.
  */
 import { type KernelAttributes, Windows } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
@@ -9,7 +9,7 @@ import { convolve, eachAxis, type Image, imageOf, type Pair, part, spread, weigh
 
 type Convolution = KernelAttributes["conv2d.forward"]
 
-/** The length of an axis once spread − 1 zeros follow each position; {@link spread} puts zeros after the last position too. */
+/** The padding of an axis, less the spread − 1 zeros that {@link spread} adds after the last position. */
 const behind = ({ before, after, spread }: Windows.Axis): Windows.Sides => [before, after - spread + 1]
 
 export const convForward: Composition<Operands<"x" | "weight", "y", "bias">, Convolution> = (
@@ -30,7 +30,7 @@ export const convForward: Composition<Operands<"x" | "weight", "y", "bias">, Con
   return { y: convolve(tf, image, weightOf(tf, weight), slide, convolution.groups, bias) }
 }
 
-/** […, in/groups, out] as [turned …, out/groups, in]. */
+/** Rotates a weight by 180° and swaps its channels: […, in/groups, out] becomes […, out/groups, in]. */
 const turn = (tf: Workspace, weight: Tensor, groups: number): Tensor => {
   const turned = tf.reverse(weight, 0, 1)
   const [rows, columns, inputs, outputs] = weight.shape as unknown as Image
@@ -39,7 +39,7 @@ const turn = (tf: Workspace, weight: Tensor, groups: number): Tensor => {
   return tf.reshape(tf.transpose(apart, 0, 3, 2, 1), rows, columns, outputs / groups, groups * inputs)
 }
 
-/** ∂x is the convolution of ∂y, spread apart by the stride, with the weights turned by 180° and their channels swapped. */
+/** ∂x is the convolution of ∂y, with zeros inserted for the stride, and the rotated weights with swapped channels. */
 export const convInputGradient: Composition<Operands<"outputGradient" | "weight", "inputGradient">, Convolution> = (
   tf,
   { outputGradient, weight, inputGradient },
@@ -66,8 +66,8 @@ export const convInputGradient: Composition<Operands<"outputGradient" | "weight"
 }
 
 /**
- * ∂W is the convolution of x with ∂y as its filter: channels take the batch's place, and the stride becomes the dilation. Of a depthwise
- * one the channels of all samples are apart, and the samples are added up.
+ * ∂W is the convolution of x with ∂y as its filter: channels and batch swap roles, and the stride becomes the dilation. For a depthwise
+ * convolution, the channels of all samples are separate groups, and the samples are then summed.
  */
 export const convWeightGradient: Composition<Operands<"x" | "outputGradient", "weightGradient">, Convolution> = (
   tf,

@@ -1,4 +1,4 @@
-/** Kernels that treat every element alike, and bookkeeping. */
+/** Elementwise kernels and bookkeeping. */
 import { elements } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 

@@ -1,4 +1,4 @@
-/** Eligibility traces: states × [samples, inputs, outputs], their factors [samples, 1, outputs]. */
+/** Eligibility traces: states × [samples, inputs, outputs]; their factors are [samples, 1, outputs]. */
 import type { KernelAttributes } from "@spikeroute/core"
 import { elements, type Tensor } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"

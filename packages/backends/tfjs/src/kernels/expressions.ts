@@ -1,8 +1,8 @@
 /**
- * Expressions: one tensor operation for each operation of the code, in its order, freed after its last use.
+ * Interprets expression code: one tensor operation per operation of the code, in order. Intermediates are freed after their last use.
  *
- * A value that is the same for several elements (a parameter of one number or one a channel, what follows from parameters alone) has as
- * many numbers as differ; element i takes number i mod their count, as of an operand.
+ * Values that repeat (a scalar or per-channel parameter, and anything computed from parameters alone) are stored once per distinct
+ * element; element i is number i modulo their count.
  */
 import { type Expressions, type KernelAttributes, Windows } from "@spikeroute/core"
 import { elements, type Tensor, type Workspace } from "../workspace.ts"
@@ -12,7 +12,7 @@ import { below } from "./rounding.ts"
 
 type Code = Expressions.Code
 type Line = Code[number]
-/** A vector, or a constant. */
+/** A vector or a constant. */
 type Value = Tensor | number
 type Given = Readonly<Record<string, Tensor | Target | undefined>>
 
@@ -41,7 +41,7 @@ const tensorOf = (tf: Workspace, value: Value): Tensor =>
 
 const lengthOf = (value: Value): number => (typeof value === "number" ? 1 : elements(value))
 
-/** An operation of two vectors, the shorter of which is repeated along the longer. */
+/** A binary operation; the shorter vector is repeated along the longer. */
 const binary = (tf: Workspace, op: string, a: Value, b: Value): Tensor => {
   const [length, columns] = [Math.max(lengthOf(a), lengthOf(b)), Math.min(lengthOf(a), lengthOf(b))]
   const shaped = (value: Value): Value =>
@@ -65,7 +65,7 @@ const run = (tf: Workspace, [op]: Line, values: ReadonlyArray<Value>): Tensor =>
   return tf.select(condition as Tensor, chosen as Tensor, other as Tensor)
 }
 
-/** A leaf's numbers. */
+/** The values of a leaf. */
 const leafOf = (tf: Workspace, operands: Given, count: number, leaf: string): Tensor => {
   const [name = "", plane] = leaf.split(".")
   const all = tf.flat(operands[name] as Tensor)
@@ -73,7 +73,7 @@ const leafOf = (tf: Workspace, operands: Given, count: number, leaf: string): Te
   return plane === undefined || elements(all) === count ? all : tf.slice(all, [Number(plane) * count], [count])
 }
 
-/** Runs a code: the values at the places asked for, of `count` elements each. */
+/** Runs a code and returns the values at the places `wanted`, of `count` elements each. */
 const interpret = (
   tf: Workspace,
   code: Code,
@@ -128,7 +128,7 @@ export const elementwiseForward: Composition<Given, KernelAttributes["elementwis
 
 type PoolBehind = NonNullable<KernelAttributes["elementwise.backward"]["pool"]>
 
-/** The gradient of each element from that of the average pool behind them. */
+/** The gradient of each element, given that of the average pool that follows. */
 const spread = (tf: Workspace, outputGradient: Tensor, { kernelSize, height, width }: PoolBehind): Tensor => {
   const [batch = 1, , , channels = 1] = outputGradient.shape
   const inputGradient = { shape: [batch, height, width, channels] }

@@ -1,4 +1,4 @@
-/** The table of kernels: a line for each, by core's names. `dropout.mask` is missing: it draws from a key, see ../host. */
+/** The kernel table, by core's names. `dropout.mask`, which draws random numbers, is a host kernel. */
 import type { Compositions } from "./composition.ts"
 import { convForward, convInputGradient, convWeightGradient } from "./convolution.ts"
 import { copy, firingRate, zero } from "./elementwise.ts"
@@ -53,7 +53,7 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   copy,
 }
 
-/** Where the kernels of TensorFlow.js for WebGPU need another composition. */
+/** Replacements for kernels whose composition does not work on TensorFlow.js's WebGPU backend. */
 export const compositionsOnGpu: Partial<Compositions> = {
   "maxPool.forward": maxPoolForwardOnGpu,
   "maxPool.backward": maxPoolBackwardOnGpu,

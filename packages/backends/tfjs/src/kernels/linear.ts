@@ -1,8 +1,8 @@
-/** Matrices are transposed before they are multiplied: TensorFlow.js's transposing products are ten times slower in WebAssembly. */
+/** Linear layers. Matrices are transposed first: TensorFlow.js's transposed products are ten times slower in WebAssembly. */
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 
-/** One row for each sample, or for each of its pixels. */
+/** A matrix with one row per sample, or per pixel. */
 const samples = (tf: Workspace, x: Tensor, inputs: number): Tensor => tf.rows(x, inputs)
 
 export const linearForward: Composition<Operands<"x" | "weight", "y", "bias">> = (tf, { x, weight, bias }) => ({
@@ -29,7 +29,7 @@ export const linearWeightGradient: Composition<Operands<"x" | "outputGradient", 
   ),
 })
 
-/** Σ ∂y over every axis but the channels. */
+/** Σ ∂y over all axes except channels. */
 export const biasGradient: Composition<Operands<"outputGradient", "biasGradient">> = (tf, { outputGradient }) => ({
   biasGradient: tf.sumRows(tf.rows(outputGradient)),
 })

@@ -1,4 +1,4 @@
-/** The loss of every time step, and the outputs. */
+/** The loss of a time step, and the accumulated outputs. */
 import type { KernelAttributes } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import { elements } from "../workspace.ts"
@@ -6,7 +6,7 @@ import type { Composition, Operands } from "./composition.ts"
 
 type Attributes = KernelAttributes["loss.forward"]
 
-/** Softmax's numerators and denominators, the labels one-hot, and the differences from the target. */
+/** The softmax's numerators and denominators, one-hot labels, and the differences from the target. */
 const evaluate = (tf: Workspace, values: Tensor, labels: Tensor, { target }: Attributes) => {
   const batch = elements(labels)
   const classes = elements(values) / batch

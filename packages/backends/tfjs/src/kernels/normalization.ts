@@ -1,15 +1,15 @@
-/** Batch normalisation and weight standardisation: one column for each channel, statistics over the rows. */
+/** Batch normalisation and weight standardisation: one column per channel, statistics over the rows. */
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
 
-/** Core's: ε and momentum of batch normalisation, ε of weight standardisation. */
+/** ε and momentum of batch normalisation and ε of weight standardisation, as in core. */
 const epsilon = 1e-5
 const momentum = 0.1
 const standardizationEpsilon = 1e-4
 
 const count = ({ shape }: Tensor): number => shape[0] as number
 
-/** One row for all values of a sample's channels: of a flattened image, the buffer has other axes than the value. */
+/** A matrix with one column per channel. A flattened image's buffer may have other axes than the value, so channels are given. */
 const rowsOf = (tf: Workspace, x: Tensor, { shape: [channels] }: Tensor): Tensor => tf.rows(x, channels)
 
 const mean = (tf: Workspace, rows: Tensor): Tensor => tf.div(tf.sumRows(rows), count(rows))
@@ -69,7 +69,7 @@ export const batchNormBackward: Composition<
   }
 }
 
-/** (W − mean)·scale and scale, for each output channel. */
+/** (W − mean)·scale, and scale, per output channel. */
 const standardize = (tf: Workspace, weight: Tensor) => {
   const rows = tf.rows(weight)
   const fanIn = count(rows)

@@ -1,4 +1,4 @@
-/** Pools. Padding is made explicit: TensorFlow.js leaves it out of the mean, and core does not. */
+/** Pools. Padding is explicit: TensorFlow.js excludes it from averages, core includes it. */
 import { type KernelAttributes, Windows } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 import type { Composition, Operands, Target } from "./composition.ts"
@@ -16,13 +16,13 @@ const settings = (filterSize: Pair, strides: Pair) => ({ filterSize, strides, pa
 const framed = (tf: Workspace, x: Tensor, window: Windows.Window, value = 0): Tensor =>
   surround(tf, imageOf(tf, x), sidesOf(window), value)
 
-/** Takes the padding off again. */
+/** Removes the padding. */
 const unframed = (tf: Workspace, x: Tensor, { rows, columns }: Windows.Window, { shape }: Target): Tensor =>
   rows.before + rows.after + columns.before + columns.after === 0
     ? x
     : tf.slice(x, [0, rows.before, columns.before, 0], Windows.imagesOf(shape))
 
-/** The sums over windows, times a share: means where windows are not dilated, else a convolution of equal weights. */
+/** Window sums times `share`: an average pool, or for dilated windows a convolution with equal weights. */
 const sums = (tf: Workspace, x: Tensor, window: Windows.Window, strides: Pair, share: number): Tensor => {
   const kernel = kernelOf(window)
   const area = kernel[0] * kernel[1]
@@ -44,8 +44,8 @@ export const averagePoolForward: Composition<Operands<"x", "y">, WeightedWindow>
 })
 
 /**
- * Each input pixel gets the sum of the output gradients around it, spread apart by the stride, times the share. Where windows do not
- * overlap that is a copy of one of them; sizes that are no power of two are left out, as the enlargement divides by them in float32.
+ * Each input pixel receives the sum of the output gradients of its windows, times the share. If windows tile the image this is a copy of
+ * one gradient, by nearest-neighbour resizing; only for powers of two, because the resizing divides by the size in float32.
  */
 export const averagePoolBackward: Composition<Operands<"outputGradient", "inputGradient">, WeightedWindow> = (
   tf,
@@ -70,7 +70,7 @@ export const averagePoolBackward: Composition<Operands<"outputGradient", "inputG
   return { inputGradient: sums(tf, surround(tf, apart, sides), window, [1, 1], window.share) }
 }
 
-/** What each tap of a window sees, of a framed image: tensors of the output's shape. */
+/** The padded image as seen by each tap of the window: one tensor of the output's shape per tap. */
 const seen = (
   tf: Workspace,
   whole: Tensor,
@@ -93,7 +93,7 @@ const seen = (
   })
 }
 
-/** The largest of each window; where windows are dilated, tap by tap. */
+/** The maximum of each window, tap by tap if windows are dilated. */
 const largest = (tf: Workspace, whole: Tensor, window: Windows.Window, y: Target): Tensor =>
   isDilated(window)
     ? seen(tf, whole, window, Windows.imagesOf(y.shape)).reduce((a, b) => tf.binary("Maximum", a, b))
@@ -103,13 +103,13 @@ export const maxPoolForward: Composition<Operands<"x", "y">, Windows.Window> = (
   y: largest(tf, framed(tf, x, window, Number.NEGATIVE_INFINITY), window, y),
 })
 
-/** TensorFlow.js's kernel for WebGPU takes nothing below −10²⁰ for a maximum. A power of two changes no digit. */
+/** TensorFlow.js's WebGPU kernel ignores values below −10²⁰. Scaling by a power of two is exact. */
 export const maxPoolForwardOnGpu: typeof maxPoolForward = (tf, { x, y }, window) => {
   const scaled = framed(tf, tf.mul(2 ** -64, x), window, Number.NEGATIVE_INFINITY)
   return { y: tf.mul(2 ** 64, largest(tf, scaled, window, y)) }
 }
 
-/** The gradient of each window goes to the first tap that sees its largest value. */
+/** Routes each output gradient to the first tap that sees the window's maximum. */
 const dilatedBackward: typeof maxPoolBackwardOnGpu = (tf, { x, outputGradient, inputGradient }, window) => {
   const whole = framed(tf, x, window, Number.NEGATIVE_INFINITY)
   const dy = imageOf(tf, outputGradient)
@@ -135,8 +135,8 @@ const dilatedBackward: typeof maxPoolBackwardOnGpu = (tf, { x, outputGradient, i
 }
 
 /**
- * TensorFlow.js's kernel for WebGPU gives the gradient to the last largest value of a window: both images are turned around, and
- * pixels that no window reaches are cut off, so that windows lie over the same pixels.
+ * TensorFlow.js's WebGPU kernel routes the gradient to the last maximum of a window. Both images are therefore rotated by 180°, after
+ * cutting off pixels that no window reaches so that the windows stay aligned.
  */
 export const maxPoolBackwardOnGpu: typeof maxPoolBackward = (tf, operands, window) => {
   if (isDilated(window)) return dilatedBackward(tf, operands, window)
@@ -158,7 +158,7 @@ export const maxPoolBackwardOnGpu: typeof maxPoolBackward = (tf, operands, windo
   return { inputGradient: unframed(tf, framedGradient, window, inputGradient) }
 }
 
-/** Not for WebAssembly: there, TensorFlow.js drops the gradients of windows whose largest value is negative. */
+/** Not for WebAssembly: TensorFlow.js's kernel there drops the gradients of windows whose maximum is negative. */
 export const maxPoolBackward: Composition<Operands<"x" | "outputGradient", "inputGradient">, Windows.Window> = (
   tf,
   operands,
@@ -172,7 +172,7 @@ export const maxPoolBackward: Composition<Operands<"x" | "outputGradient", "inpu
   return { inputGradient: unframed(tf, gradient, window, inputGradient) }
 }
 
-/** The share of each input position in each output position, on one axis: [outputs, length]. */
+/** The share of each input position in each output position along one axis: [outputs, length]. */
 const shares = (length: number, outputs: number): Float32Array => {
   const matrix = new Float32Array(outputs * length)
   for (let i = 0; i < outputs; i++) {
@@ -183,7 +183,7 @@ const shares = (length: number, outputs: number): Float32Array => {
   return matrix
 }
 
-/** Both axes at once: [pixels of the output, pixels of the input]. */
+/** The shares along both axes: [output pixels, input pixels]. */
 const weights = (tf: Workspace, [, height, width]: Image, [, outHeight, outWidth]: Image): Tensor => {
   const byRow = shares(height, outHeight)
   const byColumn = shares(width, outWidth)
@@ -196,7 +196,7 @@ const weights = (tf: Workspace, [, height, width]: Image, [, outHeight, outWidth
   return tf.create([outHeight * outWidth, height * width], matrix)
 }
 
-/** Multiplies the pixels of each image, as a column, by a matrix. */
+/** Multiplies each image, as a column of pixels, by a matrix. */
 const mixPixels = (tf: Workspace, matrix: Tensor, x: Tensor, target: Target): Tensor => {
   const [batch, height, width, channels] = Windows.imagesOf(x.shape)
   const [, outHeight, outWidth] = Windows.imagesOf(target.shape)

@@ -1,4 +1,4 @@
-/** The next float32 below x, which is one: u ≥ x holds where u is greater than it. */
+/** The next float32 below the float32 x, so that u ≥ x if and only if u > below(x). */
 export const below = (x: number): number => {
   const bits = new Int32Array(Float32Array.of(x).buffer)
   if (x === 0) return -(2 ** -149)

@@ -1,20 +1,20 @@
 /**
- * Windows that slide over images, as TensorFlow.js's kernels take them. Gradients with respect to an image or a window are the same
- * sums over a rearranged image: spread apart, padded or cut.
+ * Sliding windows in terms of TensorFlow.js kernels. Gradients with respect to an image or a filter are the same sums over a rearranged
+ * image: with zeros inserted, padded or cropped.
  */
 import { Windows } from "@spikeroute/core"
 import type { Tensor, Workspace } from "../workspace.ts"
 
 export type Image = readonly [batch: number, height: number, width: number, channels: number]
 
-/** One number for rows, one for columns. */
+/** A value for rows and one for columns. */
 export type Pair<A = number> = readonly [rows: A, columns: A]
 
-/** How a window slides over an image that lies ready. */
+/** The movement of a window over an image. */
 export interface Slide {
   readonly strides: Pair
   readonly dilations: Pair
-  /** Zeros before and after either axis; where negative, pixels that go. */
+  /** Zeros before and after each axis; negative numbers crop. */
   readonly padding: Pair<Windows.Sides>
 }
 
@@ -23,15 +23,15 @@ export const eachAxis = <A>({ rows, columns }: Windows.Window, of: (axis: Window
   of(columns, 1),
 ]
 
-/** An image, of one row where it is a sequence. */
+/** An image; a sequence becomes an image with one row. */
 export const imageOf = (tf: Workspace, x: Tensor): Tensor =>
   x.shape.length === 4 ? x : tf.reshape(x, ...Windows.imagesOf(x.shape))
 
-/** A window's weights, of one row where it slides over a sequence. */
+/** A filter; that of a sequence gets one row. */
 export const weightOf = (tf: Workspace, weight: Tensor): Tensor =>
   weight.shape.length === 4 ? weight : tf.reshape(weight, 1, ...weight.shape)
 
-/** Puts a number less one of zeros after every pixel, in rows and columns. */
+/** Inserts zeros after every pixel: down − 1 rows and across − 1 columns. */
 export const spread = (tf: Workspace, x: Tensor, [down, across]: Pair): Tensor => {
   if (down === 1 && across === 1) return x
   const [batch, height, width, channels] = x.shape as unknown as Image
@@ -46,7 +46,7 @@ export const spread = (tf: Workspace, x: Tensor, [down, across]: Pair): Tensor =
   return tf.reshape(rows, batch, height * down, width * across, channels)
 }
 
-/** Puts a number around an image, or cuts it. */
+/** Pads an image with a value, or crops it. */
 export const surround = (tf: Workspace, x: Tensor, sides: Pair<Windows.Sides>, value = 0): Tensor => {
   const [batch, height, width, channels] = x.shape as unknown as Image
   const [[top, bottom], [left, right]] = sides
@@ -65,7 +65,7 @@ export const surround = (tf: Workspace, x: Tensor, sides: Pair<Windows.Sides>, v
     : tf.pad(kept, [[0, 0], add(sides[0]), add(sides[1]), [0, 0]], value)
 }
 
-/** Channels of a group. */
+/** The channels of one group. */
 export const part = (tf: Workspace, x: Tensor, group: number, groups: number): Tensor => {
   if (groups === 1) return x
   const channels = (x.shape.at(-1) as number) / groups
@@ -73,7 +73,7 @@ export const part = (tf: Workspace, x: Tensor, group: number, groups: number): T
   return tf.slice(x, from, [...x.shape.slice(0, 3), channels])
 }
 
-/** A filter with zeros between its taps. */
+/** A filter with zeros inserted between its taps. */
 const dilated = (tf: Workspace, filter: Tensor, [down, across]: Pair): Tensor => {
   const [rows, columns, inputs, outputs] = filter.shape as unknown as Image
   const apart = spread(tf, tf.reshape(filter, 1, rows, columns, inputs * outputs), [down, across])
@@ -85,8 +85,8 @@ const dilated = (tf: Workspace, filter: Tensor, [down, across]: Pair): Tensor =>
 }
 
 /**
- * Sums over windows: x [batch, height, width, in] by a filter [height, width, in/groups, out]. Depthwise where there are as many groups as
- * channels on both sides, else group by group.
+ * Convolves x [batch, height, width, in] with a filter [height, width, in/groups, out]: depthwise if there are as many groups as input and
+ * output channels, else group by group.
  */
 export const convolve = (
   tf: Workspace,
@@ -96,11 +96,11 @@ export const convolve = (
   groups: number,
   bias?: Tensor,
 ): Tensor => {
-  // TensorFlow.js refuses windows that move by more than 1 and are dilated: their filter gets the zeros itself.
+  // TensorFlow.js rejects strided dilated windows: insert the zeros into the filter instead.
   const isBoth = strides.some((stride) => stride > 1) && wanted.some((dilation) => dilation > 1)
   const filter = isBoth ? dilated(tf, given, wanted) : given
   const dilations = isBoth ? ([1, 1] as const) : wanted
-  // TensorFlow.js pads by itself, but does not cut.
+  // TensorFlow.js pads but does not crop.
   const cuts = padding.flat().some((side) => side < 0)
   const image = cuts ? surround(tf, x, padding) : x
   const sides = cuts
@@ -114,7 +114,7 @@ export const convolve = (
   const [rows, columns, inputs, outputs] = filter.shape as unknown as Image
   const made =
     inputs === 1 && outputs === groups
-      ? // This kernel pads by one number for both sides, or not at all.
+      ? // This kernel supports only symmetric padding.
         tf.call(
           "DepthwiseConv2dNative",
           { x: cuts ? image : surround(tf, image, padding), filter: tf.reshape(filter, rows, columns, groups, 1) },
