@@ -34,7 +34,7 @@ export type Setting = number | ReadonlyArray<number> | Learnt
  * @param start the initial value, or an initializer
  * @param per what shares one number (default: the whole layer)
  * @example
- * const perChannel = leaky({ decay: Neuron.learn(0.9, "channel") })
+ * const perChannel = currentBasedLif({ decay: Neuron.learn(0.9, "channel") })
  */
 export const learn = (start: number | Initializer, per: Per = "layer"): Learnt => ({
   learn: typeof start === "number" ? { kind: "constant", value: start } : start,

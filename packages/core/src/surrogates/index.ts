@@ -39,8 +39,6 @@ export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union(Obje
  * The slope g and primitive G of a surrogate, as functions of the expression z.
  *
  * @throws OptionError for invalid parameters
- * @example
- * const { slope } = Surrogate.expressionOf({ name: "triangle", alpha: 1 })
  */
 export const expressionOf = (options: SurrogateOptions): SurrogateExpression => {
   assert("Surrogate.expressionOf", SurrogateSchema, options)

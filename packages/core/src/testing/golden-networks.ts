@@ -25,7 +25,7 @@ import {
 import { normalizerFreeBlock, preActivationBlock } from "../models/index.ts"
 import * as Neuron from "../neurons/index.ts"
 
-/** A decay of its own for every neuron, σ(w). */
+/** LIF neurons with an individual decay σ(w) each. */
 const heterogeneousLif = Neuron.make("heterogeneousLif", {
   parameters: { w: Neuron.learn(0, "element") },
   states: ["membrane"],
@@ -41,13 +41,13 @@ interface NeuronOfGolden {
   readonly surrogate?: LifOptions["surrogate"]
 }
 
-/** A layer that sees its own spikes of the step before, with the parameters' names of golden_time.py. */
+/** A recurrent layer, with the parameter names of golden_time.py. */
 const recurrentLayer = (features: number, neuron: Graph.Layer): Graph.Layer =>
   recurrent((x, fedBack) =>
     neuron(add(linear({ features })(x, "input"), linear({ features, bias: false })(fedBack, "recurrent")), "neuron"),
   )
 
-/** x and what it was some steps ago. */
+/** x plus x of some steps ago. */
 const withDelayed = (steps: number): Graph.Layer => residual(delay({ steps }))
 
 const decaying = (decay: number, { surrogate }: NeuronOfGolden): Graph.Layer =>
@@ -96,7 +96,7 @@ export const networks: Readonly<Record<string, (neuron: LifOptions) => Graph.Lay
       flatten(),
       linear({ features: 3 }),
     ),
-  // Batch norm, neurons and an added branch along a flattened image, and batch norm behind the linear layer.
+  // Batch norm, neurons and a residual branch on a flattened image, and batch norm after the linear layer.
   flattened: (neuron) =>
     Graph.sequential(
       conv2d({ channels: 3, kernelSize: 2 }),

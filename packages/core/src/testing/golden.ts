@@ -1,14 +1,14 @@
 /**
- * Golden files: what PyTorch computed in float64 for one batch of a network under one policy.
+ * Golden files: results that PyTorch computed in float64 for one batch of a network under one policy.
  *
- * A file holds, in PyTorch's layouts: `param.<name>`, `input` [T, N, …], `label` [N], or by the metadata's `target` a label a step [T, N]
- * (-1 where it does not count) or `target` [T, N, outputs], `steps` (the trained steps, from 0), and
- * PyTorch's results `out` [T, N, classes], `spikes.<i>` [T, N, …] of the i-th layer of neurons, `grad.<name>` and, for running
- * statistics after the batch, `after.<name>`. Its metadata name the network, τ, the surrogate, the route and the loss.
+ * A file contains, in PyTorch's layouts: `param.<name>`, `input` [T, N, …], `label` [N] (depending on the metadata's `target`, a
+ * label per step [T, N], −1 if it does not count, or `target` [T, N, outputs]), `steps` (the trained steps, counted from 0), and
+ * PyTorch's results: `out` [T, N, classes], `spikes.<i>` [T, N, …] of the i-th layer of neurons, `grad.<name>` and, for running
+ * statistics after the batch, `after.<name>`. The metadata contain the network, τ, the surrogate, the route and the loss.
  *
- * That of a model of the zoo is small: its metadata name the model, its width, the seed from which parameters and data are drawn
- * (see drawn.ts), and what data they are. Of spikes it holds the number in each layer and step, `counts` [layers, T]; of larger
- * gradients a sample, and of all `summary.<name>`.
+ * Files of the named models are small: their metadata contain the model, its width, the seed from which parameters and data are
+ * drawn (see drawn.ts), and the kind of data. For spikes, they contain the number per layer and step, `counts` [layers, T]; for
+ * larger gradients, a sample; and for all gradients, `summary.<name>`.
  */
 import { Effect, Schema, type Scope } from "effect"
 import { Backend } from "../backend/backend.ts"
@@ -37,22 +37,25 @@ import { checkBatch } from "../train/targets.ts"
 import * as Drawn from "./drawn.ts"
 import { networks } from "./golden-networks.ts"
 
-/** Whether a file by its name is the golden file of a network that is known here. */
+/** Whether a file's name is that of the golden file of a known network. */
 export const isReadable = (file: string): boolean => {
   const [net = ""] = file.split("-")
   return file.endsWith(".safetensors") && (Object.hasOwn(networks, net) || modelNames.some((model) => model === net))
 }
 
-/** How far a backend is from a golden file: the largest absolute difference over the largest absolute golden value, by kind. */
+/**
+ * The deviation of a backend from a golden file: the largest absolute difference divided by the largest absolute golden value, by
+ * kind.
+ */
 export interface GoldenErrors {
   readonly out: number
   readonly gradients: number
-  /** 0 where the network keeps no running statistics. */
+  /** 0 if the network has no running statistics. */
   readonly statistics: number
   readonly spikesMismatched: number
 }
 
-/** Whether errors are within what float32 may differ. */
+/** Whether deviations are within float32 rounding. */
 export const passes = ({ out, gradients, statistics, spikesMismatched }: GoldenErrors): boolean =>
   out <= 1e-4 && gradients <= 1e-4 && statistics <= 1e-4 && spikesMismatched === 0
 
@@ -73,14 +76,14 @@ class Deviation {
   }
 }
 
-/** A golden file with its name, for errors. */
+/** A golden file with its name, for error messages. */
 interface Golden extends TensorFile {
   readonly file: string
 }
 
 const refuse = ({ file }: Golden, reason: string) => Effect.fail(new CheckpointError({ file, reason }))
 
-/** A tensor of the file; where `count` is known, of so many numbers. */
+/** A tensor of the file, with `count` numbers if given. */
 const tensor = (golden: Golden, name: string, count?: number): Effect.Effect<StoredTensor, CheckpointError> => {
   const found = golden.tensors.get(name)
   if (found === undefined || found.unsupported !== undefined) return refuse(golden, `it has no tensor ${name}`)
@@ -96,17 +99,17 @@ const graphOf = (golden: Golden, shape: Shape, network: Graph.Layer) =>
     ({ message }) => new CheckpointError({ file: golden.file, reason: `its network: ${message}` }),
   )
 
-/** A sample's shape here. */
+/** The shape of a sample in our layout. */
 const channelsLast = ([channels = 1, ...extents]: Shape): Shape => [...extents, channels]
 
-/** What a golden file is about. */
+/** The workload of a golden file. */
 interface Workload {
   readonly graph: Graph.Graph
   readonly timeSteps: number
   readonly batchSize: number
   /** [T, N, …] */
   readonly frames: Float32Array
-  /** [N] or [T, N]; and real numbers, [T, N, outputs]. */
+  /** Labels [N] or [T, N]; targets [T, N, outputs]. */
   readonly labels?: Float32Array
   readonly targets?: Float32Array
   readonly valuesOf: (parameter: Graph.Parameter) => Effect.Effect<Float32Array, CheckpointError>
@@ -120,7 +123,7 @@ const neuronOf = (golden: Golden) => {
     : Effect.succeed({ tau: tau === undefined ? 1 : Number(tau), surrogate: Surrogate.defaults[name] })
 }
 
-/** Whether the labels or targets of a file are those of each step, and the loss that takes them. */
+/** The tensor of a file's targets, and the loss that uses them. */
 const targets: Readonly<Record<string, { readonly tensor: "label" | "target"; readonly loss?: LossTerm }>> = {
   class: { tensor: "label" },
   "step-class": { tensor: "label", loss: crossEntropy() },
@@ -151,7 +154,7 @@ const lossOf = (golden: Golden): Effect.Effect<Objective, CheckpointError> =>
     return [loss ?? crossEntropy(), ...(rate === 0 ? [] : [firingRate({ rate })])]
   })
 
-/** A small network, with all its values in the file. */
+/** A small network, with all values in the file. */
 const stored = (golden: Golden) =>
   Effect.gen(function* () {
     const { net = "" } = golden.metadata
@@ -180,7 +183,7 @@ const extent = Schema.isBetween({ minimum: 1, maximum: 1024 })
 const Count = Schema.FiniteFromString.check(Schema.isInt(), extent)
 const Extent = Schema.Int.check(extent)
 
-/** How a golden file says what is drawn. */
+/** Metadata of files with drawn values. */
 const DrawnMetadata = Schema.Struct({
   width: Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
   seed: Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 2 ** 32 })),
@@ -192,7 +195,7 @@ const DrawnMetadata = Schema.Struct({
   data: Schema.Literals(["images", "events"]),
 })
 
-/** A model of the zoo, with drawn values. */
+/** A named model, with drawn values. */
 const drawn = (golden: Golden, model: ModelName) =>
   Effect.gen(function* () {
     const neuron = yield* neuronOf(golden)
@@ -225,7 +228,7 @@ const drawn = (golden: Golden, model: ModelName) =>
 
 const lags: ReadonlySet<string> = new Set(["recurrent", "delay"])
 
-/** The policy that a golden file's route names; all others, as `sltt-k`, are SLTT on some steps. */
+/** The policy of a golden file's route. All other routes, such as `sltt-k`, are SLTT on some steps. */
 const policyOf = (route: string | undefined, graph: Graph.Graph): Policy.Policy => {
   const edges = [...edgesOf(graph).all]
   if (route === "bptt") return Policy.bptt
@@ -234,7 +237,7 @@ const policyOf = (route: string | undefined, graph: Graph.Graph): Policy.Policy 
   return Policy.sltt
 }
 
-/** Runs the batch of a golden file on a backend and compares. */
+/** Runs the batch of a golden file on a backend and compares the results. Fails with a CheckpointError if the file is invalid. */
 export const verify = (
   { tensors, metadata }: TensorFile,
   file: string,
@@ -281,7 +284,7 @@ export const verify = (
       yield* executable.write(bufferNames.parameter(parameter.name), yield* workload.valuesOf(parameter))
     yield* upload(executable, { inputs: workload.frames, told })
 
-    /** Spikes of the i-th layer at step t that are not the golden ones: one by one, or in number. */
+    /** Number of spikes of the i-th layer at step t that differ from the golden ones, individually or in total. */
     const mismatches = (i: number, name: string, t: number, spikes: Float32Array) =>
       Effect.gen(function* () {
         if (model !== undefined) {

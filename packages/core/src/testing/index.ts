@@ -1,4 +1,4 @@
-/** What other packages test themselves with: the conformance suite of backends, golden files. */
+/** Test utilities for other packages: the conformance suite for backends, random networks, golden files. */
 export * as Arbitrary from "./arbitrary/index.ts"
 export * as Conformance from "./conformance/index.ts"
 export * as Drawn from "./drawn.ts"

@@ -110,7 +110,7 @@ const largest = (arrays: Iterable<Float32Array>): number => {
  *
  * @example
  * const trainer = yield* Train.make(graph, Policy.sltt, options)
- * const { loss } = yield* trainer.step(batch, { update: 1, learningRate: 0.1 })
+ * const { loss } = yield* trainer.step({ inputs: frames, labels: [3] }, { update: 1, learningRate: 0.1 })
  */
 export const make = (
   graph: Graph,

@@ -1,4 +1,4 @@
-/** Cells of random mathematics: each value follows from earlier ones, and none grows much beyond what it is made of. */
+/** Cells of random expressions: each value depends on earlier ones, and none is much larger than its operands. */
 import * as fc from "fast-check"
 import {
   absolute,
@@ -45,21 +45,22 @@ const operations: Readonly<Record<string, Operation>> = {
   spike: (a, b, spike) => spike(a.minus(b.times(0.5))),
 }
 
+/** A random cell, as data. */
 export interface Cell {
   readonly piece: "cell"
   readonly states: ReadonlyArray<string>
-  /** The value of the first state before the first step. */
+  /** Initial value of the first state. */
   readonly initial: number
-  /** Operations on earlier values, which are numbered modulo how many there are. */
+  /** Operations on earlier values, which are indexed modulo their number. */
   readonly operations: ReadonlyArray<{ readonly op: string; readonly a: number; readonly b: number }>
   readonly parameters: ReadonlyArray<{ readonly per: Per; readonly learnt: boolean }>
-  /** Inputs beside the first, all of them made of it; a cell that has any has no states. */
+  /** Further inputs, all derived from the first. A cell with further inputs has no states. */
   readonly others: ReadonlyArray<"same" | "scaled" | "delayed">
   readonly spikes: boolean
   readonly surrogate: SurrogateOptions
 }
 
-/** Cells of zero to three states and parameters. */
+/** Cells with zero to three states and parameters. */
 export const cell = (): fc.Arbitrary<Cell> =>
   fc
     .record({
@@ -95,7 +96,7 @@ export const cell = (): fc.Arbitrary<Cell> =>
     })
     .map((made) => (made.others.length > 0 ? { ...made, states: [], spikes: false } : made))
 
-/** How much of each state stays. */
+/** Decays of the states. */
 const decays = [0.75, 0.5, 0.875]
 
 const settingOf = ({ shape }: Graph.Tensor, { per, learnt }: Cell["parameters"][number], j: number): Setting => {
@@ -105,7 +106,7 @@ const settingOf = ({ shape }: Graph.Tensor, { per, learnt }: Cell["parameters"][
   return per === "layer" ? (values[0] as number) : values
 }
 
-/** What follows from what is given, the last of it last: of all parameters at least. */
+/** The values of a cell in order of computation; they use at least all parameters. */
 const valuesOf = (
   { operations: list }: Cell,
   [x, ...others]: readonly [Expression, ...ReadonlyArray<Expression>],
@@ -120,7 +121,7 @@ const valuesOf = (
   return values
 }
 
-/** A layer of cells. */
+/** Applies a layer of cells. */
 export const layerOf = (cell: Cell, x: Graph.Tensor, smooth: boolean): Graph.Tensor => {
   const parameters = Object.fromEntries(cell.parameters.map((each, j) => [`p${j}`, settingOf(x, each, j)]))
   if (cell.others.length > 0) {
@@ -143,7 +144,7 @@ export const layerOf = (cell: Cell, x: Graph.Tensor, smooth: boolean): Graph.Ten
       for (const [k, state] of cell.states.entries()) {
         const kept = decays[k] as number
         const added = (values.at(-1 - k) ?? x).plus(k === 0 ? x : 0)
-        // What leads to a state alone may be an edge of its own.
+        // The contribution to a single state may be an edge of its own.
         const led = k === 0 ? added : route("inner", added)
         states[state] = (before[state] as Expression).times(kept).plus(led.times(1 - kept))
       }

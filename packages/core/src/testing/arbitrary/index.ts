@@ -1,13 +1,13 @@
 /**
  * Arbitrary networks, batches and policies, for property tests with fast-check.
  *
- * Everything is generated as plain data, so that a counterexample can be read and shrinks well, and is built from that data by
+ * Everything is generated as plain data, so that counterexamples are readable and shrink well. The data are built into objects by
  * `graphOf`, `policyOf`, `parametersOf`, `batchOf` and `keysOf`. Any data builds: a piece adapts to the value that it is applied
- * to (a window shrinks to what fits, a convolution of a row of features is a linear layer), so nothing is ever discarded on
+ * to (a window shrinks until it fits, a convolution of a feature vector becomes a linear layer), so nothing is ever discarded on
  * the way. Networks are tiny: a run takes milliseconds.
  *
- * A spike is a jump: where a membrane lies within rounding of its threshold, two right implementations may differ by a whole
- * spike. A test that compares across implementations leaves out the workloads whose {@link margin} is too small:
+ * A spike is a discontinuity: if a membrane is within rounding of its threshold, two correct implementations may differ by a whole
+ * spike. Tests that compare implementations skip workloads whose {@link margin} is too small:
  *
  * @example
  * const property = fc.asyncProperty(Arbitrary.workload(), async (workload) => {

@@ -1,4 +1,4 @@
-/** How near a run comes to a jump. */
+/** The distance of a run from discontinuities. */
 import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
@@ -15,8 +15,9 @@ import { batchOf, keyOf, optionsOf, parametersOf } from "./numbers.ts"
 import type { Workload } from "./workload.ts"
 
 /**
- * How far a workload stays from jumps, on the backend at hand: the smallest distance of what cells compare (a membrane and its threshold), of a max pool's choice from the next smaller value, and a five-hundredth of the smallest deviation
- * of a channel, as batch norm divides rounding by it. Channels that do not vary at all, and values that are the same, do no harm.
+ * The distance of a workload from discontinuities, on the current backend. The minimum of: the differences that cells compare (a
+ * membrane and its threshold), the gap between a max pool's largest value and the next smaller one, and 1/500 of the smallest
+ * deviation of a channel (batch norm divides rounding errors by it). Constant channels and equal values do not count.
  */
 export const margin = (
   workload: Workload,
@@ -29,7 +30,7 @@ export const margin = (
     const graph = graphOf(workload)
     const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
     const parameters = new Set(graph.parameters.map(({ name }) => name))
-    /** The value whose memory a value is, and how many steps ago. */
+    /** The value whose memory a value uses, and the number of steps ago. */
     const source = (name: string, ago = 0): { readonly name: string; readonly ago: number } => {
       const node = nodes.get(name)
       const { steps } = (node?.op === "delay" ? node.attributes : { steps: 0 }) as { readonly steps: number }
@@ -104,7 +105,7 @@ export const margin = (
     return least
   })
 
-/** Between the largest value of a window and any smaller one in it. */
+/** The smallest gap between the largest value of a window and any smaller one. */
 const leastGap = (
   values: Float32Array,
   from: ReadonlyArray<number>,
@@ -116,7 +117,7 @@ const leastGap = (
   return Math.min(...windows.flatMap((own) => own.map((value) => Math.max(...own) - value)).filter((gap) => gap > 0))
 }
 
-/** Of the channels that vary. */
+/** The smallest deviation of a channel that is not constant. */
 const leastDeviation = (values: Float32Array, channels: number): number => {
   const deviations = Array.from({ length: channels }, (_, c) => {
     const own = [...values].filter((_, i) => i % channels === c)

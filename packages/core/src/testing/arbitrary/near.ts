@@ -1,9 +1,9 @@
-/** How near a cell comes to a jump or a kink, step by step, from its inputs alone. */
+/** The distance of a cell from discontinuities and kinks, step by step, from its inputs alone. */
 import type { Cell } from "../../expressions/cell.ts"
 import { decode, encode, executable, interpret } from "../../expressions/code.ts"
 import { type Expression, operandsOf } from "../../expressions/expression.ts"
 
-/** What must not come near 0: distances from a threshold, between what is compared, from where a slope changes. */
+/** Expressions that must not be near 0: distances from thresholds, differences of compared values, distances from kinks. */
 export const distancesOf = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
   const found = new Set<Expression>()
   const seen = { value: new Set<Expression>(), slope: new Set<Expression>() }
@@ -14,7 +14,7 @@ export const distancesOf = (roots: ReadonlyArray<Expression>): ReadonlyArray<Exp
     if (form.kind === "fire") {
       found.add(form.z)
       visit(form.z, within)
-      // A primitive stands for the step in smooth networks alone.
+      // Primitives are used in smooth networks only.
       visit(form.slope, "slope")
       return
     }
@@ -28,7 +28,7 @@ export const distancesOf = (roots: ReadonlyArray<Expression>): ReadonlyArray<Exp
   return [...found]
 }
 
-/** Runs a cell's steps one after the other; each gives how near it came. */
+/** Runs a cell step by step; every step returns its distance. */
 export const distanceOf = (cell: Cell): ((given: (leaf: string) => Float32Array) => number) => {
   const all = decode(cell.code)
   const next = cell.next.map((place) => all[place] as Expression)
@@ -51,7 +51,7 @@ export const distanceOf = (cell: Cell): ((given: (leaf: string) => Float32Array)
       },
       (i, first, values) => {
         if (i < next.length) return after[i]!.set(values, first)
-        // What is equal, is so in any arithmetic: but a spike may be a hair away.
+        // Equal values stay equal in any arithmetic, but a spike may be a rounding error away.
         const counts = thresholds.has(distances[i - next.length] as Expression)
         for (const value of values) if (value !== 0 || counts) least = Math.min(least, Math.abs(value))
       },

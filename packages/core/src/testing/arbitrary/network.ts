@@ -39,21 +39,21 @@ import type { Piece, Window, Workload } from "./workload.ts"
 
 type Options = Pick<Conv2dOptions, "kernelSize" | "stride" | "padding" | "dilation">
 
-/** The largest window that fits a value of this shape, and that a pool takes. */
+/** The largest window that fits a value of this shape and that a pool accepts. */
 const fit = (shape: ReadonlyArray<number>, { kernelSize, stride, padding, dilation }: Window): Options => {
   const extents = shape.length === 2 ? [shape[0]!, shape[0]!] : shape
   const most = (i: 0 | 1) => Math.floor((extents[i]! + 2 * padding - 1) / dilation) + 1
   return { kernelSize: [Math.min(kernelSize[0], most(0)), Math.min(kernelSize[1], most(1))], stride, padding, dilation }
 }
 
-/** A window whose slides keep the extents. */
+/** A window that preserves the extents. */
 const same = (kernelSize: readonly [number, number]): Options => ({
   kernelSize: [kernelSize[0] === 1 ? 1 : 3, kernelSize[1] === 1 ? 1 : 3],
   stride: 1,
   padding: "same",
 })
 
-/** The same of a sequence. */
+/** The options for a sequence. */
 const along = ({ kernelSize, stride = 1, padding = 0, dilation = 1 }: Options) => ({
   kernelSize: both(kernelSize)[1],
   stride: both(stride)[1],
@@ -61,7 +61,7 @@ const along = ({ kernelSize, stride = 1, padding = 0, dilation = 1 }: Options) =
   dilation: both(dilation)[1],
 })
 
-/** A convolution of the image or sequence at hand. */
+/** A convolution of an image or a sequence. */
 const convolution = (x: Graph.Tensor, options: Conv2dOptions): Graph.Layer => {
   const { kernelSize, stride, padding, dilation, ...rest } = options
   return x.shape.length === 2 ? conv1d({ ...rest, ...along(options) }) : conv2d(options)
@@ -80,9 +80,9 @@ const pools = {
 } as const
 
 interface Building {
-  /** Neurons fire the surrogate's primitive in place of the step. */
+  /** Smooth mode: neurons output the surrogate's primitive. */
   readonly smooth: boolean
-  /** The value's shape must stay as it is. */
+  /** Whether the shape must not change. */
   readonly keepShape: boolean
   readonly batchSize: number
 }
@@ -144,7 +144,7 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
       const grows = piece.transposed && !keepShape && Math.max(...x.shape.slice(0, -1)) < 4
       const options = { channels, bias, groups, ...(keepShape ? same(piece.kernelSize) : fit(x.shape, piece)) }
       if (grows) return x.pipe(transposed(x, { ...options, padding: 0 }))
-      // One weight has no variance.
+      // A single weight has no variance.
       const several = (inputs / groups) * both(options.kernelSize)[0] * both(options.kernelSize)[1] > 1
       const isStandardized = standardized && several && x.shape.length === 3
       return x.pipe(isStandardized ? scaledWeightStandardizedConv2d(options) : convolution(x, options))
@@ -153,7 +153,7 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
     case "sumPool":
     case "maxPool": {
       if (!image) return x
-      // A window of one pixel takes no padding, and between dilated ones there may be room for the whole image.
+      // A window of one pixel allows no padding, and the whole image may fit between dilated taps.
       const padding = Math.min(...piece.kernelSize) === 1 || piece.dilation > 1 ? 0 : piece.padding
       const padded = fit(x.shape, { ...piece, padding })
       const isShrunk = both(padded.kernelSize).some((size) => size === 1)
@@ -169,7 +169,7 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
       return x.pipe(x.shape.length === 2 ? adaptiveAveragePool1d({ outputSize }) : adaptiveAveragePool({ outputSize }))
     }
     case "batchNorm":
-      // One value has no variance.
+      // A single value has no variance.
       return building.batchSize * size(x.shape) === x.shape.at(-1) ? x : x.pipe(batchNorm())
     case "gain":
       return x.pipe(gain())
@@ -200,7 +200,7 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
 
 const known = { smooth: new WeakMap<Workload, Graph.Graph>(), firing: new WeakMap<Workload, Graph.Graph>() }
 
-/** The network of a workload; made once for each. */
+/** The network of a workload, built once. */
 export const graphOf = (workload: Workload, { smooth = false }: { readonly smooth?: boolean } = {}): Graph.Graph => {
   const made = known[smooth ? "smooth" : "firing"]
   const graph = made.get(workload) ?? build(workload, smooth)

@@ -8,7 +8,7 @@ import type { Workload } from "./workload.ts"
 const between = (key: Key.Key, count: number, low: number, high: number): Float32Array =>
   Key.uniform(key, new Float32Array(count)).map((u) => low + (high - low) * u)
 
-/** Values of every parameter and statistic by name, such that most layers fire, some of the time. */
+/** Values of all parameters and statistics by name, with which most layers fire some of the time. */
 export const parametersOf = (
   graph: Graph.Graph,
   { seed }: Pick<Workload, "seed">,
@@ -26,7 +26,7 @@ export const parametersOf = (
         const bound = 3 / Math.sqrt(count / shape.at(-1)!)
         return range(-0.4 * bound, bound)
       }
-      // A gain, a batch norm's weight or running variance start at 1, a bias around 0, a learnt decay's logit where τ says.
+      // Gains and batch norm's weights and running variances start at 1, biases around 0, a trained decay's logit at τ.
       if (initializer.kind === "constant" && initializer.value === 1) return range(0.5, 1.5)
       if (name.endsWith(".w")) return range(-1, 1)
       return range(-0.25, 0.75)
@@ -34,7 +34,7 @@ export const parametersOf = (
   )
 }
 
-/** Data and labels of a batch: inputs [N, …], or [T, N, …] with frames. */
+/** Inputs and labels of a batch: inputs [N, …], or [T, N, …] with frames. */
 export const batchOf = (
   graph: Graph.Graph,
   { seed, batchSize, timeSteps, encoding }: Workload,
@@ -50,13 +50,13 @@ export const batchOf = (
   }
 }
 
-/** The random key of a node: what the buffer `key/<node>` holds. */
+/** The random key of a node, the contents of the buffer `key/<node>`. */
 export const keyOf = (node: string, { seed }: Pick<Workload, "seed">): Key.Key => Key.fold(Key.make(seed), "key", node)
 
-/** One for all, so that programs of the same workload are equal. */
+/** A shared optimiser, so that programs of the same workload are equal. */
 const optimizer = /* @__PURE__ */ Optimizer.sgd()
 
-/** How to compile a workload for training. */
+/** Options to compile a workload for training. */
 export const optionsOf = ({ batchSize, timeSteps, encoding, loss }: Workload): TrainingOptions => ({
   batchSize,
   timeSteps,

@@ -5,15 +5,15 @@ import * as Steps from "../../policies/steps.ts"
 import { graphOf } from "./network.ts"
 import type { Workload } from "./workload.ts"
 
-/** A policy as data; numbers of steps count modulo the workload's time steps. */
+/** A policy as data. Numbers of steps are modulo the workload's time steps. */
 export interface Choice {
-  /** Edges that the workload's graph does not have are left out. */
+  /** Detached edges. Edges that the graph does not have are ignored. */
   readonly detached: ReadonlyArray<Policy.Edge>
   /** 0 for no truncation. */
   readonly window: number
-  /** Decay of the traces, which the policy has if no gradient crosses time; 0 for none. */
+  /** Decay of the traces, which are used only if no gradient crosses time steps; 0 for none. */
   readonly trace: number
-  /** Steps between checkpoints; 0 for none, 5 for the root of the window. */
+  /** Number of steps between checkpoints; 0 for none, 5 for the root of the window. */
   readonly checkpoint: number
   readonly recompute: boolean
   readonly steps: { readonly name: "all" | "last" | "every" | "sample"; readonly k: number }
@@ -22,7 +22,7 @@ export interface Choice {
 /** Names of all temporal edges that arbitrary graphs have. */
 const edges = ["membrane", "reset", "current", "adaptation", "spike", "inner", "delay", "recurrent", "own"]
 
-/** A policy: any edges detached, any window, any trained steps, with traces, checkpoints and recomputation or without. */
+/** Policies with any detached edges, window, and trained steps, with or without traces, checkpoints and recomputation. */
 export const policy = (): fc.Arbitrary<Choice> =>
   fc.record({
     detached: fc.subarray([...edges]),

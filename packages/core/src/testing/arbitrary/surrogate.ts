@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import type { SurrogateOptions } from "../../surrogates/index.ts"
 
-/** Every surrogate, with widths of the order of the threshold. */
+/** All surrogates, with widths on the scale of the threshold. */
 export const surrogate = (): fc.Arbitrary<SurrogateOptions> =>
   fc
     .oneof(
@@ -11,5 +11,5 @@ export const surrogate = (): fc.Arbitrary<SurrogateOptions> =>
       fc.record({ name: fc.constant("atan" as const), alpha: fc.constantFrom(1, 2) }),
       fc.record({ name: fc.constant("fastSigmoid" as const), alpha: fc.constantFrom(1, 5, 25) }),
     )
-    // Records without a prototype are not what people write, nor what JSON gives back.
+    // Gives the records the usual prototype.
     .map((options) => ({ ...options }))

@@ -6,7 +6,7 @@ import type { SurrogateOptions } from "../../surrogates/index.ts"
 import { type Cell, cell } from "./cell.ts"
 import { surrogate } from "./surrogate.ts"
 
-/** A layer of spiking neurons. `tau` is not used by integrate-and-fire neurons. */
+/** A layer of spiking neurons. Integrate-and-fire neurons ignore `tau`. */
 export interface Neuron {
   readonly piece: "lif" | "if" | "plif"
   readonly tau: number
@@ -15,22 +15,22 @@ export interface Neuron {
   readonly surrogate: SurrogateOptions
 }
 
-/** Neurons with two states; the decay of the membrane may be learnt. */
+/** Neurons with two states. The decay of the membrane may be trained. */
 export interface TwoStates {
   readonly piece: "adaptiveLif" | "currentBasedLif"
   readonly decay: number
-  /** Of the other state. */
+  /** Decay of the other state. */
   readonly otherDecay: number
   readonly learnt: Per | "fixed"
   readonly threshold: number
   readonly surrogate: SurrogateOptions
 }
 
-/** Temporal edges; `edge` is their name. */
+/** Pieces with temporal edges, named `edge`. */
 export type Temporal =
-  /** With several numbers of steps, each channel has its own. */
+  /** An array gives each channel its own number of steps. */
   | { readonly piece: "delay"; readonly steps: number | ReadonlyArray<number>; readonly edge: string }
-  /** What the body gives is fed back to it, through a map or not. The body keeps the shape. */
+  /** The output of the body is fed back to it, with or without a weight layer. The body preserves the shape. */
   | {
       readonly piece: "recurrent"
       readonly steps: number
@@ -39,7 +39,7 @@ export type Temporal =
       readonly body: ReadonlyArray<Piece>
     }
 
-/** Of a sequence the last numbers count. */
+/** A window. For sequences, the last numbers apply. */
 export interface Window {
   readonly kernelSize: readonly [number, number]
   readonly stride: readonly [number, number]
@@ -47,7 +47,7 @@ export interface Window {
   readonly dilation: number
 }
 
-/** Part of a network. */
+/** A part of a network. */
 export type Piece =
   | Neuron
   | TwoStates
@@ -58,7 +58,7 @@ export type Piece =
       readonly channels: number
       readonly bias: boolean
       readonly standardized: boolean
-      /** As many groups as divide the channels: one, two or all of them. */
+      /** Number of groups: one, two, or the number of channels. */
       readonly groups: "one" | "two" | "all"
       readonly transposed: boolean
     })
@@ -68,7 +68,10 @@ export type Piece =
   | { readonly piece: "scale"; readonly factor: number }
   | { readonly piece: "dropout"; readonly rate: number }
   | { readonly piece: "leakyReadout"; readonly tau: number }
-  /** The body keeps the shape; with a stride or other channels, a convolution comes before it and another on the shortcut. */
+  /**
+   * The body preserves the shape. With a stride or a change of channels, a convolution precedes it and another one is on the
+   * shortcut.
+   */
   | {
       readonly piece: "residual"
       readonly channels: number
@@ -76,7 +79,7 @@ export type Piece =
       readonly body: ReadonlyArray<Piece>
     }
 
-/** The read-out: a linear layer, behind which there may be more; or the flattened value itself. */
+/** The read-out: a linear layer, possibly followed by other layers, or the flattened value itself. */
 export interface ReadOut {
   readonly classes: number | "flattened"
   readonly behind: ReadonlyArray<Piece>
@@ -92,11 +95,11 @@ export interface Workload {
   readonly timeSteps: number
   readonly encoding: Encoding
   readonly loss: Loss
-  /** Of parameters, data, labels, dropout masks and drawn steps. */
+  /** Seed of parameters, data, labels, dropout masks and drawn steps. */
   readonly seed: number
 }
 
-/** Every kind of spiking neuron. τ = 1 is a decay of 0; it is left out for neurons that learn it. */
+/** All kinds of spiking neurons. τ = 1 (a decay of 0) is excluded for neurons that train it. */
 export const neuron = (): fc.Arbitrary<Neuron> =>
   fc
     .record({
@@ -130,7 +133,7 @@ const delay = (): fc.Arbitrary<Piece> =>
     edge,
   })
 
-/** Mostly square. */
+/** Extents of windows, mostly square. */
 const extents = (most: number): fc.Arbitrary<readonly [number, number]> => {
   const extent = fc.integer({ min: 1, max: most })
   return fc.oneof(
@@ -182,7 +185,7 @@ const simple = (): fc.Arbitrary<Piece> =>
 const firing = (): fc.Arbitrary<Piece> =>
   fc.oneof({ weight: 4, arbitrary: neuron() }, { weight: 1, arbitrary: twoStates() }, { weight: 1, arbitrary: cell() })
 
-/** A synapse and its neurons, with or without something between and behind. */
+/** A weight layer and its neurons, with or without other layers between and after them. */
 const stage = (): fc.Arbitrary<ReadonlyArray<Piece>> =>
   fc
     .tuple(synapse(), fc.array(simple(), { maxLength: 1 }), firing(), fc.array(simple(), { maxLength: 1 }))
@@ -238,7 +241,7 @@ const readOut = (): fc.Arbitrary<ReadOut> =>
       .map((behind) => [behind].flat()),
   })
 
-/** A tiny network with a batch for it. */
+/** Tiny networks, each with a batch. */
 export const workload = ({ maxTimeSteps = 5, maxBatchSize = 3 } = {}): fc.Arbitrary<Workload> =>
   fc.record({
     input: fc.oneof(

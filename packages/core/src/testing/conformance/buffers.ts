@@ -1,4 +1,4 @@
-/** Buffers: what may be written and is read again, and what is refused. */
+/** Buffers: valid reads and writes, and errors. */
 import { Effect, Exit, Scope } from "effect"
 import { spikingLayers } from "../../graph/nodes.ts"
 import * as Policy from "../../policies/policy.ts"
@@ -21,13 +21,13 @@ const roundTrip = Effect.gen(function* () {
   for (const { name, shape } of written) {
     const values = valuesOf(name, size(shape))
     yield* executable.write(name, values)
-    // What was written is a copy.
+    // Writes copy the array.
     values.fill(Number.NaN)
   }
   for (const { name, shape } of written) {
     const values = yield* executable.read(name)
     yield* expectEqual(name, valuesOf(name, size(shape)), values)
-    // What was read is one too.
+    // Reads return a copy.
     values.fill(Number.NaN)
     yield* expectEqual(`${name}, read again,`, valuesOf(name, size(shape)), yield* executable.read(name))
   }
@@ -78,7 +78,7 @@ const wrongSizes = Effect.gen(function* () {
     )
 })
 
-/** What no program has: time steps before, after and between its own, segments, frames of other kinds. Nothing runs then. */
+/** Invalid time steps, segments and frames. Nothing runs. */
 const wrongCalls = Effect.gen(function* () {
   const { executable, program, data } = yield* prepared()
   const [batch] = data.batches
@@ -109,7 +109,7 @@ const wrongCalls = Effect.gen(function* () {
   yield* expectEqual(`${name} after refused runs`, before, yield* executable.read(name))
 })
 
-/** What shares its memory with other buffers cannot be read; what is observed can, and is right. */
+/** Buffers that share memory cannot be read; observed ones can. */
 const shared = Effect.gen(function* () {
   const [first = ""] = graph.nodes.map(({ name }) => name)
   for (const policy of [Policy.bptt, Policy.sltt]) {
@@ -125,14 +125,14 @@ const shared = Effect.gen(function* () {
   }
 })
 
-/** A program in a scope of its own, and what closes that. */
+/** A program in its own scope, and a function that closes the scope. */
 const inOwnScope = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const { executable, program, data } = yield* prepared().pipe(Scope.provide(scope))
   return { executable, program, data, scope, close: Scope.close(scope, Exit.void) }
 })
 
-/** Reads and writes every element of arrays that were handed out, whatever has become of their memory. */
+/** Reads and writes all elements of arrays obtained earlier, whatever has happened to their memory. */
 const touch = (arrays: ReadonlyArray<Float32Array>) => {
   for (const array of arrays) for (let i = 0; i < array.length; i++) array[i] = (array[i] as number) + 1
 }
@@ -187,7 +187,7 @@ const closedInside = Effect.gen(function* () {
   }
 })
 
-/** A buffer of several slots gives the one of the step that is asked for. */
+/** A buffer with several slots returns the one of the requested step. */
 const ring = Effect.gen(function* () {
   const neurons = spikingLayers(graph).map(({ name }) => name)
   const { executable, program, data } = yield* prepared(Policy.bptt, { observe: [...neurons, graph.output] }, 1)

@@ -1,4 +1,4 @@
-/** What runs again, whole steps or maps alone, gives the bits that it gave at first. */
+/** Recomputed steps and recomputed weight layers are bit-identical. */
 import { Effect } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import * as Optimizer from "../../optimizers/index.ts"

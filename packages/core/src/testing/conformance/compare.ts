@@ -1,7 +1,7 @@
-/** How close two tensors are, and the error that says where they are not. */
+/** Comparison of tensors, and the error that describes where they differ. */
 import { Data, Effect } from "effect"
 
-/** A backend does not do what the suite asks of it. */
+/** A backend fails a test of the suite. */
 export class ConformanceError extends Data.Error<{ readonly reason: string }> {
   readonly _tag = "ConformanceError"
   override readonly name = "ConformanceError"
@@ -14,16 +14,16 @@ export class ConformanceError extends Data.Error<{ readonly reason: string }> {
 export const fail = (reason: string): Effect.Effect<never, ConformanceError> =>
   Effect.fail(new ConformanceError({ reason }))
 
-/** Fails with the reason unless the condition holds. */
+/** Fails with the reason unless the condition is true. */
 export const ensure = (condition: boolean, reason: string): Effect.Effect<void, ConformanceError> =>
   condition ? Effect.void : fail(reason)
 
-/** Below this a largest value counts as this: what flushes denormal numbers to 0 is not held against a backend. */
+/** Lower limit of the scale of a comparison, so that flushing denormal numbers to 0 is accepted. */
 const smallestScale = 1e-30
 
 /**
- * The largest absolute difference over the largest absolute expected value. Numbers that are not finite must be the same on both
- * sides, or the deviation is infinite.
+ * The largest absolute difference divided by the largest absolute expected value. Non-finite numbers must be equal, otherwise the
+ * deviation is infinite.
  */
 export const deviation = (expected: Float32Array, actual: Float32Array): number => {
   if (expected.length !== actual.length) return Number.POSITIVE_INFINITY
@@ -39,7 +39,7 @@ export const deviation = (expected: Float32Array, actual: Float32Array): number 
   return difference / scale
 }
 
-/** The first element at which two tensors are furthest apart, for people. */
+/** Describes the first element with the largest difference. */
 const worst = (expected: Float32Array, actual: Float32Array): string => {
   if (expected.length !== actual.length) return `${actual.length} values instead of ${expected.length}`
   const distance = (i: number) => {
@@ -66,7 +66,7 @@ export const expectClose = (
   )
 }
 
-/** Fails unless every value is the same; 0 and −0 are. */
+/** Fails unless all values are equal; 0 equals −0. */
 export const expectEqual = (
   what: string,
   expected: Float32Array,
@@ -78,7 +78,7 @@ export const expectEqual = (
     `${what} is not the same: ${worst(expected, actual)}`,
   )
 
-/** Fails where a value is finite that must not be. */
+/** Fails if a value is finite that must not be. */
 export const expectNotFinite = (
   what: string,
   expected: Float32Array,

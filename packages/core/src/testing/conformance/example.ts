@@ -1,4 +1,4 @@
-/** Examples: one kernel, its attributes, and operands drawn from a key. */
+/** Examples: a kernel, its attributes, and operands drawn from a key. */
 import type { Operand } from "../../kernel.ts"
 import type { KernelName } from "../../kernels.ts"
 import * as Key from "../../random.ts"
@@ -10,33 +10,33 @@ export interface Drawn extends Operand {
   readonly elements: Elements
 }
 
-/** An operand whose values come from a key. */
+/** An operand with values drawn from a key. */
 export type Draw = (key: Key.Key) => Drawn
 
 export interface Example {
-  /** What is special about it, and its shapes. */
+  /** Description of the example: what is special about it, and its shapes. */
   readonly name: string
   readonly attributes?: Readonly<Record<string, unknown>>
-  /** Those that the kernel only writes are given for their shape; they begin as garbage. */
+  /** Operands. Write-only ones define shapes; they start with garbage. */
   readonly operands: Readonly<Record<string, Draw>>
-  /** Two operands that are one buffer: the second is overwritten while the first is read. */
+  /** Two operands in one buffer: the second is overwritten while the first is read. */
   readonly shared?: readonly [read: string, written: string]
-  /** What comes out not finite must not be finite, in whatever way; the rest is not compared. */
+  /** Non-finite results must be non-finite, but not equal; finite ones are not compared. */
   readonly loose?: true
 }
 
-/** Examples by the name of their kernel. */
+/** Examples by name of the kernel. */
 export type Examples = Readonly<Record<KernelName, ReadonlyArray<Example>>>
 
 const draw =
   (shape: Shape, values: (key: Key.Key, length: number) => Float32Array, elements: Elements = "float32"): Draw =>
   (key) => ({ shape, elements, data: values(key, size(shape)) })
 
-/** Of the standard normal distribution, times `scale`. */
+/** Standard normal numbers times `scale`. */
 export const normal = (shape: Shape, scale = 1): Draw =>
   draw(shape, (key, length) => Key.normal(key, new Float32Array(length)).map((value) => scale * value))
 
-/** Evenly between two bounds. */
+/** Uniform numbers between two bounds. */
 export const uniform = (shape: Shape, low: number, high: number): Draw =>
   draw(shape, (key, length) => Key.uniform(key, new Float32Array(length)).map((u) => low + (high - low) * u))
 
@@ -48,21 +48,21 @@ export const integers = (shape: Shape, count: number): Draw =>
 export const spikes = (shape: Shape, rate = 0.3): Draw =>
   draw(shape, (key, length) => Key.uniform(key, new Float32Array(length)).map((u) => (u < rate ? 1 : 0)), "spikes")
 
-/** These values, again and again. */
+/** The given values, repeated. */
 export const cycle = (shape: Shape, ...values: ReadonlyArray<number>): Draw =>
   draw(shape, (_, length) => Float32Array.from({ length }, (_, i) => values[i % values.length]!))
 
-/** The same float32 number everywhere. */
+/** One float32 number everywhere. */
 export const constant = (shape: Shape, value: number): Draw => cycle(shape, value)
 
-/** The key's own two words. */
+/** The two words of the key. */
 export const words: Draw = ({ hi, lo }) => ({
   shape: [2],
   elements: "words",
   data: new Float32Array(Uint32Array.of(hi, lo).buffer),
 })
 
-/** What a kernel writes. */
+/** An operand that a kernel writes. */
 export const output = (shape: Shape, elements: Elements = "float32"): Draw =>
   draw(
     shape,
@@ -70,19 +70,19 @@ export const output = (shape: Shape, elements: Elements = "float32"): Draw =>
     elements,
   )
 
-/** Ordinary numbers among zeros of both signs and numbers too small to be normal. */
+/** Ordinary numbers, zeros of both signs, and subnormal numbers. */
 const tiny = (shape: Shape): Draw => cycle(shape, 0, 1e-40, -0.75, -0, -1e-40, 1e-45, 1.5)
 
 /** A kind of input, with a name. */
 export type Kind = readonly [name: string, of: (shape: Shape) => Draw]
 
-/** Inputs that every kernel takes that reads activations. */
+/** Inputs for every kernel that reads activations. */
 export const ordinary: ReadonlyArray<Kind> = [
   ["real", (shape) => normal(shape)],
   ["spikes", (shape) => spikes(shape)],
 ]
 
-/** Nothing fires, everything fires, values at the ends of what float32 holds. */
+/** No spikes, all spikes, and values at the limits of float32. */
 export const extreme: ReadonlyArray<Kind> = [
   ["no spikes", (shape) => spikes(shape, 0)],
   ["all spikes", (shape) => spikes(shape, 1)],
@@ -94,7 +94,7 @@ export const extreme: ReadonlyArray<Kind> = [
 /** Values of about 10³⁰. */
 export const huge: Kind = ["huge", (shape) => normal(shape, 1e30)]
 
-/** One element that is no number or has no end, amid ordinary ones: it must reach all that depends on it, and nothing else. */
+/** A single NaN or infinity among ordinary numbers. It must affect everything that depends on it, and nothing else. */
 const blemished =
   (blemish: number) =>
   (shape: Shape): Draw =>

@@ -1,4 +1,4 @@
-/** The seam for data-parallel training: between the backward direction and the update, gradients are read and written from outside. */
+/** Support for data-parallel training: gradients are read and written externally between the backward direction and the update. */
 import { Effect } from "effect"
 import type { Executable } from "../../backend/backend.ts"
 import * as Policy from "../../policies/policy.ts"
@@ -10,12 +10,12 @@ import * as Oracle from "./oracle.ts"
 import { prepared } from "./prepared.ts"
 import { compare, feed, run, type Workload, writeParameters } from "./workload.ts"
 
-/** As far as a backend may be from the oracle after two updates of this network. */
+/** Allowed deviation from the oracle after two updates of this network. */
 const tolerance = 1e-4
 
 const gradientsOf = ({ buffers }: Program) => buffers.filter(({ kind }) => kind === "gradient")
 
-/** Trains on batches, each with other gradients than its own in place of them; gives its own. */
+/** Trains on batches, replacing the gradients of each. Returns the original gradients. */
 const train = (executable: Executable, { parameters, batches }: Workload) =>
   Effect.gen(function* () {
     const { program } = executable
@@ -49,12 +49,12 @@ const exchanged = (policy: Policy.Policy, changed: Partial<TrainingOptions> = {}
     const oracle = Oracle.make(program)
     const expected = yield* train(oracle, data)
     const found = yield* train(executable, data)
-    // On one scale: that of a bias before batch norm is 0 but for rounding.
+    // Compared on one scale, because the gradient of a bias before batch norm is 0 except for rounding.
     yield* expectClose("gradients before their update", expected, found, tolerance)
     yield* compare(oracle, executable, tolerance)
   })
 
-/** The norm of the gradients that are written in is some 4, and no element is greater than 1.5. */
+/** The norm of the written gradients is about 4, and no element exceeds 1.5. */
 const chosen: Partial<TrainingOptions> = {
   freeze: ["0.weight", "1.bias"],
   clipNorm: 2,

@@ -1,5 +1,5 @@
 /**
- * The conformance suite of backends. Every backend runs it, with any test runner:
+ * The conformance suite for backends. Run it with any test runner:
  *
  * @example
  * for (const { name, run } of Conformance.cases())
@@ -26,8 +26,8 @@ export interface Case {
 }
 
 /**
- * The suite: every kernel alone against its reference implementation, whole programs against the meaning of their instructions,
- * and how memory is taken, kept and given back.
+ * The suite: every kernel against its reference implementation, whole programs against the reference semantics of their
+ * instructions, and the allocation and release of memory.
  */
 export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
   ...kernelCases,

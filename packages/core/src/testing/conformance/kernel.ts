@@ -1,4 +1,4 @@
-/** One kernel alone, as a program of one instruction, against its reference implementation. */
+/** A single kernel, as a program of one instruction, against its reference implementation. */
 import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
@@ -15,7 +15,7 @@ import { type ConformanceError, expectClose, expectEqual, expectNotFinite, fail 
 import type { Drawn, Example } from "./example.ts"
 import { examples } from "./examples/index.ts"
 
-/** How far one kernel may be from its reference: the rounding of sums of some hundred float32 numbers. */
+/** Allowed deviation of a kernel from its reference: the rounding of sums of some hundred float32 numbers. */
 const tolerance = 1e-5
 
 const kindOf = (access: string, accumulate: boolean): BufferKind => {
@@ -25,7 +25,7 @@ const kindOf = (access: string, accumulate: boolean): BufferKind => {
 
 const operand = (owner: string): Holding => ({ role: "operand", owner })
 
-/** A program whose segment `begin` is the one instruction; every operand has a buffer of its name. */
+/** A program with one instruction in the segment `begin`; every operand has a buffer of the same name. */
 const programOf = (
   kernel: AnyKernel,
   { attributes = {}, shared }: Example,
@@ -51,11 +51,11 @@ const programOf = (
   return singleInstruction(instruction, layOut(drafts, segmentsOf(instruction)))
 }
 
-/** Whether the kernel has gradients, which are set by one instruction and added to by another. */
+/** Whether the kernel has gradients, which one instruction sets and another adds to. */
 const hasGradients = (kernel: AnyKernel): boolean =>
   Object.values(kernel.operands as Record<string, string>).some((access) => access.startsWith("gradient"))
 
-/** Runs an example on the backend and compares all of its operands; those that are only read must not change. */
+/** Runs an example on the backend and compares all operands. Read-only operands must not change. */
 const runExample = (
   kernel: AnyReferenceKernel,
   example: Example,
@@ -100,7 +100,7 @@ const runExample = (
     }
   })
 
-/** Runs all examples of a kernel, and names those that fail. */
+/** Runs all examples of a kernel and lists those that fail. */
 const runExamples = (kernel: AnyReferenceKernel): Effect.Effect<void, ConformanceError, Backend> =>
   Effect.gen(function* () {
     const own = examples[kernel.name as KernelName] ?? []
@@ -125,5 +125,5 @@ export const makeKernelCase = (kernel: AnyReferenceKernel) => ({
   run: runExamples(kernel),
 })
 
-/** A case for each kernel. */
+/** One case per kernel. */
 export const kernelCases = [...referenceKernels.values()].map(makeKernelCase)

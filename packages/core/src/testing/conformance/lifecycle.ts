@@ -1,4 +1,4 @@
-/** Memory, runs and errors: what is taken and given back, what must be the same every time. */
+/** Memory, runs and errors: allocation and release, and determinism. */
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import { BackendError, type NonFiniteTensorError, type ProgramError, UnsupportedKernelError } from "../../errors.ts"
@@ -23,16 +23,13 @@ import { graph, kept, options, prepared, refuses } from "./prepared.ts"
 import { feed, run, type Workload, workload } from "./workload.ts"
 
 export interface Lifecycle {
-  /**
-   * What a program takes: exactly the arena that was planned for it (`planned`, the default), or memory in the backend's own way
-   * (`own`).
-   */
+  /** The memory that a program allocates: exactly the planned arena (`planned`, the default), or the backend's own scheme (`own`). */
   readonly memory?: "planned" | "own"
-  /** What the backend holds now, by its own count (bytes, tensors, handles): must come back to where it was. */
+  /** The backend's own count of what it holds now (bytes, tensors, handles), which must return to its initial value. */
   readonly resources?: Effect.Effect<number, never, Backend>
 }
 
-/** Everything that outlives a batch. */
+/** All state that outlives a batch. */
 const snapshot = (executable: Executable) =>
   Effect.forEach(
     executable.program.buffers.filter(({ kind }) => kept.has(kind)),
@@ -123,7 +120,7 @@ const deterministic = Effect.gen(function* () {
   yield* expectSame("of a second run", yield* once, yield* once)
 })
 
-/** Neither sees the other, however their runs interleave. */
+/** Two programs do not affect each other, however their runs interleave. */
 const separate = Effect.gen(function* () {
   const alone = yield* Effect.scoped(
     Effect.gen(function* () {
@@ -146,7 +143,7 @@ const separate = Effect.gen(function* () {
   yield* expectSame("beside another program", alone, yield* snapshot(a.executable))
 })
 
-/** Nothing but parameters, statistics and the optimiser's state goes from batch to batch. */
+/** Only parameters, statistics and optimiser states are carried from batch to batch. */
 const forgets = Effect.gen(function* () {
   const { executable, data } = yield* prepared()
   const other = yield* prepared()
@@ -184,7 +181,7 @@ const resumes = Effect.gen(function* () {
   )
 })
 
-/** Fibers that share a trainer and a predictor get what they would get one after the other. */
+/** Fibers that share a trainer and a predictor get the results of sequential execution. */
 const shares = Effect.gen(function* () {
   const { batches } = yield* workload(graph, yield* compile(graph, Policy.bptt, options), Policy.bptt, 1, 4)
   const once = (concurrency: 1 | "unbounded") =>
@@ -207,7 +204,7 @@ const shares = Effect.gen(function* () {
   yield* expectSame("of fibers that share a trainer", after, state)
 })
 
-/** A batch that was announced before it comes, or that does not come, changes no bit. */
+/** Announcing the next batch changes no bit, whether it follows or not. */
 const takesBatchesAhead = (graph: Graph, changed: Partial<TrainingOptions>) =>
   Effect.gen(function* () {
     const made = { ...options, ...changed, key: Key.make(5) }
@@ -217,7 +214,7 @@ const takesBatchesAhead = (graph: Graph, changed: Partial<TrainingOptions>) =>
     const ahead = yield* makeTrainer(graph, Policy.bptt, made)
     for (const [i, batch] of batches.entries()) {
       const at = { update: 1 + i, learningRate: 0.01 }
-      // The third step is told of the first batch, and the fourth comes.
+      // The third step announces the first batch; the fourth batch follows.
       const next = i === 2 ? batches[0] : batches[i + 1]
       const expected = yield* plain.step(batch, at)
       const result = yield* ahead.step(batch, { ...at, next })
@@ -230,7 +227,10 @@ const takesBatchesAhead = (graph: Graph, changed: Partial<TrainingOptions>) =>
     yield* expectSame("uploaded ahead", yield* snapshot(plain.executable), yield* snapshot(ahead.executable))
   })
 
-/** 512 GB, whose first buffer alone is beyond what any backend counts: refused when prepared, with both figures, and nothing stays. */
+/**
+ * 512 GB, of which the first buffer alone exceeds every backend: rejected in `prepare`, with both sizes, and nothing stays
+ * allocated.
+ */
 const tooMuchMemory = ({ resources = Effect.succeed(0) }: Lifecycle) =>
   Effect.gen(function* () {
     const network = makeUnsafe([1], linear({ features: 4e8 }))
@@ -268,8 +268,8 @@ const unknownKernel = Effect.gen(function* () {
 })
 
 /**
- * Fails unless a step comes to what is not finite, said of `layer`, and changes nothing, when these values stand in the first weights, in all others
- * and in the data.
+ * Fails unless a step with these values in the first weights, in all other weights or in the data is rejected as non-finite in
+ * `layer`, and changes nothing.
  */
 const diverges = (what: "loss" | "gradient", layer: string, first: number, weight: number, input: number) =>
   Effect.gen(function* () {
@@ -322,7 +322,7 @@ const normalized = makeUnsafe(
   ),
 )
 
-/** What may go wrong in a case. */
+/** Errors of a case. */
 export type Failure =
   | ConformanceError
   | ProgramError

@@ -1,4 +1,4 @@
-/** Losses of terms: values and gradients of each term, over time in each way, on the backend beside the oracle. */
+/** Losses with terms: values and gradients of every term with every reduction over time, compared with the oracle. */
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import { tanh } from "../../expressions/expression.ts"
@@ -20,7 +20,7 @@ import * as Oracle from "./oracle.ts"
 
 const [batchSize, timeSteps, features, classes] = [5, 4, 6, 3]
 
-/** A read-out of real numbers, and one that fires. */
+/** A real-valued read-out, and a spiking one. */
 const graph = makeUnsafe([features], (x) => {
   const hidden = x.pipe(linear({ features: 11 }), lif({ threshold: 0.4 }))
   return {

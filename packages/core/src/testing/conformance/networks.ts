@@ -1,4 +1,4 @@
-/** Small networks that between them have every op, neuron, surrogate and reset, with odd shapes. */
+/** Small networks that together cover every op, neuron, surrogate and reset, with odd shapes. */
 
 import type { Graph } from "../../graph/graph.ts"
 import type { Layer } from "../../graph/index.ts"
@@ -25,7 +25,7 @@ import { defaults } from "../../surrogates/index.ts"
 
 const { sigmoid, rectangle, atan, fastSigmoid } = defaults
 
-/** Linear layers, a learnt decay, a leaky read-out. */
+/** Linear layers, a trained decay, a leaky read-out. */
 const perceptron: Layer = sequential(
   linear({ features: 9 }),
   lif({ tau: 2 }),
@@ -52,7 +52,7 @@ const residualNetwork: Layer = sequential(
   linear({ features: 3 }),
 )
 
-/** Standardised weights, neurons without a leak, constant and learnt factors, adaptive pooling. */
+/** Standardised weights, neurons without leak, constant and trained factors, adaptive pooling. */
 const normalizerFree: Layer = sequential(
   scaledWeightStandardizedConv2d({ channels: 5, kernelSize: 3, stride: 2, padding: 1 }),
   scale(1.7),
@@ -65,7 +65,7 @@ const normalizerFree: Layer = sequential(
   linear({ features: 3 }),
 )
 
-/** Spikes that stay spikes, rows of more than one word, a read-out that fires. */
+/** Spikes that stay spikes, rows of several words, a spiking read-out. */
 const spikeToSpike: Layer = sequential(
   conv2d({ channels: 33, kernelSize: 2 }),
   lif({ reset: "none", surrogate: fastSigmoid, threshold: 0.6 }),

@@ -1,9 +1,9 @@
 /**
- * The oracle: what a program means, apart from where its buffers lie.
+ * The oracle: the result of a program, independent of its memory layout.
  *
- * It runs the kernels' reference implementations like the reference backend, but gives every slot of every buffer memory of its
- * own, hands out copies of what a kernel reads, and fills what nothing has written yet with NaN. So it shows where a backend, or
- * the layout of a program, mixes up two buffers, or reads one before it was written.
+ * It runs the kernels' reference implementations like the reference backend, but every slot of every buffer has separate memory,
+ * kernels read copies, and unwritten memory is filled with NaN. This reveals if a backend, or the layout of a program, confuses two
+ * buffers or reads one before it is written.
  */
 import { Effect, Layer } from "effect"
 import { asArray, Backend, type Executable } from "../../backend/backend.ts"
@@ -24,7 +24,7 @@ import { size } from "../../shape.ts"
 
 const name = "oracle"
 
-/** What a program may read before anything wrote it: 0 at first. */
+/** Buffers that a program may read before writing; initially 0. */
 const ready: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer", "input"])
 
 type Kernels = ReadonlyMap<string, AnyReferenceKernel>
@@ -96,7 +96,7 @@ export const make = (
   }
 }
 
-/** The oracle as a backend, with other kernels where some are given: for testing tests. */
+/** The oracle as a backend, optionally with other kernels, to test the tests. */
 export const layer = (table: Kernels = referenceKernels): Layer.Layer<Backend> =>
   Layer.succeed(
     Backend,

@@ -1,4 +1,4 @@
-/** Several outputs, of each step or summed, and values that are recorded: the oracle's, at every step. */
+/** Several outputs, per step or summed, and recorded values, compared with the oracle at every step. */
 import { Effect } from "effect"
 import { Backend, type Executable } from "../../backend/backend.ts"
 import { makeUnsafe } from "../../graph/index.ts"
@@ -20,7 +20,7 @@ const graph = makeUnsafe([features], (x) => {
 
 const record = ["lif1", "lif1.membrane", "adaptiveLif1.adaptation", "delay1"]
 
-/** Every output and every recorded value, step by step. */
+/** All outputs and recorded values, step by step. */
 const predicted = (executable: Executable, program: Program) =>
   Effect.gen(function* () {
     const key = Key.make(5)

@@ -1,4 +1,4 @@
-/** The network that memory, buffers and runs are tried with, prepared on the backend. */
+/** The network for tests of memory, buffers and runs, prepared on the backend. */
 import { Effect } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import { BackendError } from "../../errors.ts"
@@ -11,7 +11,7 @@ import type { TrainingOptions } from "../../program/options.ts"
 import { ensure, fail } from "./compare.ts"
 import { workload, writeParameters } from "./workload.ts"
 
-/** Everything that a program can keep from batch to batch: statistics, keys, states, parameters of several shapes. */
+/** A network with all state that a program can carry between batches: statistics, keys, states, parameters of several shapes. */
 export const graph = makeUnsafe(
   [5, 4, 2],
   sequential(

@@ -1,4 +1,4 @@
-/** Whole programs against the oracle: networks × policies × ways the data come. */
+/** Whole programs against the oracle: networks × policies × encodings. */
 import { Effect, type Scope } from "effect"
 import { Backend } from "../../backend/backend.ts"
 import type { BackendError, OptionError, PolicyError, ProgramError, UnsupportedKernelError } from "../../errors.ts"
@@ -36,15 +36,15 @@ export type ProgramFailure =
   | UnsupportedKernelError
   | BackendError
 
-/** How far a program may be from the oracle: the largest difference over the largest value of its kind. */
+/** Allowed deviation of a program from the oracle: the largest difference divided by the largest value of its kind. */
 const tolerance = 1e-4
 
-/** No membrane may come closer to a jump than this, lest rounding decide whether a neuron fires. */
+/** No membrane may be closer to a discontinuity than this, so that rounding does not decide whether a neuron fires. */
 const leastMargin = 1e-4
 
 const timeSteps = 4
 
-/** Whole and uneven windows, steps without a loss inside a window, windows without any; checkpoints and traces with and without. */
+/** Even and uneven windows, steps without loss within a window, windows without any loss; with and without checkpoints and traces. */
 const policies: ReadonlyArray<Policy.Policy> = [
   Policy.bptt,
   Policy.tbptt(3),
@@ -67,7 +67,7 @@ const policies: ReadonlyArray<Policy.Policy> = [
   ),
 ]
 
-/** Of networks whose weights are next to neurons: traces that factorise, and a number a synapse. */
+/** Policies for networks whose weight layers are next to neurons: factorised traces, and one number per synapse. */
 const eligible: Readonly<Record<string, ReadonlyArray<Policy.Policy>>> = {
   perceptron: [Policy.eprop, Policy.bptt.pipe(Policy.eligible)],
   "spike to spike": [Policy.eprop],
@@ -85,7 +85,7 @@ const optimizers = [
   Optimizer.adamw({ epsilon: 1e-3 }),
 ]
 
-/** A workload under which every layer fires, none fires always, and no membrane comes near a jump. */
+/** A workload with which every layer fires, none fires always, and no membrane is near a discontinuity. */
 const suitable = (
   graph: Graph,
   program: Program,
@@ -109,7 +109,7 @@ const suitable = (
     return yield* fail("no seed keeps the membranes away from their thresholds")
   })
 
-/** Two batches, each in one run, and all that is left after each of them. */
+/** Runs two batches, each in one run, and compares all results after each. */
 const batchwise = (
   graph: Graph,
   policy: Policy.Policy,
@@ -129,7 +129,7 @@ const batchwise = (
     }
   })
 
-/** One batch step by step; every neuron's spikes are the oracle's. */
+/** Runs one batch step by step; all spikes must equal the oracle's. */
 const stepwise = (
   graph: Graph,
   policy: Policy.Policy,

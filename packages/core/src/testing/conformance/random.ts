@@ -27,10 +27,10 @@ import { compare, drawWith, feed, run, writeParameters } from "./workload.ts"
 
 const tolerance = 1e-4
 
-/** Workloads of which a membrane, or what a max pool compares, comes closer than this to a jump are left out. */
+/** Workloads with a membrane or a max pool closer than this to a discontinuity are skipped. */
 const leastMargin = 1e-3
 
-/** One batch of a workload on the oracle and on the backend. */
+/** Runs one batch of a workload on the oracle and on the backend. */
 const agrees = (made: Arbitrary, choice: Choice): Effect.Effect<void, ProgramFailure, Backend> =>
   Effect.gen(function* () {
     const graph = graphOf(made)

@@ -1,4 +1,4 @@
-/** What a network is run on, and the running of it: on the oracle, and on a backend beside it. */
+/** Workloads, and running them on the oracle and on a backend. */
 import { Effect, Random } from "effect"
 import type { Executable } from "../../backend/backend.ts"
 import type { BackendError, PolicyError } from "../../errors.ts"
@@ -24,7 +24,7 @@ import { initialize } from "../../train/initialize.ts"
 import { distancesOf } from "../arbitrary/near.ts"
 import { type ConformanceError, deviation, expectClose } from "./compare.ts"
 
-/** Data of some batches, in a program's layout. */
+/** Data of several batches, in a program's layout. */
 export interface Workload {
   readonly parameters: ReadonlyMap<string, Float32Array>
   readonly batches: ReadonlyArray<{
@@ -35,11 +35,11 @@ export interface Workload {
   }>
 }
 
-/** Draws with the random numbers of a key. */
+/** Runs an effect with the random numbers of a key. */
 export const drawWith = <A, E, R>(key: Key.Key, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Random.Random, Key.generator(key))
 
-/** Weights large enough to make neurons fire, and inputs that leave none of them silent, from a seed. */
+/** Weights and inputs, from a seed, that are large enough to make every layer fire. */
 export const workload = (
   graph: Graph,
   { mode, batchSize, timeSteps, encoding }: Program,
@@ -72,7 +72,7 @@ export const workload = (
     return { parameters, batches }
   })
 
-/** Writes what a batch needs before it runs; `update` counts from 1, `keyOf` gives the random key of a buffer. */
+/** Writes the data of a batch. `update` counts from 1; `keyOf` returns the random key of a buffer. */
 export const feed = (
   executable: Executable,
   { inputs, labels, key }: Workload["batches"][number],
@@ -91,7 +91,7 @@ export const feed = (
     if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
   })
 
-/** Writes the parameters that a program has. */
+/** Writes the parameters of a program. */
 export const writeParameters = (
   executable: Executable,
   parameters: Workload["parameters"],
@@ -104,7 +104,7 @@ export const writeParameters = (
     }
   })
 
-/** Runs calls with the frames of a batch, where the program has frames. */
+/** Runs calls, with the frames of a batch if the program has frames. */
 export const run = (
   executable: Executable,
   calls: ReadonlyArray<Call>,
@@ -112,10 +112,10 @@ export const run = (
 ): Effect.Effect<void, BackendError> =>
   executable.run(calls, executable.program.encoding === "frames" ? inputs : undefined)
 
-/** Whether a call takes a step forward. */
+/** Whether a call runs a step forward. */
 export const stepsForward = ({ segment }: Call): boolean => forwardSegments.has(segment)
 
-/** How close membrane potentials come to a jump of neurons that fire where u − ϑ ≥ 0. */
+/** The distance of membrane potentials from the discontinuities of neurons that fire if u − ϑ ≥ 0. */
 const jumpsOf = ({ code, output }: Cell): ((potentials: Float32Array) => number) => {
   const fires = decode(code)[output] as Expression
   const z = operandsOf(fires)[0] as Expression
@@ -138,8 +138,8 @@ const jumpsOf = ({ code, output }: Cell): ((potentials: Float32Array) => number)
 }
 
 /**
- * Runs a batch call by call. Gives how close any membrane comes to a jump of its layer (the threshold, a rectangle's ends): where
- * it is within rounding, two right implementations differ by a whole spike.
+ * Runs a batch call by call. Returns the smallest distance of a membrane from a discontinuity of its layer (the threshold, or the
+ * ends of a rectangle): within rounding of it, two correct implementations differ by a whole spike.
  */
 export const runWithMargin = (
   graph: Graph,
@@ -156,7 +156,7 @@ export const runWithMargin = (
       yield* run(executable, [call], batch)
       if (!stepsForward(call)) continue
       for (const { name, distances } of neurons) {
-        // A policy may store more behind the potential.
+        // A policy may store further values after the potential.
         const count = microBatchSize(program) * size(graph.types.get(name)?.shape ?? [])
         least = Math.min(least, distances((yield* executable.read(bufferNames.state(name), call.t)).subarray(0, count)))
       }
@@ -164,7 +164,7 @@ export const runWithMargin = (
     return least
   })
 
-/** What training leaves behind, by kinds of buffers that are compared on one scale. */
+/** The results of training, by kinds of buffers that are compared on one scale. */
 const compared: ReadonlyArray<readonly [what: string, kinds: ReadonlyArray<BufferKind>]> = [
   ["gradients", ["gradient"]],
   ["parameters", ["parameter"]],
@@ -180,7 +180,7 @@ const read = (
 const joined = (parts: ReadonlyArray<Float32Array>): Float32Array =>
   Float32Array.from(parts.flatMap((part) => [...part]))
 
-/** Compares metrics, outputs, gradients, parameters, statistics and the optimiser's state with the oracle's. */
+/** Compares metrics, outputs, gradients, parameters, statistics and optimiser states with the oracle's. */
 export const compare = (
   oracle: Executable,
   executable: Executable,
@@ -206,7 +206,7 @@ export const compare = (
     }
   })
 
-/** Puts the oracle's parameters, statistics and optimiser's state into the backend's memory. */
+/** Copies the oracle's parameters, statistics and optimiser states to the backend. */
 export const align = (oracle: Executable, executable: Executable): Effect.Effect<void, BackendError> =>
   Effect.gen(function* () {
     for (const { name, kind } of oracle.program.buffers)

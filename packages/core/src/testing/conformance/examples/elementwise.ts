@@ -1,4 +1,4 @@
-/** Examples for the masks of dropout, and for copying. */
+/** Examples for dropout masks and copying. */
 import type { Shape } from "../../../shape.ts"
 import { type Examples, extreme, huge, type Kind, normal, output, words } from "../example.ts"
 

@@ -1,4 +1,4 @@
-/** Examples for the kernels that run expressions: every operation, ways to reach operands, and the codes of neurons. */
+/** Examples for the kernels that run expressions: all operations, all kinds of operands, and the codes of neurons. */
 import { type Cell, unfold } from "../../../expressions/cell.ts"
 import { type Code, encode, executable, shared } from "../../../expressions/code.ts"
 import * as E from "../../../expressions/expression.ts"
@@ -29,7 +29,7 @@ const shapes: ReadonlyArray<Shape> = [
 ]
 const usual = shapes[2] as Shape
 
-/** Values at which operations change their course, and ordinary ones. */
+/** Ordinary values, and values at which operations change their behaviour. */
 const edges = [0, -0, 1, -1, 0.5, -2.25, 1e-6, -30, 30, 88, 1e20, -1e20, 3, 0.99999994, 1.0000001]
 
 const plain = (roots: ReadonlyArray<E.Expression>) => encode(executable(shared(roots), false))
@@ -47,7 +47,7 @@ const x = E.leaf("x0")
 const other = E.leaf("x1")
 const p = E.leaf("p0")
 
-/** Operations whose results are exact everywhere, and those that are close to the reference's. */
+/** Operations with exact results, and operations with results close to the reference's. */
 const operations: ReadonlyArray<
   readonly [string, (a: E.Expression, b: E.Expression) => E.Expression, positive?: true]
 > = [
@@ -160,7 +160,7 @@ const stepBackward = (
   }
 }
 
-/** An update of an optimiser. */
+/** The update of an optimiser. */
 const update = ({ name, states, update, numbers }: Optimizer, shape: Shape, n: number, gradients = 1): Example => {
   const stored = states.length === 1 ? shape : [states.length, ...shape]
   return {

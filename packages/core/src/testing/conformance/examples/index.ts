@@ -1,4 +1,7 @@
-/** Examples for every kernel: a line for each group. A kernel without a line here does not compile, one without examples fails the suite. */
+/**
+ * Examples for every kernel, one line per group. A kernel without a line here does not compile; one without examples fails the
+ * suite.
+ */
 import type { Examples } from "../example.ts"
 import { elementwise } from "./elementwise.ts"
 import { expressions } from "./expressions.ts"

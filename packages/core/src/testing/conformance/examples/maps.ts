@@ -1,4 +1,4 @@
-/** Examples for the kernels of linear maps and convolutions. */
+/** Examples for the kernels of linear layers and convolutions. */
 import { both, type Extents, type Geometry, slide, windowOf } from "../../../ops/window.ts"
 import { format, type Shape } from "../../../shape.ts"
 import {
@@ -17,7 +17,7 @@ const bias = (present: boolean, shape: Shape) => (present ? { bias: normal(shape
 
 const withBias = (present: boolean): string => (present ? ", bias" : "")
 
-/** [batch, inputs, outputs]; spikes of 33 and 64 inputs end behind and on the border of a word. */
+/** [batch, inputs, outputs]. 33 and 64 spiking inputs end just after and exactly at the end of a word. */
 const linears = [
   [1, 1, 1],
   [3, 5, 7],
@@ -55,12 +55,12 @@ const linearWeightGradient = (
   },
 })
 
-/** An image that was not flattened: the input's axes count as one. */
+/** An image that is not flattened: the axes of the input count as one. */
 const image: Shape = [3, 2, 3, 5]
 
 interface Convolution extends Partial<Geometry> {
   readonly batch?: number
-  /** Left out of a sequence. */
+  /** Absent for sequences. */
   readonly height?: number
   readonly width: number
   readonly inputs: number
@@ -77,10 +77,10 @@ const convolutions: ReadonlyArray<Convolution> = [
   { height: 8, width: 9, inputs: 3, outputs: 3, kernelSize: 5, stride: 3, padding: 2 },
   { height: 4, width: 5, inputs: 7, outputs: 3, kernelSize: 4, padding: 2 },
   { batch: 3, height: 5, width: 3, inputs: 33, outputs: 3, kernelSize: 1, stride: 2 },
-  // A stride that leaves out pixels, and one that leaves rows and columns over.
+  // A stride that skips pixels, and one that leaves a remainder of rows and columns.
   { height: 7, width: 6, inputs: 3, outputs: 5, kernelSize: 2, stride: 3 },
   { batch: 2, height: 6, width: 8, inputs: 3, outputs: 1, kernelSize: 3, stride: 2 },
-  // Windows that lie in the padding altogether.
+  // Windows entirely within the padding.
   { height: 3, width: 4, inputs: 3, outputs: 5, kernelSize: 2, padding: 2 },
   // An image smaller than the window.
   { height: 2, width: 3, inputs: 5, outputs: 3, kernelSize: 5, padding: 2 },
@@ -88,7 +88,7 @@ const convolutions: ReadonlyArray<Convolution> = [
   { height: 7, width: 5, inputs: 3, outputs: 5, kernelSize: 6, padding: 3 },
 ]
 
-/** Windows that are not square, dilated ones, groups of channels, sequences, transposed convolutions. */
+/** Non-square and dilated windows, groups of channels, sequences, transposed convolutions. */
 const others: ReadonlyArray<Convolution> = [
   { batch: 2, height: 7, width: 9, inputs: 3, outputs: 5, kernelSize: [3, 5], stride: [2, 1], padding: [1, 2] },
   {
@@ -103,7 +103,7 @@ const others: ReadonlyArray<Convolution> = [
     dilation: [2, 2],
   },
   { height: 7, width: 8, inputs: 33, outputs: 5, kernelSize: [3, 2], stride: [4, 2], padding: 3, dilation: [2, 3] },
-  // Zeros on one side alone, around a window for which there are ways of its own.
+  // Padding on one side only, with a window that has specialised implementations.
   {
     batch: 2,
     height: 5,
@@ -185,7 +185,7 @@ const others: ReadonlyArray<Convolution> = [
     groups: 5,
   },
   { width: 6, inputs: 3, outputs: 5, kernelSize: 4, padding: 2, spread: 3 },
-  // It cuts the image.
+  // Crops the image.
   { batch: 2, height: 5, width: 6, inputs: 3, outputs: 3, kernelSize: 1, padding: [-1, -2], spread: 2 },
 ]
 
@@ -193,13 +193,13 @@ const inTurn = (i: number): Kind => ordinary[i % ordinary.length] as Kind
 
 const usualConvolution = convolutions[1] as Convolution
 
-/** So many pixels and channels that a backend may sum tiles of pixels at a time, in blocks; some tiles reach over the edges. */
+/** Enough pixels and channels for backends that sum tiles of pixels in blocks; some tiles extend over the edges. */
 const tiled: ReadonlyArray<Convolution> = [
   { batch: 2, height: 9, width: 7, inputs: 70, outputs: 17, kernelSize: 3, padding: 1 },
   { batch: 5, height: 13, width: 14, inputs: 20, outputs: 74, kernelSize: 3, padding: 1 },
 ]
 
-/** Weights of more than a megabyte: a backend may go through them once for many images. */
+/** Weights of more than a megabyte, which a backend may stream once for many images. */
 const heavy: Convolution = { batch: 3, height: 3, width: 4, inputs: 150, outputs: 210, kernelSize: 3, padding: 1 }
 
 const shapesOf = ({

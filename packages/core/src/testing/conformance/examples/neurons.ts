@@ -1,4 +1,4 @@
-/** Examples of expressions: leaky neurons and read-outs, of every reset and surrogate, before pools and behind them. */
+/** Examples of expressions: leaky neurons and read-outs with every reset and surrogate, before and after pools. */
 import { type Cell, unfold } from "../../../expressions/cell.ts"
 import { encode, shared } from "../../../expressions/code.ts"
 import { fire, constant as fixed, leaf, of } from "../../../expressions/expression.ts"
@@ -38,11 +38,11 @@ interface Neuron {
   readonly reset?: Reset
   readonly threshold?: number
   readonly decay?: number
-  /** The decay is an operand, as where it is learnt. */
+  /** The decay is an operand, as if it were trained. */
   readonly learnt?: boolean
   readonly surrogate?: SurrogateName
   readonly smooth?: boolean
-  /** It never fires. */
+  /** A neuron that never fires. */
   readonly isReadout?: boolean
   readonly x?: Draw
   readonly before?: Draw
@@ -88,10 +88,10 @@ const forward = (neuron: Neuron, note = ""): ReadonlyArray<Example> => {
   return [example, { ...example, name: `${example.name}, in place`, shared: ["before", "state"] }]
 }
 
-/** Exactly at the threshold a neuron fires, one float32 number below it does not. */
+/** A neuron fires exactly at the threshold, but not one float32 number below it. */
 const border = [1, 0.99999994, 1.0000001, 0, -1, 2, 0.5, 1.5]
 
-/** Images that windows tile, and some of which a rest is left. */
+/** Images that windows tile completely, and images with a remainder. */
 const pools: ReadonlyArray<readonly [Shape, number]> = [
   [[2, 4, 6, 33], 2],
   [[3, 12, 28, 64], 2],
@@ -168,7 +168,7 @@ export const neuronsForward: ReadonlyArray<Example> = [
 export const neuronsBackward: ReadonlyArray<Example> = [
   ...surrogateNames.flatMap((surrogate) =>
     resets.flatMap((reset) => [
-      // Without a carry the reset is in no code, and where there is none no gradient passes it.
+      // Without a carry, the code contains no reset; without a reset, no gradient passes it.
       ...(reset === "soft" ? [backward({ surrogate, reset, carry: false })] : []),
       ...(reset === "none" ? [] : [backward({ surrogate, reset, resetGradient: false })]),
       backward({ surrogate, reset }),

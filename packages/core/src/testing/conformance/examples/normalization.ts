@@ -13,7 +13,7 @@ import {
   uniform,
 } from "../example.ts"
 
-/** The third has one value a channel: its variance is 0. */
+/** The third has one value per channel, with a variance of 0. */
 const shapes: ReadonlyArray<Shape> = [
   [3, 5],
   [3, 4, 5, 3],
@@ -24,7 +24,7 @@ const shapes: ReadonlyArray<Shape> = [
 
 const usual = shapes[1] as Shape
 
-/** Squares of these still fit float32. */
+/** The squares of these are still within float32. */
 const large: Kind = ["large", (shape) => normal(shape, 1e12)]
 
 const forward = ([kind, x]: Kind, shape: Shape, updates: number): Example => {

@@ -1,4 +1,4 @@
-/** Examples for the kernels that pool. */
+/** Examples for pooling kernels. */
 import { type Extents, type Geometry, slide, windowOf } from "../../../ops/window.ts"
 import { format } from "../../../shape.ts"
 import {
@@ -16,7 +16,7 @@ import {
 
 interface Pool extends Partial<Geometry> {
   readonly batch?: number
-  /** Left out of a sequence. */
+  /** Absent for sequences. */
   readonly height?: number
   readonly width: number
   readonly channels: number
@@ -52,7 +52,7 @@ const pools: ReadonlyArray<Pool> = [
 
 const usual = pools[2] as Pool
 
-/** Windows that lie in the padding altogether: averages alone allow it. */
+/** Windows entirely within the padding, which only average pooling allows. */
 const beyond: Pool = { height: 3, width: 4, channels: 3, kernelSize: 2, stride: 1, padding: 2 }
 
 const shapesOf = ({
@@ -123,7 +123,7 @@ export const pooling = {
   "averagePool.forward": [
     ...[...pools, beyond].flatMap((pool) => ordinary.map((kind) => forward(kind, pool))),
     ...[...extreme, huge].map((kind) => forward(kind, usual)),
-    // A mean over a window may be a product with zeros outside of it, which spreads what is not finite.
+    // A mean over a window may be a product that includes zeros outside it, which spreads non-finite values.
     ...notFinite.map((kind): Example => ({ ...forward(kind, usual), loose: true })),
   ],
   "averagePool.backward": [
@@ -156,12 +156,12 @@ export const pooling = {
   "maxPool.forward": [
     ...pools.map((pool) => forward(ordinary[0] as Kind, pool, true)),
     ...pools.flatMap((pool) => spiking.map((kind) => forward(kind, pool, true, true))),
-    // The zeros of the padding are larger than all of these, and must not win.
+    // The padding zeros are larger than all of these, but must not be selected.
     ...extreme.slice(3).map((kind) => forward(kind, usual, true)),
     forward(huge, usual, true),
     forward(notFinite[1] as Kind, usual, true),
   ],
-  // Spikes are full of ties: the first one of the window takes the gradient.
+  // Spikes have many ties: the first value of the window receives the gradient.
   "maxPool.backward": [
     ...pools.map((pool) => [ordinary[0] as Kind, pool] as const),
     ...pools.flatMap((pool) => spiking.map((kind) => [kind, pool] as const)),

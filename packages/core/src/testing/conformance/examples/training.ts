@@ -1,4 +1,4 @@
-/** Examples for the loss, the bookkeeping and the optimisers. */
+/** Examples for the loss, bookkeeping kernels and optimisers. */
 import type { Shape } from "../../../shape.ts"
 import { cycle, type Draw, type Examples, integers, type Kind, normal, ordinary, output, spikes } from "../example.ts"
 
@@ -17,7 +17,7 @@ const losses = [
   { mix: 1, target: "one-hot", terms: 3 },
 ] as const
 
-/** The exponential of these has no float32. */
+/** The exponential of these exceeds float32. */
 const steep: Kind = ["steep", (shape) => normal(shape, 1e4)]
 
 const equal: Kind = ["equal", (shape) => cycle(shape, 0.5)]
@@ -30,7 +30,7 @@ const lossInputs = [
 const lossName = (kind: string, shape: Shape, { mix, target, terms }: (typeof losses)[number]): string =>
   `${kind} ${shape.join("×")}, β = ${mix}, ${target}, ${terms} terms`
 
-/** Shares of samples, the first of which does not count. */
+/** Sample weights, the first of which is 0. */
 const weights = (count: number): Draw => cycle([count], 0, 0.25, 1.5)
 
 const notANumber: Draw = cycle([3, 5], 0.5, -0.5, 0.25, Number.NaN, 1, 2)
