@@ -14,7 +14,7 @@ export interface LossPoint {
 /** Accuracies after an epoch, as shares. */
 export interface AccuracyPoint {
   readonly epoch: number
-  readonly train: number
+  readonly train: number | null
   readonly test: number
 }
 

@@ -38,7 +38,15 @@ export const Position = Schema.Struct({
   /** The last epoch's accuracies, as shares; null before the first epoch is over. */
   trainAccuracy: Schema.NullOr(Schema.Finite),
   testAccuracy: Schema.NullOr(Schema.Finite),
-  best: Schema.NullOr(Schema.Struct({ epoch: Count, testAccuracy: Schema.Finite })),
+  /** The mean squared error, where targets are numbers. */
+  testError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  best: Schema.NullOr(
+    Schema.Struct({
+      epoch: Count,
+      testAccuracy: Schema.NullOr(Schema.Finite),
+      testError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+    }),
+  ),
   /** Bytes of metrics.jsonl that belong to this position. */
   metricsBytes: Count,
 })

@@ -3,6 +3,7 @@ import {
   describeFault,
   type Graph,
   LifSchema,
+  Losses,
   LossSchema,
   Models,
   Optimizer,
@@ -13,7 +14,7 @@ import {
   Surrogate,
   Train,
 } from "@spikeroute/core"
-import { BatchSchema, datasets, OpenSchema, WorkersSchema } from "@spikeroute/datasets"
+import { BatchSchema, datasets, OpenSchema, type Sample, type Targets, WorkersSchema } from "@spikeroute/datasets"
 import { Effect, type FileSystem, Path, Schema, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
@@ -32,6 +33,15 @@ export const RunConfig = Schema.Struct({
   limit: BatchSchema.fields.limit,
   /** Width and height that samples are brought to, where the data set has others than its usual ones. */
   size: OpenSchema.fields.size,
+  /** Share of the samples to test on, where the data say no split. */
+  split: OpenSchema.fields.split,
+  /** Width and height of the sensor, and the columns of event arrays without names. */
+  sensor: OpenSchema.fields.sensor,
+  columns: OpenSchema.fields.columns,
+  /** Whether the axis behind the samples of arrays is time. */
+  encoding: OpenSchema.fields.encoding,
+  /** Seconds of each recording of sound. */
+  duration: OpenSchema.fields.duration,
   /** Augmentation of the training samples, in this order. */
   augment: OpenSchema.fields.augment.schema,
   /** Threads that make samples beside the training thread. They change no bit of what is trained. */
@@ -119,7 +129,11 @@ const suited: Readonly<Record<string, PartialConfig>> = {
   "dvs-gesture": { timeSteps: 20, batchSize: 16, epochs: 30 },
   "cifar10-dvs": { timeSteps: 10, batchSize: 32, epochs: 30 },
   shd: { model: "mlp", timeSteps: 50, batchSize: 64, epochs: 20 },
+  ssc: { model: "mlp", timeSteps: 50, batchSize: 64, epochs: 20 },
   "image-folder": { batchSize: 32, epochs: 20 },
+  "events-folder": { timeSteps: 10, batchSize: 16, epochs: 20 },
+  "audio-folder": { model: "mlp", timeSteps: 50, batchSize: 32, epochs: 20 },
+  arrays: { model: "mlp", batchSize: 32, epochs: 20 },
   optdigits: { epochs: 20 },
 }
 
@@ -235,12 +249,26 @@ export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate"
   surrogate: Surrogate.defaults[surrogate as Surrogate.SurrogateName],
 })
 
-/** What a trainer is for, by the settings and the data set's encoding. */
-export const trainingOptions = (config: Settings, encoding: Program.Encoding): Program.TrainingOptions => ({
+/** What a program must know of a data set's samples. */
+export type ToldSample = Pick<Sample, "encoding" | "targets">
+
+/** The loss for targets of a kind; the settings are about one class a sample. */
+const lossOf = (
+  { lossMix: mix, lossTarget: target }: Settings,
+  targets: Targets = "class",
+): Program.TrainingOptions["loss"] =>
+  targets === "class"
+    ? { mix, target }
+    : targets === "classPerStep"
+      ? [Losses.crossEntropy()]
+      : [Losses.meanSquaredError({ over: targets === "numbers" ? "mean" : "step" })]
+
+/** What a trainer is for, by the settings and the data set's samples. */
+export const trainingOptions = (config: Settings, { encoding, targets }: ToldSample): Program.TrainingOptions => ({
   batchSize: config.batchSize,
   timeSteps: config.timeSteps,
   encoding,
-  loss: { mix: config.lossMix, target: config.lossTarget },
+  loss: lossOf(config, targets),
   optimizer: optimizerOf(config),
   ...Struct.pick(config, ["microBatches", "freeze", "clipNorm", "clipValue"]),
 })
@@ -249,11 +277,14 @@ export const trainingOptions = (config: Settings, encoding: Program.Encoding): P
 const [fewest, most] = [16, 64]
 
 /** What a predictor of a run is for: its batches in equal parts of 16 to 64 samples, where they have such. */
-export const inferenceOptions = (config: Settings, encoding: Program.Encoding): Program.InferenceOptions => {
+export const inferenceOptions = (config: Settings, { encoding, targets }: ToldSample): Program.InferenceOptions => {
   const { batchSize, timeSteps, microBatches = 1 } = config
   let parts = Math.max(microBatches, Math.ceil(batchSize / most))
   while (batchSize % parts !== 0) parts++
-  return { batchSize, timeSteps, encoding, microBatches: batchSize / parts < fewest ? microBatches : parts }
+  return {
+    ...{ batchSize, timeSteps, encoding, microBatches: batchSize / parts < fewest ? microBatches : parts },
+    ...(targets?.endsWith("PerStep") && { outputs: "step" as const }),
+  }
 }
 
 /** The network that the settings describe. */

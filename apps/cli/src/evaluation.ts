@@ -1,15 +1,21 @@
 /** How good a network is on the test samples of a data set. */
-import { Train } from "@spikeroute/core"
-import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
+import { type Program, Train } from "@spikeroute/core"
+import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
 import type { RunConfig } from "./config.ts"
 import { percent } from "./terminal.ts"
 
+/** How good an evaluation was, in words: an accuracy, or an error. */
+export const inWords = (top1: number | null, meanSquaredError: number | null | undefined): string =>
+  top1 !== null ? `accuracy ${percent(top1)}` : `mean squared error ${meanSquaredError?.toPrecision(4)}`
+
 export interface Evaluation {
   readonly samples: number
-  /** Shares of the samples whose class is the network's first answer, and among its first five. */
-  readonly top1: number
-  readonly top5: number
+  /** Shares of the samples, or steps, whose class is the network's first answer, and among its first five; null where targets are numbers. */
+  readonly top1: number | null
+  readonly top5: number | null
+  /** The mean of (output − target)², where targets are numbers. */
+  readonly meanSquaredError: number | null
   /** Spikes per neuron and time step, by layer of neurons. */
   readonly firingRates: Readonly<Record<string, number>>
 }
@@ -22,6 +28,44 @@ export const warnOfRates = (rates: Readonly<Record<string, number>>): Effect.Eff
       else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: it fires at ${percent(rate)}`)
   })
 
+/** What outputs came to, over batches: right answers of those that count, or squared errors and their number. */
+interface Sums {
+  top1: number
+  top5: number
+  squares: number
+  count: number
+}
+
+/** The squared errors of `size` samples' outputs of one step, of which there are `steps` in all. */
+const addSquares = (sums: Sums, outputs: Float32Array, targets: Float32Array, size: number, scale: number) => {
+  for (let i = 0; i < size; i++) sums.squares += ((outputs[i] as number) * scale - (targets[i] as number)) ** 2
+  sums.count += size
+}
+
+/** Adds what the first `size` samples of a batch came to. */
+const score = (
+  sums: Sums,
+  { targets: kind = "class", classes }: Dataset,
+  outputs: Float32Array,
+  { labels, targets = new Float32Array(), size }: Pick<Batch, "labels" | "targets" | "size">,
+  { batchSize, timeSteps }: Program.Program,
+) => {
+  const steps = kind.endsWith("PerStep") ? timeSteps : 1
+  for (let t = 0; t < steps; t++) {
+    const own = outputs.subarray(t * batchSize * classes, (t + 1) * batchSize * classes)
+    if (!kind.startsWith("class")) {
+      // Outputs of samples are summed over time; their mean is what the loss takes.
+      const told = targets.subarray(t * batchSize * classes)
+      addSquares(sums, own, told, size * classes, kind === "numbers" ? 1 / timeSteps : 1)
+      continue
+    }
+    const told = labels.subarray(t * batchSize, (t + 1) * batchSize)
+    sums.top1 += Train.hits(own, told, 1, size)
+    sums.top5 += Train.hits(own, told, 5, size)
+    for (let n = 0; n < size; n++) if ((told[n] as number) >= 0) sums.count++
+  }
+}
+
 /** Runs all test samples through the network, or the first `limit` of them. */
 export const evaluate = (
   predictor: Train.Predictor,
@@ -31,16 +75,14 @@ export const evaluate = (
   Effect.gen(function* () {
     const { batchSize, neurons } = predictor.program
     let samples = 0
-    let top1 = 0
-    let top5 = 0
+    const sums: Sums = { top1: 0, top5: 0, squares: 0, count: 0 }
     const rates = neurons.map(() => 0)
     const test = batches(dataset, "test", { batchSize, timeSteps, limit, remainder: "pad" })
-    yield* Stream.runForEach(test, ({ inputs, labels, size }) =>
+    yield* Stream.runForEach(test, (batch) =>
       Effect.gen(function* () {
-        const { outputs, firingRates } = yield* predictor.predict(inputs)
-        samples += size
-        top1 += Train.hits(outputs, labels, 1, size)
-        top5 += Train.hits(outputs, labels, 5, size)
+        const { outputs, firingRates } = yield* predictor.predict(batch.inputs)
+        samples += batch.size
+        score(sums, dataset, outputs, batch, predictor.program)
         firingRates.forEach((rate, i) => {
           rates[i]! += rate
         })
@@ -48,10 +90,12 @@ export const evaluate = (
       }),
     )
     const count = batchCount(samples, batchSize, "pad")
+    const areClasses = (dataset.targets ?? "class").startsWith("class")
     return {
       samples,
-      top1: top1 / samples,
-      top5: top5 / samples,
+      top1: areClasses ? sums.top1 / Math.max(1, sums.count) : null,
+      top5: areClasses ? sums.top5 / Math.max(1, sums.count) : null,
+      meanSquaredError: areClasses ? null : sums.squares / sums.count,
       firingRates: Object.fromEntries(neurons.map((name, i) => [name, rates[i]! / count])),
     } satisfies Evaluation
   })

@@ -14,7 +14,7 @@ const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescrip
 const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
 const dataset = text(
   "dataset",
-  "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, image-folder or optdigits",
+  "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays or optdigits",
 )
 const model = text(
   "model",
@@ -62,7 +62,22 @@ const backend = text(
   "native (default where it can be built), wasm, webgpu, tfjs-wasm, tfjs-webgpu, tfjs-cpu or reference",
 )
 const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
-const size = whole("size", "width and height of samples: dvs-gesture, cifar10-dvs, image-folder")
+const size = whole("size", "width and height of samples: dvs-gesture, cifar10-dvs, image-folder, events-folder")
+/** How data of a person's own are read. */
+const reading = {
+  split: number(
+    "split",
+    "share of the samples to test on, where events-folder, audio-folder or arrays say none; default 0.2",
+  ),
+  sensor: text("sensor", "events-folder: the camera's WIDTHxHEIGHT, where files do not say it").pipe(
+    Flag.map((sides) => sides?.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : side))),
+  ),
+  columns: text("columns", "events-folder: the columns of arrays that name none, as x,y,t,p").pipe(
+    Flag.map((names) => names?.split(",")),
+  ),
+  encoding: text("encoding", "arrays: frames or static; default frames where inputs have 3 or 5 axes, [N, T, …]"),
+  duration: number("duration", "audio-folder: seconds that recordings are cut or filled up to; default 1"),
+}
 const workers = whole("workers", "threads that make samples; default by data set; no bit depends on them")
 const limit = whole("limit", "use only the first so many training and test samples")
 
@@ -78,6 +93,7 @@ const train = Command.make(
       dataDir,
       limit,
       size,
+      ...reading,
       augment: text(
         "augment",
         "augmentations in order, commas between them: crop, cutout, flip, roll, resized-crop; or none; default by data set",
@@ -138,7 +154,9 @@ const plan = Command.make(
     ),
     settings: {
       dataset,
+      dataDir,
       size,
+      ...reading,
       model,
       width,
       dropout,
@@ -180,6 +198,7 @@ const compare = Command.make(
       dataDir,
       limit,
       size,
+      ...reading,
       model,
       width,
       dropout,
@@ -255,7 +274,7 @@ const importWeights = Command.make(
     config,
     out,
     settings: {
-      ...{ dataset, dataDir, size, model, width, dropout },
+      ...{ dataset, dataDir, size, ...reading, model, width, dropout },
       ...{ policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
     },
   },

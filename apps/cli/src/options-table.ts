@@ -111,7 +111,11 @@ export const records: ReadonlyArray<Record> = [
   { of: "layer of `backend-wasm`", schema: WasmSchema as Part },
   { of: "`fromModule` of `backend-wasm`", schema: MemorySchema as Part },
   { of: "layers of `backend-tfjs`", schema: TfjsSchema as Part },
-  { of: "`open`", schema: OpenSchema as Part, settings: same("dataDir", "seed", "augment", "size") },
+  {
+    of: "`open`",
+    schema: OpenSchema as Part,
+    settings: same("dataDir", "seed", "augment", "size", "split", "sensor", "columns", "encoding", "duration"),
+  },
   { of: "`openInWorkers`", schema: WorkersSchema as Part, settings: same("workers") },
   { of: "`batches`", schema: BatchSchema as Part, settings: same("limit") },
   { of: "`makeShapes`", schema: ShapesSchema as Part },

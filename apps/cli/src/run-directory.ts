@@ -170,6 +170,9 @@ export const Summary = Schema.Struct({
   bestTestAccuracy: Share,
   bestEpoch: Schema.NullOr(Schema.Int),
   testTop5: Share,
+  /** Mean squared errors, where targets are numbers. */
+  testError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  bestTestError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   firingRates: Schema.NullOr(Schema.Record(Schema.String, Schema.Finite)),
   epochs: Schema.Int,
   updates: Schema.Int,

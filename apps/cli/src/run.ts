@@ -3,12 +3,20 @@ import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Program } from "@spikeroute/core"
-import { type AugmentationName, type Dataset, type DatasetError, datasets, openInWorkers } from "@spikeroute/datasets"
-import { Effect, type FileSystem, type Path, type Scope } from "effect"
+import {
+  type AugmentationName,
+  type Dataset,
+  type DatasetError,
+  datasets,
+  type OptionError,
+  openInWorkers,
+  sampleOf,
+} from "@spikeroute/datasets"
+import { Effect, type FileSystem, type Path, type Scope, Struct } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { defaultBackend } from "./backends.ts"
 import { type CheckpointName, load } from "./checkpoint.ts"
-import { chosen, type PartialConfig, type RunConfig, resolve } from "./config.ts"
+import { chosen, type PartialConfig, resolve, type Settings } from "./config.ts"
 import { open as openDirectory } from "./run-directory.ts"
 import { showBar } from "./terminal.ts"
 
@@ -20,11 +28,21 @@ const usualWorkers = (dataset: string): number =>
 
 /** Opens the data set of a run until the scope ends. A download shows how far it is. */
 export const openDataset = (
-  config: RunConfig,
+  config: Settings,
 ): Effect.Effect<Dataset, DatasetError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
-  const { dataset, dataDir, timeSteps, seed, size, augment, workers = usualWorkers(dataset) } = config
+  const { dataset, workers = usualWorkers(dataset), augment } = config
   const options = {
-    ...{ dataDir, timeSteps, seed, size },
+    ...Struct.pick(config, [
+      "dataDir",
+      "timeSteps",
+      "seed",
+      "size",
+      "split",
+      "sensor",
+      "columns",
+      "encoding",
+      "duration",
+    ]),
     augment: augment as ReadonlyArray<AugmentationName>,
     onProgress: ({ url, received, total }: { url: string; received: number; total: number | undefined }) =>
       showBar({
@@ -35,6 +53,14 @@ export const openDataset = (
       }),
   }
   return openInWorkers(dataset, options, workers).pipe(Effect.provide([FetchHttpClient.layer, workerLayer]))
+}
+
+/** What a sample of the data set is: as its files say where they are at hand or nothing else does, else as the usual ones are. */
+export const sampleFor = (config: Settings) => {
+  const source = datasets[config.dataset] as (typeof datasets)[string]
+  return config.dataDir === undefined && source.sample !== undefined
+    ? Effect.try({ try: () => sampleOf(source, config.size), catch: (error) => error as OptionError })
+    : Effect.scoped(openDataset({ ...config, workers: 0 }))
 }
 
 /** What a run is to be, by a config file and the command line. */

@@ -71,6 +71,7 @@ export const train = (
     const { path, config } = run
     const { batchSize, timeSteps, epochs } = config
     const { neurons } = trainer.program
+    const hasLabels = (dataset.targets ?? "class") === "class"
     const perEpoch = epochLength(config, dataset)
     const schedule = scheduleOf(config)
     const metrics = yield* openMetrics(path, start.metricsBytes)
@@ -113,8 +114,8 @@ export const train = (
         const learningRate = Train.learningRate(schedule, config.lr, position.epoch + index / perEpoch, epochs)
         const { loss, outputs, firingRates } = yield* trainer.step(batch, { update, learningRate, next })
         trainingSeconds += now() - before
-        const top1 = Train.hits(outputs, labels, 1)
-        const top5 = Train.hits(outputs, labels, 5)
+        // Where targets are no class a sample, training counts no right answers.
+        const [top1, top5] = hasLabels ? [Train.hits(outputs, labels, 1), Train.hits(outputs, labels, 5)] : [0, 0]
         const { sums } = position
         position = {
           ...position,
@@ -134,8 +135,7 @@ export const train = (
           update,
           learningRate,
           loss,
-          top1: top1 / batchSize,
-          top5: top5 / batchSize,
+          ...(hasLabels && { top1: top1 / batchSize, top5: top5 / batchSize }),
           firingRates,
         })
         const done = update / (epochs * perEpoch)
@@ -159,9 +159,18 @@ export const train = (
       Effect.gen(function* () {
         const epoch = position.epoch + 1
         const { samples, loss, top1, top5, firingRates } = position.sums
-        const trained = { loss: loss / perEpoch, top1: top1 / samples, top5: top5 / samples }
+        const trained = {
+          loss: loss / perEpoch,
+          top1: hasLabels ? top1 / samples : null,
+          top5: hasLabels ? top5 / samples : null,
+        }
         const rates = Object.fromEntries(neurons.map((name, i) => [name, (firingRates[i] ?? 0) / perEpoch]))
-        const isBest = tested.top1 > (position.best?.testAccuracy ?? -1)
+        const { top1: testAccuracy, meanSquaredError: testError } = tested
+        const isBest =
+          testError === null
+            ? (testAccuracy ?? 0) > (position.best?.testAccuracy ?? -1)
+            : testError < (position.best?.testError ?? Number.POSITIVE_INFINITY)
+        const own = { testAccuracy, ...(testError !== null && { testError }) }
         evaluation = tested
         position = {
           ...position,
@@ -169,19 +178,22 @@ export const train = (
           batch: 0,
           sums: emptySums,
           trainAccuracy: trained.top1,
-          testAccuracy: tested.top1,
-          best: isBest ? { epoch, testAccuracy: tested.top1 } : position.best,
+          ...own,
+          best: isBest ? { epoch, ...own } : position.best,
         }
         yield* record({
           type: "epoch",
           epoch,
           update: position.update,
           train: { ...trained, firingRates: rates },
-          test: { top1: tested.top1, top5: tested.top5, firingRates: tested.firingRates },
+          test: {
+            ...{ top1: tested.top1, top5: tested.top5, firingRates: tested.firingRates },
+            ...(testError !== null && { meanSquaredError: testError }),
+          },
         })
         yield* checkpoint
         yield* say(
-          `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  train ${percent(trained.top1)}  test ${percent(tested.top1)}  ${samplesPerSecond() ?? "no"} samples/s`,
+          `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  ${trained.top1 === null ? "" : `train ${percent(trained.top1)}  `}test ${testError === null ? percent(testAccuracy ?? 0) : testError.toPrecision(4)}  ${samplesPerSecond() ?? "no"} samples/s`,
         )
         yield* warnOfRates(rates)
       }).pipe(Effect.uninterruptible)

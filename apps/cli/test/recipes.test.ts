@@ -27,7 +27,7 @@ const compiled = (config: Config.Settings) =>
     const sample = sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
     const graph = yield* Graph.make(sample.shape, Config.networkOf(config, sample.classes))
     const policy = yield* Config.policyOf(config)
-    const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, sample.encoding))
+    const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, sample))
     return { graph, program: yield* Program.check(program), shape: sample.shape }
   }).pipe(Effect.runPromise)
 
@@ -57,11 +57,12 @@ test("the test of an ImageNet run takes a small part of its training's memory", 
   const config = await settingsOf("imagenet-nfresnet34-stage1")
   const { graph, program } = await compiled(config)
   const { arenaBytes } = await Effect.runPromise(
-    Program.compileInference(graph, Config.inferenceOptions(config, program.encoding)),
+    Program.compileInference(graph, Config.inferenceOptions(config, program)),
   )
   expect(arenaBytes).toBeLessThan(0.25 * program.arenaBytes)
   // 65 and 257 have no parts of 16 to 64 samples.
-  const parts = (batchSize: number) => Config.inferenceOptions({ ...config, batchSize }, "static").microBatches
+  const parts = (batchSize: number) =>
+    Config.inferenceOptions({ ...config, batchSize }, { encoding: "static" }).microBatches
   expect([1, 64, 65, 96, 128, 256, 257].map(parts)).toEqual([1, 1, 1, 2, 2, 4, 1])
 })
 

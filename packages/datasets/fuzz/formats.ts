@@ -15,9 +15,13 @@ import {
   jpeg,
   mnistFiles,
   nmnistEvent,
+  npy,
+  pcm16,
   png,
+  recordings,
   run,
   tar,
+  wav,
   zip,
 } from "../test/support.ts"
 
@@ -79,6 +83,11 @@ const spikes = hdf5({
 const digits = `${Array.from({ length: 4 }, (_, i) => [...new Array(64).fill(4 * i), i].join(",")).join("\n")}\n`
 const picture = png(12, 9, (x, y) => [20 * x, 25 * y, 100])
 
+const rows = recordings["rows.npy"] as Uint8Array
+const inputs = npy("<f4", [3, 4], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+const classes = npy("<i4", [3], [0, 1, 2])
+const sound = wav({ channels: 2 }, pcm16(Array.from({ length: 800 }, (_, i) => Math.sin(i))))
+
 const folders = (file: string, content: Uint8Array) =>
   Object.fromEntries(["train/a", "train/b", "val/a", "val/b"].map((folder) => [`${folder}/${file}`, content]))
 
@@ -125,6 +134,26 @@ export const formats = [
     read: reads("dvs-gesture"),
   },
   { name: "shd", files: { "shd_train.h5": spikes, "shd_test.h5": spikes }, read: reads("shd") },
+  ...Object.entries(recordings).map(([file, content]) => ({
+    name: `events-${file}`,
+    files: Object.fromEntries(["train/a", "test/a"].map((folder) => [`${folder}/${file}`, content])),
+    read: reads("events-folder", {
+      sensor: file.startsWith("dvs128") ? [128, 128] : [240, 180],
+      columns: ["x", "y", "t", "p"],
+    }),
+  })),
+  {
+    name: "gesture.npy",
+    files: { "ibmGestureTrain/a/10.npy": rows, "ibmGestureTest/a/3.npy": rows },
+    read: reads("dvs-gesture"),
+  },
+  { name: "arrays.npy", files: { "x.npy": inputs, "y.npy": classes }, read: reads("arrays") },
+  { name: "arrays.npz", files: { "a.npz": zip({ "x.npy": inputs, "y.npy": classes }) }, read: reads("arrays") },
+  {
+    name: "wav",
+    files: { "train/a/1.wav": sound, "test/a/2.wav": sound },
+    read: reads("audio-folder", { duration: 0.05 }),
+  },
   { name: "csv", files: { "optdigits.tra": digits, "optdigits.tes": digits }, read: reads("optdigits") },
   { name: "png", files: folders("1.png", picture), read: reads("image-folder", { size: 16 }) },
   { name: "jpeg", files: folders("1.jpg", jpeg(40)), read: reads("image-folder", { size: 16 }) },

@@ -3,7 +3,7 @@ import { assert, faultIn, OptionError, oneOf, RandomKey, whole } from "@spikerou
 import * as Key from "@spikeroute/core/random"
 import { Effect, Schema, Stream } from "effect"
 import { inputLength } from "./checks.ts"
-import type { Batch, Dataset } from "./dataset.ts"
+import type { Batch, Dataset, Split } from "./dataset.ts"
 import type { DatasetError } from "./errors.ts"
 
 /** How an epoch is cut into batches. */
@@ -68,6 +68,20 @@ const problemOf = (dataset: Dataset, split: "train" | "test", options: BatchOpti
   return new OptionError({ owner, option: "batchSize", value: batchSize, expected })
 }
 
+/** What a batch tells of its samples. */
+const told = (
+  { classes, targets = "class" }: Dataset,
+  { label, writeTargets }: Split,
+  indices: Uint32Array,
+  timeSteps: number,
+): Pick<Batch, "labels" | "targets"> => {
+  if (targets === "class") return { labels: Float32Array.from(indices, label) }
+  const each = targets.startsWith("class") ? 1 : classes
+  const values = new Float32Array(indices.length * each * (targets.endsWith("PerStep") ? timeSteps : 1))
+  writeTargets?.(indices, values)
+  return targets === "classPerStep" ? { labels: values } : { labels: new Float32Array(), targets: values }
+}
+
 /**
  * The batches of one epoch.
  *
@@ -108,15 +122,17 @@ export const batches = (
     const make = (index: number): Effect.Effect<Batch, DatasetError> =>
       Effect.suspend(() => {
         const indices = new Uint32Array(batchSize)
-        const labels = new Float32Array(batchSize)
         for (let i = 0; i < batchSize; i++) {
           const position = (index * batchSize + i) % count
-          const sample = order === undefined ? position : (order[position] as number)
-          indices[i] = sample
-          labels[i] = samples.label(sample)
+          indices[i] = order === undefined ? position : (order[position] as number)
         }
         const inputs = new Float32Array(inputSize)
-        const batch = { inputs, labels, size: Math.min(batchSize, count - index * batchSize), index }
+        const batch = {
+          inputs,
+          ...told(dataset, samples, indices, timeSteps),
+          size: Math.min(batchSize, count - index * batchSize),
+          index,
+        }
         const augment = key === undefined ? undefined : Key.fold(key, "augment", index)
         const keys = augment === undefined ? undefined : Array.from(indices, (_, i) => Key.fold(augment, i))
         return Effect.as(samples.write(indices, keys, inputs), batch)

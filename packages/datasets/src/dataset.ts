@@ -6,11 +6,20 @@ import type * as Key from "@spikeroute/core/random"
 import type { Effect } from "effect"
 import type { DatasetError } from "./errors.ts"
 
+/**
+ * What is to be told of a sample: its class; a class at every time step, or −1 where a step does not count; real numbers; real numbers at
+ * every time step.
+ */
+export type Targets = "class" | "classPerStep" | "numbers" | "numbersPerStep"
+
 /** What a sample is. */
 export interface Sample {
   /** Shape of one sample at one time step, channels last: [28, 28, 1], [34, 34, 2]. */
   readonly shape: ReadonlyArray<number>
+  /** How many classes there are, or real numbers to be told. */
   readonly classes: number
+  /** Default "class". */
+  readonly targets?: Targets
   readonly classNames?: ReadonlyArray<string>
   /** "static": one image shown at every step; "frames": one frame for each time step. */
   readonly encoding: "static" | "frames"
@@ -26,8 +35,13 @@ export interface Dataset extends Sample {
 /** The samples to train on, or those to test on. */
 export interface Split {
   readonly size: number
-  /** The class of sample `index`, from 0. */
+  /** The class of sample `index`, from 0; −1 where its targets are others. */
   readonly label: (index: number) => number
+  /**
+   * Writes targets other than one class a sample into `out`: of classes [timeSteps, samples.length], of numbers [samples.length, classes] or
+   * [timeSteps, samples.length, classes].
+   */
+  readonly writeTargets?: (samples: ArrayLike<number>, out: Float32Array) => void
   /**
    * Writes the samples at the given positions into `out`, which holds zeros:
    * static: [samples.length, ...shape]; frames: [timeSteps, samples.length, ...shape].
@@ -48,8 +62,10 @@ export interface Split {
 export interface Batch {
   /** static: [N, ...shape]; frames: [T, N, ...shape] */
   readonly inputs: Float32Array
-  /** The classes, [N]. */
+  /** The classes, [N], or [T, N] where there is one for each step; empty where targets are numbers. */
   readonly labels: Float32Array
+  /** Real numbers, [N, classes] or [T, N, classes], where targets are such. */
+  readonly targets?: Float32Array
   /** Samples that count; the rest of a last, padded batch repeats earlier samples and must be ignored. */
   readonly size: number
   /** Which batch of the epoch, from 0. */

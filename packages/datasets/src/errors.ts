@@ -55,6 +55,11 @@ export class MalformedFile extends Data.Error<{
   readonly _tag = "MalformedFile"
   override readonly name = "MalformedFile"
 
+  /** For `Effect.mapError`: names the file that another reader refused. */
+  static at(file: string): (error: { readonly reason: string }) => MalformedFile {
+    return ({ reason }) => new MalformedFile({ file, problem: reason })
+  }
+
   override get message(): string {
     const where =
       this.textLine !== undefined ? `, line ${this.textLine}` : this.offset !== undefined ? `, byte ${this.offset}` : ""

@@ -12,7 +12,7 @@
 export { type AugmentationName, augmentationNames, augmentations } from "./augmentations.ts"
 export { type BatchOptions, BatchSchema, batchCount, batches } from "./batches.ts"
 export * as Camera from "./camera/camera.ts"
-export type { Batch, Dataset, Sample, Split } from "./dataset.ts"
+export type { Batch, Dataset, Sample, Split, Targets } from "./dataset.ts"
 export * from "./errors.ts"
 export * as Events from "./events/events.ts"
 export * as Frames from "./events/frames.ts"

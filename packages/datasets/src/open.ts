@@ -7,19 +7,24 @@ import { type AugmentationName, augmentationNames } from "./augmentations.ts"
 import { Callable, FramingSchema, Seed } from "./checks.ts"
 import type { Dataset, Sample } from "./dataset.ts"
 import { type DatasetError, UnknownDataset } from "./errors.ts"
+import { type Column, columns } from "./events/column-names.ts"
 import type { FileServices } from "./files/locate.ts"
+import { arrays } from "./sets/arrays.ts"
+import { audioFolder } from "./sets/audio-folder.ts"
 import { cifar10 } from "./sets/cifar10.ts"
 import { cifar10Dvs } from "./sets/cifar10-dvs.ts"
 import { cifar100 } from "./sets/cifar100.ts"
 import { dvsGesture } from "./sets/dvs-gesture.ts"
+import { eventsFolder } from "./sets/events-folder.ts"
 import { fashionMnist } from "./sets/fashion-mnist.ts"
 import { imageFolder } from "./sets/image-folder.ts"
 import { mnist } from "./sets/mnist.ts"
 import { nmnist } from "./sets/nmnist.ts"
 import { optdigits } from "./sets/optdigits.ts"
-import type { OpenOptions, Source } from "./sets/options.ts"
+import { type OpenOptions, type Source, special } from "./sets/options.ts"
 import { shapes } from "./sets/shapes.ts"
 import { shd } from "./sets/shd.ts"
+import { ssc } from "./sets/ssc.ts"
 
 /** The data sets that there are. A new one is a file in `sets` and a line here. */
 export const datasets: Readonly<Record<string, Source>> = {
@@ -32,7 +37,11 @@ export const datasets: Readonly<Record<string, Source>> = {
   "dvs-gesture": dvsGesture,
   "cifar10-dvs": cifar10Dvs,
   shd,
+  ssc,
   "image-folder": imageFolder,
+  "events-folder": eventsFolder,
+  "audio-folder": audioFolder,
+  arrays,
   optdigits,
 }
 
@@ -44,6 +53,11 @@ export const OpenSchema: Schema.Struct<{
   readonly framing: Schema.optionalKey<typeof FramingSchema>
   readonly augment: Schema.optionalKey<Schema.$Array<Schema.Literals<ReadonlyArray<AugmentationName>>>>
   readonly size: Schema.optionalKey<Schema.Int>
+  readonly split: Schema.optionalKey<Schema.Finite>
+  readonly sensor: Schema.optionalKey<Schema.$Array<Schema.Int>>
+  readonly columns: Schema.optionalKey<Schema.$Array<Schema.Literals<ReadonlyArray<Column>>>>
+  readonly encoding: Schema.optionalKey<Schema.Literals<readonly ["static", "frames"]>>
+  readonly duration: Schema.optionalKey<Schema.Finite>
   readonly eventTransform: Schema.optionalKey<typeof Callable>
   readonly onProgress: Schema.optionalKey<typeof Callable>
 }> = Schema.Struct({
@@ -53,14 +67,27 @@ export const OpenSchema: Schema.Struct<{
   framing: Schema.optionalKey(FramingSchema),
   augment: Schema.optionalKey(Schema.Array(oneOf(augmentationNames))),
   size: Schema.optionalKey(whole(1, 2 ** 14)),
+  split: Schema.optionalKey(Schema.Finite.check(must("above 0 and below 1", (share) => share > 0 && share < 1))),
+  sensor: Schema.optionalKey(
+    Schema.Array(whole(1, 2 ** 14)).check(must("a width and a height", ({ length }) => length === 2)),
+  ),
+  columns: Schema.optionalKey(Schema.Array(oneOf(columns))),
+  encoding: Schema.optionalKey(oneOf(["static", "frames"])),
+  duration: Schema.optionalKey(Schema.Finite.check(must("above 0 and at most 600", (s) => s > 0 && s <= 600))),
   eventTransform: Schema.optionalKey(Callable),
   onProgress: Schema.optionalKey(Callable),
 })
 
 /** What is wrong with options that this data set is given. */
-const problemOf = (name: string, source: Source, { size, augment = [] }: OpenOptions): OptionError | undefined => {
+const problemOf = (name: string, source: Source, options: OpenOptions): OptionError | undefined => {
+  const { size, augment = [] } = options
   const refuse = (option: string, value: unknown, expected: string) =>
     new OptionError({ owner: name, option, value, expected })
+  for (const option of special)
+    if (options[option] !== undefined && !source.options?.includes(option)) {
+      const users = Object.keys(datasets).filter((each) => datasets[each]?.options?.includes(option))
+      return refuse(option, options[option], `left out: ${users.join(", ")} ${users.length > 1 ? "take" : "takes"} it`)
+    }
   if (size !== undefined && source.size === undefined) {
     const sized = Object.keys(datasets).filter((each) => datasets[each]?.size !== undefined)
     return refuse("size", size, `left out: samples of ${name} have one size; ${sized.join(", ")} have others`)
@@ -72,7 +99,7 @@ const problemOf = (name: string, source: Source, { size, augment = [] }: OpenOpt
     : undefined
 }
 
-const aSource: Kind = ["a data set, as datasets.mnist", (value) => Object(value).sample !== undefined]
+const aSource: Kind = ["a data set, as datasets.mnist", (value) => typeof Object(value).open === "function"]
 
 /**
  * What a sample of a data set is, known before any file is read: of `image-folder`, whose classes are counted when it
@@ -82,6 +109,10 @@ const aSource: Kind = ["a data set, as datasets.mnist", (value) => Object(value)
  */
 export const sampleOf = (source: Source, size: number | undefined): Sample => {
   const { sample } = argument(source, aSource, "sampleOf")
+  if (sample === undefined) {
+    const expected = "one whose samples are known before its files are read; open it instead"
+    throw new OptionError({ owner: "sampleOf", option: "source", value: source.description, expected })
+  }
   if (size !== undefined) assert("sampleOf", Schema.Struct({ size: whole(1, source.size?.greatest) }), { size })
   if (size === undefined || source.size === undefined) return sample
   return { ...sample, shape: [size, size, ...sample.shape.slice(2)] }

@@ -162,7 +162,7 @@ test("versions of a data set that are not read are named, with what to take inst
     ["mnist", "train.csv", "IDX"],
     ["mnist", "mnist.npz", "IDX"],
     ["nmnist", "Train.zip", "has to be unpacked"],
-    ["dvs-gesture", "ibmGestureTrain/user1/0.npy", "DvsGesture.tar.gz"],
+    ["dvs-gesture", "ibmGestureTrain.tar.gz", "unpacked"],
     ["cifar10-dvs", "airplane/0.aedat4", "AEDAT 2.0"],
     ["shd", "shd_train.h5.gz", "has to be unpacked"],
   ]

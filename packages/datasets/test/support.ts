@@ -155,7 +155,7 @@ export const aedat3Header = text("#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS
 
 /** A data set of an HDF5 file: numbers, or arrays of numbers of any length. */
 export interface Hdf5Dataset {
-  readonly type: "u16" | "f16"
+  readonly type: "u16" | "f16" | "u32"
   /** The bits of each value. */
   readonly values: ReadonlyArray<number> | ReadonlyArray<ReadonlyArray<number>>
 }
@@ -190,6 +190,7 @@ export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Arra
   }
   const types = {
     u16: [0x10, 0, 0, 0, ...u32(2), ...u16(0), ...u16(16)],
+    u32: [0x10, 0, 0, 0, ...u32(4), ...u16(0), ...u16(32)],
     f16: [0x11, 0x20, 15, 0, ...u32(2), ...u16(0), ...u16(16), 10, 5, 0, 10, ...u32(15)],
   }
 
@@ -217,7 +218,9 @@ export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Arra
 
   const dataset = ({ type, values }: Hdf5Dataset) => {
     const ragged = values.some((value) => typeof value !== "number")
-    const rows = values.map((value) => (typeof value === "number" ? [value] : value).flatMap(u16))
+    const rows = values.map((value) =>
+      (typeof value === "number" ? [value] : value).flatMap(type === "u32" ? u32 : u16),
+    )
     const heap = ragged ? collection(rows) : 0
     const data = ragged ? rows.flatMap((row, i) => [...u32(row.length / 2), ...u64(heap), ...u32(i + 1)]) : rows.flat()
     const address = put(data)
@@ -284,6 +287,71 @@ export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Arra
     ...body,
   ])
 }
+
+const bits = (type: "Float32Array" | "Float64Array") => (value: number) => [
+  ...new Uint8Array(globalThis[type].of(value).buffer),
+]
+
+/** How numbers of NumPy's types are written. */
+const written: Readonly<Record<string, (value: number) => ReadonlyArray<number>>> = {
+  "|u1": (value) => [value],
+  "|b1": (value) => [value],
+  "|i1": (value) => [value & 255],
+  "<u2": u16,
+  "<i2": (value) => u16(BigInt.asUintN(16, BigInt(value))),
+  ">u2": (value) => u16(value).toReversed(),
+  "<i4": (value) => u32(BigInt.asUintN(32, BigInt(value))),
+  "<u4": u32,
+  "<i8": (value) => u64(BigInt.asUintN(64, BigInt(value))),
+  "<f4": bits("Float32Array"),
+  "<f8": bits("Float64Array"),
+}
+
+/** A .npy file of version 1.0: a header in Python's notation, padded to 64 bytes, and the numbers by rows. */
+export const npy = (
+  descr: string | ReadonlyArray<readonly [name: string, dtype: string]>,
+  shape: ReadonlyArray<number>,
+  values: Iterable<number>,
+  order = "False",
+): Uint8Array => {
+  const plain = typeof descr === "string"
+  const types = plain ? [descr] : descr.map(([, dtype]) => dtype)
+  const said = plain ? `'${descr}'` : `[${descr.map(([name, dtype]) => `('${name}', '${dtype}')`).join(", ")}]`
+  const dict = `{'descr': ${said}, 'fortran_order': ${order}, 'shape': (${shape.map((side) => `${side},`).join(" ")}), }`
+  const header = text(`${dict.padEnd(Math.ceil((dict.length + 11) / 64) * 64 - 11)}\n`)
+  const content = Array.from(values).flatMap((value, i) => written[types[i % types.length] as string]?.(value) ?? [])
+  return Uint8Array.from([0x93, ...text("NUMPY"), 1, 0, ...u16(header.length), ...header, ...content])
+}
+
+/** A WAV file: a chunk of the format, one that nobody reads, and the samples, whose bytes are given. */
+export const wav = (
+  { format = 1, channels = 1, rate = 8000, bits = 16 }: Readonly<Record<string, number>>,
+  samples: ReadonlyArray<number>,
+  declared = samples.length,
+): Uint8Array => {
+  const step = (channels * bits) / 8
+  const chunks = [
+    ...[...text("fmt "), ...u32(16), ...u16(format), ...u16(channels), ...u32(rate), ...u32(rate * step), ...u16(step)],
+    ...[...u16(bits), ...text("LIST"), ...u32(3), 1, 2, 3, 0, ...text("data"), ...u32(declared), ...samples],
+  ]
+  return Uint8Array.from([...text("RIFF"), ...u32(4 + chunks.length), ...text("WAVE"), ...chunks])
+}
+
+/** Whole numbers of 16 bits of a WAV file. */
+export const pcm16 = (values: ReadonlyArray<number>): ReadonlyArray<number> =>
+  values.flatMap((value) => u16(BigInt.asUintN(16, BigInt(Math.round(value * 32767)))))
+
+/** A recording as Prophesee's .dat has it: lines of a header, type and size, then time and address of each event, low bytes first. */
+export const prophesee = (
+  header: string,
+  events: ReadonlyArray<readonly [x: number, y: number, t: number, p: number]>,
+  [xBits, yBits]: readonly [number, number] = [14, 14],
+): Uint8Array =>
+  Uint8Array.from([
+    ...text(header),
+    ...[0, 8],
+    ...events.flatMap(([x, y, t, p]) => [...u32(t), ...u32(x + y * 2 ** xBits + p * 2 ** (xBits + yBits))]),
+  ])
 
 /** A ZIP archive of files that are stored as they are. */
 export const zip = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => {
@@ -416,4 +484,68 @@ export const jpeg = (step: number): Uint8Array => {
     0xff,
     0xd9,
   ])
+}
+
+/** The same three events in every format: x, y, t, p. */
+export const recordedEvents = [
+  [1, 2, 100, 1],
+  [3, 0, 200, 0],
+  [1, 2, 300, 1],
+] as const
+const column = (k: number) => recordedEvents.map((event) => event[k] as number)
+const [x, y, t, p] = [0, 1, 2, 3].map(column) as [number[], number[], number[], number[]]
+export const columnFiles = {
+  "x.npy": npy("<u2", [3], x),
+  "y.npy": npy("<u2", [3], y),
+  "t.npy": npy("<i8", [3], t),
+  "p.npy": npy("|b1", [3], p),
+}
+
+export const namedColumns = [
+  ["t", "<i8"],
+  ["x", "<i2"],
+  ["y", "<i2"],
+  ["polarity", "|i1"],
+] as const
+
+const aedat3 = Uint8Array.from([
+  ...aedat3Header,
+  ...aedat3Packet(recordedEvents.map(([x, y, time, on]) => ({ x, y, time, on }))),
+])
+
+/** A DAVIS240's addresses: y from bit 22 on, x from 12 on, polarity at 11. */
+const davisHeader = Uint8Array.from(Buffer.from("#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C\r\n"))
+const davisFile = (() => {
+  const file = new Uint8Array(davisHeader.length + 8 * 4)
+  file.set(davisHeader)
+  const view = new DataView(file.buffer)
+  const addresses = [...recordedEvents.map(([x, y, , p]) => y * 2 ** 22 + x * 2 ** 12 + p * 2 ** 11), 2 ** 31 + 5]
+  addresses.forEach((address, i) => {
+    view.setUint32(davisHeader.length + 8 * i, address)
+    view.setUint32(davisHeader.length + 8 * i + 4, 100 * (i + 1))
+  })
+  return file
+})()
+
+/** A recording of them in each format, by its file's name. */
+export const recordings: Readonly<Record<string, Uint8Array>> = {
+  "structured.npy": npy(
+    namedColumns,
+    [3],
+    recordedEvents.flatMap(([x, y, t, p]) => [t, x, y, p === 1 ? 1 : -1]),
+  ),
+  "rows.npy": npy("<f8", [3, 4], recordedEvents.flat()),
+  "columns.npz": zip(columnFiles),
+  "nmnist.bin": Uint8Array.from(recordedEvents.flatMap(([x, y, t, p]) => nmnistEvent(x, y, p, t))),
+  "aedat31.aedat": aedat3,
+  "davis.aedat": davisFile,
+  "dvs128.aedat": aedat2(recordedEvents.map(([column, row, time, p]) => ({ column, row, time, off: 1 - p }))),
+  "ncars.dat": prophesee("% Data file containing TD events.\n% Version 2\n% Date 2018-5-4\n", recordedEvents),
+  "older.dat": prophesee("% a file without a version\n", recordedEvents, [9, 8]),
+  "named.h5": hdf5({
+    x: { type: "u16", values: x },
+    y: { type: "u16", values: y },
+    ts: { type: "u32", values: t },
+    p: { type: "u16", values: p },
+  }),
 }

@@ -120,7 +120,7 @@ export const compare = (flags: CompareFlags) =>
       })
 
     yield* Effect.gen(function* () {
-      const options = { ...Config.trainingOptions(config, dataset.encoding), key: runKey(config) }
+      const options = { ...Config.trainingOptions(config, dataset), key: runKey(config) }
       const trainers = yield* Effect.forEach(policies, (policy) => Train.make(graph, policy, options))
       const [reference] = trainers as [Train.Trainer]
       if (checkpoint) yield* restore(checkpoint, reference)

@@ -54,7 +54,7 @@ export const exportWeights = ({ directory, ...given }: ExportFlags) =>
     const program = ProgramFile.save(graph, tensors, {
       batchSize: batchSize ?? 1,
       timeSteps: timeSteps ?? config.timeSteps,
-      encoding: (datasets[config.dataset] as (typeof datasets)[string]).sample.encoding,
+      encoding: config.encoding ?? datasets[config.dataset]?.sample?.encoding ?? "frames",
     })
     const weights = stateDict({ graph, config, tensors, epoch: position.epoch })
     const bytes = yield* Effect.gen(function* () {

@@ -1,11 +1,10 @@
 /** `import`: a run that stands before its first batch, with the weights that PyTorch trained. */
 import { Graph, Program, PyTorch, Shape, type Train } from "@spikeroute/core"
-import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
 import { readTensors } from "../checkpoint.ts"
 import * as Config from "../config.ts"
 import { checkFlags } from "../flags.ts"
-import { configured, openDataset } from "../run.ts"
+import { configured, sampleFor } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
 import { beginning } from "../training.ts"
@@ -21,14 +20,10 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
   Effect.gen(function* () {
     yield* checkFlags("import", { config: configFile, out })
     const config = yield* configured(configFile, settings)
-    // Where the data are at hand they say how many classes there are, as folders of images do; else it is the usual number.
-    const { shape, classes, encoding } =
-      config.dataDir === undefined
-        ? sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
-        : yield* Effect.scoped(openDataset({ ...config, workers: 0 }))
-    const graph = yield* Graph.make(shape, Config.networkOf(config, classes))
+    const sample = yield* sampleFor(config)
+    const graph = yield* Graph.make(sample.shape, Config.networkOf(config, sample.classes))
     const policy = yield* Config.policyOf(config)
-    const training = Config.trainingOptions(config, encoding)
+    const training = Config.trainingOptions(config, sample)
     const program = yield* Program.compile(graph, policy, training)
 
     const stored = yield* readTensors(file)

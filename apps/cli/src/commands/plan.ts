@@ -1,12 +1,12 @@
 /** `plan`: what a program costs, known before it runs. */
 import { totalmem } from "node:os"
 import { Backend, Graph, Policy, Program } from "@spikeroute/core"
-import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import { backendLayer } from "../backends.ts"
 import { chosen, networkOf, policyOf, resolve, type Settings, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { checkFlags } from "../flags.ts"
+import { sampleFor } from "../run.ts"
 import { bold, print, table } from "../terminal.ts"
 
 export interface PlanFlags {
@@ -27,9 +27,9 @@ const allocatedBy = (backend: string, program: Program.Program) =>
 
 const planOf = (config: Settings, policy: Policy.Policy, backend: string | undefined) =>
   Effect.gen(function* () {
-    const { shape, classes, encoding } = sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
-    const graph = yield* Graph.make(shape, networkOf(config, classes))
-    const program = yield* Program.compile(graph, policy, trainingOptions(config, encoding))
+    const sample = yield* sampleFor(config)
+    const graph = yield* Graph.make(sample.shape, networkOf(config, sample.classes))
+    const program = yield* Program.compile(graph, policy, trainingOptions(config, sample))
     const cost = Program.cost(program)
     const peakBytes = backend === undefined ? cost.peakBytes : yield* allocatedBy(backend, program)
     const workspaceBytes = backend === undefined ? undefined : peakBytes - cost.peakBytes

@@ -1,15 +1,17 @@
 /** `train`: a new run, or one that goes on. */
 import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
+import { datasets } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
 import { backendLayer } from "../backends.ts"
 import * as Checkpoint from "../checkpoint.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
+import { inWords } from "../evaluation.ts"
 import { checkFlags } from "../flags.ts"
 import { lock } from "../lock.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
-import { bold, dim, percent, print, say } from "../terminal.ts"
+import { bold, dim, print, say } from "../terminal.ts"
 import { beginning, checkPosition, epochLength, train as fit, runKey } from "../training.ts"
 
 export interface TrainFlags {
@@ -90,12 +92,16 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
     const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
-    const options = Config.trainingOptions(config, dataset.encoding)
-    const run = { path: directory, config, graph }
+    const options = Config.trainingOptions(config, dataset)
+    // Without the data nothing else says whether arrays are frames.
+    const recorded = datasets[config.dataset]?.options?.includes("encoding")
+      ? { ...config, encoding: dataset.encoding }
+      : config
+    const run = { path: directory, config: recorded, graph }
 
     return yield* Effect.gen(function* () {
       const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
-      const predictor = yield* Train.makePredictor(graph, Config.inferenceOptions(config, dataset.encoding))
+      const predictor = yield* Train.makePredictor(graph, Config.inferenceOptions(config, dataset))
       if (earlier) yield* Checkpoint.restore(earlier.checkpoint, trainer)
       else {
         if (config.init !== undefined)
@@ -125,6 +131,10 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
         bestTestAccuracy: end.best?.testAccuracy ?? null,
         bestEpoch: end.best?.epoch ?? null,
         testTop5: evaluation.top5,
+        ...(evaluation.meanSquaredError !== null && {
+          testError: evaluation.meanSquaredError,
+          bestTestError: end.best?.testError ?? null,
+        }),
         firingRates: evaluation.firingRates,
         epochs: end.epoch,
         updates: end.update,
@@ -152,9 +162,10 @@ export const train = ({ json, ...flags }: TrainFlags) =>
     const run = yield* runTraining(flags)
     if (json) return yield* print(JSON.stringify(run, undefined, 2))
     const { testAccuracy, bestTestAccuracy, bestEpoch, seconds, samplesPerSecond, peakBytes, directory } = run
+    const best = inWords(bestTestAccuracy, run.bestTestError).replace("accuracy ", "")
     yield* print(
       [
-        `${bold(`test accuracy ${percent(testAccuracy ?? 0)}`)}  best ${percent(bestTestAccuracy ?? 0)} after epoch ${bestEpoch}`,
+        `${bold(`test ${inWords(testAccuracy, run.testError)}`)}  best ${best} after epoch ${bestEpoch}`,
         `${Math.round(seconds)} s  ${samplesPerSecond ?? "no"} samples/s  ${Program.formatBytes(peakBytes)} of memory at the peak`,
         dim(directory),
       ].join("\n"),

@@ -10,8 +10,10 @@ import { CheckpointError } from "../errors.ts"
 import { type Shape, size } from "../shape.ts"
 import { quote } from "../text.ts"
 import { FileFault } from "./file-fault.ts"
-import { half } from "./tensor-numbers.ts"
+import { numberReaders } from "./number-readers.ts"
 import { type Entry, entriesOf } from "./zip.ts"
+
+export { numberReaders }
 
 /** An array from a file. */
 export interface NumpyArray {
@@ -21,39 +23,79 @@ export interface NumpyArray {
   readonly dtype: string
 }
 
-type Read = (data: DataView, at: number, little: boolean) => number
-
-/** Readers of numbers, by kind (float, int, unsigned, boolean) and size in bytes, such as `f4`. */
-export const numberReaders: Readonly<Record<string, Read>> = {
-  f2: (data, at, little) => half(data.getUint16(at, little)),
-  f4: (data, at, little) => data.getFloat32(at, little),
-  f8: (data, at, little) => data.getFloat64(at, little),
-  i1: (data, at) => data.getInt8(at),
-  i2: (data, at, little) => data.getInt16(at, little),
-  i4: (data, at, little) => data.getInt32(at, little),
-  i8: (data, at, little) => Number(data.getBigInt64(at, little)),
-  u1: (data, at) => data.getUint8(at),
-  u2: (data, at, little) => data.getUint16(at, little),
-  u4: (data, at, little) => data.getUint32(at, little),
-  u8: (data, at, little) => Number(data.getBigUint64(at, little)),
-  b1: (data, at) => data.getUint8(at),
-}
-
 const refuse = (reason: string): never => {
   throw new FileFault(reason)
 }
 
 const magic = [0x93, ...new TextEncoder().encode("NUMPY")]
 
+/** A number of each element of an array: the only one, named `""`, or of a structured array one of its fields. */
+export interface Field {
+  readonly name: string
+  /** Its type in the file, as `<f4`. */
+  readonly dtype: string
+  /** Its first byte within an element. */
+  readonly offset: number
+  /** The number at a byte of the file. */
+  readonly read: (data: DataView, at: number) => number
+}
+
+/** How an array lies in a `.npy` file. */
+export interface Layout {
+  readonly shape: Shape
+  /** Whether elements are stored by columns. */
+  readonly fortran: boolean
+  readonly fields: ReadonlyArray<Field>
+  /** Bytes of an element. */
+  readonly elementBytes: number
+  /** The byte at which the first element begins. */
+  readonly offset: number
+}
+
+/** Fields one behind the other; those of the type `V` are padding. */
+const fieldsOf = (parts: ReadonlyArray<readonly [name: string, dtype: string]>) => {
+  const fields: Array<Field> = []
+  let offset = 0
+  for (const [name, dtype] of parts) {
+    const kind = dtype.replace(/^[<>|=]/, "")
+    const reader = numberReaders[kind]
+    if (reader !== undefined)
+      fields.push({ name, dtype, offset, read: (data, at) => reader(data, at, dtype[0] !== ">") })
+    else if (name !== "" || kind[0] !== "V")
+      return refuse(`its numbers are of the type ${quote(dtype)}; there are ${Object.keys(numberReaders)}`)
+    offset += Number(kind.slice(1))
+  }
+  return { fields, elementBytes: offset }
+}
+
 /** Parses a header, which is a Python dict with three entries. */
-const headerOf = (text: string): { dtype: string; fortran: boolean; shape: Shape } => {
-  const dtype = text.match(/'descr':\s*'([<>|=]?[a-z]\d+)'/)?.[1]
+const headerOf = (text: string) => {
+  const plain = text.match(/'descr':\s*'([<>|=]?[a-zV]\d+)'/)?.[1]
+  const structured = text.match(/'descr':\s*\[((?:\('[^']*',\s*'[<>|=]?[a-zV]\d+'\)[,\s]*)+)\]/)?.[1]
   const order = text.match(/'fortran_order':\s*(True|False)/)?.[1]
   const shape = text.match(/'shape':\s*\(([\d\s,L]*)\)/)?.[1]
-  if (dtype === undefined || order === undefined || shape === undefined)
+  if ((plain ?? structured) === undefined || order === undefined || shape === undefined)
     return refuse(`its header is ${quote(text)}; it must name an array of plain numbers`)
+  const parts = [...(structured ?? "").matchAll(/\('([^']*)',\s*'([^']*)'\)/g)].map(
+    ([, name = "", dtype = ""]) => [name, dtype] as const,
+  )
   const extents = shape.split(",").map((each) => each.replace("L", "").trim())
-  return { dtype, fortran: order === "True", shape: extents.filter((each) => each !== "").map(Number) }
+  return {
+    ...fieldsOf(plain === undefined ? parts : [["", plain]]),
+    fortran: order === "True",
+    shape: extents.filter((each) => each !== "").map(Number),
+  }
+}
+
+const layoutOf = (bytes: Uint8Array): Layout => {
+  if (!magic.every((byte, i) => bytes[i] === byte)) return refuse("it is no .npy file")
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const wide = (bytes[6] ?? 0) > 1
+  const start = wide ? 12 : 10
+  if (bytes.length < start) return refuse("it is cut off")
+  const offset = start + (wide ? data.getUint32(8, true) : data.getUint16(8, true))
+  if (offset > bytes.length) return refuse("it is cut off in its header")
+  return { ...headerOf(new TextDecoder("latin1").decode(bytes.subarray(start, offset))), offset }
 }
 
 /** Converts column-major to row-major order. */
@@ -71,29 +113,30 @@ const byRows = (values: Float64Array, shape: Shape): Float64Array => {
   return out
 }
 
-const decodeArray = (bytes: Uint8Array): NumpyArray => {
-  if (!magic.every((byte, i) => bytes[i] === byte)) return refuse("it is no .npy file")
+/** The numbers of each field. */
+const decodeEach = (bytes: Uint8Array): ReadonlyMap<string, NumpyArray> => {
+  const { shape, fortran, fields, elementBytes, offset: begin } = layoutOf(bytes)
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const wide = (bytes[6] ?? 0) > 1
-  const start = wide ? 12 : 10
-  if (bytes.length < start) return refuse("it is cut off")
-  const begin = start + (wide ? data.getUint32(8, true) : data.getUint16(8, true))
-  if (begin > bytes.length) return refuse("it is cut off in its header")
-  const { dtype, fortran, shape } = headerOf(new TextDecoder("latin1").decode(bytes.subarray(start, begin)))
-  const kind = dtype.replace(/^[<>|=]/, "")
-  const read =
-    numberReaders[kind] ??
-    refuse(`its numbers are of the type ${quote(dtype)}; there are ${Object.keys(numberReaders)}`)
-  const width = Number(kind.slice(1))
   const count = size(shape)
-  if (!(begin + count * width <= bytes.length)) return refuse(`it is cut off: an array of [${shape}] needs more bytes`)
-  const values = new Float64Array(count)
-  for (let i = 0; i < count; i++) values[i] = read(data, begin + i * width, dtype[0] !== ">")
-  return { shape, values: fortran && shape.length > 1 ? byRows(values, shape) : values, dtype }
+  if (!(begin + count * elementBytes <= bytes.length))
+    return refuse(`it is cut off: an array of [${shape}] needs more bytes`)
+  return new Map(
+    fields.map(({ name, dtype, offset, read }) => {
+      const values = new Float64Array(count)
+      for (let i = 0; i < count; i++) values[i] = read(data, begin + i * elementBytes + offset)
+      return [name, { shape, values: fortran && shape.length > 1 ? byRows(values, shape) : values, dtype }]
+    }),
+  )
 }
 
-/** The largest ratio of decompressed to compressed bytes; Deflate's limit is about 1000. */
+const decodeArray = (bytes: Uint8Array): NumpyArray =>
+  decodeEach(bytes).get("") ?? refuse("it is a structured array; one of plain numbers is read here")
+
+/** Deflate makes some thousand bytes of one at most. */
 const mostInflation = 1100
+
+/** Bytes of an archive's arrays at most, for they are held in memory. */
+const mostUnpacked = 2 ** 32
 
 const inflate = async ({ bytes, method, size: length }: Entry): Promise<Uint8Array> => {
   if (method === 0) return bytes
@@ -134,14 +177,43 @@ const ofFile = <A>(file: string, read: () => Promise<A>): Effect.Effect<A, Check
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<NumpyArray, CheckpointError> =>
   guarded(file, async () => decodeArray(bytes))
 
-/** Reads the arrays of a `.npz` file, by name. Fails with a CheckpointError. */
+/**
+ * The numbers of a `.npy` file by the fields of a structured array, as events are saved: `[("t", "<i8"), ("x", "<u2")]`. A plain array
+ * is one field, named `""`.
+ */
+export const decodeFields = (
+  bytes: Uint8Array,
+  file: string,
+): Effect.Effect<ReadonlyMap<string, NumpyArray>, CheckpointError> => guarded(file, async () => decodeEach(bytes))
+
+/** How the array of a `.npy` file lies, from the file's first bytes: for files that are read in parts. */
+export const layout = (start: Uint8Array, file: string): Effect.Effect<Layout, CheckpointError> =>
+  guarded(file, async () => layoutOf(start))
+
+/** The `.npy` files in a `.npz` file, by the names of their arrays. */
+export const unpack = (
+  bytes: Uint8Array,
+  file: string,
+): Effect.Effect<ReadonlyMap<string, Uint8Array>, CheckpointError> =>
+  guarded(file, async () => {
+    const files = new Map<string, Uint8Array>()
+    let [packed, unpacked] = [0, 0]
+    for (const [path, entry] of entriesOf(bytes)) {
+      if (!path.endsWith(".npy")) continue
+      packed += entry.bytes.length
+      unpacked += entry.size
+      if (packed > bytes.length) return refuse("its entries overlap")
+      if (unpacked > mostUnpacked) return refuse("its arrays take more than 4 GiB: save them as .npy files")
+      files.set(path.slice(0, -".npy".length), await inflate(entry))
+    }
+    return files
+  })
+
+/** The arrays of a `.npz` file by their names. */
 export const decodeArchive = (
   bytes: Uint8Array,
   file: string,
 ): Effect.Effect<ReadonlyMap<string, NumpyArray>, CheckpointError> =>
-  guarded(file, async () => {
-    const arrays = new Map<string, NumpyArray>()
-    for (const [path, entry] of entriesOf(bytes))
-      if (path.endsWith(".npy")) arrays.set(path.slice(0, -".npy".length), decodeArray(await inflate(entry)))
-    return arrays
-  })
+  Effect.flatMap(unpack(bytes, file), (files) =>
+    guarded(file, async () => new Map([...files].map(([name, each]) => [name, decodeArray(each)]))),
+  )

@@ -1,5 +1,5 @@
 /**
- * AEDAT 2.0 of a DVS128 camera, as CIFAR10-DVS is given (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-2.0.html):
+ * AEDAT 2.0, of a DVS128 camera as CIFAR10-DVS is given (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-2.0.html):
  * a header of text, then 8 bytes an event, high bytes first.
  *
  * | bits of the address (4 bytes) | meaning                             |
@@ -10,39 +10,86 @@
  * | 15                            | 1: no event of a pixel, passed over |
  * | 16 … 31                       | 0: other cameras use them           |
  *
- * The time (4 bytes) is in microseconds. The chip lay on its side: the picture stands upright at x = 127 − row,
+ * The time (4 bytes) is in microseconds. The chip of CIFAR10-DVS lay on its side: the picture stands upright at x = 127 − row,
  * y = 127 − column, as `dat2mat.m`, which the data come with, and SpikingJelly turn it.
  */
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
 import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
+import type { Sensor } from "../events/columns.ts"
 import { type Events, select, sortByTime } from "../events/events.ts"
 import { skipHeader } from "./aedat.ts"
 
 /** Width and height of the sensor, in pixels. */
 export const side = 128
 
-/** What is wrong with a recording whose header names another camera: "# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C". */
-const foreignChip = (line: string): string | undefined => {
-  const chip = /^#\s*AEChip\s*:\s*(.*)$/i.exec(line)?.[1]
-  if (chip === undefined || /DVS128|Tmpdiff128/i.test(chip)) return undefined
-  return `it was recorded by another camera, ${quote(chip.split(".").at(-1))}; events of a DVS128 are read`
+/** How a camera's addresses say its events. */
+interface Camera extends Sensor {
+  readonly addresses: number
+  /** Column, row and polarity of an address; undefined where it is no event of a pixel. */
+  readonly event: (address: number) => readonly [x: number, y: number, polarity: number] | undefined
 }
 
+/** Of cameras with a DAVIS chip: bit 31 is 0 for an event of a pixel, y = bits 22 … 30, x = 12 … 21, polarity = 11. */
+const davis = (width: number, height: number): Camera => ({
+  ...{ width, height, addresses: 2 ** 32 },
+  event: (address) =>
+    address >= 2 ** 31 ? undefined : [(address >>> 12) & 0x3ff, (address >>> 22) & 0x1ff, (address >>> 11) & 1],
+})
+
+/** Of a DVS128, whose chip may have lain on its side. */
+const dvs128 = (upright: boolean): Camera => ({
+  ...{ width: side, height: side, addresses: 2 ** 16 },
+  event: (address) => {
+    if ((address & 0x8000) !== 0) return undefined
+    const [column, row, on] = [(address >> 1) & 0x7f, (address >> 8) & 0x7f, 1 - (address & 1)] as const
+    return upright ? [127 - row, 127 - column, on] : [column, row, on]
+  },
+})
+
+type Cameras = ReadonlyArray<readonly [chip: RegExp, camera: Camera]>
+
+const chips = /DVS128|Tmpdiff128/i
+
+/** The camera of CIFAR10-DVS. */
+const turned: Cameras = [[chips, dvs128(true)]]
+
+/** Cameras by the name of the chip in the header, "# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C", with coordinates as the addresses have them. */
+export const cameras: Cameras = [
+  [chips, dvs128(false)],
+  [/DAVIS128/i, davis(128, 128)],
+  [/DAVIS240|SBRet10/i, davis(240, 180)],
+  [/DAVIS346/i, davis(346, 260)],
+]
+
 /**
- * Reads one recording, with times from its first event. `file` is its name, for errors. Recordings of another camera, which
- * the header or the addresses show, are refused.
+ * Reads one recording, with times from its first event; of the first of the cameras where its header names none: of CIFAR10-DVS's, unless
+ * told of others. `file` is its name, for errors. Recordings of another camera, which the header or the addresses show, are refused.
  */
-export const parseAedat2 = (file: string, bytes: Uint8Array): Result.Result<Events, MalformedFile> => {
+export const parseAedat2 = (
+  file: string,
+  bytes: Uint8Array,
+  known: Cameras = turned,
+): Result.Result<Events, MalformedFile> => {
   assertBytes("parseAedat2", bytes)
-  const header = skipHeader(file, bytes, "#!AER-DAT2.0", undefined, foreignChip)
+  let [[, camera]] = known as readonly [Cameras[number]]
+  const header = skipHeader(file, bytes, "#!AER-DAT2.0", undefined, (line) => {
+    const chip = /^#\s*AEChip\s*:\s*(.*)$/i.exec(line)?.[1]
+    if (chip === undefined) return undefined
+    const found = known.find(([pattern]) => pattern.test(chip))
+    if (found === undefined)
+      return `it was recorded by another camera, ${quote(chip.split(".").at(-1))}; events of ${known === turned ? "a DVS128" : "a DVS128, DAVIS240 or DAVIS346"} are read`
+    camera = found[1]
+    return undefined
+  })
   if (Result.isFailure(header)) return Result.fail(header.failure)
   const start = header.success
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const records = Math.floor((bytes.length - start) / 8)
   const rest = bytes.length - start - records * 8
   if (rest !== 0) return fail(start + records * 8, `event ${records} is cut off after ${rest} of 8 bytes`)
+  const { width, height } = camera
   const x = new Uint16Array(records)
   const y = new Uint16Array(records)
   const t = new Float64Array(records)
@@ -52,22 +99,23 @@ export const parseAedat2 = (file: string, bytes: Uint8Array): Result.Result<Even
   let ordered = true
   for (let i = 0; i < records; i++) {
     const address = view.getUint32(i * 8)
-    if (address > 0xffff)
+    if (address >= camera.addresses)
       return fail(
         start + i * 8,
         `event ${i} has the address 0x${address.toString(16)}, of another camera: those of a DVS128 have 16 bits`,
       )
-    if ((address & 0x8000) !== 0) continue
-    x[count] = 127 - ((address >> 8) & 0x7f)
-    y[count] = 127 - ((address >> 1) & 0x7f)
+    const event = camera.event(address)
+    if (event === undefined) continue
+    if (event[0] >= width || event[1] >= height)
+      return fail(start + i * 8, `event ${i} is at (${event[0]}, ${event[1]}), outside the ${width}×${height} sensor`)
+    ;[x[count], y[count], p[count]] = event
     t[count] = view.getUint32(i * 8 + 4)
-    p[count] = 1 - (address & 1)
     if (count > 0 && (t[count] as number) < (t[count - 1] as number)) ordered = false
     count++
   }
   if (count === 0) return fail(start, "it holds no event")
   const all = Uint32Array.from({ length: count }, (_, i) => i)
-  const events = select({ width: side, height: side, x, y, t, p }, all)
+  const events = select({ width, height, x, y, t, p }, all)
   const sorted = ordered ? events : sortByTime(events)
   const first = sorted.t[0] as number
   for (let i = 0; i < count; i++) sorted.t[i]! -= first

@@ -35,19 +35,25 @@ export interface Packet {
 }
 
 /** What is wrong with a recording whose header names another camera or another form of the events. */
-const foreignLine = (line: string): string | undefined => {
-  const [, key, value = ""] = /^#\s*(Format|Source \d+)\s*:\s*(.*)$/i.exec(line) ?? []
-  if (key === undefined) return undefined
-  if (/^format$/i.test(key)) return /^RAW$/i.test(value) ? undefined : `its format is ${quote(value)}; "RAW" is read`
-  return /DVS128/i.test(value)
-    ? undefined
-    : `it was recorded by another camera, ${quote(value)}; events of a DVS128 are read`
-}
+const foreignLine =
+  (cameras: RegExp) =>
+  (line: string): string | undefined => {
+    const [, key, value = ""] = /^#\s*(Format|Source \d+)\s*:\s*(.*)$/i.exec(line) ?? []
+    if (key === undefined) return undefined
+    if (/^format$/i.test(key)) return /^RAW$/i.test(value) ? undefined : `its format is ${quote(value)}; "RAW" is read`
+    return cameras.test(value)
+      ? undefined
+      : `it was recorded by another camera, ${quote(value)}; events of a DVS128 are read`
+  }
 
-/** Finds the packets of polarity events in a whole file. `file` is its name, for errors. */
-export const indexAedat3 = (file: string, bytes: Uint8Array): Result.Result<ReadonlyArray<Packet>, MalformedFile> => {
+/** Finds the packets of polarity events in a whole file, of a DVS128 unless told of other cameras. `file` is its name, for errors. */
+export const indexAedat3 = (
+  file: string,
+  bytes: Uint8Array,
+  cameras = /DVS128/i,
+): Result.Result<ReadonlyArray<Packet>, MalformedFile> => {
   assertBytes("indexAedat3", bytes)
-  const header = skipHeader(file, bytes, "#!AER-DAT3.1", "#!END-HEADER", foreignLine)
+  const header = skipHeader(file, bytes, "#!AER-DAT3.1", "#!END-HEADER", foreignLine(cameras))
   if (Result.isFailure(header)) return Result.fail(header.failure)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

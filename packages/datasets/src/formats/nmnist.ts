@@ -8,42 +8,58 @@
  * | 1       | y, 0 … 33                                                                 |
  * | 2       | bit 7: polarity, 1 for ON; bits 6 … 0: bits 22 … 16 of the time           |
  * | 3, 4    | bits 15 … 8 and 7 … 0 of the time, in microseconds from the start         |
+ *
+ * An event at y = 240 is no event: from there on 2¹³ µs are added to the times, as the authors' Read_Ndataset.m does. N-Caltech101 has the
+ * same layout with a sensor of 240 × 180.
  */
 import { Result } from "effect"
 import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
-import type { Events } from "../events/events.ts"
+import type { Sensor } from "../events/columns.ts"
+import { type Events, select } from "../events/events.ts"
 import { kindOf } from "./bytes.ts"
 
 /** Width and height of the sensor, in pixels. */
 export const side = 34
 
-/** Reads one recording. `file` is its name, for errors. */
-export const parseNmnist = (file: string, bytes: Uint8Array): Result.Result<Events, MalformedFile> => {
+const overflowRow = 240
+const overflow = 2 ** 13
+
+/** Reads one recording, of N-MNIST unless told of another sensor. `file` is its name, for errors. */
+export const parseNmnist = (
+  file: string,
+  bytes: Uint8Array,
+  { width, height }: Sensor = { width: side, height: side },
+): Result.Result<Events, MalformedFile> => {
   assertBytes("parseNmnist", bytes)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const foreign = kindOf(bytes)
   if (foreign !== undefined) return fail(0, `it is ${foreign}`)
-  const count = Math.floor(bytes.length / 5)
-  if (count === 0) return fail(bytes.length, "it holds no event")
-  if (bytes.length % 5 !== 0) return fail(count * 5, `event ${count} is cut off after ${bytes.length % 5} of 5 bytes`)
-  const x = new Uint16Array(count)
-  const y = new Uint16Array(count)
-  const t = new Float64Array(count)
-  const p = new Uint8Array(count)
-  for (let i = 0; i < count; i++) {
-    const at = i * 5
-    const high = bytes[at + 2] as number
-    x[i] = bytes[at] as number
-    y[i] = bytes[at + 1] as number
-    p[i] = high >> 7
-    t[i] = ((high & 0x7f) << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number)
-    if ((x[i] as number) >= side || (y[i] as number) >= side) {
-      return fail(at, `event ${i} is at (${x[i]}, ${y[i]}), outside the ${side}×${side} sensor`)
+  const records = Math.floor(bytes.length / 5)
+  if (bytes.length % 5 !== 0)
+    return fail(records * 5, `event ${records} is cut off after ${bytes.length % 5} of 5 bytes`)
+  const x = new Uint16Array(records)
+  const y = new Uint16Array(records)
+  const t = new Float64Array(records)
+  const p = new Uint8Array(records)
+  let [count, passed, before] = [0, 0, 0]
+  for (let at = 0; at < bytes.length; at += 5) {
+    const [column, row, high] = [bytes[at], bytes[at + 1], bytes[at + 2]] as [number, number, number]
+    if (row === overflowRow) {
+      passed += overflow
+      continue
     }
-    if (i > 0 && (t[i] as number) < (t[i - 1] as number)) {
-      return fail(at + 2, `event ${i} is at ${t[i]} µs, before the event ahead of it at ${t[i - 1]} µs`)
-    }
+    const time = passed + (((high & 0x7f) << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number))
+    if (column >= width || row >= height)
+      return fail(at, `event ${at / 5} is at (${column}, ${row}), outside the ${width}×${height} sensor`)
+    if (time < before)
+      return fail(at + 2, `event ${at / 5} is at ${time} µs, before the event ahead of it at ${before} µs`)
+    x[count] = column
+    y[count] = row
+    p[count] = high >> 7
+    t[count++] = before = time
   }
-  return Result.succeed({ width: side, height: side, x, y, t, p })
+  if (count === 0) return fail(bytes.length, "it holds no event")
+  const all = Uint32Array.from({ length: count }, (_, i) => i)
+  return Result.succeed(select({ width, height, x, y, t, p }, all))
 }

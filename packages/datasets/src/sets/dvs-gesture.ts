@@ -4,7 +4,7 @@
  *
  * A file holds one person's gestures under one light; its labels say when each was made. `trials_to_train.txt` and
  * `trials_to_test.txt` name the files, 98 and 24. Cut at the labels, they are 1,176 + 288 samples (SpikingJelly and
- * snnTorch have the same). A sample is read from its part of the file when a batch wants it.
+ * snnTorch have the same). A sample is read from its part of the file when a batch wants it. tonic's copy has a file for each sample.
  */
 import { quote } from "@spikeroute/core/text"
 import { Effect, FileSystem, Path } from "effect"
@@ -12,10 +12,12 @@ import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
 import type { Events } from "../events/events.ts"
 import { eventSplit } from "../events/split.ts"
-import { adviceOn, type Foreign, find, searched } from "../files/locate.ts"
+import { foldersOf } from "../files/class-folders.ts"
+import { adviceOn, type Foreign, find, listMatching, searched } from "../files/locate.ts"
 import { readBytes, readPart, readText } from "../files/read.ts"
 import { extentOf, indexAedat3, type Packet, readAedat3 } from "../formats/aedat3.ts"
 import { type Gesture, parseGestureLabels } from "../formats/gesture-labels.ts"
+import { readRecording } from "../formats/recording.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
 const name = "dvs-gesture"
@@ -45,12 +47,26 @@ interface Trial {
 const mostBytes = 2 ** 30
 
 const foreign: Foreign = [
-  [
-    /^ibmGesture(Train|Test)(\.tar\.gz)?$/,
-    "tonic's copy (NumPy arrays), which is not read: unpack DvsGesture.tar.gz there",
-  ],
+  [/^ibmGesture(Train|Test)\.tar\.gz$/, "which has to be unpacked there"],
   [/^DvsGesture\.tar\.gz$/, "which has to be unpacked there"],
 ]
+
+/** Events of a sample of tonic's copy: rows of column, row, polarity and time in milliseconds. */
+const tonic = { sensor: { width: side, height: side }, columns: ["x", "y", "p", "t"], unit: 1000 } as const
+
+/** The samples of tonic's copy, ibmGesture{Train,Test}/<person and light>/<class>.npy; undefined where it is not there. */
+const tonicFiles = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
+  const path = yield* Path.Path
+  const folder = split === "train" ? "ibmGestureTrain" : "ibmGestureTest"
+  for (const directory of yield* searched(name, options))
+    for (const parent of [directory, path.join(directory, "DVSGesture")]) {
+      const files: Array<string> = []
+      for (const each of yield* foldersOf(path.join(parent, folder)))
+        files.push(...(yield* listMatching(each, /^(\d|10)\.npy$/)))
+      if (files.length > 0) return files.map((file) => ({ file, label: Number(path.basename(file, ".npy")) }))
+    }
+  return undefined
+})
 
 /** The samples of the files that a list names, in order. */
 const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
@@ -86,7 +102,8 @@ const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: 
   return trials
 })
 
-const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
+/** The samples of the recordings as published, each a gesture within one. */
+const published = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const fs = yield* FileSystem.FileSystem
   const trials = yield* trialsOf(split, options)
   /** Where the packets of a file are, found when the first of its samples is wanted. */
@@ -116,10 +133,24 @@ const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options:
     Effect.provideService(FileSystem.FileSystem, fs),
   )
 
+  return { size: trials.length, label: (sample: number) => (trials[sample] as Trial).gesture.label, load }
+})
+
+/** The samples of a split, of tonic's copy where that is what there is. */
+const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
+  const fs = yield* FileSystem.FileSystem
+  const files = yield* tonicFiles(split, options)
+  const samples =
+    files === undefined
+      ? yield* published(split, options)
+      : {
+          size: files.length,
+          label: (sample: number) => files[sample]?.label as number,
+          load: (sample: number) =>
+            Effect.provideService(readRecording(files[sample]?.file as string, tonic), FileSystem.FileSystem, fs),
+        }
   return eventSplit({
-    size: trials.length,
-    label: (sample) => (trials[sample] as Trial).gesture.label,
-    load,
+    ...samples,
     width: side,
     height: side,
     timeSteps: options.timeSteps,

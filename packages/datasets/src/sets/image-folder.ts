@@ -8,7 +8,8 @@
 import { Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
-import { isFolder, listMatching, searched } from "../files/locate.ts"
+import { foldersOf } from "../files/class-folders.ts"
+import { listMatching, searched } from "../files/locate.ts"
 import { imageFiles } from "../images/files.ts"
 import { normalize } from "../images/transforms.ts"
 import type { OpenOptions, Source } from "./options.ts"
@@ -25,12 +26,6 @@ const torchvisionPattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i
 
 /** And those that torchvision passes over. */
 const imagePattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp|gif|avif|heic|jp2|jxl|svg)$/i
-
-/** The folders of a directory, in order of name; files beside them do not count, nor hidden folders. */
-const foldersOf = Effect.fnUntraced(function* (directory: string) {
-  const entries = yield* listMatching(directory, /^[^.]/)
-  return yield* Effect.filter(entries, isFolder, { concurrency: 8 })
-})
 
 /** Folders within folders: as deep as anybody sorts images, and no further than a link that leads back can go. */
 const deepest = 16

@@ -3,6 +3,7 @@ import type { Effect } from "effect"
 import type { AugmentationName } from "../augmentations.ts"
 import type { Dataset, Sample } from "../dataset.ts"
 import type { DatasetError } from "../errors.ts"
+import type { Column } from "../events/column-names.ts"
 import type { Events } from "../events/events.ts"
 import type { Framing } from "../events/split.ts"
 import type { FileServices, LocateOptions } from "../files/locate.ts"
@@ -20,16 +21,31 @@ export interface OpenOptions extends LocateOptions {
   readonly eventTransform?: Transform<Events> | undefined
   /** Augmentation of the training images or frames, in this order, where a batch has a key. The data set decides unless told. */
   readonly augment?: ReadonlyArray<AugmentationName> | undefined
+  /** Share of the samples that are to test on, drawn by the seed, where the files say no split. Default 0.2. */
+  readonly split?: number | undefined
+  /** Width and height of the event camera's sensor, where files do not say it. */
+  readonly sensor?: ReadonlyArray<number> | undefined
+  /** The columns of event arrays that name none. */
+  readonly columns?: ReadonlyArray<Column> | undefined
+  /** Of arrays: whether the axis behind the samples is time ("frames"). By default it is where there are 3 or 5 axes. */
+  readonly encoding?: Sample["encoding"] | undefined
+  /** Seconds that recordings of sound are cut or filled up to. Default 1. */
+  readonly duration?: number | undefined
   /** Width and height that samples are brought to, for data sets that have a `size`. The data set decides unless told. */
   readonly size?: number | undefined
 }
+
+/** Options that only some data sets have a use for. */
+export const special = ["split", "sensor", "columns", "encoding", "duration"] as const
 
 /** A data set that can be opened. */
 export interface Source {
   /** One line for a list of data sets. */
   readonly description: string
-  /** What a sample is, known before any file is read, at the usual size. */
-  readonly sample: Sample
+  /** What a sample is, known before any file is read, at the usual size; absent where only the files say it. */
+  readonly sample?: Sample
+  /** Which of the special options it takes. */
+  readonly options?: ReadonlyArray<(typeof special)[number]>
   /** Where people may choose another width and height: the greatest, if there is one. */
   readonly size?: { readonly greatest: number }
   /** The augmentations of training samples, unless told otherwise; "never" where a sample is no image. */

@@ -13,8 +13,6 @@ import { named, unzip } from "../files/unpack.ts"
 import { channels, readShd } from "../formats/shd.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
-const name = "shd"
-
 const english = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 const german = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
 const classNames = [...english, ...german]
@@ -22,13 +20,24 @@ const classNames = [...english, ...german]
 /** All recordings are shorter: the time that frames divide, in microseconds. */
 const duration = 1_400_000
 
-const md5 = { train: "f3252aeb598ac776c1b526422d90eecb", test: "1503a5064faa34311c398fb0a1ed0a6f" }
+/** What tells one data set of this form from another. */
+export interface HeidelbergSource {
+  readonly name: string
+  readonly description: string
+  readonly classes: number
+  readonly classNames?: ReadonlyArray<string>
+  readonly md5: { readonly train: string; readonly test: string }
+}
 
 /** The path of shd_train.h5 or shd_test.h5. */
-const locate = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
+const locate = Effect.fnUntraced(function* (
+  { name, md5 }: HeidelbergSource,
+  split: "train" | "test",
+  options: OpenOptions,
+) {
   const path = yield* Path.Path
-  const file = `shd_${split}.h5`
-  const folder = `shd_${split}`
+  const file = `${name}_${split}.h5`
+  const folder = `${name}_${split}`
   const directories = yield* searched(name, options)
   const places = [file, path.join(folder, file)]
   const look = find(directories, places)
@@ -43,18 +52,22 @@ const locate = Effect.fnUntraced(function* (split: "train" | "test", options: Op
   }
   const target = path.join(directories[0] as string, folder)
   const make = Effect.flatMap(obtain(name, { names: [`${file}.zip`], url, checksum }, options), (packed) =>
-    unzip(packed, named(new RegExp(`^${file}$`)), target, { bytes: 2 ** 31, files: 1 }),
+    unzip(packed, named(new RegExp(`^${file}$`)), target, { bytes: 2 ** 32, files: 1 }),
   )
   const unpacked = yield* lookOrMake(target, look, make)
   return unpacked ?? (yield* new MalformedFile({ file: `${file}.zip`, problem: `it holds no ${file}` }))
 })
 
-const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
-  const file = yield* locate(split, options)
-  const { times, units, labels } = yield* readShd(file, classNames.length)
+const openSplit = Effect.fnUntraced(function* (
+  source: HeidelbergSource,
+  split: "train" | "test",
+  options: OpenOptions,
+) {
+  const file = yield* locate(source, split, options)
+  const { times, units, labels } = yield* readShd(file, source.classes)
   const late = times.findIndex((seconds) => (seconds.at(-1) ?? 0) * 1e6 >= duration)
   if (late >= 0) {
-    const problem = `recording ${late} ends at ${times[late]?.at(-1)} s; those of ${name} end before ${duration / 1e6} s`
+    const problem = `recording ${late} ends at ${times[late]?.at(-1)} s; those of ${source.name} end before ${duration / 1e6} s`
     return yield* new MalformedFile({ file, problem })
   }
   const load = (index: number) =>
@@ -83,16 +96,27 @@ const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options:
   })
 })
 
-const sample = { shape: [channels], classes: classNames.length, classNames, encoding: "frames" } as const
-
-/** The data set: frames [700] of equal durations, unless told otherwise. */
-export const shd: Source = {
-  description: "spoken digits as spikes of 700 channels, 8,156 + 2,264",
-  sample,
-  augment: "never",
-  open: Effect.fnUntraced(function* (options: OpenOptions) {
-    const train = yield* openSplit("train", options)
-    const test = yield* openSplit("test", options)
-    return { name, ...sample, train, test }
-  }),
+/** A data set of this form: frames [700] of equal durations, unless told otherwise. */
+export const heidelberg = (source: HeidelbergSource): Source => {
+  const { name, description, classes, classNames } = source
+  const sample = { shape: [channels], classes, ...(classNames && { classNames }), encoding: "frames" } as const
+  return {
+    description,
+    sample,
+    augment: "never",
+    open: Effect.fnUntraced(function* (options: OpenOptions) {
+      const train = yield* openSplit(source, "train", options)
+      const test = yield* openSplit(source, "test", options)
+      return { name, ...sample, train, test }
+    }),
+  }
 }
+
+/** The data set. */
+export const shd: Source = heidelberg({
+  name: "shd",
+  description: "spoken digits as spikes of 700 channels, 8,156 + 2,264",
+  classes: classNames.length,
+  classNames,
+  md5: { train: "f3252aeb598ac776c1b526422d90eecb", test: "1503a5064faa34311c398fb0a1ed0a6f" },
+})

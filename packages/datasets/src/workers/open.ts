@@ -71,27 +71,26 @@ const start = Effect.fnUntraced(function* (id: number, dataset: string, options:
 /** The split, written by all workers together. */
 const inWorkers = (
   { shape, encoding }: Dataset,
-  split: "train" | "test",
-  { size, label }: Split,
+  part: "train" | "test",
+  { write: _, ...split }: Split,
   timeSteps: number,
   workers: ReadonlyArray<Ready>,
 ): Split => {
   const sampleSize = shape.reduce((product, side) => product * side, 1)
   const steps = encoding === "frames" ? timeSteps : 1
   return {
-    size,
-    label,
+    ...split,
     write: (samples, keys, out) => {
       const count = samples.length
-      const problem = batchProblem(size, samples, keys, out, sampleSize, steps)
+      const problem = batchProblem(split.size, samples, keys, out, sampleSize, steps)
       if (problem !== undefined) return Effect.fail(problem)
-      const part = Math.ceil(count / workers.length)
+      const share = Math.ceil(count / workers.length)
       const writePart = (worker: Ready, index: number) => {
-        const start = index * part
-        const own = Array.from(samples).slice(start, start + part)
+        const start = index * share
+        const own = Array.from(samples).slice(start, start + share)
         if (own.length === 0) return Effect.void
         const stride = own.length * sampleSize
-        const message = { split, samples: own, keys: keys?.slice(start, start + part), length: steps * stride }
+        const message = { split: part, samples: own, keys: keys?.slice(start, start + share), length: steps * stride }
         return Effect.map(worker.write(message), (values) => {
           for (let step = 0; step < steps; step++)
             out.set(values.subarray(step * stride, (step + 1) * stride), (step * count + start) * sampleSize)

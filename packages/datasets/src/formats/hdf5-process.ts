@@ -1,9 +1,13 @@
 /**
- * The program of the process that reads SHD files for `readShd`: told of a file, it writes to its standard output, in
- * the machine's order of bytes,
+ * The program of the process that reads files for `readHdf5`: told of a file, it writes to its standard output, in
+ * the machine's order of bytes, of SHD's layout
  *
  *     labels      how many (u4), each (u1)
  *     recordings  of each its spikes: how many (u4), their times (f4 each), their units (u2 each)
+ *
+ * of a recording of events
+ *
+ *     events      how many (u4), whether their times are floats (u4), their columns x, y, t, p (f8 each)
  *
  * or, where a count is expected, `fault`, the length of a text (u4) and the text: what is wrong with the file.
  *
@@ -12,34 +16,22 @@
  */
 import process from "node:process"
 import { Worker } from "node:worker_threads"
+import { numberReaders } from "@spikeroute/core/number-readers"
 import { quote } from "@spikeroute/core/text"
-import { Dataset, File, ready } from "h5wasm/node"
-import { channels, fault, mostRecordings, type Task } from "./shd-task.ts"
+import { Dataset, File, Group, ready } from "h5wasm/node"
+import { columnNames, columnOf, columns } from "../events/column-names.ts"
+import { channels, fault, mostRecordings, type Task } from "./hdf5-task.ts"
 
 class Malformed extends Error {}
 
-const float16 = (bits: number): number => {
-  const sign = bits >> 15 === 0 ? 1 : -1
-  const exponent = (bits >> 10) & 31
-  const mantissa = bits & 1023
-  if (exponent === 0) return sign * mantissa * 2 ** -24
-  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15)
+/** How the numbers of an HDF5 type are read; the library has brought them into the machine's order of bytes. */
+const readerOf = (type: number | undefined, size: number | undefined, signed: boolean) => {
+  const { H5T_FLOAT, H5T_INTEGER, H5T_ENUM } = module.H5T_class_t
+  // h5py's booleans are an enumeration of whole numbers of one byte.
+  const kind =
+    type === H5T_FLOAT.value ? "f" : type === H5T_INTEGER.value || type === H5T_ENUM.value ? (signed ? "i" : "u") : "?"
+  return numberReaders[`${kind}${size}`]
 }
-
-/** How the values of an HDF5 type are read, and how many bytes each has. */
-const decoders: ReadonlyArray<{
-  readonly type: "H5T_FLOAT" | "H5T_INTEGER"
-  readonly size: number
-  readonly read: (view: DataView, at: number) => number
-}> = [
-  { type: "H5T_FLOAT", size: 2, read: (view, at) => float16(view.getUint16(at, true)) },
-  { type: "H5T_FLOAT", size: 4, read: (view, at) => view.getFloat32(at, true) },
-  { type: "H5T_FLOAT", size: 8, read: (view, at) => view.getFloat64(at, true) },
-  { type: "H5T_INTEGER", size: 2, read: (view, at) => view.getUint16(at, true) },
-  { type: "H5T_INTEGER", size: 4, read: (view, at) => view.getInt32(at, true) },
-  { type: "H5T_INTEGER", size: 8, read: (view, at) => Number(view.getBigInt64(at, true)) },
-]
 
 /** What the library found wrong: the innermost of its reasons. */
 const reasonOf = (error: unknown): string =>
@@ -63,7 +55,9 @@ const flush = (): Promise<void> => {
 }
 
 /** Writes what is left in memory of 1 MB, or once a second: the other process takes silence for a hang. */
-const say = async (...arrays: ReadonlyArray<Uint8Array | Uint16Array | Uint32Array | Float32Array>): Promise<void> => {
+const say = async (
+  ...arrays: ReadonlyArray<Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array>
+): Promise<void> => {
   for (const { buffer, byteOffset, byteLength } of arrays) {
     pending.push(new Uint8Array(buffer, byteOffset, byteLength))
     pendingBytes += byteLength
@@ -83,7 +77,60 @@ WebAssembly.Memory.prototype.grow = function (pages) {
   return grow.call(this, pages)
 }
 
-const readFile = async (handle: InstanceType<typeof File>, { classes, bytes }: Task): Promise<void> => {
+type Handle = InstanceType<typeof File>
+
+/** Deflate makes a thousandth of what is alike; a data set that declares more is not in its file. */
+const mostInflation = 1100
+/** Events of a recording at most, and groups that are looked through for them. */
+const [mostEvents, mostGroups] = [2 ** 26, 1000]
+
+/** The first group whose data sets are the columns of events. */
+const eventsIn = (handle: Handle): ReadonlyMap<string, Dataset> => {
+  const groups: Array<Group> = [handle]
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i] as Group
+    if (i > mostGroups) break
+    const members = group.keys().map((name) => [name, group.get(name)] as const)
+    const found = new Map(
+      members.flatMap(([name, member]) => {
+        const column = columnOf(name)
+        return column !== undefined && member instanceof Dataset ? [[column, member] as const] : []
+      }),
+    )
+    if (found.size === columns.length) return found
+    for (const [, member] of members) if (member instanceof Group) groups.push(member)
+  }
+  throw new Malformed(`no group of it has the columns of events, by the names ${columnNames}`)
+}
+
+const readEvents = async (handle: Handle, bytes: number): Promise<void> => {
+  const found = eventsIn(handle)
+  const arrays = columns.map((column) => {
+    const { path, metadata } = found.get(column) as Dataset
+    const { type, size, shape, signed } = metadata
+    const read = readerOf(type, size, signed)
+    if (read === undefined) throw new Malformed(`"${path}" does not hold numbers`)
+    const [count = 0, ...others] = shape ?? []
+    if (others.length > 0 || count < 1 || count > mostEvents || count * size > bytes * mostInflation)
+      throw new Malformed(`"${path}" is of shape ${quote(shape)}, not a number for each of 1 … ${mostEvents} events`)
+    const at = module._malloc(count * size)
+    if (module.get_dataset_data(handle.file_id, path, null, null, null, BigInt(at)) !== 0)
+      throw new Malformed(`"${path}" cannot be read`)
+    const view = new DataView(module.HEAPU8.buffer)
+    const values = Float64Array.from({ length: count }, (_, i) => read(view, at + i * size, true))
+    module._free(at)
+    return { values, isFloat: type === module.H5T_class_t.H5T_FLOAT.value }
+  })
+  const [x, , t] = arrays as [(typeof arrays)[number], unknown, (typeof arrays)[number]]
+  if (arrays.some(({ values }) => values.length !== x.values.length))
+    throw new Malformed(`its columns have ${arrays.map(({ values }) => values.length)} values`)
+  await say(Uint32Array.of(x.values.length, t.isFloat ? 1 : 0), ...arrays.map(({ values }) => values))
+}
+
+const readFile = async (handle: Handle, task: Task): Promise<void> =>
+  task.kind === "events" ? readEvents(handle, task.bytes) : readShd(handle, task)
+
+const readShd = async (handle: Handle, { classes, bytes }: Extract<Task, { kind: "shd" }>): Promise<void> => {
   const dataset = (name: string) => {
     const found = handle.get(name)
     if (found instanceof Dataset) return found
@@ -103,14 +150,13 @@ const readFile = async (handle: InstanceType<typeof File>, { classes, bytes }: T
   /** Reads the array of a recording. */
   const arrays = (name: string) => {
     const { path, metadata, shape } = dataset(name)
-    const { H5T_class_t: kinds } = module
-    const base = metadata.type === kinds.H5T_VLEN.value ? metadata.vlen_type : undefined
-    const decoder = decoders.find(({ type, size }) => kinds[type].value === base?.type && size === base?.size)
-    if (!base?.littleEndian || decoder === undefined)
+    const base = metadata.type === module.H5T_class_t.H5T_VLEN.value ? metadata.vlen_type : undefined
+    const { size = 0 } = base ?? {}
+    const read = readerOf(base?.type, size, base?.signed ?? false)
+    if (!base?.littleEndian || read === undefined)
       throw new Malformed(`"${name}" does not hold arrays of little-endian numbers`)
     if (shape?.[0] !== labels.length)
       throw new Malformed(`"${name}" has ${shape?.[0] ?? 1} entries for ${labels.length} labels`)
-    const { read, size } = decoder
     let values = 0
     return (recording: number): Float64Array => {
       const failed = module.get_dataset_data(handle.file_id, path, [1n], [BigInt(recording)], [1n], BigInt(entry))
@@ -121,7 +167,7 @@ const readFile = async (handle: InstanceType<typeof File>, { classes, bytes }: T
       // Entries may share what they point to: no file has more values than would fill it.
       values += length
       if (values * size > bytes) throw new Malformed(`"${name}" promises more than the ${bytes} bytes of the file`)
-      const array = Float64Array.from({ length }, (_, i) => read(view, start + i * size))
+      const array = Float64Array.from({ length }, (_, i) => read(view, start + i * size, true))
       module.reclaim_vlen_memory_count(handle.file_id, path, "", BigInt(entry), [1n])
       return array
     }

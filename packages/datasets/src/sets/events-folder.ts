@@ -1,0 +1,79 @@
+/**
+ * Recordings of an event camera in folders by class: see `classFolders` for the folders and `readRecording` for the files. N-Caltech101,
+ * N-CARS and DVS data of one's own are laid out so. Nothing is downloaded.
+ */
+import { Effect, FileSystem, Semaphore } from "effect"
+import { augmentation } from "../augmentations.ts"
+import { MalformedFile, OptionError } from "../errors.ts"
+import { eventSplit } from "../events/split.ts"
+import { classFolders } from "../files/class-folders.ts"
+import { readRecording, recordingPattern } from "../formats/recording.ts"
+import type { OpenOptions, Source } from "./options.ts"
+
+const name = "events-folder"
+
+/** The sensor as options or the first recording say it. */
+const sensorOf = Effect.fnUntraced(function* (first: string, { sensor, columns }: OpenOptions) {
+  if (sensor !== undefined) return { width: sensor[0] as number, height: sensor[1] as number }
+  const { width, height, x, y } = yield* readRecording(first, { columns })
+  if (width > 0) return { width, height }
+  const reach = (values: Uint16Array) => values.reduce((most, value) => Math.max(most, value), 0) + 1
+  const expected = `WIDTHxHEIGHT, for files do not say it; events of the first recording reach ${reach(x)}x${reach(y)}`
+  return yield* new OptionError({ owner: name, option: "sensor", value: sensor, expected })
+})
+
+/** The data set: frames [height, width, 2] of equal numbers of events, unless told otherwise; [size, size, 2] by `resize`. */
+export const eventsFolder: Source = {
+  description: "recordings of an event camera by class: .npy, .npz, .h5, .bin, .aedat, .dat",
+  size: { greatest: 1024 },
+  options: ["split", "sensor", "columns"],
+  augment: [],
+  costly: true,
+  open: Effect.fnUntraced(function* (options: OpenOptions) {
+    const fs = yield* FileSystem.FileSystem
+    const { classNames, train, test } = yield* classFolders(
+      name,
+      options,
+      recordingPattern,
+      ".{npy,npz,h5,bin,aedat,dat}",
+    )
+    const { width, height } = yield* sensorOf(train.files[0] as string, options)
+    const { size, timeSteps, framing = "count", augment = [] } = options
+    if (size === undefined && width !== height && augment.includes("resized-crop"))
+      return yield* new OptionError({
+        ...{ owner: name, option: "augment", value: augment },
+        expected: `without resized-crop, or with --size, for frames of ${width}×${height}`,
+      })
+    // One process reads HDF5 files, one after the other.
+    const alone = Semaphore.makeUnsafe(1)
+    const split = (part: "train" | "test") => {
+      const { files, labels } = part === "train" ? train : test
+      const load = Effect.fnUntraced(
+        function* (index: number) {
+          const file = files[index] as string
+          const read = readRecording(file, { sensor: { width, height }, columns: options.columns })
+          const events = yield* /\.(h5|hdf5)$/i.test(file) ? alone.withPermit(read) : read
+          if (events.width === width && events.height === height) return events
+          const problem = `its camera has ${events.width}×${events.height} pixels, those of the data set have ${width}×${height}`
+          return yield* new MalformedFile({ file, problem })
+        },
+        Effect.provideService(FileSystem.FileSystem, fs),
+      )
+      return eventSplit({
+        ...{ size: files.length, label: (index: number) => labels[index] as number, load },
+        ...{ width, height, timeSteps, framing },
+        ...(size !== undefined && { side: size }),
+        ...(part === "train" && {
+          transform: options.eventTransform,
+          augment: augmentation(augment, size ?? Math.min(width, height)),
+        }),
+      })
+    }
+    return {
+      ...{ name, classes: classNames.length, classNames, encoding: "frames" as const },
+      shape: size === undefined ? [height, width, 2] : [size, size, 2],
+      train: split("train"),
+      test: split("test"),
+    }
+  }),
+}
