@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test"
+import { fanOut } from "@spikeroute/cli/operations"
 import { BackendUnavailableError, Policy, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../src/backends.ts"
 import { watch } from "../src/method/disturbance.ts"
 import { AbsentError, measure, once, type Repeats, repeatsOf, type Subject } from "../src/method/measure.ts"
-import { fanOut, operationsOf } from "../src/method/operations.ts"
+import { operationsOf } from "../src/method/operations.ts"
 import { layer, Recorder } from "../src/method/recorder.ts"
 import type { Row, Timing } from "../src/method/row.ts"
 import { suites } from "../src/suites/index.ts"
@@ -198,7 +199,7 @@ test("fan-out is what a convolution's windows see", () => {
             for (let c = 0; c < channels; c++) seen[(y * width + x) * channels + c] += outputs
           }
     expect(fanOut([height, width, channels], [kernelSize, kernelSize, channels, outputs], { stride, padding })).toEqual(
-      seen,
+      Float64Array.from(seen),
     )
   }
 })

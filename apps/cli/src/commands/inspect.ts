@@ -1,6 +1,6 @@
 /** `inspect`: the parameters of a run, how its layers fire, and charts of its loss and spikes. */
 import { Graph, Program, Shape, Train } from "@spikeroute/core"
-import { batches } from "@spikeroute/datasets"
+import { type Batch, batches } from "@spikeroute/datasets"
 import { Effect, Option, Path, Schema, Stream } from "effect"
 import { backendLayer } from "../backends.ts"
 import { type AccuracyPoint, accuracyCurve, type LossPoint, lossCurve, png, raster, type Spike } from "../charts.ts"
@@ -9,6 +9,7 @@ import { fromFlags } from "../config.ts"
 import { warnOfRates } from "../evaluation.ts"
 import { readText, writeWhole } from "../files.ts"
 import { checkFlags } from "../flags.ts"
+import { countOperations, observed, operationsTable } from "../operations.ts"
 import { openRun } from "../run.ts"
 import { percent, print, say, table } from "../terminal.ts"
 
@@ -22,7 +23,7 @@ export interface InspectFlags {
 /** Neurons that a raster shows of each layer at most. */
 const shownNeurons = 128
 
-const Accuracy = Schema.Struct({ top1: Schema.Finite })
+const Accuracy = Schema.Struct({ top1: Schema.NullOr(Schema.Finite) })
 const Line = Schema.fromJsonString(
   Schema.Union([
     Schema.Struct({ type: Schema.Literal("batch"), update: Schema.Int, loss: Schema.Finite }),
@@ -41,35 +42,36 @@ const recorded = (directory: string) =>
     for (const line of text.split("\n").filter((each) => each !== "")) {
       const decoded = Option.getOrUndefined(lineOf(line))
       if (decoded?.type === "batch") losses.push(decoded)
-      else if (decoded) accuracies.push({ ...decoded, train: decoded.train.top1, test: decoded.test.top1 })
-      else damaged++
+      else if (decoded) {
+        const [train, test] = [decoded.train.top1, decoded.test.top1]
+        // Of other targets than a class a sample there is no such share in training, or none at all.
+        if (test !== null) accuracies.push({ epoch: decoded.epoch, train, test })
+      } else damaged++
     }
     if (damaged > 0) yield* say(`metrics.jsonl: ${damaged} lines cannot be read; the charts do without them`)
     return { losses, accuracies }
   })
 
-/** Runs one batch step by step, and keeps the spikes of its first sample. */
-const observe = (predictor: Train.Predictor, graph: Graph.Graph, inputs: Float32Array) =>
+/** Runs one batch step by step, counts its operations, and keeps the spikes of its first sample. */
+const observe = (predictor: Train.Predictor, graph: Graph.Graph, tensors: Train.Tensors, { inputs, size }: Batch) =>
   Effect.gen(function* () {
     const { executable, program } = predictor
-    const { bufferNames, schedule } = Program
     const spikes: Array<Spike> = []
     const layers = program.neurons.map((name) => {
       const size = Shape.size(graph.types.get(name)?.shape ?? [])
       return { name, size, step: Math.max(1, Math.ceil(size / shownNeurons)) }
     })
-    if (program.encoding === "static") yield* executable.write(bufferNames.input, inputs)
-    for (const call of schedule(program, [])) {
-      yield* executable.run([call], program.encoding === "frames" ? inputs : undefined)
-      if (call.segment !== "forward") continue
-      for (const { name, size, step } of layers) {
-        const values = yield* executable.read(bufferNames.value(name), call.t)
-        for (let row = 0; row * step < size; row++)
-          if (values[row * step] === 1) spikes.push({ layer: name, row, timeStep: call.t + 1 })
-      }
-    }
-    const [, ...rates] = yield* executable.read(bufferNames.metrics)
-    return { spikes, layers, rates }
+    const operations = yield* countOperations(predictor, graph, tensors, inputs, size, (t, read) =>
+      Effect.gen(function* () {
+        for (const { name, size, step } of layers) {
+          const values = yield* read(name)
+          for (let row = 0; row * step < size; row++)
+            if (values[row * step] === 1) spikes.push({ layer: name, row, timeStep: t + 1 })
+        }
+      }),
+    )
+    const [, ...rates] = yield* executable.read(Program.bufferNames.metrics)
+    return { spikes, layers, rates, operations, samples: size }
   })
 
 export const inspect = ({ directory, checkpoint: given, json, settings }: InspectFlags) =>
@@ -79,25 +81,24 @@ export const inspect = ({ directory, checkpoint: given, json, settings }: Inspec
     const { batchSize, timeSteps } = config
     const path = yield* Path.Path
 
-    const observed = yield* Effect.gen(function* () {
-      const neurons = graph.nodes.filter(({ name }) => graph.types.get(name)?.elements === "spikes")
+    const found = yield* Effect.gen(function* () {
       const predictor = yield* Train.makePredictor(graph, {
         batchSize,
         timeSteps,
         encoding: dataset.encoding,
-        observe: neurons.map(({ name }) => name),
+        observe: observed(graph),
       })
       yield* restore(checkpoint, predictor)
       const test = batches(dataset, "test", { batchSize, timeSteps, remainder: "pad" })
       const [batch] = yield* Stream.runCollect(Stream.take(test, 1))
-      return yield* observe(predictor, graph, batch?.inputs ?? new Float32Array())
+      return yield* observe(predictor, graph, checkpoint.tensors, batch as Batch)
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
 
     const { losses, accuracies } = yield* recorded(directory)
     const charts = {
       loss: lossCurve(losses),
       accuracy: accuracyCurve(accuracies),
-      raster: raster(observed.spikes, observed.layers, timeSteps),
+      raster: raster(found.spikes, found.layers, timeSteps),
     }
     const files: Array<string> = []
     for (const [chart, svg] of Object.entries(charts))
@@ -111,11 +112,15 @@ export const inspect = ({ directory, checkpoint: given, json, settings }: Inspec
       }
 
     const parameters = graph.parameters.map(({ name, shape, role }) => ({ name, shape, role }))
-    const firingRates = Object.fromEntries(observed.layers.map((layer, i) => [layer.name, observed.rates[i] ?? 0]))
+    const firingRates = Object.fromEntries(found.layers.map((layer, i) => [layer.name, found.rates[i] ?? 0]))
     yield* warnOfRates(firingRates)
     if (json)
       return yield* print(
-        JSON.stringify({ parameterCount: Graph.parameterCount(graph), parameters, firingRates, files }, undefined, 2),
+        JSON.stringify(
+          { parameterCount: Graph.parameterCount(graph), parameters, firingRates, operations: found.operations, files },
+          undefined,
+          2,
+        ),
       )
     yield* print(
       [
@@ -131,12 +136,10 @@ export const inspect = ({ directory, checkpoint: given, json, settings }: Inspec
         "",
         table(
           ["layer", "neurons", "firing rate"],
-          observed.layers.map(({ name, size }, i) => [
-            name,
-            size.toLocaleString("en"),
-            percent(observed.rates[i] ?? 0),
-          ]),
+          found.layers.map(({ name, size }, i) => [name, size.toLocaleString("en"), percent(found.rates[i] ?? 0)]),
         ),
+        "",
+        operationsTable(found.operations, found.samples),
         "",
         ...files,
       ].join("\n"),

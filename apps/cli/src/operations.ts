@@ -1,0 +1,247 @@
+/**
+ * What a sample costs in operations, counted in a run, layer by layer: NeuroBench's metrics (Yik et al., Nature Communications 16, 2025).
+ *
+ * - synaptic operations: for every activation that is not 0, the weights that are not 0 and that it reaches. Where a layer's
+ *   activations are spikes they are accumulates (ACs), else multiply-accumulates (MACs); dense counts zeros too.
+ * - membrane updates: neurons × time steps.
+ *
+ * What does not change over time is counted once, as it is computed once. The energy is an estimate for float32 arithmetic at 45 nm alone
+ * (Horowitz, "Computing's energy problem", ISSCC 2014); memory, which takes more, is not in it. A membrane update counts as a
+ * multiply-accumulate.
+ */
+import { type Graph, Program, Shape, type Train, Windows } from "@spikeroute/core"
+import { Effect } from "effect"
+import { table } from "./terminal.ts"
+
+/** Picojoules of float32 operations at 45 nm (Horowitz, 2014). */
+export const energies = { addition: 0.9, multiplication: 3.7 } as const
+
+/** The same for a multiply-accumulate and an accumulate, and where they are from. */
+export const constants = {
+  picojoulesPerMAC: 4.6,
+  picojoulesPerAC: energies.addition,
+  source: "Horowitz, ISSCC 2014: float32 at 45 nm, arithmetic alone",
+} as const
+
+/** Counts of a layer, a sample. */
+export interface LayerOperations {
+  readonly layer: string
+  readonly effectiveMACs: number
+  readonly effectiveACs: number
+  readonly denseOperations: number
+  readonly membraneUpdates: number
+  readonly energyMicrojoules: number
+}
+
+/** What a sample costs in all, and of each layer. */
+export interface Operations extends Omit<LayerOperations, "layer"> {
+  readonly layers: ReadonlyArray<LayerOperations>
+  readonly constants: typeof constants
+}
+
+/** A table of them, and what the energy stands for. */
+export const operationsTable = ({ layers, constants, ...total }: Operations, samples: number): string => {
+  const count = (value: number) => Math.round(value).toLocaleString("en")
+  const row = (name: string, each: Omit<LayerOperations, "layer">) => [
+    name,
+    ...[each.denseOperations, each.effectiveMACs, each.effectiveACs, each.membraneUpdates].map(count),
+    `${each.energyMicrojoules.toPrecision(3)} µJ`,
+  ]
+  return [
+    table(
+      ["layer", "dense", "MACs", "ACs", "membrane updates", "energy"],
+      [...layers.map((each) => row(each.layer, each)), row("in all", total)],
+    ),
+    `operations a sample, of the first ${samples} test samples; ${constants.picojoulesPerMAC} pJ a MAC or update, ${constants.picojoulesPerAC} pJ an AC (${constants.source})`,
+  ].join("\n")
+}
+
+/** For each position of an axis, the taps of windows that see it. */
+const seenBy = (taps: Windows.Taps, length: number): ReadonlyArray<ReadonlyArray<number>> => {
+  const seen = Array.from({ length }, (): Array<number> => [])
+  for (const [tap, position] of taps.flat()) seen[position]?.push(tap)
+  return seen
+}
+
+/** How a layer's weights move: see `Windows`. */
+export type Geometry = Partial<Windows.Geometry> & { readonly groups?: number }
+
+/**
+ * For each element of a layer's input, how many weights it goes through; with [inputs, outputs] or [k, k, inputs, outputs] weights. Given
+ * their values, how many of them are not 0.
+ */
+export const fanOut = (
+  input: Shape.Shape,
+  weight: Shape.Shape,
+  { groups = 1, ...geometry }: Geometry = {},
+  values?: ArrayLike<number>,
+): Float64Array => {
+  const outputs = weight.at(-1) as number
+  const own = outputs / groups
+  /** Weights of a row [outputs] that count, of the outputs of a group. */
+  const counted = (row: number, group: number) => {
+    if (values === undefined) return own
+    let count = 0
+    for (let o = group * own; o < (group + 1) * own; o++) if (values[row * outputs + o] !== 0) count++
+    return count
+  }
+  const size = Shape.size(input)
+  if (weight.length === 2) {
+    const rows = Float64Array.from({ length: weight[0] as number }, (_, row) => counted(row, 0))
+    return Float64Array.from({ length: size }, (_, i) => rows[i % rows.length] as number)
+  }
+  const kernelSize = weight.length === 3 ? (weight[0] as number) : ([weight[0], weight[1]] as [number, number])
+  const window = Windows.windowOf(weight.length - 1, kernelSize, { stride: 1, padding: 0, ...geometry })
+  const y = Windows.slide(input, window, (reason) => {
+    throw new Error(reason)
+  })
+  const [rows, columns] = Windows.tapsOf([1, ...input], [1, ...y, 1], window)
+  const [height, width, channels] = Windows.imageOf(input)
+  const [down, across] = [seenBy(rows, height), seenBy(columns, width)]
+  const perGroup = weight.at(-2) as number
+  const ofTap = new Float64Array(Windows.areaOf(window) * channels)
+  for (let tap = 0; tap < Windows.areaOf(window); tap++)
+    for (let c = 0; c < channels; c++)
+      ofTap[tap * channels + c] = counted(tap * perGroup + (c % perGroup), Math.floor(c / perGroup))
+  const fan = new Float64Array(size)
+  for (const [i, up] of down.entries())
+    for (const [j, along] of across.entries())
+      for (const a of up)
+        for (const b of along) {
+          const tap = (a * window.columns.kernel + b) * channels
+          for (let c = 0; c < channels; c++) fan[(i * width + j) * channels + c]! += ofTap[tap + c] as number
+        }
+  return fan
+}
+
+/** The value that a layer reads, and how many steps ago: flattening only says otherwise how it lies. */
+const sourceOf = (graph: Graph.Graph, value: string, lag = 0): { readonly value: string; readonly lag: number } => {
+  const node = graph.nodes.find(({ name }) => name === value)
+  if (node?.op === "flatten") return sourceOf(graph, node.inputs[0] as string, lag)
+  const steps = node?.rule.lag?.(node.attributes)?.steps
+  return steps === undefined ? { value, lag } : sourceOf(graph, node?.inputs[0] as string, lag + steps)
+}
+
+/** Whether a value is the same at every time step of a static input: neither neurons nor delays lie before it. */
+const still = (graph: Graph.Graph, value: string): boolean => {
+  const node = graph.nodes.find(({ name }) => name === value)
+  if (node === undefined) return true
+  const changes = node.rule.state?.(node.attributes) ?? node.rule.lag?.(node.attributes)
+  return changes === undefined && node.inputs.every((input) => still(graph, input))
+}
+
+/** Layers with weights, and where their activations come from. */
+const synapsesOf = (graph: Graph.Graph) =>
+  graph.nodes.flatMap((node) =>
+    node.rule.hasWeights === true ? [{ node, ...sourceOf(graph, node.inputs[0] as string) }] : [],
+  )
+
+/** What has to be observed to count a network's operations: see `InferenceOptions`. */
+export const observed = (graph: Graph.Graph): ReadonlyArray<string> => [
+  ...new Set([
+    ...synapsesOf(graph).flatMap(({ value }) => (value === "input" ? [] : [value])),
+    ...graph.nodes.flatMap(({ name }) => (graph.types.get(name)?.elements === "spikes" ? [name] : [])),
+  ]),
+]
+
+interface Counts {
+  macs: number
+  acs: number
+  dense: number
+  updates: number
+}
+
+const energyOf = ({ macs, acs, updates }: Counts): number =>
+  1e-6 * ((macs + updates) * constants.picojoulesPerMAC + acs * constants.picojoulesPerAC)
+
+const named = (counts: Counts, samples: number) => ({
+  effectiveMACs: counts.macs / samples,
+  effectiveACs: counts.acs / samples,
+  denseOperations: counts.dense / samples,
+  membraneUpdates: counts.updates / samples,
+  energyMicrojoules: energyOf(counts) / samples,
+})
+
+/**
+ * Runs a batch step by step, `visit`s each, and counts the operations of its first `samples` samples. The program of the predictor
+ * observes what `observed` names; `tensors` are what it has loaded.
+ */
+export const countOperations = <E = never>(
+  { executable, program }: Pick<Train.Predictor, "executable" | "program">,
+  graph: Graph.Graph,
+  tensors: Train.Tensors,
+  inputs: Float32Array,
+  samples: number,
+  visit: (step: number, read: (node: string) => Effect.Effect<Float32Array, E>) => Effect.Effect<void, E> = () =>
+    Effect.void,
+) =>
+  Effect.gen(function* () {
+    const { batchSize, encoding } = program
+    const { bufferNames } = Program
+    const counts = new Map<string, Counts>()
+    const of = (name: string) => {
+      const own = counts.get(name) ?? { macs: 0, acs: 0, dense: 0, updates: 0 }
+      counts.set(name, own)
+      return own
+    }
+    const layers = synapsesOf(graph).map((synapse) => {
+      const { node, value, lag } = synapse
+      const shape = graph.types.get(value)?.shape ?? []
+      const weight = node.inputs[1] as string
+      const weightShape = graph.types.get(weight)?.shape ?? []
+      const values = tensors.get(bufferNames.parameter(weight))?.values
+      const dense = fanOut(shape, weightShape, node.attributes as Geometry)
+      const isStill = encoding === "static" && lag === 0 && still(graph, value)
+      const spikes = graph.types.get(value)?.elements === "spikes"
+      const all = dense.reduce((sum, each) => sum + each, 0)
+      const past: Array<Float32Array> = []
+      return {
+        ...{ name: node.name, value, lag, isStill, spikes, dense: all, past },
+        fan: values === undefined ? dense : fanOut(shape, weightShape, node.attributes as Geometry, values),
+      }
+    })
+    const spiking = graph.nodes.flatMap(({ name, rule, attributes }) =>
+      graph.types.get(name)?.elements === "spikes" && rule.state?.(attributes) !== undefined ? [name] : [],
+    )
+    const addStep = (t: number) =>
+      Effect.gen(function* () {
+        for (const { name, value, lag, isStill, spikes, dense, fan, past } of layers) {
+          if (t > 0 && isStill) continue
+          const values =
+            value === "input"
+              ? inputs.subarray(encoding === "frames" ? t * batchSize * fan.length : 0)
+              : yield* executable.read(bufferNames.value(value), t)
+          if (lag > 0) past.push(values.slice())
+          const own = lag > 0 ? (past.length > lag ? past.shift() : undefined) : values
+          const counted = of(name)
+          counted.dense += samples * dense
+          let effective = 0
+          if (own !== undefined)
+            for (let n = 0; n < samples; n++)
+              for (let j = 0; j < fan.length; j++) if (own[n * fan.length + j] !== 0) effective += fan[j] as number
+          counted[spikes ? "acs" : "macs"] += effective
+        }
+        for (const name of spiking) of(name).updates += samples * Shape.size(graph.types.get(name)?.shape ?? [])
+      })
+
+    if (encoding === "static") yield* executable.write(bufferNames.input, inputs)
+    let t = 0
+    for (const call of Program.schedule(program, [])) {
+      yield* executable.run([call], encoding === "frames" ? inputs : undefined)
+      if (!Program.forwardSegments.has(call.segment)) continue
+      yield* addStep(t)
+      yield* visit(t, (node) => executable.read(bufferNames.value(node), t) as Effect.Effect<Float32Array, E>)
+      t++
+    }
+    const total = { macs: 0, acs: 0, dense: 0, updates: 0 }
+    for (const each of counts.values())
+      for (const key of Object.keys(total) as Array<keyof Counts>) total[key] += each[key]
+    return {
+      ...named(total, samples),
+      layers: graph.nodes.flatMap(({ name }) => {
+        const own = counts.get(name)
+        return own === undefined ? [] : [{ layer: name, ...named(own, samples) }]
+      }),
+      constants,
+    } satisfies Operations
+  })
