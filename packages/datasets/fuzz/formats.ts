@@ -18,6 +18,7 @@ import {
   npy,
   pcm16,
   png,
+  recordedEvents,
   recordings,
   run,
   tar,
@@ -83,7 +84,11 @@ const spikes = hdf5({
 const digits = `${Array.from({ length: 4 }, (_, i) => [...new Array(64).fill(4 * i), i].join(",")).join("\n")}\n`
 const picture = png(12, 9, (x, y) => [20 * x, 25 * y, 100])
 
-const rows = recordings["rows.npy"] as Uint8Array
+const rows = npy(
+  "<f8",
+  [3, 4],
+  recordedEvents.flatMap(([x, y, t, p]) => [x, y, p, t]),
+)
 const inputs = npy("<f4", [3, 4], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
 const classes = npy("<i4", [3], [0, 1, 2])
 const sound = wav({ channels: 2 }, pcm16(Array.from({ length: 800 }, (_, i) => Math.sin(i))))

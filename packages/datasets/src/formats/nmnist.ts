@@ -12,6 +12,7 @@
  * An event at y = 240 is no event: from there on 2¹³ µs are added to the times, as the authors' Read_Ndataset.m does. N-Caltech101 has the
  * same layout with a sensor of 240 × 180.
  */
+import { anObject, argument } from "@spikeroute/core/options"
 import { Result } from "effect"
 import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
@@ -29,9 +30,10 @@ const overflow = 2 ** 13
 export const parseNmnist = (
   file: string,
   bytes: Uint8Array,
-  { width, height }: Sensor = { width: side, height: side },
+  sensor: Sensor = { width: side, height: side },
 ): Result.Result<Events, MalformedFile> => {
   assertBytes("parseNmnist", bytes)
+  const { width, height } = argument(sensor, anObject, "parseNmnist", "sensor")
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const foreign = kindOf(bytes)
   if (foreign !== undefined) return fail(0, `it is ${foreign}`)
