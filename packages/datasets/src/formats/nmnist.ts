@@ -38,6 +38,8 @@ export const parseNmnist = (
   const foreign = kindOf(bytes)
   if (foreign !== undefined) return fail(0, `it is ${foreign}`)
   const records = Math.floor(bytes.length / 5)
+  const none = () => fail(bytes.length, "it holds no event")
+  if (records === 0) return none()
   if (bytes.length % 5 !== 0)
     return fail(records * 5, `event ${records} is cut off after ${bytes.length % 5} of 5 bytes`)
   const x = new Uint16Array(records)
@@ -61,7 +63,7 @@ export const parseNmnist = (
     p[count] = high >> 7
     t[count++] = before = time
   }
-  if (count === 0) return fail(bytes.length, "it holds no event")
+  if (count === 0) return none()
   const all = Uint32Array.from({ length: count }, (_, i) => i)
   return Result.succeed(select({ width, height, x, y, t, p }, all))
 }
