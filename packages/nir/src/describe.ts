@@ -1,8 +1,8 @@
-/** A node of expressions as a node of NIR, where one does the same under a discretisation. */
+/** Expresses a node of ours as a NIR node that is equivalent under a discretisation. */
 import { combine, constantOf, type Dynamics, type Factor, factorOf, plus, type Sum } from "./dynamics.ts"
 import type { Settled } from "./neurons.ts"
 
-/** A node's type and parameters, or why NIR has none. */
+/** The type and parameters of a NIR node, or the reason why there is none. */
 export type Described = { readonly type: string; readonly parameters: Readonly<Record<string, Factor>> } | string
 
 class Unsaid extends Error {}
@@ -11,7 +11,7 @@ const refuse = (reason: string): never => {
   throw new Unsaid(reason)
 }
 
-/** Whether numbers are the same but for rounding. */
+/** Whether numbers are equal up to rounding. */
 const isNear = (a: Factor, b: Factor): boolean =>
   combine((x, y) => (Math.abs(x - y) <= 1e-6 * Math.max(Math.abs(x), Math.abs(y)) ? 1 : 0), a, b).every(
     (each) => each === 1,
@@ -25,7 +25,7 @@ const only = (sum: Sum, ...values: ReadonlyArray<string>): boolean =>
 
 const bits = new DataView(new ArrayBuffer(4))
 
-/** The largest float32 number below another: u ≥ ϑ is u > that. */
+/** The largest float32 number below another: u ≥ ϑ is equivalent to u > below(ϑ). */
 const below = (value: number): number => {
   const rounded = Math.fround(value)
   if (rounded === 0) return -(2 ** -149)
@@ -36,7 +36,7 @@ const below = (value: number): number => {
 
 const divided = (a: Factor, b: Factor): Factor => combine((x, y) => x / y, a, b)
 
-/** What a membrane or a current keeps of itself: its time constant. */
+/** The time constant of a membrane or a current, from its decay factor. */
 const timeConstant = (kept: Factor, what: string, { dt, scheme }: Settled): Factor => {
   if (!kept.every((each) => each < 1 && (each > 0 || (each === 0 && scheme === "euler"))))
     refuse(
@@ -45,11 +45,11 @@ const timeConstant = (kept: Factor, what: string, { dt, scheme }: Settled): Fact
   return kept.map((each) => (scheme === "euler" ? dt / (1 - each) : -dt / Math.log(each)))
 }
 
-/** What charges the membrane: the input, or a current of its own. */
+/** How the membrane is charged: by the input, or by a synaptic current. */
 interface Charge {
-  /** The charge of a unit of input or current. */
+  /** Charge per unit of input or current. */
   readonly gain: Factor
-  /** Parameters of the current, where there is one. */
+  /** Parameters of the current, if there is one. */
   readonly synapse: Readonly<Record<string, Factor>>
 }
 
@@ -73,7 +73,7 @@ const chargeOf = ({ states }: Dynamics, current: number, charged: Sum, how: Sett
   return { gain, synapse: { tau_syn: tau, w_in: weight } }
 }
 
-/** What a spike does to the charged membrane: the potential that it goes to. */
+/** The potential after a spike; 0 for a reset by subtraction. */
 const resetOf = (charged: Sum, fired: Sum, threshold: Factor, { reset }: Settled): Factor => {
   if (fired.size === 0) return refuse("its spikes do not reset it")
   const down = constantOf(fired)
@@ -94,7 +94,7 @@ const resetOf = (charged: Sum, fired: Sum, threshold: Factor, { reset }: Settled
   return reset === "value" ? to : refuse('it resets to a value; reset: "subtract" does not')
 }
 
-/** Without a state: a factor, or a threshold. */
+/** A node without state: a factor or a threshold. */
 const instant = ({ output: { still, fired }, fires }: Dynamics, how: Settled): Described => {
   if (fires === undefined)
     return only(still, "x")
@@ -112,7 +112,7 @@ const isOne = (sum: Sum): boolean => constantOf(sum)?.every((each) => each === 1
 const thresholdOf = (threshold: Factor, { compare }: Settled): Factor =>
   compare === "greater" ? threshold.map(below) : threshold
 
-/** The membrane's potential counts from where NIR's begins. */
+/** The offset of our membrane potential from NIR's. */
 const originOf = (start: number, leak: Factor | undefined, reset: Factor | undefined, how: Settled): number => {
   if (how.start === "zero") return start
   const begins = how.start === "leak" ? leak : reset
@@ -165,7 +165,7 @@ const neuron = (dynamics: Dynamics, initial: ReadonlyArray<number>, how: Settled
     : { type: `CubaL${suffix}`, parameters: { tau_mem: tau, ...synapse, ...parameters } }
 }
 
-/** The node of NIR that does what a node of expressions does, whose states start at `initial`. */
+/** The NIR node equivalent to a node of ours, whose states start at `initial`. */
 export const described = (dynamics: Dynamics, initial: ReadonlyArray<number>, how: Settled): Described => {
   try {
     return dynamics.states.length === 0 ? instant(dynamics, how) : neuron(dynamics, initial, how)

@@ -1,30 +1,30 @@
 /**
- * What a node of expressions does in one step, where that is sums with constant factors:
+ * The step of a node of expressions, if it consists of sums with constant factors:
  *
  *     Σ factor·value + spike·(Σ factor·value),   value: the input, a state before the step, 1
  *
- * The names of neurons are not looked at, so neurons of an application are as good as those of the library.
+ * Kinds of neurons are not considered, so custom neurons work like those of the library.
  */
 import type { Expressions, Graph } from "@spikeroute/core"
 
-/** One number for all elements, one a channel or one an element, dealt out by index modulo length. */
+/** One number for all elements, one per channel or one per element, indexed modulo length. */
 export type Factor = Float64Array
 
-/** Factors by value: `x`, `s.0`, `s.1`, and `1` for what is constant. */
+/** Factors by value: `x`, `s.0`, `s.1`, and `1` for constants. */
 export type Sum = ReadonlyMap<string, Factor>
 
 interface Term {
   readonly still: Sum
-  /** What a spike adds. */
+  /** The part that a spike adds. */
   readonly fired: Sum
 }
 
-/** A node's step. */
+/** The step of a node. */
 export interface Dynamics {
-  /** What the states are afterwards, in their order, and the output. */
+  /** The states after the step, in order, and the output. */
   readonly states: ReadonlyArray<Term>
   readonly output: Term
-  /** What is at least 0 where a spike is, if the node fires. */
+  /** The expression that is at least 0 if the node fires; `undefined` if it never does. */
   readonly fires: Sum | undefined
 }
 
@@ -40,7 +40,7 @@ const one = Float64Array.of(1)
 
 export const factorOf = (sum: Sum, value: string): Factor => sum.get(value) ?? zero
 
-/** a + scale·b, without values whose factors are 0. */
+/** a + scale·b, without values of factor 0. */
 export const plus = (a: Sum, b: Sum, scale = 1): Sum =>
   new Map(
     [...new Set([...a.keys(), ...b.keys()])].flatMap((value) => {
@@ -49,7 +49,7 @@ export const plus = (a: Sum, b: Sum, scale = 1): Sum =>
     }),
   )
 
-/** The number that a sum is, if it depends on nothing. */
+/** The value of a constant sum. */
 export const constantOf = (sum: Sum): Factor | undefined =>
   [...sum.keys()].every((value) => value === "1") ? factorOf(sum, "1") : undefined
 
@@ -83,7 +83,7 @@ const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
 const still = (sum: Sum): Term => ({ still: sum, fired: none })
 const number = (value: Factor): Term => still(plus(none, new Map([["1", value]])))
 
-/** The constant of a term, which must be one for this operation. */
+/** The value of a term that must be constant for this operation. */
 const needed = ({ still: sum, fired }: Term, op: string): Factor => {
   const value = fired.size === 0 ? constantOf(sum) : undefined
   if (value === undefined) throw new NoSum(`it takes ${op} of a state or input`)
@@ -95,15 +95,15 @@ const sum = (a: Term, b: Term, scale: number): Term => ({
   fired: plus(a.fired, b.fired, scale),
 })
 
-/** As s·s = s, (a + s·b)(c + s·d) = ac + s·(ad + bc + bd). */
+/** Since s·s = s, (a + s·b)(c + s·d) = ac + s·(ad + bc + bd). */
 const times = (a: Term, b: Term): Term => ({
   still: product(a.still, b.still),
   fired: plus(plus(product(a.still, b.fired), product(a.fired, b.still)), product(a.fired, b.fired)),
 })
 
-/** What each line of a code is. */
+/** Reads a code line by line. */
 class Reader {
-  /** What is at least 0 where a spike is. */
+  /** The expression that is at least 0 if the node fires. */
   fires: Sum | undefined
   readonly terms: Array<Term> = []
 
@@ -117,7 +117,7 @@ class Reader {
     return still(new Map([[name === "x0" ? "x" : name, one]]))
   }
 
-  /** 1 where a condition is not 0, which may depend on the spike alone. */
+  /** 1 if a condition, which may depend only on the spike, is not 0. */
   private choice({ still: without, fired }: Term): Term {
     const isSet = (sum: Sum) => needed(still(sum), "a condition").map((value) => (value === 0 ? 0 : 1))
     const quiet = number(isSet(without)).still
@@ -160,7 +160,7 @@ class Reader {
   }
 }
 
-/** Only lines that the roots need: the surrogate's slope is no sum. */
+/** Only the operations that the roots need, because the surrogate's slope is not a sum. */
 const usedBy = (code: Expressions.Code, roots: ReadonlyArray<number>): ReadonlySet<number> => {
   const used = new Set(roots)
   for (let place = code.length - 1; place >= 0; place--) {
@@ -174,8 +174,8 @@ const usedBy = (code: Expressions.Code, roots: ReadonlyArray<number>): ReadonlyS
 }
 
 /**
- * The step of a node of expressions, or why it is no sum. `valuesOf` gives the values of a parameter, `nodeOf` the node that computes a
- * value of parameters.
+ * The step of a node of expressions, or the reason why it is not a sum. `valuesOf` returns the values of a parameter, `nodeOf` the
+ * node that computes a value from parameters.
  */
 export const dynamicsOf = (
   node: Graph.Node,

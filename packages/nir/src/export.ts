@@ -1,4 +1,4 @@
-/** A network of ours as a document. */
+/** Exports a network as a document. */
 import { flatten, Graph, Options, Program, PyTorch, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { described } from "./describe.ts"
@@ -15,7 +15,7 @@ import {
   settled,
 } from "./neurons.ts"
 
-/** The version of NIR whose form is written. */
+/** The version of NIR that is written. */
 const version = "1.0.7"
 
 const refuse = (node: string, reason: string): never => {
@@ -34,7 +34,7 @@ const whole = (...values: ReadonlyArray<number>): Numbers => ({
   dtype: "<i8",
 })
 
-/** A shape, which has one axis even where it is one extent. */
+/** A shape, which has one axis even if it is a single extent. */
 const shapeValue = (shape: Shape.Shape): Numbers => ({ ...whole(...theirs(shape)), shape: [shape.length] })
 
 const theirs = (shape: Shape.Shape): Shape.Shape => [...shape.slice(-1), ...shape.slice(0, -1)]
@@ -42,25 +42,25 @@ const theirs = (shape: Shape.Shape): Shape.Shape => [...shape.slice(-1), ...shap
 const pair = (extents: unknown): readonly [number, number] =>
   Array.isArray(extents) ? (extents as unknown as [number, number]) : [extents as number, extents as number]
 
-/** A part of a delay that differs between channels. */
+/** Whether a node is part of a per-channel delay. */
 const isChannels = ({ attributes }: Graph.Node): boolean => attributes.kind === "channels"
 
-/** A node of NIR whose value is taken, in the step before if it is delayed. */
+/** A NIR node that is an input, delayed by one step or not. */
 interface Source {
   readonly from: string
   readonly delayed: boolean
 }
 
-/** The nodes of a graph as nodes of NIR: those that only lead values on have none, and stand for the nodes whose values they lead. */
+/** Converts the nodes of a graph to NIR nodes. Nodes that only pass values on have none; they are represented by their sources. */
 class Exporter {
   readonly nodes = new Map<string, NirNode>()
   readonly edges: Array<readonly [string, string]> = []
-  /** Edges that take what neurons gave in the step before. */
+  /** Edges that read the previous step's output of neurons. */
   readonly delayed = new Set<string>()
-  /** The nodes of NIR whose sum a value is. */
+  /** The NIR nodes whose sum each value is. */
   readonly sources = new Map<string, ReadonlyArray<Source>>()
 
-  /** Steps by channel of what delays some of the channels. */
+  /** Steps by channel of per-channel delays. */
   private readonly channelDelays = new Map<string, ReadonlyArray<number>>()
 
   constructor(
@@ -73,7 +73,7 @@ class Exporter {
     return this.graph.types.get(name)?.shape ?? []
   }
 
-  /** A parameter of the graph in NIR's order of axes. */
+  /** A parameter of the graph, in NIR's order of axes. */
   parameter(name: string): Numbers | undefined {
     const parameter = this.graph.parameters.find((each) => each.name === name)
     if (parameter === undefined) return undefined
@@ -86,7 +86,7 @@ class Exporter {
     return this.parameter(name) ?? refuse(name, "it is computed, where NIR has a parameter")
   }
 
-  /** Adds a node behind a value. */
+  /** Adds a node that reads a value. */
   add(name: string, input: string, type: string, parameters: Readonly<Record<string, Value>>): void {
     const before = this.sources.get(input) ?? refuse(name, `its input ${input} is not of an earlier node`)
     if (new Set(before.map(({ from }) => from)).size < before.length)
@@ -106,16 +106,16 @@ class Exporter {
     return values && Float64Array.from(values)
   }
 
-  /** One number for each element of a node, in NIR's order. */
+  /** One number per element of a node, in NIR's order. */
   private elements(name: string, factor: Factor): Numbers {
     const shape = this.shapeOf(name)
     const values = Float32Array.from({ length: Shape.size(shape) }, (_, i) => factor[i % factor.length] as number)
-    // A value is laid out as a parameter is that has a number for each of its elements.
+    // A value has the layout of a parameter with one number per element.
     const likeIt = { name, shape } as Graph.Parameter
     return floats(PyTorch.pyTorchShape(this.graph, likeIt), PyTorch.toPyTorch(this.graph, likeIt, values))
   }
 
-  /** What treats every element alike: what came from NIR with the parameters that it had, anything else as what it does. */
+  /** Exports an elementwise node: nodes from NIR with their original parameters, others by their dynamics. */
   elementwise(node: Graph.Node): void {
     const { name, inputs, attributes } = node
     const type = String(attributes.kind).replace(/^nir\./, "")
@@ -138,7 +138,7 @@ class Exporter {
       : found
   }
 
-  /** The parameters that a node was read with, if it is what they mean under this discretisation. */
+  /** The parameters that a node was imported with, if it is what they mean under this discretisation. */
   private original({ name, attributes }: Graph.Node, type: string, names: ReadonlyArray<string>) {
     const parameters = Object.fromEntries(
       names.map((each) => {
@@ -228,11 +228,11 @@ class Exporter {
       case "dropoutMask":
         break
       case "dropout":
-        // Inference passes values on.
+        // The identity in inference.
         this.sources.set(name, this.sources.get(x) ?? [])
         break
       case "delay":
-        // A loop of NIR's takes what its last neurons gave in the step before; any other delay is a node.
+        // A NIR loop reads the previous step's output of its last neurons; any other delay is a node.
         if (!this.sources.has(x)) this.feedback(node)
         else if (!this.graph.nodes.some((user) => isChannels(user) && user.inputs[0] === name))
           this.delay(name, x, [attributes.steps as number])
@@ -253,7 +253,7 @@ class Exporter {
     })
   }
 
-  /** Delays of channels are sums of values of several steps, each of which has some of the channels. */
+  /** Per-channel delays are sums of values of several steps, each with some of the channels. */
   private channelDelay({ name, inputs }: Graph.Node): void {
     const delayed = this.nodeOf(inputs[0] as string)
     const lag = delayed?.op === "delay" ? (delayed.attributes.steps as number) : 0
@@ -271,7 +271,7 @@ class Exporter {
     this.sources.set(name, [{ from, delayed: true }])
   }
 
-  /** The network as a document, whose readers find the same edges delayed as it has. */
+  /** The network as a document, after checking that importing it delays the same edges. */
   document(): Document {
     const { graph, nodes, edges } = this
     nodes.set("input", { type: "Input", parameters: new Map([["shape", shapeValue(graph.input)]]) })
@@ -291,9 +291,9 @@ class Exporter {
 const aNetwork: Options.Kind = ["a network, as networkOf gives", Options.has("graph", "tensors")]
 
 /**
- * A network as a document, with these values of its parameters, for readers that use this discretisation. Neurons become the type whose
- * equations are theirs under it, to rounding, whatever they are called here. What NIR cannot say, as max pooling, is refused with the node's
- * name.
+ * Converts a network and its parameters to a document, for readers that use this discretisation. Each neuron is exported as the NIR
+ * type with the same equations, up to rounding, whatever its name. Fails with a NirError that names the node for networks that NIR
+ * cannot represent, such as max pooling.
  *
  * @example
  * const bytes = yield* Nir.write(yield* Nir.documentOf({ graph, tensors: yield* trainer.save }, { dt: 1e-3 }))

@@ -1,14 +1,14 @@
-/** A document as one graph: nodes of nested graphs by their paths, checked, in an order in which they can run. */
+/** Flattens a document to one graph: nodes of nested graphs by path, checked, in an order of execution. */
 import { quote } from "@spikeroute/core/text"
 import { type Document, NirError, type NirNode, type Value } from "./document.ts"
 import { kinds } from "./neurons.ts"
 
-/** A node with what leads to it. */
+/** A node with its inputs. */
 export interface FlatNode {
   readonly path: string
   readonly type: string
   readonly parameters: ReadonlyMap<string, Value>
-  /** Nodes of the same step, and nodes whose value of the step before is taken. */
+  /** Inputs of the same step, and inputs of the previous step. */
   readonly sources: ReadonlyArray<string>
   readonly delayed: ReadonlyArray<string>
 }
@@ -17,7 +17,7 @@ const refuse = (node: string, reason: string): never => {
   throw new NirError({ node, reason })
 }
 
-/** The parameters of each type that is no neuron: those that must be there, and those that may. */
+/** The required and optional parameters of each type except neurons. */
 const parametersOf: Readonly<
   Record<string, readonly [needed: ReadonlyArray<string>, optional: ReadonlyArray<string>]>
 > = {
@@ -50,7 +50,10 @@ const checkNode = (path: string, { type, parameters }: NirNode): void => {
 
 type Edge = readonly [from: string, to: string]
 
-/** Nodes by path and edges between them; a nested graph is its inner Input towards the nodes before it, its Output towards those behind. */
+/**
+ * Nodes by path, and the edges between them. A nested graph is represented by its Input for incoming edges, and by its Output for
+ * outgoing ones.
+ */
 const unnest = (
   node: NirNode,
   path: string,
@@ -86,10 +89,10 @@ const unnest = (
   return { nodes, edges, ports: [only("Input"), only("Output")] }
 }
 
-/** Whether a node's output depends on earlier steps, so that a loop through it has a meaning. */
+/** Whether a node's output depends on earlier steps, so that a loop through it is well defined. */
 const remembers = (type: string): boolean => kinds.has(type)
 
-/** Follows edges from a node. */
+/** The nodes reachable from a node. */
 const reachable = (start: string, next: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlySet<string> => {
   const seen = new Set<string>()
   const open = [...(next.get(start) ?? [])]
@@ -107,7 +110,7 @@ const adjacency = (edges: ReadonlyArray<Edge>, side: 0 | 1): Map<string, Array<s
   return lists
 }
 
-/** Edges that lead back to a node on the way that was taken from the inputs. */
+/** Back edges of a depth-first search from the inputs. */
 const backEdges = (
   starts: ReadonlyArray<string>,
   next: ReadonlyMap<string, ReadonlyArray<string>>,
@@ -134,8 +137,8 @@ const backEdges = (
 }
 
 /**
- * Edges that take the value of the step before: of each loop, those that leave its last neurons. A loop without a neuron has no
- * meaning within one step.
+ * Edges that read the value of the previous step: in each loop, those that leave its last neurons. A loop without a neuron is not
+ * defined within one step.
  */
 const laggedEdges = (
   nodes: ReadonlyMap<string, NirNode>,
@@ -163,7 +166,7 @@ const laggedEdges = (
   return lagged
 }
 
-/** The nodes of a document in an order in which they can run, its one input first. */
+/** The nodes of a document in an order of execution, starting with its only input. */
 export const flattened = ({ node }: Document): ReadonlyArray<FlatNode> => {
   const isGraph = node.type === "NIRGraph"
   if (!isGraph) checkNode("", node)

@@ -1,4 +1,4 @@
-/** NIR documents from and to HDF5, by the HDF5 library itself as WebAssembly, which is loaded on first use. */
+/** NIR documents in HDF5 files, read and written with the HDF5 library compiled to WebAssembly, which is loaded on first use. */
 
 import { Numpy, Options } from "@spikeroute/core"
 import { line, quote } from "@spikeroute/core/text"
@@ -19,7 +19,7 @@ type Library = typeof import("h5wasm")
 const loadLibrary = async (): Promise<Library> => {
   const library = await import("h5wasm")
   const module = await library.ready
-  // Without it the library prints its errors.
+  // Otherwise the library prints its errors.
   module.activate_throwing_error_handler()
   return library
 }
@@ -29,9 +29,10 @@ let library: Promise<Library> | undefined
 const plugins = new Set<string>()
 
 /**
- * Lets files be read whose data another filter than HDF5's own compressed: `library` is its plug-in for h5wasm, as the package
- * h5wasm-plugins has them.
+ * Adds support for files compressed with a filter that is not built into HDF5.
  *
+ * @param name name of the filter, such as `zstd`
+ * @param bytes its h5wasm plug-in, as provided by the package h5wasm-plugins
  */
 export const addFilter = async (name: string, bytes: Uint8Array): Promise<void> => {
   Options.argument(name, Options.aString, "addFilter", "name")
@@ -44,9 +45,9 @@ export const addFilter = async (name: string, bytes: Uint8Array): Promise<void> 
   plugins.add(name)
 }
 
-/** Deflate makes a thousandth of zeros at most: what a file declares beyond that is not in it. */
+/** Deflate compresses to about 1/1000 at best; a file that declares more data than that is rejected. */
 const mostInflation = 1100
-/** Nodes within nodes. */
+/** Limits of nesting and of the number of nodes. */
 const deepest = 32
 const mostNodes = 100_000
 
@@ -54,10 +55,10 @@ const refuse = (node: string, reason: string): never => {
   throw new NirError({ node, reason })
 }
 
-/** Filters that the library has without a plug-in: deflate, shuffle, checksum, szip, nbit, scale-offset. */
+/** The largest id of the built-in filters: deflate, shuffle, checksum, szip, nbit, scale-offset. */
 const builtIn = 6
 
-/** Reads one file, whose data sets declare at most so many bytes together. */
+/** Reads one file; `left` limits the total bytes that its data sets declare. */
 class Reader {
   nodes = 0
   constructor(
@@ -104,7 +105,7 @@ class Reader {
     try {
       const status = module.get_dataset_data(this.file.file_id, dataset.path, null, null, null, BigInt(at))
       if (status < 0) refuse(path, "its numbers cannot be read")
-      // The library has brought them into the machine's order of bytes.
+      // The library has converted them to native byte order.
       const data = new DataView(module.HEAPU8.buffer)
       for (let i = 0; i < count; i++) values[i] = read(data, at + i * size, true)
     } finally {
@@ -118,7 +119,7 @@ class Reader {
     return isText ? this.text(dataset, path) : this.numbers(dataset, path)
   }
 
-  /** The members of a group by name: groups and data sets, never links to elsewhere. */
+  /** The members of a group by name: groups and data sets, no links. */
   private members(group: Group, path: string): ReadonlyArray<readonly [string, Group | Dataset]> {
     return group.keys().map((name) => {
       const member = group.get(name)
@@ -182,7 +183,7 @@ class Reader {
   }
 }
 
-/** The innermost reason of the library's. */
+/** The innermost reason of an error of the library. */
 const reasonOf = (error: unknown): string =>
   String(error instanceof Error ? error.message : error)
     .trimEnd()
@@ -190,7 +191,7 @@ const reasonOf = (error: unknown): string =>
     .at(-1)
     ?.replace(/^\s*minor: /, "") ?? ""
 
-/** The library's files lie in its own memory; each gets another name. */
+/** The library's files are in its own memory, each with a unique name. */
 let files = 0
 
 const within = async <A>(name: string, use: (library: Library, path: string) => A): Promise<A> => {
@@ -203,7 +204,7 @@ const within = async <A>(name: string, use: (library: Library, path: string) => 
     try {
       loaded.FS?.unlink(path)
     } catch {
-      // It was not made.
+      // It was not created.
     }
   }
 }
@@ -218,8 +219,11 @@ const faultOf = (error: unknown, file: string): NirError =>
       })
 
 /**
- * A document from the bytes of a file; `file` is its name, for errors. Nothing but its form is checked here: what its nodes mean, see
- * `networkOf`.
+ * Reads a NIR file. `file` is its name for error messages. Checks only the format; `networkOf` checks the nodes. Fails with a
+ * NirError.
+ *
+ * @example
+ * const document = yield* Nir.read(nirFile, "network.nir")
  */
 export const read = (bytes: Uint8Array, file: string): Effect.Effect<Document, NirError> =>
   Effect.suspend(() => {
@@ -253,7 +257,7 @@ const arrays = {
   u4: Uint32Array,
 } as const
 
-/** Numbers as an array of their type; halves, which the library does not write, as float32. */
+/** Numbers as an array of their type; float16, which the library cannot write, as float32. */
 const typed = ({ values, dtype }: Numbers) => {
   const kind = dtype.slice(1)
   if (kind === "i8") return BigInt64Array.from(values, BigInt)
@@ -290,7 +294,7 @@ const writeNode = (group: Group, { type, parameters, metadata, nodes, edges }: N
 }
 
 /**
- * The bytes of a file, as `nir.write` of Python's writes it: arrays in gzipped chunks, single numbers and texts as they are.
+ * Writes a NIR file in the form of Python's `nir.write`: arrays in gzipped chunks, single numbers and strings uncompressed.
  *
  * @example
  * const bytes = yield* Nir.write(document)

@@ -1,4 +1,4 @@
-/** Networks from and to the Neuromorphic Intermediate Representation. */
+/** Import and export of networks in the Neuromorphic Intermediate Representation (NIR). */
 export { type Document, type Metadata, NirError, type NirNode, type Numbers, type Value } from "./document.ts"
 export { documentOf } from "./export.ts"
 export { addFilter, read, write } from "./hdf5.ts"

@@ -1,4 +1,4 @@
-/** A document as a network of ours, with its weights. */
+/** Imports a document as a network with its weights. */
 import {
   add,
   averagePool,
@@ -33,7 +33,7 @@ import {
 type Tensor = Graph.Tensor
 type Layer = Graph.Layer
 
-/** A network and its parameters by name, as `load` of a trainer or a predictor takes them. */
+/** A network and its parameters by name, for `load` of a trainer or a predictor. */
 export interface Network {
   readonly graph: Graph.Graph
   readonly tensors: ReadonlyMap<string, { readonly shape: Shape.Shape; readonly values: Float32Array }>
@@ -43,15 +43,15 @@ const refuse = (node: string, reason: string): never => {
   throw new NirError({ node, reason })
 }
 
-/** NIR counts channels first: [C, H, W] is [H, W, C] here, [C, L] is [L, C]. */
+/** NIR is channels first: its [C, H, W] is [H, W, C] here, [C, L] is [L, C]. */
 const ours = (shape: ReadonlyArray<number>): Shape.Shape => [...shape.slice(1), ...shape.slice(0, 1)]
 const theirs = (shape: Shape.Shape): ReadonlyArray<number> => [...shape.slice(-1), ...shape.slice(0, -1)]
 
-/** What a node is to be built with: its parameters, read with checks that name it. */
+/** The parameters of a node. Errors name the node. */
 class Parameters {
   constructor(
     readonly node: FlatNode,
-    /** The values of parameters by their names in the graph, in the file's order. */
+    /** Values of the graph's parameters by name, in the file's order of axes. */
     readonly stored: Map<string, Float64Array>,
   ) {}
 
@@ -68,7 +68,7 @@ class Parameters {
     return typeof value === "string" ? this.fail(`${name} is a text`) : value
   }
 
-  /** An array of a stated number of axes. */
+  /** An array with the given number of axes. */
   array(name: string, rank: number): Numbers {
     const value = this.numbers(name)
     return value.shape.length === rank
@@ -76,7 +76,7 @@ class Parameters {
       : this.fail(`${name} has the shape [${value.shape}]; it must have ${rank} axes`)
   }
 
-  /** Whole numbers, one or one for each axis. */
+  /** Whole numbers, one for all axes or one per axis. */
   extents(name: string, axes: number, least: number): ReadonlyArray<number> {
     const { values } = this.numbers(name)
     const all = values.length === 1 ? Array.from({ length: axes }, () => values[0] as number) : [...values]
@@ -85,7 +85,7 @@ class Parameters {
     return all
   }
 
-  /** A number for each element of the input, in our order, or one for all. */
+  /** One number per element of the input, or one for all, in the file's order. */
   elements(name: string, shape: Shape.Shape): ReadonlyArray<number> {
     const { shape: given, values } = this.numbers(name)
     if (values.length !== 1 && given.join() !== theirs(shape).join())
@@ -93,13 +93,13 @@ class Parameters {
     return [...values]
   }
 
-  /** Remembers what a parameter of the graph holds. */
+  /** Stores the values of a parameter of the graph. */
   keep(parameter: string, values: Float64Array): void {
     this.stored.set(parameter, values)
   }
 }
 
-/** Neurons, scales and thresholds, whose parameters stay in the file's order until the graph is known. */
+/** Neurons, scales and thresholds. Their parameters stay in the file's order until the graph is complete. */
 const elementLayer = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer => {
   const { type } = p.node
   const settings = Object.fromEntries(
@@ -195,7 +195,7 @@ const flattenLayer = (p: Parameters, shape: Shape.Shape): Layer | undefined => {
     : p.fail("it flattens some of the axes; all of them can be flattened")
 }
 
-/** The layer of a node; none where it gives its input as it is. */
+/** The layer of a node; `undefined` for the identity. */
 const layerOf = (p: Parameters, name: string, shape: Shape.Shape, how: Settled): Layer | undefined => {
   const { type } = p.node
   switch (type) {
@@ -224,7 +224,7 @@ const layerOf = (p: Parameters, name: string, shape: Shape.Shape, how: Settled):
   }
 }
 
-/** The shape of a node's output where its parameters alone say it, in our order: what is fed back to a node before it is built. */
+/** The shape of a node's output, from its parameters alone, for nodes that are fed back before they are built. In our order. */
 const shapeAlone = ({ path, type, parameters }: FlatNode): Shape.Shape => {
   const found = kinds.get(type)?.parameters.map((name) => parameters.get(name)) ?? []
   const sized = found.find((value) => value !== undefined && typeof value !== "string" && value.shape.length > 0)
@@ -233,7 +233,7 @@ const shapeAlone = ({ path, type, parameters }: FlatNode): Shape.Shape => {
     : ours((sized as Numbers).shape)
 }
 
-/** The input's shape, of the Input or of the one node at the start. */
+/** The shape of the input, from the Input node or from a single node at the start. */
 const inputShape = ({ path, type, parameters }: FlatNode): Shape.Shape => {
   const [name, from] =
     type === "Input"
@@ -252,7 +252,7 @@ const inputShape = ({ path, type, parameters }: FlatNode): Shape.Shape => {
 
 const nameOf = (path: string): string => path.replaceAll("/", ".")
 
-/** Builds the nodes one after the other, and leads back what later nodes give to earlier ones. */
+/** Builds the nodes in order, and connects feedback from later to earlier nodes. */
 const build =
   (
     nodes: ReadonlyArray<FlatNode>,
@@ -264,7 +264,7 @@ const build =
     const made = new Map<string, Tensor>()
     const byPath = new Map(nodes.map((node) => [node.path, node] as const))
     const open = new Map<string, ReturnType<typeof feedback>>()
-    /** What a node gave in the step before. */
+    /** The previous step's output of a node. */
     const before = (path: string): Tensor => {
       const node = byPath.get(path) as FlatNode
       const elements = kinds.get(node.type)?.fires ? "spikes" : "float32"
@@ -288,14 +288,14 @@ const build =
     for (const [path, { lead }] of open) lead(made.get(path) as Tensor)
     const readouts = outputs.map((path) => {
       const last = made.get(path) as Tensor
-      // A read-out is one row.
+      // A read-out has one axis.
       return [nameOf(path), last.shape.length === 1 ? last : flatten()(last)] as const
     })
     const [[, only] = []] = readouts
     return readouts.length === 1 ? (only as Tensor) : Object.fromEntries(readouts)
   }
 
-/** A parameter's values in our order: the file's, or those of a layer's own constants. */
+/** The values of a parameter in our order: from the file, or from a layer's own constants. */
 const valuesOf = (graph: Graph.Graph, parameter: Graph.Parameter, stored: ReadonlyMap<string, Float64Array>) => {
   const values = stored.get(parameter.name)
   if (values !== undefined) return PyTorch.fromPyTorch(graph, parameter, Float32Array.from(values))
@@ -303,7 +303,7 @@ const valuesOf = (graph: Graph.Graph, parameter: Graph.Parameter, stored: Readon
   return Float32Array.from(initializer.kind === "values" ? initializer.values : [])
 }
 
-/** The nodes whose values nothing else takes: Outputs, or the last where there is none. */
+/** The nodes without users: Outputs, or the last node if there is none. */
 const outputsOf = (nodes: ReadonlyArray<FlatNode>): ReadonlyArray<string> => {
   const taken = new Set(nodes.flatMap(({ sources, delayed }) => [...sources, ...delayed]))
   const outputs = nodes.map(({ path }) => path).filter((path) => !taken.has(path))
@@ -311,8 +311,9 @@ const outputsOf = (nodes: ReadonlyArray<FlatNode>): ReadonlyArray<string> => {
 }
 
 /**
- * The network of a document. Weights are trained; the parameters of neurons, scales and thresholds are constants. Shapes are ours:
- * [height, width, channels] of NIR's [C, H, W]. Fails where NIR's rules are broken, or where the network cannot be said here.
+ * Converts a document to a network. Weights can be trained; the parameters of neurons, scales and thresholds are constants. Shapes
+ * are ours: NIR's [C, H, W] becomes [height, width, channels]. Fails with a NirError if the document violates NIR's rules or cannot
+ * be represented here, and with an OptionError for an invalid discretisation.
  *
  * @example
  * const document = yield* Nir.read(nirFile, "network.nir")
@@ -323,7 +324,7 @@ const outputsOf = (nodes: ReadonlyArray<FlatNode>): ReadonlyArray<string> => {
 export const networkOf = (
   document: Document,
   discretisation: Discretisation = {},
-  /** The node whose value is the network's output; unless told, the Output, or all by name where there are several. */
+  /** The node whose value is the network's output. Default: the Output, or all Outputs by name. */
   output?: string,
 ): Effect.Effect<Network, NirError | Options.OptionError> =>
   Effect.gen(function* () {
@@ -337,7 +338,7 @@ export const networkOf = (
         const made = Graph.makeUnsafe(inputShape(nodes[0] as FlatNode), layer)
         const parameters = made.parameters.map((parameter): Graph.Parameter => {
           const values = valuesOf(made, parameter, stored)
-          // What is constant stands in the graph itself.
+          // Constants are part of the graph itself.
           return parameter.role === "constant"
             ? { ...parameter, initializer: { kind: "values", values: [...values] } }
             : parameter

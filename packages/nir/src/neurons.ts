@@ -1,13 +1,13 @@
 /**
- * The neurons of NIR, in discrete time. With decay λ = 1 − dt/τ (Euler) or e^(−dt/τ) (exact):
+ * NIR's neurons in discrete time. With decay λ = 1 − dt/τ (Euler) or e^(−dt/τ) (exact):
  *
  *     LI, LIF         v ← λ·v + (1 − λ)·(v_leak + r·x)
  *     I, IF           v ← v + dt·r·x
  *     CubaLI, CubaLIF i ← λ_syn·i + (1 − λ_syn)·w_in·x,  then LI or LIF of i
- *     …IF             s = [v > v_threshold],  v ← v_reset where s = 1
+ *     …IF             s = [v > v_threshold],  v ← v_reset if s = 1
  *
- * A neuron's parameters are those of the file, one for each element, so that they can be written again as they were read. They are
- * constants; what follows from them, as λ, is computed once a batch.
+ * A neuron's parameters are those of the file, one per element, so that they can be written back unchanged. They are constants;
+ * values derived from them, such as λ, are computed once per batch.
  */
 import { elementwise, type Graph, Neuron, Options } from "@spikeroute/core"
 import { Schema } from "effect"
@@ -15,19 +15,22 @@ import { Schema } from "effect"
 type Expression = Neuron.Expression
 type Layer = Graph.Layer
 
-/** How continuous time becomes steps. */
+/** The discretisation of continuous time. */
 export interface Discretisation {
-  /** Seconds (or whatever the file's time constants are given in) of one step. Default 1e-4, as snnTorch and SpikingJelly write. */
+  /**
+   * Duration of a step, in seconds or the unit of the file's time constants. Default 1e-4, as in files from snnTorch and
+   * SpikingJelly.
+   */
   readonly dt?: number
-  /** Default "euler": λ = 1 − dt/τ. "exact": λ = e^(−dt/τ). */
+  /** The decay: "euler", λ = 1 − dt/τ (default), or "exact", λ = e^(−dt/τ). */
   readonly scheme?: "euler" | "exact"
-  /** What a spike does: default "value", NIR's reset to v_reset; "subtract" takes v_threshold off. */
+  /** The reset: "value", to v_reset as in NIR (default), or "subtract", by v_threshold. */
   readonly reset?: "value" | "subtract"
-  /** When a neuron fires: default "greater", NIR's v > v_threshold; "atLeast" v ≥ v_threshold. */
+  /** The firing condition: "greater", v > v_threshold as in NIR (default), or "atLeast", v ≥ v_threshold. */
   readonly compare?: "greater" | "atLeast"
-  /** Default "filter", NIR's synapse; "jump" adds w_in·x to the current as it is, i ← λ_syn·i + w_in·x. */
+  /** The synapse: "filter" as in NIR (default), or "jump", which adds w_in·x to the current unscaled, i ← λ_syn·i + w_in·x. */
   readonly synapse?: "filter" | "jump"
-  /** The potential before the first step: default "zero"; "leak" v_leak, "reset" v_reset. */
+  /** The initial potential: "zero" (default), "leak" for v_leak, or "reset" for v_reset. */
   readonly start?: "zero" | "leak" | "reset"
 }
 
@@ -43,10 +46,10 @@ export const settled = (given: Discretisation): Settled => ({
   ...given,
 })
 
-/** Between two float32 numbers of usual size there is none nearer than this: taken off z, [z ≥ 0] becomes [z > 0]. */
+/** Smaller than the distance between two float32 numbers of ordinary magnitude: subtracted from z, it turns [z ≥ 0] into [z > 0]. */
 const least = 2 ** -120
 
-/** What the neurons of a type have, by their parameters' names. */
+/** A type of neurons: the names of its parameters, and whether it fires. */
 interface Kind {
   readonly parameters: ReadonlyArray<string>
   readonly fires: boolean
@@ -69,7 +72,7 @@ export const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 type Parameters = Readonly<Record<string, Expression>>
 type States = Readonly<Record<"current" | "membrane", Expression>>
 
-/** How much of a state is left after a step, and how much of what it tends to is added. */
+/** The decay of a state, and the factor of its input. */
 const leak = (tau: Expression, { dt, scheme }: Settled): readonly [kept: Expression, added: Expression] => {
   if (scheme === "euler") {
     const added = Neuron.constant(dt).dividedBy(tau)
@@ -99,21 +102,21 @@ const charge = (input: Expression, before: Expression, p: Parameters, how: Settl
     .plus(input.times(added.times(r)))
 }
 
-/** Where the potential starts, which the state is counted from: states themselves start at 0. */
+/** The initial potential. The state is relative to it, because states start at 0. */
 const origin = ({ v_leak: rest, v_reset: reset }: Parameters, { start }: Settled): Expression =>
   (start === "leak" ? rest : start === "reset" ? reset : undefined) ?? Neuron.constant(0)
 
 /** [z > 0], or [z ≥ 0]. */
 const above = (z: Expression, { compare }: Settled): Expression => (compare === "greater" ? z.minus(least) : z)
 
-/** The parameters of the types that treat every element by itself: neurons, scales and thresholds. */
+/** The parameters of elementwise types: neurons, scales and thresholds. */
 export const elementwiseTypes: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ...[...kinds].map(([type, { parameters }]) => [type, parameters] as const),
   ["Scale", ["scale"]],
   ["Threshold", ["threshold"]],
 ])
 
-/** The layer of such a type, one number of each parameter for each element, or for all. */
+/** The layer of an elementwise type, with one number of each parameter per element or for all. */
 export const elementwiseLayer = (
   type: string,
   settings: Readonly<Record<string, ReadonlyArray<number>>>,
@@ -133,7 +136,7 @@ export const elementwiseLayer = (
       const input = synapticCurrent(x, before as States, p, how)
       const v = charge(input, (before as States).membrane.plus(from), p, how)
       const { v_threshold: threshold, v_reset: reset } = p as Readonly<Record<string, Expression>>
-      // A state that a type does not have is not looked at.
+      // States that a type does not have are ignored.
       const after = (potential: Expression) => ({ current: input, membrane: potential.minus(from) })
       if (!fires || threshold === undefined) return { states: after(v), output: v }
       const output = spike(above(v.minus(threshold), how))
@@ -143,7 +146,7 @@ export const elementwiseLayer = (
   })(settings)
 }
 
-/** The Schema of the options. */
+/** The Schema of {@link Discretisation}. */
 export const DiscretisationSchema: Options.Of<Discretisation> = Schema.Struct({
   dt: Schema.optionalKey(Options.Positive),
   scheme: Schema.optionalKey(Options.oneOf(["euler", "exact"])),

@@ -1,4 +1,4 @@
-/** Holds a backend's run of a document against what other software gave for it. */
+/** Compares a backend's run of a document with results of other software. */
 import { type Numpy, Options, PyTorch, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { aDocument, type Document, NirError } from "./document.ts"
@@ -6,13 +6,13 @@ import { flattened } from "./flatten.ts"
 import { networkOf } from "./network.ts"
 import { type Discretisation, kinds } from "./neurons.ts"
 
-/** The largest difference of a value, and how many spikes are others. */
+/** The largest difference of a value, and the number of differing spikes. */
 export interface Errors {
   readonly values: number
   readonly spikesMismatched: number
 }
 
-/** Whether differences are those of rounding. */
+/** Whether the differences are within rounding. */
 export const passes = (errors: Errors): boolean => {
   const { values, spikesMismatched } = Options.argument(errors, someErrors, "passes")
   return values <= 1e-4 && spikesMismatched === 0
@@ -21,8 +21,8 @@ export const passes = (errors: Errors): boolean => {
 const someErrors: Options.Kind = ["differences, as verify gives", Options.has("values", "spikesMismatched")]
 
 /**
- * Runs a document on the backend and compares what its nodes give at each step: `arrays` has `input`, [T, …], and by a node's path what it
- * gives, [T, …], all channels first.
+ * Runs a document on the backend and compares the outputs of its nodes at each step. `input` is [T, …]; `arrays` contains expected
+ * outputs [T, …] by path of the node; all are channels first. Fails with a NirError for unknown nodes and arrays of another size.
  */
 export const verify = (
   document: Document,

@@ -1,15 +1,15 @@
-/** The backend that is used where none is given. */
+/** The default backend. */
 import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 
 type BackendLayer = Layer.Layer<Backend, BackendUnavailableError | OptionError>
 
-/** Bundlers leave this import alone: it is there only where the package is installed. */
+/** A variable, so that bundlers ignore the import: the package is optional. */
 const native = "@spikeroute/backend-native"
 
 const wasm: BackendLayer = Layer.unwrap(Effect.promise(async () => (await import("@spikeroute/backend-wasm")).layer()))
 
-/** Native code where its package is installed and a compiler is there, else WebAssembly with as many threads as may be. */
+/** Native code if its package is installed and a compiler is available, else WebAssembly with as many threads as possible. */
 export const best: BackendLayer = Layer.unwrap(
   Effect.promise(async () => {
     if ("document" in globalThis) return wasm

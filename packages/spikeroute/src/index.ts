@@ -1,6 +1,6 @@
 /**
- * Spiking neural networks in one package, with promises: all of `@spikeroute/core`, and {@link train}, which trains and predicts on
- * the best backend of the runtime it is in.
+ * Spiking neural networks in one package, with promises: all of `@spikeroute/core`, and {@link train}, which trains and predicts with
+ * the best backend that the runtime supports.
  *
  * @example
  * import { Graph, lif, linear, train } from "spikeroute"

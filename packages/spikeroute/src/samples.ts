@@ -1,18 +1,18 @@
-/** Samples of a person's, one after the other, and batches of them, in which steps come before samples. */
+/** The user's samples, and batches of them. In batches, the time axis precedes the sample axis. */
 import { InputError, quote } from "@spikeroute/core"
 import { type Numbers, toFloat32 } from "@spikeroute/core/values"
 
-/** What a network is trained or tried on. */
+/** Samples to train or test a network with. */
 export interface Samples {
-  /** [N, …] in the order of the shape; where the encoding is `frames`, [N, T, …]. */
+  /** [N, …], in the order of the sample's shape; with the encoding `frames`, [N, T, …]. */
   readonly inputs: Numbers
-  /** [N] classes, counted from 0; where a loss takes one a step, [N, T]. */
+  /** [N], class indices counted from 0; [N, T] for losses with one class per step. */
   readonly labels?: Numbers
-  /** [N, outputs] real numbers; where a loss takes them at each step, [N, T, outputs]. */
+  /** [N, outputs], numbers; [N, T, outputs] for losses with targets per step. */
   readonly targets?: Numbers
 }
 
-/** Rows of equal length, of which each may have a part for each step. */
+/** Rows of equal length, which may consist of one part per step. */
 export interface Rows {
   readonly values: Float32Array
   readonly length: number
@@ -20,9 +20,9 @@ export interface Rows {
 }
 
 /**
- * The numbers of `count` samples as rows.
+ * The values of `count` samples as rows.
  *
- * @throws InputError where they are no numbers, or do not come out even
+ * @throws InputError if they are not numbers, or cannot be divided into equal rows
  */
 export const rowsOf = (what: string, given: unknown, count: number, steps: number): Rows => {
   const values = toFloat32(given)
@@ -37,7 +37,7 @@ export const rowsOf = (what: string, given: unknown, count: number, steps: numbe
   return { values, length, steps }
 }
 
-/** Some rows, as [T, N, …] where they have steps; what is behind the last is 0. */
+/** Selects rows, as [T, N, …] if they have steps. Missing rows are 0. */
 export const batchOf = ({ values, length, steps }: Rows, chosen: ArrayLike<number>, size: number): Float32Array => {
   const out = new Float32Array(size * length)
   const each = length / steps

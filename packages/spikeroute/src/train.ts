@@ -1,4 +1,4 @@
-/** Training and prediction as promises. Errors are those of the library, rejected as they are: `error._tag` tells them apart. */
+/** Training and prediction with promises. Promises are rejected with the library's errors; `error._tag` distinguishes them. */
 import {
   type Backend,
   type BackendUnavailableError,
@@ -20,33 +20,34 @@ import { batchOf, type Rows, rowsOf, type Samples } from "./samples.ts"
 
 export type { Samples } from "./samples.ts"
 
-/** How a network is trained. */
+/** Options of {@link create}. */
 export interface Options extends Partial<Omit<Program.TrainingOptions, "observe" | "hoist">> {
-  /** The shape of one sample at one time step, as [28, 28, 1]. Graphs have their own. */
+  /** Shape of one sample at one time step, such as [28, 28, 1]. Required for a layer; graphs have their own. */
   readonly shape?: Shape.Shape
-  /** Which gradients flow. Default `Policy.sltt`. */
+  /** The gradient-routing policy. Default `Policy.sltt`. */
   readonly policy?: Policy.Policy
-  /** What first weights and orders of samples are drawn from. Default 0. */
+  /** Seed of initial weights and the order of samples. Default 0. */
   readonly seed?: number
-  /** Default: native code where its package is installed, else WebAssembly. */
+  /** The backend. Default: native code if its package is installed, else WebAssembly. */
   readonly backend?: Layer.Layer<Backend, BackendUnavailableError | OptionError>
 }
 
 /** Options of {@link Trainer.epochs}. */
 export interface EpochOptions {
+  /** Number of epochs. */
   readonly epochs: number
-  /** The learning rate, or the rate of an epoch, counted from 1. Default 0.001. */
+  /** The learning rate, or a function from the number of an epoch, counted from 1, to its rate. Default 0.001. */
   readonly learningRate?: number | ((epoch: number) => number)
 }
 
-/** What an epoch came to: means over its batches. */
+/** The results of an epoch: means over its batches. */
 export interface Epoch {
-  /** Counted from 1. */
+  /** Number of the epoch, counted from 1. */
   readonly epoch: number
   readonly loss: number
-  /** The share of samples whose label had the largest output, where there are labels, one a sample. */
+  /** The fraction of samples whose label has the largest output, if there is one label per sample. */
   readonly accuracy: number | undefined
-  /** Spikes per neuron and time step of each layer of neurons. */
+  /** Spikes per neuron and time step, for each layer of spiking neurons. */
   readonly firingRates: ReadonlyArray<number>
 }
 
@@ -55,16 +56,19 @@ export interface Trainer extends AsyncDisposable {
   readonly graph: Graph.Graph
   readonly program: Program.Program
   /**
-   * Trains for some epochs, each over all samples in an order of its own; samples that do not fill a batch are left to other epochs.
-   * Epochs go on counting, so a later call trains on.
+   * Trains for some epochs, each over all samples in a new random order. Samples that do not fill a batch are skipped in that
+   * epoch. Epochs are numbered across calls, so a later call continues the training.
+   *
+   * @throws InputError if the samples do not match the network or do not fill a batch
    */
   readonly epochs: (samples: Samples, options: EpochOptions) => AsyncGenerator<Epoch, void, undefined>
-  /** Outputs [N, classes] of any number of samples, and the class of each with the largest. */
+  /** Returns the outputs [N, classes] of any number of samples, and the class with the largest output for each. */
   readonly predict: (
     inputs: Samples["inputs"],
   ) => Promise<{ readonly outputs: Float32Array; readonly classes: Uint32Array }>
-  /** All that training changes, by name: `Safetensors.encode` makes a file of it. */
+  /** Returns everything that training changes, by name; `Safetensors.encode` turns it into a file. */
   readonly save: () => Promise<Train.Tensors>
+  /** Restores what {@link save} returned. */
   readonly load: (tensors: Train.Tensors) => Promise<void>
 }
 
@@ -80,7 +84,14 @@ const count = (samples: Samples["inputs"], perSample: number): number => {
 const argmax = (row: Float32Array): number => row.reduce((best, value, i) => (value > row[best]! ? i : best), 0)
 
 /**
- * Prepares a network for training: a layer, with the shape of a sample, or a graph.
+ * Prepares a network for training: a layer with the shape of a sample, or a graph. Rejects with an OptionError, GraphError,
+ * PolicyError, ProgramError or an error of the backend.
+ *
+ * @example
+ * import { lif, linear, Graph, train } from "spikeroute"
+ *
+ * const network = Graph.sequential(linear({ features: 16 }), lif(), linear({ features: 2 }))
+ * await using trainer = await train.create(network, { shape: [8], timeSteps: 4 })
  */
 export const create = async (network: Graph.Layer | Graph.Graph, options: Options = {}): Promise<Trainer> => {
   const {
