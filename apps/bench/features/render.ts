@@ -27,7 +27,9 @@ const casesOf = ({ cases }: Results, { kernels }: OpLine, forward: boolean): Rea
     ? cases.filter((name) => name.includes(", ") && name.endsWith(forward ? "inference" : "bptt"))
     : cases.filter((name) => {
         const kernel = /^kernel (.*)$/.exec(name)?.[1]
-        return kernel !== undefined && kernels.includes(kernel.split(".")[0] ?? "") && isForward(kernel) === forward
+        // A kernel without a direction runs in both.
+        const isOf = kernel !== undefined && (!kernel.includes(".") || isForward(kernel) === forward)
+        return isOf && kernels.includes(kernel.split(".")[0] ?? "")
       })
 
 const names = backends.map(({ name }) => name)

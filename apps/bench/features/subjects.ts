@@ -96,6 +96,11 @@ export const ops: ReadonlyArray<OpLine> = [
     notes: "of images and sequences; kernel, stride, padding, dilation",
   },
   { title: "flatten", kernels: [], notes: "costs nothing: it has no kernel" },
+  {
+    title: "upsample, reshape, transpose, slice, concatenate",
+    kernels: ["rearrange"],
+    notes: "one copy; nearest upsampling; spikes stay spikes",
+  },
   { title: "dropout", kernels: ["dropout", "elementwise"], notes: "one mask for the time steps of a batch" },
   { title: "add (residual)", kernels: ["elementwise"], notes: "" },
   { title: "scale", kernels: ["elementwise"], notes: "constant" },

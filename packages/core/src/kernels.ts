@@ -17,6 +17,7 @@ import { dropoutMask } from "./ops/dropout.ts"
 import { type EligibilityAttributes, eligibility } from "./ops/eligibility.ts"
 import { linearForward, linearInputGradient, linearWeightGradient } from "./ops/linear.ts"
 import { maxPoolBackward, maxPoolForward } from "./ops/max-pool.ts"
+import { type Rearrangement, rearrange } from "./ops/rearrange.ts"
 import { weightStandardizationBackward, weightStandardizationForward } from "./ops/weight-standardization.ts"
 import type { WeightedWindow, Window } from "./ops/window.ts"
 
@@ -43,6 +44,7 @@ export interface KernelAttributes {
   readonly "adaptiveAveragePool.backward": None
   readonly "maxPool.forward": Window
   readonly "maxPool.backward": Window
+  readonly rearrange: Rearrangement
   readonly "dropout.mask": { readonly rate: number }
   readonly "loss.forward": LossAttributes
   readonly "loss.backward": LossAttributes
@@ -81,6 +83,7 @@ const table = {
   "adaptiveAveragePool.backward": adaptiveAveragePoolBackward,
   "maxPool.forward": maxPoolForward,
   "maxPool.backward": maxPoolBackward,
+  rearrange,
   "dropout.mask": dropoutMask,
   "loss.forward": lossForward,
   "loss.backward": lossBackward,

@@ -30,6 +30,7 @@ export {
 export { add, residual } from "./ops/add.ts"
 export { averagePool, type PoolOptions, PoolSchema } from "./ops/average-pool.ts"
 export { batchNorm } from "./ops/batch-norm.ts"
+export { type ConcatenateOptions, ConcatenateSchema, concatenate } from "./ops/concatenate.ts"
 export {
   type ConvTranspose1dOptions,
   ConvTranspose1dSchema,
@@ -55,8 +56,12 @@ export { type GainOptions, GainSchema, gain } from "./ops/gain.ts"
 export { type LinearOptions, LinearSchema, linear } from "./ops/linear.ts"
 export { maxPool } from "./ops/max-pool.ts"
 export { averagePool1d, maxPool1d, type Pool1dOptions, Pool1dSchema, sumPool1d } from "./ops/pool1d.ts"
+export { ReshapeSchema, reshape } from "./ops/reshape.ts"
 export { ScaleSchema, scale } from "./ops/scale.ts"
+export { type SliceOptions, SliceSchema, slice } from "./ops/slice.ts"
 export { sumPool } from "./ops/sum-pool.ts"
+export { TransposeSchema, transpose } from "./ops/transpose.ts"
+export { Upsample1dSchema, UpsampleSchema, upsample, upsample1d } from "./ops/upsample.ts"
 export {
   type ScaledWeightStandardizedConv2dOptions,
   ScaledWeightStandardizedConv2dSchema,

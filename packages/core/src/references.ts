@@ -19,6 +19,7 @@ import { dropoutMaskReference } from "./ops/dropout.ts"
 import { eligibilityReference } from "./ops/eligibility.ts"
 import { linearForwardReference, linearInputGradientReference, linearWeightGradientReference } from "./ops/linear.ts"
 import { maxPoolBackwardReference, maxPoolForwardReference } from "./ops/max-pool.ts"
+import { rearrangeReference } from "./ops/rearrange.ts"
 import {
   weightStandardizationBackwardReference,
   weightStandardizationForwardReference,
@@ -44,6 +45,7 @@ const references: { readonly [N in KernelName]: Reference<Kernels[N]> } = {
   "adaptiveAveragePool.backward": adaptiveAveragePoolBackwardReference,
   "maxPool.forward": maxPoolForwardReference,
   "maxPool.backward": maxPoolBackwardReference,
+  rearrange: rearrangeReference,
   "dropout.mask": dropoutMaskReference,
   "elementwise.forward": elementwiseForwardReference,
   "elementwise.backward": elementwiseBackwardReference,

@@ -24,6 +24,8 @@ import {
   residual,
   scale,
   scaledWeightStandardizedConv2d,
+  slice,
+  upsample,
 } from "../src/index.ts"
 
 /** The message of the GraphError that building ends with. */
@@ -107,9 +109,12 @@ describe("shapes", () => {
     test(name, () => {
       expect(typeOf(shape, layer)).toEqual([output, elements])
     })
-  test("spikes stay spikes under flatten and max pooling, and become numbers under the average", () => {
+  test("spikes stay spikes under flatten, max pooling and rearrangements, and become numbers under the average", () => {
     const after = (layer: Graph.Layer) => typeOf([4, 4, 2], layer, lif())[1]
-    expect([flatten(), maxPool({ kernelSize: 2 }), averagePool({ kernelSize: 2 }), dropout(0.1)].map(after)).toEqual([
+    const kept = [flatten(), maxPool({ kernelSize: 2 }), upsample({ scaleFactor: 2 }), slice({ end: 1 })]
+    expect([...kept, averagePool({ kernelSize: 2 }), dropout(0.1)].map(after)).toEqual([
+      "spikes",
+      "spikes",
       "spikes",
       "spikes",
       "float32",

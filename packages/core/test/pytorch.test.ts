@@ -6,7 +6,11 @@ import {
   add,
   averagePool,
   batchNorm,
+  concatenate,
+  conv1d,
   conv2d,
+  convTranspose1d,
+  convTranspose2d,
   dropout,
   flatten,
   Graph,
@@ -20,10 +24,12 @@ import {
   Models,
   PyTorch,
   plif,
+  reshape,
   residual,
   type Safetensors,
   Shape,
   scale,
+  slice,
   Train,
 } from "../src/index.ts"
 import { Arbitrary } from "../src/testing/index.ts"
@@ -61,6 +67,76 @@ test("convolutions: [out, in, height, width] becomes [height, width, in, out]", 
     for (let x = 0; x < 2; x++)
       for (let i = 0; i < 3; i++)
         for (let o = 0; o < 5; o++) expect(ours[((y * 2 + x) * 3 + i) * 5 + o]).toBe(((o * 3 + i) * 2 + y) * 2 + x)
+})
+
+/** Of every weight of 2 groups, 6 outputs and a window of 2 × 3 or of 3: where PyTorch stores it. */
+const windows = {
+  "grouped: [out, in/groups, …]": [
+    [5, 6, 4],
+    conv2d({ channels: 6, kernelSize: [2, 3], groups: 2 }),
+    [6, 2, 2, 3],
+    (a: number, b: number, k: number, o: number) => [o, k, a, b],
+  ],
+  "depthwise: [channels, 1, …]": [
+    [5, 6, 6],
+    conv2d({ channels: 6, kernelSize: [2, 3], groups: 6 }),
+    [6, 1, 2, 3],
+    (a: number, b: number, _: number, o: number) => [o, 0, a, b],
+  ],
+  "of sequences, grouped: [out, in/groups, length]": [
+    [6, 4],
+    conv1d({ channels: 6, kernelSize: 3, groups: 2 }),
+    [6, 2, 3],
+    (_: number, b: number, k: number, o: number) => [o, k, b],
+  ],
+  "transposed, grouped: [in, out/groups, …], turned around": [
+    [5, 6, 4],
+    convTranspose2d({ channels: 6, kernelSize: [2, 3], groups: 2 }),
+    [4, 3, 2, 3],
+    (a: number, b: number, k: number, o: number) => [Math.floor(o / 3) * 2 + k, o % 3, 1 - a, 2 - b],
+  ],
+  "transposed, of sequences: [in, out, length], turned around": [
+    [6, 4],
+    convTranspose1d({ channels: 6, kernelSize: 3 }),
+    [4, 6, 3],
+    (_: number, b: number, k: number, o: number) => [k, o, 2 - b],
+  ],
+} as const
+
+for (const [name, [shape, layer, theirs, placeOf]] of Object.entries(windows))
+  test(`weights and their gradients, ${name}, there and back`, () => {
+    const own = Graph.makeUnsafe(shape, Graph.sequential(layer, flatten()))
+    const weight = own.parameters.find(({ name }) => name === "0.weight")!
+    expect(PyTorch.pyTorchShape(own, weight)).toEqual([...theirs])
+    const ours = PyTorch.fromPyTorch(own, weight, iota(Shape.size(theirs)))
+    const [rows, columns, inputs, outputs] = [1, ...weight.shape].slice(-4) as [number, number, number, number]
+    for (let a = 0; a < rows; a++)
+      for (let b = 0; b < columns; b++)
+        for (let k = 0; k < inputs; k++)
+          for (let o = 0; o < outputs; o++) {
+            const place = placeOf(a, b, k, o).reduce((index, i, axis) => index * theirs[axis]! + i, 0)
+            expect(ours[((a * columns + b) * inputs + k) * outputs + o]).toBe(place)
+          }
+    expect(PyTorch.toPyTorch(own, weight, ours)).toEqual(iota(Shape.size(theirs)))
+  })
+
+test("a row of features that becomes an image counts its channels first there, as that of nn.Unflatten", () => {
+  const own = Graph.makeUnsafe(
+    [1],
+    Graph.sequential(linear({ features: 6 }), lif(), reshape({ shape: [1, 3, 2] }), scale(1), flatten()),
+  )
+  const bias = own.parameters.find(({ name }) => name === "0.bias")!
+  expect([...PyTorch.fromPyTorch(own, bias, iota(6))]).toEqual([0, 3, 1, 4, 2, 5])
+})
+
+test("parts of flattened features are other elements there, and refused", () => {
+  const halves = (x: Graph.Tensor) => concatenate([x.pipe(slice({ start: 3 })), x.pipe(slice({ end: 3 }))])
+  const own = Graph.makeUnsafe([1, 3, 2], Graph.sequential(flatten(), halves, linear({ features: 2 })))
+  expect(() => PyTorch.fromPyTorch(own, own.parameters[0]!, iota(12))).toThrow(GraphError)
+  const image = Graph.makeUnsafe([1, 3, 4], Graph.sequential(halves, flatten(), linear({ features: 1 })))
+  // Three pixels of four channels: places of channel c and pixel p.
+  const weight = PyTorch.fromPyTorch(image, image.parameters[0]!, iota(12))
+  expect([...weight]).toEqual([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11])
 })
 
 test("linear layers: [out, in] becomes [in, out]", () => {

@@ -65,6 +65,19 @@ export interface Unrolled {
 
 const product = (extents: ReadonlyArray<number>): number => extents.reduce((a, b) => a * b, 1)
 
+/** The element at a place along each axis. */
+const elementOf = ({ shape, data }: Tensor, place: ReadonlyArray<number>): Scalar =>
+  data[shape.reduce((index, extent, axis) => index * extent + place[axis]!, 0)]!
+
+/** A value of which each element is what `of` gives for its place. */
+const gathered = (shape: ReadonlyArray<number>, of: (place: ReadonlyArray<number>) => Scalar): Tensor => {
+  const places = shape.reduce<ReadonlyArray<ReadonlyArray<number>>>(
+    (all, extent) => all.flatMap((place) => integers(0, extent).map((i) => [...place, i])),
+    [[]],
+  )
+  return { shape, data: places.map(of) }
+}
+
 /** Runs a batch over all time steps and differentiates it. */
 export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
   const { batchSize, timeSteps, inputs, frames, labels, loss, keyOf, detached, window, trained, trace } = unrolling
@@ -385,6 +398,45 @@ export const unroll = (graph: Graph.Graph, unrolling: Unrolling): Unrolled => {
           }
           case "flatten":
             return { shape: [batchSize, x.data.length / batchSize], data: x.data }
+          case "reshape":
+            return { shape: [batchSize, ...attributes.shape], data: x.data }
+          case "upsample": {
+            const [down, across] = pair(attributes.scaleFactor)
+            const factors = [1, ...(x.shape.length === 3 ? [across] : [down, across]), 1]
+            return gathered(
+              x.shape.map((extent, axis) => extent * factors[axis]!),
+              (place) =>
+                elementOf(
+                  x,
+                  place.map((i, axis) => Math.floor(i / factors[axis]!)),
+                ),
+            )
+          }
+          case "transpose": {
+            const axes = [0, ...attributes.axes.map((axis) => axis + 1)]
+            return gathered(
+              axes.map((axis) => x.shape[axis]!),
+              (place) =>
+                elementOf(
+                  x,
+                  axes.map((_, axis) => place[axes.indexOf(axis)]!),
+                ),
+            )
+          }
+          case "slice": {
+            const axis = attributes.axis + 1
+            return gathered(x.shape.with(axis, attributes.end - attributes.start), (place) =>
+              elementOf(x, place.with(axis, place[axis]! + attributes.start)),
+            )
+          }
+          case "concatenate": {
+            const axis = attributes.axis + 1
+            const parts = given.flatMap((part) => integers(0, part.shape[axis]!).map((i) => ({ part, i })))
+            return gathered(x.shape.with(axis, parts.length), (place) => {
+              const { part, i } = parts[place[axis]!]!
+              return elementOf(part, place.with(axis, i))
+            })
+          }
           case "dropoutMask": {
             const known = masks.get(name)
             if (known) return known
@@ -557,4 +609,9 @@ interface Attributes {
   readonly smooth?: true
   readonly steps: number
   readonly edge: string
+  readonly scaleFactor: Extents
+  readonly axes: ReadonlyArray<number>
+  readonly axis: number
+  readonly start: number
+  readonly end: number
 }

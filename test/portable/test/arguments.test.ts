@@ -127,6 +127,7 @@ const takes: Readonly<Record<string, RegExp>> = {
   build: /^\(\)/,
   "Camera.roundedLog": /^NaN/,
   parseOptdigits: /^""/,
+  slice: /^\{\}/,
 }
 const withDefaults = new Set(["undefined", "{}"])
 

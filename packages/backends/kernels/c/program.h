@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROGRAM_MAGIC = 0x53524b33, SEGMENTS = 17, MAX_RANK = 8, MAX_OPERANDS = 26, MAX_ATTRIBUTES = 12 };
+enum { PROGRAM_MAGIC = 0x53524b33, SEGMENTS = 17, MAX_RANK = 8, MAX_OPERANDS = 26 };
 
 /* How elements are stored: see core's spikes.ts. */
 enum { FLOAT32, SPIKES, WORDS };

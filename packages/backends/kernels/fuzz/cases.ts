@@ -273,6 +273,47 @@ const readable = (s: Source, shape: Shape.Shape, named: ReadonlyArray<string>) =
   return { operands, leaves }
 }
 
+/** A part of x, its axes in another order, some repeated, to a part of y; or the other way around, where elements are summed. */
+const rearranged = (s: Source): Made => {
+  const batch = s.int(1, 5)
+  const axes = Array.from({ length: s.int(0, 3) }, () => ({ count: s.int(1, 4), repeated: s.chance(0.3) }))
+  const last = { count: s.channels(70), repeated: false }
+  /** Extents of a value around the parts, where the part begins, and how far apart its elements lie along each axis. */
+  const around = (counts: ReadonlyArray<number>) => {
+    const before = counts.map(() => (s.chance(0.3) ? s.int(1, 3) : 0))
+    const shape = counts.map((count, i) => before[i]! + count + (s.chance(0.3) ? s.int(1, 3) : 0))
+    const strides = shape.map((_, i) => Shapes.size(shape.slice(i + 1)))
+    return { shape, strides, first: before.reduce((sum, each, i) => sum + each * strides[i]!, 0) }
+  }
+  const all = [...axes, last]
+  const given = all.filter(({ repeated }) => !repeated)
+  const few = around(given.map(({ count }) => count))
+  const order = s.chance(0.3) ? all.toReversed() : all
+  const many = around(order.map(({ count }) => count))
+  const moved = order.map((axis, i) => ({
+    count: axis.count,
+    few: axis.repeated ? 0 : few.strides[given.indexOf(axis)]!,
+    many: many.strides[i]!,
+  }))
+  const shapes = [
+    [batch, ...few.shape],
+    [batch, ...many.shape],
+  ] as const
+  if (s.chance(0.4)) {
+    const sums = moved.map((axis) => ({ count: axis.count, from: axis.many, to: axis.few }))
+    return [
+      { x: s.sparse(shapes[1]), y: s.real(shapes[0]) },
+      { from: many.first, to: few.first, axes: sums },
+    ]
+  }
+  const x = s.activation(shapes[0])
+  const copies = moved.map((axis) => ({ count: axis.count, from: axis.few, to: axis.many }))
+  return [
+    { x, y: x.elements === "spikes" && s.chance(0.8) ? s.spikes(shapes[1]) : s.real(shapes[1]) },
+    { from: few.first, to: many.first, axes: copies },
+  ]
+}
+
 /** How the operands of each kernel are drawn. */
 const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "linear.forward": (s) => {
@@ -370,6 +411,7 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
       { ...attributes },
     ]
   },
+  rearrange: rearranged,
   "dropout.mask": (s) => [{ key: s.key(), mask: s.spikes(s.shape()) }, { rate: s.pick([0, 0.25, 0.9]) }],
   "loss.forward": (s) => {
     const { attributes, ...read } = logits(s)

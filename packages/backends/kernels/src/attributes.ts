@@ -29,6 +29,14 @@ const convolution: Packer<Convolution> = ({ rows, columns, groups }) => [
   columns.spread,
   groups,
 ]
+/** Axes of c/rearrange.c. */
+const axes = 7
+const rearrange: Packer<KernelAttributes["rearrange"]> = ({ from, to, axes: moved }) => [
+  from,
+  to,
+  ...Array.from({ length: axes - moved.length }, () => [1, 0, 0]).flat(),
+  ...moved.flatMap((axis) => [axis.count, axis.from, axis.to]),
+]
 const loss: Packer<KernelAttributes["loss.forward"]> = ({ target, mix, terms }) => [
   target === "ones" ? 0 : 1,
   float(mix),
@@ -55,6 +63,7 @@ const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> }
   "averagePool.backward": pool,
   "maxPool.forward": window,
   "maxPool.backward": window,
+  rearrange,
   // Of the 24 bits of a uniform number, the least that keeps an element.
   "dropout.mask": ({ rate }) => [Math.ceil(rate * 2 ** 24)],
   "loss.forward": loss,

@@ -30,6 +30,7 @@ const small: ReadonlySet<string> = new Set([
   "kernels/convolution-input-gradient",
   "kernels/convolution-weight-gradient",
   "kernels/max-pool",
+  "kernels/rearrange",
   "kernels/windows",
   "kernels/linear",
   "kernels/table",

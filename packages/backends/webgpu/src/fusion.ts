@@ -28,6 +28,7 @@ const producers: Readonly<Record<string, string>> = {
   "batchNorm.inference": "y",
   "batchNorm.backward": "inputGradient",
   "elementwise.forward": "y",
+  rearrange: "y",
 }
 
 /** Kernels that read these operands only at the element being computed, provided that their single stage has an `each`. */
@@ -43,6 +44,7 @@ const packsSpikes: ReadonlySet<string> = new Set([
   "batchNorm.forward",
   "batchNorm.inference",
   "elementwise.forward",
+  "rearrange",
 ])
 
 const accessOf = (kernel: string, operand: string): string =>

@@ -35,7 +35,7 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
     return parent === undefined ? axis : rootOf(parent)
   }
 
-  const follow = ({ name: node, op, inputs }: Node): void => {
+  const follow = ({ name: node, op, inputs, attributes }: Node): void => {
     const label = (axis: string, count: number | undefined): void => {
       const root = rootOf(axis)
       const known = pixels.get(root)
@@ -59,6 +59,21 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
     if (op === "flatten") {
       if (shapeOf(x).length === 1) join(axisOf(node, 0), axisOf(x, 0))
       else label(axisOf(node, 0), pixelsOf(shapeOf(x)))
+    } else if (op === "reshape") {
+      // The other way around: a row of features becomes an image.
+      const theirs = shapeOf(x)
+      if (theirs.length === 1) label(axisOf(x, 0), pixelsOf(shape))
+    } else if (op === "transpose")
+      (attributes.axes as ReadonlyArray<number>).forEach((axis, i) => {
+        join(axisOf(node, i), axisOf(x, axis))
+      })
+    else if (op === "slice" || op === "concatenate") {
+      // Of features in another order, other elements are taken or follow each other.
+      for (const value of [node, ...inputs]) label(axisOf(value, attributes.axis as number), 1)
+      for (const input of inputs)
+        shape.forEach((_, i) => {
+          if (i !== attributes.axis) join(axisOf(node, i), axisOf(input, i))
+        })
     } else if (mapOps.has(op)) {
       // The inputs of a group are channels, whose order is the same.
       if (shapeOf(weight).at(-2) === shapeOf(x).at(-1)) join(axisOf(weight, -2), axisOf(x, -1))

@@ -50,12 +50,12 @@ interface Attributes {
   readonly outputSize: Extents
 }
 
-export const AdaptiveAveragePoolSchema: Of<Attributes> = Schema.Struct({ outputSize: ExtentsSchema })
-export const AdaptiveAveragePool1dSchema: Of<{ readonly outputSize: number }> = Schema.Struct({
+export const AdaptiveAveragePoolSchema: Of<Attributes> = /* @__PURE__ */ Schema.Struct({ outputSize: ExtentsSchema })
+export const AdaptiveAveragePool1dSchema: Of<{ readonly outputSize: number }> = /* @__PURE__ */ Schema.Struct({
   outputSize: Side as Schema.Codec<number>,
 })
 
-export const adaptiveAveragePoolOp = make<Attributes>({
+export const adaptiveAveragePoolOp = /* @__PURE__ */ make<Attributes>({
   name: "adaptiveAveragePool",
   attributes: AdaptiveAveragePoolSchema,
   inputs: ["activation"],

@@ -71,7 +71,7 @@ export interface PoolAttributes extends Geometry {
   readonly kernelSize: Extents
 }
 
-export const PoolAttributesSchema: Schema.Codec<PoolAttributes> = Schema.Struct({
+export const PoolAttributesSchema: Schema.Codec<PoolAttributes> = /* @__PURE__ */ Schema.Struct({
   ...geometryFields,
   kernelSize: ExtentsSchema,
 })
@@ -105,7 +105,7 @@ export const poolOp = (name: string, shareOf: (window: Window) => number) => {
   })
 }
 
-export const averagePoolOp = poolOp("averagePool", (window) => 1 / areaOf(window))
+export const averagePoolOp = /* @__PURE__ */ poolOp("averagePool", (window) => 1 / areaOf(window))
 
 /** Options of pooling layers of images. */
 export interface PoolOptions {
@@ -119,11 +119,11 @@ export interface PoolOptions {
   readonly dilation?: Extents
 }
 
-export const PoolSchema: Of<PoolOptions> = Schema.Struct({
+export const PoolSchema: Of<PoolOptions> = /* @__PURE__ */ Schema.Struct({
   kernelSize: ExtentsSchema,
-  stride: Schema.optionalKey(ExtentsSchema),
-  padding: Schema.optionalKey(PaddingOptionSchema),
-  dilation: Schema.optionalKey(ExtentsSchema),
+  stride: /* @__PURE__ */ Schema.optionalKey(ExtentsSchema),
+  padding: /* @__PURE__ */ Schema.optionalKey(PaddingOptionSchema),
+  dilation: /* @__PURE__ */ Schema.optionalKey(ExtentsSchema),
 })
 
 /** A pooling layer for values with `axes` axes: 2 for sequences, 3 for images. */

@@ -112,7 +112,7 @@ export const batchNormBackwardReference: Reference<typeof batchNormBackward> = {
   },
 }
 
-export const batchNormOp = make({
+export const batchNormOp = /* @__PURE__ */ make({
   mixesSamples: true,
   name: "batchNorm",
   attributes: NoOptions,

@@ -15,7 +15,7 @@ export interface DropoutAttributes {
   readonly rate: number
 }
 
-export const DropoutSchema: Of<DropoutAttributes> = Schema.Struct({ rate: ShareBelowOne })
+export const DropoutSchema: Of<DropoutAttributes> = /* @__PURE__ */ Schema.Struct({ rate: ShareBelowOne })
 
 /** mask[i] = [u[i] ≥ rate], with u the uniform numbers of the key. The key is two words, high word first. */
 export const dropoutMask = kernel<DropoutAttributes>()({
@@ -33,16 +33,21 @@ export const dropoutMaskReference: Reference<typeof dropoutMask> = {
 }
 
 /** The mask is a node without inputs: it does not change over time, so it is computed outside the time loop. */
-export const dropoutMaskOp = make<DropoutAttributes & { readonly shape: readonly [number, ...Array<number>] }>({
+export const dropoutMaskOp = /* @__PURE__ */ make<
+  DropoutAttributes & { readonly shape: readonly [number, ...Array<number>] }
+>({
   name: "dropoutMask",
-  attributes: Schema.Struct({ ...DropoutSchema.fields, shape: Schema.NonEmptyArray(whole(1)) }),
+  attributes: /* @__PURE__ */ Schema.Struct({
+    ...DropoutSchema.fields,
+    shape: /* @__PURE__ */ Schema.NonEmptyArray(/* @__PURE__ */ whole(1)),
+  }),
   inputs: [],
   infer: (_, { shape }) => ({ shape, elements: "spikes", batched: true }),
   forward: ({ emit, key, output, attributes: { rate } }) => emit(dropoutMask, { key: key(), mask: output }, { rate }),
   backward: () => {},
 })
 
-export const dropoutOp = expressed<DropoutAttributes>({
+export const dropoutOp = /* @__PURE__ */ expressed<DropoutAttributes>({
   name: "dropout",
   attributes: DropoutSchema,
   inputs: ["activation", "activation"],

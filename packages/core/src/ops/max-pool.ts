@@ -54,7 +54,7 @@ export const maxPoolBackwardReference: Reference<typeof maxPoolBackward> = {
     }),
 }
 
-export const maxPoolOp = make<PoolAttributes>({
+export const maxPoolOp = /* @__PURE__ */ make<PoolAttributes>({
   name: "maxPool",
   attributes: PoolAttributesSchema,
   inputs: ["activation"],

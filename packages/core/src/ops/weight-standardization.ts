@@ -85,7 +85,7 @@ export const weightStandardizationBackwardReference: Reference<typeof weightStan
   },
 }
 
-export const weightStandardizationOp = make({
+export const weightStandardizationOp = /* @__PURE__ */ make({
   name: "weightStandardization",
   attributes: NoOptions,
   inputs: ["parameter", "parameter"],
@@ -115,10 +115,11 @@ export interface ScaledWeightStandardizedConv2dOptions extends Conv2dOptions {
   readonly inputFactor?: number
 }
 
-export const ScaledWeightStandardizedConv2dSchema: Schema.Codec<ScaledWeightStandardizedConv2dOptions> = Schema.Struct({
-  ...Conv2dSchema.fields,
-  inputFactor: Schema.optionalKey(Float32),
-})
+export const ScaledWeightStandardizedConv2dSchema: Schema.Codec<ScaledWeightStandardizedConv2dOptions> =
+  /* @__PURE__ */ Schema.Struct({
+    ...Conv2dSchema.fields,
+    inputFactor: /* @__PURE__ */ Schema.optionalKey(Float32),
+  })
 
 /**
  * A {@link conv2d} with standardised weights. By default, weights start normal with standard deviation 1/√(inputs/groups·kernel

@@ -19,6 +19,7 @@ export { Gpu } from "@spikeroute/backend-webgpu"
 export {
   add,
   averagePool,
+  concatenate,
   conv2d,
   currentBasedLif,
   delay,
@@ -35,7 +36,11 @@ export {
   Program,
   quote,
   recurrent,
+  reshape,
   Steps,
+  slice,
+  transpose,
+  upsample,
 } from "@spikeroute/core"
 export { Arbitrary, Conformance } from "@spikeroute/core/testing"
 export { batches, compose, download, open, openInWorkers, serve } from "@spikeroute/datasets"

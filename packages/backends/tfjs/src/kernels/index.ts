@@ -23,6 +23,7 @@ import {
   maxPoolForward,
   maxPoolForwardOnGpu,
 } from "./pooling.ts"
+import { rearrange } from "./rearrange.ts"
 
 export const compositions: Omit<Compositions, "dropout.mask"> = {
   "linear.forward": linearForward,
@@ -44,6 +45,7 @@ export const compositions: Omit<Compositions, "dropout.mask"> = {
   "adaptiveAveragePool.backward": adaptiveAveragePoolBackward,
   "maxPool.forward": maxPoolForward,
   "maxPool.backward": maxPoolBackward,
+  rearrange,
   "loss.forward": lossForward,
   "loss.backward": lossBackward,
   "spikes.rate": firingRate,

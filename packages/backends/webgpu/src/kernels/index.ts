@@ -7,12 +7,14 @@ import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
 import { normalization } from "./normalization.ts"
 import { pooling } from "./pooling.ts"
+import { rearrange } from "./rearrange.ts"
 import { training } from "./training.ts"
 
 const all: WgslKernels = {
   ...maps,
   ...eligibility,
   ...pooling,
+  ...rearrange,
   ...normalization,
   ...elementwise,
   ...expressions,

@@ -9,6 +9,7 @@ import {
   averagePool1d,
   batchNorm,
   type Conv2dOptions,
+  concatenate,
   conv1d,
   conv2d,
   convTranspose1d,
@@ -27,10 +28,15 @@ import {
   maxPool1d,
   plif,
   recurrent,
+  reshape,
   scale,
   scaledWeightStandardizedConv2d,
+  slice,
   sumPool,
   sumPool1d,
+  transpose,
+  upsample,
+  upsample1d,
 } from "../../layers.ts"
 import { both } from "../../ops/window.ts"
 import { size } from "../../shape.ts"
@@ -175,6 +181,25 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
       return x.pipe(gain())
     case "flatten":
       return image && !keepShape ? x.pipe(flatten()) : x
+    case "upsample": {
+      if (!image || keepShape || Math.max(...x.shape.slice(0, -1)) > 3) return x
+      return x.pipe(x.shape.length === 2 ? upsample1d({ scaleFactor: 3 }) : upsample({ scaleFactor: [1, 2] }))
+    }
+    case "reshape":
+      return image && !keepShape ? x.pipe(reshape({ shape: x.shape.toReversed() })) : x
+    case "transpose": {
+      const there = transpose({ axes: x.shape.map((_, axis) => (axis + 1) % x.shape.length) })
+      const back = transpose({ axes: x.shape.map((_, axis) => (axis + x.shape.length - 1) % x.shape.length) })
+      return keepShape ? x.pipe(there, back) : x.pipe(there)
+    }
+    case "slice":
+      return image && !keepShape ? x.pipe(slice({ start: x.shape.at(-1)! > 1 ? 1 : 0 })) : x
+    case "concatenate": {
+      // Features of a flattened image have another order in PyTorch.
+      if (!image || x.shape.at(-1) === 1) return x
+      const parts = [x.pipe(slice({ start: 1 })), x.pipe(slice({ end: 1 }))]
+      return concatenate(keepShape ? parts : [...parts, x])
+    }
     case "scale":
       return x.pipe(scale(piece.factor))
     case "dropout":

@@ -65,6 +65,7 @@ export type Piece =
   | (Window & { readonly piece: "averagePool" | "sumPool" | "maxPool" })
   | { readonly piece: "adaptiveAveragePool"; readonly outputSize: number }
   | { readonly piece: "batchNorm" | "gain" | "flatten" }
+  | { readonly piece: "upsample" | "reshape" | "transpose" | "slice" | "concatenate" }
   | { readonly piece: "scale"; readonly factor: number }
   | { readonly piece: "dropout"; readonly rate: number }
   | { readonly piece: "leakyReadout"; readonly tau: number }
@@ -178,6 +179,7 @@ const simple = (): fc.Arbitrary<Piece> =>
     fc.record({ piece: fc.constant("leakyReadout" as const), tau: fc.constantFrom(1, 2, 4) }),
     fc.record({ piece: fc.constant("adaptiveAveragePool" as const), outputSize: fc.integer({ min: 1, max: 3 }) }),
     fc.constant({ piece: "flatten" as const }),
+    fc.constantFrom("upsample", "reshape", "transpose", "slice", "concatenate").map((piece) => ({ piece })),
     delay(),
     cell(),
   )

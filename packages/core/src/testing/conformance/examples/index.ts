@@ -8,11 +8,13 @@ import { expressions } from "./expressions.ts"
 import { maps } from "./maps.ts"
 import { normalization } from "./normalization.ts"
 import { pooling } from "./pooling.ts"
+import { rearrangements } from "./rearrangements.ts"
 import { training } from "./training.ts"
 
 export const examples: Examples = {
   ...maps,
   ...pooling,
+  ...rearrangements,
   ...normalization,
   ...elementwise,
   ...expressions,
