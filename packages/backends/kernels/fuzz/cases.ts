@@ -1,4 +1,4 @@
-/** Random cases: one instruction of every kernel, with shapes that are ragged, aligned, tiny and wide in turn. */
+/** Random cases: one instruction of any kernel, with ragged, aligned, tiny and wide shapes. */
 import {
   type Expressions,
   type KernelName,
@@ -21,13 +21,13 @@ export interface Case {
   readonly kernel: string
   readonly attributes: Readonly<Record<string, unknown>>
   readonly operands: Readonly<Record<string, Operand>>
-  /** Gradients are added to what is there. */
+  /** Whether gradients are added to the existing values. */
   readonly accumulate: boolean
-  /** Numbers that are huge, too small to be normal, infinite or none: only that nothing breaks is looked at. */
+  /** Contains huge, subnormal, infinite or NaN values; results are then not compared, only memory errors are detected. */
   readonly hostile: boolean
 }
 
-/** What a case is drawn from. */
+/** The random source of a case. */
 class Source {
   readonly hostile: boolean
   constructor(private readonly next: () => number) {
@@ -36,7 +36,7 @@ class Source {
   int = (from: number, to: number): number => from + Math.floor(this.next() * (to - from + 1))
   chance = (probability: number): boolean => this.next() < probability
   pick = <A>(values: ReadonlyArray<A>): A => values[this.int(0, values.length - 1)] as A
-  /** Numbers of channels: around and at the widths of vectors and words. */
+  /** Channel counts at and around the widths of vectors and words. */
   channels = (most = 130): number =>
     Math.min(
       most,
@@ -52,7 +52,7 @@ class Source {
   real = (shape: Shape.Shape): Operand =>
     this.operand(shape, () => (this.hostile && this.chance(0.1) ? this.odd() : 2 * this.next() - 1))
   positive = (shape: Shape.Shape): Operand => this.operand(shape, () => 0.1 + this.next())
-  /** Many zeros, as behind neurons whose surrogate is 0, or averages of spikes. */
+  /** Mostly zeros, like gradients of neurons outside the surrogate's support, or averages of spikes. */
   sparse = (shape: Shape.Shape): Operand => {
     const density = this.pick([0, 0.02, 0.1, 0.3, 0.6, 1])
     const levels = this.chance(0.5)
@@ -85,7 +85,7 @@ const linear = (s: Source, weight: string, x: string, y: string, activation: (sh
   const batch = s.int(1, 70)
   const image = s.chance(0.3) ? [s.int(1, 4), s.int(1, 4), s.channels(40)] : [s.channels(200)]
   const outputs = s.channels(150)
-  // An image counts as one row, or each of its pixels does.
+  // Either the whole image is one row, or each pixel is.
   const pixels = s.chance(0.5) ? image.slice(0, -1) : []
   const inputs = Shapes.size(image) / Shapes.size(pixels)
   return [
@@ -97,10 +97,10 @@ const linear = (s: Source, weight: string, x: string, y: string, activation: (sh
   ]
 }
 
-/** An axis and the length of the input along it. */
+/** An axis, and the input's length along it. */
 type Slid = readonly [axis: Windows.Axis, length: number]
 
-/** Half of the windows are square and move by the same on both axes; `kind` says what else may be. */
+/** Half of the windows are square with equal strides; `kind` limits the other properties. */
 const window = (s: Source, kind: "maxPool" | "averagePool" | "convolution") => {
   const plain = s.chance(0.5)
   const spreads = kind === "convolution" && !plain && s.chance(0.3)
@@ -130,14 +130,14 @@ const window = (s: Source, kind: "maxPool" | "averagePool" | "convolution") => {
   const out = Windows.slide([...extents, 1], attributes, (reason) => {
     throw new Error(reason)
   })
-  // Several images may be summed as one.
+  // Large batches: several images may be summed together.
   const batch = s.chance(0.1) ? s.int(5, 17) : s.int(1, 4)
   return { attributes, extents, out, batch, kernel: isSequence ? [columns.kernel] : [rows.kernel, columns.kernel] }
 }
 
-/** Inputs and outputs of a convolution, and into how many groups they are divided. */
+/** Input channels, output channels and groups of a convolution. */
 const channelsOf = (s: Source, isNine: boolean): readonly [inputs: number, outputs: number, groups: number] => {
-  // Weights of more than a megabyte are packed another way.
+  // Weights above one megabyte are packed differently.
   if (isNine && s.chance(0.1)) return [s.int(150, 180), s.int(210, 230), 1]
   if (s.chance(0.6)) return [s.channels(80), s.channels(80), 1]
   const groups = s.chance(0.5) ? s.channels(80) : s.int(2, 5)
@@ -184,14 +184,14 @@ const adaptive = (s: Source, x: string, y: string, activation: (shape: Shape.Sha
   ]
 }
 
-/** Neurons for which C has a fast path. */
+/** Neurons with a fast path in C. */
 const leaky = (s: Source) => ({
   reset: s.pick(["soft", "hard", "none"] as const),
   decay: s.pick([0.5, 1, "p0"] as const),
   threshold: s.pick([0.5, 1]),
 })
 
-/** A shape, and that of its gradient: behind an average pool now and then. */
+/** A shape and that of its gradient, which sometimes comes from an average pool. */
 const behind = (s: Source) => {
   const kernelSize = s.chance(0.4) ? s.int(1, 4) : 0
   if (kernelSize === 0) {
@@ -223,8 +223,8 @@ const channelwise = (s: Source) => {
 type Line = Expressions.CodeLine
 
 /**
- * A random code of these leaves: operations whose results are the same everywhere, and behind them such as differ in their last bits,
- * of operands for which they do not differ more. `end` gives a place of either, or of spikes.
+ * Random code over these leaves: first operations that are exact everywhere, then some whose last bits may differ, with bounded operands.
+ * `end` picks or adds a result, `compare` a spike.
  */
 const code = (s: Source, leaves: ReadonlyArray<string>) => {
   const lines: Array<Line> = leaves.map((leaf): Line => ["leaf", leaf])
@@ -253,7 +253,7 @@ const code = (s: Source, leaves: ReadonlyArray<string>) => {
 
 const planes = (shape: Shape.Shape, count: number): Shape.Shape => (count === 1 ? shape : [count, ...shape])
 
-/** What codes read: inputs, planes, parameters; the names of the leaves, and the operands. */
+/** Random inputs, planes and parameters: the operands, and the names of their leaves. */
 const readable = (s: Source, shape: Shape.Shape, named: ReadonlyArray<string>) => {
   const operands: Record<string, Operand> = {}
   const leaves: Array<string> = []
@@ -273,12 +273,12 @@ const readable = (s: Source, shape: Shape.Shape, named: ReadonlyArray<string>) =
   return { operands, leaves }
 }
 
-/** A part of x, its axes in another order, some repeated, to a part of y; or the other way around, where elements are summed. */
+/** Copies a part of x to a part of y with permuted and repeated axes; or the reverse, in which repeated elements are summed. */
 const rearranged = (s: Source): Made => {
   const batch = s.int(1, 5)
   const axes = Array.from({ length: s.int(0, 3) }, () => ({ count: s.int(1, 4), repeated: s.chance(0.3) }))
   const last = { count: s.channels(70), repeated: false }
-  /** Extents of a value around the parts, where the part begins, and how far apart its elements lie along each axis. */
+  /** The shape of a value that contains the part, the part's offset, and its stride along each axis. */
   const around = (counts: ReadonlyArray<number>) => {
     const before = counts.map(() => (s.chance(0.3) ? s.int(1, 3) : 0))
     const shape = counts.map((count, i) => before[i]! + count + (s.chance(0.3) ? s.int(1, 3) : 0))
@@ -314,7 +314,7 @@ const rearranged = (s: Source): Made => {
   ]
 }
 
-/** How the operands of each kernel are drawn. */
+/** Draws the operands of each kernel. */
 const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
   "linear.forward": (s) => {
     const [operands] = linear(s, "weight", "x", "y", s.activation)
@@ -510,7 +510,7 @@ const makers: Readonly<Record<KernelName, (s: Source) => Made>> = {
 
 export const fuzzedKernels = Object.keys(makers) as ReadonlyArray<KernelName>
 
-/** The `number`-th case of a kernel. */
+/** Case `number` of a kernel. */
 export const makeCase = (seed: number, kernel: KernelName, number: number): Case => {
   const random = Key.generator(Key.fold(Key.make(seed), kernel, number))
   const source = new Source(() => random.nextDoubleUnsafe())
@@ -518,10 +518,10 @@ export const makeCase = (seed: number, kernel: KernelName, number: number): Case
   return { kernel, attributes, operands, accumulate: source.chance(0.5), hostile: source.hostile }
 }
 
-/** Bytes between buffers, which belong to none. */
+/** Bytes between buffers that belong to none. */
 const gap = 64
 
-/** The case as a program of one instruction, buffers apart from each other. */
+/** The case as a program of one instruction, with gaps between the buffers. */
 export const programOf = (
   { kernel, attributes, operands, accumulate }: Case,
   gradients: ReadonlySet<string>,
@@ -552,7 +552,7 @@ export const programOf = (
   )
   const program = Program.singleInstruction({ kernel, operands: refs, attributes }, { buffers, arenaBytes: top })
   const { begin } = program.segments
-  // In a program of several steps this kernel keeps the weights as it needs them: the second time it uses what it kept the first time.
+  // In a program of several steps this kernel caches its rearranged weights: run it twice to test the cached copy.
   const again = kernel === "linear.inputGradient" && !accumulate ? begin : []
   return { ...program, trainedSteps: 2, segments: { ...program.segments, begin: [...begin, ...again] } }
 }

@@ -1,8 +1,8 @@
 /**
- * `bun run fuzz`: the C kernels under AddressSanitizer and UndefinedBehaviorSanitizer, against the reference, on random cases; and
- * packed programs with words changed at random, which must be refused or run without touching what is not theirs.
+ * `bun run fuzz`: runs the C kernels on random cases under AddressSanitizer and UndefinedBehaviorSanitizer and compares them with the
+ * reference; and runs packed programs with random words changed, which must be refused or run without memory errors.
  *
- *     bun run fuzz [--seconds 20] [--seed N] [--kernel BEGINNING] [--case N]
+ *     bun run fuzz [--seconds 20] [--seed N] [--kernel PREFIX] [--case N]
  */
 import { parseArgs } from "node:util"
 import { type AnyReferenceKernel, type KernelName, Key, Program, referenceKernels, Spikes } from "@spikeroute/core"
@@ -22,13 +22,13 @@ const { values: flags } = parseArgs({
 const seed = Number(flags.seed)
 const calls = Int32Array.of(Program.segmentNames.indexOf("begin"), 0)
 
-/** How far a result may be from the reference's, as a share of the largest of the operand. */
+/** Allowed error of a result, relative to the operand's largest value. */
 const tolerance = 2e-5
 
-/** Word of a packed program that says where its first instruction begins. */
+/** Header word with the position of the first instruction. */
 const headerOfSegments = 5
 
-/** A failure, with what makes it again. */
+/** A mismatch or crash; the message is printed with the command that reproduces it. */
 class Failure extends Error {}
 
 const kernelOf = (name: string) => referenceKernels.get(name) as AnyReferenceKernel
@@ -64,7 +64,7 @@ const valuesOf = (arena: Uint32Array, buffer: Program.Buffer, length: number): F
   return values
 }
 
-/** Holds what a kernel gave against the reference. */
+/** Compares a kernel's results with the reference. */
 const compare = (made: Case, program: Program.Program, arena: Uint32Array): void => {
   const cleared = made.accumulate ? new Set<string>() : gradientsOf(made.kernel)
   const expected = Object.fromEntries(
@@ -104,13 +104,13 @@ const runCase = async (made: Case, runners: ReadonlyArray<Runner>): Promise<void
   }
 }
 
-/** A packed program with a few words changed. */
+/** Runs a packed program with a few words changed; returns whether it was refused. */
 const runMutation = async (made: Case, number: number, runners: ReadonlyArray<Runner>): Promise<boolean> => {
   const random = Key.generator(Key.fold(Key.make(seed), "mutation", number))
   const program = programOf(made, gradientsOf(made.kernel))
   const packed = encode(program)
   const below = (bound: number) => Math.floor(random.nextDoubleUnsafe() * bound)
-  // Instructions are the last words, and few of them.
+  // Instructions are the last words and only a few: half of the changes go there.
   const instruction = packed[headerOfSegments] as number
   for (let changes = 1 + below(3); changes > 0; changes--) {
     const from = random.nextDoubleUnsafe() < 0.5 ? instruction : 0

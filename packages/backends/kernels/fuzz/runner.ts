@@ -1,4 +1,4 @@
-/** A runner process: c/ compiled for one width of vectors with sanitizers, and runner.c. */
+/** A runner process: the C sources compiled with sanitizers for one vector width, and runner.c. */
 import { mkdtemp, readdir, rm } from "node:fs/promises"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -12,7 +12,7 @@ const flags =
     " ",
   )
 
-/** Flags for each width of vectors, in bytes. */
+/** Compiler flags by vector width in bytes. */
 const widths: Readonly<Record<number, string>> = {
   16: "-DVECTOR_BYTES=16 -msse4.2 -mpopcnt",
   32: "-DVECTOR_BYTES=32 -mavx2 -mfma -mbmi -mbmi2 -mlzcnt -mpopcnt",
@@ -25,7 +25,7 @@ const compile = async (args: ReadonlyArray<string>): Promise<void> => {
   if ((await child.exited) !== 0) throw new Error(said.slice(0, 2000))
 }
 
-/** Whether there is a compiler that has the sanitizers. */
+/** Whether a compiler with the sanitizers is available. */
 export const canBuild = async (): Promise<boolean> => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-fuzz-"))
   try {
@@ -40,13 +40,13 @@ export const canBuild = async (): Promise<boolean> => {
   }
 }
 
-/** Widths that the processor has. */
+/** Vector widths that the processor supports. */
 const widthsHere = async (): Promise<ReadonlyArray<number>> => {
   const info = await Bun.file("/proc/cpuinfo").text()
   return [16, ...(info.includes(" avx2") ? [32] : []), ...(info.includes(" avx512bw") ? [64] : [])]
 }
 
-/** What a case gave: a refusal's code, or the arena. */
+/** The answer of a runner: a refusal code, or the arena after the run. */
 export type Answer = number | Uint32Array
 
 export interface Runner {
@@ -92,7 +92,7 @@ const start = (width: number, binary: string): Runner => {
   }
 }
 
-/** Builds and starts a runner for every width that the processor has. They end with `close`. */
+/** Builds and starts a runner for every supported vector width. `close` ends it. */
 export const startRunners = async (): Promise<ReadonlyArray<Runner>> => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-fuzz-"))
   try {
@@ -116,7 +116,7 @@ export const startRunners = async (): Promise<ReadonlyArray<Runner>> => {
         const own = objects.filter((each) => each.width === width).map(({ object }) => object)
         await compile(["-fsanitize=address,undefined", ...own, "-o", binary])
         const process = start(width, binary)
-        // Answered once, the program is loaded and its file may go.
+        // Once it has answered it is loaded, and its file may be deleted.
         await process.run(Int32Array.of(0), new Uint32Array(), new Int32Array())
         return process
       }),

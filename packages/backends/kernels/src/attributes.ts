@@ -1,7 +1,7 @@
-/** The attributes of kernels as 32-bit words, in the order in which the C sources number them: real numbers as float32. */
+/** Kernel attributes as 32-bit words, in the order of the C sources; real numbers as float32. */
 import type { AttributedKernel, KernelAttributes } from "@spikeroute/core"
 
-/** A word is a whole number as it is, or a real one, marked. */
+/** An integer, or a real number, marked as such. */
 export type Word = number | { readonly float: number }
 
 const float = (value: number): Word => ({ float: value })
@@ -43,13 +43,13 @@ const loss: Packer<KernelAttributes["loss.forward"]> = ({ target, mix, terms }) 
   float(1 - mix),
   terms,
 ]
-/** What encode.ts adds to the attributes of an instruction. */
+/** Additional attributes that encode.ts computes. */
 export interface Packed {
-  /** The weights serve several steps of a micro-batch, so that what is made of them is worth keeping. */
+  /** Whether the weights serve several steps of a micro-batch, so that copies derived from them are worth caching. */
   readonly stays: boolean
 }
 
-/** Every kernel that has attributes, and those that take what encode.ts adds. */
+/** The kernels with attributes, and those that take additional ones. */
 const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> } & {
   readonly "linear.inputGradient": Packer<Packed>
 } = {
@@ -64,16 +64,16 @@ const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> }
   "maxPool.forward": window,
   "maxPool.backward": window,
   rearrange,
-  // Of the 24 bits of a uniform number, the least that keeps an element.
+  // The smallest of the 24-bit uniform numbers that keeps an element.
   "dropout.mask": ({ rate }) => [Math.ceil(rate * 2 ** 24)],
   "loss.forward": loss,
   "loss.backward": loss,
   "spikes.rate": ({ index, terms }) => [index, terms],
-  // Where the expression is: encode.ts knows.
+  // encode.ts inserts the position of the expression.
   "elementwise.forward": () => [0],
   "elementwise.backward": ({ pool }) => [0, pool?.kernelSize ?? 0, pool?.height ?? 0, pool?.width ?? 0],
 }
 
-/** The attributes of a kernel's instruction as words. */
+/** The attributes of an instruction as words. */
 export const packAttributes = (kernel: string, attributes: object): ReadonlyArray<Word> =>
   (packers as Readonly<Record<string, Packer<object>>>)[kernel]?.(attributes) ?? []

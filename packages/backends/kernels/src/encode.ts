@@ -1,4 +1,4 @@
-/** A program as the 32-bit words that c/program.h describes. */
+/** Encodes a program as 32-bit words; c/program.h describes the format. */
 import { type AnyKernel, type Expressions, kernels, Program, type Ref, Shape } from "@spikeroute/core"
 import { packAttributes, type Word } from "./attributes.ts"
 import { packExpression, type Store } from "./expressions.ts"
@@ -6,10 +6,10 @@ import { fastPathOf, fastPaths as leakyPaths } from "./lif.ts"
 import { elementKinds, headerWords, magic, maximumRank, unit } from "./packed.ts"
 import { updatePathOf, updatePaths } from "./updates.ts"
 
-/** The operands of the rows of c/kernels.def that are no kernels of core, and the operands of core's kernels that these are. */
+/** For kernels in c/kernels.def that are not core kernels: their operands, and the operands of the core kernel that they replace. */
 export const fastPaths: Readonly<Record<string, Readonly<Record<string, string>>>> = { ...leakyPaths, ...updatePaths }
 
-/** The kernels in the order of c/kernels.def: an opcode is the place in this list. */
+/** The kernels in the order of c/kernels.def; an opcode is an index into this list. */
 export const opcodes: ReadonlyArray<string> = [...kernels.keys(), ...Object.keys(fastPaths)]
 
 const wordsOfBuffer = ({
@@ -59,7 +59,7 @@ const wordsOfInstruction = (
 
 const operandNames = (kernel: string): ReadonlyArray<string> => Object.keys((kernels.get(kernel) as AnyKernel).operands)
 
-/** The expression of an instruction, if it has one, as words. */
+/** The encoded expression of an instruction, if it has one. */
 const expressionOf = ({ kernel, operands, attributes }: Program.Instruction): ReadonlyArray<number> | undefined => {
   if (kernel !== "elementwise.forward" && kernel !== "elementwise.backward") return undefined
   const names = operandNames(kernel)
@@ -77,14 +77,14 @@ const expressionOf = ({ kernel, operands, attributes }: Program.Instruction): Re
   return packExpression(code, [...planes(carry, "carry"), ...each(dx, "dx"), ...each(dp, "dp")], names, isShared)
 }
 
-/** Packs a program whose kernels are all among {@link opcodes}. */
+/** Encodes a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
   const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
   const { buffers, window, trainedSteps } = program
-  /** Whether the weights of an instruction serve several steps of a micro-batch, so that what is made of them is worth keeping. */
+  /** Whether an instruction's weights serve several steps of a micro-batch, so that copies derived from them are worth caching. */
   const stays = ({ operands: { weight } }: Program.Instruction): boolean =>
     (window > 1 || trainedSteps > 1) && weight !== undefined && buffers[weight.buffer]?.kind === "parameter"
-  /** Where words say how far behind themselves an expression begins; equal ones stand once, behind all instructions. */
+  /** Expressions, stored once each after all instructions, with the words that will hold the relative offset to them. */
   const expressions = new Map<string, { readonly packed: ReadonlyArray<number>; readonly from: Array<number> }>()
   const segments = Program.segmentNames.flatMap((name) => {
     const begin = headerWords + words.length

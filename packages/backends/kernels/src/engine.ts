@@ -1,27 +1,27 @@
-/** What the kernels run on: WebAssembly or a native library. */
+/** The interface of the two hosts of the kernels: WebAssembly and the native library. */
 
-/** Memory for one program, and what runs it. */
+/** Memory for one program, and the functions to run it. */
 export interface Session {
   /**
-   * `count` 32-bit words of the arena, from the byte `offset` on. To be asked for anew after anything was opened, for memory that grows
-   * moves.
+   * A view of `count` 32-bit words of the arena from byte `offset`. Valid until another session is opened, because growing memory may move
+   * it.
    */
   readonly words: (offset: number, count: number) => Uint32Array
-  /** Whether views of the arena may be handed out: reading one that somebody kept does no harm after `close`. */
+  /** Whether views may be given to callers: reading one after `close` must be harmless. */
   readonly lends: boolean
-  /** All bytes taken: arena, program, scratch memory. */
+  /** Total bytes: arena, program and scratch memory. */
   readonly bytes: number
-  /** Runs calls, pairs of a segment's number and a time step: 0, or what was refused; then nothing has run. */
+  /** Runs calls, given as pairs of segment number and time step. Returns 0, or a refusal code, in which case nothing has run. */
   readonly run: (calls: Int32Array) => number
   readonly close: () => void
 }
 
 export interface Engine {
   readonly name: string
-  /** For people: vector width, threads. */
+  /** Vector width and threads, for people. */
   readonly description: string
-  /** Bytes that one more program can take at most. */
+  /** Upper bound of the bytes available to one more program. */
   readonly availableBytes: () => number
-  /** Checks a packed program and takes memory for it; a negative number says what is wrong: see refusals.ts. */
+  /** Validates an encoded program and allocates its memory. Returns a negative refusal code on failure: see refusals.ts. */
   readonly open: (program: Int32Array) => Session | number
 }

@@ -1,4 +1,4 @@
-/** Core's executable over a session of an engine: buffers are read and written in the arena, calls cross to the kernels packed. */
+/** Core's Executable on an engine's session: reads and writes buffers in the arena, and passes calls to the kernels in batches. */
 import {
   asArray,
   type BackendError,
@@ -21,7 +21,7 @@ import { describeRefusal } from "./refusals.ts"
 
 const segmentNumber = new Map(Program.segmentNames.map((name, i) => [name, i]))
 
-/** Prepares a program; its memory belongs to the scope. */
+/** Prepares a program. Its memory is released with the scope. */
 export const prepare = (
   engine: Engine,
   program: Program.Program,
@@ -31,7 +31,7 @@ export const prepare = (
     ({ close }) => Effect.sync(close),
   ).pipe(Effect.map(({ executable }) => executable))
 
-/** An executable, and what gives back its memory. */
+/** An executable, and the function that releases its memory. */
 interface Opened {
   readonly executable: Executable
   readonly close: () => void
@@ -55,14 +55,14 @@ const open = (engine: Engine, program: Program.Program): Opened => {
 const make = (checks: Guard, program: Program.Program, session: Session): Opened => {
   const { fail, attempt } = checks
   const bufferOf = (name: string) => program.buffers[checks.indexOf(name)] as Program.Buffer
-  /** The words of one slot of a buffer. */
+  /** The words of a buffer's slot. */
   const wordsOf = (buffer: Program.Buffer, t: number): Uint32Array => {
     const offset = buffer.offset + Program.slotOf(buffer, {}, t) * buffer.stride
     return session.words(offset, Spikes.byteLength(buffer.shape, buffer.elements) / 4)
   }
   const floatsOf = (words: Uint32Array) => new Float32Array(words.buffer, words.byteOffset, words.length)
 
-  /** Functions that are writing: while there are any, memory stays, whatever they do to the scope. */
+  /** Number of `write` callbacks that are running. Until they return, memory is kept even if they close the scope. */
   let writing = 0
   let closed = false
   const closeSession = () => {

@@ -1,9 +1,9 @@
-/** Expressions as the 32-bit words that c/expression.h describes. */
+/** Encodes expressions as 32-bit words; c/expression.h describes the format. */
 import type { Expressions } from "@spikeroute/core"
 
 type Code = Expressions.Code
 
-/** What a step does, by its number. */
+/** The operations, by number. */
 const kinds: ReadonlyArray<string> = [
   "constant",
   "leaf",
@@ -14,7 +14,7 @@ const kinds: ReadonlyArray<string> = [
   ...["multiplyAdd", "multiplySubtract", "subtractProduct", "multiplyTwice"],
 ]
 
-/** Where a result goes: a plane of an operand by number, or all of it. */
+/** The destination of a result: a plane of an operand, by number, or the whole operand (plane −1). */
 export interface Store {
   readonly operand: number
   readonly plane: number
@@ -33,8 +33,8 @@ interface Step {
 const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0] as number
 
 /**
- * Products that one sum, difference or product alone reads are taken in the same step: strips are read and written once less. Each operation
- * rounds as before.
+ * Merges a product with the sum, difference or product that is its only reader, which saves one pass over the registers' strips. Each
+ * operation still rounds separately.
  */
 const merged = (steps: ReadonlyArray<Step>, isStored: (place: number) => boolean): ReadonlyArray<Step> => {
   const byPlace = new Map(steps.map((step) => [step.place, step]))
@@ -61,11 +61,11 @@ const merged = (steps: ReadonlyArray<Step>, isStored: (place: number) => boolean
 }
 
 /**
- * Packs a code. A register is free again after the last step that reads it, but for those of constants and numbers, which are computed once
- * for many strips.
+ * Encodes expression code and allocates its registers. A register is freed after the last step that reads it, except those of constants and
+ * scalars, which are computed once for many strips.
  *
  * @param operands names of the kernel's operands, in order
- * @param isShared whether an operand that is read may lie where one is written, both by number
+ * @param isShared whether two operands, one read and one written, may share memory; both by number
  */
 export const packExpression = (
   code: Code,
@@ -94,7 +94,7 @@ export const packExpression = (
   for (const step of ordered) if (isOnce(step)) lastUse.set(step.place, Number.POSITIVE_INFINITY)
 
   const leaves = ordered.filter(({ kind }) => kind === "leaf")
-  /** The store where a step may write its result at once: one before which all that lies there has been read. */
+  /** The store into which a step may write its result directly: only if everything read from that memory has been read before. */
   const storeOf = ({ kind, place }: Step, i: number): number => {
     const at = isOnce({ kind } as Step) || kind === "leaf" ? -1 : stores.findIndex((store) => store.place === place)
     const to = stores[at]?.operand ?? -1

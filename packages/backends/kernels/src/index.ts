@@ -1,8 +1,8 @@
 /**
- * The CPU kernels: one C source that profits from spikes, run by the backends wasm and native.
+ * The CPU kernels: C code that exploits the sparsity of spikes, used by the backends `wasm` and `native`.
  *
- * Here is what both share: the packing of programs into the words that the kernels understand, and core's backend over an
- * {@link Engine} that has the kernels loaded.
+ * This package contains what both share: the encoding of programs for the kernels, program files, and core's backend on an
+ * {@link Engine} with the kernels loaded.
  */
 import { Backend, kernels, UnsupportedKernelError } from "@spikeroute/core"
 import { Effect } from "effect"
@@ -15,7 +15,7 @@ export { arenaBytes, maximumArenaBytes, maximumThreads } from "./packed.ts"
 export * as ProgramFile from "./program-file.ts"
 export { describeRefusal } from "./refusals.ts"
 
-/** Core's backend on an engine. */
+/** The backend on an engine. */
 export const fromEngine = (engine: Engine): Backend["Service"] =>
   Backend.of({
     name: engine.name,

@@ -1,6 +1,6 @@
 /**
- * Fast paths: expressions for which C has a kernel of its own, which gives the same bits in one pass over memory. They are told by their
- * codes alone, whoever made these: leaky integrate-and-fire neurons of any reset, and their gradient by the triangle.
+ * Fast paths: expressions for which C has a dedicated kernel that computes the same bits in one pass over memory. Expressions are recognised
+ * by their code, whatever created it: leaky integrate-and-fire neurons with any reset, and their gradient with the triangle surrogate.
  */
 import { Expressions, type KernelAttributes, Neuron, type Program, Shape } from "@spikeroute/core"
 
@@ -8,13 +8,13 @@ type Forward = KernelAttributes["elementwise.forward"]
 type Backward = KernelAttributes["elementwise.backward"]
 type Code = Expressions.Code
 
-/** The operands of the rows of c/kernels.def that are no kernels of core, and the operands of core's kernels that these are. */
+/** For kernels in c/kernels.def that are not core kernels: their operands, and the operands of the core kernel that they replace. */
 export const fastPaths: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "lif.forward": { x: "x0", before: "before", decay: "p0", membrane: "state", spikes: "y" },
   "lif.backward": { membrane: "state", outputGradient: "dy", carry: "carry", decay: "p0", inputGradient: "dx0" },
 }
 
-/** An instruction for a fast path, with the words of its attributes: real numbers as float32, marked. */
+/** A fast path's kernel and its attributes; real numbers are marked as float. */
 export interface FastPath {
   readonly kernel: string
   readonly attributes: ReadonlyArray<number | { readonly float: number }>
@@ -22,14 +22,14 @@ export interface FastPath {
 
 const resets = ["soft", "hard", "none"] as const
 
-/** Numbers of a neuron; a decay that is learnt is the parameter p0. */
+/** Constants of a leaky neuron; a learnt decay is the parameter p0. */
 export interface Leaky {
   readonly reset: (typeof resets)[number]
   readonly decay: number | "p0"
   readonly threshold: number
 }
 
-/** Those of its gradient: the triangle g(z) = max(0, height − slope·|z|), and which edges it passes by beside the output. */
+/** Constants of its gradient: the triangle g(z) = max(0, height − slope·|z|), and the edges that carry gradient besides the output. */
 export interface LeakyGradient extends Leaky {
   readonly height: number
   readonly slope: number
@@ -40,7 +40,7 @@ const { leaf, encode } = Expressions
 const one = /* @__PURE__ */ Neuron.constant(1)
 const decayOf = ({ decay }: Leaky) => (decay === "p0" ? leaf("p0") : decay)
 
-/** u = λ·reset(u₋₁) + x,  s = [u ≥ ϑ], and u is stored. */
+/** u = λ·reset(u₋₁) + x,  s = [u ≥ ϑ]; u is the state. */
 export const leakyForward = (neuron: Leaky): Forward => {
   const { reset, threshold } = neuron
   const before = leaf("before.0")
@@ -73,7 +73,7 @@ const constantAt = (code: Code, place: number | undefined): number | undefined =
   return line?.[0] === "constant" ? line[1] : undefined
 }
 
-/** The factor of a product, if it is a decay: a constant or p0; 1 of what is no such product. */
+/** The decay in a product, a constant or p0; 1 if the line is not such a product. */
 const factorAt = (code: Code, place: number | undefined): number | "p0" => {
   const line = code[place ?? -1]
   if (line?.[0] !== "multiply") return 1
@@ -129,7 +129,7 @@ const words = ({ reset, decay, threshold }: Leaky): FastPath["attributes"] => [
   { float: threshold },
 ]
 
-/** The fast path of an instruction of a program, where there is one. A decay that is learnt is one number there. */
+/** The fast path of an instruction, if there is one. It supports a learnt decay only if that is a single number. */
 export const fastPathOf = (
   { kernel, operands, attributes }: Program.Instruction,
   buffers: Program.Program["buffers"],

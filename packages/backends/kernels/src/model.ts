@@ -1,8 +1,8 @@
 /**
- * Inference from a program file, without the compiler: words that were packed when the file was made go to the kernels as they are.
+ * Inference from a program file, without the compiler: the kernels run the encoded program of the file as it is.
  *
- * This path is for edge functions and pages that have some tens of kilobytes to spend, so it is plain functions that throw, imports
- * neither Effect nor core's ops, and checks files by hand rather than by a Schema. The file itself is described in program-file.ts.
+ * This code is meant for edge functions and web pages, where every kilobyte counts: plain functions that throw, no Effect, none of core's
+ * ops, and manual validation instead of a Schema. program-file.ts describes the file.
  */
 import { named, optionFault, quote } from "@spikeroute/core/text"
 import { firstNonFinite, type Numbers, toFloat32 } from "@spikeroute/core/values"
@@ -13,90 +13,89 @@ import { describeRefusal } from "./refusals.ts"
 
 export { ProgramFileError }
 
-/** What was given to a model does not fit it, or is not finite, or leads to outputs that are not. */
+/** An input does not fit the model, is not finite, or leads to outputs that are not. */
 export class InputError extends Error {
   readonly _tag = "InputError"
   override readonly name = "InputError"
 }
 
-/** What a network answers to a batch of N samples. */
+/** A network's prediction for a batch of N samples. */
 export interface Prediction {
-  /** The class of each sample: the largest of its outputs, the first where several are. */
+  /** The class of each sample: the index of its largest output, the first of equals. */
   readonly classes: ReadonlyArray<number>
-  /** [N, classes]: the read-out, summed over the steps that the sample took; the first where there are several. */
+  /** [N, classes]: the read-out, summed over the steps that the sample took. If there are several read-outs, the first. */
   readonly outputs: Float32Array
-  /** The same of each read-out by name, where there are several. */
+  /** All read-outs by name, if there are several. */
   readonly named?: Readonly<Record<string, Float32Array>>
   /** Time steps that each sample took, and their mean. */
   readonly steps: ReadonlyArray<number>
   readonly meanSteps: number
 }
 
-/** What a network answers to a stream after one more step. */
+/** A network's answer after one more step of a stream. */
 export interface StreamStep {
-  /** Which step it was, counted from 0. */
+  /** Index of the step, from 0. */
   readonly step: number
-  /** The class of each sample of the batch, by `outputs`. */
+  /** The class of each sample, by `outputs`. */
   readonly classes: ReadonlyArray<number>
   /** [N, classes]: the read-out, summed over the last `timeSteps` steps. */
   readonly outputs: Float32Array
-  /** The same of each read-out by name, where there are several. */
+  /** All read-outs by name, if there are several. */
   readonly named?: Readonly<Record<string, Float32Array>>
-  /** [N, classes]: the read-out of this step. */
+  /** [N, classes]: the read-out of this step alone. */
   readonly logits: Float32Array
 }
 
-/** A network that is ready to run. It has one state: one batch, or one stream, at a time. */
+/** A network that is ready to run. It has a single state, so it handles one batch or one stream at a time. */
 export interface Model {
   readonly batchSize: number
   /** Time steps of a sample. */
   readonly timeSteps: number
-  /** `static`: a sample is one image, shown at every step; `frames`: it has a frame for each step. */
+  /** `static`: a sample is one image, repeated at every step. `frames`: a sample has one frame per step. */
   readonly encoding: "static" | "frames"
-  /** Shape of one sample at one step: `[height, width, channels]`. */
+  /** Shape of one sample at one step, for example `[height, width, channels]`. */
   readonly shape: ReadonlyArray<number>
   readonly classCount: number
   /**
-   * The answer to one batch: [N, …shape], with the encoding `frames` [T, N, …shape].
+   * Predicts a batch. `inputs` are [N, …shape], or [T, N, …shape] with the encoding `frames`, in any numeric array; values are rounded to
+   * float32.
    *
-   * With a `margin` a sample stops early: after the first step after which the largest of its summed outputs leads the second
-   * largest by the margin, at least. The summed outputs are the log-odds of a softmax, up to a constant, so that a margin m stops
-   * where the first class is eᵐ times as probable as the second. This is the Top-K cutoff, K = 1, of Wu, Jin, Yu, Yi, Huang,
-   * "Optimizing event-driven spiking neural network with regularization and cutoff", Frontiers in Neuroscience 19, 2025, with
-   * one threshold for all steps. A batch goes on until all its samples have stopped.
+   * With a `margin` each sample exits early: after the first step at which its largest summed output exceeds the second largest by at least
+   * the margin. Summed outputs are the log-odds of a softmax up to a constant, so a margin m means that the first class is at least eᵐ times
+   * as probable as the second. This is the Top-K cutoff with K = 1 of Wu, Jin, Yu, Yi, Huang, "Optimizing event-driven spiking neural network
+   * with regularization and cutoff", Frontiers in Neuroscience 19, 2025, with one threshold for all steps. The batch runs until all its
+   * samples have exited.
    *
-   * Arrays of every numeric kind are taken, and rounded to float32.
-   *
-   * @throws InputError where the number of values or the margin makes no sense, and where a value or an output is not finite
+   * @throws InputError if the number of values or the margin is invalid, or a value or an output is not finite
    * @example
    * const { classes, meanSteps } = model.predict(frames, { margin: 4 })
    */
   readonly predict: (inputs: Numbers, options?: { readonly margin?: number }) => Prediction
-  /** Begins a new sample: all membranes at rest. With the encoding `static` it takes the images, [N, …shape]. */
+  /** Starts a new sample with all states at rest. With the encoding `static` it takes the images, [N, …shape]. */
   readonly begin: (images?: Numbers) => void
-  /** One more step, from the state that the last one left: [N, …shape] with the encoding `frames`. Gives its read-out, [N, classes], the first of several. */
+  /** Runs one more step from the current state; takes a frame, [N, …shape], with the encoding `frames`. Returns the first read-out, [N, classes]. */
   readonly step: (frame?: Numbers) => Float32Array
   /**
-   * Takes a step for each frame that arrives, [N, …shape]; the state is kept as long as the stream lasts. Only with the encoding
-   * `frames`. A model has one state: `begin`, `step`, `predict` or another stream meanwhile end this one with an InputError.
+   * Runs one step per incoming frame, [N, …shape], and keeps the state for the length of the stream. Encoding `frames` only. Calling `begin`,
+   * `step` or `predict`, or starting another stream, ends this one with an InputError, because a model has a single state.
    */
   readonly stream: (frames: AsyncIterable<Numbers>) => AsyncGenerator<StreamStep, void, undefined>
   /**
-   * Takes over other weights at once, also for a sample that has begun: of the tensors by name, all that are the network's parameters.
+   * Replaces the weights, also in the middle of a sample. `tensors` must contain every parameter of the network, by name; others are ignored.
    *
-   * @throws InputError where one is missing, has another size or is not finite; then nothing has changed
+   * @throws InputError if a tensor is missing, has the wrong size or is not finite; no weight has changed then
    */
   readonly load: (tensors: ReadonlyMap<string, { readonly values: Numbers }>) => void
-  /** Bytes that the network takes: arena, program, scratch memory. */
+  /** Total bytes of the network: arena, program and scratch memory. */
   readonly bytes: number
 }
 
-/** The read-outs, the first of them first. */
+/** All read-outs, the first one first. */
 type Outputs = ReadonlyArray<Float32Array>
 
 const none = new Float32Array()
 
-/** The largest of a sample's outputs: which it is, and how far it leads. */
+/** The index of a sample's largest output, and its margin over the second largest. */
 const leaderOf = (outputs: Float32Array, first: number, count: number) => {
   let leader = 0
   let second = Number.NEGATIVE_INFINITY
@@ -108,24 +107,24 @@ const leaderOf = (outputs: Float32Array, first: number, count: number) => {
       leader = i
     } else if (value > second) second = value
   }
-  // One class leads nobody.
+  // With one class there is no margin.
   return { leader, margin: count > 1 ? (outputs[first + leader] as number) - second : Number.NaN }
 }
 
 const prefix = "parameter/"
 const outputPrefix = "outputs/"
 
-/** A time step is a 32-bit word. */
+/** Largest time step: a 32-bit integer. */
 const mostSteps = 2 ** 31 - 1
 
 const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
 
 /**
- * Loads a program file on an engine of the kernels.
+ * Loads a program file on an engine.
  *
- * Nothing in the file is trusted: header and sizes are checked here, the program down to each operand by the kernels themselves.
+ * The file is not trusted: this function validates its header and sizes, and the kernels validate the program down to each operand.
  *
- * @throws ProgramFileError
+ * @throws ProgramFileError if the file is invalid or needs more memory than available
  */
 export const load = (engine: Engine, file: Uint8Array): Model => {
   const { entries, encoding, buffers, packed, offset: programOffset } = programOf(file)
@@ -135,7 +134,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const opened = engine.open(packed)
   const session = typeof opened === "number" ? fail(`the program cannot run: ${describeRefusal(opened)}`) : opened
 
-  // --- what the buffers are
+  // --- buffers
 
   const bufferOf = (name: string): PackedBuffer => {
     const buffer = Object.hasOwn(buffers, name) ? bufferAt(packed, buffers[name] as number) : undefined
@@ -143,7 +142,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       ? buffer
       : fail(`the program has no buffer ${named(name)} of float32`, headerOffset)
   }
-  /** Time steps after which every buffer's slots come round again: a stream counts so far, or where that is too far for ever. */
+  /** Period of the buffers' slots in time steps; a stream's step counter wraps around there. Infinite if it exceeds 31 bits. */
   let period = 1
   for (let i = 0; i < (packed[2] as number) && period <= mostSteps; i++) {
     const { period: own = 1 } = bufferAt(packed, i) ?? {}
@@ -188,9 +187,9 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     valuesOf(buffer).set(values)
   }
 
-  // --- running it
+  // --- running
 
-  /** So many arrays of the input's shape, one for each step if there are several, as finite float32. */
+  /** Validates `count` arrays of the input's shape and returns them as float32. */
   const checked = (given: unknown, what: string, count = 1): Float32Array => {
     const values = toFloat32(given)
     const expected = count * input.size
@@ -215,7 +214,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     )
   }
 
-  /** Whom the state belongs to: nobody at first, the caller of `begin` and `step`, or a stream, by its own token. */
+  /** Owner of the state: none at first, then the caller of `begin` and `step`, or a stream, identified by a token. */
   let owner: object | undefined
   const caller = {}
   const beginFor = (next: object): void => {
@@ -223,10 +222,10 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     t = 0
     run(segmentNumbers.clear, segmentNumbers.begin)
   }
-  /** One step, and its read-outs; a frame has been checked. */
+  /** Runs one step and returns its read-outs. The frame has been validated. */
   const advance = (frame?: Float32Array): Outputs => {
     if (frame) valuesOf(input).set(frame)
-    // The program adds its read-outs to the outputs.
+    // The program accumulates read-outs, so clear them first.
     for (const each of all) valuesOf(each).fill(0)
     run(segmentNumbers.forward)
     t = (t + 1) % period
@@ -243,7 +242,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     const frame = frameOf(given)
     if (owner === undefined) begin()
     const [logits = none] = advance(frame)
-    // A stream whose state this was has lost it.
+    // Takes the state away from a stream, if one owned it.
     owner = caller
     return finite(logits)
   }
@@ -254,7 +253,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
       const count = sum.length / batchSize
       for (let i = sample * count; i < (sample + 1) * count; i++) sum[i]! += logits[k]?.[i] as number
     })
-  /** What read-outs come to: the first, and all by name. */
+  /** Classes and read-outs of a prediction. */
   const told = (sums: Outputs) => {
     const [outputs = none, ...others] = sums.map(finite)
     const named = heads.map((name, i) => [name.slice(outputPrefix.length), others[i] as Float32Array])

@@ -1,16 +1,16 @@
 /**
- * A program file: a compiled program for inference with its weights, which runs without the compiler.
+ * Program files: a network compiled for inference, with its weights, that runs without the compiler.
  *
- * It is a safetensors file, so that any tool for these shows its weights: a tensor `program` of int32, the packed words as
- * c/program.h describes them, a float32 tensor `parameter/…` for each parameter and statistic, and in the metadata
+ * A program file is a safetensors file, so any tool for that format can show its weights. It contains the int32 tensor `program`, the packed
+ * program as described in c/program.h; a float32 tensor `parameter/…` per parameter and statistic; and the metadata
  *
  *     format        "spikeroute-program"
  *     version       "1"
- *     kernelTable   the table of kernels that the words are for: see packed.ts
- *     program       JSON: { encoding, buffers: { name: which buffer of the program it is } }
- *     graph         JSON: the network, to compile it anew, for training or for another batch size
+ *     kernelTable   hash of the kernel table that the program requires: see packed.ts
+ *     program       JSON: { encoding, buffers: { name: index of the buffer in the program } }
+ *     graph         JSON: the network, to recompile it for training or another batch size
  *
- * model.ts runs one; {@link save} makes one; {@link read} gives back network and weights.
+ * model.ts runs such a file; {@link save} writes one; {@link read} returns its network and weights.
  */
 import {
   CheckpointError,
@@ -33,13 +33,13 @@ import { programOf } from "./program-layout.ts"
 
 type Tensors = Safetensors.TensorFile["tensors"]
 
-/** What the program is compiled for. */
+/** Options for which the program is compiled. */
 export type SaveOptions = Pick<Program.InferenceOptions, "batchSize" | "timeSteps" | "encoding">
 
 const isWeight = ({ kind }: Program.Buffer) => kind === "parameter" || kind === "statistic"
 
 /**
- * The bytes of a program file. `tensors` are a trainer's, by the names of buffers; those that are no parameters are left out.
+ * Encodes a program file. `tensors` are a trainer's tensors by buffer name; those that are not parameters are ignored.
  *
  * @example
  * const file = yield* ProgramFile.save(graph, yield* trainer.save, { batchSize: 1, timeSteps: 8, encoding: "frames" })
@@ -65,7 +65,7 @@ export const save = (
         buffer.role === "input" || buffer.role === "outputs" || isWeight(buffer) ? [[buffer.name, i] as const] : [],
       ),
     )
-    // Of several read-outs the first has a name too.
+    // With several read-outs, the first is also available by name.
     const [first = "", second] = Object.keys(program.outputs ?? {})
     const aliases = second === undefined ? {} : { [output(first)]: buffers[outputs] }
     const words = encode(program)
@@ -84,7 +84,7 @@ export const save = (
     })
   })
 
-/** What a program file was made of. */
+/** The contents of a program file, for further training. */
 export interface ProgramSource {
   readonly graph: Graph.Graph
   readonly tensors: Tensors
@@ -92,7 +92,7 @@ export interface ProgramSource {
   readonly timeSteps: number
 }
 
-/** Gives back what a program file was made of, for a trainer to go on from; `file` is its name, for errors. */
+/** Reads the network and weights of a program file. `file` is its name in errors. */
 export const read = (bytes: Uint8Array, file: string): Effect.Effect<ProgramSource, CheckpointError | GraphError> =>
   Effect.gen(function* () {
     Options.argument(file, Options.aString, "ProgramFile.read", "file")

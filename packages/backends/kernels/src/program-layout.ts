@@ -1,29 +1,29 @@
-/** What a program file says of itself: its metadata, the packed program, where its weights lie. program-file.ts describes it. */
+/** Parses a program file into its metadata, the packed program and the position of its weights. program-file.ts describes the format. */
 import { type Entry, type Layout, layoutOf } from "@spikeroute/core/safetensors-layout"
 import { line, named, quote } from "@spikeroute/core/text"
 import { kernelTable } from "./packed.ts"
 
-/** The bytes are no program file, or one that cannot run here. */
+/** The bytes are not a program file, or one that cannot run here. */
 export class ProgramFileError extends Error {
   readonly _tag = "ProgramFileError"
   override readonly name = "ProgramFileError"
   constructor(
     reason: string,
-    /** The byte of the file that is at fault. */
+    /** Offset of the offending byte in the file. */
     readonly offset: number,
   ) {
     super(line(reason))
   }
 }
 
-/** What the metadata `program` of the file say. */
+/** The JSON in the metadata entry `program`. */
 interface Description {
   readonly encoding: "static" | "frames"
-  /** Names of buffers, and which they are in the packed program. */
+  /** Indices of buffers in the packed program, by name. */
   readonly buffers: Readonly<Record<string, number>>
 }
 
-/** The header, and so the metadata, begin here. */
+/** Offset of the header, which contains the metadata. */
 export const headerOffset = 8
 
 const descriptionOf = ({ metadata }: Layout): Description => {
@@ -48,7 +48,7 @@ const descriptionOf = ({ metadata }: Layout): Description => {
   return { encoding, buffers }
 }
 
-/** Copies bytes of a file to where numbers of 32 bits may begin. */
+/** Copies bytes of a file to an aligned buffer. */
 export const aligned = (
   file: Uint8Array,
   { from, to }: { readonly from: number; readonly to: number },
@@ -59,15 +59,15 @@ export const aligned = (
 }
 
 export interface ProgramLayout extends Description {
-  /** The tensors of the file, by name. */
+  /** The file's tensors by name. */
   readonly entries: ReadonlyMap<string, Entry>
   readonly packed: Int32Array
-  /** The byte at which the packed program begins. */
+  /** Offset of the packed program in the file. */
   readonly offset: number
 }
 
 /**
- * Reads what a file says of itself. Whether the packed program holds together, only the kernels know.
+ * Parses a program file. The packed program itself is not validated here, but by the kernels.
  *
  * @throws ProgramFileError
  */

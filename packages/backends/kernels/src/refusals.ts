@@ -1,6 +1,6 @@
 import { noMemory } from "./packed.ts"
 
-/** What the kernels refuse, as c/session.h numbers it, in words. */
+/** The kernels' refusal codes (c/session.h) in words. */
 const reasons: Readonly<Record<number, string>> = {
   1: "this is no packed program",
   2: "buffer # does not lie in the arena, or its sizes contradict each other",
@@ -16,7 +16,7 @@ const reasons: Readonly<Record<number, string>> = {
   12: "the session is running on another thread",
 }
 
-/** A sentence for a negative result of `open`, −(reason + 16·index), or a positive one of `run`. */
+/** A sentence for a refusal: −(reason + 16·index) from `open`, or a reason from `run`. */
 export const describeRefusal = (code: number): string => {
   const refusal = Math.abs(code)
   return (reasons[refusal % 16] ?? `refused (${refusal})`).replace("#", String(Math.floor(refusal / 16)))

@@ -6,7 +6,7 @@ import { arenaBytes, describeRefusal, encode } from "../src/index.ts"
 const graph = Graph.makeUnsafe([2], Graph.sequential(linear({ features: 3, bias: false }), leakyReadout({ tau: 4 })))
 const program = Effect.runSync(Program.compileInference(graph, { batchSize: 5, timeSteps: 7, encoding: "frames" }))
 
-test("a program is packed as program.h says", () => {
+test("a program is encoded as program.h describes", () => {
   const packed = encode(program)
   const [magic, words, buffers, timeSteps, arena] = packed
   expect([magic, words, buffers, timeSteps]).toEqual([0x53524b33, packed.length, program.buffers.length, 7])
@@ -26,7 +26,7 @@ test("a program is packed as program.h says", () => {
   const ref = ({ operands }: Program.Instruction, name: string) => 2 ** 13 * (operands[name]?.buffer as number)
   // linear.forward is the first kernel; there is no bias.
   expect([...packed.subarray(begin, begin + 5)]).toEqual([0, ref(map, "x"), ref(map, "weight"), -1, ref(map, "y")])
-  // The read-out looks one step back: before stands behind three inputs. Its expression has the decay, 3/4 as float32.
+  // The read-out reads its previous state, after three inputs. Its expression contains the decay, 3/4 as float32.
   expect(packed[begin + 6]).toBe(ref(readout, "x0"))
   expect(packed[begin + 9]).toBe(ref(readout, "before") + 1)
   expect([...packed.subarray(begin + 19, begin + 21)]).toEqual([ref(readout, "state"), ref(readout, "y")])
@@ -34,7 +34,7 @@ test("a program is packed as program.h says", () => {
   expect([...packed.subarray(expression, expression + 8)]).toEqual([3, 1, 4, 2, 0, 0, 0x3f400000, 0])
 })
 
-test("a refusal says which instruction it is about", () => {
+test("a refusal names its instruction", () => {
   expect(describeRefusal(-(8 + 16 * 5))).toBe("shapes or attributes of instruction 5 do not fit each other")
   expect(describeRefusal(10)).toBe("there is no such segment or time step")
 })

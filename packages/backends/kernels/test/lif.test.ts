@@ -1,10 +1,10 @@
-/** Which instructions have a fast path. */
+/** Which neuron instructions have a fast path. */
 import { expect, test } from "bun:test"
 import { defaultLoss, Graph, lif, linear, Neuron, Optimizer, Policy, Program, plif, Surrogate } from "@spikeroute/core"
 import { Effect } from "effect"
 import { fastPathOf } from "../src/lif.ts"
 
-/** Of the instructions of leaky neurons in one step, and of a batch: the fast path that each has. */
+/** The fast path of each leaky-neuron instruction. */
 const pathsOf = (layer: Graph.Layer, policy: Policy.Policy) => {
   const graph = Graph.makeUnsafe([4], Graph.sequential(linear({ features: 5 }), layer, linear({ features: 3 })))
   const options = { batchSize: 2, timeSteps: 3, loss: defaultLoss, optimizer: Optimizer.sgd() }
@@ -29,7 +29,7 @@ test.each([Policy.sltt, Policy.bptt, Policy.bptt.pipe(Policy.detach("reset"))])(
         const routed = crosses && reset !== "none" && !policy.name.includes("detach")
         const own = [r, float(1 - 1 / tau), float(threshold)]
         const backward = [
-          // Of one step, neither decay nor reset is in the code; nor is a soft reset that no gradient passes.
+          // Within one step, the code contains neither decay nor reset, nor a soft reset that carries no gradient.
           ...(crosses ? [reset === "hard" ? 1 : 0, ...own.slice(1)] : [0, float(1), float(threshold)]),
           ...[float(alpha), float(alpha * alpha), routed ? 1 : 0, 0],
         ]
@@ -40,7 +40,7 @@ test.each([Policy.sltt, Policy.bptt, Policy.bptt.pipe(Policy.detach("reset"))])(
       }
 })
 
-test("one learnt decay is an operand forward; several, its gradient, other surrogates and smooth spikes are interpreted", () => {
+test("a single learnt decay is an operand of the forward path; per-channel decays, its gradient, other surrogates and smooth spikes are interpreted", () => {
   const hetero = Neuron.make("hetero", {
     parameters: { decay: Neuron.learn(0.5, "channel") },
     states: ["membrane"],

@@ -12,11 +12,11 @@ const rows = Array.from(
   ([, name, operands, attributes]) => ({ name, operands: operands as string, attributes }),
 )
 
-test("an opcode is a row of kernels.def", () => {
+test("opcodes are the rows of kernels.def", () => {
   expect(rows.map(({ name }) => name as string)).toEqual([...opcodes])
 })
 
-test("the rows have core's operands, and know which may be absent", () => {
+test("the rows have core's operands and mark the optional ones", () => {
   for (const { name, operands } of rows) {
     const optional = [...operands].map((letter) => letter !== letter.toLowerCase())
     const fast = fastPaths[name as string]
@@ -27,7 +27,7 @@ test("the rows have core's operands, and know which may be absent", () => {
   }
 })
 
-test("files of programs know this table of kernels: where it has changed, packed.ts takes the number that is found here", () => {
+test("kernelTable is the hash of kernels.def (if it has changed, put the new value into packed.ts)", () => {
   let hash = 0x811c9dc5
   for (const { name, operands, attributes } of rows)
     for (const character of `${name} ${operands} ${attributes};`)
@@ -35,6 +35,6 @@ test("files of programs know this table of kernels: where it has changed, packed
   expect(kernelTable).toBe(hash >>> 0)
 })
 
-test("the segments of inference are core's", () => {
+test("the numbers of inference segments match core's", () => {
   for (const [name, number] of Object.entries(segmentNumbers)) expect(Program.segmentNames[number] as string).toBe(name)
 })

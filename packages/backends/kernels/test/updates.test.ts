@@ -1,4 +1,4 @@
-/** Which updates have a fast path. */
+/** Which optimiser updates have a fast path. */
 import { expect, test } from "bun:test"
 import { defaultLoss, Graph, linear, Optimizer, Policy, Program } from "@spikeroute/core"
 import { Effect } from "effect"
@@ -13,7 +13,7 @@ const pathOf = (optimizer: Optimizer.Optimizer) => {
 
 const float = (value: number) => ({ float: Math.fround(value) })
 
-test("SGD, Adam and AdamW, with their numbers", () => {
+test("SGD, Adam and AdamW, with their constants", () => {
   expect(pathOf(Optimizer.sgd({ momentum: 0.8 }))).toEqual({ kernel: "sgd", attributes: [float(0.8)] })
   const moments = [float(0.9), float(0.1), float(0.999), float(1 - 0.999), float(1e-8)]
   expect(pathOf(Optimizer.adam())).toEqual({ kernel: "adam", attributes: [...moments, 0] })

@@ -1,4 +1,4 @@
-/** `bun run build:native`: builds the library, unless it is there, and says where it is. */
+/** `bun run build:native`: builds the library if necessary, and prints its path. */
 import { build } from "./build.ts"
 
 try {

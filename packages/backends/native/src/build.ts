@@ -1,9 +1,9 @@
 /**
- * Builds the native library with the system's C compiler: `CC`, or else `cc`.
+ * Builds the native library with the system's C compiler: `CC`, or `cc`.
  *
- * It is kept in the user's cache under a name that follows from the sources, the flags and the compiler, so it is built again when,
- * and only when, one of them changes. Where there is no compiler, what any compiler has made of the same sources before is used.
- * Nothing is taken from a cache that somebody else can write; see trust.ts.
+ * The library is cached in the user's cache folder under a hash of the sources, flags and compiler version, so it is rebuilt if and only if
+ * one of them changes. Without a compiler, a library built earlier from the same sources is used. Caches that other users can write are
+ * not trusted: see trust.ts.
  */
 import { readdir, readFile } from "node:fs/promises"
 import { availableParallelism } from "node:os"
@@ -17,12 +17,12 @@ const ownFolder = fileURLToPath(new URL("../c/", import.meta.url))
 
 const flags = [
   ..."-std=gnu11 -O3 -fPIC -fvisibility=hidden -ffreestanding".split(" "),
-  // Products are rounded before they are added unless a kernel says otherwise, so that results have the same bits everywhere.
+  // Products are rounded before they are added unless a kernel says otherwise, so that results are bit-identical everywhere.
   ..."-ffp-contract=off -fno-math-errno -fno-trapping-math".split(" "),
   `-I${kernelsFolder}`,
 ]
 
-/** The kernels are compiled once for each width of vectors that the processors of a kind may have. */
+/** Flags of the variants that are compiled, one per vector width, by architecture. */
 const variants: Readonly<Record<string, ReadonlyArray<ReadonlyArray<string>>>> = {
   x64: [
     "-DVARIANT=sse -DVECTOR_BYTES=16 -msse4.2 -mpopcnt",
@@ -32,7 +32,7 @@ const variants: Readonly<Record<string, ReadonlyArray<ReadonlyArray<string>>>> =
   arm64: [["-DVARIANT=only", "-DVECTOR_BYTES=16"]],
 }
 
-/** What is compiled: a source, its flags. */
+/** A source file and its flags. */
 interface Unit {
   readonly source: string
   readonly flags: ReadonlyArray<string>
@@ -44,7 +44,7 @@ const sourcesIn = async (folder: string): Promise<ReadonlyArray<string>> =>
 const missing = (compiler: string) =>
   `there is no C compiler: ${compiler} cannot be run; install gcc or clang, or set CC`
 
-/** The library's path, after building it if it is not there. `onBuild` is told before a build begins. */
+/** Returns the library's path, and builds the library first if necessary. `onBuild` is called before a build. */
 export const build = async (onBuild: () => void = () => {}): Promise<string> => {
   Options.argument(onBuild, Options.aFunction, "build", "onBuild")
   const machine = variants[process.arch]
@@ -72,7 +72,7 @@ export const build = async (onBuild: () => void = () => {}): Promise<string> => 
   })
 }
 
-/** What is compiled: most kernels once for each width of vectors. */
+/** All compilations: most kernels once per vector width, the rest once. */
 const unitsOf = (
   machine: ReadonlyArray<ReadonlyArray<string>>,
   sources: ReadonlyArray<string>,
@@ -88,7 +88,7 @@ const unitsOf = (
   ]
 }
 
-/** Compiles all units, as many at a time as there are processors, and gives the object files. */
+/** Compiles all units in parallel and returns the object files. */
 const compile = async (
   compiler: string,
   units: ReadonlyArray<Unit>,

@@ -1,6 +1,6 @@
 /**
- * Shared libraries that the user's compiler makes on first use. They are kept in the user's cache under names that follow from all that they
- * are made of. Nothing is taken from a cache that somebody else can write; see trust.ts.
+ * A cache for shared libraries that are compiled on first use, under names that contain a hash of all inputs. Caches that other users can
+ * write are not trusted: see trust.ts.
  */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -9,7 +9,7 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { checkFile, checkFolder } from "./trust.ts"
 
-/** Runs a compiler to its end: what it printed, or an error with that. `missing` is the error where there is no such command. */
+/** Runs a command and resolves to its output. Rejects with the output if it fails, or with `missing` if it cannot be started. */
 export const command = (
   file: string,
   args: ReadonlyArray<string>,
@@ -26,7 +26,7 @@ export const command = (
     )
   })
 
-/** Sixteen hexadecimal digits that follow from all parts. */
+/** A hash of all parts: sixteen hexadecimal digits. */
 export const digest = (...parts: ReadonlyArray<string | Uint8Array>): string => {
   const hash = createHash("sha256")
   for (const part of parts) hash.update(part)
@@ -34,13 +34,13 @@ export const digest = (...parts: ReadonlyArray<string | Uint8Array>): string => 
 }
 
 export interface Cache {
-  /** The names of the libraries that are there. */
+  /** Names of the cached libraries. */
   readonly built: ReadonlyArray<string>
-  /** The path of a library, which `link` makes in a folder, and gives the path of, if it is not there. */
+  /** The path of a library. If it is not cached, `link` builds it in a temporary folder and returns its path there. */
   readonly library: (name: string, link: (workplace: string) => Promise<string>) => Promise<string>
 }
 
-/** Opens a folder of the user's cache. */
+/** Opens a folder in the user's cache. Rejects if other users can write it. */
 export const openCache = async (kind: string): Promise<Cache> => {
   const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "spikeroute", kind)
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -58,7 +58,7 @@ export const openCache = async (kind: string): Promise<Cache> => {
       try {
         const linked = await link(workplace)
         await chmod(linked, 0o700)
-        // In one step, so that nobody sees half a library.
+        // Atomic, so that no process sees a partial library.
         await rename(linked, library)
       } finally {
         await rm(workplace, { recursive: true, force: true })

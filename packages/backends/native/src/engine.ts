@@ -1,4 +1,4 @@
-/** The kernels of a loaded library as an engine. */
+/** The engine on a loaded native library. */
 import { totalmem } from "node:os"
 import process from "node:process"
 import { type Engine, maximumArenaBytes } from "@spikeroute/backend-kernels"
@@ -8,10 +8,10 @@ import { canDetach, Views } from "./views.ts"
 /** This backend's name. */
 export const name = "native"
 
-/** Bytes of memory that there are for this process. */
+/** Memory available to this process, in bytes. */
 const machineBytes = (): number => Math.min(totalmem(), process.constrainedMemory?.() || totalmem())
 
-/** The engine that core's backend is made of. */
+/** The engine of the native backend. */
 export const engineOf = (library: Library, threads: number, widest: number): Engine => ({
   name,
   description: `${process.arch}, ${library.vectorBytes(widest) * 8}-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,
@@ -26,7 +26,7 @@ export const engineOf = (library: Library, threads: number, widest: number): Eng
       bytes: library.bytes(session),
       run: (calls) => library.run(session, calls, calls.length / 2),
       close: () => {
-        // Memory that others still reach stays: to read it would crash the process.
+        // If a view could not be detached, the memory is not freed: reading freed memory would crash the process.
         if (views.detach()) library.close(session)
       },
     }

@@ -1,23 +1,23 @@
-/** Functions of a shared library, called through the foreign functions of the runtime: bun:ffi, Deno.dlopen, or koffi under Node. */
+/** Calls a shared library through the runtime's foreign functions: bun:ffi, Deno.dlopen, or koffi under Node. */
 
-/** Types of arguments and results: `array` is a typed array whose memory the function uses while it runs, `pointer` an address. */
+/** Argument and result types: `array` is a typed array that the function uses during the call, `pointer` an address. */
 export type ForeignType = "i32" | "f64" | "array" | "pointer" | "void"
 
-/** What a function returns, and its arguments. */
+/** The types of the result and the arguments. */
 export type Signature = readonly [returns: ForeignType, ...args: ReadonlyArray<ForeignType>]
 
-/** An address as the runtime has it; null or 0 is none. */
+/** An address in the runtime's representation; null or 0 is the null pointer. */
 export type Address = unknown
 
 export interface Foreign<Name extends string> {
-  // Each runtime checks the arguments by the signature.
+  // Each runtime checks the arguments against the signature.
   // biome-ignore lint/suspicious/noExplicitAny: the signatures are data, so TypeScript cannot know the types
   readonly functions: { readonly [N in Name]: (...args: ReadonlyArray<any>) => any }
-  /** The memory at an address, which must not be none. It ends when the library frees it. */
+  /** A view of the memory at a non-null address. It is invalid once the library frees that memory. */
   readonly view: (address: Address, bytes: number) => ArrayBuffer
 }
 
-/** Loads a library. A function's name in it begins with `prefix`. */
+/** Loads a library. The exported function of each name has the prefix `prefix`. */
 export const loadForeign = <Name extends string>(
   path: string,
   prefix: string,
@@ -51,7 +51,7 @@ const loadWithBun = async (path: string, prefix: string, named: Named): Promise<
   }
 }
 
-/** The part of Deno's foreign functions that is used here. */
+/** The subset of Deno's API that is used here. */
 interface Deno {
   readonly dlopen: (
     path: string,

@@ -1,8 +1,9 @@
 /**
- * The native backend: the CPU kernels as machine code, for x86-64 (SSE4.2, AVX2 or AVX-512, whatever the processor has) and arm64.
+ * The native backend: the CPU kernels compiled to machine code for x86-64 (SSE4.2, AVX2 or AVX-512, the widest that the processor supports)
+ * and arm64.
  *
- * The system's C compiler builds them on first use; see build.ts. Where there is none, use the backend wasm: it runs the same
- * kernels and gives the same bits in the forward direction.
+ * The system's C compiler builds them on first use: see {@link build}. Without a compiler, use the backend `wasm`, which runs the same
+ * kernels; forward results are bit-identical.
  */
 import { availableParallelism } from "node:os"
 import { fromEngine, maximumThreads } from "@spikeroute/backend-kernels"
@@ -15,15 +16,15 @@ import { load } from "./library.ts"
 export { build } from "./build.ts"
 
 export interface NativeOptions {
-  /** Threads, the caller's included, 1 to 256. Default: as many as the machine runs at once. Results do not depend on it. */
+  /** Number of threads including the caller's, 1 to 256. Default: the number of processors. Results do not depend on it. */
   readonly threads?: number
-  /** Vectors of at most so many bytes, where the processor has wider ones: 16, 32 or 64, which is the default. */
+  /** Maximum vector width in bytes, 16, 32 or 64. Default 64; the processor may support less. */
   readonly vectorBytes?: 16 | 32 | 64
-  /** Told before the library is built, which takes a while. */
+  /** Called before the library is built, which takes several seconds. */
   readonly onBuild?: () => void
 }
 
-/** The options of the layer. */
+/** Schema of the layer's options. */
 export const NativeSchema: Schema.Codec<NativeOptions> = Schema.Struct({
   threads: Schema.optionalKey(Options.whole(1, maximumThreads)),
   vectorBytes: Schema.optionalKey(Schema.Literals([16, 32, 64]).annotate({ expected: "16, 32 or 64" })),
@@ -39,7 +40,10 @@ const open = async ({ threads, vectorBytes = 64, onBuild }: NativeOptions) => {
   return fromEngine(engineOf(library, library.start(wanted), vectorBytes))
 }
 
-/** The backend as a layer. It fails where there are neither a library built before nor a compiler, and where an option is out of its range. */
+/**
+ * The native backend. Fails with BackendUnavailableError if there is neither a compiler nor a cached library, and with OptionError if an
+ * option is out of range.
+ */
 export const layer = (options: NativeOptions = {}): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.effect(
     Backend,

@@ -1,14 +1,14 @@
-/** The native library. */
+/** The native library's functions. */
 import { loadForeign } from "./foreign.ts"
 
-/** What c/library.c exports. */
+/** The exports of c/library.c. */
 export interface Library {
   readonly vectorBytes: (widest: number) => number
   readonly start: (threads: number) => number
   readonly open: (program: Int32Array, words: number, threads: number, widest: number) => number
   /**
-   * Bytes of the arena where they lie, from `offset` on; their memory ends with the session. A view for each buffer rather than one of
-   * all: an ArrayBuffer ends at 2³² bytes in some runtimes, an arena does not.
+   * A view of the arena from byte `offset`, valid until the session is closed. There is one view per buffer rather than one of the arena,
+   * which may exceed the maximum ArrayBuffer of some runtimes, 2³² bytes.
    */
   readonly view: (session: number, offset: number, bytes: number) => ArrayBuffer
   readonly bytes: (session: number) => number
@@ -16,7 +16,7 @@ export interface Library {
   readonly close: (session: number) => void
 }
 
-/** Loads the library at a path. */
+/** Loads the library from a path. */
 export const load = async (path: string): Promise<Library> => {
   const { functions, view } = await loadForeign(path, "spikeroute_", {
     vector_bytes: ["i32", "i32"],

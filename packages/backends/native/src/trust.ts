@@ -1,4 +1,4 @@
-/** Whether nobody but the user, and root, can have changed a file: code that is loaded from a cache must be the user's own. */
+/** Checks that only the user and root can have changed a file: code is loaded from a cache only if it is the user's own. */
 import { lstat, realpath } from "node:fs/promises"
 import { dirname } from "node:path"
 import process from "node:process"
@@ -6,7 +6,7 @@ import process from "node:process"
 const byOthers = 0o022
 const sticky = 0o1000
 
-/** What is wrong with a file or folder that is the user's own, in words. */
+/** Why a file or folder is not exclusively the user's; undefined if it is. */
 const faultOfOwn = async (path: string, kind: "file" | "folder"): Promise<string | undefined> => {
   const found = await lstat(path)
   if (kind === "folder" ? !found.isDirectory() : !found.isFile()) return `${path} is no ${kind}`
@@ -14,7 +14,7 @@ const faultOfOwn = async (path: string, kind: "file" | "folder"): Promise<string
   return (found.mode & byOthers) === 0 ? undefined : `${path} can be written by other users`
 }
 
-/** What is wrong with the folders above: who can write there can put another in a folder's place, unless the folder is sticky. */
+/** Why a parent folder is not safe: others who can write it could replace the folder below, unless it is sticky. */
 const faultAbove = async (path: string): Promise<string | undefined> => {
   const above = dirname(path)
   if (above === path) return undefined
@@ -25,13 +25,13 @@ const faultAbove = async (path: string): Promise<string | undefined> => {
   return faultAbove(above)
 }
 
-/** Rejects unless the folder is the user's own, nobody else can write it, and nobody else can put another in its place. */
+/** Rejects unless the folder is the user's own, and nobody else can write or replace it. */
 export const checkFolder = async (folder: string): Promise<void> =>
   refuse(
     (await faultOfOwn(folder, "folder")) ?? (await faultAbove(folder)) ?? (await faultAbove(await realpath(folder))),
   )
 
-/** Rejects unless a file, in a folder that was checked, is the user's own and nobody else can write it. */
+/** Rejects unless the file, in a checked folder, is the user's own and nobody else can write it. */
 export const checkFile = async (file: string): Promise<void> => refuse(await faultOfOwn(file, "file"))
 
 const refuse = (fault: string | undefined): void => {

@@ -1,21 +1,21 @@
-/** Views of memory outside of JavaScript, which end with it. */
+/** Views of native memory, detached before that memory is freed. */
 
 /**
- * Whether such a view can be detached from its memory: by `ArrayBuffer.prototype.transfer`, of Bun, Deno and Node from 22 on. Node's
- * `structuredClone` leaves views of memory outside of V8 attached.
+ * Whether a view can be detached with `ArrayBuffer.prototype.transfer`: Bun, Deno, and Node from 22. Node's `structuredClone` does not detach
+ * views of memory outside V8.
  */
 export const canDetach = typeof ArrayBuffer.prototype.transfer === "function"
 
-/** The views of a session's arena, made where they are asked for and kept: to make one takes longer than to copy a small buffer. */
+/** The views of a session's arena, cached: creating one takes longer than copying a small buffer. */
 export class Views {
-  /** By the offset of their first byte; buffers of other lengths may begin at the same. */
+  /** By byte offset; buffers of different lengths may share an offset. */
   private readonly byOffset = new Map<number, Array<Uint32Array<ArrayBuffer>>>()
 
   constructor(private readonly view: (offset: number, bytes: number) => ArrayBuffer) {}
 
-  /** The words from the byte `offset` on. */
+  /** The words from byte `offset`. */
   words(offset: number, count: number): Uint32Array {
-    // For a runtime's foreign functions, no bytes may mean: up to the next 0.
+    // Foreign functions may interpret zero bytes as "up to the next 0".
     if (count === 0) return new Uint32Array(0)
     const found = this.byOffset.get(offset)?.find(({ length }) => length === count)
     if (found) return found
@@ -24,7 +24,7 @@ export class Views {
     return made
   }
 
-  /** Detaches all of them: they have no elements from then on. Whether nobody reaches the memory any more: who was lent one may have transferred it. */
+  /** Detaches all views; they have length 0 from then on. Returns false if a borrower had transferred one and still has access to the memory. */
   detach(): boolean {
     const buffers = [...this.byOffset.values()].flat().map(({ buffer }) => buffer)
     const attached = buffers.filter(({ byteLength }) => byteLength > 0)

@@ -8,4 +8,4 @@ for (const { name, run } of configurations())
   })
 
 if (unavailable !== undefined)
-  test("where it cannot be built, it says what to do", () => expect(unavailable).toContain("set CC"))
+  test("if it cannot be built, the error says what to do", () => expect(unavailable).toContain("set CC"))

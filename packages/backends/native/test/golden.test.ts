@@ -5,7 +5,7 @@ import { Golden } from "@spikeroute/core/testing"
 import { Effect } from "effect"
 import { configurations } from "./configurations.ts"
 
-// The models', and what golden files lie beside the repository.
+// The models' golden files, and any beside the repository.
 const files = ["../../../core/test/golden/", "../../../../../shared/golden/data/", "../../../../../shared/golden/time/"]
   .map((path) => new URL(path, import.meta.url))
   .filter((folder) => existsSync(folder))

@@ -29,7 +29,7 @@ const program = Effect.runSync(
   ),
 )
 
-/** Trains a step, and gives everything that is left. */
+/** Trains one step and returns all lasting buffers. */
 const trained = (moved: Program.Program) =>
   Effect.gen(function* () {
     const executable = yield* (yield* Backend).prepare(moved)
@@ -50,12 +50,12 @@ const trained = (moved: Program.Program) =>
   }).pipe(Effect.scoped, Effect.provide(layer({ threads: 2 })), Effect.result, Effect.runPromise)
 
 if (unavailable === undefined)
-  // No page of the first 4 GiB is touched, so they are no memory.
+  // Pages below 4 GiB are never touched, so they take no physical memory.
   for (const [where, bytes] of [
     ["beyond", 2 ** 32],
     ["on both sides of", 2 ** 32 - 64 * Math.floor(program.arenaBytes / 128)],
   ] as const)
-    test(`a program ${where} 4 GiB gives the same bits; a machine that has less memory refuses it`, async () => {
+    test(`a program ${where} 4 GiB is bit-identical; a machine with less memory refuses it`, async () => {
       const expected = await trained(program)
       const found = await trained(moveBuffers(program, bytes))
       const needed = bytes + program.arenaBytes

@@ -32,7 +32,7 @@ const program = Effect.runSync(
 )
 const packed = encode(program)
 
-/** A program of one convolution, 3 × 3 with padding 1, of operands of these shapes, one of which may be spikes; and its memory. */
+/** A program with a single 3 × 3 convolution with padding 1 on operands of these shapes, one of which may be spikes; and its memory layout. */
 const only = (kernel: string, operands: Readonly<Record<string, Shape.Shape>>, spikes?: string) => {
   let arenaBytes = 0
   const buffers = Object.entries({ input: [1], ...operands }).map(([name, shape]): Program.Buffer => {
@@ -64,24 +64,24 @@ if (unavailable === undefined) {
   const library = await load(path)
   const open = (words: Int32Array, length = words.length) => library.open(words, length, 1, 64)
 
-  describe("nothing that JavaScript passes makes the library leave its memory", () => {
-    test("a program that is cut off, or longer than it says, is refused", () => {
+  describe("invalid arguments never make the library access foreign memory", () => {
+    test("a truncated or overlong program is refused", () => {
       for (let length = 0; length < packed.length; length += 7)
         expect(open(packed.slice(0, length), length)).toBeLessThan(0)
       expect(open(Int32Array.of(...packed, 0))).toBeLessThan(0)
     })
 
-    test("a buffer outside of the arena is refused", () => {
+    test("a buffer outside the arena is refused", () => {
       const first = 5 + 2 * Program.segmentNames.length
       expect(open(packed.with(first, 2 ** 30))).toBe(-2)
     })
 
-    test("an operand that is not there is refused", () => {
+    test("a reference to a missing buffer is refused", () => {
       const begin = packed[5 + 2 * Program.segmentNames.indexOf("train")] as number
       expect(open(packed.with(begin + 1, 2 ** 13 * program.buffers.length)) % 16).toBe(-5)
     })
 
-    test("calls of segments and time steps that there are not are refused, and nothing runs", () => {
+    test("calls of invalid segments or time steps are refused, and nothing runs", () => {
       const session = open(packed)
       for (const call of [
         [Program.segmentNames.length, 0],
@@ -93,7 +93,7 @@ if (unavailable === undefined) {
       library.close(session)
     })
 
-    test("a session that is closed, was never there, or whose number is used again is refused", () => {
+    test("a closed, unknown or reused session number is refused", () => {
       const session = open(packed)
       library.close(session)
       const next = open(packed)
@@ -108,7 +108,7 @@ if (unavailable === undefined) {
       library.close(next)
     })
 
-    test("a session that runs on another thread is not run twice, and keeps its memory though it is closed", async () => {
+    test("a session running on another thread refuses a second run, and keeps its memory when it is closed", async () => {
       const session = open(packed)
       const forward = Program.segmentNames.indexOf("forward")
       const calls = new Int32Array(2 * 100_000).map((_, i) => (i % 2 === 0 ? forward : 0))
@@ -129,7 +129,7 @@ if (unavailable === undefined) {
       library.close(another)
     }, 60_000)
 
-    test("weights that are transposed once a batch give the bits of weights that are transposed at every step", () => {
+    test("weights transposed once per batch or at every step give bit-identical results", () => {
       const wide = Effect.runSync(
         Program.compile(
           Graph.makeUnsafe(
@@ -174,21 +174,21 @@ if (unavailable === undefined) {
         return { bytes, parameters }
       }
       const kept = after(wide)
-      // Of a program that trains one step nothing is kept.
+      // A program that trains one step caches nothing.
       const plain = after({ ...wide, trainedSteps: 1 })
       expect(kept.bytes > plain.bytes).toBe(library.vectorBytes(64) > 16)
       expect(kept.parameters).toEqual(plain.parameters)
       expect(kept.parameters.flatMap((values) => [...values]).every(Number.isFinite)).toBe(true)
     })
 
-    test("a convolution without outputs has nothing to do", () => {
+    test("a convolution without output channels does nothing", () => {
       const shapes = { x: [8, 12, 12, 32], outputGradient: [8, 12, 12, 0], weightGradient: [3, 3, 32, 0] }
       const session = open(encode(only("conv2d.weightGradient", shapes)[0]))
       expect(library.run(session, Int32Array.of(Program.segmentNames.indexOf("begin"), 0), 1)).toBe(0)
       library.close(session)
     })
 
-    test("padding bits of spikes are no channels: a convolution neither reads weights for them nor adds anything", () => {
+    test("padding bits of spikes are ignored by convolutions", () => {
       const [convolution, { buffers, arenaBytes }] = only(
         "conv2d.forward",
         { x: [1, 4, 4, 5], weight: [3, 3, 5, 7], y: [1, 4, 4, 7] },

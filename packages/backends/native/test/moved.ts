@@ -1,6 +1,6 @@
 import type { Program } from "@spikeroute/core"
 
-/** The program with all its buffers moved by some bytes towards the end of a larger arena. */
+/** The program with all buffers moved by `bytes` in a larger arena. */
 export const moveBuffers = (program: Program.Program, bytes: number): Program.Program => ({
   ...program,
   arenaBytes: program.arenaBytes + bytes,

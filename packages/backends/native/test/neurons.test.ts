@@ -1,4 +1,4 @@
-/** Neurons made of expressions run here as on the reference: states, outputs and gradients after training steps on frames. */
+/** Expression neurons match the reference: states, outputs and gradients after a training step on frames. */
 import { describe, expect, test } from "bun:test"
 import * as S from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"
@@ -12,10 +12,10 @@ const neurons = Object.entries<unknown>({ ...S }).flatMap(([name, layer]) =>
 )
 const resting = S.Neuron.refractory(S.adEx, 2) as unknown as Neuron
 
-/** What makes a neuron fire that counts in millivolts, or in small steps of time. */
+/** Input scales at which neurons in millivolts or with small time steps fire. */
 const scales: Readonly<Record<string, number>> = { izhikevich: 25, balancedResonateAndFire: 50, seAdLif: 10, adEx: 5 }
 
-/** Between two linear layers, with a parameter learnt a channel and one that is an array. */
+/** The neuron between two linear layers, with one parameter learnt per channel and one given as an array. */
 const programOf = (name: string, neuron: Neuron) => {
   const { parameters } = neuron.definition
   const settings = Object.entries(parameters).flatMap(([each, value], i) => {
@@ -35,7 +35,7 @@ const programOf = (name: string, neuron: Neuron) => {
   }
 }
 
-/** Convolutions with leaky neurons, before an average pool and without one. */
+/** Convolutions with leaky neurons, one of them followed by an average pool. */
 const leakyProgram = (options: S.LifOptions, policy: S.Policy.Policy) => {
   const layers = [
     S.conv2d({ channels: 35, kernelSize: 3, padding: 1 }),
@@ -51,7 +51,7 @@ const leakyProgram = (options: S.LifOptions, policy: S.Policy.Policy) => {
   return { graph, program: Effect.runSync(S.Program.compile(graph, policy, { ...given, encoding: "frames" })) }
 }
 
-/** The same program with a line that nothing reads behind each expression, by which C no longer knows it. */
+/** The same program with an unused line in each expression, so that no fast path recognises it. */
 const interpreted = ({ graph, program }: ReturnType<typeof programOf>) => {
   const segments = Object.entries(program.segments).map(([name, instructions]) => [
     name,
@@ -63,7 +63,7 @@ const interpreted = ({ graph, program }: ReturnType<typeof programOf>) => {
   return { graph, program: { ...program, segments: Object.fromEntries(segments) as typeof program.segments } }
 }
 
-/** Trains on one batch, and gives all that lasts. */
+/** Trains on one batch and returns all lasting buffers. */
 const trained = ({ graph, program }: ReturnType<typeof programOf>) =>
   Effect.gen(function* () {
     const executable = yield* (yield* S.Backend).prepare(program)
@@ -92,7 +92,7 @@ for (const { name: configuration, run } of configurations())
       const made = programOf(name, neuron)
       const expected = await Effect.runPromise(trained(made).pipe(Effect.provide(Conformance.oracle())))
       const found = new Map(await run(trained(made)))
-      // Gradient comes through the neurons to the layer before them.
+      // The gradient must reach the layer before the neurons.
       let moved = false
       for (const [buffer, values] of expected)
         values.forEach((value, i) => {
@@ -104,7 +104,7 @@ for (const { name: configuration, run } of configurations())
       expect(moved).toBe(true)
     })
 
-    test("the fast paths of leaky neurons give the interpreter's bits", async () => {
+    test("the fast paths of leaky neurons are bit-identical to the interpreter", async () => {
       for (const reset of ["soft", "hard", "none"] as const)
         for (const [threshold, alpha] of [
           [1, 1],

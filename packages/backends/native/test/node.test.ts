@@ -15,9 +15,9 @@ const print = (command: ReadonlyArray<string>): string => {
 }
 
 if (unavailable === undefined)
-  test("Node gets the same bits through koffi as Bun through its own foreign functions, beyond 4 GiB too", async () => {
+  test("Node with koffi and Bun with bun:ffi give bit-identical results, also beyond 4 GiB", async () => {
     const library = await build()
-    // Where Node finds koffi from.
+    // In a folder from which Node resolves koffi.
     const folder = mkdtempSync(fileURLToPath(new URL("../node_modules/bundle-", import.meta.url)))
     try {
       const { success } = await Bun.build({

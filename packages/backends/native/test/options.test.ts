@@ -6,7 +6,7 @@ import { unavailable } from "./configurations.ts"
 
 const opened = (options: object) => Effect.runPromise(Effect.result(Effect.provide(Backend, layer(options))))
 
-test("an option out of its range is refused as the layer opens, by its name", async () => {
+test("an option out of range fails when the layer is built, and is named", async () => {
   for (const threads of [0, -1, Number.NaN, 1.5, 257, 1e9, Number.POSITIVE_INFINITY, "2"])
     expect(await opened({ threads })).toMatchObject({
       failure: { _tag: "OptionError", option: "threads", value: threads, expected: "a whole number from 1 to 256" },
@@ -20,7 +20,7 @@ test("an option out of its range is refused as the layer opens, by its name", as
 })
 
 if (unavailable === undefined)
-  test("what is left out, or within its range, is not", async () => {
+  test("omitted options and options in range are accepted", async () => {
     for (const options of [{}, { threads: undefined }, { threads: 1 }, { threads: 256, vectorBytes: 16 }])
       expect(await opened(options)).toMatchObject({ success: { name: "native" } })
   })

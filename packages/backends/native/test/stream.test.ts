@@ -33,7 +33,7 @@ const [batchSize, steps] = [2, 40]
 const inputs = Key.uniform(Key.make(2), new Float32Array(steps * batchSize * 6)).map((u) => 3 * u)
 
 if (unavailable === undefined)
-  test("a program streamed step by step gives the bits of the batch, far beyond its own steps", async () => {
+  test("streaming step by step is bit-identical to the batch, far beyond the program's own steps", async () => {
     const library = await load(await build())
     const options = { batchSize, timeSteps: steps, encoding: "frames" } as const
     const { outputs } = await Effect.runPromise(

@@ -1,6 +1,6 @@
 /**
- * Trains on a library, `train-raw LIBRARY OFFSET`, with all buffers moved by OFFSET bytes, and prints a digest of them. Then closes the scope
- * within a write and uses arrays whose memory is gone. Runs in every runtime.
+ * `train-raw LIBRARY OFFSET`: trains with all buffers moved by OFFSET bytes and prints a digest of them. Then closes the scope within a write
+ * and uses arrays whose memory has been freed. Runs in every runtime.
  */
 import { createHash } from "node:crypto"
 import process from "node:process"
@@ -39,7 +39,7 @@ const digest = Effect.gen(function* () {
   return hash.digest("hex")
 })
 
-/** Uses arrays of a program's memory after that is gone. */
+/** Uses arrays of a program's memory after it has been freed. */
 const afterwards = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const executable = yield* backend.prepare(moved).pipe(Scope.provide(scope))

@@ -42,7 +42,7 @@ if (unavailable === undefined && process.platform !== "win32") {
     expect((await Effect.runPromise(Effect.provide(Backend, layer()))).name).toBe("native")
   })
 
-  test("a library, or its folder, that others can write is not", async () => {
+  test("a library that others can write, or in a folder that others can write, is not loaded", async () => {
     for (const path of [copy, folder, join(home, "spikeroute"), home])
       for (const bits of [0o020, 0o002]) {
         const { mode } = await lstat(path)
@@ -53,7 +53,7 @@ if (unavailable === undefined && process.platform !== "win32") {
     expect(await build()).toBe(copy)
   })
 
-  test("neither is a link in the place of either", async () => {
+  test("a symbolic link to a library or in place of its folder is not followed", async () => {
     const elsewhere = join(home, "elsewhere")
     await rename(copy, elsewhere)
     await symlink(elsewhere, copy)
@@ -65,9 +65,9 @@ if (unavailable === undefined && process.platform !== "win32") {
     await refused(folder)
   })
 
-  // Only root can give a file away.
+  // Only root can change a file's owner.
   if (process.getuid?.() === 0)
-    test("neither is one of another user", async () => {
+    test("a library or folder of another user is not loaded", async () => {
       for (const path of [copy, folder, join(home, "spikeroute"), home]) {
         await chown(path, 12345, 0)
         await refused(path)
@@ -75,7 +75,7 @@ if (unavailable === undefined && process.platform !== "win32") {
       }
     })
 
-  test("folders that are made are the user's alone, whatever the mask", async () => {
+  test("new folders are accessible to the user only, whatever the umask", async () => {
     process.env.XDG_CACHE_HOME = join(home, "made")
     const { CC } = process.env
     const mask = process.umask(0)

@@ -12,7 +12,7 @@ const stays = (library: string, threads: number): string => {
 }
 
 if (unavailable === undefined && process.platform === "linux")
-  test("a library that the runtime unloads stays as long as its threads, which are in it", async () => {
+  test("a library that the runtime unloads stays mapped while its threads run", async () => {
     const library = await build()
     expect(stays(library, 1)).toBe("false")
     expect(stays(library, 3)).toBe("true")

@@ -1,4 +1,4 @@
-/** `unload LIBRARY THREADS`: loads the library, starts threads, unloads it, and prints whether the process still has it. Linux, Bun. */
+/** `unload LIBRARY THREADS`: loads the library, starts threads, unloads it, and prints whether it is still mapped. Linux and Bun only. */
 import { dlopen } from "bun:ffi"
 import { readFileSync } from "node:fs"
 

@@ -1,10 +1,10 @@
-/** Updates that C has fast paths of give the bits of their expressions. */
+/** Updates with a fast path are bit-identical to their expressions. */
 import { expect, test } from "bun:test"
 import * as S from "@spikeroute/core"
 import { Effect } from "effect"
 import { layer } from "../src/index.ts"
 
-/** The same update with its first state twice, so that no fast path knows it. */
+/** The same update with its first state duplicated, so that no fast path recognises it. */
 const interpreted = (optimizer: S.Optimizer.Optimizer): S.Optimizer.Optimizer => ({
   ...optimizer,
   states: [...optimizer.states, "copy"],

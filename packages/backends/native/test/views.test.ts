@@ -1,4 +1,4 @@
-/** Views of native memory, and what becomes of it where one was transferred. */
+/** Views of native memory, and what happens if one is transferred. */
 import { expect, test } from "bun:test"
 import { defaultLoss, Graph, Key, linear, Optimizer, Policy, Program, Train } from "@spikeroute/core"
 import { Effect, Exit } from "effect"
@@ -6,7 +6,7 @@ import { layer } from "../src/index.ts"
 import { Views } from "../src/views.ts"
 import { unavailable } from "./configurations.ts"
 
-test("views end with their memory; one that was transferred keeps it", () => {
+test("views are detached; a transferred one keeps the memory alive", () => {
   const views = new Views((_, bytes) => new ArrayBuffer(bytes))
   const [one, other] = [views.words(0, 4), views.words(16, 2)]
   expect(views.detach()).toBe(true)
@@ -19,7 +19,7 @@ test("views end with their memory; one that was transferred keeps it", () => {
 })
 
 if (unavailable === undefined)
-  test("an array that a `write` callback transfers is refused, and outlives the scope", async () => {
+  test("an array that a `write` callback transfers is refused, and remains valid after the scope", async () => {
     let moved: ArrayBuffer | undefined
     const options = {
       batchSize: 1,

@@ -1,4 +1,4 @@
-/** `bun run build:wasm`: builds the modules, and says how large they are. */
+/** `bun run build:wasm`: builds the modules and prints their sizes. */
 import { writeFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import { build, builtFolder } from "./build.ts"

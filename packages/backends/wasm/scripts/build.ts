@@ -1,25 +1,25 @@
 /**
- * Builds the WebAssembly modules from the C sources, with clang as the npm package @yowasp/clang: the same bytes on every machine.
- * `bun run build:wasm` writes them to built/; a test holds what is there to what is built.
+ * Builds the WebAssembly modules from the C sources with clang from the npm package @yowasp/clang, reproducibly on every machine.
+ * `bun run build:wasm` writes them to built/; a test compares those files with a fresh build.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { commands, Exit, type Tree } from "@yowasp/clang"
 
 const kernelsFolder = new URL("../c/", import.meta.resolve("@spikeroute/backend-kernels"))
 const ownFolder = new URL("../c/", import.meta.url)
-/** Where the built modules are kept. */
+/** The folder of the built modules. */
 export const builtFolder = new URL("../built/", import.meta.url)
 
 const compileFlags = [
-  // -O3 makes the modules 4 KB larger, and no faster: what has to be unrolled says so.
+  // -O3 makes the modules 4 KB larger and not faster: loops to unroll are marked in the source.
   ..."--target=wasm32 -std=gnu11 -O2 -nostdlib -ffreestanding -fvisibility=hidden".split(" "),
   // Products are rounded before they are added, as in native code.
   ..."-ffp-contract=off -fno-math-errno -fno-trapping-math".split(" "),
-  // Atomics are used by the module with threads only; the kernels are compiled once for both.
+  // Only the threaded module uses atomics, but the kernels are compiled once for both modules.
   ..."-msimd128 -mbulk-memory -matomics -DVECTOR_BYTES=16 -Ikernels -Iown".split(" "),
 ]
 
-/** Sources that take no time worth speaking of: they are compiled for size. */
+/** Sources that are not performance-critical: compiled for size. */
 const small: ReadonlySet<string> = new Set([
   "kernels/session",
   "kernels/loss",
@@ -45,7 +45,7 @@ const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [
   ...own,
 ]
 
-/** The modules: their sources besides the kernels, and how they are linked. */
+/** The modules: their sources besides the kernels, and their linker flags. */
 const modules: Readonly<
   Record<string, { readonly sources: ReadonlyArray<string>; readonly flags: ReadonlyArray<string> }>
 > = {
@@ -66,7 +66,7 @@ const sourcesOf = (folder: URL): Readonly<Record<string, string>> =>
       .map((name) => [name, readFileSync(new URL(name, folder), "utf8")]),
   )
 
-/** Runs a tool of LLVM; what it complains about is an error. */
+/** Runs an LLVM tool; its diagnostics become the error message. */
 const run = async (tool: "clang" | "wasm-ld", args: ReadonlyArray<string>, files: Tree): Promise<Tree> => {
   let said = ""
   const listen = (bytes: Uint8Array | null) => {
@@ -80,7 +80,7 @@ const run = async (tool: "clang" | "wasm-ld", args: ReadonlyArray<string>, files
   }
 }
 
-/** The bytes of all modules, by name. */
+/** Builds all modules; returns their bytes by name. */
 export const build = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
   const sources = { kernels: { ...sourcesOf(kernelsFolder) }, own: { ...sourcesOf(ownFolder) } }
   const units = Object.entries(sources).flatMap(([folder, files]) =>

@@ -1,4 +1,4 @@
-/** Modules of WebAssembly, from files or the web. */
+/** Compiles WebAssembly modules from files or the web. */
 
 const read = async (url: URL): Promise<Uint8Array<ArrayBuffer>> => {
   if (url.protocol === "file:") {
@@ -10,7 +10,7 @@ const read = async (url: URL): Promise<Uint8Array<ArrayBuffer>> => {
   return new Uint8Array(await response.arrayBuffer())
 }
 
-/** Reads a module and compiles it. */
+/** Reads and compiles a module. Rejects if it cannot be read, or if the runtime has no SIMD. */
 export const compile = async (url: URL): Promise<WebAssembly.Module> => {
   const bytes = await read(url)
   if (!WebAssembly.validate(bytes)) throw new Error("this runtime's WebAssembly has no SIMD")

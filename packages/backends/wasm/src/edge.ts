@@ -1,6 +1,6 @@
 /**
- * The backend where a module comes compiled and there are no files and no workers, as in edge functions: one thread, nothing done
- * before it is asked for.
+ * The single-threaded backend for edge functions, which have no files and no workers: the compiled module is passed in, and nothing happens
+ * at import time.
  *
  * @example
  * import { fromModule } from "@spikeroute/backend-wasm/edge"
@@ -13,7 +13,7 @@ import { Backend, BackendUnavailableError, type OptionError, Options } from "@sp
 import { Effect, Layer, Schema } from "effect"
 import { engineOf, instantiate, leastBytes, type MemoryOptions, mostBytes } from "./engine.ts"
 
-/** The error of a backend that could not be had. */
+/** Wraps an error as BackendUnavailableError. */
 export const unavailable = (error: unknown): BackendUnavailableError =>
   new BackendUnavailableError({ backend: "wasm", reason: error instanceof Error ? error.message : String(error) })
 
@@ -21,15 +21,16 @@ export const unavailable = (error: unknown): BackendUnavailableError =>
 export const single = (module: WebAssembly.Module, options: MemoryOptions = {}): Backend["Service"] =>
   fromEngine(engineOf(instantiate(module, options), 1))
 
-/** The options of {@link fromModule}. */
+/** Schema of the options of {@link fromModule}. */
 export const MemorySchema: Schema.Codec<MemoryOptions> = Schema.Struct({
   maximumBytes: Schema.optionalKey(Options.whole(leastBytes, mostBytes)),
 })
 
 /**
- * The backend on one thread, from the compiled module `@spikeroute/backend-wasm/spikeroute.wasm`.
+ * The backend on one thread. Fails with OptionError if an option is out of range.
  *
- * @param options `maximumBytes` of memory, beyond which programs are refused, 4 MiB to 4 GiB; default 4 GiB
+ * @param module the compiled module `@spikeroute/backend-wasm/spikeroute.wasm`
+ * @param options `maximumBytes`: limit of memory, beyond which programs are refused; 4 MiB to 4 GiB, default 4 GiB
  */
 export const fromModule = (
   module: WebAssembly.Module,

@@ -1,9 +1,9 @@
-/** The kernels in one memory of WebAssembly, shared by all programs of the engine. */
+/** An engine: the kernels in one WebAssembly memory, shared by all of its programs. */
 import type { Engine } from "@spikeroute/backend-kernels"
 import { arenaBytes, noMemory } from "@spikeroute/backend-kernels/packed"
 import { type Memory, make as makeMemory } from "./memory.ts"
 
-/** What c/session.h and, in the module with threads, c/pool.h export. */
+/** The exports of c/session.h and, in the threaded module, c/pool.h. */
 export interface Exports {
   readonly session_bytes: (program: number, words: number, threads: number) => number
   readonly session_open: (memory: number, program: number, threads: number, arena: number) => void
@@ -14,28 +14,28 @@ export interface Exports {
   readonly pool_close?: () => void
 }
 
-/** Calls that cross at once; more cross in parts. */
+/** Maximum calls passed to the module at once; longer lists are split. */
 const callsAtOnce = 256
 
 export interface Instance {
   readonly exports: Exports
   readonly memory: WebAssembly.Memory
-  /** Hands out what the module itself does not use. */
+  /** Allocates the memory that the module itself does not use. */
   readonly heap: Memory
 }
 
 const pageBytes = 65536
 
-/** Bytes of memory to begin with, and as many as can be addressed. */
+/** Initial size of the memory, and the maximum addressable size. */
 export const leastBytes = 64 * pageBytes
 export const mostBytes = 65536 * pageBytes
 
 export interface MemoryOptions {
-  /** Bytes that the module's memory may grow to, 4 MiB to 4 GiB, which is all that can be addressed and the default. */
+  /** Maximum bytes of the module's memory, 4 MiB to 4 GiB. Default: 4 GiB, all that can be addressed. */
   readonly maximumBytes?: number
 }
 
-/** Instantiates a compiled module with a memory of its own. */
+/** Instantiates a compiled module with its own memory. */
 export const instantiate = (
   module: WebAssembly.Module,
   { maximumBytes = mostBytes }: MemoryOptions = {},
@@ -47,7 +47,7 @@ export const instantiate = (
   return { exports, memory, heap: makeMemory(memory, exports.__heap_base.value, maximum * pageBytes) }
 }
 
-/** The engine that core's backend is made of. */
+/** The engine of the WebAssembly backend. */
 export const engineOf = ({ exports, memory, heap }: Instance, threads: number): Engine => ({
   name: "wasm",
   description: `WebAssembly, 128-bit vectors, ${threads} thread${threads === 1 ? "" : "s"}`,

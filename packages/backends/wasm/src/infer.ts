@@ -1,5 +1,5 @@
 /**
- * Inference alone: a program file on a compiled module, without compiler, trainer or Effect. For functions at the edge and pages.
+ * Inference only: runs a program file on a compiled module, without compiler, trainer or Effect. For edge functions and web pages.
  *
  * @example
  * import { load } from "@spikeroute/backend-wasm/infer"
@@ -21,16 +21,16 @@ export {
   type StreamStep,
 } from "@spikeroute/backend-kernels/model"
 
-/** What an isolate of an edge function has in all: a file that asks for more is refused. */
+/** Default limit: the total memory of an edge function's isolate. Files that need more are refused. */
 const isolateBytes = 2 ** 27
 
 /**
- * Loads a program file, as `bun run export RUN --format program` writes it, on one thread.
+ * Loads a program file, as written by `bun run export RUN --format program`, on one thread.
  *
- * @param module `@spikeroute/backend-wasm/spikeroute.wasm`, compiled
- * @param options `maximumBytes` of memory, 4 MiB to 4 GiB; default 128 MiB
- * @throws ProgramFileError, with the byte at fault, if the file is not a program file, is damaged or needs more memory
- * @throws InputError if the module or an option is not valid
+ * @param module the compiled module `@spikeroute/backend-wasm/spikeroute.wasm`
+ * @param options `maximumBytes`: limit of memory, 4 MiB to 4 GiB; default 128 MiB
+ * @throws ProgramFileError with the offset of the error, if the file is not a program file, is damaged or needs more memory
+ * @throws InputError if the module or an option is invalid
  */
 export const load = (module: WebAssembly.Module, file: Uint8Array, options: MemoryOptions = {}): Model => {
   const fault = optionFault(options, ["maximumBytes"])

@@ -1,4 +1,4 @@
-/** The memory of a WebAssembly module, handed out in blocks: the first gap that is large enough, at the beginning of a cache line. */
+/** A first-fit allocator for the memory of a WebAssembly module; blocks are aligned to cache lines. */
 
 const alignment = 64
 const page = 65536
@@ -11,18 +11,18 @@ interface Block {
 }
 
 export interface Memory {
-  /** Where a new block begins, filled with zeros; undefined where there is no more memory. */
+  /** Allocates a zeroed block and returns its offset, or undefined if there is not enough memory. */
   readonly allocate: (bytes: number) => number | undefined
   readonly free: (from: number) => void
-  /** Bytes that are handed out. */
+  /** Allocated bytes. */
   readonly allocated: () => number
-  /** Bytes that are not, in one piece or several. */
+  /** Free bytes, possibly fragmented. */
   readonly available: () => number
 }
 
-/** Hands out the memory from `base` on, which can grow to `maximum` bytes. */
+/** Manages the memory from offset `base`, which can grow to `maximum` bytes. */
 export const make = (memory: WebAssembly.Memory, base: number, maximum: number): Memory => {
-  /** In order of place. */
+  /** Sorted by offset. */
   let blocks: ReadonlyArray<Block> = []
 
   const grow = (to: number): boolean => {

@@ -1,6 +1,6 @@
 /**
- * The kernels' module, read from beside this one and compiled: for servers, and for pages and packages of JSR, where no bundler or
- * runtime gives `@spikeroute/backend-wasm/spikeroute.wasm` as a compiled module. Edge functions cannot compile: they import that.
+ * Loads and compiles the kernels' module: for servers, web pages and packages on JSR, where no bundler or runtime provides
+ * `@spikeroute/backend-wasm/spikeroute.wasm` as a compiled module. Edge functions cannot compile, so they import that file.
  *
  * @example
  * import { load } from "@spikeroute/backend-wasm/infer"
@@ -12,6 +12,6 @@
 
 import { compile } from "./compile.ts"
 
-/** The kernels for one thread, as `load` and `fromModule` take them. Rejects where the file cannot be read or there is no SIMD. */
+/** The single-threaded module, for `load` and `fromModule`. Rejects if the file cannot be read or the runtime has no SIMD. */
 export const loadModule = (): Promise<WebAssembly.Module> =>
   compile(new URL("../built/spikeroute.wasm", import.meta.url))

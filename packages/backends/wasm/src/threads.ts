@@ -1,12 +1,12 @@
-/** Threads: workers that share the module and its memory, and stay inside of WebAssembly until the engine is closed. */
+/** Threads: workers that share the module and its memory, and run inside WebAssembly until the engine is closed. */
 import type { Instance } from "./engine.ts"
 
-/** What a worker is told. */
+/** The message that starts a worker. */
 export interface Assignment {
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory
   readonly thread: number
-  /** The top of the thread's own stack. */
+  /** Address of the top of the thread's stack. */
   readonly stack: number
 }
 
@@ -17,15 +17,15 @@ interface Thread {
   readonly end: () => void
 }
 
-/** Lets the process end while the worker waits for work, where the runtime asks. */
+/** Lets the process exit while the worker waits, in runtimes that support it. */
 const leave = (worker: object): void => {
   if ("unref" in worker && typeof worker.unref === "function") worker.unref()
 }
 
-/** Starts a worker: those of the web where there are any, else Node's. */
+/** Starts a Web Worker if the runtime has them, else a Node worker. */
 const startWorker = async (assignment: Assignment): Promise<Thread> => {
   if (typeof Worker === "function") {
-    // The address is written out where it is used: bundlers know a worker by that.
+    // A literal expression, by which bundlers recognise a worker.
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" })
     const ready = new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve()
@@ -44,7 +44,7 @@ const startWorker = async (assignment: Assignment): Promise<Thread> => {
   return { ready: ready.then(() => leave(worker)), end: () => void worker.terminate() }
 }
 
-/** Starts threads beside the caller's; gives what ends them. */
+/** Starts the threads besides the caller's. Resolves to the function that ends them. */
 export const startThreads = async (
   { exports, memory, heap }: Instance,
   module: WebAssembly.Module,

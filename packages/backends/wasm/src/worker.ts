@@ -1,4 +1,4 @@
-/** A thread of the kernels: says that it is there, then works until the engine is closed. */
+/** A thread of the kernels: reports that it is ready, then works until the engine is closed. */
 import type { Exports } from "./engine.ts"
 import type { Assignment } from "./threads.ts"
 

@@ -14,7 +14,7 @@ describe.skipIf(missingChromium !== "")(`in Chromium${missingChromium}`, () => {
     [3, "3 threads"],
   ] as const)
     describe(said, () => {
-      test("there are so many", async () => {
+      test("the backend reports the number of threads", async () => {
         expect(await page.call("describe", threads)).toEndWith(`, ${said}`)
       })
       for (const { name } of Conformance.cases({ memory: "own" }))

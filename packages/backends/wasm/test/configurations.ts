@@ -1,4 +1,4 @@
-/** The ways to run the WebAssembly backend that tests hold against each other, each loaded once for a file of tests. */
+/** The configurations of the WebAssembly backend under test, each loaded once per test file. */
 import { afterAll } from "bun:test"
 import { ManagedRuntime } from "effect"
 import { layer } from "../src/index.ts"

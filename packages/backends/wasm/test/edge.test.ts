@@ -1,4 +1,4 @@
-/** Training in the memory of an isolate. */
+/** Training within the memory of an edge function's isolate. */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { type BackendError, defaultLoss, Graph, Key, Models, Optimizer, Policy, Train } from "@spikeroute/core"
@@ -23,13 +23,13 @@ const trainOnce = (policy: Policy.Policy, timeSteps: number) =>
     return yield* trainer.step({ inputs, labels }, { update: 1, learningRate: 1e-3 })
   }).pipe(Effect.scoped, Effect.provide(fromModule(kernels, { maximumBytes: 2 ** 26 })), Effect.runPromise)
 
-test("SLTT trains conv at T = 32 in 64 MiB, where BPTT is refused for want of memory", async () => {
+test("SLTT trains conv at T = 32 in 64 MiB, where BPTT is refused for lack of memory", async () => {
   const { loss } = await trainOnce(Policy.sltt, 32)
   expect(loss).toBeGreaterThan(0)
   const refused = (await trainOnce(Policy.bptt, 32).catch((error: unknown) => error)) as BackendError
   expect(refused._tag).toBe("BackendError")
   expect(refused.memory?.needed).toBeGreaterThan(2 ** 27)
-  // 64 MiB but for the module's own stack and data.
+  // 64 MiB minus the module's own stack and data.
   expect(Math.round((refused.memory?.available ?? 0) / 2 ** 20)).toBe(64)
   expect((await trainOnce(Policy.bptt, 2)).loss).toBeGreaterThan(0)
 }, 60_000)

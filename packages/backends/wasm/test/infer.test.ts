@@ -1,4 +1,4 @@
-/** Program files: made by the compiler, run without it. */
+/** Program files: written by the compiler, run without it. */
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { ProgramFile } from "@spikeroute/backend-kernels"
@@ -33,7 +33,7 @@ type Options = ProgramFile.SaveOptions
 const run = <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>): A =>
   Effect.runSync(effect.pipe(Effect.scoped, Effect.provide(fromModule(kernels)), Effect.orDie))
 
-/** Parameters under which neurons fire, by the names that a trainer saves them under. */
+/** Parameters with which neurons fire, by the names that a trainer saves. */
 const parametersOf = (graph: Graph.Graph, seed = 1): Safetensors.TensorFile["tensors"] => {
   const first = Train.initialize(graph, Key.make(seed))
   return new Map(
@@ -54,7 +54,7 @@ const conv = Graph.makeUnsafe([8, 8, 2], Models.conv(4, { width: 0.25 }))
 const convOptions: Options = { batchSize: 1, timeSteps: 5, encoding: "frames" }
 const convFile = save(conv, convOptions)
 
-/** Values of several earlier steps: more than some of the programs have, and numbers of them without a common divisor. */
+/** Reads values of several earlier steps: more than some of the programs have, with coprime periods. */
 const temporal = Graph.makeUnsafe(
   [6],
   Graph.sequential(
@@ -80,7 +80,7 @@ const twoHeads = Graph.makeUnsafe([4], (x) => {
   }
 })
 
-/** A network that answers with what it is shown: of three classes, each step's logits are the frame. */
+/** A network that returns its input: with three classes, the logits of each step are the frame. */
 const mirror = (batchSize: number, timeSteps: number): Model => {
   const graph = Graph.makeUnsafe([1, 1, 3], Graph.sequential(flatten(), linear({ features: 3, bias: false })))
   const identity = { shape: [3, 3], values: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1) }
@@ -89,12 +89,12 @@ const mirror = (batchSize: number, timeSteps: number): Model => {
   return load(kernels, save(graph, { batchSize, timeSteps, encoding: "frames" }, tensors))
 }
 
-describe("a loaded program gives the bits of the predictor that was compiled", () => {
+describe("a loaded program is bit-identical to the compiled predictor", () => {
   const cases: ReadonlyArray<readonly [string, Graph.Graph, Options]> = [
     ["conv on frames", conv, convOptions],
     ["conv on images, a batch of three", conv, { batchSize: 3, timeSteps: 4, encoding: "static" }],
     [
-      "a normaliser-free network, which standardises its weights",
+      "a normaliser-free network with weight standardisation",
       Graph.makeUnsafe([16, 16, 3], Models.nfresnet34(5, { width: 0.0625 })),
       { batchSize: 2, timeSteps: 2, encoding: "static" },
     ],
@@ -126,15 +126,15 @@ describe("a loaded program gives the bits of the predictor that was compiled", (
     expect(prediction.outputs).toEqual(outputs)
     expect(prediction.named).toEqual(named)
     expect(prediction.steps).toEqual(Array.from({ length: options.batchSize }, () => options.timeSteps))
-    // A second prediction starts from rest again.
+    // A second prediction starts from rest.
     expect(model.predict(inputs).outputs).toEqual(outputs)
     expect(model).toMatchObject({ ...options, shape: [...graph.input] })
   })
 })
 
 describe("anytime inference", () => {
-  test("stops each sample where its first class leads its second by the margin, and says so", () => {
-    // The lead of sample 0 is 1, 2, …, that of sample 1 0.5, 1, 1.5, 2, that of sample 2 stays 0.
+  test("stops each sample once its first class leads the second by the margin, and reports its steps", () => {
+    // Sample 0 leads by 1, 2, …; sample 1 by 0.5, 1, 1.5, 2; sample 2 never leads.
     const step = [0, 1, 0, 0.5, 0, 0, 1, 0, 1]
     const { classes, outputs, steps, meanSteps } = mirror(3, 4).predict(
       Float32Array.from([step, step, step, step].flat()),
@@ -147,14 +147,14 @@ describe("anytime inference", () => {
     expect(classes).toEqual([1, 0, 0])
     expect([...outputs]).toEqual([0, 2, 0, 2, 0, 0, 4, 0, 4])
   })
-  test("a lead that is lost again does not count once the sample has stopped", () => {
+  test("a lead that is lost later does not matter once the sample has stopped", () => {
     const model = mirror(1, 3)
     const frames = Float32Array.of(3, 0, 0, 0, 9, 0, 0, 0, 0)
     expect(model.predict(frames)).toMatchObject({ classes: [1], steps: [3] })
     expect(model.predict(frames, { margin: 3 })).toMatchObject({ classes: [0], steps: [1] })
     expect(model.predict(frames, { margin: 3.1 })).toMatchObject({ classes: [1], steps: [2] })
   })
-  test("a margin that makes no sense is refused", () => {
+  test("an invalid margin is refused", () => {
     for (const margin of [-1, Number.NaN])
       expect(() => mirror(1, 1).predict(new Float32Array(3), { margin })).toThrow(InputError)
   })
@@ -165,7 +165,7 @@ async function* each<A>(values: ReadonlyArray<A>) {
 }
 
 describe("a stream", () => {
-  test("of a network with two read-outs has both at every step", async () => {
+  test("of a network with two read-outs returns both at every step", async () => {
     const file = save(twoHeads, { batchSize: 1, timeSteps: 5, encoding: "frames" })
     const frames = Array.from({ length: 5 }, (_, t) => numbers(4).map((value) => value + t / 4))
     const steps = await Array.fromAsync(load(kernels, file).stream(each(frames)))
@@ -178,20 +178,20 @@ describe("a stream", () => {
   const frames = Array.from({ length: 12 }, (_, t) => numbers(size, 10 + t))
   const joined = (from: number, to: number) => Float32Array.from(frames.slice(from, to).flatMap((frame) => [...frame]))
 
-  test("keeps its state from frame to frame, and after T of them has answered as to one sample", async () => {
+  test("keeps its state between frames, and after T frames has given the answer for one sample", async () => {
     const steps = await Array.fromAsync(load(kernels, convFile).stream(each(frames)))
     expect(steps.map(({ step }) => step)).toEqual(frames.map((_, t) => t))
     const whole = load(kernels, convFile).predict(joined(0, 5))
     expect(steps[4]?.outputs).toEqual(whole.outputs)
     expect(steps[4]?.classes).toEqual([...whole.classes])
-    // The same frames from rest give something else: the membranes were not at rest after the first five.
+    // The same frames from rest give a different result, because the membranes were not at rest after the first five.
     expect(steps[9]?.outputs).not.toEqual(load(kernels, convFile).predict(joined(5, 10)).outputs)
     // The outputs are those of the last five steps.
     const sum = new Float32Array(4)
     for (const { logits } of steps.slice(5, 10)) for (let i = 0; i < 4; i++) sum[i]! += logits[i] as number
     expect(steps[9]?.outputs).toEqual(sum)
   })
-  test("of a network in time gives the bits of the whole batch, far beyond the steps of its program", async () => {
+  test("of a network with delays is bit-identical to the batch, far beyond the program's own steps", async () => {
     const of = (timeSteps: number) => load(kernels, save(temporal, { batchSize: 2, timeSteps, encoding: "frames" }))
     const inputs = Array.from({ length: 50 }, (_, t) => numbers(2 * 6, 10 + t))
     const whole = of(50).predict(Float32Array.from(inputs.flatMap((frame) => [...frame])))
@@ -205,7 +205,7 @@ describe("a stream", () => {
       expect(steps[t]?.logits).toEqual(logits)
       expect(single.step(inputs[t])).toEqual(logits)
     }
-    // What a delay or a neuron has from its past is not what it has at rest.
+    // The history of delays and neurons matters: from rest the result differs.
     expect(of(1).step(inputs[49])).not.toEqual(streamed[49]?.logits as Float32Array)
   })
   const uses: ReadonlyArray<readonly [string, (model: Model) => unknown]> = [
@@ -214,7 +214,7 @@ describe("a stream", () => {
     ["a step", (model) => model.step(frames[3])],
     ["another stream", (model) => model.stream(each(frames)).next()],
   ]
-  test.each(uses)("ends with an error when its state is taken by %s", async (_, use) => {
+  test.each(uses)("ends with an error when %s takes its state", async (_, use) => {
     const model = load(kernels, convFile)
     const stream = model.stream(each(frames))
     await stream.next()
@@ -223,7 +223,7 @@ describe("a stream", () => {
       new InputError("this model was used for something else between two frames: load one for each stream"),
     )
   })
-  test("keeps its state while other weights are taken over, and when what was asked between is refused", async () => {
+  test("keeps its state when weights are replaced, and when a call in between is refused", async () => {
     const model = load(kernels, convFile)
     const stream = model.stream(each(frames))
     await stream.next()
@@ -233,14 +233,14 @@ describe("a stream", () => {
     const [, second] = await Array.fromAsync(load(kernels, convFile).stream(each(frames)))
     expect((await stream.next()).value).toEqual(second as NonNullable<typeof second>)
   })
-  test("is refused where the program shows one image", async () => {
+  test("is refused if the program repeats one image", async () => {
     const model = load(kernels, save(conv, { batchSize: 1, timeSteps: 2, encoding: "static" }))
     await expect(model.stream(each(frames)).next()).rejects.toThrow(InputError)
   })
 })
 
 describe("weights", () => {
-  test("are replaced as a whole, or not at all", () => {
+  test("are replaced all together or not at all", () => {
     const model = load(kernels, convFile)
     const inputs = numbers(5 * 128)
     const before = model.predict(inputs).outputs
@@ -253,17 +253,17 @@ describe("weights", () => {
     expect(() => model.load(lacking)).toThrow("tensor parameter/7.bias has no values where the network takes 4")
     expect(model.predict(inputs).outputs).toEqual(after)
   })
-  test("come back from a file with their network", () => {
+  test("are read back from a file with their network", () => {
     const { graph, tensors } = Effect.runSync(ProgramFile.read(convFile, "file"))
     expect(Graph.toJson(graph)).toEqual(Graph.toJson(conv))
     for (const [name, { values }] of parametersOf(conv)) expect(tensors.get(name)?.values).toEqual(values)
   })
-  test("that do not fit the network make no file", () => {
+  test("that do not fit the network cannot be saved", () => {
     expect(() => save(conv, convOptions, new Map())).toThrow("missing parameter/0.weight")
   })
 })
 
-test("inputs of another size are refused with a line that says which", () => {
+test("inputs of the wrong size are refused, and the error names them", () => {
   expect(() => load(kernels, convFile).predict(new Float32Array(7))).toThrow(
     new InputError("inputs of 5×1×8×8×2 are 640 values, not 7"),
   )
@@ -339,7 +339,7 @@ describe("inputs", () => {
       expect(refused(() => modelOf("frames").step(given.slice(12, 24))).message).toStartWith(
         "frames: value 4 of sample 1 is ",
       )
-      // What was refused has left no trace.
+      // A refused call leaves no trace.
       const model = modelOf("frames")
       const fine = Float32Array.from({ length: 12 }, (_, i) => i)
       const expected = [model.step(fine), model.step(fine)]
@@ -349,20 +349,20 @@ describe("inputs", () => {
       expect([first, model.step(fine)]).toEqual(expected)
     },
   )
-  test("that lead out of float32's range are an error, not an answer of NaN", async () => {
+  test("that overflow float32 are an error, not a NaN", async () => {
     const huge = Float32Array.of(...[3e38, 0, 3e38], ...[0, 0, 0], ...[3e38, 0, 3e38])
     expect(refused(() => mirror(1, 3).predict(huge)).message).toContain("output 0 of sample 0 is Infinity")
     const added = mirror(1, 3).stream(each([huge.slice(0, 3), huge.slice(0, 3)]))
     await added.next()
     await expect(added.next()).rejects.toThrow(InputError)
   })
-  test("come with a margin that is a number", () => {
+  test("need a numeric margin", () => {
     for (const margin of ["2", null, Number.NaN, -1])
       refused(() => mirror(1, 1).predict(new Float32Array(3), { margin: margin as number }))
   })
 })
 
-test("weights that are not finite make no file, are read from none, and are not taken over", () => {
+test("weights that are not finite are neither saved, read nor loaded", () => {
   const tensors = new Map(parametersOf(conv))
   const [[name, first] = ["", { shape: [], values: new Float32Array() }]] = tensors
   tensors.set(name, { ...first, values: first.values.map((value, i) => (i === 3 ? Number.NaN : value)) })
@@ -375,14 +375,14 @@ test("weights that are not finite make no file, are read from none, and are not 
   expect(() => model.load(tensors)).toThrow(new InputError(`tensor ${name}: value 3 is NaN, not finite`))
   expect(model.predict(inputs)).toEqual(before)
 
-  // The last value of the file is one of its weights.
+  // The last value of the file is a weight.
   const changed = convFile.slice()
   new DataView(changed.buffer).setFloat32(changed.length - 4, Number.NaN, true)
   expect(() => load(kernels, changed)).toThrow(ProgramFileError)
   expect(Effect.runSync(Effect.flip(ProgramFile.read(changed, "file")))).toMatchObject({ _tag: "CheckpointError" })
 })
 
-describe("a file that is damaged or foreign is refused with an error that says where", () => {
+describe("a damaged or foreign file is refused with the offset of the error", () => {
   const refusal = (file: Uint8Array): ProgramFileError => {
     try {
       load(kernels, file)
@@ -392,7 +392,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
     }
     throw new Error("the file was accepted")
   }
-  /** The file with another tensor `program`, or with other metadata. */
+  /** The file with a changed tensor `program` or changed metadata. */
   const changed = (change: (words: Int32Array, metadata: Record<string, string>) => void): Uint8Array => {
     const { metadata, tensors } = Effect.runSync(Safetensors.decode(convFile, "file"))
     const begin = convFile.length - [...tensors.values()].reduce((sum, { values }) => sum + values.byteLength, 0)
@@ -409,16 +409,16 @@ describe("a file that is damaged or foreign is refused with an error that says w
     })
   }
 
-  test("cut off at any byte", () => {
+  test("truncated at any byte", () => {
     for (let length = 0; length < convFile.length; length += length < 300 ? 1 : 97)
       expect(refusal(convFile.subarray(0, length))).toMatchObject({ _tag: "ProgramFileError", offset: length })
   })
-  test("weights for PyTorch, or anything else", () => {
+  test("PyTorch weights or anything else", () => {
     const weights = Safetensors.encode({ tensors: parametersOf(conv), metadata: { format: "pt" } })
     expect(refusal(weights).message).toStartWith("no program file: its metadata do not name it")
     expect(refusal(new Uint8Array(wasm)).message).toContain("truncated or no safetensors file")
   })
-  test("of another version, or for other kernels", () => {
+  test("another version, or other kernels", () => {
     const other = (name: string, value: string) =>
       refusal(
         changed((_, metadata) => {
@@ -435,7 +435,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
         "the program has no buffer input of float32",
       )
   })
-  test("a program that does not hold together, as the kernels see it", () => {
+  test("a program that the kernels find inconsistent", () => {
     expect(refusal(changed((words) => words.fill(0))).message).toBe("the program cannot run: this is no packed program")
     expect(
       refusal(
@@ -445,7 +445,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
       ).message,
     ).toContain("buffer 0 does not lie in the arena")
   })
-  test("that asks for more memory than there may be", () => {
+  test("a program that needs more memory than allowed", () => {
     const arena = (megabytes: number) =>
       changed((words) => {
         words[4] = (megabytes * 2 ** 20) / 64
@@ -456,7 +456,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
     expect(() => load(kernels, arena(20), { maximumBytes: 2 ** 24 })).toThrow(noMemory)
     expect(load(kernels, arena(20)).bytes).toBeGreaterThan(20 * 2 ** 20)
   })
-  test("with any words changed: it is refused, or it runs without leaving its memory", () => {
+  test("with random words changed, it is refused or runs within its memory", () => {
     const random = Key.generator(Key.make(3))
     const draw = (below: number) => Math.floor(random.nextDoubleUnsafe() * below)
     const values = [0, 1, -1, 2, 7, 1000, 2 ** 31 - 1, -(2 ** 31)]
@@ -468,7 +468,7 @@ describe("a file that is damaged or foreign is refused with an error that says w
       try {
         const model = load(kernels, file)
         const count = (model.encoding === "frames" ? model.timeSteps : 1) * model.shape.reduce((a, b) => a * b, 1)
-        // A changed number of time steps is a program too, if a slow one.
+        // A changed number of time steps is still a valid program, but may be a slow one.
         if (model.timeSteps < 1000) model.predict(new Float32Array(count * model.batchSize))
       } catch (error) {
         expect(error).toBeInstanceOf(ProgramFileError)

@@ -9,7 +9,7 @@ const graph = Graph.makeUnsafe(
   Graph.sequential(flatten(), linear({ features: 8 }), lif(), linear({ features: 2 })),
 )
 
-/** The outputs of one training step, and what the backend says of itself. */
+/** The outputs of one training step, and the backend's description. */
 const trainOnce = (backend: Layer.Layer<Backend, unknown>) =>
   Effect.gen(function* () {
     const trainer = yield* Train.make(graph, Policy.sltt, {
@@ -31,8 +31,8 @@ afterEach(() => {
   WebAssembly.validate = originalValidate
 })
 
-// Deno's workers say nothing when they end.
-test.skipIf("Deno" in globalThis)("every thread that was started has ended with the layer", async () => {
+// Deno's workers do not report that they end.
+test.skipIf("Deno" in globalThis)("all threads end with the layer", async () => {
   const workers: Array<Promise<void>> = []
   globalThis.Worker = class extends originalWorker {
     constructor(url: string | URL, options?: WorkerOptions) {
@@ -46,14 +46,14 @@ test.skipIf("Deno" in globalThis)("every thread that was started has ended with 
   await Promise.all(workers)
 })
 
-test("a compiled module runs on one thread, with the bits of the threaded one", async () => {
+test("a compiled module runs on one thread, bit-identical to the threaded one", async () => {
   const module = new WebAssembly.Module(readFileSync(new URL("../built/spikeroute.wasm", import.meta.url)))
   const single = await trainOnce(fromModule(module))
   expect(single.description).toContain("1 thread")
   expect(single.outputs).toEqual((await trainOnce(layer({ threads: 3 }))).outputs)
 })
 
-test("one thread serves where workers cannot be started or memory cannot be shared", async () => {
+test("one thread is used if workers cannot be started or memory cannot be shared", async () => {
   globalThis.Worker = class extends originalWorker {
     constructor() {
       super("data:text/javascript,")
@@ -67,7 +67,7 @@ test("one thread serves where workers cannot be started or memory cannot be shar
   expect((await trainOnce(layer({ threads: 2 }))).description).toContain("1 thread")
 })
 
-test("a runtime without SIMD is told so", async () => {
+test("a runtime without SIMD is reported", async () => {
   WebAssembly.validate = () => false
   await expect(trainOnce(layer())).rejects.toThrow("this runtime's WebAssembly has no SIMD")
 })

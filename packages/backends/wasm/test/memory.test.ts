@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { Key } from "@spikeroute/core"
 import { make } from "../src/memory.ts"
 
-test("blocks are aligned, cleared, do not overlap, and come back when they are freed", () => {
+test("blocks are aligned, zeroed, disjoint, and reused when freed", () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 64 })
   const heap = make(memory, 1000, 64 * 65536)
   const random = Key.generator(Key.make(1))
@@ -29,7 +29,7 @@ test("blocks are aligned, cleared, do not overlap, and come back when they are f
   expect(heap.allocate(2 ** 20)).toBe(1024)
 })
 
-test("more than the memory can grow to is refused, and nothing is lost", () => {
+test("an allocation beyond the maximum fails and leaks nothing", () => {
   const heap = make(new WebAssembly.Memory({ initial: 1, maximum: 2 }), 0, 131_072)
   expect(heap.allocate(200_000)).toBeUndefined()
   expect(heap.allocated()).toBe(0)

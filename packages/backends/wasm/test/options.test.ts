@@ -10,7 +10,7 @@ const module = new WebAssembly.Module(readFileSync(new URL("../built/spikeroute.
 const opened = (backend: Layer.Layer<Backend, BackendUnavailableError | OptionError>) =>
   Effect.runPromise(Effect.result(Effect.provide(Backend, backend)))
 
-test("a number of threads out of its range is refused as the layer opens", async () => {
+test("a number of threads out of range fails when the layer is built", async () => {
   for (const threads of [0, -1, Number.NaN, 1.5, 257, 1e9, Number.POSITIVE_INFINITY])
     expect(await opened(layer({ threads }))).toMatchObject({
       failure: { _tag: "OptionError", option: "threads", value: threads, expected: "a whole number from 1 to 256" },
@@ -19,7 +19,7 @@ test("a number of threads out of its range is refused as the layer opens", async
   for (const threads of [1, 2]) expect(await opened(layer({ threads }))).toMatchObject({ success: { name: "wasm" } })
 })
 
-test("so is a limit of memory out of its range, for training and for inference", async () => {
+test("a memory limit out of range fails too, for training and for inference", async () => {
   for (const maximumBytes of [0, -1, Number.NaN, 2 ** 22 - 1, 2 ** 32 + 1, Number.POSITIVE_INFINITY]) {
     expect(await opened(fromModule(module, { maximumBytes }))).toMatchObject({
       failure: { _tag: "OptionError", option: "maximumBytes", value: maximumBytes },
