@@ -17,14 +17,18 @@ export const has =
     !Array.isArray(value) &&
     keys.every((key) => (value as Record<string, unknown>)[key] !== undefined)
 
+/** A function. */
 export const aFunction: Kind = ["a function", (value) => typeof value === "function"]
 export const aList: Kind = ["a list", (value) => Array.isArray(value)]
 export const aNumber: Kind = ["a number", (value) => typeof value === "number" && !Number.isNaN(value)]
 export const aCount: Kind = ["a whole number", (value) => Number.isSafeInteger(value) && (value as number) >= 0]
+/** A string. */
 export const aString: Kind = ["a string", (value) => typeof value === "string"]
+/** An object, not an array. */
 export const anObject: Kind = ["an object", /* @__PURE__ */ has()]
 export const someFloats: Kind = ["a Float32Array", (value) => value instanceof Float32Array]
 export const someWords: Kind = ["a Uint32Array", (value) => value instanceof Uint32Array]
+/** A Uint8Array. */
 export const someBytes: Kind = ["a Uint8Array", (value) => value instanceof Uint8Array]
 export const someNumbers: Kind = ["an array of numbers", (value) => Array.isArray(value) || ArrayBuffer.isView(value)]
 export const aGraph: Kind = ["a graph, as Graph.make gives", /* @__PURE__ */ has("nodes", "parameters", "types")]

@@ -89,7 +89,7 @@ export class BackendError extends Data.Error<{
 
 /** A file of tensors cannot be read. */
 export class CheckpointError extends Data.Error<{
-  /** The file, where there is one. */
+  /** Name of the file, if there is one. */
   readonly file?: string
   readonly reason: string
 }> {
@@ -107,7 +107,7 @@ const listed = (texts: ReadonlyArray<string>, most = 8): string =>
 
 /** The given tensors do not match the network. The fields list all tensors at fault; the message names the first ones. */
 export class MismatchError extends Data.Error<{
-  /** The file, where there is one. */
+  /** Name of the file, if there is one. */
   readonly file?: string
   readonly missing: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>
   readonly unexpected: ReadonlyArray<{ readonly name: string; readonly shape: Shape }>

@@ -62,28 +62,28 @@ const adaptive: Step = ([x], [v, a0, s0]) => {
   return { states: [u.minus(E.route("reset", s)), a, s], output: s }
 }
 
-describe("what is stored", () => {
-  test("of LIF, the potential before the reset: with it the backward direction needs nothing else", () => {
+describe("stored values", () => {
+  test("LIF stores the potential before the reset, and the backward direction needs nothing else", () => {
     const { planes, needs, spikes, decay, rest } = unfold(cell(1, 0, ["membrane"], lif))
     expect({ planes, spikes, rest, decay: decay(0) }).toEqual({ planes: 1, spikes: true, rest: [0], decay: 0.75 })
     expect(needs).toEqual({ state: true, before: false, inputs: new Set() })
   })
 
-  test("of PLIF, the same; the gradient of the time constant sees the potential before", () => {
+  test("PLIF stores the same; the gradient of the time constant reads the previous potential", () => {
     const { planes, needs } = unfold(cell(1, 1, ["membrane"], plif))
     expect(planes).toBe(1)
     expect(needs).toEqual({ state: true, before: true, inputs: new Set() })
   })
 
-  test("of adaptive neurons with three states, two values", () => {
+  test("adaptive neurons with three states store two values", () => {
     expect(unfold(cell(1, 0, ["membrane", "adaptation", "spikes"], adaptive)).planes).toBe(2)
   })
 
-  test("of neurons with a current, two values", () => {
+  test("neurons with a current store two values", () => {
     expect(unfold(cell(1, 0, ["current", "membrane"], currentBased)).planes).toBe(2)
   })
 
-  test("a state that does not begin where stored zeros would leave it is stored itself", () => {
+  test("a state whose initial value is not represented by stored zeros is stored itself", () => {
     const bursting: Cell = {
       ...cell(1, 0, ["membrane"], ([x], [v]) => {
         const u = v!.plus(x!)
@@ -171,7 +171,7 @@ describe.each([
   ["current-based LIF", currentBased, [], ["current", "membrane"]],
   ["adaptive LIF", adaptive, [], ["membrane", "adaptation", "spikes"]],
 ])("smooth %s", (_, step, p, states) => {
-  test("reverse mode through five steps gives central differences", () => {
+  test("reverse mode through five steps equals central differences", () => {
     const smooth = cell(1, p.length, states, step, true)
     const x = Float64Array.of(0.8, 0.3, 1.1, -0.2, 0.6)
     const weights = [0.5, -1, 0.7, 0.2, 1.3]
@@ -200,7 +200,7 @@ describe.each([
   })
 })
 
-test("cut edges carry nothing", () => {
+test("cut edges carry no gradient", () => {
   const made = unfold(cell(1, 0, ["current", "membrane"], currentBased))
   const request = { output: true, carried: true, inputs: [true], parameters: [] }
   expect(made.backward({ ...request, isCut: (edge) => edge === "membrane" }).carry).toHaveLength(1)

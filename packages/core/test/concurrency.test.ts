@@ -74,7 +74,7 @@ describe.each([
   const trainer = Train.make(graph, Policy.bptt, options)
   const together = { concurrency: "unbounded" } as const
 
-  test("every prediction is that of its own samples, under the weights that were loaded before it", async () => {
+  test("every prediction is that of its own samples, with the weights loaded before it", async () => {
     await run(
       Effect.gen(function* () {
         const predictor = yield* Train.makePredictor(graph, options)
@@ -97,7 +97,7 @@ describe.each([
     )
   })
 
-  test("steps, gradients, saves and loads happen one after the other, in the order in which they were begun", async () => {
+  test("steps, gradients, saves and loads are serialised in the order in which they start", async () => {
     const all = (order: "one by one" | "together") =>
       run(
         Effect.gen(function* () {
@@ -117,7 +117,7 @@ describe.each([
     expect(await all("together")).toEqual(await all("one by one"))
   })
 
-  test("a refused step leaves those that wait as they are", async () => {
+  test("a rejected step does not affect waiting ones", async () => {
     await run(
       Effect.gen(function* () {
         const [one, other] = [yield* trainer, yield* trainer]
@@ -133,7 +133,7 @@ describe.each([
     )
   })
 
-  test("an interrupted step has happened or has not, whenever it is interrupted", async () => {
+  test("an interrupted step has either happened completely or not at all", async () => {
     await run(
       Effect.gen(function* () {
         const reference = yield* trainer
@@ -163,7 +163,7 @@ describe.each([
   })
 })
 
-test("a step that is interrupted while it waits never begins", async () => {
+test("a step interrupted while it waits never starts", async () => {
   await Effect.runPromise(
     Effect.gen(function* () {
       const make = Train.make(graph, Policy.bptt, options)

@@ -24,7 +24,7 @@ describe("the oracle passes", () => {
     })
 })
 
-test("names are different", () => {
+test("names are unique", () => {
   expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length)
 })
 
@@ -183,7 +183,7 @@ describe("a backend with one fault fails:", () => {
       expect(await run(name, layer)).not.toBe("passes")
     })
 
-  test("resources that a scope does not give back", async () => {
+  test("resources that a scope does not release", async () => {
     let held = 0
     const leaking = backend(() => {
       held++

@@ -61,12 +61,12 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     expect(found.backward).toEqual(backward(T, own))
     expect(found.update).toEqual({ multiplications: 2 * weights, additions: 2 * weights, spikeOperations: 0 })
   })
-  test("slttk(2) pays for two trained steps", () => {
+  test("slttk(2): the cost of two trained steps", () => {
     const found = cost(Policy.slttK(2))
     expect(found.forward).toEqual(forward)
     expect(found.backward).toEqual(backward(2, own))
   })
-  test("bptt pays for the way through time too", () => {
+  test("bptt: including the gradient through time", () => {
     const found = cost(Policy.bptt)
     expect(found.forward).toEqual(forward)
     expect(found.backward).toEqual(backward(T, throughTime))
@@ -85,7 +85,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     input: floats(N * 4) + floats(N) + floats(3),
     metric: floats(N * 10) + floats(3),
   }
-  test("sltt keeps one potential for each neuron and no residual, whatever T is", () => {
+  test("sltt stores one potential per neuron and no residual, for any T", () => {
     expect(cost(Policy.sltt).bytesByKind).toEqual({
       ...kept,
       state: 2 * floats(N * 1000),
@@ -98,7 +98,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     const peak = (T: number) => costOf(Models.mlp(10), [4], Policy.sltt, N, T).peakBytes
     expect(peak(60)).toBe(peak(1))
   })
-  test("ottt pays for a trace of each layer's spikes, and multiplies by traces where sltt adds at spikes", () => {
+  test("ottt: one trace of each layer's spikes, and multiplications by traces instead of additions at spikes", () => {
     const found = cost(Policy.ottt)
     expect(found.forward).toEqual(forward)
     const { multiplications, additions } = backward(T, own)
@@ -112,7 +112,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     expect(found.bytesByKind.state).toBe(sltt.state + 2 * floats(N * 1000))
     expect(found.bytesByKind.residual).toBe(0)
   })
-  test("bptt-checkpoint keeps 3 of 6 steps, and runs the other 3 forward again without their loss and firing rates", () => {
+  test("bptt-checkpoint stores 3 of 6 steps and recomputes the other 3 without their loss and firing rates", () => {
     const found = cost(Policy.checkpointedBptt)
     expect(found.backward).toEqual(backward(T, throughTime))
     const again = T / 2
@@ -130,7 +130,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
       scratch: 3 * floats(N * 1000),
     })
   })
-  test("bptt-checkpoint's memory lies between sltt's and bptt's, and grows with the root of T", () => {
+  test("the memory of bptt-checkpoint is between those of sltt and bptt, and grows with the square root of T", () => {
     const peak = (policy: Policy.Policy, T: number) => costOf(Models.mlp(10), [4], policy, N, T).peakBytes
     for (const T of [6, 16, 64, 100]) {
       expect(peak(Policy.checkpointedBptt, T)).toBeGreaterThan(peak(Policy.sltt, T))
@@ -140,7 +140,7 @@ describe("mlp of 4 inputs and 10 classes, batch 2, one image for 6 time steps", 
     // From 4 to 10 and to 16 steps between checkpoints, and as many states.
     expect(beyond(256)).toBe(2 * beyond(100))
   })
-  test("bptt keeps potentials, spikes and logits of all T steps, and a gradient through time for each neuron", () => {
+  test("bptt stores potentials, spikes and logits of all T steps, and one gradient through time per neuron", () => {
     const { bytesByKind, peakBytes } = cost(Policy.bptt)
     expect(bytesByKind).toEqual({
       ...kept,
@@ -168,7 +168,7 @@ describe("conv of 8×8 images of 2 channels and 10 classes, batch 3, one image f
   const allPooled = pooled[0] + pooled[1]
   const logits = N * 10
 
-  test("forward: pools add spikes, and what they give is real to the layer behind", () => {
+  test("forward: pools add spikes, and the next layer reads their real-valued output", () => {
     expect(cost(Policy.sltt).forward).toEqual({
       multiplications: first + T * (allNeurons + allPooled + second + readOut + 2 * logits),
       additions:
@@ -189,7 +189,7 @@ describe("conv of 8×8 images of 2 channels and 10 classes, batch 3, one image f
     expect(cost(Policy.sltt).backward).toEqual(backward(T, own, 0))
     expect(cost(Policy.slttK(1)).backward).toEqual(backward(1, own, 0))
   })
-  test("bptt pools again in its backward steps rather than keep what the pools gave", () => {
+  test("bptt recomputes pools in its backward steps instead of storing their outputs", () => {
     expect(cost(Policy.bptt).backward).toEqual(backward(T, throughTime, 1))
   })
 })
@@ -203,7 +203,7 @@ describe("three convolutions with batch norm, 8×8 images of 2 channels, batch 3
   /** What a convolution gives, which batch norm needs to go back. The first is computed once in any case. */
   const values = N * 64 * 4
 
-  test.each([Policy.bptt, Policy.sltt])("$name pays for the second and the third convolution once more", (policy) => {
+  test.each([Policy.bptt, Policy.sltt])("$name: the second and third convolution run twice", (policy) => {
     const [plain, lean] = [cost(policy), cost(policy.pipe(Policy.recompute))]
     const { multiplications, additions, spikeOperations } = plain.backward
     expect(lean.backward).toEqual({
@@ -213,11 +213,11 @@ describe("three convolutions with batch norm, 8×8 images of 2 channels, batch 3
     })
     expect([lean.forward, lean.update]).toEqual([plain.forward, plain.update])
   })
-  test("bptt no longer keeps what they give of any step", () => {
+  test("bptt stores their outputs for no step", () => {
     const [plain, lean] = [cost(Policy.bptt), cost(Policy.bptt.pipe(Policy.recompute))]
     expect(plain.bytesByKind.residual - lean.bytesByKind.residual).toBe(T * 2 * 4 * values)
   })
-  test("one that takes more than 2048 multiplications for each number is kept", () => {
+  test("a convolution with more than 2048 multiplications per element is stored", () => {
     const saved = (channels: number) => {
       const second = Graph.sequential(conv2d({ channels, kernelSize: 3, padding: 1 }), lif(), block(), block())
       const of = (policy: Policy.Policy) =>
@@ -226,13 +226,13 @@ describe("three convolutions with batch norm, 8×8 images of 2 channels, batch 3
     }
     expect([saved(227), saved(228)]).toEqual([T * 2 * 4 * values, T * 4 * values])
   })
-  test("sltt holds one of them at a time rather than both", () => {
+  test("sltt stores one of them at a time instead of both", () => {
     const [plain, lean] = [cost(Policy.sltt), cost(Policy.sltt.pipe(Policy.recompute))]
     expect(plain.peakBytes - lean.peakBytes).toBe(4 * values)
   })
 })
 
-test("inference costs no backward and no update", () => {
+test("inference has no backward or update cost", () => {
   const graph = Graph.makeUnsafe([4], Models.mlp(10))
   const none = { multiplications: 0, additions: 0, spikeOperations: 0 }
   const found = Program.cost(Effect.runSync(Program.compileInference(graph, { batchSize: 1, timeSteps: 2 })))
@@ -242,7 +242,7 @@ test("inference costs no backward and no update", () => {
   expect(found.bytesByKind.gradient + found.bytesByKind.optimizer).toBe(0)
 })
 
-test("bytes for people", () => {
+test("formatted bytes", () => {
   expect([0, 999, 1234, 12_345, 1_234_567, 12_300_000_000].map(Program.formatBytes)).toEqual([
     "0 B",
     "999 B",

@@ -109,7 +109,7 @@ describe("shapes", () => {
     test(name, () => {
       expect(typeOf(shape, layer)).toEqual([output, elements])
     })
-  test("spikes stay spikes under flatten, max pooling and rearrangements, and become numbers under the average", () => {
+  test("spikes stay spikes through flatten, max pooling and rearrangements, and become numbers in average pooling", () => {
     const after = (layer: Graph.Layer) => typeOf([4, 4, 2], layer, lif())[1]
     const kept = [flatten(), maxPool({ kernelSize: 2 }), upsample({ scaleFactor: 2 }), slice({ end: 1 })]
     expect([...kept, averagePool({ kernelSize: 2 }), dropout(0.1)].map(after)).toEqual([
@@ -123,7 +123,7 @@ describe("shapes", () => {
   })
 })
 
-describe("shapes that do not fit are named, both of them", () => {
+describe("errors name both incompatible shapes", () => {
   test("linear", () => {
     const graph = Graph.makeUnsafe([4], linear({ features: 3 }))
     const json = Graph.toJson(graph)
@@ -169,7 +169,7 @@ describe("shapes that do not fit are named, both of them", () => {
       "0.add1: add: its inputs are 4×4×8 and 8×8×4; they must be of one shape",
     )
   })
-  test("convolution of what is no image", () => {
+  test("convolution of a vector", () => {
     expect(refusal([12], conv2d({ channels: 8, kernelSize: 3 }))).toBe(
       "0: conv2d: the input is 12; it must be an image, height×width×channels",
     )
@@ -182,7 +182,7 @@ describe("shapes that do not fit are named, both of them", () => {
       "0: averagePool: a window of 4×4 does not fit an image of 4×3×1 with padding 0",
     )
   })
-  test("a weight for other channels", () => {
+  test("a weight for a different number of channels", () => {
     const json = Graph.toJson(
       Graph.makeUnsafe([4, 4, 2], Graph.sequential(conv2d({ channels: 3, kernelSize: 1 }), flatten())),
     )
@@ -199,12 +199,12 @@ describe("shapes that do not fit are named, both of them", () => {
     for (const shape of [[4, 0], [], [1.5], [-2], [Number.NaN], 4, undefined, "4", [2 ** 16, 2 ** 15]])
       expect(refusal(shape as ReadonlyArray<number>, flatten())).toStartWith("input: ")
   })
-  test("no layer", () => {
+  test("no layers", () => {
     expect(refusal([4])).toBe("input: the network has no layer")
   })
 })
 
-describe("options out of range end the building, with the layer and the option that was given", () => {
+describe("options out of range abort construction, with the layer and the given option", () => {
   const odd = (layer: unknown) => layer as Graph.Layer
   const cases: ReadonlyArray<readonly [string, Graph.Layer, RegExp]> = [
     ["tau 0.5", lif({ tau: 0.5 }), /^0: lif: tau is 0.5; .*at least 1/],
@@ -283,12 +283,12 @@ describe("options out of range end the building, with the layer and the option t
     })
   for (const layer of [conv2d, scaledWeightStandardizedConv2d])
     for (const kernelSize of [0, -1, 2.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])
-      test(`a convolution's window of ${kernelSize}`, () => {
+      test(`the window of a convolution: ${kernelSize}`, () => {
         const error = Effect.runSync(Effect.flip(Graph.make([5, 3, 1], layer({ channels: 2, kernelSize }))))
         expect(error.node).toBe("conv2d1")
         expect(error.reason).toContain(`kernelSize is ${kernelSize};`)
       })
-  test("an op that is not the library's", () => {
+  test("an op from outside the library", () => {
     const own = {
       ...{ name: "mine", attributes: Schema.Struct({}), inputs: ["value" as const] },
       ...{ infer: ([x]: ReadonlyArray<unknown>) => x as never, forward: () => {}, backward: () => {} },
@@ -304,7 +304,7 @@ describe("options out of range end the building, with the layer and the option t
     })
     expect(refusal([3], (x) => add(x, other as Graph.Tensor))).toContain("no tensor of this network")
   })
-  test("what is in range stays: no leak, windows of one pixel, options that are undefined", () => {
+  test("valid options at the limits: no leak, windows of one pixel, undefined options", () => {
     expect(refusal([4], lif({ tau: Number.POSITIVE_INFINITY }))).toBe("no error")
     expect(refusal([4, 4, 1], maxPool({ kernelSize: 2, padding: 1 }), flatten())).toBe("no error")
     const one = conv2d({ channels: 1, kernelSize: 1, stride: undefined, bias: undefined } as never)
@@ -328,14 +328,14 @@ describe("names", () => {
       "1.bias",
     ])
   })
-  test("blocks put their own name before those of their layers, and end with themselves", () => {
+  test("a block's name precedes those of its layers and applies to nothing after it", () => {
     const inner = Graph.block((x) => x.pipe(Graph.named("fc", linear({ features: 3 })), lif()))
     const graph = Graph.makeUnsafe([4], (x) =>
       x.pipe(Graph.named("a", inner), Graph.named("b", inner), Graph.named("out", linear({ features: 2 }))),
     )
     expect(names(graph)).toEqual(["a.fc", "a.lif1", "b.fc", "b.lif1", "out"])
   })
-  test("a name is used once", () => {
+  test("names are unique", () => {
     const twice: Graph.Layer = (x) => {
       const named = Graph.named("fc", linear({ features: 3 }))
       return named(named(x))
@@ -345,7 +345,7 @@ describe("names", () => {
       "a: the name is used twice; give one of the two another",
     )
   })
-  test("a gain's parameter can have a name of its own", () => {
+  test("the parameter of a gain can be named", () => {
     const graph = Graph.makeUnsafe([4], Graph.named("net", Graph.sequential(gain({ parameter: "g", initial: 0.5 }))))
     expect(graph.parameters).toEqual([
       { name: "net.g", shape: [], initializer: { kind: "constant", value: 0.5 }, role: "weight" },
@@ -353,20 +353,20 @@ describe("names", () => {
   })
 })
 
-test("make gives the error as a value", () => {
+test("make fails with the error", () => {
   const error = Effect.runSync(Effect.flip(Graph.make([4], lif({ tau: 0.5 }))))
   expect(error).toBeInstanceOf(GraphError)
   expect(error.node).toBe("lif1")
 })
 
-test("make leaves a fault of the network's own code a defect", () => {
+test("an exception of the network's own code stays a defect", () => {
   const network: Graph.Layer = () => {
     throw new Error("a mistake")
   }
   expect(() => Effect.runSync(Graph.make([4], network))).toThrow("a mistake")
 })
 
-test("parameters are counted without statistics", () => {
+test("the number of parameters excludes statistics", () => {
   const graph = Graph.makeUnsafe(
     [6, 6, 2],
     Graph.sequential(conv2d({ channels: 3, kernelSize: 3 }), batchNorm(), lif(), flatten(), linear({ features: 5 })),
@@ -402,7 +402,7 @@ describe("named models", () => {
   })
 })
 
-test("graphs from before leaky neurons and read-outs were expressions are read as they are now", () => {
+test("graphs written before leaky neurons and read-outs were expressions are converted", () => {
   const layers = Graph.sequential(
     lif({ tau: 4, reset: "hard", threshold: 0.5 }),
     linear({ features: 3 }),
@@ -424,14 +424,14 @@ test("graphs from before leaky neurons and read-outs were expressions are read a
 
 const firing = { threshold: 1, reset: "soft", surrogate: { name: "triangle", alpha: 1 } }
 
-describe("a graph that was written as JSON", () => {
+describe("a graph as JSON", () => {
   const json = Graph.toJson(Graph.makeUnsafe([4], Graph.sequential(linear({ features: 3 }), lif())))
   const refused = (changed: unknown) => Effect.runSync(Effect.flip(Graph.fromJson(changed))).message
-  test("is read back the same", () => {
+  test("is read back unchanged", () => {
     const read = Effect.runSync(Graph.fromJson(JSON.parse(JSON.stringify(json))))
     expect(Graph.toJson(read)).toEqual(json)
   })
-  test("is refused with the node at fault where it was changed", () => {
+  test("is rejected with the node at fault if it was changed", () => {
     const [first, second] = json.nodes
     expect(refused({ ...json, nodes: [{ ...first, op: "linaer" }, second] })).toBe('0: there is no op "linaer"')
     expect(refused({ ...json, nodes: [second, first] })).toBe('1: its input "0" does not stand before it')

@@ -14,7 +14,7 @@ type Fits<A, B> = [A] extends [B] ? true : false
 
 type Table = Readonly<Record<KernelName, () => void>>
 
-test("names are literal, so a table that is empty, lacks a kernel or misspells one does not compile", () => {
+test("names are literals, so a table that is empty, lacks a kernel or misspells one does not compile", () => {
   const literal: Fits<string, KernelName> = false
   const empty: Fits<Record<never, never>, Table> = false
   const lacking: Fits<Omit<Table, "zero">, Table> = false
@@ -41,7 +41,7 @@ test("attributes are typed by kernel", () => {
   expect(Program.isOf(undefined, "averagePool.forward")).toBe(false)
 })
 
-test("every kernel is known by its own name", () => {
+test("every kernel is listed under its own name", () => {
   expect([...kernels.keys()]).toContain("elementwise.forward")
   for (const [name, kernel] of kernels) expect(kernel.name).toBe(name)
 })

@@ -4,7 +4,7 @@ import { empty, expectNear, runKernel } from "./support.ts"
 
 describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
   const operands = { logits: [[1, 2], [0]], labels: [[1], [0]] } as const
-  test("towards ones: (0.95·ln 2 + 0.05·1)/2, and outputs add up", () => {
+  test("target ones: (0.95·ln 2 + 0.05·1)/2; outputs are summed", () => {
     const after = runKernel(
       "loss.forward",
       {
@@ -21,7 +21,7 @@ describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
     expectNear(after.metrics, [1 + (0.95 * Math.LN2 + 0.05) / 2, 7])
     expect(after.outputs).toEqual([3, 4])
   })
-  test("towards one-hot: (0.95·ln 2 + 0.05·½)/2", () => {
+  test("target one-hot: (0.95·ln 2 + 0.05·½)/2", () => {
     const after = runKernel(
       "loss.forward",
       { ...operands, metrics: empty(1), outputs: empty(1, 2) },
@@ -36,7 +36,7 @@ describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
     expectNear(gradient("ones"), [-0.2625, 0.2125])
     expectNear(gradient("one-hot"), [-0.2625, 0.2375])
   })
-  test("it is the mean over the batch, and survives logits whose exponential does not", () => {
+  test("mean over the batch, for logits whose exponential overflows", () => {
     // torch.nn.functional.cross_entropy(torch.tensor([[1000., 0.], [0., 1000.]]), torch.tensor([0, 0]))  → 500
     const { metrics } = runKernel(
       "loss.forward",
@@ -55,7 +55,7 @@ describe("loss of logits (0, 0), label 0, β = 0.05, T = 2", () => {
   })
 })
 
-test("bookkeeping: firing rates are means over neurons and time, zero clears", () => {
+test("bookkeeping: firing rates are means over neurons and time; zero clears", () => {
   const { metrics } = runKernel(
     "spikes.rate",
     {

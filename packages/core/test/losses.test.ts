@@ -93,7 +93,7 @@ const cases: ReadonlyArray<readonly [string, ReadonlyArray<Losses.LossTerm>, Tra
   ["firing rates", [Losses.crossEntropy(), Losses.firingRate({ rate: 3, at: 0.3 })], batch],
 ]
 
-describe("gradients are those of the loss", () => {
+describe("gradients match the loss", () => {
   // A step to another largest value is no derivative; the tape holds these.
   for (const [name, loss, data] of cases.filter(([name]) => !name.includes("largest")))
     test(`${name}: central differences of smooth neurons`, () =>
@@ -129,14 +129,14 @@ const allButLast = custom(
   (count) => Effect.succeed(Array.from({ length: count - 1 }, (_, t) => t)),
 )
 
-describe("the schedule changes nothing", () => {
+describe("the schedule does not change results", () => {
   for (const [name, loss, data] of cases) {
     test(`${name}: checkpoints`, async () => {
       const whole = await differentiated(loss, Policy.bptt, data)
       const replayed = await differentiated(loss, Policy.bptt.pipe(Policy.checkpoint(2)), data)
       expect(replayed).toEqual(whole)
     })
-    test(`${name}: a window of all steps of which the last is not trained, and SLTT, come to the same loss`, async () => {
+    test(`${name}: a window of all steps with an untrained last step has the same loss as SLTT`, async () => {
       const whole = await differentiated(loss, Policy.bptt, data)
       const some = Policy.bptt.pipe(Policy.trainOn(allButLast))
       for (const policy of [some, Policy.sltt, Policy.bptt.pipe(Policy.truncate(2))]) {
@@ -180,7 +180,7 @@ const fixed = (loss: TrainingOptions["loss"], data: Train.Batch<Numbers>) =>
   )
 
 describe("values", () => {
-  test("a class a step, of which one does not count: (2·ln 4 + ln 4/3)/3", async () => {
+  test("one class per step, of which one does not count: (2·ln 4 + ln 4/3)/3", async () => {
     const { loss, outputs } = await fixed([Losses.crossEntropy()], ofOne)
     expect(loss).toBeCloseTo((2 * Math.log(4) + Math.log(4 / 3)) / 3, 6)
     expect(outputs[1]).toBeCloseTo(4 * Math.log(3), 5)
@@ -189,7 +189,7 @@ describe("values", () => {
     const { loss } = await fixed([Losses.crossEntropy({ classWeights: [1, 4] })], ofOne)
     expect(loss).toBeCloseTo((2 * Math.log(4) + 4 * Math.log(4 / 3)) / 6, 6)
   })
-  test("where nothing counts, the loss and all gradients are 0", async () => {
+  test("if no sample counts, the loss and all gradients are 0", async () => {
     const { loss, gradients } = await fixed([Losses.crossEntropy()], { ...ofOne, labels: [-1, -1, -1, -1] })
     expect(loss).toBe(0)
     expect(flat(gradients).every((value) => value === 0)).toBe(true)
@@ -202,7 +202,7 @@ describe("values", () => {
     })
     expect(loss).toBeCloseTo(Math.log(4) + (0.5 * (1 + (Math.log(3) - 1) ** 2)) / 2, 6)
   })
-  test("a squared error at every step is that of the steps' targets", async () => {
+  test("the squared error per step uses the targets of the steps", async () => {
     const { loss } = await fixed([Losses.meanSquaredError()], {
       inputs: ofOne.inputs,
       targets: [0, Math.log(3), 2, Math.log(3), 0, Math.log(3), 0, Math.log(3)],
@@ -231,8 +231,8 @@ const counted = (loss: TrainingOptions["loss"], data: Partial<Train.Batch<Number
     }),
   )
 
-describe("values of spikes", () => {
-  test("counts 3 and 1 beside 4·0.75 and 4·0.25: 0; with the other label (2² + 2²)/2/4", async () => {
+describe("values for spikes", () => {
+  test("counts 3 and 1, desired 4·0.75 and 4·0.25: 0; with the other label (2² + 2²)/2/4", async () => {
     const term = Losses.spikeCount({ correct: 0.75, incorrect: 0.25 })
     expect((await counted([term], { labels: [0] })).loss).toBe(0)
     const { loss, gradients } = await counted([term], { labels: [1] })
@@ -241,15 +241,15 @@ describe("values of spikes", () => {
     expect(gradients.get("0.weight")![0]).toBeCloseTo(3 * 0.5 * 0.5, 6)
     expect(gradients.get("0.weight")![3]).toBeCloseTo(-0.5 * 0.5, 6)
   })
-  test("rates 3/4 and 1/4 beside bounds: 2·((0.75 − 0.5)² + (0.3 − 0.25)²)/2", async () => {
+  test("rates 3/4 and 1/4 outside bounds: 2·((0.75 − 0.5)² + (0.3 − 0.25)²)/2", async () => {
     const { loss } = await counted([Losses.firingRateBounds({ rate: 2, lower: 0.3, upper: 0.5 })], {})
     expect(loss).toBeCloseTo(0.25 ** 2 + 0.05 ** 2, 6)
   })
-  test("the mean number of spikes of all layers", async () => {
+  test("mean number of spikes of all layers", async () => {
     const spikes = Losses.own((s) => s, { layers: true, over: "sum", weight: 0.5 })
     expect((await counted([spikes], {})).loss).toBeCloseTo((0.5 * (3 + 1)) / 2, 6)
   })
-  test("the largest and the last: of equal values the first step takes the gradient", async () => {
+  test("max and last: of equal values, the first step receives the gradient", async () => {
     const largest = Losses.meanSquaredError({ over: "max" })
     const { loss, gradients } = await counted([largest], { targets: [0, 0] })
     expect(loss).toBeCloseTo(1, 6)
@@ -263,14 +263,14 @@ describe("values of spikes", () => {
 describe("label smoothing", () => {
   // import torch; F = torch.nn.functional.cross_entropy
   // F(torch.tensor([[0., 3.]]).log_softmax(1), torch.tensor([0]), weight=torch.tensor([1., 4.]), label_smoothing=0.2)
-  test("with class weights it is PyTorch's: (0.8·ln 4 + 0.1·(ln 4 + 4·ln 4/3))/1", async () => {
+  test("with class weights, as in PyTorch: (0.8·ln 4 + 0.1·(ln 4 + 4·ln 4/3))/1", async () => {
     const term = Losses.crossEntropy({ classWeights: [1, 4], labelSmoothing: 0.2 })
     const { loss } = await fixed([term], { ...ofOne, labels: [0, -1, 0, 0] })
     expect(loss).toBeCloseTo(0.8 * Math.log(4) + 0.1 * (Math.log(4) + 4 * Math.log(4 / 3)), 6)
   })
 })
 
-describe("refused", () => {
+describe("rejected", () => {
   const refusal = (loss: TrainingOptions["loss"], data: Train.Batch, microBatches = 1) =>
     onOracle(
       Effect.flip(
@@ -280,7 +280,7 @@ describe("refused", () => {
       ),
     )
   const step = Losses.crossEntropy()
-  test("labels that are no class, with sample and step", async () => {
+  test("labels that are not classes, with sample and step", async () => {
     const wrong = labels.slice()
     wrong[2 * batchSize + 4] = outputs
     expect(await refusal([step], { inputs, labels: wrong })).toMatchObject({
@@ -290,7 +290,7 @@ describe("refused", () => {
       ...{ _tag: "LabelError", sample: 1, label: -1 },
     })
   })
-  test("labels and targets of another size, or none", async () => {
+  test("labels and targets of the wrong size, or missing", async () => {
     const mean = Losses.crossEntropy({ over: "mean" })
     for (const [loss, data, what] of [
       [step, { inputs }, "labels"],
@@ -301,14 +301,14 @@ describe("refused", () => {
     ] as const)
       expect(await refusal([loss], data)).toMatchObject({ _tag: "InputError", what })
   })
-  test("targets that are not finite, with sample and step", async () => {
+  test("non-finite targets, with sample and step", async () => {
     const wrong = targets.slice()
     wrong[(3 * batchSize + 2) * outputs + 1] = Number.NaN
     expect(await refusal([huber], { inputs, targets: wrong })).toMatchObject({
       ...{ _tag: "InputError", what: "targets", sample: 2, position: [3, 1] },
     })
   })
-  test("firing rates with micro-batches, weights of other classes, no terms, unknown ones", async () => {
+  test("firing rates with micro-batches, class weights of the wrong length, no terms, unknown terms", async () => {
     expect(await refusal([Losses.firingRate({ rate: 1 })], batch, 2)).toMatchObject({ _tag: "ProgramError" })
     expect(await refusal([Losses.crossEntropy({ classWeights: [1] })], batch)).toMatchObject({ _tag: "ProgramError" })
     for (const loss of [[], [{ term: "hinge" }], [null]])
@@ -316,7 +316,7 @@ describe("refused", () => {
     const changed = [{ ...step, weight: -1 }]
     expect(await refusal(changed, batch)).toMatchObject({ _tag: "OptionError", option: "weight", value: -1 })
   })
-  test("nodes that do not exist, classes of what is no output, samples that a count cannot leave out", async () => {
+  test("unknown nodes, classes of a node that is not an output, ignored samples for a spike count", async () => {
     for (const term of [Losses.meanSquaredError({ node: "4" }), Losses.crossEntropy({ node: "0" })])
       expect(await refusal([term], batch)).toMatchObject({ _tag: "OptionError", option: "node" })
     const none = { inputs, labels: ofSamples.map((_, i) => (i === 4 ? -1 : 0)) }

@@ -18,29 +18,29 @@ const graphOf = (model: Models.ModelName, options: Models.ModelOptions = {}) =>
 
 const nodesOf = (graph: Graph.Graph, op: string) => graph.nodes.filter((node) => node.op === op)
 
-test("every model of the paper has a state dict to be held against", () => {
+test("every model of the paper has a reference state dict", () => {
   expect(Object.keys(stateDicts)).toEqual(Models.modelNames.filter((name) => name !== "mlp" && name !== "conv"))
 })
 
 for (const [model, expected] of Object.entries(stateDicts))
-  test(`${model}'s parameters have PyTorch's names and shapes`, () => {
+  test(`the parameters of ${model} have PyTorch's names and shapes`, () => {
     const graph = graphOf(model as Models.ModelName)
     const ours = graph.parameters.map((each) => [each.name, PyTorch.pyTorchShape(graph, each)] as const)
     expect(Object.fromEntries(ours)).toEqual(expected as Record<string, Array<number>>)
   })
 
 describe("a width factor", () => {
-  test("scales every layer but the input and the classes", () => {
+  test("scales every layer except the input and the classes", () => {
     const graph = graphOf("resnet18", { width: 0.25 })
     const shape = (name: string) => graph.parameters.find((each) => each.name === name)?.shape
     expect(shape("conv1.weight")).toEqual([3, 3, 3, 16])
     expect(shape("layer4.0.conv1.weight")).toEqual([3, 3, 64, 128])
     expect(shape("linear.weight")).toEqual([128, 10])
   })
-  test("leaves at least one channel", () => {
+  test("results in at least one channel", () => {
     expect(graphOf("vgg11", { width: 0.001 }).types.get("layer1.0")?.shape).toEqual([48, 48, 1])
   })
-  test("is kept by the small models too", () => {
+  test("applies to the small models too", () => {
     const count = (network: Graph.Layer) => Graph.parameterCount(Graph.makeUnsafe([8, 8, 1], network))
     expect(count(Models.mlp(10, { width: 0.01 }))).toBe(64 * 10 + 10 + (10 * 10 + 10) + (10 * 10 + 10))
     expect(count(Models.conv(10, { width: 0.25 }))).toBe(9 * 8 + 8 + (9 * 8 * 16 + 16) + (4 * 16 * 10 + 10))
@@ -49,30 +49,30 @@ describe("a width factor", () => {
 
 describe("dropout", () => {
   const inputs = (graph: Graph.Graph) => nodesOf(graph, "dropout").map((node) => node.inputs[0])
-  test("is not there unless asked for", () => {
+  test("is absent by default", () => {
     for (const model of Models.modelNames) expect(inputs(graphOf(model))).toEqual([])
   })
-  test("stands before a block's second convolution and before the classifier of a ResNet", () => {
+  test("precedes a block's second convolution and the classifier of a ResNet", () => {
     const graph = graphOf("resnet18", { dropout: 0.3 })
     expect(inputs(graph)).toHaveLength(9)
     expect(inputs(graph).slice(-2)).toEqual(["layer4.1.lif2", "flat"])
     expect(graph.nodes.find(({ name }) => name === "layer4.1.conv2")?.inputs[0]).toBe("layer4.1.dropout")
   })
-  test("stands behind every neuron of a VGG and changes no name", () => {
+  test("follows every neuron of a VGG and changes no name", () => {
     const graph = graphOf("vgg13", { dropout: 0.3 })
     expect(inputs(graph)).toEqual(nodesOf(graph, "elementwise").map(({ name }) => name))
     expect(graph.parameters.map(({ name }) => name)).toEqual(graphOf("vgg13").parameters.map(({ name }) => name))
   })
 })
 
-describe("the first weights", () => {
+describe("initial weights", () => {
   const values = (model: Models.ModelName, options: Models.ModelOptions) => {
     const weights = Train.initialize(graphOf(model, options), Key.make(1))
     return (name: string) => weights.get(name)!
   }
   const deviation = (all: Float32Array) => Math.sqrt(all.reduce((sum, value) => sum + value * value, 0) / all.length)
   const extreme = (all: Float32Array) => all.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-  test("of a ResNet: convolutions by fan-out, their biases as PyTorch's, none in the classifier", () => {
+  test("of a ResNet: convolutions by fan-out, their biases as in PyTorch, none in the classifier", () => {
     const of = values("resnet18", { width: 0.5 })
     // 32 → 64 channels of 3×3, 18,432 numbers: the standard error of the deviation is 0.5 %.
     expect(deviation(of("layer2.0.conv1.weight")) / Math.sqrt(2 / (64 * 9))).toBeCloseTo(1, 1)
@@ -82,7 +82,7 @@ describe("the first weights", () => {
     expect(extreme(of("linear.weight"))).toBeLessThanOrEqual(1 / Math.sqrt(256))
     expect(extreme(of("linear.bias"))).toBe(0)
   })
-  test("of a VGG: convolutions by fan-out, the classifier with deviation 0.01, all biases 0", () => {
+  test("of a VGG: convolutions by fan-out, the classifier with standard deviation 0.01, all biases 0", () => {
     const of = values("vgg11", { width: 0.25 })
     expect(deviation(of("layer3.4.weight")) / Math.sqrt(2 / (64 * 9))).toBeCloseTo(1, 1)
     expect(deviation(of("classifier.1.weight"))).toBeCloseTo(0.01, 3)
@@ -98,7 +98,7 @@ describe("the first weights", () => {
 })
 
 describe("a normaliser-free ResNet", () => {
-  test("divides by β = √(1 + 0.04·blocks since the signal was made anew)", () => {
+  test("divides by β = √(1 + 0.04·blocks since the last variance reset)", () => {
     const graph = graphOf("nfresnet34", { width: 0.125 })
     const beta = Object.fromEntries(
       nodesOf(graph, "scale")
@@ -113,7 +113,7 @@ describe("a normaliser-free ResNet", () => {
     expect(beta["layer3.0"]).toBeCloseTo(Math.sqrt(1.16), 6)
     expect(beta["layer3.5"]).toBeCloseTo(Math.sqrt(1.2), 6)
   })
-  test("convolves spikes, which count 2.74 by the weights", () => {
+  test("convolves spikes, with the factor 2.74 in the weights", () => {
     const graph = graphOf("nfresnet50", { width: 0.125 })
     const [first, ...others] = nodesOf(graph, "conv2d")
     expect(first?.inputs[0]).toBe("input")

@@ -247,11 +247,11 @@ const inputsOf = (name: string) => {
 
 const heaviside = (z: number) => (z >= 0 ? 1 : 0)
 
-test("the equations of every neuron stand here", () => {
+test("every neuron has its equations here", () => {
   expect(neurons.map(([name]) => name).sort()).toEqual(Object.keys(plain).sort())
 })
 
-describe("traces are those of the equations", () => {
+describe("traces match the equations", () => {
   const variants = all.flatMap((each) => {
     const choices = each.neuron.definition.choices ?? {}
     const told: ReadonlyArray<Readonly<Record<string, unknown>>> = [
@@ -291,7 +291,7 @@ const shown = (neuron: object, inputs: ReadonlyArray<number>, told: object, stat
   return { output, [state]: values }
 }
 
-describe("traces by hand", () => {
+describe("traces computed by hand", () => {
   test("current-based LIF: i = 1, 0.5, 0.75, 1.375", () => {
     const told = { currentDecay: 0.5, decay: 0.5 }
     expect(shown(S.currentBasedLif, [1, 0, 0.5, 1], told, "membrane")).toEqual({
@@ -313,7 +313,7 @@ describe("traces by hand", () => {
       adaptation: [0, 1, 0.5, 0.25],
     })
   })
-  test("an α synapse: a spike's current is e·(t/τ)·e^(−t/τ), and 1 at t = τ", () => {
+  test("an α synapse: the current of a spike is e·(t/τ)·e^(−t/τ), which is 1 at t = τ", () => {
     const told = { currentDecay: Math.exp(-1 / 5), decay: 0 }
     const { current } = shown(S.alphaSynapseLif, [1, 0, 0, 0, 0, 0, 0, 0], told, "current")
     expectNear(
@@ -322,7 +322,7 @@ describe("traces by hand", () => {
     )
     expect(current?.[5]).toBeCloseTo(1, 6)
   })
-  test("SE-adLIF: the adaptation follows the potential of the same step", () => {
+  test("SE-adLIF: the adaptation depends on the potential of the same step", () => {
     const told = { decay: 0.5, adaptationDecay: 0.5, a: 1, b: 1 }
     // u: 1, 0.75, 1.0625
     expect(shown(S.seAdLif, [2, 2, 2], told, "adaptation")).toEqual({
@@ -340,18 +340,18 @@ describe("traces by hand", () => {
     expect(output).toEqual([0, 0, 0, 1])
     expectNear(membrane, [0.50183156, 0.77343407, 0.97427846, -0.1])
   })
-  test("AdEx: w = 0.11 after a spike, and takes it off the input", () => {
+  test("AdEx: w = 0.11 after a spike, subtracted from the input", () => {
     const told = { tau: 2, adaptationTau: 10, a: 0, rheobaseThreshold: 100 }
     const { output, membrane } = shown(S.adEx, [2, 1, 0], told, "membrane")
     expect(output).toEqual([1, 0, 0])
     expectNear(membrane, [0, (1 - 0.11) / 2, 0.445 + (-0.099 - 0.445) / 2])
   })
-  test("Izhikevich at rest, without input: v = −66.5 at half the step", () => {
+  test("Izhikevich at rest, without input: v = −66.5 after half a step", () => {
     const { membrane, recovery } = found(S.izhikevich as unknown as AnyNeuron, [0])
     expectNear(membrane, [-67.805])
     expectNear(recovery, [-13.01122])
   })
-  test("Izhikevich, 200 ms of an input of 10: regular spiking, the second spike soon after the first and the others later", () => {
+  test("Izhikevich, 200 ms with an input of 10: regular spiking, with a short first interval", () => {
     const { output } = found(S.izhikevich as unknown as AnyNeuron, Array(200).fill(10))
     const times = (output as ReadonlyArray<number>).flatMap((s, t) => (s === 1 ? [t] : []))
     const intervals = times.slice(1).map((t, i) => t - n(times[i]))
@@ -359,12 +359,12 @@ describe("traces by hand", () => {
     expect(n(times[0])).toBeLessThan(10)
     expect(Math.min(...intervals.slice(1))).toBeGreaterThan(1.5 * n(intervals[0]))
   })
-  test("other states before the first step", () => {
+  test("custom initial states", () => {
     const { membrane } = found(S.izhikevich as unknown as AnyNeuron, [0], { initial: { membrane: -60, recovery: -10 } })
     // v + ½·(144 − 300 + 140 + 10) = −63, then + ½·(158.76 − 315 + 150)
     expectNear(membrane, [-66.12])
   })
-  test("resonate-and-fire: the spike leaves (0, 1)", () => {
+  test("resonate-and-fire: a spike resets to (0, 1)", () => {
     const told = { damping: -0.5, frequency: 0.5 }
     const trace = found(S.resonateAndFire as unknown as AnyNeuron, [4, 0, 0], told)
     expect(trace).toEqual({ output: [0, 1, 0], current: [4, 0, -0.5], membrane: [0, 1, 0.5] })
@@ -378,7 +378,7 @@ describe("traces by hand", () => {
     expectNear(trace.imaginary, [0, 1.2, 0.66])
     expectNear(trace.refractory, [1, 0.9, 0.81])
   })
-  test("KLIF: k scales the potential, which is not negative", () => {
+  test("KLIF: k scales the potential, which is never negative", () => {
     expect(shown(S.klif, [1, 1, -4, 2], { k: 1.5 }, "membrane")).toEqual({
       output: [0, 1, 0, 1],
       membrane: [0.75, 0, 0, 0],
@@ -402,14 +402,14 @@ describe("traces by hand", () => {
       sent: [1, 1, 1.5, 0.5],
     })
   })
-  test("sigma-delta: what was sent adds up to the activation, up to the threshold", () => {
+  test("sigma-delta: the sum of outputs tracks the activation within the threshold", () => {
     // σ + bias: 0.75, 1, −1, 0.5
     expect(shown(S.sigmaDelta, [1, 0.25, -2, 1.5], { threshold: 0.5, bias: -0.25 }, "sent")).toEqual({
       output: [0.75, 0, -0.75, 0.5],
       sent: [0.75, 0.75, 0, 0.5],
     })
   })
-  test("a refractory period of two steps: the membrane stays, the current goes on", () => {
+  test("a refractory period of two steps: the membrane is held, the current is updated", () => {
     const neuron = S.Neuron.refractory(S.currentBasedLif, 2) as unknown as AnyNeuron
     const trace = found(neuron, [1, 1, 1, 1, 0, 0], { currentDecay: 0.5, decay: 0.5 })
     expect(trace).toEqual({
@@ -419,7 +419,7 @@ describe("traces by hand", () => {
       countdown: [2, 1, 0, 2, 1, 0],
     })
   })
-  test("refractory periods of any neuron: no two spikes within them", () => {
+  test("refractory periods of all neurons: no two spikes within one", () => {
     for (const { name, neuron } of all) {
       if (!name.endsWith("refractory") || name.startsWith("liaf")) continue
       const { output } = found(neuron, inputsOf(name), { refractoryPeriod: 3 })
@@ -505,7 +505,7 @@ const n_ = (values: ReadonlyArray<number> | undefined): ReadonlyArray<number> =>
 const moved = (values: ReadonlyArray<number>, j: number, d: number) =>
   values.map((value, i) => (i === j ? value + d : value))
 
-describe("smooth, reverse mode gives the central differences of the equations", () => {
+describe("smooth mode: reverse mode equals central differences of the equations", () => {
   test.each(all)("$name", ({ name, neuron, step }) => {
     const { definition } = neuron
     // The width of a spike in millivolts, of a potential of about 1 elsewhere.
@@ -554,7 +554,7 @@ describe("smooth, reverse mode gives the central differences of the equations", 
   })
 })
 
-test("a graph of any neuron, with parameters fixed and learnt, goes through JSON and comes back", () => {
+test("graphs of all neurons, with fixed and trained parameters, survive JSON", () => {
   for (const { neuron } of all) {
     const names = Object.keys(neuron.definition.parameters).slice(0, 3)
     const told = names.map((name, i) => {
@@ -568,7 +568,7 @@ test("a graph of any neuron, with parameters fixed and learnt, goes through JSON
   }
 })
 
-test("states are edges that policies cut by name, and an unknown one is listed against them", () => {
+test("policies cut states by name; an error for an unknown one lists them", () => {
   const graph = S.Graph.makeUnsafe(
     [4],
     S.Graph.sequential(S.linear({ features: 3 }), S.izhikevich(), S.linear({ features: 2 })),
@@ -580,7 +580,7 @@ test("states are edges that policies cut by name, and an unknown one is listed a
   expect(compile("adaptation")).toMatchObject({ failure: { _tag: "PolicyError" } })
 })
 
-test("a refractory period is of what fires, and of at least a step", () => {
+test("a refractory period requires a spiking neuron and at least one step", () => {
   expect(() => S.Neuron.refractory(S.currentBasedLif, 0)).toThrow(
     expect.objectContaining({ _tag: "OptionError", option: "steps" }),
   )

@@ -13,43 +13,43 @@ const traceOf = (layer: Graph.Layer, parameters = {}) => {
 }
 
 describe("leaky integrate-and-fire, τ = 2 (λ = 1/2), threshold 1", () => {
-  test("soft reset takes the threshold off, and what is left leaks on", () => {
+  test("soft reset subtracts the threshold, and the rest continues to leak", () => {
     // v:                  0.5   0  0.5  0.25  0.125  1.0625   0.03125
     expect(traceOf(lif({ tau: 2 }))).toEqual({
       u: [0.5, 1, 0.5, 1.25, 0.125, 2.0625, 1.03125],
       s: [0, 1, 0, 1, 0, 1, 1],
     })
   })
-  test("hard reset goes to 0", () => {
+  test("hard reset to 0", () => {
     expect(traceOf(lif({ tau: 2, reset: "hard" }))).toEqual({
       u: [0.5, 1, 0.5, 1.25, 0, 2, 0.5],
       s: [0, 1, 0, 1, 0, 1, 0],
     })
   })
-  test("without a reset the potential only leaks", () => {
+  test("without reset, the potential only leaks", () => {
     expect(traceOf(lif({ tau: 2, reset: "none" }))).toEqual({
       u: [0.5, 1, 1, 1.5, 0.75, 2.375, 1.6875],
       s: [0, 1, 1, 1, 0, 1, 1],
     })
   })
-  test("threshold 2 fires at 2 and takes 2 off", () => {
+  test("threshold 2 fires at 2 and subtracts 2", () => {
     expect(traceOf(lif({ tau: 2, threshold: 2 }))).toEqual({
       u: [0.5, 1, 1, 1.5, 0.75, 2.375, 0.6875],
       s: [0, 0, 0, 0, 0, 1, 0],
     })
   })
-  test("the decay is 1 − 1/τ, and τ is 1.1 unless given", () => {
+  test("the decay is 1 − 1/τ; the default τ is 1.1", () => {
     const { u } = traceOf(lif())
     // λ = 1/11: 0.5; 0.5/11 + 0.75; …
     expectNear(u?.slice(0, 3), [0.5, 0.795454545, 0.572314049])
   })
-  test("τ = 1 forgets everything", () => {
+  test("τ = 1 has no memory", () => {
     expect(traceOf(lif({ tau: 1 })).u).toEqual(inputs)
   })
 })
 
 describe("integrate-and-fire (λ = 1)", () => {
-  test("soft reset keeps every bit of charge", () => {
+  test("soft reset preserves the charge exactly", () => {
     expect(traceOf(integrateAndFire())).toEqual({
       u: [0.5, 1.25, 0.75, 1.75, 0.75, 2.75, 2.25],
       s: [0, 1, 0, 1, 0, 1, 1],
@@ -64,15 +64,15 @@ describe("integrate-and-fire (λ = 1)", () => {
 })
 
 describe("parametric LIF", () => {
-  test("w = 0 is τ = 2", () => {
+  test("w = 0 corresponds to τ = 2", () => {
     expect(traceOf(plif(), { "n.w": [0] })).toEqual(traceOf(lif({ tau: 2 })))
   })
-  test("w = ln 3 gives λ = 1/4", () => {
+  test("w = ln 3 corresponds to λ = 1/4", () => {
     const { u, s } = traceOf(plif(), { "n.w": [Math.log(3)] })
     expectNear(u, [0.5, 0.875, 0.71875, 1.1796875, 0.044921875, 2.01123046875, 0.7528076171875], 1e-6)
     expect(s).toEqual([0, 0, 0, 1, 0, 1, 0])
   })
-  test("w starts where 1/τ = σ(w)", () => {
+  test("the initial w satisfies 1/τ = σ(w)", () => {
     const graph = Graph.makeUnsafe([1], Graph.named("n", plif({ tau: 4 })))
     expect(graph.parameters).toEqual([
       { name: "n.w", shape: [], initializer: { kind: "constant", value: -Math.log(3) }, role: "weight" },
@@ -86,7 +86,7 @@ test("a leaky read-out is a membrane that never fires", () => {
   expect(rows["state/n"]).toEqual(rows["value/n"] as Array<number>)
 })
 
-test("exactly at the threshold a neuron fires", () => {
+test("a neuron fires exactly at the threshold", () => {
   const graph = Graph.makeUnsafe([1], Graph.named("n", lif({ tau: 1 })))
   expect(trace(graph, [1, 0.99999994, 1.0000001, -1])["value/n"]).toEqual([1, 0, 1, 0])
 })
@@ -124,7 +124,7 @@ describe("gradients of one step: u = 0.75, 1.5, 2.5 with g = 0.75, 0.5, 0 (trian
     expectNear(dx0, [1.6, -0.1, -0.2])
     expectNear(carry, [0.8, -0.05, -0.1])
   })
-  test("behind an average pool of 2×2 a neuron has a quarter of its window's gradient, and none at the border", () => {
+  test("before a 2×2 average pool, a neuron receives a quarter of its window's gradient, and 0 outside all windows", () => {
     const shape = [1, 2, 3, 1]
     const { dx0 } = backward(
       lif({ tau: 2 }),
@@ -146,11 +146,11 @@ describe("gradients of one step: u = 0.75, 1.5, 2.5 with g = 0.75, 0.5, 0 (trian
   test("hard reset: (∂s − u·∂v)·g + ∂v·(1 − s)", () => {
     expectNear(backward(lif({ tau: 2, reset: "hard" })).dx0, [1.675, -1.1, 0])
   })
-  test("no reset: ∂s·g + ∂v, whether or not the reset carries gradient", () => {
+  test("no reset: ∂s·g + ∂v, whether the reset edge is cut or not", () => {
     expectNear(backward(lif({ tau: 2, reset: "none" })).dx0, [1.9, 0.3, -0.2])
     expectNear(backward(lif({ tau: 2, reset: "none" }), {}, { cut: "reset" }).dx0, [1.9, 0.3, -0.2])
   })
-  test("a learnt decay: ∂λ = Σ ∂u·v, and ∂v leaves with that decay", () => {
+  test("a trained decay: ∂λ = Σ ∂u·v, and ∂v is multiplied by that decay", () => {
     // Potentials 0.5, 1.5, 0 before the reset leave v = 0.5, 0.5, 0.
     const before = [[3], [0.5, 1.5, 0]] as const
     const { dp0, carry } = backward(plif(), { before, p0: [[], [0.25]], dp0: [[], [10]] })

@@ -16,7 +16,7 @@ describe("batch normalisation of (1, 3)", () => {
     inverseDeviation: empty(1),
     y: empty(2, 1),
   } as const
-  test("mean 2, variance 1 over the batch; the running variance moves towards the unbiased 2", () => {
+  test("mean 2, variance 1 over the batch; the running variance approaches the unbiased 2", () => {
     // bn = torch.nn.BatchNorm1d(1); bn.weight.data.fill_(4); bn.bias.data.fill_(.5)
     // bn(torch.tensor([[1.], [3.]])); bn.running_mean, bn.running_var
     const after = runKernel("batchNorm.forward", operands, { updates: 1 })
@@ -26,12 +26,12 @@ describe("batch normalisation of (1, 3)", () => {
     expectNear(after.runningMean, [0.2])
     expectNear(after.runningVariance, [1.1])
   })
-  test("one run for two time steps moves the running statistics twice", () => {
+  test("one execution for two time steps updates the running statistics twice", () => {
     const after = runKernel("batchNorm.forward", operands, { updates: 2 })
     expectNear(after.runningMean, [0.38])
     expectNear(after.runningVariance, [1.19])
   })
-  test("inference takes the running statistics", () => {
+  test("inference uses the running statistics", () => {
     const { y } = runKernel("batchNorm.inference", {
       x: [[1, 1], [5]],
       weight: [[1], [3]],
@@ -63,7 +63,7 @@ const differences = (
   return values.map((_, i) => (weighed(i, step) - weighed(i, -step)) / (2 * step))
 }
 
-describe("backward directions against differences of the forward one", () => {
+describe("backward directions against finite differences of the forward direction", () => {
   const c = [0.5, -1, 2, 0.25, 1, -0.75]
   test("batch normalisation: input, weight and bias", () => {
     const shape = [3, 2]

@@ -29,7 +29,7 @@ describe("linear: x = (1, 2), W = (1 2 3; 4 5 6)", () => {
     const { inputGradient } = runKernel("linear.inputGradient", { outputGradient, weight, inputGradient: empty(1, 2) })
     expect(inputGradient).toEqual([5, 11])
   })
-  test("∂W = xᵀ·∂y is added, over the batch", () => {
+  test("∂W += xᵀ·∂y, summed over the batch", () => {
     const { weightGradient } = runKernel("linear.weightGradient", {
       x: [
         [2, 2],
@@ -88,7 +88,7 @@ describe("convolution of the image 1 … 9 with the window (1 2; 3 4)", () => {
     const { y } = runKernel("conv2d.forward", { x, weight: ones, y: empty(1, 2, 2, 1) }, padded)
     expect(y).toEqual([12, 16, 24, 28])
   })
-  test("channels: one pixel is a linear map with a bias", () => {
+  test("channels: for one pixel it is a linear layer with bias", () => {
     const operands = {
       x: [
         [1, 1, 1, 2],
@@ -124,7 +124,7 @@ describe("pooling", () => {
     )
     expect(inputGradient).toEqual([11, 11, 12, 12, 11, 11, 12, 12])
   })
-  test("average: the zeros of the padding count", () => {
+  test("average: padding zeros count", () => {
     // torch.nn.functional.avg_pool2d(torch.tensor([[[[1., 2], [3, 4]]]]), 2, 2, 1)
     const x = [
       [1, 2, 2, 1],
@@ -153,7 +153,7 @@ describe("pooling", () => {
     })
     expect(inputGradient).toEqual([1, 3, 2, 4, 10, 6, 3, 7, 4])
   })
-  test("max: the largest of each window; its gradient goes to the first of equals", () => {
+  test("max: the largest value of each window; the gradient goes to the first of equal values", () => {
     const x = [
       [1, 2, 4, 1],
       [1, 5, 2, 2, 3, 4, 2, 0],
@@ -174,7 +174,7 @@ describe("pooling", () => {
     )
     expect(inputGradient).toEqual([0, 7, 9, 0, 0, 0, 0, 0])
   })
-  test("max: the padding never wins", () => {
+  test("max: padding is never selected", () => {
     const x = [
       [1, 2, 2, 1],
       [-1, -2, -3, -4],
@@ -209,12 +209,12 @@ describe("elementwise", () => {
     expect(y).toEqual([0.5, 1, 1.5])
     expect(gradients).toEqual([[10.5, 10, 9.5], [8]])
   })
-  test("dropout keeps x/(1 − rate) where the mask is 1, forward and backward", () => {
+  test("dropout returns x/(1 − rate) where the mask is 1, forward and backward", () => {
     const { y, gradients } = runOp(dropoutOp, { rate: 0.5 }, [x, [[3], [1, 0, 1]]], outputGradient, 1)
     expect(y).toEqual([2, 0, 6])
     expect(gradients[0]).toEqual([3, 1, -1])
   })
-  test("a dropout mask is where the key's uniform numbers reach the rate", () => {
+  test("a dropout mask is 1 where the key's uniform numbers are at least the rate", () => {
     const draws = Key.uniform({ hi: 0x3f800000, lo: 0x40000000 }, new Float32Array(5))
     // The words of 1 and 2 as float32.
     const operands = { key: [[2], [1, 2]], mask: empty(5) } as const

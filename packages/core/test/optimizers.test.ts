@@ -76,14 +76,14 @@ test("Adam with weight decay adds it to the gradient: o = torch.optim.Adam([w], 
   expectNear(first?.parameter, [0.9, -1.9])
 })
 
-test("AdamW takes weight decay off the weight: o = torch.optim.AdamW([w], lr=.1, weight_decay=.1)", () => {
+test("AdamW subtracts weight decay from the weight: o = torch.optim.AdamW([w], lr=.1, weight_decay=.1)", () => {
   const [first] = updates(Optimizer.adamw({ weightDecay: 0.1 }), 0.1)
   expectNear(first?.firstMoment, [0.05, -0.1])
   // 1·(1 − 0.01) − 0.1,  −2·0.99 + 0.1
   expectNear(first?.parameter, [0.89, -1.88])
 })
 
-test("Lion moves each weight by the rate, against the sign of 0.9·m + 0.1·g", () => {
+test("Lion changes each weight by the rate, against the sign of 0.9·m + 0.1·g", () => {
   const [first, second] = updates(Optimizer.lion({ weightDecay: 0.1 }), 0.1)
   // 1 − 0.1·(1 + 0.1),  −2 − 0.1·(−1 − 0.2)
   expectNear(first?.parameter, [0.89, -1.88])
@@ -94,13 +94,13 @@ test("Lion moves each weight by the rate, against the sign of 0.9·m + 0.1·g", 
   expectNear(second?.momentum, [0.00245, 0.0001])
 })
 
-test("Options by default are PyTorch's, and a momentum of 0.9", () => {
+test("default options are PyTorch's, and a momentum of 0.9", () => {
   expect(Optimizer.adam().options).toEqual({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 })
   expect(Optimizer.adamw().options.weightDecay).toBe(0.01)
   expect(Optimizer.sgd({ weightDecay: 0.5 }).options).toEqual({ momentum: 0.9, weightDecay: 0.5 })
 })
 
-describe("options that are refused", () => {
+describe("invalid options", () => {
   const cases: ReadonlyArray<readonly [string, () => unknown, string, string?]> = [
     ["beta1 = 1", () => Optimizer.adam({ beta1: 1 }), "beta1"],
     ["beta2 that is 1 in float32", () => Optimizer.adam({ beta2: 1 - 1e-9 }), "beta2"],

@@ -20,7 +20,7 @@ const Record = Schema.Struct({
   inner: Schema.optionalKey(Schema.Struct({ value: Float32 })),
 })
 
-test("a record without a fault is given back", async () => {
+test("a valid record is returned", async () => {
   const record = { rate: 0.1, decay: 0, steps: 100, inner: { value: -3 } }
   expect(await Effect.runPromise(check("the record", Record, record))).toBe(record)
 })
@@ -41,17 +41,17 @@ test.each([
   expect(fault?.expected).toBeString()
 })
 
-test("an option that there is not is named", async () => {
+test("an unknown option is named", async () => {
   const error = await Effect.runPromise(Effect.flip(check("the record", Record, { rate: 1, steps_: 3 })))
   expect(error).toBeInstanceOf(OptionError)
   expect(error).toMatchObject({ owner: "the record", option: "steps_", expected: undefined })
 })
 
-test("a record that is none is refused as a whole", () => {
+test("a value that is not a record is rejected as a whole", () => {
   expect(faultIn(Record as Schema.Codec<unknown>, 3)).toMatchObject({ option: "", value: 3 })
 })
 
-test("messages of errors are one line without controls, whatever names and reasons they hold", () => {
+test("error messages are one line without control characters, whatever names and reasons they contain", () => {
   const hostile = "\u001b[31m\n\u009b\u202e\u2028\u{e0041}\ud800"
   const name = hostile.repeat(1000)
   const tensors = Array.from({ length: 1000 }, (_, i) => ({ name: `${i}${hostile}`, shape: [i] }))
@@ -80,7 +80,7 @@ test("messages of errors are one line without controls, whatever names and reaso
   expect(mismatch.message).toContain("and 992 more")
 })
 
-test("text of any origin is quoted, cut and on one line", () => {
+test("untrusted text is quoted, truncated and on one line", () => {
   const hostile = quote(`\u001b[31m\n\u009b\u202e${"x".repeat(100_000)}`)
   expect(hostile.length).toBeLessThan(100)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is what is tested

@@ -41,7 +41,7 @@ const trainerOf = (graph: Graph.Graph, terms: ReadonlyArray<Losses.LossTerm>, po
 const add = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + b[i]!)
 
 describe("several outputs", () => {
-  test("each has its terms and targets: losses and gradients are the sums of those of one at a time", () =>
+  test("each has its own terms and targets: losses and gradients are the sums of those of single outputs", () =>
     onOracle(
       Effect.gen(function* () {
         for (const policy of [Policy.bptt, Policy.sltt]) {
@@ -61,7 +61,7 @@ describe("several outputs", () => {
       }),
     ))
 
-  test("predictions give them by name, after training, of a graph that went through JSON", () =>
+  test("predictions return them by name, after training, from a graph that was stored as JSON", () =>
     onOracle(
       Effect.gen(function* () {
         const trainer = yield* trainerOf(heads, loss)
@@ -87,7 +87,7 @@ describe("several outputs", () => {
       }),
     ))
 
-  test("the gradient of a second output is central differences", () =>
+  test("the gradient of a second output equals central differences", () =>
     onOracle(
       Effect.gen(function* () {
         const trainer = yield* trainerOf(heads, [loss[1]!])
@@ -103,7 +103,7 @@ describe("several outputs", () => {
       }),
     ))
 
-  test("names that cannot be are refused, from code and from JSON", () => {
+  test("invalid names are rejected, from code and from JSON", () => {
     const made = (network: Graph.Network) => () => Graph.makeUnsafe([3], network)
     const one = (x: Graph.Tensor) => x.pipe(linear({ features: 2 }))
     for (const [network, reason] of [
@@ -118,7 +118,7 @@ describe("several outputs", () => {
     expect(Effect.runSync(Effect.flip(Graph.fromJson(json)))).toMatchObject({ _tag: "GraphError" })
   })
 
-  test("labels and targets that are missing are named", () =>
+  test("missing labels and targets are named", () =>
     onOracle(
       Effect.gen(function* () {
         const trainer = yield* trainerOf(heads, loss)
@@ -134,7 +134,7 @@ describe("several outputs", () => {
     ))
 })
 
-test("scores follow what terms take: accuracy of classes, squared error of numbers, of each step or of all", () => {
+test("scores follow the terms: accuracy for classes, squared error for numbers, per step or reduced", () => {
   const program = Effect.runSync(Program.compileInference(heads, { batchSize: 2, timeSteps: 2, outputs: "step" }))
   // Two steps of two samples: their means have the classes 1 and 0, their steps 0, 0 and 1, 3.
   const digit = Float32Array.of(1, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1)
@@ -155,7 +155,7 @@ test("scores follow what terms take: accuracy of classes, squared error of numbe
 })
 
 describe("recorded", () => {
-  test("spikes, membranes behind the reset, delayed and unchanging values, of every step and sample", () =>
+  test("spikes, membranes after the reset, delayed and time-invariant values, of every step and sample", () =>
     onOracle(
       Effect.gen(function* () {
         const graph = Graph.makeUnsafe(
@@ -185,7 +185,7 @@ describe("recorded", () => {
         expect([0, 1, 2, 3].map((t) => recorded!["4"]![4 * t])).toEqual([0, 0, 1, 0])
       }),
     ))
-  test("what is there at every step but never changes", () =>
+  test("time-invariant values, for every step", () =>
     onOracle(
       Effect.gen(function* () {
         const graph = Graph.makeUnsafe([2], Graph.sequential(linear({ features: 1 }), lif()))
@@ -195,7 +195,7 @@ describe("recorded", () => {
         expect(recorded!["0"]).toHaveLength(3)
       }),
     ))
-  test("names of no node or state", async () => {
+  test("unknown names of nodes or states", async () => {
     const given = { ...options, record: ["turn", "lif1.membran"] }
     const error = Effect.runSync(Effect.flip(Program.compileInference(heads, given)))
     expect(error).toMatchObject({ _tag: "OptionError", option: "record", similar: "lif1.membrane" })

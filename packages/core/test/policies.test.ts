@@ -14,27 +14,27 @@ const refusal = (policy: Policy.Policy, timeSteps: number): string =>
   )
 
 describe("values", () => {
-  test("bptt routes everything and trains all steps", () => {
+  test("bptt cuts nothing and trains all steps", () => {
     expect(Policy.bptt.detached).toEqual(new Set())
     expect(Policy.windowOf(Policy.bptt, 6)).toBe(6)
     expect(draw(Policy.bptt, 4)).toEqual([0, 1, 2, 3])
   })
-  test("tbptt cuts time into windows, no longer than the time there is", () => {
+  test("tbptt splits time into windows, at most as long as the run", () => {
     expect(Policy.windowOf(Policy.tbptt(3), 6)).toBe(3)
     expect(Policy.windowOf(Policy.tbptt(9), 6)).toBe(6)
   })
-  test("the narrower of two windows holds", () => {
+  test("the shorter of two windows applies", () => {
     expect(Policy.windowOf(Policy.tbptt(2).pipe(Policy.truncate(4)), 6)).toBe(2)
     expect(Policy.windowOf(Policy.tbptt(4).pipe(Policy.truncate(2)), 6)).toBe(2)
   })
-  test("sltt detaches both edges, so no gradient crosses time", () => {
+  test("sltt detaches both edges, so no gradient crosses time steps", () => {
     expect(Policy.isCut(Policy.sltt, "any")).toBe(true)
     expect(Policy.windowOf(Policy.sltt, 6)).toBe(1)
   })
-  test("detaching the reset alone leaves time connected", () => {
+  test("detaching only the reset still lets gradient cross time steps", () => {
     expect(Policy.windowOf(Policy.bptt.pipe(Policy.detach("reset")), 6)).toBe(6)
   })
-  test("checkpoints part a window into intervals of its root, or of so many steps, and no gradient across time into none", () => {
+  test("checkpoint intervals: the root of a window, or a number of steps; none if no gradient crosses time steps", () => {
     expect([1, 4, 5, 6, 9, 32].map((T) => Policy.checkpointIntervalOf(Policy.checkpointedBptt, T))).toEqual([
       1, 2, 3, 3, 3, 6,
     ])
@@ -44,7 +44,7 @@ describe("values", () => {
     expect(Policy.checkpointIntervalOf(Policy.bptt, 6)).toBe(6)
     expect(Policy.checkpointIntervalOf(Policy.sltt.pipe(Policy.checkpoint(3)), 6)).toBe(1)
   })
-  test("combinators leave the policy that they were given as it was", () => {
+  test("combinators do not modify the given policy", () => {
     Policy.bptt.pipe(Policy.detach("membrane"), Policy.truncate(2), Policy.trainOn(Steps.last(1)), Policy.named("x"))
     expect(Policy.bptt.name).toBe("bptt")
     expect(Policy.bptt.detached).toEqual(new Set())
@@ -53,7 +53,7 @@ describe("values", () => {
   })
 })
 
-test("names tell what a policy is made of", () => {
+test("names describe the parts of a policy", () => {
   expect(Policy.slttK(4).name).toBe("slttk(4)")
   expect(Policy.tbptt(3).name).toBe("tbptt(3)")
   expect(Policy.sltt.pipe(Policy.trainOn(Steps.last(4))).name).toBe("sltt-last(4)")
@@ -66,7 +66,7 @@ test("names tell what a policy is made of", () => {
   expect(Policy.policyNames).toEqual(["bptt", "bptt-checkpoint", "tbptt", "sltt", "slttk", "ottt", "eprop", "rate"])
 })
 
-describe("what makes no sense is refused, with the policy named", () => {
+describe("invalid policies are rejected, with the policy named", () => {
   const error = (policy: unknown, timeSteps = 4) =>
     Effect.runSync(Effect.flip(Policy.check(policy as Policy.Policy, timeSteps, new Set(["membrane"]))))
   const refused = (policy: unknown, ...parts: ReadonlyArray<string>) => {
@@ -91,7 +91,7 @@ describe("what makes no sense is refused, with the policy named", () => {
     test(`a window of ${typeof w} ${w}`, () => {
       refused(Policy.tbptt(w), "it must be a whole number of time steps from 1 on, or Infinity")
     })
-  test("a trace beside the gradient that it stands for, or one that grows", () => {
+  test("a trace together with the gradient that it replaces, or a growing one", () => {
     refused(Policy.bptt.pipe(Policy.trace()), "detach the membrane")
     refused(Policy.bptt.pipe(Policy.detach("reset"), Policy.trace()), "detach the membrane")
     expect(refusal(Policy.tbptt(1).pipe(Policy.trace()), 4)).toBe("")
@@ -112,15 +112,15 @@ describe("what makes no sense is refused, with the policy named", () => {
     test(`every ${typeof n} ${n} steps`, () => {
       refused(Policy.sltt.pipe(Policy.trainOn(Steps.every(n))), "it trains 0 of 4 time steps")
     })
-  test("edges that are none, with the nearest one", () => {
+  test("unknown edges, with the most similar one", () => {
     refused(Policy.bptt.pipe(Policy.detach("membrne" as "membrane")), '"membrne"', 'did you mean "membrane"?')
     refused(Policy.bptt.pipe(Policy.detach("reset", undefined as never)), "undefined", "membrane, reset")
   })
-  test("steps that are none", () => {
+  test("invalid steps", () => {
     for (const steps of [undefined, 2, Steps.last, "all"])
       refused(Policy.sltt.pipe(Policy.trainOn(steps as unknown as Steps.Steps)), "Steps.last(2)")
   })
-  test("what is no policy, with the nearest name", () => {
+  test("values that are not policies, with the most similar name", () => {
     refused("slt", 'did you mean "sltt"?')
     refused(undefined, "Policy.sltt")
     refused(Policy.slttK, "called")
@@ -139,7 +139,7 @@ describe("steps", () => {
     expect(steps(Steps.every(9), 4)).toEqual([3])
     expect(Steps.every(2).count(5)).toBe(3)
   })
-  test("sample draws k different steps in order, and others from another seed", () => {
+  test("sample draws k different steps in order, and different ones for another seed", () => {
     const seen = new Set<string>()
     for (let seed = 0; seed < 200; seed++) {
       const drawn = draw(Policy.slttK(3), 6, seed)
@@ -156,7 +156,7 @@ describe("steps", () => {
     expect(draw(Policy.slttK(3), 20, 7)).toEqual(draw(Policy.slttK(3), 20, 7))
     expect(draw(Policy.slttK(3), 20, 7)).not.toEqual(draw(Policy.slttK(3), 20, 8))
   })
-  test("steps of one's own come sorted, and are refused where they are not steps", () => {
+  test("custom steps are sorted; invalid ones are rejected", () => {
     const own = (count: number, drawn: ReadonlyArray<number>) =>
       Policy.sltt.pipe(
         Policy.trainOn(

@@ -52,7 +52,7 @@ const graph = Graph.makeUnsafe(
 
 const parameter = (name: string) => graph.parameters.find((each) => each.name === name)!
 
-test("images: [channels, height, width] becomes [height, width, channels], one image after the other", () => {
+test("images: [channels, height, width] becomes [height, width, channels], for each image", () => {
   // Two images of 1×2 pixels and 3 channels.
   const theirs = Float32Array.of(1, 2, 10, 20, 100, 200, 3, 4, 30, 40, 300, 400)
   expect([...PyTorch.imagesFromPyTorch(theirs, [1, 2, 3])]).toEqual([1, 10, 100, 2, 20, 200, 3, 30, 300, 4, 40, 400])
@@ -104,7 +104,7 @@ const windows = {
 } as const
 
 for (const [name, [shape, layer, theirs, placeOf]] of Object.entries(windows))
-  test(`weights and their gradients, ${name}, there and back`, () => {
+  test(`weights and their gradients, ${name}, to PyTorch and back`, () => {
     const own = Graph.makeUnsafe(shape, Graph.sequential(layer, flatten()))
     const weight = own.parameters.find(({ name }) => name === "0.weight")!
     expect(PyTorch.pyTorchShape(own, weight)).toEqual([...theirs])
@@ -120,7 +120,7 @@ for (const [name, [shape, layer, theirs, placeOf]] of Object.entries(windows))
     expect(PyTorch.toPyTorch(own, weight, ours)).toEqual(iota(Shape.size(theirs)))
   })
 
-test("a row of features that becomes an image counts its channels first there, as that of nn.Unflatten", () => {
+test("a vector reshaped to an image is channels first in PyTorch, as in nn.Unflatten", () => {
   const own = Graph.makeUnsafe(
     [1],
     Graph.sequential(linear({ features: 6 }), lif(), reshape({ shape: [1, 3, 2] }), scale(1), flatten()),
@@ -129,7 +129,7 @@ test("a row of features that becomes an image counts its channels first there, a
   expect([...PyTorch.fromPyTorch(own, bias, iota(6))]).toEqual([0, 3, 1, 4, 2, 5])
 })
 
-test("parts of flattened features are other elements there, and refused", () => {
+test("slices of flattened features contain other elements in PyTorch, and are rejected", () => {
   const halves = (x: Graph.Tensor) => concatenate([x.pipe(slice({ start: 3 })), x.pipe(slice({ end: 3 }))])
   const own = Graph.makeUnsafe([1, 3, 2], Graph.sequential(flatten(), halves, linear({ features: 2 })))
   expect(() => PyTorch.fromPyTorch(own, own.parameters[0]!, iota(12))).toThrow(GraphError)
@@ -146,7 +146,7 @@ test("linear layers: [out, in] becomes [in, out]", () => {
   ])
 })
 
-test("a linear layer behind a flattened image counts its inputs channels first there, also through what keeps the shape", () => {
+test("after a flattened image, a linear layer's inputs are channels first in PyTorch, also through shape-preserving layers", () => {
   const ours = PyTorch.fromPyTorch(graph, parameter("5.weight"), iota(36))
   // The image is 2×3 pixels of 3 channels; output o's weights stand at o·18 + channel·6 + pixel there.
   for (let pixel = 0; pixel < 6; pixel++)
@@ -154,7 +154,7 @@ test("a linear layer behind a flattened image counts its inputs channels first t
       for (let o = 0; o < 2; o++) expect(ours[(pixel * 3 + c) * 2 + o]).toBe(o * 18 + c * 6 + pixel)
 })
 
-describe("what runs along the features of a flattened image is counted channels first there", () => {
+describe("everything along the features of a flattened image is channels first in PyTorch", () => {
   // 1×3 pixels of 2 channels: their features 0 1 2 | 3 4 5 are ours 0 2 4 | 1 3 5.
   const theirs = [0, 1, 2, 3, 4, 5]
   const ours = [0, 3, 1, 4, 2, 5]
@@ -166,7 +166,7 @@ describe("what runs along the features of a flattened image is counted channels 
   const exported = (graph: Graph.Graph, name: string, values: ReadonlyArray<number>) => [
     ...PyTorch.toPyTorch(graph, graph.parameters.find((each) => each.name === name)!, Float32Array.from(values)),
   ]
-  test("batch norm's parameters and statistics, behind whatever keeps the features", () => {
+  test("parameters and statistics of batch norm, after shape-preserving layers", () => {
     for (const graph of [
       behind(batchNorm()),
       behind(lif(), gain(), batchNorm()),
@@ -180,13 +180,13 @@ describe("what runs along the features of a flattened image is counted channels 
         ).toEqual([6])
       }
   })
-  test("but not behind the next linear layer, nor channels of an image", () => {
+  test("but not after the next linear layer, and not channels of an image", () => {
     const graph = behind(linear({ features: 6 }), batchNorm())
     expect(imported(graph, "2.weight", theirs)).toEqual(theirs)
     const image = Graph.makeUnsafe([2, 2, 6], Graph.sequential(batchNorm(), flatten(), linear({ features: 2 })))
     expect(imported(image, "0.running_mean", theirs)).toEqual(theirs)
   })
-  test("outputs, bias and batch norm of a branch that is added to them", () => {
+  test("outputs, bias and batch norm of a branch added to them", () => {
     const graph = behind(residual(Graph.sequential(linear({ features: 6 }), batchNorm())))
     for (const name of ["1.body.0.bias", "1.body.1.weight", "1.body.1.running_var"]) {
       expect(imported(graph, name, theirs)).toEqual(ours)
@@ -198,7 +198,7 @@ describe("what runs along the features of a flattened image is counted channels 
       ours.flatMap((input) => ours.map((out) => 10 * out + input)),
     )
   })
-  test("outputs, where the read-out is a flattened image", () => {
+  test("outputs, if the read-out is a flattened image", () => {
     const graph = Graph.makeUnsafe([1, 3, 2], Graph.sequential(lif(), flatten()))
     const two = Float32Array.from([...theirs, ...theirs.map((each) => 10 + each)])
     expect([...PyTorch.valuesFromPyTorch(graph, graph.output, two)]).toEqual([
@@ -206,7 +206,7 @@ describe("what runs along the features of a flattened image is counted channels 
       ...ours.map((each) => 10 + each),
     ])
   })
-  test("features of images of different shapes that are added are refused", () => {
+  test("adding features of images of different shapes is rejected", () => {
     const graph = Graph.makeUnsafe([2, 2, 2], (x) =>
       linear({ features: 2 })(add(flatten()(x), flatten()(conv2d({ channels: 8, kernelSize: 2 })(x)))),
     )
@@ -219,7 +219,7 @@ describe("what runs along the features of a flattened image is counted channels 
   })
 })
 
-test("of random graphs, every parameter comes back from either side", () => {
+test("on random graphs, every parameter survives a round trip from either side", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       const graph = Arbitrary.graphOf(workload)
@@ -233,7 +233,7 @@ test("of random graphs, every parameter comes back from either side", () => {
   )
 })
 
-describe("there and back is the same", () => {
+describe("round trips are the identity", () => {
   for (const each of graph.parameters)
     test(each.name, () => {
       const values = iota(Shape.size(each.shape))
@@ -242,7 +242,7 @@ describe("there and back is the same", () => {
     })
 })
 
-test("vectors and single numbers stay as they are", () => {
+test("vectors and scalars are unchanged", () => {
   expect(PyTorch.pyTorchShape(graph, parameter("0.bias"))).toEqual([3])
   expect([...PyTorch.fromPyTorch(graph, parameter("0.bias"), Float32Array.of(3, 1, 2))]).toEqual([3, 1, 2])
   expect(PyTorch.pyTorchShape(graph, parameter("4.gain"))).toEqual([])
@@ -278,7 +278,7 @@ describe("a state dict", () => {
       ["1.running_var", zeros(2)],
       ["1.num_batches_tracked", zeros()],
     ])
-  test("is written and read back, with gains of [out, 1, 1, 1]", () => {
+  test("is written and read back, with gains of shape [out, 1, 1, 1]", () => {
     const ours = tensorsOf(network)
     const theirs = Effect.runSync(PyTorch.toStateDict(network, ours))
     expect(theirs.get("layer1.0.conv1.gain")?.shape).toEqual([6, 1, 1, 1])
@@ -286,12 +286,12 @@ describe("a state dict", () => {
     expect(theirs.get("layer1.0.skipinit_gain")?.shape).toEqual([])
     expect(Effect.runSync(PyTorch.fromStateDict(network, theirs))).toEqual(ours)
   })
-  test("gives weights in our layout, and its counters of batches are passed over", () => {
+  test("is converted to our layout; batch counters are ignored", () => {
     const values = Effect.runSync(PyTorch.fromStateDict(normalized, good()))
     expect([...values.keys()]).toEqual([...good().keys()].slice(0, -1))
     expect([...values.get("0.weight")!.values]).toEqual([0, 4, 1, 5, 2, 6, 3, 7])
   })
-  test("that is not finite is refused, from PyTorch and for it, with the tensor's name", () => {
+  test("with non-finite values is rejected in both directions, with the tensor's name", () => {
     for (const value of [Number.NaN, Number.NEGATIVE_INFINITY]) {
       const tensors = good().set("1.running_var", { shape: [2], values: Float32Array.of(1, value) })
       const refused = { _tag: "NonFiniteTensorError", tensor: "1.running_var", index: 1, value }
@@ -301,7 +301,7 @@ describe("a state dict", () => {
       expect(Effect.runSync(Effect.flip(PyTorch.toStateDict(normalized, ours)))).toMatchObject(refused)
     }
   })
-  test("that does not fit is refused with every tensor at fault", () => {
+  test("that does not match is rejected with every tensor at fault", () => {
     const tensors = good()
     tensors.delete("0.bias")
     tensors.delete("1.running_var")

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { Effect, Random } from "effect"
 import { Key } from "../src/index.ts"
 
-describe("Threefry-2×32, 20 rounds: the known answers of Random123's kat_vectors", () => {
+describe("Threefry-2×32, 20 rounds: the known answers in Random123's kat_vectors", () => {
   const vectors = [
     [0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x6b200159, 0x99ba4efe],
     [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x1cb996fc, 0xbb002be7],
@@ -17,7 +17,7 @@ describe("Threefry-2×32, 20 rounds: the known answers of Random123's kat_vector
     })
 })
 
-test("a seed is 53 bits, high and low words", () => {
+test("a seed has 53 bits, in a high and a low word", () => {
   expect(Key.make(0)).toEqual({ hi: 0, lo: 0 })
   expect(Key.make(2 ** 53 - 1)).toEqual({ hi: 0x1fffff, lo: 0xffffffff })
   expect(Key.make(2 ** 32 + 5)).toEqual({ hi: 1, lo: 5 })
@@ -25,12 +25,12 @@ test("a seed is 53 bits, high and low words", () => {
 
 describe("folding", () => {
   const key = Key.make(1)
-  test("a number encrypts itself as the counter", () => {
+  test("a number is encrypted as the counter", () => {
     const out = new Uint32Array(2)
     Key.threefry(key, 3, 7, out)
     expect(Key.fold(key, 3 * 2 ** 32 + 7)).toEqual({ hi: out[0]!, lo: out[1]! })
   })
-  test("a path is one fold after the other, and its order counts", () => {
+  test("a path is a sequence of folds, and its order matters", () => {
     expect(Key.fold(key, "a", 2)).toEqual(Key.fold(Key.fold(key, "a"), 2))
     expect(Key.fold(key, "a", "b")).not.toEqual(Key.fold(key, "b", "a"))
     expect(Key.fold(key)).toEqual(key)
@@ -50,11 +50,11 @@ describe("uniform", () => {
   test("the first numbers of key 0 are the top 24 bits of its first block", () => {
     expect([...Key.uniform(Key.make(0), new Float32Array(2))]).toEqual([0x6b2001 / 2 ** 24, 0x99ba4e / 2 ** 24])
   })
-  test("begins the same whatever the length", () => {
+  test("a prefix does not depend on the length", () => {
     const long = Key.uniform(Key.make(5), new Float32Array(101))
     expect([...Key.uniform(Key.make(5), new Float32Array(7))]).toEqual([...long.subarray(0, 7)])
   })
-  test("lies in [0, 1), with the moments of the uniform distribution", () => {
+  test("is in [0, 1), with the moments of the uniform distribution", () => {
     const values = Key.uniform(Key.make(3), new Float32Array(100_000))
     let sum = 0
     let squares = 0
@@ -81,14 +81,14 @@ test("normal has the moments of the normal distribution", () => {
 })
 
 describe("permutation", () => {
-  test("is an order of 0 … n − 1, the same for the same key", () => {
+  test("is a permutation of 0 … n − 1, the same for the same key", () => {
     const order = Key.permutation(Key.make(1), 100)
     expect([...order].toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i))
     expect(Key.permutation(Key.make(1), 100)).toEqual(order)
     expect(Key.permutation(Key.make(2), 100)).not.toEqual(order)
     expect([...Key.permutation(Key.make(1), 0)]).toEqual([])
   })
-  test("all orders are equally likely", () => {
+  test("all permutations are equally likely", () => {
     const counts = new Map<string, number>()
     for (let seed = 0; seed < 6000; seed++) {
       const order = Key.permutation(Key.fold(Key.make(9), seed), 3).join()
@@ -100,7 +100,7 @@ describe("permutation", () => {
   })
 })
 
-test("as Effect's Random service, a key gives the same numbers every time, and another key others", () => {
+test("as Effect's Random service, a key is deterministic, and another key differs", () => {
   const five = (seed: number) =>
     Effect.runSync(
       Effect.all(Array.from({ length: 5 }, () => Random.next)).pipe(

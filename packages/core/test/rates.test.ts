@@ -25,7 +25,7 @@ const options: Program.TrainingOptions = {
   optimizer: Optimizer.sgd(),
 }
 
-describe("λ = 1/2, and inputs 1, 0, 1, which the neuron answers with spikes 1, 0, 1", () => {
+describe("λ = 1/2, inputs 1, 0, 1, resulting spikes 1, 0, 1", () => {
   const graph = Graph.makeUnsafe(
     [1],
     Graph.sequential(linear({ features: 1, bias: false }), lif({ tau: 2 }), linear({ features: 2 })),
@@ -48,19 +48,19 @@ describe("λ = 1/2, and inputs 1, 0, 1, which the neuron answers with spikes 1, 
   // Firing at a rate of 2/3, the read-out's mean is ±2/3.
   const p = 1 / (1 + Math.exp(-4 / 3))
 
-  test("the loss is that of the mean read-out, whose weights see the firing rate", () => {
+  test("the loss is that of the mean read-out, whose weights read the firing rate", () => {
     const { loss, readOut } = batch(Policy.rate)
     expect(loss).toBeCloseTo(-Math.log(p), 6)
     expect(readOut[0]).toBeCloseTo((2 / 3) * (p - 1), 6)
     expect(readOut[1]).toBeCloseTo((2 / 3) * (1 - p), 6)
   })
-  test("g = 1, 0, 1 and φ = 1, 1, 3/2: the rate changes by 5/6 with the mean input, which is 2/3", () => {
+  test("g = 1, 0, 1 and φ = 1, 1, 3/2: the rate changes by 5/6 with the mean input 2/3", () => {
     expect(batch(Policy.rate).first[0]).toBeCloseTo((2 / 3) * (5 / 6) * 2 * (p - 1), 6)
   })
-  test("without the route through the reset φ = 1, 3/2, 7/4", () => {
+  test("without the route through the reset, φ = 1, 3/2, 7/4", () => {
     expect(batch(Policy.rate.pipe(Policy.detach("reset"))).first[0]).toBeCloseTo((2 / 3) * (11 / 12) * 2 * (p - 1), 6)
   })
-  test("without the membrane φ = 1, 1, 1", () => {
+  test("without the membrane, φ = 1, 1, 1", () => {
     expect(batch(Policy.rate.pipe(Policy.detachAll)).first[0]).toBeCloseTo((2 / 3) * (2 / 3) * 2 * (p - 1), 6)
   })
   test("a term over the mean is the same loss", () => {
@@ -71,7 +71,7 @@ describe("λ = 1/2, and inputs 1, 0, 1, which the neuron answers with spikes 1, 
   })
 })
 
-describe("what has no mean to go back through is refused", () => {
+describe("networks and losses without a mean to differentiate are rejected", () => {
   const reason = (
     policy: Policy.Policy,
     layer: Graph.Layer = lif(),
@@ -90,7 +90,7 @@ describe("what has no mean to go back through is refused", () => {
   ])("%s", (part, policy) => {
     expect(reason(policy)).toContain(`not go with ${part}`)
   })
-  test("values of earlier steps, with the node's name", () => {
+  test("values of earlier steps, with the name of the node", () => {
     expect(reason(Policy.rate, delay({ steps: 1 }))).toContain("1 returns values of earlier steps (delay)")
   })
   test("terms of a loss over steps", () => {

@@ -45,7 +45,7 @@ test("upsampling repeats rows and columns", async () => {
   ])
 })
 
-test("reshape keeps the order of the elements; to one axis it is a view", async () => {
+test("reshape preserves the order of elements; to one axis it is a view", async () => {
   expect(await outputs([6], reshape({ shape: [1, 3, 2] }))).toEqual([
     [1, 3, 2],
     [0, 1, 2, 3, 4, 5],
@@ -54,7 +54,7 @@ test("reshape keeps the order of the elements; to one axis it is a view", async 
   expect(nodes.map(({ op }) => op)).toEqual(["flatten"])
 })
 
-test("transpose exchanges axes", async () => {
+test("transpose swaps axes", async () => {
   expect(await outputs([2, 3], transpose({ axes: [1, 0] }))).toEqual([
     [3, 2],
     [0, 3, 1, 4, 2, 5],
@@ -66,7 +66,7 @@ test("transpose exchanges axes", async () => {
   ])
 })
 
-test("slice takes a part of an axis, the channels unless told otherwise", async () => {
+test("slice selects a range of an axis, by default the channels", async () => {
   expect(await outputs([2, 3], slice({ start: 1 }))).toEqual([
     [2, 2],
     [1, 2, 4, 5],
@@ -77,7 +77,7 @@ test("slice takes a part of an axis, the channels unless told otherwise", async 
   ])
 })
 
-test("concatenation puts values one behind the other, the same value twice as well", async () => {
+test("concatenation joins values, including the same value twice", async () => {
   const channels = (x: Graph.Tensor) => concatenate([x.pipe(slice({ start: 2 })), x, x.pipe(slice({ end: 1 }))])
   expect(await outputs([2, 3], channels)).toEqual([
     [2, 5],
@@ -89,7 +89,7 @@ test("concatenation puts values one behind the other, the same value twice as we
   ])
 })
 
-test("the gradient of an element that is repeated is the sum of the gradients of its copies", () => {
+test("the gradient of a repeated element is the sum of the gradients of its copies", () => {
   const backward = {
     from: 0,
     to: 0,
@@ -112,7 +112,7 @@ test("the gradient of an element that is repeated is the sum of the gradients of
   expect(y).toEqual([106, 160])
 })
 
-test("shapes that do not fit are refused, with both of them", () => {
+test("incompatible shapes are rejected, with both named", () => {
   const reason = (shape: ReadonlyArray<number>, layer: Graph.Layer): string => {
     try {
       Graph.makeUnsafe(shape, Graph.sequential(layer, flatten()))

@@ -107,12 +107,12 @@ describe("inputs", () => {
   ])("that are %s are refused", async (_, given) => {
     expect(await refusal([{ inputs: given, labels }, at])).toMatchObject({ _tag: "InputError", what: "inputs" })
   })
-  test("a batch that is none", async () => {
+  test("not a batch", async () => {
     for (const batch of [undefined, null, {}, []])
       expect(await refusal([batch, at])).toMatchObject({ _tag: "InputError", what: "inputs" })
   })
   test.each([Number.NaN, Number.POSITIVE_INFINITY, 1e39])(
-    "that hold %p are refused, with the sample and the place",
+    "that contain %p are rejected, with sample and position",
     async (value) => {
       const twelve = Array.from({ length: 12 }, (_, i) => (i === 10 ? value : i))
       // 10 = 6·sample 1 + 3·row 1 + column 1
@@ -128,7 +128,7 @@ describe("inputs", () => {
       expect(failure.message).toContain(String(value))
     },
   )
-  test("a hole in an array is no number", async () => {
+  test("a hole in an array is not a number", async () => {
     const holed = [1, 2, 3, 3, 2, 1]
     delete holed[4]
     expect(await refusal([{ inputs: holed, labels }, at])).toMatchObject({
@@ -137,7 +137,7 @@ describe("inputs", () => {
       position: [1],
     })
   })
-  test("of a later micro-batch are refused before the first one runs", async () => {
+  test("of a later micro-batch are rejected before the first one runs", async () => {
     const plain = Graph.makeUnsafe([3], Graph.sequential(linear({ features: 4 }), lif(), linear({ features: 3 })))
     const given = Float32Array.of(1, 2, 3, 3, 2, Number.NaN)
     expect(await refusal([{ inputs: given, labels }, at], { graph: plain, microBatches: 2 })).toMatchObject({
@@ -159,7 +159,7 @@ describe("inputs", () => {
 
 describe("labels", () => {
   test.each([[3], [-1], [0.5], [Number.NaN], [1e9], ["1"], ["cat"], [undefined], [null], [true], [1n]])(
-    "%p is no class",
+    "%p is not a class",
     async (label) => {
       const failure = await refusal([{ inputs, labels: [1, label] }, at])
       expect(failure).toBeInstanceOf(LabelError)
@@ -167,10 +167,10 @@ describe("labels", () => {
       expect(failure.message).not.toContain("\n")
     },
   )
-  test.each([[undefined], ["01"], [[0]], [new Float32Array(3)]])("%p are no labels of the batch", async (given) => {
+  test.each([[undefined], ["01"], [[0]], [new Float32Array(3)]])("%p are not labels of the batch", async (given) => {
     expect(await refusal([{ inputs, labels: given }, at])).toMatchObject({ _tag: "InputError", what: "labels" })
   })
-  test("of the batch before are not trained on again", async () => {
+  test("of the previous batch are not reused", async () => {
     await onOracle(
       Effect.gen(function* () {
         const trainer = yield* Train.make(flat, Policy.sltt, options)
@@ -207,7 +207,7 @@ describe("arguments of a step", () => {
     expect(failure).toBeInstanceOf(OptionError)
     expect(failure).toMatchObject({ option })
   })
-  test("differentiate's too", async () => {
+  test("of differentiate too", async () => {
     await onOracle(
       Effect.gen(function* () {
         const trainer = yield* Train.make(flat, Policy.sltt, options)
@@ -235,7 +235,7 @@ describe("arguments of a step", () => {
       ]),
     ).toMatchObject({ what })
   })
-  test("an announced batch stays announced when a step is refused", async () => {
+  test("a batch announced before a rejected step stays announced", async () => {
     await onOracle(
       Effect.gen(function* () {
         const [plain, told] = [
@@ -253,19 +253,19 @@ describe("arguments of a step", () => {
   })
 })
 
-describe("what overflows", () => {
-  test("a loss that is not finite updates nothing and says what is too large", async () => {
+describe("overflow", () => {
+  test("a non-finite loss updates nothing, and the error names what is too large", async () => {
     const plain = Graph.makeUnsafe([3], linear({ features: 3 }))
     const failure = await refusal([{ inputs: inputs.map(() => 3e38), labels }, at], { graph: plain })
     expect(failure).toBeInstanceOf(NonFiniteLossError)
     expect(failure).toMatchObject({ what: "loss", update: 1, largestInput: Math.fround(3e38) })
     expect(failure.message).toContain("inputs reach 3.0e+38: scale them down")
   })
-  test("running statistics that overflow are refused, though the loss and the gradients are finite", async () => {
+  test("overflowing running statistics are rejected, even if the loss and the gradients are finite", async () => {
     const failure = await refusal([{ inputs: [1, 1, 3e38, 1, 1, -3e38], labels }, at])
     expect(failure).toMatchObject({ _tag: "NonFiniteLossError", what: "statistic", layer: "1.running_var" })
   })
-  test("weights that overflow in the update are refused by save", async () => {
+  test("weights that overflow in the update are rejected by save", async () => {
     const failure = await onOracle(
       Effect.gen(function* () {
         const trainer = yield* Train.make(flat, Policy.sltt, { ...options, optimizer: Optimizer.sgd() })
@@ -278,7 +278,7 @@ describe("what overflows", () => {
     )
     expect(failure).toMatchObject({ _tag: "NonFiniteTensorError", tensor: "parameter/0.weight", index: 0 })
   })
-  test("a prediction that leaves float32's range is an error, not an answer", async () => {
+  test("a prediction that exceeds float32's range is an error, not a result", async () => {
     const failure = await onOracle(
       Effect.gen(function* () {
         const plain = Graph.makeUnsafe([3], linear({ features: 2 }))
@@ -297,7 +297,7 @@ describe("what overflows", () => {
   })
 })
 
-test("weights that are not finite are not taken over, and change nothing", async () => {
+test("non-finite weights are not loaded and change nothing", async () => {
   await onOracle(
     Effect.gen(function* () {
       const trainer = yield* Train.make(flat, Policy.sltt, options)
@@ -335,7 +335,7 @@ describe("keys", () => {
       expect(() => Key.make(seed as number)).toThrow(OptionError)
     expect(Key.make(2 ** 53 - 1)).toEqual({ hi: 2 ** 21 - 1, lo: 2 ** 32 - 1 })
   })
-  test("a trainer's key is a key", async () => {
+  test("the key of a trainer is checked", async () => {
     for (const key of [undefined, 1, {}, { hi: 0 }, { hi: -1, lo: 0 }, { hi: 0, lo: Number.NaN }])
       expect(
         await onOracle(Effect.flip(Train.make(flat, Policy.sltt, { ...options, key: key as Key.Key }))),

@@ -38,20 +38,20 @@ const refusal = (bytes: Uint8Array): string => {
   return error.message
 }
 
-describe("a file that was written", () => {
-  test("is read back, bit for bit", () => {
+describe("a written file", () => {
+  test("is read back bit-identically", () => {
     const read = Effect.runSync(Safetensors.decode(Safetensors.encode(file), "file"))
     expect(read.metadata).toEqual(file.metadata)
     expect(bitsOf(read)).toEqual(bitsOf(file))
   })
-  test("is read from the middle of a larger memory", () => {
+  test("is read from the middle of a larger buffer", () => {
     const encoded = Safetensors.encode(file)
     const larger = new Uint8Array(encoded.length + 7)
     larger.set(encoded, 3)
     const read = Effect.runSync(Safetensors.decode(larger.subarray(3, 3 + encoded.length), "file"))
     expect(bitsOf(read)).toEqual(bitsOf(file))
   })
-  test("has the header's length, the header padded to 8 bytes with spaces, then the numbers", () => {
+  test("consists of the header's length, the header padded to 8 bytes with spaces, and the data", () => {
     const tensors = new Map([["a", { shape: [2], values: Float32Array.of(1, -2) }]])
     const header = '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  '
     expect(header.length % 8).toBe(0)
@@ -61,11 +61,11 @@ describe("a file that was written", () => {
       ...[0, 0, 128, 63, 0, 0, 0, 192],
     ])
   })
-  test("may be empty", () => {
+  test("can be empty", () => {
     const empty = { tensors: new Map(), metadata: {} }
     expect(Effect.runSync(Safetensors.decode(Safetensors.encode(empty), "file"))).toEqual(empty)
   })
-  test("holds the part of a larger array that a view shows", () => {
+  test("contains the part of a larger array that a view covers", () => {
     const values = Float32Array.of(9, 1, 2, 9).subarray(1, 3)
     const bytes = Safetensors.encode({ tensors: new Map([["a", { shape: [2], values }]]), metadata: {} })
     const { tensors } = Effect.runSync(Safetensors.decode(bytes, "file"))
@@ -73,7 +73,7 @@ describe("a file that was written", () => {
   })
 })
 
-describe("numbers of other types become float32", () => {
+describe("other number types are converted to float32", () => {
   const read = (dtype: string, bytesPerNumber: number, count: number, set: (data: DataView) => void) => {
     const bytes = bytesOf({ w: entry([count], 0, count * bytesPerNumber, dtype) }, count * bytesPerNumber)
     set(new DataView(bytes.buffer, bytes.length - count * bytesPerNumber))
@@ -96,7 +96,7 @@ describe("numbers of other types become float32", () => {
     const written = Safetensors.encode({ tensors, metadata: {} })
     expect([...Effect.runSync(Safetensors.decode(written, "file")).tensors.get("w")!.values]).toEqual([3, -4])
   })
-  test("float16: 1, −2, the largest, the least normal, the least of all, −0, infinities, none", () => {
+  test("float16: 1, −2, the largest, the smallest normal and subnormal, −0, infinities, NaN", () => {
     const halves = words(0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x7e00)
     expect(read("F16", 2, 9, halves)).toEqual([
       ...[1, -2, 65504, 2 ** -14, 2 ** -24, -0],
@@ -113,7 +113,7 @@ describe("numbers of other types become float32", () => {
   })
 })
 
-describe("a file that is cut short", () => {
+describe("a truncated file", () => {
   const encoded = Safetensors.encode(file)
   test("at any byte", () => {
     for (let length = 0; length < encoded.length; length++)
@@ -130,14 +130,14 @@ describe("a file that is cut short", () => {
   })
 })
 
-describe("a file that is none", () => {
+describe("an invalid file", () => {
   test("a header longer than the file", () => {
     expect(refusal(bytesOf({}, 0, 1000n))).toBe(
       "file: truncated or no safetensors file: its header ends at byte 1008, the file at byte 10",
     )
     expect(refusal(bytesOf({}, 0, 2n ** 64n - 1n))).toContain("truncated or no safetensors file")
   })
-  test("a checkpoint of PyTorch, which is a ZIP archive or a pickle", () => {
+  test("a PyTorch checkpoint, which is a ZIP archive or a pickle", () => {
     for (const first of [
       [0x50, 0x4b, 3, 4],
       [0x80, 2, 0x8a, 10],
@@ -156,22 +156,22 @@ describe("a file that is none", () => {
     bytes[10] = 0xff
     expect(refusal(bytes)).toBe("file: no safetensors file: the header at byte 8 is not JSON")
   })
-  test("metadata that map a text to a number", () => {
+  test("metadata that map a string to a number", () => {
     expect(refusal(bytesOf({ __metadata__: { epoch: 3 } }, 0))).toBe(
       "file: the header's __metadata__ does not map texts to texts",
     )
   })
 })
 
-describe("a tensor of a type that is not read", () => {
+describe("a tensor of an unsupported type", () => {
   const bytes = bytesOf({ w: entry([2], 0, 2, "U8"), b: entry([1], 2, 6), mask: entry([3], 6, 7, "F4\n\u001b[31m") }, 7)
   const { tensors } = Effect.runSync(Safetensors.decode(bytes, "file"))
-  test("does not keep others from being read", () => {
+  test("does not prevent reading others", () => {
     expect(tensors.get("b")).toEqual({ shape: [1], values: Float32Array.of(0) })
     expect(tensors.get("w")).toEqual({ shape: [2], values: new Float32Array(), unsupported: "U8" })
     Effect.runSync(fit(new Map([["b", [1]]]), tensors))
   })
-  test("is refused where it is needed, in one line", () => {
+  test("is rejected if it is needed, in one line", () => {
     const error = Effect.runSync(
       Effect.flip(
         fit(
@@ -195,13 +195,13 @@ describe("a tensor of a type that is not read", () => {
     })
     expect(error.message).not.toMatch(/\p{Cc}/u)
   })
-  test("with offsets outside the file is refused, too", () => {
+  test("with offsets outside the file is rejected too", () => {
     expect(refusal(bytesOf({ w: entry([2], 0, 9, "U8") }, 2))).toContain("truncated")
     expect(refusal(bytesOf({ w: entry([2], 2, 0, "U8") }, 2))).toContain("span -2 bytes")
   })
 })
 
-describe("tensors that programs hand over", () => {
+describe("tensors given by programs", () => {
   const shape = [2]
   const fitted = (values: unknown) =>
     Effect.runSyncExit(fit(new Map([["w", shape]]), new Map([["w", { shape, values: values as Float32Array }]])))
@@ -213,7 +213,7 @@ describe("tensors that programs hand over", () => {
     expect(fitted(values)).toEqual(Exit.succeed(new Map([["w", { shape, values: Float32Array.of(1.5, -2) }]])))
   })
   test.each([[Float64Array.of(1, 1e39)], [[1, Number.NaN]], [[1, -1e300]]])(
-    "beyond float32 are refused: %p",
+    "beyond float32 are rejected: %p",
     (values) => {
       expect(fitted(values)).toEqual(
         Exit.fail(expect.objectContaining({ _tag: "NonFiniteTensorError", tensor: "w", index: 1 })),
@@ -233,15 +233,12 @@ describe("tensors that programs hand over", () => {
       ),
     )
   })
-  test.each([[undefined], [null], [{}], [[["w", undefined]]]])(
-    "that are no map of tensors lack all of them: %p",
-    (tensors) => {
-      expect(Effect.runSyncExit(fit(new Map([["w", shape]]), tensors as never))).toEqual(
-        Exit.fail(expect.objectContaining({ _tag: "MismatchError", missing: [{ name: "w", shape }] })),
-      )
-    },
-  )
-  test("that are no tensors are refused", () => {
+  test.each([[undefined], [null], [{}], [[["w", undefined]]]])("that are not a map lack all tensors: %p", (tensors) => {
+    expect(Effect.runSyncExit(fit(new Map([["w", shape]]), tensors as never))).toEqual(
+      Exit.fail(expect.objectContaining({ _tag: "MismatchError", missing: [{ name: "w", shape }] })),
+    )
+  })
+  test("that are not tensors are rejected", () => {
     for (const tensor of [undefined, null, 5, { values: Float32Array.of(1) }, { shape: 5, values: Float32Array.of(1) }])
       expect(Effect.runSyncExit(fit(new Map([["w", shape]]), new Map([["w", tensor]]) as never))).toEqual(
         Exit.fail(expect.objectContaining({ _tag: "MismatchError" })),
@@ -249,18 +246,18 @@ describe("tensors that programs hand over", () => {
   })
 })
 
-test("tensors of any name are written and read", () => {
+test("tensors with any names are written and read", () => {
   const names = ["__proto__", "constructor", "toString", "a\nb", ""]
   const tensors = new Map(names.map((name, i) => [name, { shape: [1], values: Float32Array.of(i) }]))
   const read = Effect.runSync(Safetensors.decode(Safetensors.encode({ tensors, metadata: {} }), "file"))
   expect(read.tensors).toEqual(tensors)
 })
 
-describe("a tensor that makes no sense is named", () => {
-  test("of another type than its bytes", () => {
+describe("an invalid tensor is named", () => {
+  test("with a type that does not match its size", () => {
     expect(refusal(bytesOf({ w: entry([2], 0, 8, "F16") }, 8))).toBe("file: tensor w is 2 but its offsets span 8 bytes")
   })
-  test("with an entry that lacks a part or has a wrong one", () => {
+  test("with an entry that lacks a field or has an invalid one", () => {
     for (const wrong of [
       3,
       null,
@@ -274,7 +271,7 @@ describe("a tensor that makes no sense is named", () => {
     ])
       expect(refusal(bytesOf({ w: wrong }, 4))).toBe("file: the header's entry for tensor w is malformed")
   })
-  test("with offsets that do not hold its shape", () => {
+  test("with offsets that do not match its shape", () => {
     expect(refusal(bytesOf({ w: entry([2, 3], 0, 20) }, 20))).toBe(
       "file: tensor w is 2×3 but its offsets span 20 bytes",
     )
@@ -288,7 +285,7 @@ describe("a tensor that makes no sense is named", () => {
       `file: tensor b begins at byte ${start + 4}, where the one before it ends at ${start + 8}`,
     )
   })
-  test("behind a gap, or before bytes that belong to none", () => {
+  test("after a gap, or before unused bytes", () => {
     const gap = bytesOf({ b: entry([1], 8, 12), a: entry([1], 0, 4) }, 12)
     expect(refusal(gap)).toContain("tensor b begins at byte")
     const rest = bytesOf({ a: entry([1], 0, 4) }, 5)

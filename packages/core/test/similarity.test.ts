@@ -4,12 +4,12 @@ import { Effect } from "effect"
 import { defaultLoss, dropout, Graph, Key, lif, linear, Optimizer, Policy, Program, Train } from "../src/index.ts"
 import { Conformance } from "../src/testing/index.ts"
 
-test("of (0, 3) beside (4, 3)", () => {
+test("of (0, 3) to (4, 3)", () => {
   const { cosine, normRatio, distance } = Train.similarity(Train.products(Float32Array.of(0, 3), Float32Array.of(4, 3)))
   expect([cosine, normRatio, distance]).toEqual([9 / 15, 3 / 5, 4 / 5])
 })
 
-test("of several tensors as one vector: (1, 0 | 2) beside (1, 2 | −2)", () => {
+test("of several tensors as one vector: (1, 0 | 2) to (1, 2 | −2)", () => {
   const parts = [
     Train.products(Float32Array.of(1, 0), Float32Array.of(1, 2)),
     Train.products(Float32Array.of(2), Float32Array.of(-2)),
@@ -20,7 +20,7 @@ test("of several tensors as one vector: (1, 0 | 2) beside (1, 2 | −2)", () => 
   expect(distance).toBeCloseTo(Math.sqrt(20 / 9), 12)
 })
 
-test("beside 0 nothing is defined, and 0 has no direction", () => {
+test("to 0 is undefined, and 0 has no direction", () => {
   const zero = Float32Array.of(0, 0)
   expect(Train.similarity(Train.products(Float32Array.of(1, 0), zero))).toEqual({
     cosine: undefined,
@@ -34,7 +34,7 @@ test("beside 0 nothing is defined, and 0 has no direction", () => {
   })
 })
 
-test("differentiating leaves the weights, and draws what the step of that update draws", () => {
+test("differentiate leaves the weights unchanged, and draws the same as the step of that update", () => {
   const graph = Graph.makeUnsafe(
     [3],
     Graph.sequential(linear({ features: 6 }), lif({ tau: 2, threshold: 0.2 }), dropout(0.5), linear({ features: 2 })),

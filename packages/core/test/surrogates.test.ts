@@ -108,7 +108,7 @@ for (const [options, gradients, primitives] of table)
     for (const [z, value] of primitives) expect(primitive(z)).toBeCloseTo(value, 6)
   })
 
-test("every surrogate stands in the table with its usual parameters", () => {
+test("every surrogate is in the table with its default parameters", () => {
   const tested = new Set(table.map(([options]) => JSON.stringify(options)))
   for (const name of surrogateNames) expect(tested.has(JSON.stringify(defaults[name]))).toBe(true)
 })

@@ -89,11 +89,11 @@ const gradientsOf = (graph: Graph.Graph, policy: Policy.Policy, { frames, parame
 const weighted = elementwise("weighted", (x, p) => x.times(p.w), { parameters: { w: Neuron.learn(1) } })
 
 describe("delays", () => {
-  test("a value of two steps ago, 0 at first", () => {
+  test("the value of two steps ago, initially 0", () => {
     const frames = [[1], [2], [3], [4]]
     expect(valuesOf([1], delay({ steps: 2 }), { frames })).toEqual([[0], [0], [1], [2]])
   })
-  test("each channel by its own number of steps", () => {
+  test("each channel with its own number of steps", () => {
     const frames = [1, 2, 3, 4, 5, 6].map((t) => [t, 10 * t, 100 * t])
     expect(valuesOf([3], delay({ steps: [0, 1, 4] }), { frames })).toEqual([
       [1, 0, 0],
@@ -104,7 +104,7 @@ describe("delays", () => {
       [6, 50, 200],
     ])
   })
-  test("channels of an image, at each of its places", () => {
+  test("channels of an image, at all pixels", () => {
     const frames = [1, 2, 3].map((t) => [t, 10 * t, 3 * t, 30 * t])
     expect(valuesOf([2, 1, 2], delay({ steps: [1, 2] }), { frames })).toEqual([
       [0, 0, 0, 0],
@@ -112,7 +112,7 @@ describe("delays", () => {
       [2, 10, 6, 30],
     ])
   })
-  test("the same number for all channels, and none", () => {
+  test("the same number for all channels, and 0", () => {
     const frames = [
       [1, 2],
       [3, 4],
@@ -129,7 +129,7 @@ describe("delays", () => {
       [1, 2],
     ])
   })
-  test("as many numbers as channels, or a GraphError", () => {
+  test("one number per channel, or a GraphError", () => {
     expect(() => valuesOf([3], delay({ steps: [0, 1] }), { frames: [[1, 2, 3]] })).toThrow(
       expect.objectContaining({ _tag: "GraphError", node: "layer" }),
     )
@@ -201,7 +201,7 @@ describe("recurrence", () => {
     const graph = Graph.makeUnsafe([1], (x) => x.pipe(block, identity))
     expectNear(gradientsOf(graph, policy, { ...batch, frames: [[2], [3], [4], [9]] })["a.w"], [expected])
   })
-  test("two blocks without names stand behind one another", () => {
+  test("two unnamed blocks in sequence", () => {
     const block = recurrent((x, fedBack) =>
       elementwise("sum", (x, _, before) => x.plus(before), { inputs: [fedBack] })(x),
     )
@@ -211,7 +211,7 @@ describe("recurrence", () => {
 })
 
 describe("elementwise", () => {
-  test("several inputs; parameters a layer, a channel, an element", () => {
+  test("several inputs; parameters per layer, channel and element", () => {
     const layer = (x: Graph.Tensor): Graph.Tensor =>
       elementwise(
         "mixed",
@@ -243,7 +243,7 @@ describe("elementwise", () => {
     const batch = { frames: [[1, 2, 3, 5]], parameters: { "a.w": expected.map(() => 1) } }
     expectNear(gradientsOf(graph, Policy.bptt, batch)["a.w"], expected)
   })
-  test("six parameters, each learnt and in two places: what is made of them alone is computed in every step", () => {
+  test("six parameters, each trained and used twice: expressions of parameters alone are computed in every step", () => {
     const names = ["a", "b", "c", "d", "e", "f"]
     const parameters = Object.fromEntries(names.map((name) => [name, Neuron.learn(0.5)]))
     const body = (x: Neuron.Expression, p: Readonly<Record<string, Neuron.Expression>>) =>
@@ -253,7 +253,7 @@ describe("elementwise", () => {
     // Half way to 1 six times.
     expect(valuesOf([1], layer, { frames: [[65]], parameters: values })).toEqual([[2]])
   })
-  test("a value twice: both gradients arrive", () => {
+  test("the same value twice: both gradients arrive", () => {
     const square: Graph.Layer = (x, name) =>
       elementwise("square", (x, _, same) => x.times(same), { inputs: [x] })(x, name)
     const graph = Graph.makeUnsafe([1], (x) => x.pipe(Graph.named("a", weighted), square))
@@ -262,7 +262,7 @@ describe("elementwise", () => {
   })
 })
 
-describe("a state whose decay is learnt, a channel: m[t] = p·m[t − 1] + x[t]", () => {
+describe("a state with a trained decay per channel: m[t] = p·m[t − 1] + x[t]", () => {
   const integrator = Neuron.make("integrator", {
     parameters: { p: Neuron.learn(0.5, "channel") },
     states: ["m"],
@@ -320,12 +320,12 @@ describe("traces", () => {
         return { states: { membrane }, output: membrane }
       },
     })()
-  test("a decay a channel is no decay of a trace", () => {
+  test("a decay per channel is not a decay of a trace", () => {
     expect(refused(neuron("channel"), Policy.ottt)).toMatchObject({ _tag: "PolicyError", policy: "ottt" })
     const graph = Graph.makeUnsafe([2], (x) => x.pipe(neuron("layer"), linear({ features: 2 })))
     expect(Effect.runSync(Program.compile(graph, Policy.ottt, options)).policy).toBe("ottt")
   })
-  test("no gradient through another edge beside a trace", () => {
+  test("no gradient through other edges together with a trace", () => {
     const policy = Policy.bptt.pipe(Policy.detach("membrane"), Policy.trace(0.5))
     const block = recurrent((x, fedBack) =>
       elementwise("sum", (x, _, before) => x.plus(before), { inputs: [fedBack] })(x).pipe(neuron("layer")),

@@ -21,7 +21,7 @@ const refusal = (bytes: Uint8Array): string => {
   return error.reason
 }
 
-test("every type of number, transposed and partial views, parameters, scalars and empty tensors", () => {
+test("all number types, transposed and partial views, parameters, scalars and empty tensors", () => {
   expect(read(fileOf("kinds"))).toEqual({
     w: { shape: [3, 2], values: [0, 3, 1, 4, 2, 5] },
     h: { shape: [2], values: [1.5, -2] },
@@ -35,7 +35,7 @@ test("every type of number, transposed and partial views, parameters, scalars an
   })
 })
 
-test("the archive and the form before PyTorch 1.6 hold the same; a state dict is found beside an optimiser", () => {
+test("the archive and the format before PyTorch 1.6 contain the same; a state dict is found next to an optimiser", () => {
   const old = read(fileOf("old"))
   expect(Object.keys(old)).toEqual([
     ...["0.weight", "0.bias", "1.weight", "1.bias"],
@@ -56,7 +56,7 @@ const olderOf = (value: ReadonlyArray<number>) =>
   Uint8Array.from([header, proto, dict, end, proto, dict, end, value, proto, [0x5d], end].flat())
 
 describe("hostile files", () => {
-  test("name what they would run, and run nothing", () => {
+  test("errors name what they would execute; nothing is executed", () => {
     const call = [...global("os", "system"), ...text("exit 1"), 0x85, 0x52]
     expect(refusal(older(...proto, ...call, ...end))).toContain("os.system")
     const chain = [...global("builtins", "getattr"), ...global("torch", "load"), ...text("__globals__"), 0x86, 0x52]
@@ -68,7 +68,7 @@ describe("hostile files", () => {
     expect(refusal(older(...proto, ...dict, 0x29, 0x52, ...end))).toContain("no function")
   })
 
-  test("a million levels, and references that would unfold to 2^60 lists, are read in no time", () => {
+  test("a million levels, and references that would expand to 2^60 lists, are read quickly", () => {
     const levels = 1_000_000
     const nested = [proto, Array<number>(levels).fill(0x5d), Array<number>(levels - 1).fill(0x61), end].flat()
     expect(refusal(olderOf(nested))).toContain("no state dict")
@@ -76,7 +76,7 @@ describe("hostile files", () => {
     expect(refusal(older(...proto, ...text("x"), 0x71, 0, ...doubled, ...end))).toContain("no state dict")
   })
 
-  test("cut off anywhere, or with a byte changed, they are refused or read, and nothing else", () => {
+  test("truncated anywhere, or with a byte changed, they are rejected or read", () => {
     for (const name of ["old", "kinds"]) {
       const whole = fileOf(name)
       for (let length = 0; length < whole.length; length += 13) refusal(whole.subarray(0, length))
@@ -89,7 +89,7 @@ describe("hostile files", () => {
     }
   })
 
-  test("a tensor beyond its storage, and shapes beyond the file, are refused", () => {
+  test("a tensor beyond its storage, and shapes beyond the file, are rejected", () => {
     const storage = (length: number) => [
       ...[...mark, ...text("storage"), ...global("torch", "FloatStorage"), ...text("0"), ...text("cpu")],
       ...[0x4a, length & 255, (length >> 8) & 255, (length >> 16) & 255, length >> 24, 0x74, 0x51],

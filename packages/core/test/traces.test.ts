@@ -43,31 +43,31 @@ const gradients = (policy: Policy.Policy, frames: ReadonlyArray<number>, readOut
     return { first: yield* read("0.weight"), readOut: yield* read("2.weight"), bias: yield* read("2.bias") }
   }).pipe(Effect.scoped, Effect.provide(Conformance.oracle()), Effect.runSync)
 
-describe("λ = 1/2, and inputs 1, 0, 1, which the neuron answers with spikes 1, 0, 1", () => {
+describe("λ = 1/2, inputs 1, 0, 1, resulting spikes 1, 0, 1", () => {
   // With a read-out of 0 both classes have probability 1/2, so ∂y = (−1/2, 1/2)/3 at every step.
   const frames = [1, 0, 1]
-  test("the read-out's weights see the trace 1, 1/2, 5/4", () => {
+  test("the read-out's weight gradient uses the trace 1, 1/2, 5/4", () => {
     const { readOut, bias } = gradients(Policy.ottt, frames, [0, 0])
     const sum = 1 + 1 / 2 + 5 / 4
     expect(readOut[0]).toBeCloseTo(-sum / 6, 6)
     expect(readOut[1]).toBeCloseTo(sum / 6, 6)
     expect(bias[1]).toBeCloseTo(3 / 6, 6)
   })
-  test("under sltt they see the spikes", () => {
+  test("with sltt it uses the spikes", () => {
     expect(gradients(Policy.sltt, frames, [0, 0]).readOut[1]).toBeCloseTo(2 / 6, 6)
   })
-  test("the first map sees its input: nothing fires before it", () => {
+  test("the first weight layer uses its input, because no neuron precedes it", () => {
     const first = gradients(Policy.sltt, frames, [1, -1]).first
     expect(gradients(Policy.ottt, frames, [1, -1]).first).toEqual(first)
     // u = 1, 0, 1 and g(0) = 1, g(−1) = 0: ∂u = ∂y₁ − ∂y₂ where it fired, with p₁ = 1/(1 + e⁻²).
     expect(first[0]).toBeCloseTo((2 * 2 * (1 / (1 + Math.exp(-2)) - 1)) / 3, 6)
   })
-  test("a decay of one's own: 1, 1, 2", () => {
+  test("a custom decay: 1, 1, 2", () => {
     expect(gradients(Policy.sltt.pipe(Policy.trace(1)), frames, [0, 0]).readOut[1]).toBeCloseTo(4 / 6, 6)
   })
 })
 
-test("a map whose input comes from neurons of different decays needs one to be named", () => {
+test("a weight layer whose input comes from neurons with different decays requires an explicit decay", () => {
   const branches = Graph.makeUnsafe([4, 1, 1], (x) =>
     add(x.pipe(lif({ tau: 2 })), x.pipe(leakyReadout({ tau: 4 }))).pipe(flatten(), linear({ features: 2 })),
   )

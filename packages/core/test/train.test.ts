@@ -29,21 +29,21 @@ describe("learning rates", () => {
   test("constant", () => {
     expect([0, 33.3, 100].map((epoch) => rate({}, epoch))).toEqual([0.2, 0.2, 0.2])
   })
-  test("step falls by γ every 30 epochs", () => {
+  test("step decreases by γ every 30 epochs", () => {
     expectNear(
       [0, 29.9, 30, 59.9, 60, 90].map((epoch) => rate({ name: "step" }, epoch)),
       [0.2, 0.2, 0.02, 0.02, 0.002, 0.0002],
       1e-12,
     )
   })
-  test("cosine: half way it is half, at the end 0", () => {
+  test("cosine: half after half of the epochs, 0 at the end", () => {
     expectNear(
       [0, 100 / 3, 50, 200 / 3, 100].map((epoch) => rate({ name: "cosine" }, epoch)),
       [0.2, 0.15, 0.1, 0.05, 0],
       1e-12,
     )
   })
-  test("warm-up climbs from 1 % of the rate, so that the first update counts, and cosine begins behind it", () => {
+  test("a warm-up starts at 1 % of the rate, so that the first update has an effect, and cosine starts after it", () => {
     const warm = { name: "cosine", warmUp: 20 } as const
     expectNear(
       [0, 5, 10, 20, 60, 100].map((epoch) => rate(warm, epoch)),
@@ -52,14 +52,14 @@ describe("learning rates", () => {
     )
     expectNear([rate({ warmUp: 20 }, 10)], [0.101], 1e-12)
   })
-  test("a warm-up as long as the training never divides by nothing; a longer one is refused", () => {
+  test("a warm-up as long as the training never divides by 0; a longer one is rejected", () => {
     const warm = { name: "cosine", warmUp: 5, stepSize: 1, gamma: 1 } as const
     expect(Train.learningRate(warm, 0.2, 5, 5)).toBe(0.2)
     expect(() => Train.learningRate(warm, 0.2, 0, 4)).toThrow(
       expect.objectContaining({ _tag: "OptionError", option: "warmUp", value: 5 }),
     )
   })
-  test("no drop comes a batch late, whatever fraction of an epoch a step is", () => {
+  test("no drop is late by a batch, whatever fraction of an epoch a step is", () => {
     for (const batches of [1, 3, 7, 10, 30, 49, 100, 937])
       for (const stepBatches of [1, 2, 3, 7, 29, 55, 57])
         for (let update = 0; update < 5 * batches; update++) {
@@ -71,7 +71,7 @@ describe("learning rates", () => {
             throw new Error(`${drops} drops before update ${update} of ${batches}, one every ${stepBatches}`)
         }
   })
-  test("decimal fractions drop when they are due", () => {
+  test("decimal fractions drop on time", () => {
     const drops = (stepSize: number, epoch: number) =>
       Math.round(-Math.log10(rate({ name: "step", stepSize, gamma: 0.1 }, epoch) / 0.2))
     expect([0.1, 0.2, 0.3, 0.6, 0.7, 0.9, 1.1].map((epoch) => drops(0.1, epoch))).toEqual([1, 2, 3, 6, 7, 9, 11])
@@ -89,7 +89,7 @@ describe("learning rates", () => {
     test(`${option} out of range`, () => {
       expect(() => rate(schedule as object, 1)).toThrow(expect.objectContaining({ _tag: "OptionError", option }))
     })
-  test("rates and epochs that are none", () => {
+  test("invalid rates and epochs", () => {
     const schedule = { name: "cosine", warmUp: 0, stepSize: 1, gamma: 1 } as const
     for (const [base, epoch, epochs] of [
       [Number.NaN, 0, 1],
@@ -113,17 +113,17 @@ describe("accuracy", () => {
     ...[5, Number.NaN, 2, 3], // label 0, NaN ahead of it
   )
   const labels = Float32Array.of(1, 0, 0, 0, 0)
-  test("top-1 is argmax: of equal outputs the first; a row with NaN never counts", () => {
+  test("top-1 is argmax: the first of equal outputs; a row with NaN never counts", () => {
     expect(Train.hits(outputs, labels, 1)).toBe(2)
   })
   test("top-2 and top-4", () => {
     expect(Train.hits(outputs, labels, 2)).toBe(3)
     expect(Train.hits(outputs, labels, 4)).toBe(3)
   })
-  test("rows beyond the count are not looked at", () => {
+  test("rows beyond the count are ignored", () => {
     expect([0, 1, 2, 3].map((count) => Train.hits(outputs, labels, 2, count))).toEqual([0, 1, 2, 3])
   })
-  test("of equal outputs, k classes are the first k", () => {
+  test("of equal outputs, the top k are the first k classes", () => {
     const ties = Float32Array.of(2, 2, 0, 2)
     const counted = (k: number) => [0, 1, 2, 3].map((label) => Train.hits(ties, Float32Array.of(label), k))
     expect([1, 2, 3, 4].map(counted)).toEqual([
@@ -135,14 +135,14 @@ describe("accuracy", () => {
     // A read-out that stayed silent answers with the first class.
     expect([0, 1].map((label) => Train.hits(new Float32Array(2), Float32Array.of(label), 1))).toEqual([1, 0])
   })
-  test("a label that is no class is not another sample's", () => {
+  test("a label that is not a class is not that of another sample", () => {
     for (const label of [2, -1, 0.5, Number.NaN])
       expect(Train.hits(Float32Array.of(0, 1, 9, 0), Float32Array.of(label, 1), 2)).toBe(1)
     expect(Train.hits(Float32Array.of(Number.NaN), Float32Array.of(0), 1)).toBe(0)
   })
 })
 
-describe("first weights", () => {
+describe("initial weights", () => {
   const graph = Graph.makeUnsafe(
     [8, 8, 4],
     Graph.sequential(
@@ -176,20 +176,20 @@ describe("first weights", () => {
     expect(Math.max(-least, most)).toBeLessThanOrEqual(Math.fround(bound))
     expect(Math.min(-least, most)).toBeGreaterThan(0.99 * bound)
   })
-  test("standardised convolutions are normal with deviation 1/√(inputs·kernel²)", () => {
+  test("standardised convolutions are normal with standard deviation 1/√(inputs·kernel²)", () => {
     // 51,200 numbers: the standard error of the deviation is 0.3 %.
     expect(deviation("4.weight") * 32).toBeGreaterThan(0.98)
     expect(deviation("4.weight") * 32).toBeLessThan(1.02)
     expect([...values("4.gain")]).toEqual(Array(50).fill(1))
     expect([...values("4.bias")]).toEqual(Array(50).fill(0))
   })
-  test("normalisation starts at 1 and 0, statistics too, a gain and a learnt decay where they are told to", () => {
+  test("normalisation and its statistics start at 1 and 0, gains and trained decays at the given values", () => {
     expect([...values("1.weight"), ...values("1.running_var")]).toEqual(Array(128).fill(1))
     expect([...values("1.bias"), ...values("1.running_mean")]).toEqual(Array(128).fill(0))
     expect([...values("3.gain")]).toEqual([0.25])
     expect(values("2.w")[0]).toBeCloseTo(-Math.LN2, 6)
   })
-  test("depend on the key and the parameter's own name, not on its neighbours", () => {
+  test("depend only on the key and the parameter's own name", () => {
     const other = Graph.makeUnsafe([50], Graph.named("6", linear({ features: 500 })))
     expect(Train.initialize(other, Key.make(1)).get("6.weight")).toEqual(values("6.weight"))
     expect(Train.initialize(other, Key.make(2)).get("6.weight")).not.toEqual(values("6.weight"))
@@ -214,7 +214,7 @@ const options = {
 const batch = { inputs: Float32Array.of(1, 2, 3, 3, 2, 1), labels: Float32Array.of(0, 1) }
 
 describe("the trainer", () => {
-  test("loses what it is to lose: the loss of one batch falls", async () => {
+  test("decreases the loss of one batch", async () => {
     const losses = await onOracle(
       Effect.gen(function* () {
         const trainer = yield* Train.make(net(16), Policy.sltt, options)
@@ -240,7 +240,7 @@ describe("the trainer", () => {
       }),
     )
   })
-  test("takes a batch in micro-batches: the same loss, outputs, rates and update in less memory", async () => {
+  test("splits a batch into micro-batches: the same loss, outputs, rates and update with less memory", async () => {
     const network = Graph.makeUnsafe(
       [3],
       Graph.sequential(linear({ features: 40 }), lif({ tau: 2 }), linear({ features: 2 })),
@@ -304,7 +304,7 @@ describe("the trainer", () => {
   })
 })
 
-describe("tensors of another network are refused, with the tensor and both shapes named", () => {
+describe("rejects tensors of another network, with the tensor and both shapes named", () => {
   const tensorsOf = (graph: Graph.Graph, optimizer = options.optimizer) =>
     Effect.flatMap(Train.make(graph, Policy.sltt, { ...options, optimizer }), ({ save }) => save)
   const loading = (change: (tensors: Map<string, { shape: ReadonlyArray<number>; values: Float32Array }>) => void) =>
@@ -329,7 +329,7 @@ describe("tensors of another network are refused, with the tensor and both shape
     const { misshapen } = error as MismatchError
     expect(misshapen).toContainEqual({ name: "optimizer/velocity/4.weight", shape: [5, 2], expected: [4, 2] })
   })
-  test("a tensor that is missing, or one too many", async () => {
+  test("a missing or an additional tensor", async () => {
     expect(await loading((tensors) => tensors.delete("parameter/4.bias"))).toBe(
       "the tensors do not fit this network: missing parameter/4.bias (2)",
     )
@@ -347,7 +347,7 @@ describe("tensors of another network are refused, with the tensor and both shape
     expect(message).toStartWith("the tensors do not fit this network: missing optimizer/velocity/0.weight (3×4), ")
     expect(message).toContain("; unexpected optimizer/firstMoment/0.weight (3×4), ")
   })
-  test("nothing is changed by tensors that were refused", async () => {
+  test("rejected tensors change nothing", async () => {
     await onOracle(
       Effect.gen(function* () {
         const trainer = yield* Train.make(net(4), Policy.sltt, options)
@@ -361,7 +361,7 @@ describe("tensors of another network are refused, with the tensor and both shape
       }),
     )
   })
-  test("a predictor takes a trainer's parameters and leaves the rest, but not those of another network", async () => {
+  test("a predictor loads a trainer's parameters and ignores other tensors, but rejects those of another network", async () => {
     const predict = (features: number) =>
       Effect.gen(function* () {
         const predictor = yield* Train.makePredictor(net(4), { batchSize: 2, timeSteps: 3 })

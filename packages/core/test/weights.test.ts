@@ -65,7 +65,7 @@ const kernelsOf = ({ segments }: Program.Program, node: string) =>
 
 describe("frozen weights", () => {
   for (const policy of [Policy.bptt, Policy.sltt, Policy.ottt, Policy.rate])
-    test(`stay, and the others' gradients are the same bits, ${policy.name}`, async () => {
+    test(`do not change, and the other gradients are bit-identical, ${policy.name}`, async () => {
       const free = await trained({}, policy)
       const some = await trained({ freeze: ["1.*", "3.weight", "*gain", "2.w"] }, policy)
       expect([...some.gradients.keys()]).toEqual(["0.weight", "0.bias", "3.bias", "6.weight", "6.bias"])
@@ -77,7 +77,7 @@ describe("frozen weights", () => {
       expect(some.loss).toBe(free.loss)
     })
 
-  test("nothing is computed backwards in front of the last that is trained", async () => {
+  test("nothing is differentiated before the last trained weight", async () => {
     const free = await trained({})
     const head = await trained({ freeze: ["0.*", "1.*", "2.*", "3.*", "4.*"] })
     for (const node of ["0", "1", "2", "3", "4", "5"]) expect([node, kernelsOf(head.program, node)]).toEqual([node, []])
@@ -101,11 +101,11 @@ describe("clipped gradients", () => {
         values.map((value) => value * factor),
       )
   })
-  test("by a norm that they do not reach: the same bits as without", async () => {
+  test("by a norm that they do not exceed: bit-identical", async () => {
     const free = await trained({})
     expect((await trained({ clipNorm: 1e4 })).after).toEqual(free.after)
   })
-  test("by value, behind the norm", async () => {
+  test("by value, after the norm", async () => {
     const { gradients, ...found } = await trained({ clipNorm: 0.1, clipValue: 0.02 })
     const factor = 0.1 / norm(gradients)
     const expected = (value: number) => Math.max(-0.02, Math.min(0.02, value * factor))
@@ -116,14 +116,14 @@ describe("clipped gradients", () => {
     }
     expect(clippedOnes).toBeGreaterThan(2)
   })
-  test("to a norm of which the gradients' squared shares leave float32: nothing moves, and nothing is NaN", async () => {
+  test("to a norm for which squared ratios exceed float32: no update, and no NaN", async () => {
     const { before, after } = await trained({ clipNorm: 1e-30 })
     for (const name of ["0.weight", "6.bias"]) expect(after.get(parameter(name))).toEqual(before.get(parameter(name))!)
   })
 })
 
 describe("groups of weights", () => {
-  test("have rates and options of their own; the first group that names a weight counts", async () => {
+  test("have their own rates and options; the first matching group applies", async () => {
     const groups = [
       { parameters: ["*.bias"], rate: 0.1 },
       { parameters: ["0.*", "6.weight"], rate: 2, options: { weightDecay: 0.25 } },
@@ -146,7 +146,7 @@ describe("groups of weights", () => {
       near(taken(found, name), Array.from(values, rule))
     }
   })
-  test("of Adam: another rate scales its steps", async () => {
+  test("in Adam: another rate scales its steps", async () => {
     const optimizer = Optimizer.adam()
     const free = await trained({ optimizer })
     const found = await trained({ optimizer, groups: [{ parameters: ["0.weight"], rate: 0.25 }] })
@@ -158,7 +158,7 @@ describe("groups of weights", () => {
   })
 })
 
-test("stopped and resumed, the same bits", () =>
+test("stopped and resumed, bit-identical", () =>
   onOracle(
     Effect.gen(function* () {
       const given = {
@@ -177,7 +177,7 @@ test("stopped and resumed, the same bits", () =>
     }),
   ))
 
-describe("refused", () => {
+describe("rejected", () => {
   const cases: ReadonlyArray<readonly [Partial<TrainingOptions>, string, string?]> = [
     [{ freeze: ["0.wieght"] }, "freeze", "0.weight"],
     [{ freeze: ["1.running_mean"] }, "freeze"],

@@ -30,6 +30,7 @@ export interface Dynamics {
 
 const none: Sum = new Map()
 
+/** Applies a function elementwise, broadcasting the shorter factor. */
 export const combine = (f: (a: number, b: number) => number, a: Factor, b: Factor): Factor =>
   Float64Array.from({ length: Math.max(a.length, b.length) }, (_, i) =>
     f(a[i % a.length] as number, b[i % b.length] as number),
@@ -38,6 +39,7 @@ export const combine = (f: (a: number, b: number) => number, a: Factor, b: Facto
 const zero = Float64Array.of(0)
 const one = Float64Array.of(1)
 
+/** The factor of a value in a sum; 0 if absent. */
 export const factorOf = (sum: Sum, value: string): Factor => sum.get(value) ?? zero
 
 /** a + scale·b, without values of factor 0. */

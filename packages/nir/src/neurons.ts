@@ -34,8 +34,10 @@ export interface Discretisation {
   readonly start?: "zero" | "leak" | "reset"
 }
 
+/** A discretisation with all choices made. */
 export type Settled = Required<Discretisation>
 
+/** Fills in the defaults of a discretisation. */
 export const settled = (given: Discretisation): Settled => ({
   dt: 1e-4,
   scheme: "euler",

@@ -147,7 +147,7 @@ test("images, recurrence, residuals, delays, dropout, several read-outs", async 
   expect(types).toContain("Delay")
 })
 
-describe("what NIR cannot say is refused, with the node", () => {
+describe("networks that NIR cannot represent are rejected, with the node", () => {
   const cases: Readonly<Record<string, readonly [Graph.Layer, Nir.Discretisation]>> = {
     "a reset by subtraction": [lif(), {}],
     "a reset to a value where readers subtract": [lif(hard), subtracting],

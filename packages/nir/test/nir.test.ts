@@ -78,12 +78,12 @@ const verify = (given: Nir.Document, path: string, expected: Numpy.NumpyArray, h
   return run(Nir.verify(given, input, new Map([[path, expected]]), how).pipe(Effect.provide(layer)))
 }
 
-describe("what neurons give", () => {
+describe("outputs of neurons", () => {
   test("Euler: 0.75 fires every other step; 0.5, 0.875, 1.156 at the third", async () => {
     const right = numbers([6, 2], 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1)
     expect(await verify(feedForward, "lif", right)).toEqual({ values: 0, spikesMismatched: 0 })
   })
-  test("a spike needs more than the threshold, unless told otherwise", async () => {
+  test("a spike requires more than the threshold by default", async () => {
     const exactly = document(
       { input: node("Input", shape(2)), lif: node("IF", { r: floats([2], 1, 1), v_threshold: floats([2], 1, 2) }) },
       [["input", "lif"]],
@@ -95,7 +95,7 @@ describe("what neurons give", () => {
     const atLeast = { dt: 1, compare: "atLeast" } as const
     expect(await check(numbers([3, 2], 1, 0, 1, 1, 1, 0), atLeast)).toMatchObject({ spikesMismatched: 0 })
   })
-  test("feedback comes one step late, bias from the first step on", async () => {
+  test("feedback arrives one step later, bias from the first step on", async () => {
     // back gives [0.25, 0] + W·s of the step before: u₁ = 1, 1.5 (0.75 + 0.25 does not fire at 1).
     const right = numbers([3, 2], 0, 0, 1, 0, 0, 0)
     expect(await verify(recurrent, "lif", right)).toMatchObject({ spikesMismatched: 0 })
@@ -105,7 +105,7 @@ describe("what neurons give", () => {
   })
 })
 
-test("a document is written and read back the same; a network becomes the document that it came from", async () => {
+test("a document survives a round trip; an imported network is exported as the original document", async () => {
   for (const each of [feedForward, recurrent]) {
     const read = await run(Effect.flatMap(Nir.write(each), (bytes) => Nir.read(bytes, "x.nir")))
     expect(read).toEqual(each)
@@ -116,12 +116,12 @@ test("a document is written and read back the same; a network becomes the docume
   }
 })
 
-test("what NIR cannot say is refused on export, with the node", async () => {
+test("networks that NIR cannot represent are rejected on export, with the node", async () => {
   const network = await run(Nir.networkOf(feedForward, { dt: 1, reset: "subtract" }))
   expect(await run(Effect.flip(Nir.documentOf(network, { dt: 1 })))).toMatchObject({ _tag: "NirError", node: "lif" })
 })
 
-describe("a malformed network is refused, with its node", () => {
+describe("an invalid network is rejected, with its node", () => {
   const nodes = { ...Object.fromEntries(feedForward.node.nodes as never) } as Record<string, Nir.NirNode>
   const edges = feedForward.node.edges as ReadonlyArray<readonly [string, string]>
   const cases: Readonly<Record<string, readonly [at: string, Nir.Document]>> = {
@@ -158,7 +158,7 @@ describe("a malformed network is refused, with its node", () => {
     test(name, async () => {
       expect(await run(Effect.flip(Nir.networkOf(given, { dt: 1 })))).toMatchObject({ _tag: "NirError", node: at })
     })
-  test("bytes that are no HDF5 file, or are cut off", async () => {
+  test("files that are not HDF5, or truncated", async () => {
     const bytes = await run(Nir.write(feedForward))
     for (const each of [new Uint8Array(), Uint8Array.of(1, 2, 3), bytes.slice(0, bytes.length / 2)])
       expect(await run(Effect.flip(Nir.read(each, "x.nir")))).toMatchObject({ _tag: "NirError", file: "x.nir" })
@@ -171,7 +171,7 @@ describe.if(existsSync(shared))("files of other software", () => {
   const filesOf = (folder: string) => readdirSync(shared + folder).filter((name) => name.endsWith(".nir"))
   for (const folder of ["ok", "frameworks"])
     for (const name of filesOf(folder).filter((each) => !each.includes("lzf")))
-      test(`${folder}/${name} is read, written and read back the same`, async () => {
+      test(`${folder}/${name} survives a round trip`, async () => {
         const bytes = readFileSync(`${shared}${folder}/${name}`)
         const read = await run(Nir.read(bytes, name))
         const again = await run(Effect.flatMap(Nir.write(read), (written) => Nir.read(written, name)))
@@ -183,7 +183,7 @@ describe.if(existsSync(shared))("files of other software", () => {
         expect(plain(again)).toEqual(plain(read))
       })
   for (const name of filesOf("bad"))
-    test(`bad/${name} is refused`, async () => {
+    test(`bad/${name} is rejected`, async () => {
       const bytes = readFileSync(`${shared}bad/${name}`)
       const outcome = Effect.flatMap(Nir.read(bytes, name), (each) => Nir.networkOf(each))
       expect(await run(Effect.flip(outcome))).toMatchObject({ _tag: "NirError" })

@@ -23,7 +23,7 @@ const lossesOf = async (seed: number) => {
   return losses
 }
 
-test("a network learns, knows any number of samples, and goes on from what was saved", async () => {
+test("a network learns, predicts any number of samples, and continues from saved tensors", async () => {
   await using trainer = await train.create(network, options)
   const accuracies: Array<number | undefined> = []
   for await (const { epoch, accuracy, firingRates } of trainer.epochs(samplesOf(40), {
@@ -46,13 +46,13 @@ test("a network learns, knows any number of samples, and goes on from what was s
   expect((await other.predict(inputs)).outputs).toEqual(known.outputs)
 })
 
-test("a seed gives the same numbers, another one others", async () => {
+test("a seed is deterministic, another one differs", async () => {
   const losses = await lossesOf(1)
   expect(await lossesOf(1)).toEqual(losses)
   expect(await lossesOf(2)).not.toEqual(losses)
 })
 
-test("frames are one sample after the other: a step that differs between samples is each sample's own", async () => {
+test("frames are given per sample: a step that differs between samples belongs to each sample", async () => {
   const summing = Graph.sequential(leakyReadout({ tau: Number.POSITIVE_INFINITY }))
   await using trainer = await train.create(summing, {
     ...{ shape: [1], backend: layer, batchSize: 2, timeSteps: 2, encoding: "frames" },
@@ -62,7 +62,7 @@ test("frames are one sample after the other: a step that differs between samples
   expect([...(await trainer.predict([1, 10, 2, 20, 3, 30])).outputs]).toEqual([12, 24, 36])
 })
 
-test("errors are the library's, and say what is wrong", async () => {
+test("errors are the library's, and describe what is wrong", async () => {
   await expect(train.create(network, { ...options, batchSize: 0 })).rejects.toBeInstanceOf(OptionError)
   await using trainer = await train.create(network, options)
   const first = (samples: train.Samples) => trainer.epochs(samples, { epochs: 1 }).next()

@@ -14,6 +14,7 @@ import type { Terms } from "../program/lower/emit.ts"
 /** How a term combines the values of all time steps. */
 export type Over = "step" | "sum" | "mean" | "last" | "max"
 
+/** The Schema of {@link Over}. */
 export const OverSchema: Schema.Codec<Over> = oneOf(["step", "sum", "mean", "last", "max"])
 
 /** The operands of a term, and the buffers for its value and gradient. */

@@ -4,10 +4,12 @@ import type { Of } from "../options.ts"
 import { build, type Definition } from "./define.ts"
 import { TimeConstant } from "./leaky.ts"
 
+/** The Schema of the options of {@link leakyReadout}. */
 export const LeakyReadoutSchema: Of<{ readonly tau?: number }> = Schema.Struct({
   tau: Schema.optionalKey(TimeConstant),
 })
 
+/** The definition of leaky read-outs; λ is the parameter `decay`. */
 export const readout: Definition<"decay", "membrane"> = {
   parameters: { decay: 1 },
   states: ["membrane"],

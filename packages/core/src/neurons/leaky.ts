@@ -18,6 +18,7 @@ export interface FiringOptions extends NeuronOptions {
   readonly reset?: Reset
 }
 
+/** The Schema of {@link FiringOptions}. */
 export const FiringSchema: Of<FiringOptions> = Schema.Struct({
   threshold: Schema.optionalKey(Positive),
   reset: Schema.optionalKey(ResetSchema),

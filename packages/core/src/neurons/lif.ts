@@ -13,6 +13,7 @@ export interface LifOptions extends FiringOptions {
   readonly tau?: number
 }
 
+/** The Schema of {@link LifOptions}, for {@link lif}. */
 export const LifSchema: Of<LifOptions> = Schema.Struct({
   ...FiringSchema.fields,
   tau: Schema.optionalKey(TimeConstant),

@@ -11,6 +11,7 @@ import { build, type Definition } from "./define.ts"
 import { FiringSchema, leaky } from "./leaky.ts"
 import type { LifOptions } from "./lif.ts"
 
+/** The Schema of {@link LifOptions}, for {@link plif}. */
 export const PlifSchema: Schema.Codec<LifOptions> = Schema.Struct({
   ...FiringSchema.fields,
   // 1/(τ − 1) = eʷ, with w finite.

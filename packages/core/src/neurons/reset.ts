@@ -6,6 +6,7 @@ import { oneOf } from "../options.ts"
 /** The effect of a spike on the membrane potential: subtract the threshold, set it to a value, or nothing. */
 export type Reset = "soft" | "hard" | "none"
 
+/** The Schema of {@link Reset}. */
 export const ResetSchema: Schema.Literals<ReadonlyArray<Reset>> = oneOf(["soft", "hard", "none"])
 
 /**

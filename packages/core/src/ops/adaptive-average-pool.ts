@@ -50,7 +50,9 @@ interface Attributes {
   readonly outputSize: Extents
 }
 
+/** The Schema of the options of {@link adaptiveAveragePool}. */
 export const AdaptiveAveragePoolSchema: Of<Attributes> = /* @__PURE__ */ Schema.Struct({ outputSize: ExtentsSchema })
+/** The Schema of the options of {@link adaptiveAveragePool1d}. */
 export const AdaptiveAveragePool1dSchema: Of<{ readonly outputSize: number }> = /* @__PURE__ */ Schema.Struct({
   outputSize: Side as Schema.Codec<number>,
 })

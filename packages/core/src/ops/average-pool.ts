@@ -71,11 +71,13 @@ export interface PoolAttributes extends Geometry {
   readonly kernelSize: Extents
 }
 
+/** The Schema of {@link PoolAttributes}. */
 export const PoolAttributesSchema: Schema.Codec<PoolAttributes> = /* @__PURE__ */ Schema.Struct({
   ...geometryFields,
   kernelSize: ExtentsSchema,
 })
 
+/** The window of a pool over a value of this shape. */
 export const poolWindow = (shape: Shape, { kernelSize, ...geometry }: PoolAttributes): Window =>
   windowOf(shape.length, kernelSize, geometry)
 
@@ -119,6 +121,7 @@ export interface PoolOptions {
   readonly dilation?: Extents
 }
 
+/** The Schema of {@link PoolOptions}. */
 export const PoolSchema: Of<PoolOptions> = /* @__PURE__ */ Schema.Struct({
   kernelSize: ExtentsSchema,
   stride: /* @__PURE__ */ Schema.optionalKey(ExtentsSchema),

@@ -11,7 +11,9 @@ import { elementwise, make as kernel, type Reference } from "../kernel.ts"
 import { make, sameShape } from "../op.ts"
 import { mustBe, size } from "../shape.ts"
 
+/** ε, which keeps the variance from being 0. */
 export const epsilon = 1e-5
+/** The weight of a batch's statistics in an update of the running statistics. */
 export const momentum = 0.1
 
 /** `updates` is the number of updates of the running statistics: the number of time steps that one execution counts for. */
@@ -53,6 +55,7 @@ export const batchNormForwardReference: Reference<typeof batchNormForward> = {
   },
 }
 
+/** y = weight · (x − runningMean)/√(runningVariance + ε) + bias */
 export const batchNormInference = kernel()({
   name: "batchNorm.inference",
   operands: { x: "read", weight: "read", bias: "read", runningMean: "read", runningVariance: "read", y: "write" },

@@ -36,6 +36,7 @@ const MarginsSchema: Schema.Codec<Extents> = Schema.Union([Margin, Schema.Tuple(
   expected: "a whole number from 0 to 16384, or a pair of them",
 })
 
+/** The Schema of {@link ConvTranspose2dOptions}. */
 export const ConvTranspose2dSchema: Of<ConvTranspose2dOptions> = Schema.Struct({
   ...Conv2dSchema.fields,
   padding: Schema.optionalKey(MarginsSchema),
@@ -84,6 +85,7 @@ export interface ConvTranspose1dOptions extends Omit<Conv1dOptions, "padding"> {
   readonly outputPadding?: number
 }
 
+/** The Schema of {@link ConvTranspose1dOptions}. */
 export const ConvTranspose1dSchema: Of<ConvTranspose1dOptions> = Schema.Struct({
   ...Conv1dSchema.fields,
   padding: Schema.optionalKey(Margin),

@@ -17,6 +17,7 @@ export interface Conv1dOptions extends Omit<Conv2dOptions, "kernelSize" | "strid
   readonly dilation?: number
 }
 
+/** The Schema of {@link Conv1dOptions}. */
 export const Conv1dSchema: Of<Conv1dOptions> = Schema.Struct({
   ...mapFields,
   kernelSize: Side,

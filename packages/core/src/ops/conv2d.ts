@@ -236,6 +236,7 @@ export const mapFields = {
   initial: Schema.optionalKey(InitialSchema),
 }
 
+/** The Schema of {@link Conv2dOptions}. */
 export const Conv2dSchema: Of<Conv2dOptions> = Schema.Struct({
   ...mapFields,
   kernelSize: ExtentsSchema,

@@ -44,6 +44,7 @@ export interface DelayOptions {
   readonly edge?: string
 }
 
+/** The Schema of {@link DelayOptions}. */
 export const DelaySchema: Schema.Codec<DelayOptions> = Schema.Struct({
   steps: Schema.Union([Steps, Schema.Array(whole(0, longestLag))]).annotate({
     expected: `a whole number from 1 to ${longestLag}, or a list of one for each channel from 0 on`,
@@ -105,6 +106,7 @@ export interface RecurrentOptions {
   readonly steps?: number
 }
 
+/** The Schema of {@link RecurrentOptions}. */
 export const RecurrentSchema: Schema.Codec<RecurrentOptions> = Schema.Struct({
   edge: Schema.optionalKey(Name),
   steps: Schema.optionalKey(Steps),

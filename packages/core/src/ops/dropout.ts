@@ -11,10 +11,12 @@ import { type Of, ShareBelowOne, whole } from "../options.ts"
 import * as Key from "../random.ts"
 import { expressed } from "./elementwise.ts"
 
+/** Attributes of dropout: the fraction of elements to drop. */
 export interface DropoutAttributes {
   readonly rate: number
 }
 
+/** The Schema of the options of {@link dropout}. */
 export const DropoutSchema: Of<DropoutAttributes> = /* @__PURE__ */ Schema.Struct({ rate: ShareBelowOne })
 
 /** mask[i] = [u[i] ≥ rate], with u the uniform numbers of the key. The key is two words, high word first. */

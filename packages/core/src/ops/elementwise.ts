@@ -8,6 +8,7 @@ import { type Input, make, type Op, type Ref, type ValueType } from "../op.ts"
 import { must } from "../options.ts"
 import { equals, format, type Shape, size } from "../shape.ts"
 
+/** Attributes of an elementwise node: a cell, and the kind of layer. */
 export interface ElementwiseAttributes extends Cell {
   /** The kind of layer, such as `lif`. */
   readonly kind: string

@@ -22,6 +22,7 @@ export interface GainOptions {
   readonly initial?: number
 }
 
+/** The Schema of {@link GainOptions}. */
 export const GainSchema: Schema.Codec<GainOptions> = Schema.Struct({
   parameter: Schema.optionalKey(Name),
   initial: Schema.optionalKey(Float32),

@@ -121,6 +121,7 @@ export interface LinearOptions {
   readonly initial?: Initial
 }
 
+/** The Schema of {@link LinearOptions}. */
 export const LinearSchema: Schema.Codec<LinearOptions> = Schema.Struct({
   features: whole(1),
   bias: Schema.optionalKey(Flag),

@@ -19,6 +19,7 @@ export interface Pool1dOptions {
   readonly dilation?: number
 }
 
+/** The Schema of {@link Pool1dOptions}. */
 export const Pool1dSchema: Of<Pool1dOptions> = Schema.Struct({
   kernelSize: Side,
   stride: Schema.optionalKey(Side),

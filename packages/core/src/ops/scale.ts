@@ -4,10 +4,12 @@ import { type Layer, leaf, node } from "../graph/builder.ts"
 import { Float32 } from "../options.ts"
 import { expressed } from "./elementwise.ts"
 
+/** Attributes of a scale node. */
 export interface ScaleAttributes {
   readonly factor: number
 }
 
+/** The Schema of the options of {@link scale}. */
 export const ScaleSchema: Schema.Codec<ScaleAttributes> = Schema.Struct({ factor: Float32 })
 
 export const scaleOp = expressed<ScaleAttributes>({

@@ -115,6 +115,7 @@ export interface ScaledWeightStandardizedConv2dOptions extends Conv2dOptions {
   readonly inputFactor?: number
 }
 
+/** The Schema of {@link ScaledWeightStandardizedConv2dOptions}. */
 export const ScaledWeightStandardizedConv2dSchema: Schema.Codec<ScaledWeightStandardizedConv2dOptions> =
   /* @__PURE__ */ Schema.Struct({
     ...Conv2dSchema.fields,

@@ -12,11 +12,14 @@ import { Schema } from "effect"
 import { whole } from "../options.ts"
 import { format, type Shape } from "../shape.ts"
 
+/** A whole number of at least 1. */
 export const PositiveInt: Schema.Int = whole(1)
 
 /** Limit of window sides, strides and padding: the CPU kernels add these with 32-bit integers. */
 const mostPixels = 2 ** 14
+/** The side or stride of a window. */
 export const Side: Schema.Int = whole(1, mostPixels)
+/** Padding on one side. */
 export const Margin: Schema.Int = whole(0, mostPixels)
 
 /** One number for both axes of an image, or a pair. */
@@ -34,6 +37,7 @@ export type PaddingOption = Padding | "same" | "valid"
 const pairOf = <A>(schema: Schema.Codec<A>, expected: string): Schema.Codec<A | readonly [A, A]> =>
   Schema.Union([schema, Schema.Tuple([schema, schema])]).annotate({ expected })
 
+/** The Schema of {@link Extents}. */
 export const ExtentsSchema: Schema.Codec<Extents> = pairOf(
   Side as Schema.Codec<number>,
   `a whole number from 1 to ${mostPixels}, or a pair of them`,
@@ -42,8 +46,10 @@ export const ExtentsSchema: Schema.Codec<Extents> = pairOf(
 /** Negative for transposed convolutions, which crop instead of padding. */
 const Signed: Schema.Codec<number> = whole(-mostPixels, mostPixels)
 const Pair = Schema.Tuple([Signed, Signed])
+/** The Schema of {@link Padding}. */
 export const PaddingSchema: Schema.Codec<Padding> = Schema.Union([Signed, Pair, Schema.Tuple([Pair, Pair])])
 
+/** The Schema of {@link PaddingOption}. */
 export const PaddingOptionSchema: Schema.Codec<PaddingOption> = Schema.Union([
   Margin,
   Schema.Tuple([Margin, Margin]),
@@ -72,6 +78,7 @@ export interface Geometry {
   readonly spread?: Extents
 }
 
+/** Schemas of the attributes of {@link Geometry}. */
 export const geometryFields: {
   readonly stride: Schema.Codec<Extents>
   readonly padding: Schema.Codec<Padding>
@@ -80,6 +87,7 @@ export const geometryFields: {
 
 const isPair = <A>(value: A | readonly [A, A]): value is readonly [A, A] => Array.isArray(value)
 
+/** Expands one number to a pair. */
 export const both = (extents: Extents): readonly [number, number] => (isPair(extents) ? extents : [extents, extents])
 
 /** Number of zeros on each side. */
@@ -225,6 +233,7 @@ export const slidePool = (shape: Shape, window: Window, fail: (reason: string) =
 /** For each output position along an axis: the taps that read an input position, and that position. */
 export type Taps = ReadonlyArray<ReadonlyArray<readonly [tap: number, position: number]>>
 
+/** The taps of a sliding window along an axis. */
 export const slidingTaps = (axis: Axis, length: number, outputs: number): Taps =>
   Array.from({ length: outputs }, (_, i) =>
     Array.from(

@@ -70,12 +70,14 @@ const shared = {
   key: Schema.optionalKey(Schema.Unknown),
 } as const
 
+/** The Schema of {@link TrainingOptions} with the loss of one class per sample. */
 export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss: Loss; readonly key?: unknown }> =
   /* @__PURE__ */ Schema.Struct({ ...shared, ...weightFields, loss: LossSchema, optimizer: OptimizerSchema })
 
 /** Options that only training needs are ignored, so that training options can be used for inference. */
 const passedOver = Schema.optionalKey(Schema.Unknown)
 
+/** The Schema of {@link InferenceOptions}, which accepts training options too. */
 export const InferenceSchema: Of<
   InferenceOptions & Readonly<Partial<Record<"hoist" | "key" | "loss" | "optimizer" | keyof WeightOptions, unknown>>>
 > = Schema.Struct({

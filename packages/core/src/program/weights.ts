@@ -41,6 +41,7 @@ const Names = /* @__PURE__ */ Schema.Array(Schema.String).annotate({
   expected: "a list of names of weights, or patterns with *",
 })
 
+/** Schemas of {@link WeightOptions}. */
 export const weightFields = {
   freeze: Schema.optionalKey(Names),
   clipNorm: Schema.optionalKey(Positive),

@@ -11,7 +11,7 @@ import { deviation, onTape, runs, sync, train } from "./harness.ts"
 
 const sample = fc.sample(Arbitrary.workload(), { seed: 1, numRuns: 400 })
 
-test("every op, surrogate and reset comes up, images and rows, static and in frames", () => {
+test("every op, surrogate and reset occurs, with images and vectors, static and with frames", () => {
   const nodes = sample.flatMap((workload) => Arbitrary.graphOf(workload).nodes)
   expect([...new Set(nodes.map(({ op }) => op))].sort()).toEqual([...ops.keys()].sort())
   const text = JSON.stringify(sample)
@@ -36,7 +36,7 @@ test("every op, surrogate and reset comes up, images and rows, static and in fra
 
 const countNeurons = (workload: Arbitrary.Workload): number => spikingLayers(Arbitrary.graphOf(workload)).length
 
-test("cells of every number of states, inputs and parameters come up, and edges in time of every kind", () => {
+test("cells with all numbers of states, inputs and parameters occur, and all kinds of temporal edges", () => {
   const graphs = sample.map((workload) => Arbitrary.graphOf(workload))
   const cells = graphs.flatMap(({ nodes }) =>
     nodes
@@ -74,7 +74,7 @@ test("cells of every number of states, inputs and parameters come up, and edges 
   expect([back.length > 50, twice.length > 3]).toEqual([true, true])
 })
 
-test("most networks fire, some of the time, and most policies differ on them", () => {
+test("most networks fire some of the time, and most policies differ on them", () => {
   const rates = sample.flatMap((workload) => train(workload, Policy.sltt).firingRates)
   expect(rates.filter((rate) => rate > 0 && rate < 1).length / rates.length).toBeGreaterThan(0.6)
   const routed = sample.filter((workload) => {
@@ -85,7 +85,7 @@ test("most networks fire, some of the time, and most policies differ on them", (
   expect(routed.length / sample.length).toBeGreaterThan(0.35)
 })
 
-test("the margin that a backend measures is the tape's", () => {
+test("the margin measured on a backend equals the tape's", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       const measured = sync(Arbitrary.margin(workload))
@@ -96,7 +96,7 @@ test("the margin that a backend measures is the tape's", () => {
   )
 })
 
-test("a workload builds whatever its parts: shrinking never leaves the graphs", () => {
+test("every workload builds, so shrinking stays within valid graphs", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       const graph = Arbitrary.graphOf(workload)

@@ -37,7 +37,7 @@ const mapsIn = ({ segments: { train, keep, backward } }: Program.Program, direct
     .filter(({ kernel, phase }) => /^(conv2d|linear)\.forward$/.test(kernel) && phase === direction)
     .map(({ node }) => node)
 
-test("gradients, metrics, outputs and running statistics are the same bits as without", () => {
+test("gradients, metrics, outputs and running statistics are bit-identical to those without checkpoints", () => {
   let [replayed, recomputed] = [0, 0]
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 9 }), pair(), fc.boolean(), (workload, policies, hoist) => {
@@ -57,7 +57,7 @@ test("gradients, metrics, outputs and running statistics are the same bits as wi
   expect(recomputed).toBeGreaterThan(100)
 }, 60_000)
 
-test("every step runs forward once and, but for those of the last interval, once again before its backward step", () => {
+test("every step runs forward once, and again before its backward step unless it is in the last interval", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 2, max: 40 }),
@@ -86,7 +86,7 @@ test("every step runs forward once and, but for those of the last interval, once
   )
 }, 60_000)
 
-test("what maps gave is no residual where it is computed again, and runs once more at most", () => {
+test("recomputed outputs of weight layers are not residuals, and run at most once more", () => {
   let less = 0
   fc.assert(
     fc.property(Arbitrary.workload(), fc.integer({ min: 2, max: 12 }), (made, timeSteps) => {
@@ -109,7 +109,7 @@ test("what maps gave is no residual where it is computed again, and runs once mo
   expect(less).toBeGreaterThan(30)
 }, 60_000)
 
-test("along a residual stream every third value stays, so that no value is more than two maps away", () => {
+test("along a residual stream every third value is stored, so no value is more than two weight layers away", () => {
   const block = () => residual(Graph.sequential(batchNorm(), lif(), conv2d({ channels: 2, kernelSize: 3, padding: 1 })))
   const blocks = Array.from({ length: 9 }, block)
   const graph = Graph.makeUnsafe(
@@ -136,7 +136,7 @@ test("along a residual stream every third value stays, so that no value is more 
   expect(kept).toEqual([1, 4, 7].map((i) => stream[i] as string))
 })
 
-test("residuals are those of one interval, and saved states those of the others", () => {
+test("residuals are stored for one interval, states for the others", () => {
   fc.assert(
     fc.property(
       Arbitrary.workload(),

@@ -8,7 +8,7 @@ import { drawn, programOf, runs } from "./harness.ts"
 const costOf = (workload: Arbitrary.Workload, policy: Policy.Policy, timeSteps: number) =>
   Program.cost(programOf({ ...workload, timeSteps }, policy))
 
-test("the backward cost of slttK depends on K alone, not on T nor on which steps are drawn", () => {
+test("the backward cost of slttK depends only on K, not on T or the drawn steps", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), fc.integer({ min: 1, max: 6 }), fc.nat({ max: 30 }), (workload, k, more) => {
       const policy = Policy.slttK(k)
@@ -22,7 +22,7 @@ test("the backward cost of slttK depends on K alone, not on T nor on which steps
   )
 }, 60_000)
 
-test("what slttK adds for each of its K steps is the same, and bptt's backward cost grows with T", () => {
+test("slttK costs the same for each of its K steps; bptt's backward cost grows with T", () => {
   let cheaper = 0
   fc.assert(
     fc.property(Arbitrary.workload(), fc.integer({ min: 4, max: 20 }), (workload, timeSteps) => {
@@ -42,7 +42,7 @@ test("what slttK adds for each of its K steps is the same, and bptt's backward c
   expect(cheaper).toBeGreaterThan(60)
 }, 60_000)
 
-test("the forward cost is the same for every policy, and with checkpoints at most twice that", () => {
+test("the forward cost is equal for all policies, and at most doubles with checkpoints", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
       const { timeSteps } = workload

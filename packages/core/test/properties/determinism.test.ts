@@ -39,7 +39,7 @@ const optimizer = () =>
     .record({ name: fc.constantFrom(...Optimizer.optimizerNames), weightDecay: fc.constantFrom(0, 0.01) })
     .map(({ name, weightDecay }) => Optimizer.optimizers[name]({ weightDecay }))
 
-test("the same key gives the same bits, another key others", () => {
+test("the same key is bit-identical, another key differs", () => {
   let differed = 0
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), optimizer(), (workload, choice, optimizer) => {
@@ -57,7 +57,7 @@ test("the same key gives the same bits, another key others", () => {
   expect(differed).toBeGreaterThan(90)
 }, 60_000)
 
-test("training that was saved to a file, and resumed from it, goes on bit for bit", () => {
+test("training saved to a file and resumed is bit-identical", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), optimizer(), (workload, choice, optimizer) => {
       const whole = advance(workload, choice, optimizer, [1, 4])

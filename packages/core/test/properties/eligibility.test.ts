@@ -63,24 +63,24 @@ const holds = (graph: S.Graph.Graph, eprop: S.Policy.Policy, bptt: S.Policy.Poli
   expect(deviation(sltt.gradients, expected.gradients)).toBeGreaterThan(0.02)
 }
 
-describe("one recurrent layer: bptt with the recurrent edges cut", () => {
+describe("one recurrent layer equals bptt with the recurrent edges cut", () => {
   const cut = Policy.bptt.pipe(Policy.detach("recurrent"))
   test.each(Object.entries(layers))("%s", (_, layer) => {
     const graph = recurrentOf(layer)
     holds(graph, Policy.eprop, cut.pipe(Policy.detach("reset")))
     holds(graph, Policy.eprop, cut.pipe(Policy.detach("reset")), { encoding: "static", seed: 7 })
   })
-  test("and through the reset", () => {
+  test("including the reset", () => {
     for (const layer of [layers.lif, layers.adaptiveLif])
       holds(recurrentOf(layer), Policy.bptt.pipe(Policy.eligible), cut)
   })
-  test("trained on some steps, traces move at all of them", () => {
+  test("if only some steps are trained, traces are still updated at all steps", () => {
     const some = Policy.trainOn(S.Steps.every(2))
     holds(recurrentOf(layers.currentBasedLif), Policy.eprop.pipe(some), cut.pipe(Policy.detach("reset"), some))
   })
 })
 
-test("convolutions and images whose trace factorises", () => {
+test("convolutions and images with factorised traces", () => {
   const graph = Graph.makeUnsafe(
     [4, 4, 1],
     Graph.sequential(
@@ -103,7 +103,7 @@ test("memory does not depend on T", () => {
   }
 })
 
-describe("what traces cannot reach is refused", () => {
+describe("layers that traces cannot reach are rejected", () => {
   const reason = (policy: S.Policy.Policy, ...between: ReadonlyArray<S.Graph.Layer>): string => {
     const network = Graph.sequential(
       S.conv2d({ channels: 2, kernelSize: 3 }),
@@ -123,12 +123,12 @@ describe("what traces cannot reach is refused", () => {
     expect(error).toMatchObject({ _tag: "PolicyError", policy: policy.name })
     return error.message
   }
-  test("weights behind which something else than a sum lies", () => {
+  test("weights followed by anything other than a sum", () => {
     expect(reason(Policy.eprop, S.batchNorm(), S.lif())).toContain(
       "1 (batchNorm) lies between weights and the neurons 2",
     )
   })
-  test("convolutions into neurons that adapt", () => {
+  test("convolutions before adaptive neurons", () => {
     expect(reason(Policy.eprop, S.adaptiveLif())).toContain("0 (conv2d) leads to 1")
   })
   test.each([

@@ -5,7 +5,7 @@ import { Program } from "../../src/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import { deviation, drawn, expectSameForward, onTape, runs, train } from "./harness.ts"
 
-test("hoisting gives the same forward direction bit for bit, and the same gradients but for the order of sums", () => {
+test("hoisting leaves the forward direction bit-identical, and gradients equal up to the order of sums", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {
       const policy = Arbitrary.policyOf(choice, workload)
@@ -19,7 +19,7 @@ test("hoisting gives the same forward direction bit for bit, and the same gradie
   )
 }, 60_000)
 
-test("hoisting never costs operations, and saves them where a static image meets a layer before the first neuron", () => {
+test("hoisting never adds operations, and saves some if a layer before the first neuron reads a static image", () => {
   let saved = 0
   fc.assert(
     fc.property(Arbitrary.workload(), Arbitrary.policy(), (workload, choice) => {

@@ -9,7 +9,7 @@ import { programOf, runs } from "./harness.ts"
 const throughJson = (graph: Graph.Graph): Graph.Graph =>
   Effect.runSync(Graph.fromJson(JSON.parse(JSON.stringify(Graph.toJson(graph)))))
 
-test("a graph that was written as JSON and read back is the same graph, and gives the same program", () => {
+test("a graph stored as JSON is read back equal and compiles to the same program", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), fc.boolean(), (workload, smooth) => {
       const graph = Arbitrary.graphOf(workload, { smooth })

@@ -80,7 +80,7 @@ const termsOf = (workload: Arbitrary.Workload, drawn: ReadonlyArray<DrawnTerm>):
 const isFelt = ({ gradients }: { readonly gradients: ReadonlyMap<string, ReadonlyArray<number>> }): boolean =>
   [...gradients.values()].some((values) => values.some((value) => Math.abs(value) > 0.01))
 
-test("the gradient of any terms under any policy is what the tape says", () => {
+test("the gradients of any terms under any policy equal the tape's", () => {
   const kinds = new Map<string, number>()
   fc.assert(
     fc.property(

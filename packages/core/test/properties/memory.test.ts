@@ -20,7 +20,7 @@ const anyProgram = () =>
       policy: Arbitrary.policyOf(choice, workload),
     }))
 
-test("one arena and memory of their own for all buffers give the same bits", () => {
+test("the arena and separate memory for all buffers are bit-identical", () => {
   fc.assert(
     fc.property(anyProgram(), ({ workload, policy, hoist }) => {
       const arena = train(workload, policy, { hoist })
@@ -33,7 +33,7 @@ test("one arena and memory of their own for all buffers give the same bits", () 
   )
 }, 60_000)
 
-test("observing nodes changes no bit", () => {
+test("observing nodes changes no result", () => {
   fc.assert(
     fc.property(
       anyProgram(),
@@ -64,7 +64,7 @@ test("every program is well formed", () => {
   )
 }, 60_000)
 
-test("a buffer is alive wherever an instruction touches it, and no two alive at once overlap", () => {
+test("a buffer is alive wherever an instruction uses it, and no two live buffers overlap", () => {
   fc.assert(
     fc.property(anyProgram(), ({ workload, policy, hoist }) => {
       const { buffers, segments } = programOf(workload, policy, { hoist })
@@ -88,7 +88,7 @@ test("a buffer is alive wherever an instruction touches it, and no two alive at 
   )
 }, 60_000)
 
-test("planned peak bytes are the bytes taken, reach to the last buffer's end, and hold all that is alive at any moment", () => {
+test("the planned peak is the allocated size, ends with the last buffer, and fits all live buffers at any time", () => {
   fc.assert(
     fc.property(anyProgram(), ({ workload, policy, hoist }) => {
       const program = programOf(workload, policy, { hoist })
@@ -110,7 +110,7 @@ test("planned peak bytes are the bytes taken, reach to the last buffer's end, an
   )
 }, 60_000)
 
-test("peak bytes of sltt and slttK do not depend on T, nor on K; those of bptt grow with T", () => {
+test("the peak of sltt and slttK depends on neither T nor K; that of bptt grows with T", () => {
   let grew = 0
   fc.assert(
     fc.property(Arbitrary.workload(), fc.integer({ min: 1, max: 40 }), fc.nat(), (workload, timeSteps, more) => {

@@ -50,7 +50,7 @@ const shareOf = (values: Float32Array, steps: number, index: number, count: numb
   })
 }
 
-test("gradients, loss, outputs and rates of micro-batches are those of the batch", () => {
+test("gradients, loss, outputs and rates of micro-batches equal those of the batch", () => {
   let parted = 0
   fc.assert(
     fc.property(
@@ -80,7 +80,7 @@ test("gradients, loss, outputs and rates of micro-batches are those of the batch
   expect(parted).toBeGreaterThan(100)
 }, 60_000)
 
-test("shares that are trained apart and summed in order have the bits of micro-batches", () => {
+test("shares trained separately and summed in order are bit-identical to micro-batches", () => {
   fc.assert(
     fc.property(
       Arbitrary.workload({ maxTimeSteps: 3 }),

@@ -76,7 +76,7 @@ const outcome = (json: unknown): "refused" | "trains" | "large" => {
   return "trains"
 }
 
-test("is refused or trains", () => {
+test("is rejected or trains", () => {
   const counts = { refused: 0, trains: 0, large: 0 }
   fc.assert(
     fc.property(

@@ -12,7 +12,7 @@ const workloads = (options?: Parameters<typeof Arbitrary.workload>[0]) =>
 
 const detached = fc.subarray(["membrane", "reset"])
 
-test("the rates' gradients are what the tape says, through edges that are left and cut", () => {
+test("gradients of rates equal the tape's, for edges cut and not cut", () => {
   fc.assert(
     fc.property(workloads({ maxTimeSteps: 4 }), detached, fc.boolean(), (workload, edges, hoist) => {
       const policy = Policy.rate.pipe(Policy.detach(...edges))
@@ -23,7 +23,7 @@ test("the rates' gradients are what the tape says, through edges that are left a
   )
 }, 60_000)
 
-test("at one time step rate is bptt", () => {
+test("at one time step, rate equals bptt", () => {
   fc.assert(
     fc.property(workloads({ maxTimeSteps: 1 }), (workload) => {
       const rate = train(workload, Policy.rate)
@@ -39,7 +39,7 @@ test("at one time step rate is bptt", () => {
   )
 }, 60_000)
 
-test("memory and backward work do not depend on T", () => {
+test("memory and backward cost do not depend on T", () => {
   fc.assert(
     fc.property(workloads(), fc.integer({ min: 3, max: 40 }), (workload, timeSteps) => {
       const of = (T: number) => programOf({ ...workload, timeSteps: T }, Policy.rate)

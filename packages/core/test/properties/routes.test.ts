@@ -22,7 +22,7 @@ const holdAgainstTape = (workload: Arbitrary.Workload, policy: Policy.Policy, se
   expectAgreement(train(workload, policy, settings), tape)
 }
 
-test("at one time step all policies give the same gradients", () => {
+test("at one time step, the gradients of all policies are equal", () => {
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 1 }), Arbitrary.policy(), (workload, choice) => {
       const expected = train(workload, Policy.bptt)
@@ -36,14 +36,14 @@ test("at one time step all policies give the same gradients", () => {
   )
 }, 60_000)
 
-test("bptt is what the tape differentiates", () => {
+test("bptt equals the tape's derivative", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => holdAgainstTape(workload, Policy.bptt)),
     runs(600),
   )
 }, 60_000)
 
-test("sltt is bptt with the temporal edges cut", () => {
+test("sltt equals bptt with the temporal edges cut", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       const { nodes } = Arbitrary.graphOf(workload)
@@ -56,7 +56,7 @@ test("sltt is bptt with the temporal edges cut", () => {
   )
 }, 60_000)
 
-test("tbptt(w) is bptt with the temporal edges between windows cut", () => {
+test("tbptt(w) equals bptt with the temporal edges between windows cut", () => {
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 7 }), fc.integer({ min: 1, max: 6 }), (workload, w) =>
       holdAgainstTape(workload, Policy.tbptt(w)),
@@ -65,7 +65,7 @@ test("tbptt(w) is bptt with the temporal edges between windows cut", () => {
   )
 }, 60_000)
 
-test("any policy is what the tape says: edges, windows and trained steps, hoisted or not", () => {
+test("every policy equals the tape: edges, windows and trained steps, hoisted or not", () => {
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 6 }), Arbitrary.policy(), fc.boolean(), (workload, choice, hoist) =>
       holdAgainstTape(workload, Arbitrary.policyOf(choice, workload), { hoist }),
@@ -74,7 +74,7 @@ test("any policy is what the tape says: edges, windows and trained steps, hoiste
   )
 }, 60_000)
 
-test("sltt is tbptt(1)", () => {
+test("sltt equals tbptt(1)", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       expectSameBits(train(workload, Policy.tbptt(1)).gradients, train(workload, Policy.sltt).gradients)
@@ -83,7 +83,7 @@ test("sltt is tbptt(1)", () => {
   )
 }, 60_000)
 
-test("tbptt(w) of a window of all steps or more is bptt, bit for bit", () => {
+test("tbptt(w) with a window of at least all steps is bit-identical to bptt", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), fc.nat({ max: 3 }), (workload, more) => {
       const whole = train(workload, Policy.bptt)
@@ -109,7 +109,7 @@ const forgetful = (piece: Arbitrary.Piece): Arbitrary.Piece => {
   return piece.piece === "leakyReadout" ? { ...piece, tau: 1 } : piece
 }
 
-test("with a decay of 0, and the reset detached, bptt is sltt", () => {
+test("with a decay of 0 and the reset detached, bptt equals sltt", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (remembering) => {
       const workload = {

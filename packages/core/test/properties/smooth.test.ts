@@ -8,7 +8,7 @@ import { Key, Policy } from "../../src/index.ts"
 import { Arbitrary } from "../../src/testing/index.ts"
 import { deviation, expectAgreement, onSteadyTape, onTape, rounding, runs, train } from "./harness.ts"
 
-test("on the smooth network bptt is the tape's gradient", () => {
+test("on smooth networks, bptt equals the tape's gradient", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), fc.boolean(), (workload, hoist) => {
       const settings = { graph: Arbitrary.graphOf(workload, { smooth: true }), hoist }
@@ -20,7 +20,7 @@ test("on the smooth network bptt is the tape's gradient", () => {
   )
 }, 60_000)
 
-test("on the smooth network bptt is central differences, in a random direction of each parameter", () => {
+test("on smooth networks, bptt equals central differences in a random direction of each parameter", () => {
   const epsilon = 3e-6
   let [compared, ofCells] = [0, 0]
   fc.assert(

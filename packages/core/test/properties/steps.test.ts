@@ -25,7 +25,7 @@ const sum = (all: ReadonlyArray<ReadonlyMap<string, Float32Array>>): ReadonlyMap
     ]),
   )
 
-test("slttK(T) is sltt, bit for bit", () => {
+test("slttK(T) is bit-identical to sltt", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       const sltt = train(workload, Policy.sltt)
@@ -37,7 +37,7 @@ test("slttK(T) is sltt, bit for bit", () => {
   )
 }, 60_000)
 
-test("slttK's gradient is the sum of sltt's over the drawn steps", () => {
+test("the gradient of slttK is the sum of sltt's over the drawn steps", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), fc.nat({ max: 4 }), (workload, more) => {
       const policy = Policy.slttK(1 + (more % workload.timeSteps))
@@ -57,7 +57,7 @@ test("slttK's gradient is the sum of sltt's over the drawn steps", () => {
 const choose = (from: ReadonlyArray<number>, k: number): ReadonlyArray<ReadonlyArray<number>> =>
   k === 0 ? [[]] : from.flatMap((t, i) => choose(from.slice(i + 1), k - 1).map((rest) => [t, ...rest]))
 
-test("slttK's mean over all draws is K/T of sltt's gradient", () => {
+test("the mean gradient of slttK over all draws is K/T of sltt's", () => {
   fc.assert(
     fc.property(Arbitrary.workload({ maxTimeSteps: 4 }), fc.nat({ max: 3 }), (workload, more) => {
       const { timeSteps } = workload
@@ -94,7 +94,7 @@ test("every set of K steps is drawn equally often", () => {
   )
 }, 60_000)
 
-test("over a trainer's own draws slttK's gradient tends to K/T of sltt's", () => {
+test("over a trainer's own draws, the mean gradient of slttK tends to K/T of sltt's", () => {
   const draws = 250
   fc.assert(
     fc.property(

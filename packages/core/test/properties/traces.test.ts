@@ -45,7 +45,7 @@ const compiles = (workload: Arbitrary.Workload): boolean =>
     ),
   )
 
-test("ottt is what the tape says, traces decaying as the neurons before them do, learnt decays too", () => {
+test("ottt equals the tape, with traces that decay like the preceding neurons, including trained decays", () => {
   let learnt = 0
   let refused = 0
   fc.assert(
@@ -64,7 +64,7 @@ test("ottt is what the tape says, traces decaying as the neurons before them do,
   expect(refused).toBeLessThan(120)
 }, 60_000)
 
-test("at one time step ottt is sltt, and with a decay of 0 always", () => {
+test("ottt equals sltt at one time step, and for a decay of 0", () => {
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
       const single = { ...workload, timeSteps: 1 }
@@ -83,7 +83,7 @@ test("at one time step ottt is sltt, and with a decay of 0 always", () => {
 /** Linear maps and convolutions, transposed ones too. */
 const isMap = (op: string): boolean => op === "linear" || op.startsWith("conv")
 
-test("traces change nothing but the weights of maps that neurons stand before", () => {
+test("traces only affect weights of layers that follow neurons", () => {
   let changed = 0
   fc.assert(
     fc.property(Arbitrary.workload(), (workload) => {
@@ -119,7 +119,7 @@ test("peak bytes do not depend on T", () => {
   )
 }, 60_000)
 
-test("the traced maps are those of the graph: linear maps and convolutions whose input comes from neurons", () => {
+test("traced weight layers are the linear layers and convolutions whose input comes from neurons", () => {
   const moves = (program: Program.Program) => movesOf(program).map(({ node }) => node)
   fc.assert(
     fc.property(uniform(), (workload) => {

@@ -11,6 +11,7 @@ export class ConformanceError extends Data.Error<{ readonly reason: string }> {
   }
 }
 
+/** An error of the suite. */
 export const fail = (reason: string): Effect.Effect<never, ConformanceError> =>
   Effect.fail(new ConformanceError({ reason }))
 

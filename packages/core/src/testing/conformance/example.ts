@@ -13,6 +13,7 @@ export interface Drawn extends Operand {
 /** An operand with values drawn from a key. */
 export type Draw = (key: Key.Key) => Drawn
 
+/** An example of a kernel. */
 export interface Example {
   /** Description of the example: what is special about it, and its shapes. */
   readonly name: string

@@ -22,6 +22,7 @@ import { gradientCases } from "./gradients.ts"
 import { graph, kept, options, prepared, refuses } from "./prepared.ts"
 import { feed, run, type Workload, workload } from "./workload.ts"
 
+/** How the suite measures a backend's memory. */
 export interface Lifecycle {
   /** The memory that a program allocates: exactly the planned arena (`planned`, the default), or the backend's own scheme (`own`). */
   readonly memory?: "planned" | "own"
