@@ -60,7 +60,7 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
       if (shapeOf(x).length === 1) join(axisOf(node, 0), axisOf(x, 0))
       else label(axisOf(node, 0), pixelsOf(shapeOf(x)))
     } else if (op === "reshape") {
-      // The other way around: a row of features becomes an image.
+      // The reverse of a flatten: a vector becomes an image.
       const theirs = shapeOf(x)
       if (theirs.length === 1) label(axisOf(x, 0), pixelsOf(shape))
     } else if (op === "transpose")
@@ -68,7 +68,7 @@ export const pixelsAlong = (graph: Graph): PixelsAlong => {
         join(axisOf(node, i), axisOf(x, axis))
       })
     else if (op === "slice" || op === "concatenate") {
-      // Of features in another order, other elements are taken or follow each other.
+      // In another order of features, the op would select or join other elements.
       for (const value of [node, ...inputs]) label(axisOf(value, attributes.axis as number), 1)
       for (const input of inputs)
         shape.forEach((_, i) => {

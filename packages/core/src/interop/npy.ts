@@ -29,30 +29,30 @@ const refuse = (reason: string): never => {
 
 const magic = [0x93, ...new TextEncoder().encode("NUMPY")]
 
-/** A number of each element of an array: the only one, named `""`, or of a structured array one of its fields. */
+/** A number in each element of an array: the only one, named `""`, or a field of a structured array. */
 export interface Field {
   readonly name: string
-  /** Its type in the file, as `<f4`. */
+  /** Number type in the file, such as `<f4`. */
   readonly dtype: string
-  /** Its first byte within an element. */
+  /** Byte offset within an element. */
   readonly offset: number
-  /** The number at a byte of the file. */
+  /** Reads the number at a byte offset. */
   readonly read: (data: DataView, at: number) => number
 }
 
-/** How an array lies in a `.npy` file. */
+/** The layout of an array in a `.npy` file. */
 export interface Layout {
   readonly shape: Shape
-  /** Whether elements are stored by columns. */
+  /** Whether elements are in column-major order. */
   readonly fortran: boolean
   readonly fields: ReadonlyArray<Field>
-  /** Bytes of an element. */
+  /** Size of an element in bytes. */
   readonly elementBytes: number
-  /** The byte at which the first element begins. */
+  /** Byte offset of the first element. */
   readonly offset: number
 }
 
-/** Fields one behind the other; those of the type `V` are padding. */
+/** Consecutive fields; fields of type `V` are padding. */
 const fieldsOf = (parts: ReadonlyArray<readonly [name: string, dtype: string]>) => {
   const fields: Array<Field> = []
   let offset = 0
@@ -132,10 +132,10 @@ const decodeEach = (bytes: Uint8Array): ReadonlyMap<string, NumpyArray> => {
 const decodeArray = (bytes: Uint8Array): NumpyArray =>
   decodeEach(bytes).get("") ?? refuse("it is a structured array; one of plain numbers is read here")
 
-/** Deflate makes some thousand bytes of one at most. */
+/** The largest ratio of decompressed to compressed bytes; Deflate's limit is about 1000. */
 const mostInflation = 1100
 
-/** Bytes of an archive's arrays at most, for they are held in memory. */
+/** The largest total size of an archive's arrays in bytes, because they are held in memory. */
 const mostUnpacked = 2 ** 32
 
 const inflate = async ({ bytes, method, size: length }: Entry): Promise<Uint8Array> => {
@@ -178,19 +178,19 @@ export const decode = (bytes: Uint8Array, file: string): Effect.Effect<NumpyArra
   guarded(file, async () => decodeArray(bytes))
 
 /**
- * The numbers of a `.npy` file by the fields of a structured array, as events are saved: `[("t", "<i8"), ("x", "<u2")]`. A plain array
- * is one field, named `""`.
+ * Reads a structured array from a `.npy` file, by field, such as events stored as `[("t", "<i8"), ("x", "<u2")]`. A plain array has
+ * one field, named `""`. Fails with a CheckpointError.
  */
 export const decodeFields = (
   bytes: Uint8Array,
   file: string,
 ): Effect.Effect<ReadonlyMap<string, NumpyArray>, CheckpointError> => guarded(file, async () => decodeEach(bytes))
 
-/** How the array of a `.npy` file lies, from the file's first bytes: for files that are read in parts. */
+/** Reads the layout of a `.npy` file from its first bytes, for files that are read in parts. Fails with a CheckpointError. */
 export const layout = (start: Uint8Array, file: string): Effect.Effect<Layout, CheckpointError> =>
   guarded(file, async () => layoutOf(start))
 
-/** The `.npy` files in a `.npz` file, by the names of their arrays. */
+/** The `.npy` files in a `.npz` file, by array name. Fails with a CheckpointError. */
 export const unpack = (
   bytes: Uint8Array,
   file: string,
@@ -209,7 +209,7 @@ export const unpack = (
     return files
   })
 
-/** The arrays of a `.npz` file by their names. */
+/** Reads the arrays of a `.npz` file, by name. Fails with a CheckpointError. */
 export const decodeArchive = (
   bytes: Uint8Array,
   file: string,

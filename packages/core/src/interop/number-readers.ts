@@ -1,9 +1,9 @@
-/** How numbers of every real type are read from bytes. Plain functions without dependencies, for processes that only read files. */
+/** Readers of all real number types. Plain functions without dependencies, for processes that only read files. */
 import { half } from "./tensor-numbers.ts"
 
 type Read = (data: DataView, at: number, little: boolean) => number
 
-/** How numbers are read, by their kind (float, int, unsigned, boolean) and bytes, as `f4`. */
+/** Readers of numbers, by kind (float, int, unsigned, boolean) and size in bytes, such as `f4`. */
 export const numberReaders: Readonly<Record<string, Read>> = {
   f2: (data, at, little) => half(data.getUint16(at, little)),
   f4: (data, at, little) => data.getFloat32(at, little),

@@ -1,4 +1,4 @@
-/** Concatenation: values one behind the other along an axis. PyTorch's `cat`. */
+/** Concatenation of values along an axis: PyTorch's `cat`. */
 import { Schema } from "effect"
 import { leaf, node, type Tensor } from "../graph/builder.ts"
 import { type Of, whole } from "../options.ts"
@@ -11,7 +11,7 @@ interface Attributes {
   readonly inputs: number
 }
 
-/** The extent along an axis of so many inputs. */
+/** The total extent of the inputs along an axis. */
 const extentOf = (inputs: ReadonlyArray<Shape>, axis: number, count = inputs.length): number =>
   inputs.slice(0, count).reduce((sum, shape) => sum + shape[axis]!, 0)
 
@@ -39,20 +39,22 @@ export const concatenateOp = rearranging<Attributes>({
   },
 })
 
+/** Options of {@link concatenate}. */
 export interface ConcatenateOptions {
-  /** Counted from 0 without the batch. Default: the last, channels. */
+  /** The axis, counted from 0 without the batch. Default: the last one, channels. */
   readonly axis?: number
 }
 
+/** The Schema of {@link ConcatenateOptions}. */
 export const ConcatenateSchema: Of<ConcatenateOptions> = Schema.Struct({ axis: Schema.optionalKey(AxisSchema) })
 
 /**
- * Values one behind the other, by their channels unless told otherwise.
+ * Concatenates values along an axis, by default the channels.
  *
+ * @throws GraphError if shapes differ along another axis
  * @example
  * const branches: Graph.Layer = (x) =>
  *   concatenate([x.pipe(conv2d({ channels: 4, kernelSize: 1 })), x.pipe(conv2d({ channels: 4, kernelSize: 3, padding: 1 }))])
- * @throws GraphError where shapes differ along another axis
  */
 export const concatenate = (values: ReadonlyArray<Tensor>, options: ConcatenateOptions = {}): Tensor => {
   const [first] = Array.isArray(values) ? (values as ReadonlyArray<Tensor>) : [values as unknown as Tensor]

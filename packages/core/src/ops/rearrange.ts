@@ -1,11 +1,11 @@
 /**
- * Rearrangements: upsampling, reshape, transpose of axes, slice and concatenation are one kernel, which adds elements of one value to
- * elements of another,
+ * Rearrangements: upsampling, reshape, transpose, slice and concatenation share one kernel, which adds elements of one value to
+ * elements of another:
  *
  *     y[to + Σ_a i_a·to_a] += x[from + Σ_a i_a·from_a]   for all 0 ≤ i_a < count_a
  *
- * where places count the elements of one sample, channels last. The gradient is the same sum with `from` and `to` exchanged: where the
- * forward direction copies one element to several, the backward direction adds several to one. Spikes stay spikes.
+ * Indices are within one sample, channels last. The gradient is the same sum with `from` and `to` exchanged: if the forward
+ * direction copies one element to several, the backward direction sums several. Spikes stay spikes.
  */
 import type { Schema } from "effect"
 import { elementwise, make as kernel, noCost, type Reference } from "../kernel.ts"
@@ -13,22 +13,22 @@ import { make, type Op, type ValueType } from "../op.ts"
 import type { Shape } from "../shape.ts"
 import { size } from "../shape.ts"
 
-/** One axis along which elements are taken: how many, and how far apart they lie in x and in y. */
+/** One axis of a rearrangement: the number of elements, and their strides in x and in y. */
 export interface MovedAxis {
   readonly count: number
   readonly from: number
   readonly to: number
 }
 
-/** The attributes of the kernel. Strides are not negative, and `to` is 0 along axes whose elements are summed. */
+/** Attributes of the kernel. Strides are not negative; `to` is 0 along axes whose elements are summed. */
 export interface Rearrangement {
   readonly from: number
   readonly to: number
-  /** From the outermost to the innermost. */
+  /** From outermost to innermost. */
   readonly axes: ReadonlyArray<MovedAxis>
 }
 
-/** Axes that a rearrangement may have: one less than a buffer. */
+/** The largest number of axes of a rearrangement: one less than a buffer may have. */
 export const mostMovedAxes = 7
 
 export const rearrange = kernel<Rearrangement>()({
@@ -56,10 +56,10 @@ export const rearrangeReference: Reference<typeof rearrange> = {
   },
 }
 
-/** How far apart the elements along each axis lie. */
+/** The stride of each axis. */
 export const stridesOf = (shape: Shape): Shape => shape.map((_, axis) => size(shape.slice(axis + 1)))
 
-/** A rearrangement; axes that follow each other in both values become one. */
+/** Makes a rearrangement. Merges axes that are contiguous in both values. */
 export const rearrangement = (axes: ReadonlyArray<MovedAxis>, from = 0, to = 0): Rearrangement => {
   const merged: Array<MovedAxis> = []
   for (const axis of axes.filter(({ count }) => count > 1)) {
@@ -81,11 +81,11 @@ const backwards = ({ from, to, axes }: Rearrangement): Rearrangement => ({
 interface Rule<A> extends Pick<Op<A>, "name" | "inputs"> {
   readonly attributes: Schema.Codec<A>
   readonly shape: (inputs: ReadonlyArray<Shape>, attributes: A, fail: (reason: string) => never) => Shape
-  /** How the elements of the i-th input go to those of the output. */
+  /** The rearrangement of the i-th input into the output. */
   readonly moves: (inputs: ReadonlyArray<Shape>, attributes: A, i: number) => Rearrangement
 }
 
-/** An op that rearranges its inputs, no two of them to the same places. */
+/** An op that rearranges its inputs into disjoint parts of the output. */
 export const rearranging = <A>({ name, inputs, attributes, shape, moves }: Rule<A>): Op<A> => {
   const shapesOf = (arity: number, inputType: (i: number) => ValueType): ReadonlyArray<Shape> =>
     Array.from({ length: arity }, (_, i) => inputType(i).shape)

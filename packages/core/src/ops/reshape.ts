@@ -1,7 +1,7 @@
 /**
- * Reshape: the same elements in the same order, under another shape. In memory channels are last, so that a row of features that becomes an
- * image [height, width, channels] gives each pixel its channels; PyTorch's `nn.Unflatten` gives each channel its pixels, and weights
- * are reordered when they are imported or exported.
+ * Reshape: the same elements in the same order, with another shape. Channels are last in memory, so a vector reshaped to an image
+ * [height, width, channels] is read pixel by pixel, whereas PyTorch's `nn.Unflatten` reads it channel by channel; weights are
+ * reordered on import and export.
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
@@ -14,6 +14,7 @@ interface Attributes {
   readonly shape: Shape
 }
 
+/** The Schema of the options of {@link reshape}. */
 export const ReshapeSchema: Of<Attributes> = Schema.Struct({
   shape: Schema.Array(whole(1)).check(
     must(`1 to ${mostMovedAxes} extents`, ({ length }) => length >= 1 && length <= mostMovedAxes),
@@ -32,8 +33,10 @@ export const reshapeOp = rearranging<Attributes>({
 })
 
 /**
- * The same elements under another shape, samples apart. To one axis it is {@link flatten}, which costs nothing.
+ * Changes the shape of each sample, preserving the order of elements. With one axis it is {@link flatten}, which is a no-op at run
+ * time.
  *
+ * @throws GraphError while the graph is built, if the number of elements differs
  * @example
  * const decoder = Graph.sequential(linear({ features: 7 * 7 * 4 }), lif(), reshape({ shape: [7, 7, 4] }))
  */

@@ -1,4 +1,4 @@
-/** Slice: the elements from `start` to before `end` along an axis. PyTorch's `narrow`. */
+/** Slice: the elements from `start` up to but excluding `end` along an axis. PyTorch's `narrow`. */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { type Of, whole } from "../options.ts"
@@ -11,6 +11,7 @@ interface Attributes {
   readonly end: number
 }
 
+/** An axis of a value, counted from 0 without the batch. */
 export const AxisSchema: Schema.Codec<number> = whole(0, mostMovedAxes - 1)
 const Place: Schema.Codec<number> = whole(0)
 
@@ -35,15 +36,17 @@ export const sliceOp = rearranging<Attributes>({
   },
 })
 
+/** Options of {@link slice}. */
 export interface SliceOptions {
-  /** Default 0. */
+  /** Index of the first element. Default 0. */
   readonly start?: number
-  /** The first element behind the slice. Default: the axis's extent. */
+  /** Index after the last element. Default: the extent of the axis. */
   readonly end?: number
-  /** Counted from 0 without the batch. Default: the last, channels. */
+  /** The axis, counted from 0 without the batch. Default: the last one, channels. */
   readonly axis?: number
 }
 
+/** The Schema of {@link SliceOptions}. */
 export const SliceSchema: Of<SliceOptions> = Schema.Struct({
   start: Schema.optionalKey(Place),
   end: Schema.optionalKey(Place),
@@ -51,8 +54,9 @@ export const SliceSchema: Of<SliceOptions> = Schema.Struct({
 })
 
 /**
- * Part of a value along an axis.
+ * Selects a range of a value along an axis.
  *
+ * @throws GraphError while the graph is built, if the range is not within the axis
  * @example
  * const gated = (x: Graph.Tensor) => add(x.pipe(slice({ end: 8 })), x.pipe(slice({ start: 8 }), lif()))
  */

@@ -1,4 +1,4 @@
-/** Transpose of axes: axis j of the output is axis axes[j] of the input. Samples stay apart. PyTorch's `permute`. */
+/** Transpose: axis j of the output is axis axes[j] of the input, within each sample. PyTorch's `permute`. */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
 import { must, type Of, whole } from "../options.ts"
@@ -9,6 +9,7 @@ interface Attributes {
   readonly axes: ReadonlyArray<number>
 }
 
+/** The Schema of the options of {@link transpose}. */
 export const TransposeSchema: Of<Attributes> = Schema.Struct({
   axes: Schema.Array(whole(0, mostMovedAxes - 1)).check(
     must("every axis from 0 on, once", (axes) => axes.every((_, axis) => axes.includes(axis))),
@@ -33,7 +34,7 @@ export const transposeOp = rearranging<Attributes>({
 })
 
 /**
- * Axes in another order, counted from 0 without that of the batch.
+ * Permutes the axes, counted from 0 without the batch.
  *
  * @example
  * const mixer = Graph.sequential(transpose({ axes: [1, 0] }), linear({ features: 16 }), lif(), transpose({ axes: [1, 0] }))

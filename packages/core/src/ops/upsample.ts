@@ -1,6 +1,6 @@
 /**
- * Nearest upsampling of images and sequences: every element is repeated, y[i, j, c] = x[⌊i/rows⌋, ⌊j/columns⌋, c]. PyTorch's
- * `nn.Upsample(scale_factor, mode="nearest")` for whole factors.
+ * Nearest-neighbour upsampling of images and sequences: y[i, j, c] = x[⌊i/rows⌋, ⌊j/columns⌋, c]. PyTorch's
+ * `nn.Upsample(scale_factor, mode="nearest")` for integer factors.
  */
 import { Schema } from "effect"
 import { type Layer, leaf, node } from "../graph/builder.ts"
@@ -13,7 +13,9 @@ interface Attributes {
   readonly scaleFactor: Extents
 }
 
+/** The Schema of the options of {@link upsample}. */
 export const UpsampleSchema: Of<Attributes> = Schema.Struct({ scaleFactor: ExtentsSchema })
+/** The Schema of the options of {@link upsample1d}. */
 export const Upsample1dSchema: Of<{ readonly scaleFactor: number }> = Schema.Struct({
   scaleFactor: Side as Schema.Codec<number>,
 })
@@ -42,7 +44,7 @@ export const upsampleOp = rearranging<Attributes>({
 })
 
 /**
- * Nearest upsampling of images [height, width, channels] by a whole factor, or one for rows and one for columns.
+ * Nearest-neighbour upsampling of images [height, width, channels] by an integer factor, or one for rows and one for columns.
  *
  * @example
  * const decoder = Graph.sequential(upsample({ scaleFactor: 2 }), conv2d({ channels: 8, kernelSize: 3, padding: "same" }), lif())
@@ -53,7 +55,7 @@ export const upsample = (options: { readonly scaleFactor: Extents }): Layer =>
     return node(x, name, upsampleOp, given, [x])
   })
 
-/** Nearest upsampling of sequences [length, channels] by a whole factor. */
+/** Nearest-neighbour upsampling of sequences [length, channels] by an integer factor. */
 export const upsample1d = (options: { readonly scaleFactor: number }): Layer =>
   leaf("upsample1d", Upsample1dSchema, options, (x, name, given) => {
     mustSlide(x.shape, [2], failAt(name, "upsample1d"))

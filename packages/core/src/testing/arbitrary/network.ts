@@ -195,7 +195,7 @@ const apply = (x: Graph.Tensor, piece: Piece, building: Building): Graph.Tensor 
     case "slice":
       return image && !keepShape ? x.pipe(slice({ start: x.shape.at(-1)! > 1 ? 1 : 0 })) : x
     case "concatenate": {
-      // Features of a flattened image have another order in PyTorch.
+      // PyTorch orders the features of a flattened image differently.
       if (!image || x.shape.at(-1) === 1) return x
       const parts = [x.pipe(slice({ start: 1 })), x.pipe(slice({ end: 1 }))]
       return concatenate(keepShape ? parts : [...parts, x])

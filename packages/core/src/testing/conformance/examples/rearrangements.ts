@@ -1,4 +1,4 @@
-/** Examples of rearrangements: of each op that is one, its copy and the sum that is its gradient. */
+/** Examples of rearrangements: for each such op, the copy, and the sum that is its gradient. */
 
 import type { AnyOp, Emit } from "../../../op.ts"
 import { concatenateOp } from "../../../ops/concatenate.ts"
@@ -13,7 +13,7 @@ import { type Draw, type Example, type Examples, extreme, huge, normal, notFinit
 interface Use {
   readonly op: AnyOp
   readonly attributes: object
-  /** Of one sample. */
+  /** The shape of one sample. */
   readonly inputs: ReadonlyArray<Shape>
   readonly batch?: number
 }
@@ -49,7 +49,7 @@ const uses: ReadonlyArray<Use> = [
 
 const typeOf = (shape: Shape) => ({ shape, elements: "float32", batched: true }) as const
 
-/** The instructions of an op in one direction, for inputs of which each has a gradient. */
+/** The instructions of an op in one direction. Every input has a gradient. */
 const emitted = ({ op, attributes, inputs }: Use, direction: "forward" | "backward"): ReadonlyArray<Rearrangement> => {
   const found: Array<Rearrangement> = []
   const emit = (kernel: unknown, _: unknown, given: Rearrangement) => {
@@ -64,7 +64,7 @@ const emitted = ({ op, attributes, inputs }: Use, direction: "forward" | "backwa
   return found
 }
 
-/** Spikes of which every other one fires that no element of x goes to. */
+/** Alternating spikes, none of them written from x. */
 const apart =
   (shape: Shape, { to, axes }: Rearrangement): Draw =>
   () => {
