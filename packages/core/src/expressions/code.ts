@@ -177,7 +177,7 @@ const multiplying: ReadonlySet<string> = new Set([
 const adding: ReadonlySet<string> = new Set(["add", "subtract", "minimum", "maximum", "atLeast", "greater"])
 
 /** Number of elements interpreted at a time. */
-export const stripLength = 256
+const stripLength = 256
 
 /**
  * Interprets an executable code for `count` elements, one strip at a time. `load` fills `out` with a leaf's values from

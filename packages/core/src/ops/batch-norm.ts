@@ -12,9 +12,9 @@ import { make, sameShape } from "../op.ts"
 import { mustBe, size } from "../shape.ts"
 
 /** ε, which keeps the variance from being 0. */
-export const epsilon = 1e-5
+const epsilon = 1e-5
 /** The weight of a batch's statistics in an update of the running statistics. */
-export const momentum = 0.1
+const momentum = 0.1
 
 /** `updates` is the number of updates of the running statistics: the number of time steps that one execution counts for. */
 export const batchNormForward = kernel<{ readonly updates: number }>()({

@@ -15,7 +15,7 @@ import { make } from "../op.ts"
 import { whole } from "../options.ts"
 
 /** The longest lag, in time steps. */
-export const longestLag = 4095
+const longestLag = 4095
 
 const Steps = whole(1, longestLag)
 const Extents = Schema.Array(whole(1))

@@ -47,7 +47,7 @@ export const ExtentsSchema: Schema.Codec<Extents> = pairOf(
 const Signed: Schema.Codec<number> = whole(-mostPixels, mostPixels)
 const Pair = Schema.Tuple([Signed, Signed])
 /** The Schema of {@link Padding}. */
-export const PaddingSchema: Schema.Codec<Padding> = Schema.Union([Signed, Pair, Schema.Tuple([Pair, Pair])])
+const PaddingSchema: Schema.Codec<Padding> = Schema.Union([Signed, Pair, Schema.Tuple([Pair, Pair])])
 
 /** The Schema of {@link PaddingOption}. */
 export const PaddingOptionSchema: Schema.Codec<PaddingOption> = Schema.Union([
@@ -234,7 +234,7 @@ export const slidePool = (shape: Shape, window: Window, fail: (reason: string) =
 export type Taps = ReadonlyArray<ReadonlyArray<readonly [tap: number, position: number]>>
 
 /** The taps of a sliding window along an axis. */
-export const slidingTaps = (axis: Axis, length: number, outputs: number): Taps =>
+const slidingTaps = (axis: Axis, length: number, outputs: number): Taps =>
   Array.from({ length: outputs }, (_, i) =>
     Array.from(
       { length: axis.kernel },
@@ -243,7 +243,7 @@ export const slidingTaps = (axis: Axis, length: number, outputs: number): Taps =
   )
 
 /** PyTorch's adaptive windows: from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
-export const adaptiveTaps = (length: number, outputs: number): Taps =>
+const adaptiveTaps = (length: number, outputs: number): Taps =>
   Array.from({ length: outputs }, (_, i) => {
     const from = Math.floor((i * length) / outputs)
     const count = Math.ceil(((i + 1) * length) / outputs) - from

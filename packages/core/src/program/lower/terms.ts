@@ -25,7 +25,7 @@ interface Placed {
 }
 
 /** The node that a term names: an output, or any node. */
-export const nodeOf = ({ analysis: { graph } }: Pick<Lowering, "analysis">, named: string | undefined): string =>
+const nodeOf = ({ analysis: { graph } }: Pick<Lowering, "analysis">, named: string | undefined): string =>
   named === undefined ? graph.output : (graph.outputs?.[named] ?? named)
 
 const placed = (lowering: Lowering): ReadonlyArray<Placed> =>

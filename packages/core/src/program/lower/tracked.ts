@@ -23,7 +23,7 @@ const numbered = (letter: string, refs: ReadonlyArray<Ref | undefined>) =>
   Object.fromEntries(refs.map((ref, i) => [`${letter}${i}`, ref]))
 
 /** The leaf of a cell for an input of its node. */
-export const leafOf = (cell: Cell, i: number): string => (i < cell.inputs ? `x${i}` : `p${i - cell.inputs}`)
+const leafOf = (cell: Cell, i: number): string => (i < cell.inputs ? `x${i}` : `p${i - cell.inputs}`)
 
 /** Neurons that track derivatives. */
 export interface TrackedNeurons {
