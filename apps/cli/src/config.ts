@@ -46,6 +46,8 @@ export const RunConfig = Schema.Struct({
   augment: OpenSchema.fields.augment.schema,
   /** Threads that make samples beside the training thread. They change no bit of what is trained. */
   workers: Schema.optionalKey(WorkersSchema.fields.workers),
+  /** Whether the run also writes TensorBoard's event files. They change no bit of what is trained. */
+  tensorboard: Schema.optionalKey(Options.Flag),
   model: oneOf(Models.modelNames),
   /** A factor of the model's channels. */
   width: width.schema,

@@ -99,6 +99,10 @@ const train = Command.make(
         "augmentations in order, commas between them: crop, cutout, flip, roll, resized-crop; or none; default by data set",
       ).pipe(Flag.map((names) => (names === "none" ? [] : names?.split(",")))),
       workers,
+      tensorboard: optional(
+        Flag.Boolean("tensorboard"),
+        "write TensorBoard's event files too, into tensorboard of the run's directory",
+      ),
       model,
       width,
       dropout,

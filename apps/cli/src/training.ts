@@ -10,6 +10,7 @@ import { type RunConfig, scheduleOf } from "./config.ts"
 import { UsageError } from "./errors.ts"
 import { type Evaluation, evaluate, warnOfRates } from "./evaluation.ts"
 import { change, openMetrics, type RunDirectory } from "./run-directory.ts"
+import type { Watch } from "./tensorboard/watch.ts"
 import { percent, say, shellQuote, showBar } from "./terminal.ts"
 
 /** Seconds between the checkpoints within an epoch. */
@@ -65,7 +66,7 @@ export const train = (
   dataset: Dataset,
   trainer: Train.Trainer,
   predictor: Train.Predictor,
-  { start, isNew }: { readonly start: Position; readonly isNew: boolean },
+  { start, isNew, watch }: { readonly start: Position; readonly isNew: boolean; readonly watch?: Watch | undefined },
 ) =>
   Effect.gen(function* () {
     const { path, config } = run
@@ -129,7 +130,7 @@ export const train = (
             firingRates: firingRates.map((rate, i) => rate + (sums.firingRates[i] ?? 0)),
           },
         }
-        yield* record({
+        const line = {
           type: "batch",
           epoch: position.epoch + 1,
           update,
@@ -137,7 +138,9 @@ export const train = (
           loss,
           ...(hasLabels && { top1: top1 / batchSize, top5: top5 / batchSize }),
           firingRates,
-        })
+        }
+        yield* record(line)
+        if (watch) yield* watch.batch(line)
         const done = update / (epochs * perEpoch)
         const doneHere = (update - start.update) / (epochs * perEpoch)
         yield* showBar({
@@ -181,7 +184,7 @@ export const train = (
           ...own,
           best: isBest ? { epoch, ...own } : position.best,
         }
-        yield* record({
+        const line = {
           type: "epoch",
           epoch,
           update: position.update,
@@ -190,7 +193,9 @@ export const train = (
             ...{ top1: tested.top1, top5: tested.top5, firingRates: tested.firingRates },
             ...(testError !== null && { meanSquaredError: testError }),
           },
-        })
+        }
+        yield* record(line)
+        if (watch) yield* watch.epoch(line, yield* trainer.save)
         yield* checkpoint
         yield* say(
           `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  ${trained.top1 === null ? "" : `train ${percent(trained.top1)}  `}test ${testError === null ? percent(testAccuracy ?? 0) : testError.toPrecision(4)}  ${samplesPerSecond() ?? "no"} samples/s`,

@@ -23,7 +23,7 @@ export interface TrainFlags {
 }
 
 /** Settings that may change when a run goes on: they change where and how long it runs, not what it computes. */
-const changeable = ["backend", "dataDir", "epochs", "workers"]
+const changeable = ["backend", "dataDir", "epochs", "tensorboard", "workers"]
 
 const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
@@ -31,7 +31,7 @@ const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, 
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
     if (config !== undefined || out !== undefined || fixed !== undefined)
       return yield* new UsageError({
-        reason: `--resume goes on with the settings of ${directory}: only --backend, --data-dir, --epochs and --workers may stand beside it`,
+        reason: `--resume goes on with the settings of ${directory}: only --backend, --data-dir, --epochs, --tensorboard and --workers may stand beside it`,
       })
     const { path, config: before, graph } = yield* RunDirectory.open(directory)
     const run = { path, config: { ...before, ...changes }, graph }
@@ -123,7 +123,10 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
         yield* sayRates(earlier.before, config, start.update, perEpoch)
       }
 
-      const outcome = yield* fit(run, dataset, trainer, predictor, { start, isNew: earlier === undefined })
+      const { watch } = config.tensorboard ? yield* Effect.promise(() => import("../tensorboard/watch.ts")) : {}
+      const watched = watch && (yield* watch(run, dataset, start.update))
+      const isNew = earlier === undefined
+      const outcome = yield* fit(run, dataset, trainer, predictor, { start, isNew, watch: watched })
       const { position: end, evaluation, samplesPerSecond, seconds } = outcome
       const summary = {
         testAccuracy: end.testAccuracy,

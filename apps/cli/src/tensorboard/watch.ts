@@ -1,0 +1,113 @@
+/**
+ * What of a run goes into TensorBoard's files, in `tensorboard` of its directory: of every batch loss, learning rate, accuracy and firing
+ * rates; of every epoch also what the test samples came to, histograms of weights, and of the first test samples how often each neuron
+ * fires, the states that neurons are left with, and the raster of spikes as an image.
+ */
+import { Program, Shape, Train } from "@spikeroute/core"
+import { type Batch, batches, type Dataset } from "@spikeroute/datasets"
+import { Effect, Path, Stream } from "effect"
+import { png, raster, type Spike } from "../charts.ts"
+import type { RunDirectory } from "../run-directory.ts"
+import { openEventFile } from "./event-file.ts"
+import type { Value } from "./messages.ts"
+
+/** Test samples that are looked at after each epoch, and neurons of a layer that the raster shows, at most. */
+const [watchedSamples, shownNeurons] = [4, 128]
+
+/** What a line of metrics.jsonl says, as scalars: numbers by their names, those within objects behind them. */
+const scalarsOf = (line: Readonly<Record<string, unknown>>, neurons: ReadonlyArray<string>, prefix: string) => {
+  const found: Array<Value> = []
+  for (const [name, value] of Object.entries(line)) {
+    const rates =
+      name === "firingRates" ? Object.entries(Array.isArray(value) ? zipped(neurons, value) : (value as object)) : []
+    for (const [layer, rate] of rates) found.push({ tag: `${prefix}firing rate/${layer}`, scalar: rate as number })
+    if (typeof value === "number" && !["epoch", "update"].includes(name))
+      found.push({ tag: `${prefix}${name}`, scalar: value })
+  }
+  return found
+}
+
+const zipped = (names: ReadonlyArray<string>, values: ReadonlyArray<unknown>) =>
+  Object.fromEntries(names.map((name, i) => [name, values[i]]))
+
+/** Spikes [T, N, …] of the first sample, as the raster draws them. */
+const rasterOf = (
+  layers: ReadonlyArray<readonly [name: string, size: number, spikes: Float32Array]>,
+  timeSteps: number,
+  samples: number,
+) => {
+  const spikes: Array<Spike> = []
+  const shown = layers.map(([name, size, values]) => {
+    const step = Math.max(1, Math.ceil(size / shownNeurons))
+    for (let t = 0; t < timeSteps; t++)
+      for (let row = 0; row * step < size; row++)
+        if (values[t * samples * size + row * step] === 1) spikes.push({ layer: name, row, timeStep: t + 1 })
+    return { name, size, step }
+  })
+  return png(raster(spikes, shown, timeSteps))
+}
+
+/** How often each neuron fired, of [T, N, size]. */
+const ratesOf = (spikes: Float32Array, size: number) => {
+  const rates = new Float64Array(size)
+  for (let i = 0; i < spikes.length; i++) rates[i % size]! += ((spikes[i] as number) * size) / spikes.length
+  return rates
+}
+
+/** Watches a run from an update on. Its memory and its file belong to the scope. */
+export const watch = ({ path: directory, config, graph }: RunDirectory, dataset: Dataset, update: number) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { timeSteps } = config
+    const batchSize = Math.min(watchedSamples, dataset.test.size)
+    const states = graph.nodes.flatMap(({ name, rule, attributes }) =>
+      (rule.state?.(attributes)?.edges ?? []).map((edge) => `${name}.${edge}`),
+    )
+    const neurons = graph.nodes.flatMap(({ name }) => (graph.types.get(name)?.elements === "spikes" ? [name] : []))
+    const predictor = yield* Train.makePredictor(graph, {
+      ...{ batchSize, timeSteps, encoding: dataset.encoding },
+      record: [...neurons, ...states],
+    })
+    const test = batches(dataset, "test", { batchSize, timeSteps, remainder: "pad" })
+    const [batch] = yield* Stream.runCollect(Stream.take(test, 1))
+    const { inputs } = batch as Batch
+    const file = yield* openEventFile(path.join(directory, "tensorboard"), update + 1)
+
+    const observed = (tensors: Train.Tensors) =>
+      Effect.gen(function* () {
+        yield* predictor.load(tensors)
+        const { recorded = {} } = yield* predictor.predict(inputs)
+        const spiking = predictor.program.neurons.map(
+          (name) => [name, Shape.size(graph.types.get(name)?.shape ?? []), recorded[name] as Float32Array] as const,
+        )
+        return [
+          ...spiking.map(([name, size, spikes]) => ({ tag: `firing rates/${name}`, histogram: ratesOf(spikes, size) })),
+          ...states.map((name) => ({ tag: `states/${name}`, histogram: recorded[name] as Float32Array })),
+          { tag: "raster", png: rasterOf(spiking, timeSteps, batchSize) },
+        ] satisfies ReadonlyArray<Value>
+      })
+    const weightsOf = (tensors: Train.Tensors) =>
+      [...tensors].flatMap(([name, { values }]) => {
+        const parameter = Program.parameterOf(name)
+        return parameter === undefined ? [] : [{ tag: `weights/${parameter}`, histogram: values }]
+      })
+
+    return {
+      /** Takes a line of metrics.jsonl about a batch. */
+      batch: (line: Readonly<Record<string, unknown>>) =>
+        file.add(line.update as number, scalarsOf(line, predictor.program.neurons, "batch/")),
+      /** Takes one about an epoch, and the weights at its end. */
+      epoch: (line: Readonly<Record<string, unknown>>, tensors: Train.Tensors) =>
+        Effect.flatMap(observed(tensors), (seen) =>
+          file.add(line.update as number, [
+            ...scalarsOf(line.train as Readonly<Record<string, unknown>>, [], "train/"),
+            ...scalarsOf(line.test as Readonly<Record<string, unknown>>, [], "test/"),
+            ...weightsOf(tensors),
+            ...seen,
+          ]),
+        ),
+    }
+  })
+
+/** A run that is watched. */
+export type Watch = Effect.Success<ReturnType<typeof watch>>
