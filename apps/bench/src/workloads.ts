@@ -43,9 +43,6 @@ export const imageShape: Shape.Shape = [28, 28, 1]
 export const isDeep = ({ model }: Pick<Workload, "model">): boolean =>
   model !== "conv" && model !== "mlp" && model !== "rsnn"
 
-export const describe = ({ model, policy, timeSteps, batchSize }: Workload): string =>
-  `${model} ${policy.name}, T = ${timeSteps}, batch ${batchSize}`
-
 /** Those that Spikeroute is held to. */
 export const workloads: ReadonlyArray<Workload> = [
   { model: "conv", policy: Policy.sltt, timeSteps: 4, batchSize: 64 },

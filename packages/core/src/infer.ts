@@ -14,13 +14,20 @@
 
 export * from "./backend/backend.ts"
 export * from "./errors.ts"
+/** Graphs: what a network computes at one time step, built from layers, and as JSON. */
 export * as Graph from "./graph/index.ts"
+/** Conversion to and from PyTorch's layouts, state dicts and files. */
 export * as PyTorch from "./interop/pytorch.ts"
+/** Safetensors files. */
 export * as Safetensors from "./interop/safetensors.ts"
 export * from "./layers.ts"
+/** Named models: perceptrons, ResNets, VGGs. */
 export * as Models from "./models/index.ts"
+/** Inference programs: the compiler, schedules, costs and buffers. */
 export * as Program from "./program/inference.ts"
+/** Shapes of tensors. */
 export * as Shape from "./shape.ts"
+/** Spikes packed into bits. */
 export * as Spikes from "./spikes.ts"
 export { hits } from "./train/accuracy.ts"
 export { type LoadError, makePredictor, type Predictor, type Tensors } from "./train/predictor.ts"

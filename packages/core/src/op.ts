@@ -34,7 +34,9 @@ export type Mode = "training" | "inference"
 
 /** The location of an operand: a buffer, and the number of time steps to look back. */
 export interface Ref {
+  /** Index of the buffer in the program. */
   readonly buffer: number
+  /** Number of time steps to look back. Default 0. */
   readonly lag?: number
   /** For gradients: add to the buffer instead of setting it. */
   readonly accumulate?: true

@@ -15,7 +15,9 @@ import { OptionError } from "./errors.ts"
 
 /** A 64-bit random key, as two unsigned 32-bit words. */
 export interface Key {
+  /** The upper 32 bits. */
   readonly hi: number
+  /** The lower 32 bits. */
   readonly lo: number
 }
 

@@ -23,7 +23,9 @@ export interface Metadata {
 
 /** A node. It is a graph if it has nodes and edges. */
 export interface NirNode {
+  /** NIR's type, such as `LIF` or `NIRGraph`. */
   readonly type: string
+  /** Parameters by NIR's names, channels first. */
   readonly parameters: ReadonlyMap<string, Value>
   readonly metadata?: Metadata
   readonly nodes?: ReadonlyMap<string, NirNode>

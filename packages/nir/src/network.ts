@@ -36,6 +36,7 @@ type Layer = Graph.Layer
 /** A network and its parameters by name, for `load` of a trainer or a predictor. */
 export interface Network {
   readonly graph: Graph.Graph
+  /** Parameters by name of their buffer, in our layout. */
   readonly tensors: ReadonlyMap<string, { readonly shape: Shape.Shape; readonly values: Float32Array }>
 }
 

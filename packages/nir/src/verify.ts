@@ -1,5 +1,15 @@
 /** Compares a backend's run of a document with results of other software. */
-import { type Numpy, Options, PyTorch, Train } from "@spikeroute/core"
+import {
+  type Backend,
+  type BackendError,
+  type InputError,
+  type Numpy,
+  Options,
+  type ProgramError,
+  PyTorch,
+  Train,
+  type UnsupportedKernelError,
+} from "@spikeroute/core"
 import { Effect } from "effect"
 import { aDocument, type Document, NirError } from "./document.ts"
 import { flattened } from "./flatten.ts"
@@ -29,7 +39,11 @@ export const verify = (
   input: Numpy.NumpyArray,
   arrays: ReadonlyMap<string, Numpy.NumpyArray>,
   discretisation: Discretisation = {},
-) =>
+): Effect.Effect<
+  Errors,
+  NirError | Options.OptionError | ProgramError | UnsupportedKernelError | BackendError | InputError | Train.LoadError,
+  Backend
+> =>
   Effect.gen(function* () {
     Options.argument(document, aDocument, "verify")
     const types = new Map(flattened(document).map(({ path, type }) => [path, type]))

@@ -13,4 +13,5 @@
  * const { classes } = await trainer.predict(inputs)
  */
 export * from "@spikeroute/core"
+/** Training and prediction with promises. */
 export * as train from "./train.ts"

@@ -44,6 +44,7 @@ export interface EpochOptions {
 export interface Epoch {
   /** Number of the epoch, counted from 1. */
   readonly epoch: number
+  /** The mean loss. */
   readonly loss: number
   /** The fraction of samples whose label has the largest output, if there is one label per sample. */
   readonly accuracy: number | undefined

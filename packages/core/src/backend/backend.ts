@@ -38,6 +38,7 @@ export const asArray = (
 
 /** A program on a machine, with its memory. After the scope that it was prepared in has closed, all calls fail. */
 export interface Executable {
+  /** The program that was prepared. */
   readonly program: Program
   /** Peak of the allocated memory so far, in bytes. */
   readonly allocatedBytes: () => number
@@ -77,6 +78,7 @@ export interface Executable {
 
 /** The interface of a backend. */
 export interface BackendService {
+  /** Name of the backend, for messages. */
   readonly name: string
   /** Description for people: the engine's version, threads, vector instructions. */
   readonly description: string

@@ -28,15 +28,19 @@ export const toBackendError =
 
 /** Checks of calls to an executable. They throw a {@link BackendError}. */
 export interface Guard {
+  /** An error of this backend. */
   readonly fail: (reason: string) => BackendError
   /** The index of the buffer with this name. */
   readonly indexOf: (buffer: string) => number
+  /** Throws if the program's scope has closed. */
   readonly checkOpen: () => void
   /** The index of the buffer, if the program has this time step. */
   readonly writable: (buffer: string, t: number) => number
   /** The index of the buffer, if it may be read at this time step. */
   readonly readable: (buffer: string, t: number) => number
+  /** Throws for unknown segments, time steps out of range and frames that do not match. */
   readonly checkCalls: (calls: ReadonlyArray<Call>, frames?: Float32Array) => void
+  /** Throws unless the program takes frames, and this many values. */
   readonly checkFrames: (frames: Float32Array) => void
   /** Runs `body`. Fails with a {@link BackendError} if it throws, or if the program's scope is closed before or after it. */
   readonly attempt: <A>(body: () => A) => Effect.Effect<A, BackendError>

@@ -36,7 +36,9 @@ export const InitializerSchema: Schema.Codec<Initializer> = Schema.Union([
 
 /** Initializers of a layer's parameters. A parameter without one starts with the layer's default. */
 export interface Initial {
+  /** Initial weights. */
   readonly weight?: Initializer
+  /** Initial biases. */
   readonly bias?: Initializer
 }
 
@@ -66,6 +68,7 @@ export interface NodeData {
   readonly name: string
   /** Name of the op in the table of ops. */
   readonly op: string
+  /** Attributes of the op, as its Schema describes them. */
   readonly attributes: Readonly<Record<string, unknown>>
   /** Names of the input values, in the order of the op's inputs. */
   readonly inputs: ReadonlyArray<string>
@@ -76,6 +79,7 @@ export interface Graph {
   /** Shape of one sample at one time step: `[height, width, channels]` for images. */
   readonly input: Shape
   readonly parameters: ReadonlyArray<Parameter>
+  /** In order of execution. */
   readonly nodes: ReadonlyArray<Node>
   /** Name of the read-out node; the first of them if there are several. */
   readonly output: string

@@ -81,7 +81,9 @@ export const convTranspose2d = (options: ConvTranspose2dOptions): Layer =>
 
 /** Options of {@link convTranspose1d}. */
 export interface ConvTranspose1dOptions extends Omit<Conv1dOptions, "padding"> {
+  /** Padding of the convolution that it transposes. Default 0. */
   readonly padding?: number
+  /** Extra output positions at the end. Default 0. */
   readonly outputPadding?: number
 }
 

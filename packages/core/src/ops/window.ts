@@ -59,11 +59,15 @@ export const PaddingOptionSchema: Schema.Codec<PaddingOption> = Schema.Union([
 
 /** A window along one axis. `before` and `after` are the padding. */
 export interface Axis {
+  /** Number of taps. */
   readonly kernel: number
   readonly stride: number
+  /** Padding before the first position. */
   readonly before: number
+  /** Padding after the last position. */
   readonly after: number
   readonly dilation: number
+  /** One more than the number of zeros between input positions. */
   readonly spread: number
 }
 
@@ -75,6 +79,7 @@ export interface Geometry {
   readonly stride: Extents
   readonly padding: Padding
   readonly dilation?: Extents
+  /** For transposed convolutions: one more than the number of zeros between input positions. Default 1. */
   readonly spread?: Extents
 }
 

@@ -4,6 +4,7 @@ import { Effect, Random } from "effect"
 
 /** A selection of time steps. */
 export interface Steps {
+  /** Name of the selection, part of the policy's name. */
   readonly name: string
   /** Number of trained steps of `timeSteps`. */
   readonly count: (timeSteps: number) => number

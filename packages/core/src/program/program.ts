@@ -126,11 +126,14 @@ export interface Buffer extends Holding {
 
 /** One call of a kernel. */
 export interface Instruction {
+  /** Name of the kernel. */
   readonly kernel: string
+  /** Operands by name; absent optional operands are left out. */
   readonly operands: Readonly<Record<string, Ref>>
   readonly attributes: Readonly<Record<string, unknown>>
   /** Name of the graph's node that it belongs to. */
   readonly node: string
+  /** The phase that its cost counts for. */
   readonly phase: "forward" | "backward" | "update"
 }
 
@@ -223,6 +226,7 @@ export type Encoding = "static" | "frames"
 /** A compiled program. */
 export interface Program {
   readonly mode: Mode
+  /** Name of the policy. */
   readonly policy: string
   readonly batchSize: number
   /** Number of equal parts of a batch that run one after the other. */
@@ -246,6 +250,7 @@ export interface Program {
   /** Optimisers and learning-rate factors of groups of weights; the first is for weights without a group. */
   readonly groups?: ReadonlyArray<Group>
   readonly buffers: ReadonlyArray<Buffer>
+  /** The instructions of each segment, in order. */
   readonly segments: Readonly<Record<SegmentName, ReadonlyArray<Instruction>>>
   /** Names of the layers of spiking neurons, in order of execution: metrics[1 + i] is the firing rate of layer i. */
   readonly neurons: ReadonlyArray<string>

@@ -48,10 +48,13 @@ export const isReadable = (file: string): boolean => {
  * kind.
  */
 export interface GoldenErrors {
+  /** Of the outputs of all steps. */
   readonly out: number
+  /** Of the gradients of all weights. */
   readonly gradients: number
   /** 0 if the network has no running statistics. */
   readonly statistics: number
+  /** Number of spikes that differ. */
   readonly spikesMismatched: number
 }
 

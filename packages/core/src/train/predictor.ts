@@ -38,7 +38,9 @@ export const oneAtATime = (): (<A, E, R>(effect: Effect.Effect<A, E, R>) => Effe
 
 /** Predicts with a trained network. Its effects are serialised. */
 export interface Predictor {
+  /** The compiled program. */
   readonly program: Program
+  /** The program on the backend. */
   readonly executable: Executable
   /**
    * Returns outputs and firing rates of one batch, without a loss. Fails with an InputError if the number of inputs does not match,

@@ -4,10 +4,13 @@ import { OptionError } from "../errors.ts"
 
 /** Sums over two tensors a and b of the same shape. Sums over several pairs can be added. */
 export interface Products {
-  /** Σ a·b, Σ a², Σ b² and Σ (a − b)². */
+  /** Σ a·b */
   readonly ab: number
+  /** Σ a² */
   readonly aa: number
+  /** Σ b² */
   readonly bb: number
+  /** Σ (a − b)² */
   readonly difference: number
 }
 

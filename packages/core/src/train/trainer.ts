@@ -58,7 +58,9 @@ export interface StepOptions {
 /** Trains a network. Its effects are serialised, and an effect that has started runs to completion even if it is interrupted. */
 export interface Trainer {
   readonly graph: Graph
+  /** The compiled program. */
   readonly program: Program
+  /** The program on the backend. */
   readonly executable: Executable
   /** Trains on one batch: forward, backward and update. */
   readonly step: (batch: Batch<Numbers>, options: StepOptions) => Effect.Effect<BatchResult, StepError>
