@@ -5,7 +5,7 @@ import { say } from "./terminal.ts"
 
 type Load = () => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
 
-const onBuild = () => Effect.runSync(say("building the native kernels, which is done once…"))
+const onBuild = () => Effect.runSync(say("building the native kernels (once)…"))
 
 const backends: Readonly<Record<string, Load>> = {
   reference: async () => (await import("@spikeroute/backend-reference")).layer,

@@ -91,7 +91,7 @@ export const load = (directory: string, name: CheckpointName) =>
     const { tensors, metadata } = yield* readTensors(file)
     const position = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Position))(metadata.position).pipe(
       Effect.mapError(
-        () => new UsageError({ reason: `${file} is no checkpoint: its metadata do not say where the run stands` }),
+        () => new UsageError({ reason: `${file} is not a checkpoint: its metadata has no training position` }),
       ),
     )
     return { file, position, tensors }

@@ -149,7 +149,7 @@ const decode = (
   if (fault === undefined) return Effect.succeed(values as PartialConfig)
   const { option, expected, similar } = fault
   const refuse = (reason: string) => Effect.fail(new UsageError({ reason: source + reason }))
-  if (option === "") return refuse("it must hold one JSON object of settings")
+  if (option === "") return refuse("it must contain one JSON object with settings")
   if (expected !== undefined) return refuse(describeFault({ ...fault, option: name(option) }))
   const hint = similar === undefined ? `; there are ${settings.join(", ")}` : ` (did you mean "${similar}"?)`
   return refuse(`there is no setting ${quote(option)}${hint}`)

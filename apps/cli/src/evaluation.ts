@@ -24,8 +24,8 @@ export interface Evaluation {
 export const warnOfRates = (rates: Readonly<Record<string, number>>): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (const [name, rate] of Object.entries(rates))
-      if (rate < 0.001) yield* Effect.logWarning(`layer ${name} is silent: it fires at ${percent(rate)}`)
-      else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: it fires at ${percent(rate)}`)
+      if (rate < 0.001) yield* Effect.logWarning(`layer ${name} is silent: its firing rate is ${percent(rate)}`)
+      else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: its firing rate is ${percent(rate)}`)
   })
 
 /** What outputs came to, over batches: right answers of those that count, or squared errors and their number. */

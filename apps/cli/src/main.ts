@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { runMain } from "./run-main.ts"
 
-/** A flag that may be left out. */
+/** An optional flag. */
 const text = (name: string, description: string) => optional(Flag.String(name), description)
 const whole = (name: string, description: string) => optional(Flag.Int(name), description)
 const number = (name: string, description: string) => optional(Flag.Finite(name), description)
@@ -11,7 +11,7 @@ const optional = <A>(flag: Flag.Flag<A>, description: string) =>
   flag.pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
 const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the result as JSON"))
 
-const runArgument = Argument.String("run").pipe(Argument.withDescription("the directory of a run"))
+const runArgument = Argument.String("run").pipe(Argument.withDescription("directory of a run"))
 const dataset = text(
   "dataset",
   "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays or optdigits",
@@ -20,73 +20,73 @@ const model = text(
   "model",
   "mlp, conv (default), resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
 )
-const width = number("width", "a factor of the model's channels; default 1")
-const dropout = number("dropout", "share of the model's activations that dropout drops in training; default 0")
+const width = number("width", "factor for the model's channels; default 1")
+const dropout = number("dropout", "share of the activations dropped in training; default 0")
 const tau = number("tau", "membrane time constant τ in steps, at least 1; decay λ = 1 − 1/τ")
 const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
-const config = text("config", "a JSON file of settings; flags win over it")
-const out = text("out", "the run's directory; default runs/…")
+const config = text("config", "JSON file of settings; flags take precedence")
+const out = text("out", "directory of the run; default runs/…")
 const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk, ottt, eprop or rate")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const recompute = optional(
   Flag.Boolean("recompute"),
-  "compute again what maps gave rather than keep it: less memory, the same gradients",
+  "recompute layer outputs in the backward pass instead of storing them: less memory, the same gradients",
 )
 const timeSteps = whole("time-steps", "time steps T")
 const batchSize = whole("batch-size", "samples per batch")
 const microBatches = whole(
   "micro-batches",
-  "parts of a batch that go through the network one after the other: less memory",
+  "number of parts that a batch is split into, processed one after the other: less memory",
 )
 const lr = number("lr", "learning rate")
 const seed = whole("seed", "seed of everything random")
 const optimizer = text("optimizer", "adam (default), sgd, adamw or another: docs/options.md lists them")
 /** How the learning rate goes, what the optimiser adds, and the loss. */
 const learning = {
-  schedule: text("schedule", "of the learning rate: cosine (default), step or constant"),
-  warmUp: number("warm-up", "epochs in which the learning rate rises to its own; default 0"),
-  stepSize: number("step-size", "schedule step: epochs between one step and the next; default 1"),
-  gamma: number("gamma", "schedule step: what the learning rate is multiplied by; default 0.1"),
-  momentum: number("momentum", "sgd: share of the last update that is kept; default 0.9"),
-  weightDecay: number("weight-decay", "share of the weights that is taken away with each update; default by optimizer"),
-  clipNorm: number(
-    "clip-norm",
-    "the norm that the gradients of all weights together are scaled down to, where it is greater",
-  ),
-  clipValue: number("clip-value", "the most that an element of a gradient may be, upwards or downwards"),
-  lossMix: number("loss-mix", "share of the squared error in the loss, beside cross-entropy; default 0.05"),
-  lossTarget: text("loss-target", "what the squared error is to: ones (default) or one-hot"),
+  schedule: text("schedule", "learning-rate schedule: cosine (default), step or constant"),
+  warmUp: number("warm-up", "epochs over which the learning rate rises to --lr; default 0"),
+  stepSize: number("step-size", "schedule step: epochs between two steps; default 1"),
+  gamma: number("gamma", "schedule step: factor of the learning rate at each step; default 0.1"),
+  momentum: number("momentum", "sgd: momentum; default 0.9"),
+  weightDecay: number("weight-decay", "weight decay; the default depends on the optimizer"),
+  clipNorm: number("clip-norm", "maximum norm of all gradients together; larger ones are scaled down"),
+  clipValue: number("clip-value", "maximum absolute value of a gradient element; larger ones are clipped"),
+  lossMix: number("loss-mix", "share of the squared error in the loss, the rest being cross-entropy; default 0.05"),
+  lossTarget: text("loss-target", "target of the squared error: ones (default) or one-hot"),
 }
 const backend = text(
   "backend",
   "native (default where it can be built), wasm, webgpu, tfjs-wasm, tfjs-webgpu, tfjs-cpu or reference",
 )
-const dataDir = text("data-dir", "where the data set's files are; nothing is downloaded then")
-const size = whole("size", "width and height of samples: dvs-gesture, cifar10-dvs, image-folder, events-folder")
-/** How data of a person's own are read. */
+const dataDir = text("data-dir", "directory of the data set's files; nothing is downloaded")
+const size = whole("size", "width and height of the samples of dvs-gesture, cifar10-dvs, image-folder and events-folder")
+/** How custom data is read. */
 const reading = {
   split: number(
     "split",
-    "share of the samples to test on, where events-folder, audio-folder or arrays say none; default 0.2",
+    "share of the samples used for testing if events-folder, audio-folder or arrays have no test split; default 0.2",
   ),
-  sensor: text("sensor", "events-folder: the camera's WIDTHxHEIGHT, where files do not say it").pipe(
+  sensor: text("sensor", "events-folder: WIDTHxHEIGHT of the camera if the files do not give it").pipe(
     Flag.map((sides) => sides?.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : side))),
   ),
-  columns: text("columns", "events-folder: the columns of arrays that name none, as x,y,t,p").pipe(
+  columns: text("columns", "events-folder: columns of arrays without names, such as x,y,t,p").pipe(
     Flag.map((names) => names?.split(",")),
   ),
-  encoding: text("encoding", "arrays: frames or static; default frames where inputs have 3 or 5 axes, [N, T, …]"),
-  duration: number("duration", "audio-folder: seconds that recordings are cut or filled up to; default 1"),
+  encoding: text("encoding", "arrays: frames or static; default frames if inputs have 3 or 5 axes, [N, T, …]"),
+  duration: number("duration", "audio-folder: seconds to which recordings are cut or padded; default 1"),
 }
-const workers = whole("workers", "threads that make samples; default by data set; no bit depends on them")
-const limit = whole("limit", "use only the first so many training and test samples")
+const workers = whole(
+  "workers",
+  "threads that prepare samples; the default depends on the data set; results do not depend on it",
+)
+const limit = whole("limit", "use only the first N training and test samples")
 
 const train = Command.make(
   "train",
   {
     config,
     out,
-    resume: text("resume", "the directory of a run to go on with"),
+    resume: text("resume", "directory of a run to continue"),
     json,
     settings: {
       dataset,
@@ -96,7 +96,7 @@ const train = Command.make(
       ...reading,
       augment: text(
         "augment",
-        "augmentations in order, commas between them: crop, cutout, flip, roll, resized-crop; or none; default by data set",
+        "comma-separated augmentations, in order: crop, cutout, flip, roll, resized-crop; or none; the default depends on the data set",
       ).pipe(Flag.map((names) => (names === "none" ? [] : names?.split(",")))),
       workers,
       tensorboard: optional(
@@ -108,9 +108,9 @@ const train = Command.make(
       dropout,
       freeze: text(
         "freeze",
-        "weights that are not trained, by name or pattern, as 'features.*'; commas between them",
+        "comma-separated names or patterns of weights that are not trained, such as 'features.*'",
       ).pipe(Flag.map((names) => names?.split(","))),
-      init: text("init", "a run, or a .safetensors, .pt or .pth file, whose parameters training starts from"),
+      init: text("init", "a run, or a .safetensors, .pt or .pth file, to take the initial parameters from"),
       policy,
       k,
       recompute,
@@ -135,7 +135,7 @@ const train = Command.make(
 ).pipe(Command.withDescription("Train a network"))
 
 const checkpoint = Flag.String("checkpoint").pipe(
-  Flag.withDescription("which checkpoint of the run: last (default) or best"),
+  Flag.withDescription("checkpoint of the run: last (default) or best"),
   Flag.withDefault("last"),
 )
 
@@ -144,18 +144,15 @@ const plan = Command.make(
   {
     compare: Flag.Boolean("compare").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("put bptt, sltt, slttk and rate side by side"),
+      Flag.withDescription("show bptt, sltt, slttk and rate side by side"),
     ),
     program: Flag.Boolean("program").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("print the program too: its segments, instructions and buffers"),
+      Flag.withDescription("also print the program: its segments, instructions and buffers"),
     ),
     config,
     json,
-    backend: text(
-      "backend",
-      "native, wasm, webgpu or reference: adds the workspace that its kernels take beside the program",
-    ),
+    backend: text("backend", "native, wasm, webgpu or reference: adds the workspace of its kernels"),
     settings: {
       dataset,
       dataDir,
@@ -178,13 +175,13 @@ const plan = Command.make(
       Effect.promise(() => import("./commands/plan.ts")),
       (_) => _.plan(flags),
     ),
-).pipe(Command.withDescription("Say what training costs before it runs: memory and operations of a batch"))
+).pipe(Command.withDescription("Show what training costs before it runs: memory and operations of a batch"))
 
 const compare = Command.make(
   "compare",
   {
     run: Argument.String("run").pipe(
-      Argument.withDescription("the directory of a run whose weights are compared on; else new weights"),
+      Argument.withDescription("directory of a run whose weights are used; otherwise new weights"),
       Argument.optional,
       Argument.map(Option.getOrUndefined),
     ),
@@ -192,7 +189,7 @@ const compare = Command.make(
     config,
     policies: Flag.String("policies").pipe(
       Flag.withDefault("bptt,sltt,slttk"),
-      Flag.withDescription("names with commas between them"),
+      Flag.withDescription("comma-separated names"),
     ),
     batches: Flag.Int("batches").pipe(Flag.withDefault(5), Flag.withDescription("batches to average over")),
     train: Flag.Int("train").pipe(Flag.withDefault(0), Flag.withDescription("updates of bptt before the comparison")),
@@ -231,7 +228,7 @@ const evaluate = Command.make(
     checkpoint,
     margins: text(
       "margins",
-      "stop each sample where its first class leads its second by so much, as wasm runs it alone; numbers, commas between them",
+      "comma-separated margins for early exit: a sample stops once its first class leads the second by the margin (runs on wasm)",
     ),
     json,
     settings: { backend, dataDir, limit, workers },
@@ -251,13 +248,17 @@ const inspect = Command.make(
       Effect.promise(() => import("./commands/inspect.ts")),
       (_) => _.inspect(flags),
     ),
-).pipe(Command.withDescription("Show the parameters of a run, how its layers fire, and charts of its loss and spikes"))
+).pipe(
+  Command.withDescription(
+    "Show the parameters and firing rates of a run, with charts of its loss, accuracy and spikes",
+  ),
+)
 
 const verify = Command.make(
   "verify",
   {
     directory: Argument.String("directory").pipe(
-      Argument.withDescription("golden files: see packages/core/src/testing/golden.ts"),
+      Argument.withDescription("golden files; see packages/core/src/testing/golden.ts"),
     ),
     json,
     settings: { backend },
@@ -267,13 +268,13 @@ const verify = Command.make(
       Effect.promise(() => import("./commands/verify.ts")),
       (_) => _.verify(flags),
     ),
-).pipe(Command.withDescription("Hold a backend against gradients that PyTorch computed"))
+).pipe(Command.withDescription("Compare a backend with gradients computed by PyTorch"))
 
 const importWeights = Command.make(
   "import",
   {
     file: Argument.String("file").pipe(
-      Argument.withDescription("a state dict: a .pt or .pth file of torch.save, or safetensors"),
+      Argument.withDescription("state dict: a .pt or .pth file of torch.save, or safetensors"),
     ),
     config,
     out,
@@ -287,7 +288,7 @@ const importWeights = Command.make(
       Effect.promise(() => import("./commands/import.ts")),
       (_) => _.importWeights(flags),
     ),
-).pipe(Command.withDescription("Make a run of weights that PyTorch trained, for eval, train --resume and train --init"))
+).pipe(Command.withDescription("Make a run from weights trained in PyTorch, for eval, train --resume and train --init"))
 
 const exportWeights = Command.make(
   "export",
@@ -300,9 +301,9 @@ const exportWeights = Command.make(
       ),
       Flag.withDefault("safetensors"),
     ),
-    batchSize: whole("batch-size", "program: samples that go through it at once; default 1"),
-    timeSteps: whole("time-steps", "program: time steps of a sample; default those of the run"),
-    out: text("out", "a new file; default weights.safetensors or program.safetensors in the run's directory"),
+    batchSize: whole("batch-size", "program: batch size; default 1"),
+    timeSteps: whole("time-steps", "program: time steps of a sample; default: as in the run"),
+    out: text("out", "new file; default weights.safetensors or program.safetensors in the run's directory"),
   },
   (flags) =>
     Effect.flatMap(
@@ -316,7 +317,7 @@ const doctor = Command.make("doctor", { json }, (flags) =>
     Effect.promise(() => import("./commands/doctor.ts")),
     (_) => _.doctor(flags),
   ),
-).pipe(Command.withDescription("Say what works on this machine"))
+).pipe(Command.withDescription("Show what works on this machine"))
 
 const root = Command.make("bun run").pipe(
   Command.withDescription("Spiking neural networks: training, plans, checks"),

@@ -24,14 +24,14 @@ export const readNir = (file: string) =>
         serialization: "advanced",
       })
       child.on("message", (message) => resume(Effect.succeed(message as Answer)))
-      child.on("error", ({ message }) => resume(Effect.fail(fail(`its reader did not start (${message})`))))
-      child.on("exit", () => resume(Effect.fail(fail("it ended the HDF5 library: it is corrupt"))))
+      child.on("error", ({ message }) => resume(Effect.fail(fail(`the reader process did not start (${message})`))))
+      child.on("exit", () => resume(Effect.fail(fail("the HDF5 library crashed on it; it is corrupt"))))
       child.send(file)
       return Effect.sync(() => child.kill("SIGKILL"))
     }).pipe(
       Effect.timeoutOrElse({
         duration: `${patience} seconds`,
-        orElse: () => Effect.fail(fail(`it is not read within ${patience} seconds: it is corrupt`)),
+        orElse: () => Effect.fail(fail(`reading it takes more than ${patience} seconds; it is corrupt`)),
       }),
     )
     return "document" in answer ? answer.document : yield* new NirError({ file, ...answer })
@@ -55,7 +55,7 @@ const discretisationOf = (file: string) =>
     const fs = yield* FileSystem.FileSystem
     const table = path.join(path.dirname(file), "discretisation.json")
     if (!(yield* fs.exists(table).pipe(Effect.orElseSucceed(() => false)))) return undefined
-    const malformed = () => new UsageError({ reason: `${table} does not say a discretisation for each file` })
+    const malformed = () => new UsageError({ reason: `${table} does not give a discretisation for every file` })
     const rows = yield* Schema.decodeUnknownEffect(Rows)(yield* readJson(table)).pipe(Effect.mapError(malformed))
     const row = rows[path.basename(file, ".nir")]
     if (row === undefined) return undefined

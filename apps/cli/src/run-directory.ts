@@ -47,10 +47,12 @@ export const checkFree = (directory: string): Effect.Effect<void, UsageError, Fi
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     if (!(yield* isTaken(directory))) return
-    const found = yield* fs.readDirectory(directory).pipe(Effect.mapError(refused(directory, "read")))
+    const unfit = () =>
+      new UsageError({ reason: `${directory} exists and is not a readable directory: give another --out` })
+    const found = yield* fs.readDirectory(directory).pipe(Effect.mapError(unfit))
     if (found.includes("config.json"))
       return yield* new UsageError({
-        reason: `${directory} holds a run already: continue it with --resume ${shellQuote(directory)}, or give another --out`,
+        reason: `${directory} already holds a run: continue it with --resume ${shellQuote(directory)}, or give another --out`,
       })
     if (!(found.length === 0 || (found.includes(lockName) && found.every(isLeftover))))
       return yield* new UsageError({ reason: `${directory} is not empty: give another --out` })
@@ -99,7 +101,7 @@ export const open = (directory: string) =>
   Effect.gen(function* () {
     const configFile = yield* inside(directory, "config.json")
     if (!(yield* isTaken(configFile)))
-      return yield* new UsageError({ reason: `${directory} is no run directory: there is no ${configFile}` })
+      return yield* new UsageError({ reason: `${directory} is not a run directory: there is no ${configFile}` })
     const config = yield* Options.check(configFile, RunConfig, yield* readJson(configFile))
     const graphFile = yield* inside(directory, "graph.json")
     const graph = yield* Graph.fromJson(yield* readJson(graphFile)).pipe(
@@ -108,7 +110,7 @@ export const open = (directory: string) =>
     const difference = yield* differenceTo(config, graph)
     if (difference !== undefined)
       return yield* new UsageError({
-        reason: `${configFile} describes another network (${config.model}) than ${graphFile} holds: they differ at ${difference}; put back the one that was changed`,
+        reason: `${configFile} describes a different network (${config.model}) from ${graphFile}: they differ at ${difference}; restore the file that was changed`,
       })
     return { path: directory, config, graph } satisfies RunDirectory
   })
@@ -145,7 +147,7 @@ export const openMetrics = (directory: string, bytes: number) =>
     const size = yield* sizeOf(file, { followLinks: false })
     if (size < bytes)
       return yield* new UsageError({
-        reason: `${file} has ${size} bytes, but ${bytes} were written before the last checkpoint: put the file back, or begin a new run with --init ${shellQuote(directory)}`,
+        reason: `${file} has ${size} bytes, but ${bytes} were written before the last checkpoint: restore the file, or start a new run with --init ${shellQuote(directory)}`,
       })
     const failed = refused(file, "written")
     const handle = yield* fs.open(file, { flag: "a" }).pipe(Effect.mapError(failed))

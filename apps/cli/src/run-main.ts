@@ -1,15 +1,29 @@
 /** Runs a command as the process's main program: what people see when something is wrong, and the exit code. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { quote } from "@spikeroute/core/text"
 import { Cause, Effect, Layer, Option, Runtime } from "effect"
-import { CliOutput, Command } from "effect/cli"
+import { type CliError, CliOutput, Command } from "effect/cli"
 import { logger, say } from "./terminal.ts"
+
+const expected: Readonly<Record<string, string>> = {
+  "Expected a string representing a finite number": "a number",
+  "Expected an integer": "a whole number",
+}
+
+/** Faults of flags read as those of settings do, not as their decoder's text. */
+const messageOf = (error: CliError.CliError): string => {
+  if (error._tag !== "InvalidValue") return error.message
+  const named = `${error.kind === "flag" ? "--" : ""}${error.option}`
+  if (error.value.endsWith("occurrences")) return `${named} is given more than once`
+  return `${named} is ${quote(error.value)}; it must be ${expected[error.expected] ?? error.expected}`
+}
 
 /** A wrong invocation gets its errors, a line each, and no page of help. */
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Effect.forEach(event.errors, (error) => say(`error: ${error.message}`), { discard: true })
+      ? Effect.forEach(event.errors, (error) => say(`error: ${messageOf(error)}`), { discard: true })
       : CliOutput.defaultPresenter.present(event),
 })
 

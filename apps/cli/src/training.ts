@@ -218,9 +218,9 @@ export const train = (
     })
 
     const stopped = Effect.gen(function* () {
-      if (isNew && position.update === 0) return yield* say("stopped before the first update: no run is left")
+      if (isNew && position.update === 0) return yield* say("stopped before the first update; no run was saved")
       yield* Effect.andThen(begin, checkpoint).pipe(
-        Effect.catch(({ message }) => say(`error: the last checkpoint is an earlier one: ${message}`)),
+        Effect.catch(({ message }) => say(`error: the last checkpoint is older: ${message}`)),
       )
       yield* say(`stopped after update ${position.update}; continue with train --resume ${shellQuote(path)}`)
     })

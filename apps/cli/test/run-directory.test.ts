@@ -90,7 +90,7 @@ test("--resume of a run that is over changes nothing and says so", async () => {
   for (const flags of [[], ["--epochs", "2"], ["--workers", "1"]]) {
     const { code, stderr, stdout } = await run("train", "--resume", good, "--json", ...flags)
     expect(code).toBe(0)
-    expect(stderr).toContain("is over")
+    expect(stderr).toContain("is complete")
     expect(JSON.parse(stdout)).toEqual({ directory: good, ...readJson(good, "summary.json") })
   }
   expect(filesOf(good)).toEqual(before)

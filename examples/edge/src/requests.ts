@@ -160,6 +160,6 @@ export const labelOf = (request: Request, { classCount }: Model): number => {
 /** The margin in a request's query. */
 export const marginOf = (request: Request): number | undefined => {
   const margin = queryOf(request, "margin")
-  if (Number.isNaN(margin)) throw new Refusal(400, "?margin= has to be a number, 0 at least")
+  if (Number.isNaN(margin)) throw new Refusal(400, "?margin= must be a number of at least 0")
   return margin
 }

@@ -460,7 +460,7 @@ describe("what is deployed", () => {
     [
       "is no program",
       Safetensors.encode({ tensors: new Map(), metadata: {} }),
-      "the deployed program cannot run: no program file",
+      "the deployed program cannot run: not a program file",
     ],
   ])("if it %s, every request is told what to deploy instead", async (_, program, line) => {
     const { status, text } = await deployed(program, async (url) => {

@@ -184,11 +184,19 @@ export const faultIn = (schema: Schema.Codec<unknown>, record: unknown): Fault |
   const { path, issue } = firstOf(decoded.failure)
   const option = path.map(String).join(".")
   let [value, parents, part] = [given as unknown, undefined as Part | undefined, schema as Part | undefined]
+  let parent: unknown
   for (const key of path) {
     parents = part
+    parent = value
     part = partAt(part, key, value)
     value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
   }
+  if (issue._tag === "UnexpectedKey" && (Array.isArray(parent) || ArrayBuffer.isView(parent)))
+    return {
+      option: path.slice(0, -1).join("."),
+      value: parent,
+      expected: (parents && expectedOf(parents)) ?? "another list",
+    }
   if (issue._tag === "UnexpectedKey")
     return {
       option,

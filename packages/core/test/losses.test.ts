@@ -311,7 +311,7 @@ describe("rejected", () => {
   test("firing rates with micro-batches, class weights of the wrong length, no terms, unknown terms", async () => {
     expect(await refusal([Losses.firingRate({ rate: 1 })], batch, 2)).toMatchObject({ _tag: "ProgramError" })
     expect(await refusal([Losses.crossEntropy({ classWeights: [1] })], batch)).toMatchObject({ _tag: "ProgramError" })
-    for (const loss of [[], [{ term: "hinge" }], [null]])
+    for (const loss of [[], [{ term: "hinge" }], [null], step])
       expect(await refusal(loss as never, batch)).toMatchObject({ _tag: "OptionError", option: "loss" })
     const changed = [{ ...step, weight: -1 }]
     expect(await refusal(changed, batch)).toMatchObject({ _tag: "OptionError", option: "weight", value: -1 })
@@ -325,6 +325,9 @@ describe("rejected", () => {
   test("options of terms", () => {
     for (const [make, option] of [
       [() => Losses.crossEntropy({ weight: 0 }), "weight"],
+      [() => Losses.crossEntropy({ classWeights: [0, 0] }), "classWeights"],
+      [() => Losses.meanSquaredError({ weight: 0 }), "weight"],
+      [() => Losses.meanSquaredError({ weight: 1e-60 }), "weight"],
       [() => Losses.crossEntropy({ over: "steps" as never }), "over"],
       [() => Losses.firingRate({ rate: -1 }), "rate"],
       [() => Losses.firingRate({ rate: 1, at: 2 }), "at"],

@@ -11,7 +11,7 @@ import {
   ProgramError,
 } from "../src/errors.ts"
 import { check, Float32, faultIn, Positive, ShareBelowOne, whole } from "../src/options.ts"
-import { quote } from "../src/text.ts"
+import { nearest, quote } from "../src/text.ts"
 
 const Record = Schema.Struct({
   rate: Positive,
@@ -45,6 +45,20 @@ test("an unknown option is named", async () => {
   const error = await Effect.runPromise(Effect.flip(check("the record", Record, { rate: 1, steps_: 3 })))
   expect(error).toBeInstanceOf(OptionError)
   expect(error).toMatchObject({ owner: "the record", option: "steps_", expected: undefined })
+})
+
+test("an element that a list does not have is a fault of the list", () => {
+  const Pair = Schema.Struct({ pair: Schema.Tuple([Float32, Float32]).annotate({ expected: "a pair" }) })
+  const Either = Schema.Struct({ values: Schema.Union([Float32, Schema.Array(Float32), Record]) })
+  for (const [schema, record, option] of [
+    [Pair, { pair: [1, 2, 3] }, "pair"],
+    [Either, { values: Float64Array.of(1, 2) }, "values"],
+  ] as const)
+    expect(faultIn(schema as Schema.Codec<unknown>, record)).toMatchObject({
+      option,
+      value: record[option as never],
+      expected: expect.any(String),
+    })
 })
 
 test("a value that is not a record is rejected as a whole", () => {
@@ -88,4 +102,11 @@ test("untrusted text is quoted, truncated and on one line", () => {
   expect(quote("a\nb")).toBe('"a\\nb"')
   expect(quote({ a: 1 })).toBe('{"a":1}')
   expect(quote(Float32Array.of(1, 2))).toBe("Float32Array of 2")
+  expect([new ArrayBuffer(2), new Map(), Promise.resolve()].map(quote)).toEqual(["ArrayBuffer", "Map", "Promise"])
+})
+
+test("a name is like another if fewer letters differ than it has", () => {
+  expect(nearest("cifar-10", ["mnist", "cifar10"])).toBe("cifar10")
+  expect(nearest("A", ["b", "a"])).toBe("a")
+  expect(nearest("x", ["2", "out"])).toBeUndefined()
 })

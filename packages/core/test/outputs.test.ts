@@ -107,11 +107,11 @@ describe("several outputs", () => {
     const made = (network: Graph.Network) => () => Graph.makeUnsafe([3], network)
     const one = (x: Graph.Tensor) => x.pipe(linear({ features: 2 }))
     for (const [network, reason] of [
-      [(x: Graph.Tensor) => ({ a: one(x), "1": one(x) }), "no whole number"],
+      [(x: Graph.Tensor) => ({ a: one(x), "1": one(x) }), "whole number"],
       [(x: Graph.Tensor) => ({ a: one(x), linear1: one(x) }), "has the name of another value"],
       [(x: Graph.Tensor) => [one(x)].map((y) => ({ a: y, b: y }))[0]!, "two outputs are the node"],
       [() => ({}), "a layer gives a tensor"],
-      [(x: Graph.Tensor) => ({ a: one(x), b: x }), "is no node"],
+      [(x: Graph.Tensor) => ({ a: one(x), b: x }), "is not a node"],
     ] as const)
       expect(made(network as Graph.Network)).toThrow(reason)
     const json = { ...Graph.toJson(heads), outputs: { angle: "turn", digit: heads.output } }

@@ -133,9 +133,9 @@ describe("a truncated file", () => {
 describe("an invalid file", () => {
   test("a header longer than the file", () => {
     expect(refusal(bytesOf({}, 0, 1000n))).toBe(
-      "file: truncated or no safetensors file: its header ends at byte 1008, the file at byte 10",
+      "file: truncated, or not a safetensors file: the header ends at byte 1008, the file at byte 10",
     )
-    expect(refusal(bytesOf({}, 0, 2n ** 64n - 1n))).toContain("truncated or no safetensors file")
+    expect(refusal(bytesOf({}, 0, 2n ** 64n - 1n))).toContain("truncated, or not a safetensors file")
   })
   test("a PyTorch checkpoint, which is a ZIP archive or a pickle", () => {
     for (const first of [
@@ -149,12 +149,14 @@ describe("an invalid file", () => {
     expect(Effect.runSync(Safetensors.decode(bytesOf(header, 0), "file")).tensors.size).toBe(0)
   })
   test("a header that is not JSON, not an object, or not UTF-8", () => {
-    expect(refusal(bytesOf("{nonsense}", 0))).toBe("file: no safetensors file: the header at byte 8 is not JSON")
+    expect(refusal(bytesOf("{nonsense}", 0))).toBe("file: not a safetensors file: the header at byte 8 is not JSON")
     for (const header of ["[]", "null", "3", '"text"'])
-      expect(refusal(bytesOf(header, 0))).toBe("file: no safetensors file: the header at byte 8 is no JSON object")
+      expect(refusal(bytesOf(header, 0))).toBe(
+        "file: not a safetensors file: the header at byte 8 is not a JSON object",
+      )
     const bytes = bytesOf('{"a":1}', 0)
     bytes[10] = 0xff
-    expect(refusal(bytes)).toBe("file: no safetensors file: the header at byte 8 is not JSON")
+    expect(refusal(bytes)).toBe("file: not a safetensors file: the header at byte 8 is not JSON")
   })
   test("metadata that map a string to a number", () => {
     expect(refusal(bytesOf({ __metadata__: { epoch: 3 } }, 0))).toBe(

@@ -90,12 +90,12 @@ const problemOf = (name: string, source: Source, options: OpenOptions): OptionEr
     }
   if (size !== undefined && source.size === undefined) {
     const sized = Object.keys(datasets).filter((each) => datasets[each]?.size !== undefined)
-    return refuse("size", size, `left out: samples of ${name} have one size; ${sized.join(", ")} have others`)
+    return refuse("size", size, `omitted: samples of ${name} have a fixed size (not so ${sized.join(", ")})`)
   }
   const greatest = source.size?.greatest ?? 1
   if (size !== undefined && size > greatest) return refuse("size", size, `a whole number from 1 to ${greatest}`)
   return source.augment === "never" && augment.length > 0
-    ? refuse("augment", augment, `left out: samples of ${name} are not images`)
+    ? refuse("augment", augment, `omitted: samples of ${name} are not images`)
     : undefined
 }
 

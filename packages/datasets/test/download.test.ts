@@ -93,7 +93,7 @@ describe("download", () => {
     expect(asked).toEqual(["whole", "bytes=300-"])
     expect(errors.length).toBe(1)
     expect(errors[0]).toStartWith(`DownloadFailed: ${url}: the connection broke off after 300 bytes (`)
-    expect(errors[0]).toEndWith("); call again to go on from there")
+    expect(errors[0]).toEndWith("); run the command again to resume the download")
     expect(files).toEqual({ "data.bin": content })
     expect(seen.slice(6, 8)).toEqual([400, 1000])
   })

@@ -120,8 +120,8 @@ describe("what makes no frame is refused with a line that names it", () => {
   test.each([
     [of([2, 0, 1, 1]), "event 0 (x 2, y 0, t 1, polarity 1) lies outside a sensor of 2×1"],
     [of([0, 0, 1, 2]), "event 0 (x 0, y 0, t 1, polarity 2) lies outside a sensor of 2×1"],
-    [of([0, 0, 9, 1], [0, 0, 1, 1]), "event 1 (x 0, y 0, t 1, polarity 1) comes after its frame is over"],
-    [of([0, 0, Number.NaN, 1]), "event 0 (x 0, y 0, t NaN, polarity 1) comes after its frame is over"],
+    [of([0, 0, 9, 1], [0, 0, 1, 1]), "event 1 (x 0, y 0, t 1, polarity 1) comes after the end of its frame"],
+    [of([0, 0, Number.NaN, 1]), "event 0 (x 0, y 0, t NaN, polarity 1) comes after the end of its frame"],
     [{ ...of([0, 0, 1, 1]), width: 3 }, "events of 3×1 pixels for frames of 2×1"],
   ])("%#", async (packet, message) => {
     await expect(framed({ every: { duration: 4 } }, packet)).rejects.toThrow(message)

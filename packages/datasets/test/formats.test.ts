@@ -163,7 +163,7 @@ describe("optdigits", () => {
     expect(parse(`${line("1", "1")}\n${line("17", "1")}`)).toBe('o.tra, line 2: value 1 "17" is not in 0 … 16')
     expect(parse(line("1", "10"))).toBe('o.tra, line 1: label "10" is not in 0 … 9')
     expect(parse(line("1", ""))).toBe('o.tra, line 1: label "" is not in 0 … 9')
-    expect(parse("1,2,3")).toStartWith("o.tra, line 1: 65 numbers belong here, there are 3")
+    expect(parse("1,2,3")).toStartWith("o.tra, line 1: 3 values instead of 65")
     expect(parse("# nothing")).toContain("no digits")
   })
 })

@@ -204,7 +204,7 @@ describe("open refuses, with one line", () => {
       "MalformedFile: …/test_batch.bin, byte 0: record 0 is cut off after 3072 of 3073 bytes",
     )
     expect(await broken({ "optdigits.hol": "1,2" }, "optdigits", { "optdigits.tra": digit(1, 1) })).toStartWith(
-      "MalformedFile: …/optdigits.hol, line 1: 65 numbers belong here, there are 2",
+      "MalformedFile: …/optdigits.hol, line 1: 2 values instead of 65",
     )
   })
 
@@ -226,7 +226,7 @@ describe("open refuses, with one line", () => {
       expect(await refusal("mnist", join(dir, "file"))).toBe(
         "FileFailed: …/mnist/train-images-idx3-ubyte.gz: not a directory",
       )
-      expect(await refusal("mnist", dir)).toBe("FileFailed: …/train-images-idx3-ubyte.gz: is a directory, not a file")
+      expect(await refusal("mnist", dir)).toBe("FileFailed: …/train-images-idx3-ubyte.gz: it is a directory, not a file")
     })
     const denied = FileSystem.layerNoop({
       exists: () => Effect.succeed(true),

@@ -177,9 +177,9 @@ export const flattened = ({ node }: Document): ReadonlyArray<FlatNode> => {
   const [next, previous] = [adjacency(edges, 0), adjacency(edges, 1)]
   const inputs = [...nodes].filter(([, { type }]) => type === "Input").map(([path]) => path)
   const own = inputs.filter((path) => !previous.has(path))
-  if (own.length > 1) refuse("", `it has ${own.length} inputs, ${own.map(quote).join(", ")}; a network here has one`)
+  if (own.length > 1) refuse("", `it has ${own.length} inputs, ${own.map(quote).join(", ")}; networks here have one`)
   const starts = own.length === 1 ? own : [...nodes.keys()].filter((path) => !previous.has(path))
-  if (starts.length !== 1) refuse("", "it has no Input, and not one node alone that no edge leads to")
+  if (starts.length !== 1) refuse("", "it has no Input, nor exactly one node without incoming edges")
   const start = starts[0] as string
   const reached = reachable(start, next)
   for (const path of nodes.keys())

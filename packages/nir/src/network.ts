@@ -121,11 +121,11 @@ const delayLayer = (p: Parameters, shape: Shape.Shape, { dt }: Settled): Layer |
   const seconds = p.elements("delay", shape)
   const steps = seconds.map((each) => Math.round(each / dt))
   const off = seconds.findIndex((each, i) => Math.abs(each / dt - (steps[i] as number)) > 1e-3 || each < 0)
-  if (off >= 0) p.fail(`a delay of ${seconds[off]} is no whole number of steps of ${dt}`)
+  if (off >= 0) p.fail(`a delay of ${seconds[off]} is not a multiple of the step, ${dt}`)
   const channels = shape.at(-1) as number
   const perChannel = steps.length / channels
   if (steps.length > channels && !steps.every((each, i) => each === steps[i - (i % perChannel)]))
-    p.fail("its delays differ within a channel; they may differ between channels alone")
+    p.fail("its delays differ within a channel; they may only differ between channels")
   const lags =
     steps.length === 1
       ? steps
@@ -160,7 +160,7 @@ const convolutionLayer = (p: Parameters, name: string, shape: Shape.Shape): Laye
   p.keep(`${name}.bias`, bias.values)
   const padding = p.value("padding")
   if (typeof padding === "string" && padding !== "same" && padding !== "valid")
-    p.fail(`padding is "${padding}"; there are numbers, "same" and "valid"`)
+    p.fail(`padding is "${padding}"; it must be numbers, "same" or "valid"`)
   const one = (values: ReadonlyArray<number>) => (axes === 1 ? (values[0] as number) : (values as [number, number]))
   const options = {
     channels,
@@ -191,9 +191,7 @@ const flattenLayer = (p: Parameters, shape: Shape.Shape): Layer | undefined => {
   if (type !== undefined && typeof type !== "string" && [...type.values].join() !== theirs(shape).join())
     p.fail(`its input_type is [${[...type.values]}], its input [${theirs(shape)}]`)
   if (from === to) return undefined
-  return from === 0 && to === rank - 1
-    ? flatten()
-    : p.fail("it flattens some of the axes; all of them can be flattened")
+  return from === 0 && to === rank - 1 ? flatten() : p.fail("it flattens only some of the axes; all must be flattened")
 }
 
 /** The layer of a node; `undefined` for the identity. */
@@ -205,7 +203,7 @@ const layerOf = (p: Parameters, name: string, shape: Shape.Shape, how: Settled):
       const { values } = p.numbers("shape")
       return [...values].join() === theirs(shape).join()
         ? undefined
-        : p.fail(`its shape is [${[...values]}], what comes to it [${theirs(shape)}]`)
+        : p.fail(`its shape is [${[...values]}], that of its input [${theirs(shape)}]`)
     }
     case "Linear":
     case "Affine":

@@ -50,8 +50,7 @@ export const verify = (
     const errors = { values: 0, spikesMismatched: 0 }
     for (const [path, expected] of arrays) {
       const type = types.get(path)
-      if (type === undefined)
-        return yield* new NirError({ node: path, reason: "values are given for a node that there is not" })
+      if (type === undefined) return yield* new NirError({ node: path, reason: "values are given for an unknown node" })
       if (type === "Input") continue
       const { graph, tensors } = yield* networkOf(document, discretisation, path)
       const [timeSteps = 0] = input.shape
@@ -68,7 +67,7 @@ export const verify = (
       if (right.length !== outputs.length)
         return yield* new NirError({
           node: path,
-          reason: `it gives ${outputs.length} values; [${expected.shape}] are given`,
+          reason: `it has ${outputs.length} values; [${expected.shape}] are expected`,
         })
       const fires = kinds.get(type)?.fires === true || type === "Threshold"
       right.forEach((value, i) => {

@@ -32,7 +32,7 @@ export const rowsOf = (what: string, given: unknown, count: number, steps: numbe
   if (!Number.isInteger(length / steps) || length === 0)
     throw new InputError({
       what,
-      reason: `${values.length} numbers are not the same number for each of ${count} samples`,
+      reason: `${values.length} numbers cannot be divided among ${count} samples`,
     })
   return { values, length, steps }
 }

@@ -78,7 +78,7 @@ const count = (samples: Samples["inputs"], perSample: number): number => {
   if (Number.isInteger(samplesIn) && samplesIn > 0) return samplesIn
   throw new InputError({
     what: "inputs",
-    reason: `they are ${Object(samples).length} numbers; a sample has ${perSample}`,
+    reason: `${Object(samples).length} numbers are given; a sample has ${perSample}`,
   })
 }
 

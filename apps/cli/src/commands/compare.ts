@@ -31,11 +31,11 @@ const changeable = ["backend", "dataDir", "limit", "k", "timeSteps", "batchSize"
 const ofRun = (directory: string, name: CheckpointName, { config, settings }: CompareFlags) =>
   Effect.gen(function* () {
     if (config !== undefined)
-      return yield* new UsageError({ reason: `the settings are those of the run ${directory}: leave --config out` })
+      return yield* new UsageError({ reason: `the settings come from the run ${directory}: omit --config` })
     const changes = yield* Config.fromFlags(settings)
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
     if (fixed !== undefined)
-      return yield* new UsageError({ reason: `${fixed} is that of the run ${directory}: leave it out` })
+      return yield* new UsageError({ reason: `${fixed} comes from the run ${directory}: omit it` })
     return yield* openRun(directory, name, changes)
   })
 
@@ -116,7 +116,7 @@ export const compare = (flags: CompareFlags) =>
     const there = batchCount(Math.min(config.limit ?? dataset.train.size, dataset.train.size), config.batchSize, "drop")
     if (updates + count > there)
       return yield* new UsageError({
-        reason: `an epoch has ${there} batches of ${config.batchSize}, but --train and --batches want ${updates + count}`,
+        reason: `an epoch has ${there} batches of ${config.batchSize}, but --train and --batches need ${updates + count}`,
       })
 
     yield* Effect.gen(function* () {

@@ -46,9 +46,9 @@ export const exportWeights = ({ directory, ...given }: ExportFlags) =>
   Effect.gen(function* () {
     const { checkpoint, format, out, batchSize, timeSteps } = yield* checkFlags("export", given)
     if (format === "safetensors" && (batchSize ?? timeSteps) !== undefined)
-      return yield* new UsageError({ reason: "--batch-size and --time-steps are for --format program" })
+      return yield* new UsageError({ reason: "--batch-size and --time-steps need --format program" })
     if (out !== undefined && (yield* isTaken(out)))
-      return yield* new UsageError({ reason: `${out} exists already: remove it, or give another --out` })
+      return yield* new UsageError({ reason: `${out} already exists: remove it, or give another --out` })
     const { graph, config } = yield* open(directory)
     const { file, tensors, position } = yield* load(directory, checkpoint)
     const program = ProgramFile.save(graph, tensors, {

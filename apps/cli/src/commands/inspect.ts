@@ -48,7 +48,7 @@ const recorded = (directory: string) =>
         if (test !== null) accuracies.push({ epoch: decoded.epoch, train, test })
       } else damaged++
     }
-    if (damaged > 0) yield* say(`metrics.jsonl: ${damaged} lines cannot be read; the charts do without them`)
+    if (damaged > 0) yield* say(`metrics.jsonl: ${damaged} lines cannot be read and are left out of the charts`)
     return { losses, accuracies }
   })
 

@@ -94,7 +94,7 @@ export const plan = ({ compare, program: whole, config: file, json, backend: giv
     const { backend } = yield* checkFlags("plan", { config: file, backend: given })
     const config = resolve(yield* chosen(file, settings, { dataset: "mnist" }))
     if (compare && settings.policy !== undefined)
-      return yield* new UsageError({ reason: "--compare shows bptt, sltt, slttk and rate: leave --policy out" })
+      return yield* new UsageError({ reason: "--compare shows bptt, sltt, slttk and rate: omit --policy" })
     const compared = [Policy.bptt, Policy.sltt, Policy.slttK(config.k ?? 1), Policy.rate]
     const policies = compare
       ? compared.map((policy) => (config.recompute ? policy.pipe(Policy.recompute) : policy))

@@ -1,4 +1,4 @@
-/** `train`: a new run, or one that goes on. */
+/** `train`: a new run, or a resumed one. */
 import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
 import { Effect, Path } from "effect"
@@ -22,7 +22,7 @@ export interface TrainFlags {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Settings that may change when a run goes on: they change where and how long it runs, not what it computes. */
+/** Settings that can change on --resume: they determine where and for how long the run trains, not what it computes. */
 const changeable = ["backend", "dataDir", "epochs", "tensorboard", "workers"]
 
 const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, "json">) =>
@@ -31,7 +31,7 @@ const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, 
     const fixed = Object.keys(changes).find((setting) => !changeable.includes(setting))
     if (config !== undefined || out !== undefined || fixed !== undefined)
       return yield* new UsageError({
-        reason: `--resume goes on with the settings of ${directory}: only --backend, --data-dir, --epochs, --tensorboard and --workers may stand beside it`,
+        reason: `--resume keeps the settings of ${directory}; only --backend, --data-dir, --epochs, --tensorboard and --workers can be changed`,
       })
     const { path, config: before, graph } = yield* RunDirectory.open(directory)
     const run = { path, config: { ...before, ...changes }, graph }
@@ -46,7 +46,7 @@ const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, 
     const { epoch, batch } = checkpoint.position
     if (run.config.epochs < epoch + (batch > 0 ? 1 : 0))
       return yield* new UsageError({
-        reason: `--epochs ${run.config.epochs}: ${path} is ${batch > 0 ? `in epoch ${epoch + 1}` : `past epoch ${epoch}`} already`,
+        reason: `--epochs is ${run.config.epochs}, but ${path} ${batch > 0 ? `is already in epoch ${epoch + 1}` : `has already finished epoch ${epoch}`}`,
       })
     return { run, before, over: undefined, checkpoint }
   })
@@ -69,7 +69,7 @@ const sayRates = (before: Config.RunConfig, config: Config.RunConfig, update: nu
   if (update === 0 || isSame || config.warmUp > before.epochs) return Effect.void
   const [last, next] = [rate(before, update - 1), rate(config, update)].map((each) => each.toPrecision(3))
   return Effect.logWarning(
-    `the cosine schedule spans ${config.epochs} epochs now, not ${before.epochs}: the learning rate goes from ${last} to ${next}, and falls to 0 from there`,
+    `the cosine schedule now spans ${config.epochs} epochs instead of ${before.epochs}: the learning rate jumps from ${last} to ${next}, then falls to 0`,
   )
 }
 
@@ -82,7 +82,7 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
     const { path: directory, config } = earlier?.run ?? (yield* begun(flags))
     if (earlier?.over) {
       yield* say(
-        `${directory} is over: its ${config.epochs} ${config.epochs === 1 ? "epoch is" : "epochs are"} trained, and nothing was changed; train on with a larger --epochs`,
+        `${directory} is complete: ${config.epochs} ${config.epochs === 1 ? "epoch" : "epochs"} trained; nothing was changed. Give a larger --epochs to continue`,
       )
       return { directory, ...earlier.over }
     }

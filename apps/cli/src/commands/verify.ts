@@ -66,7 +66,7 @@ export const verify = ({ directory, json, settings }: VerifyFlags) =>
     const names = goldens([...found, ...inside.flat()])
     if (names.length === 0)
       return yield* new UsageError({
-        reason: `${directory} holds no golden file: a .safetensors file, or a .nir file with a .npz file beside it`,
+        reason: `${directory} contains no golden file (.safetensors, or .nir with .npz of the same name)`,
       })
 
     const files = yield* Effect.forEach(names, (name) => {

@@ -153,10 +153,10 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const readout = bufferOf("outputs")
   const [batchSize = 0, classCount = 0] = readout.shape
   if (readout.shape.length !== 2 || readout.size === 0 || input.shape[0] !== batchSize)
-    fail("input and outputs are not of one batch")
+    fail("input and outputs have different batch sizes")
   const heads = Object.keys(buffers).filter((name) => name.startsWith(outputPrefix))
   const all = [readout, ...heads.map(bufferOf)]
-  if (all.some(({ shape, size }) => size === 0 || shape[0] !== batchSize)) fail("outputs are not of one batch")
+  if (all.some(({ shape, size }) => size === 0 || shape[0] !== batchSize)) fail("outputs have different batch sizes")
   const parameters = new Map(
     Object.keys(buffers)
       .filter((name) => name.startsWith(prefix))
@@ -195,7 +195,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     const expected = count * input.size
     if (values?.length !== expected) {
       const extents = [...(what === "inputs" && encoding === "frames" ? [count] : []), ...input.shape].join("×")
-      throw new InputError(`${what} of ${extents} are ${expected} values, not ${values?.length ?? quote(given)}`)
+      throw new InputError(`${what} of ${extents} must have ${expected} values, not ${values?.length ?? quote(given)}`)
     }
     const index = firstNonFinite(values)
     if (index < 0) return values
@@ -291,16 +291,17 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   }
 
   async function* stream(frames: AsyncIterable<Numbers>): AsyncGenerator<StreamStep, void, undefined> {
-    if (encoding === "static") throw new InputError("the program shows one image at every step: it takes no stream")
+    if (encoding === "static")
+      throw new InputError("the program takes one image for all steps; a stream needs the encoding frames")
     if (typeof frames !== "object" || frames === null || !(Symbol.asyncIterator in frames || Symbol.iterator in frames))
-      throw new InputError(`frames are ${quote(frames)}; they must be an async iterable`)
+      throw new InputError(`frames must be an async iterable, not ${quote(frames)}`)
     const own = {}
     beginFor(own)
     let recent: ReadonlyArray<Outputs> = []
     let count = 0
     for await (const frame of frames) {
       if (owner !== own)
-        throw new InputError("this model was used for something else between two frames: load one for each stream")
+        throw new InputError("this model was used for something else between two frames; load one model per stream")
       const logits = advance(frameOf(frame))
       recent = [...recent, logits].slice(-timeSteps)
       const outputs = sums()
@@ -320,7 +321,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     step,
     stream,
     load: (tensors) => {
-      if (!(tensors instanceof Map)) throw new InputError(`tensors are ${quote(tensors)}; they must be a Map by name`)
+      if (!(tensors instanceof Map)) throw new InputError(`tensors must be a Map by name, not ${quote(tensors)}`)
       const taken = [...parameters].map(([name, buffer]) => {
         const given = tensors.get(name)?.values
         const values = toFloat32(given)

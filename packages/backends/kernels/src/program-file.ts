@@ -104,7 +104,7 @@ export const read = (bytes: Uint8Array, file: string): Effect.Effect<ProgramSour
     yield* Effect.mapError(ensureFinite(tensors), ({ message }) => new CheckpointError({ file, reason: message }))
     const json = yield* Effect.try({
       try: () => JSON.parse(metadata.graph ?? "") as unknown,
-      catch: () => new CheckpointError({ file, reason: "the metadata `graph` are not JSON" }),
+      catch: () => new CheckpointError({ file, reason: "the metadata `graph` is not JSON" }),
     })
     return { graph: yield* Graph.fromJson(json), tensors, encoding, timeSteps: packed[3] ?? 0 }
   })

@@ -31,20 +31,20 @@ const descriptionOf = ({ metadata }: Layout): Description => {
     throw new ProgramFileError(reason, headerOffset)
   }
   if (metadata.format !== "spikeroute-program")
-    return fail("no program file: its metadata do not name it; `bun run export RUN --format program` writes one")
+    return fail("not a program file; `bun run export RUN --format program` writes one")
   if (metadata.version !== "1")
-    return fail(`a program file of version ${named(metadata.version ?? "unknown")}: this library reads version 1`)
+    return fail(`the program file has version ${named(metadata.version ?? "unknown")}; this library reads version 1`)
   if (metadata.kernelTable !== String(kernelTable))
-    return fail("the program was made for the kernels of another version of this library: export it again")
+    return fail("the program was exported by another version of this library: export it again")
   let description: unknown
   try {
     description = JSON.parse(metadata.program ?? "")
   } catch {
-    return fail("the metadata `program` are not JSON")
+    return fail("the metadata `program` is not JSON")
   }
   const { encoding, buffers } = (description ?? {}) as Partial<Description>
   if ((encoding !== "static" && encoding !== "frames") || typeof buffers !== "object" || buffers === null)
-    return fail("the metadata `program` lack the encoding or the buffers")
+    return fail("the metadata `program` lacks the encoding or the buffers")
   return { encoding, buffers }
 }
 

@@ -2,14 +2,14 @@ import { noMemory } from "./packed.ts"
 
 /** The kernels' refusal codes (c/session.h) in words. */
 const reasons: Readonly<Record<number, string>> = {
-  1: "this is no packed program",
-  2: "buffer # does not lie in the arena, or its sizes contradict each other",
+  1: "this is not a packed program",
+  2: "buffer # lies outside the arena, or its sizes are inconsistent",
   3: "instruction # lies outside the program",
   4: "instruction # has an unknown opcode",
-  5: "instruction # names a buffer that is not there",
+  5: "instruction # names an unknown buffer",
   6: "instruction # lacks an operand",
   7: "an operand of instruction # has the wrong kind of elements",
-  8: "shapes or attributes of instruction # do not fit each other",
+  8: "shapes or attributes of instruction # are inconsistent",
   9: "the session is closed",
   10: "there is no such segment or time step",
   [noMemory]: "there is not enough memory",

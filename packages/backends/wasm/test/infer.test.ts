@@ -220,7 +220,7 @@ describe("a stream", () => {
     await stream.next()
     await use(model)
     await expect(stream.next()).rejects.toThrow(
-      new InputError("this model was used for something else between two frames: load one for each stream"),
+      new InputError("this model was used for something else between two frames; load one model per stream"),
     )
   })
   test("keeps its state when weights are replaced, and when a call in between is refused", async () => {
@@ -265,10 +265,10 @@ describe("weights", () => {
 
 test("inputs of the wrong size are refused, and the error names them", () => {
   expect(() => load(kernels, convFile).predict(new Float32Array(7))).toThrow(
-    new InputError("inputs of 5×1×8×8×2 are 640 values, not 7"),
+    new InputError("inputs of 5×1×8×8×2 must have 640 values, not 7"),
   )
   expect(() => load(kernels, convFile).step(new Float32Array(7))).toThrow(
-    new InputError("frames of 1×8×8×2 are 128 values, not 7"),
+    new InputError("frames of 1×8×8×2 must have 128 values, not 7"),
   )
 })
 
@@ -415,8 +415,8 @@ describe("a damaged or foreign file is refused with the offset of the error", ()
   })
   test("PyTorch weights or anything else", () => {
     const weights = Safetensors.encode({ tensors: parametersOf(conv), metadata: { format: "pt" } })
-    expect(refusal(weights).message).toStartWith("no program file: its metadata do not name it")
-    expect(refusal(new Uint8Array(wasm)).message).toContain("truncated or no safetensors file")
+    expect(refusal(weights).message).toStartWith("not a program file")
+    expect(refusal(new Uint8Array(wasm)).message).toContain("truncated, or not a safetensors file")
   })
   test("another version, or other kernels", () => {
     const other = (name: string, value: string) =>
@@ -425,9 +425,9 @@ describe("a damaged or foreign file is refused with the offset of the error", ()
           metadata[name] = value
         }),
       ).message
-    expect(other("version", "2")).toBe("a program file of version 2: this library reads version 1")
-    expect(other("kernelTable", "1")).toContain("for the kernels of another version of this library: export it again")
-    expect(other("program", "{")).toBe("the metadata `program` are not JSON")
+    expect(other("version", "2")).toBe("the program file has version 2; this library reads version 1")
+    expect(other("kernelTable", "1")).toContain("export it again")
+    expect(other("program", "{")).toBe("the metadata `program` is not JSON")
     for (const text of ["null", "3", "{}", '{"encoding":"frames","buffers":3}', '{"encoding":"sound","buffers":{}}'])
       expect(other("program", text)).toBe("the metadata `program` lack the encoding or the buffers")
     for (const index of [-1, 0.5, 999, null, "0", [1]])
@@ -436,14 +436,16 @@ describe("a damaged or foreign file is refused with the offset of the error", ()
       )
   })
   test("a program that the kernels find inconsistent", () => {
-    expect(refusal(changed((words) => words.fill(0))).message).toBe("the program cannot run: this is no packed program")
+    expect(refusal(changed((words) => words.fill(0))).message).toBe(
+      "the program cannot run: this is not a packed program",
+    )
     expect(
       refusal(
         changed((words) => {
           words[31 + 14] = 7
         }),
       ).message,
-    ).toContain("buffer 0 does not lie in the arena")
+    ).toContain("buffer 0")
   })
   test("a program that needs more memory than allowed", () => {
     const arena = (megabytes: number) =>

@@ -32,7 +32,9 @@ export const asArray = (
       expected: elements === "words" ? "raw words, a Uint32Array" : "a Float32Array or a function",
     })
   const out = room()
-  values(out)
+  const given: unknown = values(out)
+  if (given instanceof Promise)
+    throw new OptionError({ owner: name, option: "values", value: given, expected: "set synchronously" })
   return out
 }
 

@@ -11,7 +11,7 @@ import { formatBytes, named, quote } from "../text.ts"
 export const tooLarge = (backend: string, needed: number, available: number): BackendError =>
   new BackendError({
     backend,
-    reason: `the program needs ${formatBytes(needed)}, besides a workspace for its kernels, and this backend can hold ${formatBytes(available)} here: use a smaller batch, micro-batches or a policy that keeps fewer time steps`,
+    reason: `the program needs ${formatBytes(needed)} plus a workspace for its kernels; only ${formatBytes(available)} are available here: use a smaller batch, micro-batches or a policy that stores fewer time steps`,
     memory: { needed, available },
   })
 
@@ -64,20 +64,20 @@ export const guard = (backend: string, program: Program): Guard => {
   }
   const checkStep = (t: number) => {
     if (!(Number.isInteger(t) && t >= 0 && t < timeSteps))
-      throw fail(`there is no time step ${quote(t)}: they are 0 to ${timeSteps - 1}`)
+      throw fail(`there is no time step ${quote(t)}; there are 0 to ${timeSteps - 1}`)
   }
   const readable: Guard["readable"] = (name, t) => {
     checkStep(t)
     const index = indexOf(name)
     if (!persistent.has(buffers[index]!.kind))
-      throw fail(`${named(name)} cannot be read: others use its memory once a step is past it; \`observe\` its node`)
+      throw fail(`${named(name)} cannot be read: its memory is reused within a step; \`observe\` its node`)
     return index
   }
   const checkFrames: Guard["checkFrames"] = (frames) => {
     if (encoding !== "frames") throw fail("the program's input is static: it takes no frames")
     const expected = timeSteps * size(buffers[indexOf(bufferNames.input)]?.shape ?? [])
     if (!(frames instanceof Float32Array) || frames.length !== expected)
-      throw fail(`the frames are a Float32Array of ${expected} values, not ${quote(frames)}`)
+      throw fail(`frames must be a Float32Array of ${expected} values, not ${quote(frames)}`)
   }
   return {
     fail,

@@ -6,7 +6,7 @@ import { GraphError } from "../errors.ts"
 import { type Layer, leaf, node, parameter, type Tensor } from "../graph/builder.ts"
 import { type Initializer, InitializerSchema } from "../graph/graph.ts"
 import { elementwiseOp } from "../ops/elementwise.ts"
-import { assert, expectedOf, Float32 } from "../options.ts"
+import { assert, expectedOf, Float32, must } from "../options.ts"
 import { size } from "../shape.ts"
 import { below } from "./cell.ts"
 import { encode, shared } from "./code.ts"
@@ -43,10 +43,19 @@ export const learn = (start: number | Initializer, per: Per = "layer"): Learnt =
 
 const LearntSchema = Schema.Struct({ learn: InitializerSchema, per: Schema.Literals(["layer", "channel", "element"]) })
 
+const startsIn =
+  (value: Schema.Codec<number>) =>
+  ({ learn }: Learnt): boolean =>
+    learn.kind !== "constant" || Schema.is(value)(learn.value)
+
 /** The Schema of a setting whose numbers satisfy `value`. */
 export const settingSchema = (value: Schema.Codec<number> = Float32): Schema.Codec<Setting> =>
-  Schema.Union([value, Schema.Array(value), LearntSchema]).annotate({
-    expected: `${expectedOf(value)}, an array of such, or Neuron.learn(…)`,
+  Schema.Union([
+    value,
+    Schema.Array(value),
+    LearntSchema.check(must("a start in the range", startsIn(value))),
+  ]).annotate({
+    expected: `${expectedOf(value)}, an array of those, or Neuron.learn(…)`,
   })
 
 /**
@@ -81,7 +90,7 @@ const stored = (x: Tensor, name: string, setting: Exclude<Setting, number>): Ten
   if (shape === undefined)
     throw new GraphError({
       node: name,
-      reason: `${setting.length} values were given; it must be one, one a channel (${x.shape.at(-1)}) or one an element (${size(x.shape)})`,
+      reason: `${setting.length} values were given; give one, one per channel (${x.shape.at(-1)}) or one per element (${size(x.shape)})`,
     })
   return parameter(x, name, shape, { kind: "values", values: [...setting] }, "constant")
 }
@@ -126,7 +135,7 @@ export const place = (
   if (used.length > mostParameters)
     throw new GraphError({
       node: name,
-      reason: `${kind}: ${used.length} of its parameters are arrays or learnt; ${mostParameters} may be, the others must be single numbers`,
+      reason: `${kind}: ${used.length} of its parameters are arrays or learnt; at most ${mostParameters} may be`,
     })
   const number = new Map(used.map(({ from }, j) => [from, named(`p${j}`)]))
   const numbered = rewrite(moved, ({ form }) => (form.kind === "leaf" ? number.get(form.name) : undefined))

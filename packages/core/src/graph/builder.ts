@@ -73,8 +73,7 @@ export const join = (path: string, name: string): string => {
 
 const define = (draft: Draft, name: string, type: ValueType): void => {
   check(name, "the name", Name, name)
-  if (draft.types.has(name))
-    throw new GraphError({ node: name, reason: "the name is used twice; give one of the two another" })
+  if (draft.types.has(name)) throw new GraphError({ node: name, reason: "the name is used twice" })
   draft.types.set(name, type)
 }
 
@@ -106,10 +105,10 @@ export const asTensor = (made: unknown, layer: unknown, x: Tensor, name?: string
     node,
     reason:
       typeof layer !== "function"
-        ? `a layer must be a function from tensor to tensor, as lif(), but is ${quote(layer)}`
+        ? `a layer must be a function from tensor to tensor, such as lif(), not ${quote(layer)}`
         : typeof made === "function"
           ? `${own} was not called: write ${own === "a layer" ? "lif() for lif" : `${own}(…)`}`
-          : `${own} gives ${quote(made)}; a layer gives a tensor`,
+          : `${own} returns ${quote(made)}; a layer must return a tensor`,
   })
 }
 
@@ -130,7 +129,7 @@ export const leaf =
     if (!(x instanceof Tensor))
       throw new GraphError({
         node: kind,
-        reason: `its input is ${quote(x)}, no tensor: was the layer before it called?`,
+        reason: `its input is ${quote(x)}, not a tensor: was the layer before it called?`,
       })
     let number = 1
     while (name === undefined && x.draft.types.has(join(x.path, `${kind}${number}`))) number++
@@ -170,7 +169,7 @@ export const parameter = (
  */
 export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, inputs: ReadonlyArray<Tensor>): Tensor => {
   if (inputs.some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
-    throw new GraphError({ node: name, reason: "an input is no tensor of this network" })
+    throw new GraphError({ node: name, reason: "an input is not a tensor of this network" })
   x.draft.ops.add(op)
   const type = infer(
     name,

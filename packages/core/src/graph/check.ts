@@ -50,7 +50,7 @@ export const typesOf = ({
   for (const { name, rule: op, attributes, inputs } of nodes) {
     if (op.lag && inputs.length !== 1) failAt(name)(`it has ${inputs.length} inputs; it takes 1`)
     const known = (op.lag ? [] : inputs).map(
-      (each) => types.get(each) ?? failAt(name)(`its input ${quote(each)} does not stand before it`),
+      (each) => types.get(each) ?? failAt(name)(`its input ${quote(each)} is not defined before it`),
     )
     define(name, infer(name, op, attributes, known))
   }
@@ -66,7 +66,7 @@ export const typesOf = ({
   if (outputs) checkNames(outputs, output, types, failAt("graph"))
   for (const readout of outputs ? Object.values(outputs) : [output]) {
     if (!nodes.some(({ name }) => name === readout))
-      failAt("graph")(`the output ${quote(readout)} is no node of the graph`)
+      failAt("graph")(`the output ${quote(readout)} is not a node of the graph`)
     const { shape, batched } = types.get(readout) as ValueType
     if (!batched) failAt(readout)("the read-out does not depend on the input")
     if (shape.length !== 1)
@@ -90,7 +90,9 @@ const checkNames = (
   for (const [name, node] of Object.entries(outputs)) {
     const fault = faultIn(Name as Schema.Codec<unknown>, name)
     if (fault || /^\d+$/.test(name))
-      fail(`the output's name ${quote(name)} must be 1 to 200 characters, no control character and no whole number`)
+      fail(
+        `the output's name ${quote(name)} must be 1 to 200 characters without control characters, and not a whole number`,
+      )
     if (types.has(name) && name !== node) fail(`the output ${quote(name)} has the name of another value`)
     if (nodes.filter((each) => each === node).length > 1) fail(`two outputs are the node ${quote(node)}`)
   }

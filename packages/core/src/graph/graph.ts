@@ -20,7 +20,7 @@ export type Initializer =
 
 /** The Schema of names of nodes and parameters, which are stored in weight files and printed. */
 export const Name: Schema.String = Schema.String.check(
-  must("a name of 1 to 200 characters, none of them a control character", (name) => /^[^\p{C}]{1,200}$/u.test(name)),
+  must("a name of 1 to 200 characters, without control characters", (name) => /^[^\p{C}]{1,200}$/u.test(name)),
 )
 
 /** Normal samples reach up to seven standard deviations from 0. */
@@ -32,7 +32,7 @@ export const InitializerSchema: Schema.Codec<Initializer> = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("uniform"), bound: NonNegative }),
   Schema.Struct({ kind: Schema.Literal("normal"), standardDeviation: Deviation }),
   Schema.Struct({ kind: Schema.Literal("values"), values: Schema.Array(Float32) }),
-]).annotate({ expected: "an initializer, as Initializers.normal(0.1)" })
+]).annotate({ expected: "an initializer, such as Initializers.normal(0.1)" })
 
 /** Initializers of a layer's parameters. A parameter without one starts with the layer's default. */
 export interface Initial {

@@ -32,7 +32,7 @@ export const makeUnsafe = (shape: Shape, network: Network): Graph => {
     throw new GraphError({ node: inputName, reason })
   }
   if (!Array.isArray(shape) || shape.length === 0)
-    fail(`the input's shape is ${quote(shape)}; it must be a list of extents, as [28, 28, 1]`)
+    fail(`the input's shape is ${quote(shape)}; it must be a list of extents, such as [28, 28, 1]`)
   mustExist("the input", shape, fail)
   const type: ValueType = { shape, elements: "float32", batched: true }
   const draft: Draft = { parameters: [], nodes: [], types: new Map([[inputName, type]]), ops: new Set() }
@@ -43,7 +43,7 @@ export const makeUnsafe = (shape: Shape, network: Network): Graph => {
   const { name } = asTensor(first, network, x)
   if (name === inputName) fail("the network has no layer")
   for (const op of draft.ops)
-    if (!isOp(op)) fail(`${quote(op.name)} is no op of the library; build the network of its layers`)
+    if (!isOp(op)) fail(`${quote(op.name)} is not an op of the library; build the network from its layers`)
   const outputs = Object.fromEntries(readouts.map(([own, each]) => [own, asTensor(each, network, x).name]))
   const graph = {
     ...{ input: shape, parameters: draft.parameters, nodes: draft.nodes, output: name },

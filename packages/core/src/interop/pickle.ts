@@ -76,42 +76,42 @@ class Machine {
 
   /** An integer in two's complement. */
   long(count: number): number {
-    if (count > longest) this.fail(`it has a whole number of ${count} bytes`)
+    if (count > longest) this.fail(`it has an integer of ${count} bytes`)
     let value = 0n
     for (const [i, byte] of this.raw(count).entries()) value |= BigInt(byte) << BigInt(8 * i)
     return Number(BigInt.asIntN(8 * count, value))
   }
 
   pop(): unknown {
-    if (this.stack.length <= (this.marks.at(-1) ?? 0)) this.fail("it takes a value that is not there")
+    if (this.stack.length <= (this.marks.at(-1) ?? 0)) this.fail("it pops an empty stack")
     return this.stack.pop()
   }
 
   top(): unknown {
-    if (this.stack.length <= (this.marks.at(-1) ?? 0)) this.fail("it takes a value that is not there")
+    if (this.stack.length <= (this.marks.at(-1) ?? 0)) this.fail("it pops an empty stack")
     return this.stack.at(-1)
   }
 
   /** The values since the last mark. */
   marked(): Array<unknown> {
     const mark = this.marks.pop()
-    if (mark === undefined) this.fail("it takes a mark that is not there")
+    if (mark === undefined) this.fail("it pops a mark that was not set")
     return this.stack.splice(mark as number)
   }
 
   list(): Array<unknown> {
     const list = this.top()
-    return Array.isArray(list) ? list : this.fail("it appends to what is no list")
+    return Array.isArray(list) ? list : this.fail("it appends to something that is not a list")
   }
 
   fill(items: ReadonlyArray<unknown>): void {
     const map = this.top()
-    if (!(map instanceof Map) || items.length % 2 !== 0) this.fail("it sets items of what is no dict")
+    if (!(map instanceof Map) || items.length % 2 !== 0) this.fail("it sets items of something that is not a dict")
     for (let i = 0; i < items.length; i += 2) (map as Map<unknown, unknown>).set(items[i], items[i + 1])
   }
 
   recall(key: number): unknown {
-    return this.memo.has(key) ? this.memo.get(key) : this.fail(`it recalls the value ${key}, which was not kept`)
+    return this.memo.has(key) ? this.memo.get(key) : this.fail(`it recalls the value ${key}, which was not stored`)
   }
 
   global(module: unknown, name: unknown): unknown {
@@ -122,11 +122,13 @@ class Machine {
 
   call(args: unknown): unknown {
     const callee = this.pop()
-    if (typeof callee !== "function" || !Array.isArray(args)) this.fail("it calls what is no function")
+    if (typeof callee !== "function" || !Array.isArray(args)) this.fail("it calls something that is not a function")
     try {
       return (callee as (...args: ReadonlyArray<unknown>) => unknown)(...(args as ReadonlyArray<unknown>))
     } catch (error) {
-      return error instanceof FileFault ? this.fail(error.reason) : this.fail("it gives a tensor other arguments")
+      return error instanceof FileFault
+        ? this.fail(error.reason)
+        : this.fail("it builds a tensor with unknown arguments")
     }
   }
 }
@@ -244,7 +246,7 @@ export const unpickle = (
     if (code === stop) return { value: machine.pop(), end: machine.at }
     const instruction = instructions.get(code)
     if (instruction === undefined)
-      machine.fail(`it has the instruction 0x${code.toString(16).padStart(2, "0")}, which data do without`)
+      machine.fail(`it has the instruction 0x${code.toString(16).padStart(2, "0")}, which plain data does not need`)
     ;(instruction as Instruction)(machine)
   }
 }

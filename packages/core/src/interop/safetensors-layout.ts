@@ -73,11 +73,11 @@ const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonl
     const isPyTorch = (bytes[0] === 0x50 && bytes[1] === 0x4b) || (bytes[0] === 0x80 && (bytes[1] as number) <= 5)
     return isPyTorch
       ? {
-          reason: "no safetensors file but one of torch.save, which `bun run import` reads",
+          reason: "this is a file of torch.save, not safetensors; `bun run import` reads it",
           offset: 0,
         }
       : {
-          reason: `truncated or no safetensors file: its header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
+          reason: `truncated, or not a safetensors file: the header ends at byte ${8 + length}, the file at byte ${bytes.length}`,
           offset: bytes.length,
         }
   }
@@ -85,9 +85,9 @@ const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonl
     const header: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + length)))
     return isObject(header)
       ? { length, header }
-      : { reason: "no safetensors file: the header at byte 8 is no JSON object", offset: 8 }
+      : { reason: "not a safetensors file: the header at byte 8 is not a JSON object", offset: 8 }
   } catch {
-    return { reason: "no safetensors file: the header at byte 8 is not JSON", offset: 8 }
+    return { reason: "not a safetensors file: the header at byte 8 is not JSON", offset: 8 }
   }
 }
 

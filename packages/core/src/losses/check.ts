@@ -27,7 +27,7 @@ export const checkTerms = (
       yield* check(`the term ${term.term} of the loss`, kind.schema as Schema.Codec<unknown>, options)
       if (kind.mixesSamples && microBatches > 1)
         return yield* new ProgramError({
-          reason: `micro-batches ${microBatches}: the term ${term.term} of the loss is a function of whole batches; it must be 1`,
+          reason: `micro-batches ${microBatches}: the term ${term.term} of the loss needs whole batches; it must be 1`,
         })
       const named = kind.at(term)
       if (named === true) continue

@@ -9,7 +9,7 @@
 import { Schema } from "effect"
 import { leaf } from "../expressions/expression.ts"
 import { lossBackward, lossForward } from "../loss.ts"
-import { anObject, argument, assert, NonNegative, Positive, ShareBelowOne } from "../options.ts"
+import { anObject, argument, assert, must, NonNegative, Positive, ShareBelowOne } from "../options.ts"
 import { lossTerms } from "../program/lower/terms.ts"
 import { addGradient, addSum } from "./elementwise.ts"
 import { type Made, type Over, OverSchema, type Term } from "./term.ts"
@@ -33,7 +33,13 @@ const schema: Schema.Codec<CrossEntropy> = Schema.Struct({
   term: Schema.Literal("crossEntropy"),
   over: OverSchema,
   weight: Positive,
-  classWeights: Schema.optionalKey(Schema.Array(NonNegative)),
+  classWeights: Schema.optionalKey(
+    Schema.Array(NonNegative).check(
+      must("a list of numbers from 0 to 3.4e38, at least one of them greater than 0", (weights) =>
+        weights.some((weight) => weight > 0),
+      ),
+    ),
+  ),
   labelSmoothing: Schema.optionalKey(ShareBelowOne),
   node: Schema.optionalKey(Schema.String),
 })

@@ -11,7 +11,7 @@ export const termsOf = (objective: Objective | undefined): ReadonlyArray<LossTer
 /** The Schema of a list of terms. Each term is checked by its kind. */
 export const TermsSchema: Schema.Codec<ReadonlyArray<LossTerm>> = /* @__PURE__ */ Schema.Array(Schema.Unknown).check(
   must(
-    "a list of terms, at least one, as crossEntropy() makes them",
+    "a list of at least one term, such as Losses.crossEntropy()",
     (terms: ReadonlyArray<unknown>) =>
       terms.length > 0 &&
       terms.every((each) => typeof (each as Partial<LossTerm> | null)?.kind?.forward === "function"),

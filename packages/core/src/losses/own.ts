@@ -31,7 +31,7 @@ const readsTarget = (code: Code): boolean => code.some((line) => line[0] === "le
 const schema = Schema.Struct({
   term: Schema.Literal("own"),
   over: OverSchema,
-  weight: Float32,
+  weight: Float32.check(must("a number other than 0, within float32's range", (x) => Math.fround(x) !== 0)),
   node: Schema.optionalKey(Schema.String),
   layers: Schema.optionalKey(Flag),
   code: Schema.Unknown.check(

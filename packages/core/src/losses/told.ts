@@ -102,9 +102,17 @@ const checkTargets = (
     const buffer = nameOf({ role: "targets", ...(asked.owner !== undefined && { owner: asked.owner }) })
     const [, ...output] = shapeOf(program, buffer)
     const count = size(output)
-    const steps = yield* stepsOf(program, what, `numbers, ${format(output)} a sample,`, given, count, asked.allBySteps)
+    const steps = yield* stepsOf(
+      program,
+      what,
+      `numbers (${format(output)} for each sample)`,
+      given,
+      count,
+      asked.allBySteps,
+    )
     const targets = toFloat32(given)
-    if (targets === undefined) return yield* new InputError({ what, reason: `they are numbers, not ${quote(given)}` })
+    if (targets === undefined)
+      return yield* new InputError({ what, reason: `it must be an array of numbers, not ${quote(given)}` })
     const index = firstNonFinite(targets)
     if (index < 0) return [repeated(program, buffer, steps, targets)]
     const row = Math.floor(index / count)

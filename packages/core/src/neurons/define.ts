@@ -117,6 +117,8 @@ export type ReadoutLayer<P extends string, S extends string, C extends keyof Cho
 
 const aDefinition: Kind = ["{ parameters, states, step }", /* @__PURE__ */ has("parameters", "states", "step")]
 
+const aStep: Kind = ["a function that returns { states, output }", /* @__PURE__ */ has("states", "output")]
+
 /**
  * Defines a neuron model.
  *
@@ -150,7 +152,7 @@ export const make = <P extends string, S extends string, C extends keyof Choices
 
 /** A custom surrogate is a pair of functions. */
 const OwnSurrogate = /* @__PURE__ */ Schema.Unknown.check(
-  /* @__PURE__ */ must('a surrogate, as { name: "triangle", alpha: 1 } or { slope, primitive }', (value) =>
+  /* @__PURE__ */ must('a surrogate, such as { name: "triangle", alpha: 1 } or { slope, primitive }', (value) =>
     ["slope", "primitive"].every((each) => typeof Object(value)[each] === "function"),
   ),
 )
@@ -205,14 +207,15 @@ export const build = <P extends string, S extends string, C extends keyof Choice
   const shape = surrogate === undefined || surrogate === "none" ? ({ name: "triangle", alpha: 1 } as const) : surrogate
   const { slope, primitive } = "name" in shape ? checkedExpressionOf(shape) : shape
   const before = Object.fromEntries(states.map((state, k) => [state, named(`s.${k}`)])) as Record<S, Expression>
-  const { states: after, output } = step({
+  const stepped = step({
     x: named("x0"),
     before,
     p,
     choices: chosen(choices ?? {}) as Pick<Choices, C>,
     spike: (z) => fire(z, { slope, primitive }),
   })
-  const roots = shared([...states.map((state) => of(after[state])), output])
+  const { states: after, output } = argument(stepped, aStep, kind, "step")
+  const roots = shared([...states.map((state) => of(after[state])), of(output)])
   const start = { ...initial, ...options.initial } as Readonly<Partial<Record<S, number>>>
   return place(x, name, kind, roots, tensors, { states, initial: states.map((state) => start[state] ?? 0), smooth })
 }

@@ -5,7 +5,7 @@
 import { Schema } from "effect"
 import { type Layer, leaf, type Tensor } from "../graph/builder.ts"
 import type { Of } from "../options.ts"
-import { size } from "../shape.ts"
+import { format, size } from "../shape.ts"
 import { type Conv1dOptions, Conv1dSchema } from "./conv1d.ts"
 import {
   type Attributes,
@@ -59,6 +59,15 @@ const transposed = (
     return [before, before + both(outputPadding)[i]]
   }
   const { attributes, shape } = convolutionParts(x, axes, { ...options, dilation }, fail)
+  x.shape.slice(0, -1).forEach((length, i) => {
+    const axis = (i + 3 - axes) as 0 | 1
+    const [before, after] = sides(axis)
+    if (
+      (length - 1) * both(stride)[axis] + before + after <
+      both(dilation)[axis] * (both(options.kernelSize)[axis] - 1)
+    )
+      fail(`padding ${both(padding)[axis]} leaves nothing of an output for an input of ${format(x.shape)}`)
+  })
   const parts = {
     shape,
     // As in PyTorch, whose weight has the outputs of a group as its second axis.

@@ -47,7 +47,7 @@ export interface DelayOptions {
 /** The Schema of {@link DelayOptions}. */
 export const DelaySchema: Schema.Codec<DelayOptions> = Schema.Struct({
   steps: Schema.Union([Steps, Schema.Array(whole(0, longestLag))]).annotate({
-    expected: `a whole number from 1 to ${longestLag}, or a list of one for each channel from 0 on`,
+    expected: `a whole number from 1 to ${longestLag}, or a list with one from 0 on for each channel`,
   }),
   edge: Schema.optionalKey(Name),
 })
@@ -138,7 +138,7 @@ export const recurrent =
       }
       throw new GraphError({
         node,
-        reason: "recurrent: the shape of the output depends on the shape of what is fed back",
+        reason: "recurrent: the shape of the output depends on the shape of the value fed back",
       })
     })(at, name === undefined ? undefined : "fedBack").at(x.path)
   }

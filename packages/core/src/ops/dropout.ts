@@ -54,7 +54,7 @@ export const dropoutOp = /* @__PURE__ */ expressed<DropoutAttributes>({
   attributes: DropoutSchema,
   inputs: ["activation", "activation"],
   check: ([, mask], _, fail) => {
-    if (mask!.elements !== "spikes") fail("the mask is not made of zeros and ones")
+    if (mask!.elements !== "spikes") fail("the mask must consist of zeros and ones")
   },
   view: (mode) => mode === "inference",
   recompute: "cheap",

@@ -51,7 +51,7 @@ const isCell = (cell: unknown): boolean => {
 }
 
 const CellSchema = Schema.Unknown.check(
-  must("a cell of expressions, as Neuron.make builds", isCell),
+  must("a cell of expressions from Neuron.make", isCell),
 ) as unknown as Schema.Codec<ElementwiseAttributes>
 
 /** Whether a parameter can be broadcast over a value: one number, one per channel, or one per element. */
@@ -79,8 +79,8 @@ const rulesOf = <A>(
     const shape = first!.shape
     for (const other of others) {
       if (!equals(other.shape, shape))
-        fail(`its inputs are ${format(shape)} and ${format(other.shape)}; they must be of one shape`)
-      if (other.batched !== first!.batched) fail("one of its inputs is an activation, another is not")
+        fail(`its inputs are ${format(shape)} and ${format(other.shape)}; they must have the same shape`)
+      if (other.batched !== first!.batched) fail("activations and parameters cannot be mixed as inputs")
     }
     for (const parameter of types.slice(inputs))
       if (!fits(parameter.shape, shape))

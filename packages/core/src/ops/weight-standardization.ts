@@ -93,7 +93,7 @@ export const weightStandardizationOp = /* @__PURE__ */ make({
     const { shape } = weight!
     mustBe("weight", shape, [undefined, undefined, undefined, undefined], fail)
     mustBe("gain", gain!.shape, [shape[3]], fail)
-    if (size(shape) === shape[3]) fail("an output has a single weight, of which there is no variance")
+    if (size(shape) === shape[3]) fail("an output has a single weight, and so no variance")
     return weight!
   },
   forward: ({ emit, input, output }) =>

@@ -231,7 +231,7 @@ export const slidePool = (shape: Shape, window: Window, fail: (reason: string) =
   const [height, width] = imageOf([...extents, 1])
   const [inHeight, inWidth] = imageOf(shape)
   const seen = [...slidingTaps(window.rows, inHeight, height), ...slidingTaps(window.columns, inWidth, width)]
-  if (seen.some((taps) => taps.length === 0)) fail(`a window over ${format(shape)} has all of its taps in the padding`)
+  if (seen.some((taps) => taps.length === 0)) fail(`a window over ${format(shape)} lies entirely in the padding`)
   return [...extents, shape.at(-1)!]
 }
 

@@ -136,7 +136,7 @@ const configured = <O extends string, S extends string, N extends string>(
 
 /** The Schema of {@link Optimizer}. */
 export const OptimizerSchema: Schema.Codec<Optimizer> = /* @__PURE__ */ Schema.Unknown.check(
-  must("an optimiser, as Optimizer.adam() makes it", (value) => {
+  must("an optimiser, such as Optimizer.adam()", (value) => {
     const { update, numbers } = Object(value) as Partial<Optimizer>
     return typeof update === "function" && typeof numbers === "function"
   }),

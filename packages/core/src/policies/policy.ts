@@ -332,7 +332,7 @@ export const PolicySchema: Schema.Struct<{
   ),
   steps: /* @__PURE__ */ Schema.Unknown.check(
     /* @__PURE__ */ must(
-      "steps, as Steps.last(2), from 1 to all of the time steps",
+      "steps, such as Steps.last(2), from 1 to all time steps",
       (steps) => typeof (steps as Steps.Steps | null)?.count === "function",
     ),
   ),
@@ -348,9 +348,7 @@ export const check = (
     return Effect.fail(
       new PolicyError({
         policy: typeof policy === "string" ? policy : quote(policy),
-        reason: `it must be a policy, as Policy.sltt, or what a policy is piped through${
-          typeof policy === "function" ? ", called, as Policy.slttK(2)" : hint(policy, policyNames)
-        }`,
+        reason: `it must be a policy, such as Policy.sltt or Policy.slttK(2)`,
       }),
     )
   const known = [...new Set([...usual, ...(edges ?? [])])]
@@ -371,10 +369,10 @@ export const check = (
       ["eligible", rates !== undefined && eligibility !== undefined],
       ["trainOn", rates !== undefined && steps !== Steps.all],
     ] as const)
-      if (isThere) return Effect.fail(fail(policy, `it does not go with ${part}`))
+      if (isThere) return Effect.fail(fail(policy, `it cannot be combined with ${part}`))
   if (trace !== undefined && !isCut(policy, "membrane") && window !== 1)
     return Effect.fail(
-      fail(policy, "a trace stands for gradient through the membrane, which flows here as well: detach the membrane"),
+      fail(policy, "a trace replaces gradient through the membrane, which still flows: detach the membrane"),
     )
   const trained = steps.count(timeSteps)
   if (!Number.isInteger(trained) || trained < 1 || trained > timeSteps)

@@ -34,7 +34,7 @@ export const compile = (
 ): Effect.Effect<Program, OptionError | PolicyError | ProgramError> =>
   Effect.gen(function* () {
     const terms = termsOf(given?.loss)
-    const schema = Array.isArray(given?.loss) ? WithTerms : TrainingSchema
+    const schema = Array.isArray(given?.loss) || Object(given?.loss).kind ? WithTerms : TrainingSchema
     const options = yield* checkOptions(graph, schema as Schema.Codec<TrainingOptions>, given)
     const { all, lagged } = edgesOf(graph)
     yield* check(policy, options.timeSteps, all)
@@ -42,7 +42,7 @@ export const compile = (
     if (policy.trace !== undefined && policy.window !== 1 && open.length > 0)
       return yield* new PolicyError({
         policy: policy.name,
-        reason: `a trace stands for gradient through time, which flows through ${open.join(", ")} here as well: detach that`,
+        reason: `a trace replaces gradient through time, which still flows through ${open.join(", ")}: detach that`,
       })
     const edges = lagged.size > 0 ? [...lagged] : undefined
     const trainedSteps = policy.steps.count(options.timeSteps)
@@ -50,12 +50,12 @@ export const compile = (
       if (!rule.mixesSamples) continue
       if (options.microBatches > 1 && !options.share)
         return yield* new ProgramError({
-          reason: `micro-batches ${options.microBatches}: ${name} (${op}) takes its statistics over whole batches; it must be 1`,
+          reason: `micro-batches ${options.microBatches}: ${name} (${op}) needs the statistics of whole batches; it must be 1`,
         })
       const { shape } = graph.types.get(name) as ValueType
       if (options.batchSize * size(shape) === shape.at(-1))
         return yield* new ProgramError({
-          reason: `batch size 1: ${name} (${op}) has a single value for each channel, which has no variance; train on batches of 2 or more`,
+          reason: `batch size 1: ${name} (${op}) has one value per channel, and so no variance; use a batch size of at least 2`,
         })
     }
     const trained = yield* trainedOf(graph, options.optimizer, options)

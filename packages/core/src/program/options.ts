@@ -101,7 +101,7 @@ export const checkOptions = <A extends InferenceOptions>(
         owner,
         option: "graph",
         value: graph,
-        expected: "a graph, as Graph.make gives it",
+        expected: "a graph from Graph.make",
       })
     yield* check(owner, schema, given)
     const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as unknown as A
@@ -110,7 +110,7 @@ export const checkOptions = <A extends InferenceOptions>(
     if (batchSize % microBatches !== 0)
       return yield* new OptionError({
         ...{ owner, option: "microBatches", value: microBatches },
-        expected: `a number of equal parts of a batch of ${batchSize}`,
+        expected: `a divisor of the batch size, ${batchSize}`,
       })
     const { record = [] } = options as InferenceOptions
     const nodes = graph.nodes.map(({ name }) => name)

@@ -46,7 +46,7 @@ export const tracesOf = (
       else
         return yield* new PolicyError({
           policy: policy.name,
-          reason: `the input of ${node.name} comes from neurons with different decays, so its trace needs one: Policy.trace(0.5)`,
+          reason: `the input of ${node.name} comes from neurons with different decays; give the trace a decay: Policy.trace(0.5)`,
         })
     }
     return traces

@@ -108,7 +108,7 @@ export const trainedOf = (
     const named = (option: string, patterns: ReadonlyArray<string>) =>
       Effect.forEach(patterns, (pattern) => {
         const found = weights.filter(fits(pattern))
-        const expected = "names of the network's weights, or patterns with * that some of them fit"
+        const expected = "names of weights, or patterns with * that match some"
         const similar = nearest(pattern, weights)
         return found.length > 0
           ? Effect.succeed(found)
@@ -117,7 +117,7 @@ export const trainedOf = (
     const frozen = new Set(yield* named("freeze", freeze))
     if (weights.length > 0 && weights.every((name) => frozen.has(name)))
       return yield* new OptionError({
-        ...{ owner, option: "freeze", value: freeze, expected: "names of some weights; it leaves none to train" },
+        ...{ owner, option: "freeze", value: freeze, expected: "names of some weights, not of all" },
       })
     const groupOf = new Map<string, number>()
     const made: Array<Group> = []

@@ -32,7 +32,7 @@ export const defaults: { readonly [N in SurrogateName]: OptionsOf<N> } = each(({
 
 /** The Schema of {@link SurrogateOptions}. */
 export const SurrogateSchema: Schema.Codec<SurrogateOptions> = Schema.Union(Object.values(schemas)).annotate({
-  expected: "a surrogate with its parameter, as Surrogate.defaults has them",
+  expected: "a surrogate with its parameter, as in Surrogate.defaults",
 })
 
 /**

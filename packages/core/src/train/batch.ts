@@ -73,7 +73,7 @@ export const checkInputs = (program: Program, given: unknown, owner = ""): Effec
     const inputs = toFloat32(given)
     if (inputs === undefined) return fail(`it must be an array of ${format(extents)} numbers, not ${quote(given)}`)
     if (inputs.length !== size(extents))
-      return fail(`${format(extents)} are ${size(extents)} values, not ${inputs.length}`)
+      return fail(`${format(extents)} is ${size(extents)} values, not ${inputs.length}`)
     const index = firstNonFinite(inputs)
     if (index < 0) return Effect.succeed(inputs)
     const perSample = size(shape)

@@ -26,12 +26,12 @@ export class NonFiniteLossError extends Data.Error<{
     const { what, update, layer, largestInput, largestWeight } = this
     const where =
       what === "loss"
-        ? `the loss is not finite at update ${update}: the first such values lie in ${layer}`
+        ? `the loss is not finite at update ${update}: the first such values are in ${layer}`
         : `the ${what} of ${layer} is not finite at update ${update}`
     const advice =
       largestInput > largestWeight
         ? `inputs reach ${largestInput.toPrecision(2)}: scale them down`
-        : `weights reach ${largestWeight.toPrecision(2)}: go on from an earlier checkpoint with a lower learning rate`
+        : `weights reach ${largestWeight.toPrecision(2)}: resume from an earlier checkpoint with a lower learning rate`
     return `${where}; nothing was updated. The ${advice}`
   }
 }

@@ -87,7 +87,7 @@ export const makePredictor = (
                 what: "inputs",
                 sample: Math.floor(index / count) % program.batchSize,
                 position: [],
-                reason: `its output ${name}${name && " "}${index % count} is ${outputs[index]}: inputs or weights are too large for float32`,
+                reason: `output ${name}${name && " "}${index % count} is ${outputs[index]}: inputs or weights are too large for float32`,
               })
             }
             return found

@@ -57,7 +57,7 @@ export const checkEvents = (owner: string, events: Events): void => {
     if (!((x[i] as number) < width && (y[i] as number) < height && (p[i] as number) <= 1))
       refuse(`event ${i}`, [x[i], y[i], p[i]], `within ${width}×${height} pixels, of polarity 0 or 1`)
     if (!(time >= before && time < Number.POSITIVE_INFINITY))
-      refuse(`event ${i}`, time, `at a finite time, not before ${before} µs, when the event ahead of it is`)
+      refuse(`event ${i}`, time, `at a finite time, not before ${before} µs, the time of the previous event`)
     before = time
   }
 }

@@ -83,7 +83,7 @@ export async function* framesOf(
       if (!(x < width && y < height && p <= 1)) refuse(`lies outside a sensor of ${width}×${height}`)
       start ??= t
       const step = byDuration ? Math.floor((t - start) / size) : given
-      if (!(step >= given)) refuse("comes after its frame is over: events have to be in order of time")
+      if (!(step >= given)) refuse("comes after the end of its frame: events must be in order of time")
       const empty = step - given - (inFrame > 0 ? 1 : 0)
       if (empty > maximumEmptyFrames || step === Number.POSITIVE_INFINITY)
         refuse(

@@ -130,7 +130,9 @@ const transfer = Effect.fnUntraced(function* (url: string, file: string, part: s
     Effect.gen(function* () {
       const out = yield* Effect.mapError(fs.open(part, { flag: resumed ? "a" : "w" }), at)
       const stream = Stream.mapError(response.stream, (error) =>
-        fail(`the connection broke off after ${received} bytes (${error.message}); call again to go on from there`),
+        fail(
+          `the connection broke off after ${received} bytes (${error.message}); run the command again to resume the download`,
+        ),
       )
       yield* Stream.runForEach(stream, (piece) =>
         Effect.mapError(out.writeAll(piece), at).pipe(
@@ -143,7 +145,9 @@ const transfer = Effect.fnUntraced(function* (url: string, file: string, part: s
     }),
   )
   if (total !== undefined && received !== total) {
-    return yield* fail(`the connection broke off after ${received} of ${total} bytes; call again to go on from there`)
+    return yield* fail(
+      `the connection broke off after ${received} of ${total} bytes; run the command again to resume the download`,
+    )
   }
   return true
 })

@@ -19,7 +19,7 @@ export const otherThanFile: Readonly<Record<FileSystem.File.Type, string>> = {
 export const sizeOf = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const { type, size } = yield* Effect.mapError(fs.stat(file), FileFailed.at(file))
-  if (type !== "File") return yield* new FileFailed({ file, problem: `is ${otherThanFile[type]}, not a file` })
+  if (type !== "File") return yield* new FileFailed({ file, problem: `it is ${otherThanFile[type]}, not a file` })
   return Number(ByteSize.toBigInt(size))
 })
 

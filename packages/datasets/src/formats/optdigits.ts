@@ -22,8 +22,7 @@ export const parseOptdigits = (file: string, text: string): Result.Result<Labell
     if (line === "" || line.startsWith("#")) continue
     const fail = (problem: string) => Result.fail(new MalformedFile({ file, textLine: i + 1, problem }))
     const values = line.split(",")
-    if (values.length !== cells + 1)
-      return fail(`${cells + 1} numbers belong here, there are ${values.length} values: ${quote(line)}`)
+    if (values.length !== cells + 1) return fail(`${values.length} values instead of ${cells + 1}: ${quote(line)}`)
     for (const [k, value] of values.entries()) {
       const number = /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN
       const [what, highest] = k < cells ? [`value ${k + 1}`, 16] : ["label", 9]

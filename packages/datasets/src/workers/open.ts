@@ -134,7 +134,7 @@ export const openInWorkers: (
     ).pipe(
       Effect.catchTag("WorkerFailed", ({ problem }) =>
         Effect.as(
-          Effect.logWarning(`no workers here (${problem}): samples are read by the training thread`),
+          Effect.logWarning(`workers are not available (${problem}): the training thread reads the samples`),
           undefined,
         ),
       ),

@@ -63,7 +63,7 @@ const layersOf = (analysis: Analysis, fail: (reason: string) => never): Readonly
   const layers = repeated.filter(isNeuron).map((node): Layer => {
     const cell = cellOf(node)
     if (cell === undefined || cell.inputs !== 1)
-      return fail(`${node.name} (${node.op}) is no layer of neurons with one input`)
+      return fail(`${node.name} (${node.op}) is not a layer of neurons with one input`)
     const maps: Array<Node> = []
     const sums: Array<Node> = []
     const constants = new Set<string>()
@@ -75,7 +75,7 @@ const layersOf = (analysis: Analysis, fail: (reason: string) => never): Readonly
       else if (before?.op === "add") {
         sums.push(before)
         for (const input of inputsOf(before)) visit(input)
-      } else fail(`${value} (${before?.op}) lies between weights and the neurons ${node.name}; only sums may`)
+      } else fail(`${value} (${before?.op}) lies between weights and the neurons ${node.name}; only sums may do so`)
     }
     visit(base(node.inputs[0] as string))
     return { node, cell, maps, sums, constants }
@@ -250,8 +250,7 @@ const synapticRule = (shared: Shared, map: Node): AnyOp => {
     fail(
       `${map.name} (${op.name}) leads to ${node.name}, whose eligibility is a number a synapse: only linear maps may`,
     )
-  if (policy.partial)
-    fail(`${node.name} has a number a synapse that moves at every step, so that all steps are trained`)
+  if (policy.partial) fail(`${node.name} updates a trace per synapse at every step; train all steps`)
   const states = unfold(cell).stored.length
   const shape = [microBatchSize(policy), ...analysis.typeOf(map.inputs[1] as string).shape]
   return {

@@ -62,6 +62,10 @@ const wrongSizes = Effect.gen(function* () {
     "filling no such buffer",
     executable.write("parameter/none", (out) => out.fill(0)),
   )
+  yield* refuses(
+    "filling a buffer later",
+    executable.write(name, async (out) => void out.set(values)),
+  )
   yield* refuses("reading no such buffer", executable.read("parameter/none"))
   yield* expectEqual(`${name} after refused writes`, values, yield* executable.read(name))
   const key = program.buffers.find(({ elements }) => elements === "words")?.name ?? ""
