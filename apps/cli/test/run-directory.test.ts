@@ -94,7 +94,7 @@ test("--resume of a run that is over changes nothing and says so", async () => {
     expect(JSON.parse(stdout)).toEqual({ directory: good, ...readJson(good, "summary.json") })
   }
   expect(filesOf(good)).toEqual(before)
-  isRefused(await run("train", "--resume", good, "--epochs", "1"), "--epochs 1")
+  isRefused(await run("train", "--resume", good, "--epochs", "1"), "--epochs is 1")
   expect(filesOf(good)).toEqual(before)
 })
 
@@ -103,7 +103,7 @@ test("settings that --resume changes belong to the run, from its first update on
   const { code, stderr } = await run("train", "--resume", changed, "--epochs", "3")
   expect(code).toBe(0)
   expect(stderr).toMatch(
-    /warning: the cosine schedule spans 3 epochs now, not 2: the learning rate goes from \S+ to \S+,/,
+    /warning: the cosine schedule .* 3 epochs .* 2: .* from 0\.0000192 to 0\.000500/,
   )
   const rates = readFileSync(join(changed, "metrics.jsonl"), "utf8")
     .trim()

@@ -110,7 +110,7 @@ describe("several outputs", () => {
       [(x: Graph.Tensor) => ({ a: one(x), "1": one(x) }), "whole number"],
       [(x: Graph.Tensor) => ({ a: one(x), linear1: one(x) }), "has the name of another value"],
       [(x: Graph.Tensor) => [one(x)].map((y) => ({ a: y, b: y }))[0]!, "two outputs are the node"],
-      [() => ({}), "a layer gives a tensor"],
+      [() => ({}), "return a tensor"],
       [(x: Graph.Tensor) => ({ a: one(x), b: x }), "is not a node"],
     ] as const)
       expect(made(network as Graph.Network)).toThrow(reason)

@@ -88,7 +88,7 @@ describe("networks and losses without a mean to differentiate are rejected", () 
     ["truncate", Policy.rate.pipe(Policy.truncate(2))],
     ["trainOn", Policy.rate.pipe(Policy.trainOn(Steps.last(1)))],
   ])("%s", (part, policy) => {
-    expect(reason(policy)).toContain(`not go with ${part}`)
+    expect(reason(policy)).toContain(part)
   })
   test("values of earlier steps, with the name of the node", () => {
     expect(reason(Policy.rate, delay({ steps: 1 }))).toContain("1 returns values of earlier steps (delay)")

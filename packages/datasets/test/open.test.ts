@@ -226,7 +226,9 @@ describe("open refuses, with one line", () => {
       expect(await refusal("mnist", join(dir, "file"))).toBe(
         "FileFailed: …/mnist/train-images-idx3-ubyte.gz: not a directory",
       )
-      expect(await refusal("mnist", dir)).toBe("FileFailed: …/train-images-idx3-ubyte.gz: it is a directory, not a file")
+      expect(await refusal("mnist", dir)).toBe(
+        "FileFailed: …/train-images-idx3-ubyte.gz: it is a directory, not a file",
+      )
     })
     const denied = FileSystem.layerNoop({
       exists: () => Effect.succeed(true),

@@ -429,7 +429,7 @@ describe("a damaged or foreign file is refused with the offset of the error", ()
     expect(other("kernelTable", "1")).toContain("export it again")
     expect(other("program", "{")).toBe("the metadata `program` is not JSON")
     for (const text of ["null", "3", "{}", '{"encoding":"frames","buffers":3}', '{"encoding":"sound","buffers":{}}'])
-      expect(other("program", text)).toBe("the metadata `program` lack the encoding or the buffers")
+      expect(other("program", text)).toBe("the metadata `program` lacks the encoding or the buffers")
     for (const index of [-1, 0.5, 999, null, "0", [1]])
       expect(other("program", JSON.stringify({ encoding: "frames", buffers: { input: index } }))).toBe(
         "the program has no buffer input of float32",

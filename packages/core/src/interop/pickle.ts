@@ -122,7 +122,7 @@ class Machine {
 
   call(args: unknown): unknown {
     const callee = this.pop()
-    if (typeof callee !== "function" || !Array.isArray(args)) this.fail("it calls something that is not a function")
+    if (typeof callee !== "function" || !Array.isArray(args)) this.fail("it calls a value that cannot be called")
     try {
       return (callee as (...args: ReadonlyArray<unknown>) => unknown)(...(args as ReadonlyArray<unknown>))
     } catch (error) {
