@@ -59,7 +59,10 @@ const backend = text(
   "native (default where it can be built), wasm, webgpu, tfjs-wasm, tfjs-webgpu, tfjs-cpu or reference",
 )
 const dataDir = text("data-dir", "directory of the data set's files; nothing is downloaded")
-const size = whole("size", "width and height of the samples of dvs-gesture, cifar10-dvs, image-folder and events-folder")
+const size = whole(
+  "size",
+  "width and height of the samples of dvs-gesture, cifar10-dvs, image-folder and events-folder",
+)
 /** How custom data is read. */
 const reading = {
   split: number(

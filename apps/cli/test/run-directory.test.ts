@@ -102,9 +102,7 @@ test("settings that --resume changes belong to the run, from its first update on
   const changed = copy("changed")
   const { code, stderr } = await run("train", "--resume", changed, "--epochs", "3")
   expect(code).toBe(0)
-  expect(stderr).toMatch(
-    /warning: the cosine schedule .* 3 epochs .* 2: .* from 0\.0000192 to 0\.000500/,
-  )
+  expect(stderr).toMatch(/warning: the cosine schedule .* 3 epochs .* 2: .* from 0\.0000192 to 0\.000500/)
   const rates = readFileSync(join(changed, "metrics.jsonl"), "utf8")
     .trim()
     .split("\n")

@@ -64,7 +64,9 @@ describe("hostile files", () => {
     const stacked = [...text("posix"), ...text("system"), 0x93]
     expect(refusal(older(...proto, ...stacked, ...end))).toContain("posix.system")
     // What is known but no function is not called, nor a method of a value of ours.
-    expect(refusal(older(...proto, ...global("torch", "FloatStorage"), 0x29, 0x52, ...end))).toContain("cannot be called")
+    expect(refusal(older(...proto, ...global("torch", "FloatStorage"), 0x29, 0x52, ...end))).toContain(
+      "cannot be called",
+    )
     expect(refusal(older(...proto, ...dict, 0x29, 0x52, ...end))).toContain("cannot be called")
   })
 

@@ -54,7 +54,8 @@ export const refractory = <P extends string, S extends string, C extends keyof C
           return fired
         },
       })
-      if (fired === undefined) throw new GraphError({ node: kind, reason: "only spiking neurons can have a refractory period" })
+      if (fired === undefined)
+        throw new GraphError({ node: kind, reason: "only spiking neurons can have a refractory period" })
       const after: Record<string, Value> = { ...states, countdown: maximum(fired.times(period), remaining.minus(1)) }
       if (after.membrane !== undefined)
         after.membrane = select(isRefractory, before.membrane as Expression, after.membrane)
