@@ -165,7 +165,7 @@ test("a run is exported as a program, which loads without the compiler and is a 
   expect(refused).toMatchObject({
     code: 2,
     stdout: "",
-    stderr: "error: --batch-size and --time-steps are for --format program\n",
+    stderr: "error: --batch-size and --time-steps need --format program\n",
   })
 })
 
