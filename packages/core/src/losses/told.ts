@@ -23,14 +23,14 @@ const givenFor = ({ outputs = {} }: Program, given: unknown, what: string, { own
   return { values: (given as Readonly<Record<string, unknown>>)[name], what: `${what}.${name}` }
 }
 
-/** The classes of samples, per batch or per step; `undefined` for samples that do not count. */
+/** The classes of samples, once or per step; `undefined` for samples that do not count. */
 interface Classes {
   readonly labels: ReadonlyArray<number | undefined>
   readonly classes: number
 }
 
 /** The sample weights and rows of a term, from the samples' classes. */
-const toldOf = (
+const buffersOf = (
   program: Program,
   [term, i]: readonly [LossTerm, number],
   { labels, classes }: Classes,
@@ -88,7 +88,7 @@ const checkLabels = (
     const values = Float32Array.from(labels, (label) => Math.max(label, 0))
     const told = program.buffers.some((each) => each.name === buffer) ? [repeated(program, buffer, steps, values)] : []
     const counted = labels.map((label) => (label === -1 ? undefined : label))
-    return [...told, ...terms.flatMap((term) => toldOf(program, term, { labels: counted, classes }))]
+    return [...told, ...terms.flatMap((term) => buffersOf(program, term, { labels: counted, classes }))]
   })
 
 const checkTargets = (

@@ -107,13 +107,13 @@ const place = (
   for (const buffer of shared.toSorted((a, b) => bufferBytes(b) - bufferBytes(a))) {
     const bytes = bufferBytes(buffer)
     const [first, last] = buffer.lifetime
-    const rivals = taken
+    const conflicts = taken
       .filter(({ lifetime: [from, to] }) => from <= last && first <= to)
       .sort((a, b) => a.from - b.from)
     let offset = top
-    for (const rival of rivals) {
-      if (rival.from - offset >= bytes) break
-      offset = Math.max(offset, rival.to)
+    for (const conflict of conflicts) {
+      if (conflict.from - offset >= bytes) break
+      offset = Math.max(offset, conflict.to)
     }
     taken.push({ from: offset, to: offset + bytes, lifetime: buffer.lifetime })
     offsets.set(buffer.name, offset)

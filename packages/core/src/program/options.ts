@@ -75,7 +75,7 @@ export const TrainingSchema: Of<Omit<TrainingOptions, "loss"> & { readonly loss:
   /* @__PURE__ */ Schema.Struct({ ...shared, ...weightFields, loss: LossSchema, optimizer: OptimizerSchema })
 
 /** Options that only training needs are ignored, so that training options can be used for inference. */
-const passedOver = Schema.optionalKey(Schema.Unknown)
+const ignored = Schema.optionalKey(Schema.Unknown)
 
 /** The Schema of {@link InferenceOptions}, which accepts training options too. */
 export const InferenceSchema: Of<
@@ -84,8 +84,8 @@ export const InferenceSchema: Of<
   ...shared,
   outputs: Schema.optionalKey(oneOf(["sum", "step"])),
   record: Schema.optionalKey(Schema.Array(Schema.String).annotate({ expected: "a list of names of nodes and states" })),
-  ...{ loss: passedOver, optimizer: passedOver, freeze: passedOver },
-  ...{ clipNorm: passedOver, clipValue: passedOver, groups: passedOver },
+  ...{ loss: ignored, optimizer: ignored, freeze: ignored },
+  ...{ clipNorm: ignored, clipValue: ignored, groups: ignored },
 })
 
 /** Checks options against a graph and fills in defaults. Fails with an OptionError. */

@@ -18,24 +18,24 @@ export const keepOverTime = (
         which(name) ? segments[name].flatMap(({ operands }) => Object.values(operands).map((ref) => ref.buffer)) : [],
       ),
     )
-  const before = usedIn((name) => segmentKinds[name].runs === "microBatch")
-  const ahead = usedIn((name) => name === "keep")
-  const back = usedIn((name) => segmentKinds[name].direction === "backward")
-  const kept = buffers.map((draft, i) => {
-    if (!ahead.has(i) || !back.has(i) || before.has(i)) return draft
+  const outsideSteps = usedIn((name) => segmentKinds[name].runs === "microBatch")
+  const inKeep = usedIn((name) => name === "keep")
+  const inBackward = usedIn((name) => segmentKinds[name].direction === "backward")
+  const sized = buffers.map((draft, i) => {
+    if (!inKeep.has(i) || !inBackward.has(i) || outsideSteps.has(i)) return draft
     if (draft.kind === "scratch") return { ...draft, kind: "residual" as const, slots: checkpointInterval }
     if (draft.kind === "metric" && draft.role === "value") return { ...draft, slots: checkpointInterval }
     if (draft.role === "input" && encoding === "frames") return { ...draft, slots: checkpointInterval }
     return draft
   })
-  const own = new Map<number, number>()
+  const replayCopies = new Map<number, number>()
   for (const i of usedIn((name) => name === "replay")) {
-    const draft = kept[i] as DraftBuffer
-    if (draft.kind !== "scratch" || before.has(i)) continue
-    own.set(i, kept.length)
+    const draft = sized[i] as DraftBuffer
+    if (draft.kind !== "scratch" || outsideSteps.has(i)) continue
+    replayCopies.set(i, sized.length)
     const replayed = { ...draft, scope: "replay" } as const
-    kept.push({ ...replayed, name: nameOf(replayed) })
+    sized.push({ ...replayed, name: nameOf(replayed) })
   }
-  segments.replay = segments.replay.map((instruction) => moved(instruction, (i) => own.get(i) ?? i))
-  return kept
+  segments.replay = segments.replay.map((instruction) => moved(instruction, (i) => replayCopies.get(i) ?? i))
+  return sized
 }

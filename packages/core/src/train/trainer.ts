@@ -92,7 +92,7 @@ export const StepSchema: Schema.Codec<Omit<StepOptions, "next"> & { readonly nex
 })
 const keyOptions = Schema.Struct({ key: Options.RandomKey })
 
-const keptKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
+const savedKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
 
 /** The checkpoint tensors of a buffer: the buffer itself, or each of the optimiser's states of a parameter. */
 const planesOf = ({ states }: Optimizer, { role, owner, name, shape }: Buffer) => {
@@ -129,14 +129,14 @@ export const make = (
     const program = yield* compile(graph, policy, training)
     const executable = yield* (yield* Backend).prepare(program)
     const firstPart = program.microBatches * (training.share?.index ?? 0)
-    const first = Key.fold(key, "parameters")
+    const initialKey = Key.fold(key, "parameters")
     for (const parameter of graph.parameters)
-      yield* executable.write(bufferNames.parameter(parameter.name), (out) => initialValues(parameter, first, out))
+      yield* executable.write(bufferNames.parameter(parameter.name), (out) => initialValues(parameter, initialKey, out))
 
     const exclusively = oneAtATime()
-    const keyed = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
-    const kept = program.buffers.filter(({ kind }) => keptKinds.has(kind))
-    const learnt = graph.parameters.filter(
+    const keyBuffers = program.buffers.filter(({ elements }) => elements === "words").map(({ name }) => name)
+    const savedBuffers = program.buffers.filter(({ kind }) => savedKinds.has(kind))
+    const trainedWeights = graph.parameters.filter(
       ({ name, role }) =>
         role === "weight" && program.buffers.some((buffer) => buffer.name === bufferNames.gradient(name)),
     )
@@ -147,7 +147,7 @@ export const make = (
         { concurrency: "unbounded" },
       )
     /** The batch that has been uploaded already. */
-    let ahead: { readonly batch: Batch<Numbers>; readonly samples: Samples } | undefined
+    let prefetched: { readonly batch: Batch<Numbers>; readonly samples: Samples } | undefined
 
     /** The location of a non-finite value after the last run, if any. */
     const findNonFinite = (result: BatchResult) =>
@@ -158,7 +158,7 @@ export const make = (
         for (const [, values, layer] of yield* read("statistic"))
           if (firstNonFinite(values) >= 0) return { what: "statistic", layer } as const
         if (yield* executable.gradientsAreFinite) return undefined
-        for (const { name } of learnt)
+        for (const { name } of trainedWeights)
           if (firstNonFinite(yield* executable.read(bufferNames.gradient(name))) >= 0)
             return { what: "gradient", layer: name } as const
         return undefined
@@ -167,29 +167,31 @@ export const make = (
     /** Runs one batch up to its update. If a result is not finite, restores the running statistics. */
     const runUpdate = (batch: Batch<Numbers>, update: number, next?: Batch<Numbers>) =>
       Effect.gen(function* () {
-        const isThere = ahead !== undefined && ahead.batch === batch
-        const samples = isThere ? (ahead as NonNullable<typeof ahead>).samples : yield* checkBatch(program, batch)
+        const isThere = prefetched !== undefined && prefetched.batch === batch
+        const samples = isThere
+          ? (prefetched as NonNullable<typeof prefetched>).samples
+          : yield* checkBatch(program, batch)
         const following = next && { batch: next, samples: yield* checkBatch(program, next, "next.") }
-        const own = Key.fold(key, "update", update)
+        const updateKey = Key.fold(key, "update", update)
         const trained = yield* draw(policy, program.timeSteps).pipe(
-          Effect.provideService(Random.Random, Key.generator(Key.fold(own, "steps"))),
+          Effect.provideService(Random.Random, Key.generator(Key.fold(updateKey, "steps"))),
         )
         const writeKeys = Effect.fnUntraced(function* (part: number) {
-          for (const name of keyed) {
-            const { hi, lo } = Key.fold(own, name, part + firstPart)
+          for (const name of keyBuffers) {
+            const { hi, lo } = Key.fold(updateKey, name, part + firstPart)
             yield* executable.write(name, Uint32Array.of(hi, lo))
           }
         })
         const statistics = yield* read("statistic")
-        ahead = undefined
-        const goesAhead = program.microBatches === 1 ? following : undefined
+        prefetched = undefined
+        const toUpload = program.microBatches === 1 ? following : undefined
         const result = yield* runBatch(
           executable,
           samples,
           (part) => schedule(program, trained, part).filter(({ segment }) => segment !== "update"),
-          { before: writeKeys, isThere, next: goesAhead?.samples },
+          { before: writeKeys, isThere, next: toUpload?.samples },
         )
-        ahead = goesAhead
+        prefetched = toUpload
         const fault = yield* findNonFinite(result)
         if (fault === undefined) return result
         for (const [name, values] of statistics) yield* executable.write(name, values)
@@ -222,12 +224,12 @@ export const make = (
           const { update: at } = yield* Options.check("the step", Schema.Struct({ update }), given)
           const result = yield* runUpdate(batch, at)
           const gradients = new Map<string, Float32Array>()
-          for (const { name } of learnt) gradients.set(name, yield* executable.read(bufferNames.gradient(name)))
+          for (const { name } of trainedWeights) gradients.set(name, yield* executable.read(bufferNames.gradient(name)))
           return { ...result, gradients }
         }).pipe(exclusively),
       save: Effect.gen(function* () {
         const tensors = new Map<string, StoredTensor>()
-        for (const buffer of kept) {
+        for (const buffer of savedBuffers) {
           const values = yield* executable.read(buffer.name)
           for (const { name, shape, range } of planesOf(training.optimizer, buffer))
             tensors.set(name, { shape, values: values.slice(...range) })
@@ -237,9 +239,9 @@ export const make = (
       }).pipe(exclusively),
       load: (tensors) =>
         Effect.gen(function* () {
-          const planes = kept.map((buffer) => planesOf(training.optimizer, buffer))
+          const planes = savedBuffers.map((buffer) => planesOf(training.optimizer, buffer))
           const fitting = yield* fit(new Map(planes.flat().map(({ name, shape }) => [name, shape])), tensors)
-          for (const [i, { name }] of kept.entries())
+          for (const [i, { name }] of savedBuffers.entries())
             yield* executable.write(name, (out) => {
               for (const { name, range } of planes[i] ?? []) out.subarray(...range).set(fitting.get(name)?.values ?? [])
             })
