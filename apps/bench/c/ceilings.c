@@ -1,6 +1,6 @@
-/* What this machine can do, whoever asks: `ceilings THREADS` prints JSON. Rates are those of all threads together.
+/* Peak rates of this machine, of all threads together: `ceilings THREADS` prints JSON.
  *
- * Compiled with -march=native, V is the widest vector there is; with WIDTH=16 it is what WebAssembly has. */
+ * With -march=native, V is the widest vector; with WIDTH=16 it is WebAssembly's. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ typedef struct {
   int repeats;
 } Job;
 
-/* Says that a vector may have changed, in its register: the compiler neither joins two operations nor takes them out of the loop. */
+/* Marks a vector register as changed, so that the compiler neither merges operations nor moves them out of the loop. */
 #if defined(__AVX512F__)
 #define HOLD(v) __asm__ volatile("" : "+v"(v))
 #elif defined(__x86_64__)
@@ -43,7 +43,7 @@ typedef struct {
 
 #define EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 
-/* Twelve chains, so that the latency of one hides behind the others. */
+/* Twelve independent chains hide each other's latency. */
 #define CHAINED(name, operation)                                  \
   static void name(float *memory, size_t floats, int repeats) {   \
     (void)floats;                                                  \
@@ -60,7 +60,7 @@ typedef struct {
 CHAINED(multiplyAdd, MULTIPLY_ADD)
 CHAINED(plus, PLUS)
 
-/* Eight sums, so that loads and not additions are what it waits for. */
+/* Eight sums, so that loads and not additions are the bottleneck. */
 static void sum(float *memory, size_t floats, int repeats) {
   V total[8] = {0};
   for (int r = 0; r < repeats; r++) {
@@ -79,7 +79,7 @@ static void *start(void *argument) {
   return 0;
 }
 
-/* The most of some tries: units a second, `units` being what one repetition of one thread does. */
+/* The best rate of several tries, in units per second; `units` is the work of one repetition of one thread. */
 static double rate(void (*work)(float *, size_t, int), size_t floats, double units, int threads, float **memory) {
   pthread_t ids[64];
   Job jobs[64];

@@ -1,6 +1,6 @@
 /**
  * `bun run features`: runs the conformance suite on every backend and writes FEATURES.md from the results and the template.
- * A backend that cannot run on this machine keeps the results that it had. `--render` writes the file from the results that are kept.
+ * A backend that cannot run on this machine keeps its earlier results. `--render` writes the file from the stored results.
  */
 import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -14,7 +14,7 @@ const conform = async (name: string): Promise<Results["backends"][string] | unde
   })
   const [out, error, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
   if (code === 0) return JSON.parse(out)
-  console.error(`${name} cannot run here: ${error.trim().split("\n").at(-1) ?? ""}; its earlier results are kept`)
+  console.error(`${name} cannot run here: ${error.trim().split("\n").at(-1) ?? ""}; keeping its earlier results`)
   return undefined
 }
 

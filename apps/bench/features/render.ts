@@ -1,4 +1,4 @@
-/** FEATURES.md: the template with tables made of the conformance results in the places that it names. */
+/** Renders FEATURES.md: fills the template's tables with the conformance results. */
 import { readFileSync } from "node:fs"
 import type { Results } from "./results.ts"
 import { backends, losses, type OpLine, ops, policies, runtimes } from "./subjects.ts"
@@ -12,7 +12,7 @@ const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<
   return [line(header), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n")
 }
 
-/** ✓ where all of these cases pass on the backend, ✗ where one fails, – where the suite was not run. */
+/** ✓ if all of these cases pass on the backend, ✗ if one fails, – if the suite was not run. */
 const mark = ({ backends }: Results, backend: string, cases: ReadonlyArray<string>): string => {
   const results = backends[backend]
   if (results === undefined || cases.length === 0) return "–"
@@ -21,7 +21,7 @@ const mark = ({ backends }: Results, backend: string, cases: ReadonlyArray<strin
 
 const isForward = (name: string) => /\.(forward|mask|inference|accumulate|sgd|adam)$/.test(name)
 
-/** The cases of an op's kernels in one direction; of an op without kernels, the whole programs. */
+/** The cases of an op's kernels in one direction; for an op without kernels, whole programs. */
 const casesOf = ({ cases }: Results, { kernels }: OpLine, forward: boolean): ReadonlyArray<string> =>
   kernels.length === 0
     ? cases.filter((name) => name.includes(", ") && name.endsWith(forward ? "inference" : "bptt"))

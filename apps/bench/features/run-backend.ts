@@ -1,4 +1,4 @@
-/** Runs the conformance suite on one backend, in a process of its own: prints the cases that failed as JSON. */
+/** Runs the conformance suite on one backend, in a separate process, and prints the failed cases as JSON. */
 import { backendLayer } from "@spikeroute/cli/backends"
 import { Backend } from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"

@@ -1,24 +1,24 @@
-/** What FEATURES.md says of backends and runtimes, as data: a line for each. What passes where is not here, that is measured. */
+/** The facts about backends and runtimes in FEATURES.md, as data. Which cases pass is measured, not stated here. */
 
 export interface BackendLine {
   readonly name: string
-  /** Whether it keeps memory of its own, which the conformance suite then watches. */
+  /** Whether the backend allocates memory outside JavaScript, which the conformance suite then checks for leaks. */
   readonly memory: "own" | "shared"
   readonly threads: string
   readonly results: string
-  /** Runtimes besides Bun, in which the conformance suite is run: what is known of them, and the test that shows it. */
+  /** Support of runtimes other than Bun, where the conformance suite runs, and the test that shows it. */
   readonly runtimes: Readonly<Record<string, Runtime>>
 }
 
 export interface Runtime {
   readonly says: string
-  /** A file of the repository that shows it. */
+  /** The test that shows it. */
   readonly test?: string
 }
 
 const machine = "as many as the machine has"
 const near = "within 1e-4 of the reference"
-/** What holds the packed packages to one test under each runtime. */
+/** The test that runs the packed packages under each runtime. */
 const portable = "test/portable/test/packages.test.ts"
 const works = { says: "✓", test: portable }
 const never = { says: "–" }
@@ -56,10 +56,10 @@ export const backends: ReadonlyArray<BackendLine> = [
   },
 ]
 
-/** Columns of the table of runtimes, after Bun. */
+/** Columns of the runtime table, after Bun. */
 export const runtimes: ReadonlyArray<string> = ["Node", "Deno", "Chromium", "workerd"]
 
-/** Terms of losses, by the names of their conformance cases. */
+/** Loss terms, by the names of their conformance cases. */
 export const losses: ReadonlyArray<string> = [
   ...["crossEntropy", "meanSquaredError", "own", "spikeCount", "firingRate", "firingRateBounds"],
   "several",
@@ -67,7 +67,7 @@ export const losses: ReadonlyArray<string> = [
 
 export interface OpLine {
   readonly title: string
-  /** Kernels by the part of their names before the dot; `bias` belongs to what has a bias. */
+  /** Kernels by the part of their names before the dot; `bias` belongs to every op with a bias. */
   readonly kernels: ReadonlyArray<string>
   readonly notes: string
 }
@@ -115,10 +115,10 @@ export const ops: ReadonlyArray<OpLine> = [
   { title: "sgd, adam, adamw, lion", kernels: ["elementwise"], notes: "expressions: your own optimisers too" },
 ]
 
-/** Kernels that are no op's: what programs need beside them. */
+/** Kernels that belong to no op but are used by programs. */
 export const bookkeeping: ReadonlyArray<string> = ["spikes", "zero", "copy", "eligibility"]
 
-/** Policies as people write them, and as the conformance suite's cases are called. */
+/** Policies as users write them, and the names of their conformance cases. */
 export const policies: ReadonlyArray<{ readonly title: string; readonly cases: ReadonlyArray<string> }> = [
   { title: "`Policy.bptt`", cases: ["bptt"] },
   { title: "`Policy.tbptt(w)`", cases: ["tbptt(3)"] },

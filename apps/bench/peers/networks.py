@@ -2,13 +2,13 @@
 
 A network is a list of layers; neuron layers come from one of the makers below:
 
-  plain         autograd through ordinary tensor operations, as a person would write it
-  fused         SLTT only: the membrane in place, one autograd node a neuron layer, one saved tensor
+  plain         autograd through ordinary tensor operations, as a user would write it
+  fused         SLTT only: in-place membrane, one autograd node and one saved tensor per neuron layer
   snntorch      snn.Leaky
   spikingjelly  neuron.LIFNode
 
-All of them compute u[t] = lam * v[t-1] + x[t]; s[t] = 1 where u[t] >= 1; v[t] = u[t] - s[t], with the triangle surrogate
-max(0, 1 - |u - 1|), so that they can be held against each other.
+All of them compute u[t] = lam * v[t-1] + x[t]; s[t] = 1 if u[t] >= 1; v[t] = u[t] - s[t], with the triangle surrogate
+max(0, 1 - |u - 1|), so that their results can be compared.
 """
 
 import torch
@@ -48,7 +48,7 @@ class Plain(nn.Module):
 
 
 class FusedStep(torch.autograd.Function):
-    """Moves v on in place; keeps u - 1, which is all that the surrogate needs."""
+    """Updates v in place and saves u - 1, which is all that the surrogate needs."""
 
     @staticmethod
     def forward(ctx, x, v, decay):
@@ -82,7 +82,7 @@ class Fused(nn.Module):
 
 
 class SnnTorch(nn.Module):
-    """snnTorch's Leaky; reset_delay off takes the threshold away in the step of the spike, as here."""
+    """snnTorch's Leaky. Without reset_delay the threshold is subtracted in the step of the spike, as in the other networks."""
 
     def __init__(self, decay, through_time):
         super().__init__()
@@ -103,7 +103,7 @@ class SnnTorch(nn.Module):
 
 
 class SpikingJelly(nn.Module):
-    """SpikingJelly's LIFNode: 1 - 1/tau is the decay, the input is not scaled, the reset is soft."""
+    """SpikingJelly's LIFNode with decay 1 - 1/tau, unscaled input and soft reset."""
 
     def __init__(self, decay, through_time):
         super().__init__()
@@ -132,7 +132,7 @@ neurons = {"plain": Plain, "fused": Fused, "snntorch": SnnTorch, "spikingjelly":
 
 
 class PreActivation(nn.Module):
-    """A block of a pre-activation ResNet whose shortcut carries the spikes: a 1 x 1 convolution where the shape changes."""
+    """A pre-activation ResNet block whose shortcut carries the spikes, through a 1 x 1 convolution if the shape changes."""
 
     def __init__(self, inputs, outputs, stride, neuron):
         super().__init__()
@@ -189,7 +189,7 @@ def mlp(neuron, width):
 
 
 class CurrentStep(torch.autograd.Function):
-    """As FusedStep, with a synaptic current i before the membrane; moves both on in place."""
+    """Like FusedStep, with a synaptic current i before the membrane; updates both in place."""
 
     @staticmethod
     def forward(ctx, x, i, v, current_decay, decay):
@@ -207,7 +207,7 @@ class CurrentStep(torch.autograd.Function):
 
 
 class Recurrent(nn.Module):
-    """Current-based neurons that see their own spikes of the step before: i = 0.8 i + W x + R s, u = decay v + i, v = u - s."""
+    """A recurrent layer of current-based neurons: i = 0.8 i + W x + R s[t-1], u = decay v + i, v = u - s."""
 
     def __init__(self, inputs, features, neuron):
         super().__init__()
@@ -239,17 +239,17 @@ def rsnn(neuron, width):
     return nn.Sequential(Recurrent(700, hidden, neuron()), Recurrent(hidden, hidden, neuron()), nn.Linear(hidden, 20))
 
 
-# A network by its name: `neuron()` makes a layer of neurons, `width` is a factor of its channels.
+# Networks by name: `neuron()` creates a layer of neurons, `width` is a factor of the channels.
 models = {"conv": conv, "mlp": mlp, "resnet18": resnet18, "rsnn": rsnn, "vgg11": vgg11}
 
 
 def spiking(module):
-    """Whether there are neurons in it."""
+    """Whether the module contains neurons."""
     return any(hasattr(each, "forget") for each in module.modules())
 
 
 class Iteration:
-    """One training iteration of a batch: an image that stays the same for all time steps, or a frame for each; cross-entropy."""
+    """One training iteration on a batch of static images, or of frames, one per time step; cross-entropy."""
 
     def __init__(self, net, policy, inputs, labels, time_steps, frames, optimizer, learning_rate, steps, hoist):
         self.net, self.policy, self.time_steps, self.steps = net, policy, time_steps, steps
@@ -266,7 +266,7 @@ class Iteration:
         self.rates = [0.0] * len(self.layers)
 
     def watch(self):
-        """Firing rates of the next iteration are taken; it is not to be timed."""
+        """Records the firing rates of the next iteration, which must not be timed."""
 
         def note(i):
             def hook(_module, _inputs, output):
@@ -283,7 +283,7 @@ class Iteration:
         return set(torch.randperm(self.time_steps)[: self.steps].tolist())
 
     def run(self):
-        """Gives the mean loss over the time steps, before the update."""
+        """Returns the mean loss over the time steps, before the update."""
         for layer in self.layers:
             layer.forget()
         self.optimizer.zero_grad(set_to_none=True)
@@ -292,7 +292,7 @@ class Iteration:
         return total
 
     def bptt(self):
-        # The same layer on the same image: autograd adds up what comes back to it.
+        # The same layer on the same image: autograd sums its gradients.
         x = self.inputs if self.still is None else self.still(self.inputs)
         at = (lambda t: x[t]) if self.frames else (lambda _: x)
         losses = [functional.cross_entropy(self.rest(at(t)), self.labels) for t in range(self.time_steps)]

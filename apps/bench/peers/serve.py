@@ -1,17 +1,17 @@
-"""Runs training iterations when told to: reads lines of JSON, answers each with a line of JSON.
+"""Runs training iterations on request: answers each line of JSON with a line of JSON.
 
 {"probe": true}                                     -> {"torch": "2.13.0", "snntorch": null, ...}
 {"threads": 2}                                      -> {}
 {"open": 1, "file": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
-                                                    -> {"loss": ..., "firingRates": [...]} of an iteration that is not timed
-{"run": 1, "uncounted": 1, "times": 3}              -> {"seconds": ..., "loss": ...}: an iteration's, of three in a row after one
+                                                    -> {"loss": ..., "firingRates": [...]} of an untimed iteration
+{"run": 1, "uncounted": 1, "times": 3}              -> {"seconds": ..., "loss": ...} per iteration, of three after one untimed
 {"close": 1}                                        -> {}
 {"grow": "w.safetensors", "neuron": "plain", "channelsLast": false, "hoist": false}
-                                                    -> {"bytes": ..., "loss": ...}: by how much a process that has done nothing
-                                                       else grows that builds the network and trains it; Linux only
+                                                    -> {"bytes": ..., "loss": ...}: growth in resident memory of a new process
+                                                       that builds and trains the network; Linux only
 
-What goes wrong is answered with {"error": "..."}. The file holds the inputs, the labels and the parameters, and its metadata say
-which iteration it is. Where their learning rate is 0, all iterations are of the same weights.
+Errors are answered with {"error": "..."}. The file contains the inputs, labels and parameters; its metadata describe the iteration.
+If the learning rate is 0, all iterations have the same weights.
 """
 
 import gc
@@ -23,7 +23,7 @@ import sys
 import time
 
 answers = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)  # what libraries print is no answer
+os.dup2(2, 1)  # redirect output of libraries to the standard error
 
 
 def read(file):
@@ -44,7 +44,7 @@ def read(file):
 
 
 def make(tensors, about, how, width=1):
-    """A training iteration of the network that a file describes, with its parameters where it is as wide."""
+    """A training iteration of the network that a file describes, with the file's parameters at full width."""
     import networks
     import torch
 
@@ -62,7 +62,7 @@ def make(tensors, about, how, width=1):
     inputs = tensors["inputs"]
     if how["channelsLast"]:
         net = net.to(memory_format=torch.channels_last)
-        # Of frames, each is so on its own.
+        # For frames, this applies to each frame.
         images = inputs.flatten(0, -4).contiguous(memory_format=torch.channels_last)
         inputs = images.unflatten(0, inputs.shape[:-3])
     return networks.Iteration(
@@ -129,7 +129,7 @@ class Server:
 
     def grow(self, message):
         tensors, about = read(message["grow"])
-        # A small network of the same kind first: what a library takes to prepare itself is not what a network takes.
+        # Warm up with a small network of the same kind: the library's own setup is not part of the network's memory.
         steps = min(4, int(about["timeSteps"]))
         inputs = tensors["inputs"][:steps, :2] if about["encoding"] == "frames" else tensors["inputs"][:2]
         small = {"inputs": inputs.clone(), "labels": tensors["labels"][:2].clone()}
@@ -154,6 +154,6 @@ for line in sys.stdin:
         message = json.loads(line)
         action = next(name for name in ("probe", "threads", "open", "run", "close", "grow") if name in message)
         answer = getattr(server, action)(message)
-    except Exception as error:  # noqa: BLE001: whatever it is, the other side is told
+    except Exception as error:  # noqa: BLE001: every error is reported to the other side
         answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
     answers.write(json.dumps(answer) + "\n")

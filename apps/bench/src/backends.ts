@@ -1,11 +1,11 @@
-/** The backends that are timed, a line for each, with a number of threads where they have any. */
+/** The backends to time. */
 import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 
 interface Entry {
-  /** Loads it; `threads` is no matter where it has none. */
+  /** Loads the backend; those without threads ignore `threads`. */
   readonly load: (threads: number) => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
-  /** The library whose arithmetic it is, where that is not Spikeroute's own. */
+  /** The library that does the arithmetic, if it is not Spikeroute's own. */
   readonly peer?: string
 }
 
@@ -30,7 +30,7 @@ export const backendLayer = (
 ): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.unwrap(Effect.promise(() => (backends[name] as Entry).load(threads)))
 
-/** `peer` of a backend's rows. */
+/** The property `peer` of a backend's rows. */
 export const peerOf = (name: string): { readonly peer?: string } => {
   const peer = backends[name]?.peer
   return peer === undefined ? {} : { peer }

@@ -1,4 +1,4 @@
-/** `bun run bench`: what this is worth on this machine, and how the project keeps itself honest. */
+/** `bun run bench`: benchmarks on this machine, and the checks that guard memory, work and speed. */
 import { availableParallelism } from "node:os"
 import { runMain } from "@spikeroute/cli/run-main"
 import { Models, Policy } from "@spikeroute/core"
@@ -38,33 +38,33 @@ const list = (name: string, usual: string, description: string) =>
 const maybe = <A>(flag: Flag.Flag<A>, description: string) =>
   flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined), Flag.withDescription(description))
 
-/** Names out of those that there are, with commas between them. */
+/** A comma-separated list of known names. */
 const names = (name: string, known: ReadonlyArray<string>, description: string) =>
   maybe(
     Flag.String(name).pipe(
       Flag.map((text) => text.split(",")),
       Flag.filter(
         (chosen) => chosen.every((each) => known.includes(each)),
-        (chosen) => `--${name} ${chosen.join(",")}: there are ${known.join(", ")}`,
+        (chosen) => `--${name} ${chosen.join(",")}: known names are ${known.join(", ")}`,
       ),
     ),
-    `${description}: ${known.join(", ")}; with commas between them`,
+    `${description}: ${known.join(", ")}; comma-separated`,
   )
 
 const machine = availableParallelism()
 
-/** What all suites understand. */
+/** Flags of all suites. */
 const settings = {
   quick: Flag.Boolean("quick").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("small cases and few rounds: some minutes for all suites"),
+    Flag.withDescription("small cases and few rounds: a few minutes for all suites"),
   ),
-  backends: names("backends", backendNames, "which backends, where not the suite's own"),
-  threads: list("threads", machine === 1 ? "1" : `1,${machine}`, "numbers of threads, with commas between them").pipe(
+  backends: names("backends", backendNames, "backends, instead of each suite's default"),
+  threads: list("threads", machine === 1 ? "1" : `1,${machine}`, "numbers of threads, comma-separated").pipe(
     Flag.map((counts) => counts.map(Number)),
     Flag.filter(
       (counts) => counts.every((count) => Number.isInteger(count) && count >= 1),
-      () => "--threads takes whole numbers, at least 1, with commas between them",
+      () => "--threads takes integers of at least 1, comma-separated",
     ),
   ),
   rounds: maybe(
@@ -74,18 +74,14 @@ const settings = {
         (value) => `--rounds is ${value}; it must be at least 1`,
       ),
     ),
-    "timed rounds through all subjects in turn; default as many as the time allows",
+    "number of timed rounds; default: as many as the time allows",
   ),
-  mnist: maybe(Flag.String("mnist"), "a folder with MNIST: step trains on it before timing, train learns it"),
+  mnist: maybe(Flag.String("mnist"), "folder with MNIST, used by the suites step, peers and train"),
   python: maybe(
     Flag.String("python"),
-    "a Python that has PyTorch, snnTorch, SpikingJelly; default the first on the PATH",
+    "a Python with PyTorch, snnTorch and SpikingJelly; default: the first on the PATH",
   ),
-  scripts: maybe(
-    Flag.String("scripts"),
-    "a folder with a bench.py of somebody else, timed beside: see src/peers/script.ts",
-  ),
-  out: maybe(Flag.String("out"), "the folder for results and report; default runs/bench-…"),
+  out: maybe(Flag.String("out"), "folder for results and report; default runs/bench-…"),
 }
 
 const suiteCommands = suites
@@ -94,18 +90,16 @@ const suiteCommands = suites
     Command.make(suite.name, settings, (chosen) => run([suite], chosen)).pipe(Command.withDescription(suite.about)),
   )
 
-/** Suites whose commands have settings of their own follow. */
+/** Suites whose commands have additional flags follow. */
 const stepCommand = Command.make(
   "step",
   {
     ...settings,
-    models: names("models", Models.modelNames, "models, instead of the usual four iterations"),
-    policies: names("policies", Policy.policyNames, "policies, where models are given; default sltt"),
-    k: atLeastOne("k", 1, "the steps of tbptt and slttk"),
-    timeSteps: list("time-steps", "4", "time steps T, where models are given").pipe(Flag.map((all) => all.map(Number))),
-    batchSize: list("batch-size", "64", "samples per batch, where models are given").pipe(
-      Flag.map((all) => all.map(Number)),
-    ),
+    models: names("models", Models.modelNames, "models, instead of the default workloads"),
+    policies: names("policies", Policy.policyNames, "policies, with --models; default sltt"),
+    k: atLeastOne("k", 1, "k of tbptt and slttk"),
+    timeSteps: list("time-steps", "4", "time steps T, with --models").pipe(Flag.map((all) => all.map(Number))),
+    batchSize: list("batch-size", "64", "samples per batch, with --models").pipe(Flag.map((all) => all.map(Number))),
   },
   ({ models, policies = ["sltt"], k, timeSteps, batchSize, ...chosen }) => {
     const policyOf = (name: string) => {
@@ -123,13 +117,13 @@ const stepCommand = Command.make(
     )
     return run([stepOf(models === undefined ? workloads : product)], chosen)
   },
-).pipe(Command.withDescription("one training iteration: models × policies × T × batch × backends × threads"))
+).pipe(Command.withDescription("One training iteration: models × policies × T × batch × backends × threads"))
 
 const peersCommand = Command.make(
   "peers",
   {
     ...settings,
-    models: names("models", [...peerModels.usual, ...peerModels.others], "which networks; default conv and mlp"),
+    models: names("models", [...peerModels.usual, ...peerModels.others], "networks; default conv and mlp"),
   },
   ({ models, ...chosen }) => run([peersOf(models)], chosen),
 ).pipe(Command.withDescription(peers.about))
@@ -139,11 +133,11 @@ const gateCommand = Command.make(
   {
     renew: Flag.Boolean("renew").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("keep what is planned now as what is expected"),
+      Flag.withDescription("store the current plans as the expected ones"),
     ),
   },
   gate,
-).pipe(Command.withDescription("Fails where memory or work grew, or a ratio fell below its floor; a minute"))
+).pipe(Command.withDescription("Fails if memory or work grew, or a ratio fell below its floor; takes a minute"))
 
 const reportCommand = Command.make(
   "report",
@@ -151,45 +145,45 @@ const reportCommand = Command.make(
     file: Argument.String("results").pipe(Argument.withDescription("results.jsonl of a run")),
     markdown: Flag.Boolean("markdown").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("print the tables of docs/benchmarks.md instead of writing the page"),
+      Flag.withDescription("print the tables of docs/benchmarks.md instead of writing the report"),
     ),
   },
   report,
-).pipe(Command.withDescription("Make the page of a run again, or the tables of docs/benchmarks.md from it"))
+).pipe(Command.withDescription("Write the HTML report of a run, or print its tables for docs/benchmarks.md"))
 
 const backend = Flag.Literals("backend", backendNames).pipe(
   Flag.withDefault("native"),
-  Flag.withDescription("the backend that is timed"),
+  Flag.withDescription("backend to time"),
 )
 
 const dataCommand = Command.make(
   "data",
   {
-    dataset: Flag.String("dataset").pipe(Flag.withDefault("shapes"), Flag.withDescription("the data set that is read")),
-    dataDir: maybe(Flag.String("data-dir"), "where its files are"),
-    workers: list("workers", "0,1,2", "numbers of workers, with commas between them").pipe(
+    dataset: Flag.String("dataset").pipe(Flag.withDefault("shapes"), Flag.withDescription("data set to read")),
+    dataDir: maybe(Flag.String("data-dir"), "folder of its files"),
+    workers: list("workers", "0,1,2", "numbers of workers, comma-separated").pipe(
       Flag.map((counts) => counts.map(Number)),
       Flag.filter(
         (counts) => counts.every((count) => Number.isInteger(count) && count >= 0),
-        () => "--workers takes whole numbers with commas between them",
+        () => "--workers takes integers of at least 0, comma-separated",
       ),
     ),
     batchSize: atLeastOne("batch-size", 32, "samples per batch"),
-    batches: atLeastOne("batches", 20, "batches that are read; an epoch at most"),
-    busy: atLeastOne("busy", 500, "milliseconds for which the training thread is busy with a batch"),
+    batches: atLeastOne("batches", 20, "number of batches, at most one epoch"),
+    busy: atLeastOne("busy", 500, "milliseconds that the simulated training thread is busy per batch"),
   },
   data,
-).pipe(Command.withDescription("Time the making of samples, with workers and without"))
+).pipe(Command.withDescription("Time the creation of samples, with and without workers"))
 
 const reproduceCommand = Command.make(
   "reproduce",
   {
     backend,
     threads: atLeastOne("threads", machine, "threads"),
-    models: list("models", networkNames.join(","), "which networks, with commas between them").pipe(
+    models: list("models", networkNames.join(","), "networks, comma-separated").pipe(
       Flag.filter(
         (names) => names.every((name) => networkNames.includes(name)),
-        (names) => `--models ${names.join(",")}: there are ${networkNames.join(", ")}`,
+        (names) => `--models ${names.join(",")}: known networks are ${networkNames.join(", ")}`,
       ),
     ),
     batchSize: atLeastOne("batch-size", 8, "samples per batch"),
@@ -199,68 +193,66 @@ const reproduceCommand = Command.make(
         (width) => `--width is ${width}; it must be above 0`,
       ),
       Flag.withDefault(1),
-      Flag.withDescription("a factor of all channels, besides the 1/4 of nfresnet34"),
+      Flag.withDescription("factor of all channels, on top of the 1/4 of nfresnet34"),
     ),
-    rounds: atLeastOne("rounds", 5, "timed rounds through the policies in turn"),
+    rounds: atLeastOne("rounds", 5, "timed rounds of all policies in turn"),
   },
   reproduce,
 ).pipe(
   Command.withDescription(
-    "The SLTT paper's table of time and memory on this machine; its accuracies: bun run bench accuracy",
+    "Time and memory of the SLTT paper's networks on this machine; for accuracies: bun run bench accuracy",
   ),
 )
 
 const accuracyCommand = Command.make(
   "accuracy",
   {
-    policies: list("policies", accuracyPolicies.join(","), "which policies, with commas between them").pipe(
+    policies: list("policies", accuracyPolicies.join(","), "policies, comma-separated").pipe(
       Flag.filter(
         (chosen) => chosen.every((name) => accuracyPolicies.includes(name)),
-        (chosen) => `--policies ${chosen.join(",")}: there are ${accuracyPolicies.join(", ")}`,
+        (chosen) => `--policies ${chosen.join(",")}: known policies are ${accuracyPolicies.join(", ")}`,
       ),
     ),
-    k: atLeastOne("k", 1, "the time steps that SLTT-K trains"),
-    seeds: atLeastOne("seeds", 3, "how many seeds, from 0 on"),
-    out: maybe(Flag.String("out"), "the folder of the runs; default runs/accuracy-…"),
+    k: atLeastOne("k", 1, "trained time steps of SLTT-K"),
+    seeds: atLeastOne("seeds", 3, "number of seeds, from 0"),
+    out: maybe(Flag.String("out"), "folder of the runs; default runs/accuracy-…"),
     settings: {
-      dataset: maybe(Flag.String("dataset"), "as for bun run train, and so are the flags below"),
-      dataDir: maybe(Flag.String("data-dir"), "where the data set's files are; nothing is downloaded then"),
-      limit: maybe(Flag.Int("limit"), "only the first so many training and test samples"),
+      dataset: maybe(Flag.String("dataset"), "as for bun run train, like the flags below"),
+      dataDir: maybe(Flag.String("data-dir"), "folder of the data set's files; disables downloads"),
+      limit: maybe(Flag.Int("limit"), "maximum number of training and of test samples"),
       model: maybe(Flag.String("model"), "the network"),
-      width: maybe(Flag.Finite("width"), "a factor of the model's channels"),
+      width: maybe(Flag.Finite("width"), "factor of the model's channels"),
       timeSteps: maybe(Flag.Int("time-steps"), "time steps T"),
       tau: maybe(Flag.Finite("tau"), "membrane time constant"),
       batchSize: maybe(Flag.Int("batch-size"), "samples per batch"),
-      epochs: maybe(Flag.Int("epochs"), "passes through the training samples"),
+      epochs: maybe(Flag.Int("epochs"), "number of epochs"),
       lr: maybe(Flag.Finite("lr"), "learning rate"),
       optimizer: maybe(Flag.String("optimizer"), "sgd, adam or adamw"),
-      schedule: maybe(Flag.String("schedule"), "how the learning rate goes down"),
+      schedule: maybe(Flag.String("schedule"), "learning rate schedule"),
       lossMix: maybe(Flag.Finite("loss-mix"), "β of the squared error in the loss"),
       backend: maybe(Flag.String("backend"), "the backend"),
     },
   },
   accuracy,
 ).pipe(
-  Command.withDescription(
-    "The test accuracy, and seconds an epoch, of BPTT, SLTT and SLTT-K on the same data and seeds",
-  ),
+  Command.withDescription("Test accuracy and seconds per epoch of BPTT, SLTT and SLTT-K on the same data and seeds"),
 )
 
 const gpuCommand = Command.make(
   "gpu",
   {
-    models: list("models", gpuModels.join(","), "which networks, with commas between them").pipe(
+    models: list("models", gpuModels.join(","), "networks, comma-separated").pipe(
       Flag.filter(
         (chosen) => chosen.every((name) => gpuModels.includes(name)),
-        (chosen) => `--models ${chosen.join(",")}: there are ${gpuModels.join(", ")}`,
+        (chosen) => `--models ${chosen.join(",")}: known models are ${gpuModels.join(", ")}`,
       ),
     ),
-    rounds: atLeastOne("rounds", 9, "timed rounds through the backends in turn"),
+    rounds: atLeastOne("rounds", 9, "timed rounds of all backends in turn"),
   },
   gpu,
 ).pipe(
   Command.withDescription(
-    "an iteration on WebGPU beside TensorFlow.js's, and beside the adapter's peak; also on software",
+    "An iteration on WebGPU compared with TensorFlow.js and the adapter's peak; also on a software adapter",
   ),
 )
 
@@ -269,11 +261,11 @@ const all = {
   suites: names(
     "suites",
     suites.map(({ name }) => name),
-    "which suites; default all",
+    "suites; default all",
   ),
-  compare: maybe(Flag.String("compare"), "compare two runs instead: --compare A.jsonl B.jsonl"),
+  compare: maybe(Flag.String("compare"), "compare two runs: --compare A.jsonl B.jsonl"),
   other: Argument.String("other").pipe(
-    Argument.withDescription("with --compare, the newer of the two runs"),
+    Argument.withDescription("with --compare, the newer run"),
     Argument.optional,
     Argument.map(Option.getOrUndefined),
   ),
@@ -292,7 +284,7 @@ runMain(
         )
       }),
   ).pipe(
-    Command.withDescription("What this is worth on this machine: all suites, in at most half an hour on two cores"),
+    Command.withDescription("Benchmarks on this machine: all suites take at most half an hour on two cores"),
     Command.withSubcommands([
       ...suiteCommands,
       stepCommand,

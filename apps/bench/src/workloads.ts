@@ -1,4 +1,4 @@
-/** Training iterations that are timed: a network, a policy, a batch of images or frames. */
+/** Training iterations to time: a network, a policy, and a batch of images or frames. */
 import {
   add,
   Backend,
@@ -25,13 +25,13 @@ export interface Workload {
   readonly policy: Policy.Policy
   readonly timeSteps: number
   readonly batchSize: number
-  /** Of one sample, or of one of its frames; default an image of 28×28 pixels. */
+  /** Shape of one sample, or of one of its frames. Default: a 28×28 image. */
   readonly shape?: Shape.Shape
   /** Default static. */
   readonly encoding?: Program.Encoding
-  /** A factor of the model's channels; default 1. */
+  /** Factor of the model's channels. Default 1. */
   readonly width?: number
-  /** Default 2. */
+  /** Membrane time constant. Default 2. */
   readonly tau?: number
   /** Default Adam. */
   readonly optimizer?: Optimizer.OptimizerName
@@ -39,11 +39,11 @@ export interface Workload {
 
 export const imageShape: Shape.Shape = [28, 28, 1]
 
-/** Whether a network is none of the small ones without batch norms. */
+/** Whether a network is deep: not one of the small ones without batch norm. */
 export const isDeep = ({ model }: Pick<Workload, "model">): boolean =>
   model !== "conv" && model !== "mlp" && model !== "rsnn"
 
-/** Those that Spikeroute is held to. */
+/** The main workloads. */
 export const workloads: ReadonlyArray<Workload> = [
   { model: "conv", policy: Policy.sltt, timeSteps: 4, batchSize: 64 },
   { model: "mlp", policy: Policy.sltt, timeSteps: 25, batchSize: 128 },
@@ -69,7 +69,7 @@ const rsnn: Omit<Workload, "policy"> = {
   ...{ model: "rsnn", shape: [700], encoding: "frames", timeSteps: 100, batchSize: 128, tau: 10 },
 }
 
-/** A recurrent network, as one is trained on spoken digits: 700 channels of which 3 % spike at a step, 20 classes. */
+/** A recurrent network as trained on spoken digits: 700 channels, of which 3 % spike per step, and 20 classes. */
 export const recurrentWorkloads: ReadonlyArray<Workload> = [Policy.sltt, Policy.bptt].map((policy) => ({
   ...rsnn,
   policy,
@@ -78,7 +78,7 @@ export const recurrentWorkloads: ReadonlyArray<Workload> = [Policy.sltt, Policy.
 const classes = 10
 const recurrentClasses = 20
 
-/** Two layers of current-based neurons that see their own spikes of the step before. */
+/** Two recurrent layers of current-based neurons. */
 const recurrentNetwork = (width: number, tau: number): Graph.Layer => {
   const features = Math.round(256 * width)
   const neuron = currentBasedLif({ currentDecay: 0.8, decay: 1 - 1 / tau })
@@ -88,16 +88,16 @@ const recurrentNetwork = (width: number, tau: number): Graph.Layer => {
   return Graph.sequential(layer, layer, linear({ features: recurrentClasses }))
 }
 
-/** "slttk(1)" as a process of its own is told it. */
-export const named = ({ name }: Policy.Policy) => {
+/** Splits a policy's name, such as "slttk(1)", into policy and k. */
+export const policyAndK = ({ name }: Policy.Policy) => {
   const [policy = name, k] = name.replace(")", "").split("(")
   return { policy: policy as Policy.PolicyName, ...(k === undefined ? {} : { k: Number(k) }) }
 }
 
-/** A batch of which each sample has a class. */
+/** A batch with class labels. */
 export type Labelled = Train.Batch & { readonly labels: Float32Array }
 
-/** A batch of images of noise, brighter with `scale`, and random labels. */
+/** A batch of noise images, brighter with `scale`, and random labels. */
 export const noise = (batchSize: number, scale = 1, shape = imageShape): Labelled => ({
   inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * Shape.size(shape))).map(
     (u) => scale * u,
@@ -105,12 +105,12 @@ export const noise = (batchSize: number, scale = 1, shape = imageShape): Labelle
   labels: Key.uniform(Key.fold(Key.make(0), "labels"), new Float32Array(batchSize)).map((u) => Math.floor(u * classes)),
 })
 
-/** Sides of the squares, in pixels, that noise is added of. */
+/** Side lengths in pixels of the squares that noise is summed over. */
 const octaves = [1, 2, 4, 8, 16, 32]
 
 /**
- * A batch of images as natural ones are: neighbouring pixels are alike, for every octave has the same share of their variance, which is
- * 1. Of white noise pooling leaves nothing, and the network behind it is silent.
+ * A batch of images with natural statistics: neighbouring pixels are correlated, and every octave contributes the same share of the variance,
+ * which is 1. White noise would average out in pooling, and the network behind it would be silent.
  */
 const images = (batchSize: number, shape: Shape.Shape): Labelled => {
   const [height, width, channels] = shape as readonly [number, number, number]
@@ -124,7 +124,7 @@ const images = (batchSize: number, shape: Shape.Shape): Labelled => {
     let sum = 0
     for (const [o, side] of octaves.entries()) {
       const corner = first + ((row - (row % side)) * width + column - (column % side)) * channels + channel
-      // Squares of several octaves have corners in common: each octave has numbers of its own, so far apart.
+      // Squares of several octaves share corners: offset the index, so that each octave draws its own numbers.
       sum += (drawn[(corner + 1009 * o * channels) % drawn.length] as number) - 0.5
     }
     return sum / deviation
@@ -132,7 +132,7 @@ const images = (batchSize: number, shape: Shape.Shape): Labelled => {
   return { inputs, labels }
 }
 
-/** A batch for a workload: images of noise, like natural ones where they stand for those; or frames with 15 % of events, 3 % without an image. */
+/** A batch for a workload: noise, natural images if a shape is given, or frames with 15 % events (3 % for inputs that are not images). */
 export const batchOf = ({ batchSize, timeSteps, shape, encoding = "static" }: Omit<Workload, "policy">): Labelled => {
   if (encoding === "static") return shape === undefined ? noise(batchSize) : images(batchSize, shape)
   const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...(shape ?? imageShape)])
@@ -140,12 +140,12 @@ export const batchOf = ({ batchSize, timeSteps, shape, encoding = "static" }: Om
   return { inputs: inputs.map((u) => (u < share ? 1 : 0)), labels }
 }
 
-/** Trains a workload's network on the backend at hand: cross-entropy. */
+/** Training of a workload on the backend in context, with cross-entropy. */
 export interface Run {
   readonly trainer: Train.Trainer
-  /** Learns at 10⁻³ where no rate is given. */
+  /** The learning rate defaults to 10⁻³. */
   readonly step: (batch: Train.Batch, learningRate?: number) => ReturnType<Train.Trainer["step"]>
-  /** Of the last step. */
+  /** The result of the last step. */
   readonly last: () => Train.BatchResult
 }
 
@@ -156,7 +156,7 @@ export const graphOf = ({ model, shape = imageShape, width = 1, tau = 2 }: Omit<
     model === "rsnn" ? recurrentNetwork(width, tau) : Models.models[model](classes, { width, neuron: { tau } }),
   )
 
-/** What its program is compiled for. */
+/** Compiler options of a workload. */
 export const trainingOptionsOf = ({ batchSize, timeSteps, encoding = "static", optimizer = "adam" }: Workload) => ({
   ...{ batchSize, timeSteps, encoding, loss: { mix: 0, target: "ones" } as const },
   ...{ optimizer: Optimizer.options(optimizer), key: Key.make(0) },
@@ -177,19 +177,19 @@ export const prepare = (workload: Workload) =>
     return { trainer, step, last: () => last } satisfies Run
   })
 
-/** What a trainer has learnt, without what its optimizer keeps. */
+/** A trainer's parameters, without optimiser state. */
 export const parametersOf = (trainer: Train.Trainer) =>
   Effect.map(
     trainer.save,
     (saved): Train.Tensors => new Map([...saved].filter(([name]) => Program.parameterOf(name) !== undefined)),
   )
 
-/** Updates that the small networks are trained for on noise before they are timed: until then hardly a neuron fires. */
+/** Updates on noise before a small network is timed: without them, hardly any neuron fires. */
 export const updates = 30
 
 const trained = new Map<string, Train.Tensors>()
 
-/** Parameters of a small network that has learnt a batch of noise; nothing for others. */
+/** Parameters of a small network trained on a batch of noise; undefined for other networks. */
 export const trainedParameters = (workload: Omit<Workload, "policy">) =>
   Effect.gen(function* () {
     const { model, width = 1, tau = 2, shape } = workload
@@ -205,13 +205,13 @@ export const trainedParameters = (workload: Omit<Workload, "policy">) =>
     return parameters
   }).pipe(Effect.scoped, Effect.provide(backendLayer("wasm", 2)))
 
-/** A workload as the values of its rows. */
+/** The values of a workload's rows. */
 export const valuesOf = ({ model, policy, timeSteps, batchSize, width }: Workload): Values => ({
   ...{ model, policy: policy.name, timeSteps, batchSize },
   ...(width === undefined || width === 1 ? {} : { width }),
 })
 
-/** The largest difference over the largest value, or over `scale`, where that is more. */
+/** The largest difference divided by the largest value, or by `scale` if that is larger. */
 export const deviation = (right: ArrayLike<number>, found: ArrayLike<number>, scale = 0): number => {
   let difference = right.length === found.length ? 0 : Number.POSITIVE_INFINITY
   for (let i = 0; i < right.length; i++) {
@@ -223,10 +223,10 @@ export const deviation = (right: ArrayLike<number>, found: ArrayLike<number>, sc
 }
 
 /**
- * A workload that the reference gets through in a moment: the same layers, a sample or two, few time steps. The more neurons step, the
- * likelier is one whose membrane lies so near its threshold that rounding decides, and from there on everything differs.
+ * A smaller version of a workload for the reference: the same layers, one or two samples, few time steps. With more neurons and steps, it
+ * becomes likely that rounding decides about a spike, after which all results differ.
  */
-export const small = (workload: Workload): Workload => ({
+export const smallVersion = (workload: Workload): Workload => ({
   ...workload,
   batchSize: isDeep(workload) ? 1 : 2,
   timeSteps: Math.min(workload.timeSteps, 4),
@@ -243,15 +243,15 @@ const references = new Map<string, Differentiated>()
 
 const maximum = (most: number, value: number) => Math.max(most, Math.abs(value))
 
-/** Loss, read-out, firing rates and all gradients of a small batch on the backend at hand, held against the reference backend's. */
+/** Compares loss, read-out, firing rates and all gradients of a small batch with the reference backend's. */
 export const checkStep = (workload: Workload) =>
   Effect.gen(function* () {
-    const less = small(workload)
+    const less = smallVersion(workload)
     const id = JSON.stringify([valuesOf(less), less.shape, less.encoding, less.tau])
     const right = references.get(id) ?? (yield* differentiated(less).pipe(Effect.provide(backendLayer("reference", 1))))
     references.set(id, right)
     const found = yield* differentiated(less)
-    // A bias before a batch norm has no gradient but what rounding leaves: it is held against the largest of all.
+    // The gradient of a bias before a batch norm is pure rounding error: compare it relative to the largest gradient.
     const largest = Math.max(...[...right.gradients.values()].map((values) => values.reduce(maximum, 0)))
     const errors = [
       deviation([right.loss], [found.loss]),
@@ -267,22 +267,22 @@ export const checkStep = (workload: Workload) =>
     } satisfies Check
   })
 
-/** A backend that is opened for the scope. */
+/** Opens a backend for the scope. */
 export const openBackend = (name: string, threads: number) =>
   Effect.map(Layer.build(backendLayer(name, threads)), (context) => Context.get(context, Backend))
 
-/** What an iteration is of: a batch, and a network's parameters; those that it begins with, where there are none. */
+/** The state of an iteration: a batch and parameters; undefined means initial parameters. */
 export interface State {
   readonly batch: Labelled
   readonly parameters: Train.Tensors | undefined
 }
 
-/** What timed iterations learn with: a 0 takes as much work as any rate, and leaves firing rates as they are whoever runs how often. */
+/** Learning rate of timed iterations: with 0 the work is the same, but weights and firing rates do not depend on the number of repetitions. */
 export const timedLearningRate = 0
 
 /**
- * Updates of networks that are no small ones, before they are timed. The last layer and the gains of NF nets begin at 0, and kernels skip
- * zeros: it takes two until gradient reaches all layers.
+ * Updates before a deep network is timed. The last layer and the gains of NF nets start at 0, and kernels skip zeros: after two updates the
+ * gradient reaches all layers.
  */
 const firstUpdates = 3
 
@@ -296,7 +296,7 @@ const timed = <A, E>(effect: Effect.Effect<A, E>) =>
   )
 
 /**
- * Seconds that a step spends on its checks. A batch is checked whole before a step is refused for its last label, so a refused step costs
+ * Seconds that a step spends on input checks. A batch is checked completely before it is rejected for its last label, so a rejected step costs
  * the check of inputs and labels, and the error.
  */
 const checksOf = ({ step, executable }: Train.Trainer, batch: Labelled) =>
@@ -307,8 +307,8 @@ const checksOf = ({ step, executable }: Train.Trainer, batch: Labelled) =>
   })
 
 /**
- * A backend that runs training iterations of a workload: from what is given, or else from what it has learnt of noise. `showsChecks` adds
- * the shares of an iteration that its checks take.
+ * A backend that runs a workload's training iteration with the given state, or after training on noise. `showsChecks` adds the share of time
+ * spent on checks.
  */
 export const stepSubject = (
   workload: Workload,

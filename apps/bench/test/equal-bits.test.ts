@@ -1,4 +1,4 @@
-/** The CPU kernels give the same bits in the forward direction, whatever runs them; and in training, however many threads do. */
+/** The CPU kernels are bit-identical: in the forward direction on every backend, and in training for any number of threads. */
 import { describe, expect, test } from "bun:test"
 import { build, layer as native } from "@spikeroute/backend-native"
 import { layer as wasm } from "@spikeroute/backend-wasm"
@@ -14,7 +14,7 @@ const options = {
   key: S.Key.make(5),
 } as const
 
-/** Layers of every kind, with channels that fill no vector, one, and more than one, and values of several levels. */
+/** Layers of every kind, with channel counts below, at and above the vector width, and multi-level values. */
 const layers = S.Graph.makeUnsafe(
   [13, 11, 3],
   S.Graph.sequential(
@@ -41,7 +41,7 @@ const layers = S.Graph.makeUnsafe(
   ),
 )
 
-/** A recurrent layer, delays, neurons of several states; parameters of one number, one a channel, one an element. */
+/** A recurrent layer, delays, and neurons with several states; scalar, per-channel and per-element parameters. */
 const temporal = S.Graph.makeUnsafe(
   [13, 11, 3],
   S.Graph.sequential(
@@ -73,7 +73,7 @@ const batches = Array.from({ length: 3 }, (_, n) => ({
   labels: numbers(`labels ${n}`, 7).map((u) => Math.floor(5 * u)),
 }))
 
-/** Outputs, loss and firing rates of the first batch; and all that three updates leave. */
+/** Outputs, loss and firing rates of the first batch, and all state after three updates. */
 const train = (network: S.Graph.Graph, policy: S.Policy.Policy) =>
   Effect.gen(function* () {
     const trainer = yield* S.Train.make(network, policy, options)

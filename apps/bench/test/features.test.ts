@@ -9,33 +9,33 @@ import { backends, bookkeeping, ops } from "../features/subjects.ts"
 const repository = new URL("../../../", import.meta.url)
 const again = "run `bun run features`"
 
-test("FEATURES.md is what its template and the conformance results make", () => {
+test("FEATURES.md matches its template and the conformance results", () => {
   const found = readFileSync(new URL("FEATURES.md", repository), "utf8")
   expect(found === render(readResults()), `FEATURES.md is stale: ${again}`).toBe(true)
 })
 
-test("the conformance results are of the suite as it is", () => {
+test("the conformance results cover the current suite", () => {
   expect([...readResults().cases], `apps/bench/features/results.json is stale: ${again}`).toEqual([...caseNames()])
 })
 
-test("every backend of the command line has a line, and results are of these alone", () => {
+test("the results cover exactly the command line's backends", () => {
   const names = backends.map(({ name }) => name)
   expect(names.toSorted()).toEqual(backendNames.toSorted())
   expect(Object.keys(readResults().backends).filter((name) => !names.includes(name))).toEqual([])
 })
 
-test("every kernel belongs to an op of the table, or to what programs need beside them", () => {
+test("every kernel belongs to an op of the table or to bookkeeping", () => {
   const known = new Set([...ops.flatMap((op) => op.kernels), ...bookkeeping])
   expect([...kernels.keys()].filter((name) => !known.has(name.split(".")[0] ?? ""))).toEqual([])
 })
 
-test("what is said of a runtime is shown by a file that is there", () => {
+test("every statement about a runtime names an existing test", () => {
   for (const { runtimes } of backends)
     for (const { test } of Object.values(runtimes))
       if (test !== undefined) expect(existsSync(new URL(test, repository)), test).toBe(true)
 })
 
-test("a case that fails shows in the tables", () => {
+test("a failing case appears in the tables", () => {
   const results = readResults()
   const failed = { "kernel conv2d.inputGradient": "wrong", "residual, frames, sltt": "wrong" }
   const changed = { ...results, backends: { ...results.backends, wasm: { failed } } }

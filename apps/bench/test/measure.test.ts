@@ -22,11 +22,11 @@ const measured = (subjects: ReadonlyArray<Subject>, budget = { seconds: 10, roun
 const kinds = (rows: ReadonlyArray<Row>) =>
   rows.map((row) => ("subject" in row ? `${row.kind} ${row.subject}` : row.kind))
 
-test("what all suites may take together leaves a fifth of half an hour", () => {
+test("all suites together take at most 25 minutes", () => {
   expect(suites.reduce((sum, { seconds }) => sum + seconds, 0)).toBeLessThanOrEqual(1500)
 })
 
-test("a process that serves several subjects hides no more of others' work than it does itself", async () => {
+test("a process shared by several subjects is subtracted from other load only once", async () => {
   const busy = () => Bun.spawn([process.execPath, "-e", "for (const end = Date.now() + 1500; Date.now() < end; );"])
   const [own, another] = [busy(), busy()]
   await Bun.sleep(200)
@@ -39,7 +39,7 @@ test("a process that serves several subjects hides no more of others' work than 
   expect(Math.abs((found as number) - (right as number))).toBeLessThan(0.1)
 })
 
-test("rounds go through all subjects in turn, and every sitting opens and closes them", async () => {
+test("rounds run all subjects in turn, and every sitting opens and closes them", async () => {
   const log: Array<string> = []
   const subject = (name: string): Subject => ({
     name,
@@ -60,7 +60,7 @@ test("rounds go through all subjects in turn, and every sitting opens and closes
   ])
 })
 
-test("a repeatable unit is timed as its like follow one another, however long it is: what the subject before left does not count", async () => {
+test("a repeatable unit first runs once untimed, so that the previous subject's traces do not count", async () => {
   let last = ""
   const subject = (name: string, seconds: number): Subject => ({
     name,
@@ -80,7 +80,7 @@ test("a repeatable unit is timed as its like follow one another, however long it
   ])
 })
 
-test("units that repeat themselves are told how often: once before they were timed, then as many as take 50 ms, in all rounds", async () => {
+test("subjects that repeat units themselves are told the repetitions: one before the first timing, then as many as fit 50 ms", async () => {
   const told: Array<Repeats> = []
   const run = (repeats: Repeats) =>
     Effect.sync(() => {
@@ -96,12 +96,12 @@ test("units that repeat themselves are told how often: once before they were tim
   expect(rows).toMatchObject([{ seconds: [0.02, 0.02, 0.02] }])
 })
 
-test("a unit is repeated until its time can be told", () => {
+test("the repetitions of a unit fill 50 ms", () => {
   const timesOf = (seconds: number) => repeatsOf(seconds).times
   expect([0, 1e-6, 0.001, 0.03, 0.05, 10].map(timesOf)).toEqual([1000, 1000, 50, 2, 1, 1])
 })
 
-test("what is wrong is not timed, what is absent is named, what fails leaves the others alone", async () => {
+test("wrong outputs are not timed, absent subjects are named, and a failure does not affect others", async () => {
   let ran = 0
   const opened = (error: number) => ({
     run: Effect.sync(() => {
@@ -126,7 +126,7 @@ test("what is wrong is not timed, what is absent is named, what fails leaves the
   expect(JSON.stringify(rows)).toContain("it broke")
 })
 
-test("a subject too slow for the time at hand is left out, and said to be", async () => {
+test("a subject too slow for the time budget is left out and reported", async () => {
   const slow = { name: "slow", open: Effect.succeed({ run: Effect.succeed(30) }) }
   const rows = await measured([slow, { name: "fast", open: Effect.succeed({ run: Effect.succeed(0.0001) }) }], {
     ...{ seconds: 0.1, rounds: undefined },
@@ -134,10 +134,10 @@ test("a subject too slow for the time at hand is left out, and said to be", asyn
   expect(kinds(rows)).toEqual(["failed slow", "timing fast"])
 })
 
-test("of a library's ways only those near its fastest go through the rounds, and nobody has less than three", async () => {
+test("only a library's fastest variants run in all rounds, and every library keeps at least three rounds", async () => {
   const timesOf = new Map<string, number>()
-  const way = (name: string, seconds: (time: number) => number): Subject => ({
-    ...{ name, peer: "a library", way: true },
+  const variant = (name: string, seconds: (time: number) => number): Subject => ({
+    ...{ name, peer: "a library", variant: true },
     open: Effect.succeed({
       run: Effect.sync(() => {
         timesOf.set(name, (timesOf.get(name) ?? 0) + 1)
@@ -145,13 +145,13 @@ test("of a library's ways only those near its fastest go through the rounds, and
       }),
     }),
   })
-  const ways = [
-    way("fastest", () => 0.01),
-    way("near", () => 0.013),
-    way("held up at first", (time) => (time <= 2 ? 0.09 : 0.011)),
-    way("slower", () => 0.02),
+  const variants = [
+    variant("fastest", () => 0.01),
+    variant("near", () => 0.013),
+    variant("held up at first", (time) => (time <= 2 ? 0.09 : 0.011)),
+    variant("slower", () => 0.02),
   ]
-  const rows = await measured([...ways, { ...way("another's", () => 0.05), peer: "another" }], {
+  const rows = await measured([...variants, { ...variant("another's", () => 0.05), peer: "another" }], {
     ...{ seconds: -1, rounds: undefined },
   })
   expect(kinds(rows)).toEqual([
@@ -161,7 +161,7 @@ test("of a library's ways only those near its fastest go through the rounds, and
   for (const row of rows.slice(1) as Array<Timing>) expect(row.seconds.length).toBe(3)
 })
 
-test("timed iterations leave the weights as they are: the loss of the last is that of the first", async () => {
+test("timed iterations do not change the weights or the loss", async () => {
   const workload = { model: "mlp", policy: Policy.sltt, timeSteps: 3, batchSize: 4, width: 0.02 } as const
   const losses = await Promise.all(
     [1, 7].map(async (rounds) => {
@@ -172,7 +172,7 @@ test("timed iterations leave the weights as they are: the loss of the last is th
   expect(losses[1]).toBe(losses[0] as number)
 })
 
-test("a training step is held against the reference: loss, read-out, rates and gradients", async () => {
+test("a training step is compared with the reference: loss, read-out, rates and gradients", async () => {
   const workload = { model: "mlp", policy: Policy.bptt, timeSteps: 3, batchSize: 4, width: 0.02 } as const
   const check = await Effect.runPromise(checkStep(workload).pipe(Effect.provide(backendLayer("wasm", 1))))
   expect(check.error).toBeLessThan(1e-4)
@@ -182,7 +182,7 @@ test("a training step is held against the reference: loss, read-out, rates and g
   expect(row.firingRates?.length).toBe(2)
 })
 
-test("fan-out is what a convolution's windows see", () => {
+test("fan-out counts the windows of a convolution that see an element", () => {
   const [height, width, channels, outputs, kernelSize] = [5, 4, 2, 3, 3]
   for (const [stride, padding] of [
     [1, 0],
@@ -204,7 +204,7 @@ test("fan-out is what a convolution's windows see", () => {
   }
 })
 
-test("NeuroBench's counts of an mlp follow from its firing rates", async () => {
+test("NeuroBench's counts of an MLP follow from its firing rates", async () => {
   const [T, N] = [3, 4]
   const workload = { model: "mlp", policy: Policy.sltt, timeSteps: T, batchSize: N, width: 0.05 } as const
   const found = await Effect.runPromise(operationsOf(workload).pipe(Effect.provide(backendLayer("reference", 1))))

@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { differences } from "../src/gate/plans.ts"
 import type { Row, Timing } from "../src/method/row.ts"
-import { compareRuns } from "../src/report/comparison.ts"
 import { page } from "../src/report/html.ts"
 import { tables } from "../src/report/markdown.ts"
 import { parse } from "../src/report/read.ts"
+import { compareRuns } from "../src/report/run-comparison.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "spikeroute-bench-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -38,7 +38,7 @@ const rows: ReadonlyArray<Row> = [
   { kind: "absent", subject: "snnTorch", reason: "there is no module snntorch" },
 ]
 
-test("the report says first where another library is faster, against its fastest way", () => {
+test("the report lists comparisons lost to a library's fastest variant first", () => {
   const html = page([...rows, { kind: "end", seconds: 60, whole: true }])
   const lost = html.indexOf("Where Spikeroute loses")
   expect(lost).toBeGreaterThan(0)
@@ -53,7 +53,7 @@ test("the report says first where another library is faster, against its fastest
   expect(html).not.toMatch(/<script|src="|href="http/)
 })
 
-test("a comparison of two rounds, which has no interval, is lost where Spikeroute took longer", () => {
+test("a comparison of two rounds, which has no interval, is lost if Spikeroute took longer", () => {
   const short = (each: Timing): Timing => ({ ...each, seconds: each.seconds.slice(0, 2), sittings: [0, 1] })
   const html = page([
     run,
@@ -61,16 +61,16 @@ test("a comparison of two rounds, which has no interval, is lost where Spikerout
     short(timing("wasm", 90)),
     short(timing("PyTorch", 60, "PyTorch")),
   ])
-  const losses = html.slice(html.indexOf("Where Spikeroute loses"), html.indexOf("leave it open"))
+  const losses = html.slice(html.indexOf("Where Spikeroute loses"), html.indexOf("Undecided"))
   expect(losses).toContain("<td>wasm</td>")
   expect(losses).not.toContain("<td>native</td>")
 })
 
-test("a report of a run that ended early says so", () => {
+test("the report of an interrupted run says so", () => {
   expect(page(rows)).toContain("The run ended early")
 })
 
-test("the README's tables name the fastest way of a library, the ratio to it, and what processes grow by", () => {
+test("the Markdown tables show each library's fastest variant, the ratio to it, and memory growth", () => {
   const grown = (subject: string, bytes: number, planned?: number): Row => ({
     ...{ kind: "figures", suite: "peers", group: "memory", subject, values: timing(subject, 1).values },
     ...(planned === undefined ? { peer: "PyTorch" } : {}),
@@ -92,16 +92,16 @@ test("the README's tables name the fastest way of a library, the ratio to it, an
   expect(lines.at(-1)).toMatch(/^\| conv, SLTT, T = 4, 64 +\| 31\.0 MB \| 32\.0 MB \| 80\.0 MB +\|$/)
 })
 
-test("a way that was too slow to be timed on is named, with what it took", () => {
+test("an excluded variant is listed with its time", () => {
   const { suite, group, values } = timing("", 1)
   const slower: Row = {
     ...{ kind: "slower", suite, group, subject: "PyTorch, plain", peer: "PyTorch", values },
     ...{ seconds: 0.2, fastest: 0.1 },
   }
-  expect(page([...rows, slower])).toContain("200.0 ms before the rounds, where the library's fastest way took 100.0 ms")
+  expect(page([...rows, slower])).toContain("200.0 ms before the rounds; the library's fastest variant took 100.0 ms")
 })
 
-test("what is slower beyond the noise is flagged, and what is larger; a whisker is not", () => {
+test("slower beyond the noise and larger are flagged; small changes are not", () => {
   const changed = (native: number, bytes = 1000): ReadonlyArray<Row> => [
     run,
     { ...timing("native", native), figures: { "planned bytes": bytes } },
@@ -113,7 +113,7 @@ test("what is slower beyond the noise is flagged, and what is larger; a whisker 
   expect(worse.larger).toMatchObject([{ figure: "planned bytes", from: 1000, to: 1001 }])
   expect(worse.disagreeing.length).toBe(3)
   expect(compareRuns(changed(45), rows).faster.length).toBe(1)
-  // Where all other libraries moved as well, the machine may have done it.
+  // If all other libraries changed as much, the machine may be the cause.
   const apart = (factor: number) => [
     ...[run, timing("native", 30 * factor)],
     ...["a", "b", "c"].map((name) => timing(name, 60 * factor, name)),
@@ -123,7 +123,7 @@ test("what is slower beyond the noise is flagged, and what is larger; a whisker 
   expect(compareRuns(rows, busy)).toMatchObject({ slower: [], common: 4, disturbed: 4 })
 })
 
-test("results are read back; a last line that was cut off is passed over, one in the middle is an error", async () => {
+test("results are read back; a truncated last line is ignored, an invalid line elsewhere is an error", async () => {
   const lines = rows.map((row) => JSON.stringify(row))
   const whole = await Effect.runPromise(parse(`${lines.join("\n")}\n`, "r.jsonl"))
   expect(whole).toEqual([...rows])
@@ -132,7 +132,7 @@ test("results are read back; a last line that was cut off is passed over, one in
   expect(error.message).toContain("r.jsonl: line 2")
 })
 
-test("the gate: memory may not change, multiplications may only fall", () => {
+test("gate: memory must not change, multiplications may only decrease", () => {
   const plan = { bytes: 100, forwardMultiplications: 10, backwardMultiplications: 20 }
   expect(differences({ a: plan }, { a: { ...plan, backwardMultiplications: 19 } })).toEqual([])
   expect(differences({ a: plan }, { a: { ...plan, bytes: 99 } })).toEqual([
@@ -146,7 +146,7 @@ test("the gate: memory may not change, multiplications may only fall", () => {
 
 const entry = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
-test("Ctrl-C keeps what was measured, and makes the report of it", async () => {
+test("Ctrl-C keeps the results so far and writes their report", async () => {
   const out = join(folder, "run")
   const child = Bun.spawn([process.execPath, entry, "startup", "--rounds", "500", "--backends", "wasm", "--out", out], {
     ...{ stdout: "ignore", stderr: "pipe" },
@@ -161,11 +161,11 @@ test("Ctrl-C keeps what was measured, and makes the report of it", async () => {
   expect(kept.at(-1)).toMatchObject({ whole: false })
   expect(readFileSync(join(out, "report.html"), "utf8")).toContain("The run ended early")
   const again = Bun.spawn([process.execPath, entry, "startup", "--out", out], { stderr: "pipe" })
-  expect(await again.stderr.text()).toContain("it holds a run already")
+  expect(await again.stderr.text()).toContain(join(out, "results.jsonl"))
   expect(await again.exited).toBe(2)
 }, 60_000)
 
-test("--compare A B fails where B is slower, in a line", async () => {
+test("--compare A B fails with one line if B is slower", async () => {
   const file = (name: string, native: number) => {
     const path = join(folder, name)
     const all = [run, timing("native", native), timing("wasm", 90)]

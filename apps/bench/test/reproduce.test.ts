@@ -1,4 +1,4 @@
-/** The paper's tables, at a tiny scale. */
+/** The paper's tables at a tiny scale. */
 import { afterAll, expect, test } from "bun:test"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -18,7 +18,7 @@ const bench = async (args: string) => {
   return { stdout, stderr, code }
 }
 
-/** The row of a table that begins with a name, as its cells. */
+/** The cells of the row that starts with a name. */
 const row = (text: string, name: string) => {
   const line = text.split("\n").find((each) => each.startsWith(`${name} `))
   return (line ?? "").trim().split(/\s{2,}/)
@@ -48,10 +48,10 @@ test("bench reproduce: SLTT takes less memory than BPTT, SLTT-1 a sixth of SLTT'
   const multiplications = (cells: ReadonlyArray<string> | undefined) => Number(cells?.[work]?.replaceAll(",", ""))
   expect(multiplications(slttk) / multiplications(sltt)).toBeWithin(1 / 6 - 0.02, 1 / 6 + 0.02)
   for (const cells of [bptt, sltt, slttk]) expect(cells?.every((cell) => !cell.includes("NaN"))).toBe(true)
-  // Three processes, each of which trains for as long as a runtime takes to compile all that runs.
+  // Three processes, each of which trains until the runtime has compiled everything.
 }, 120_000)
 
-test("bench accuracy: a run for each policy and seed, and the mean of their accuracies", async () => {
+test("bench accuracy: one run per policy and seed, and their mean accuracies", async () => {
   const { stdout, stderr, code } = await bench(
     `accuracy --seeds 2 --out ${join(folder, "runs")} --backend reference --limit 32 --batch-size 8 --time-steps 3 --epochs 1`,
   )

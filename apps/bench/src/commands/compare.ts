@@ -1,9 +1,9 @@
-/** `--compare A.jsonl B.jsonl`: fails where Spikeroute is slower in the newer run, or takes more, beyond the noise. */
+/** `--compare A.jsonl B.jsonl`: fails if Spikeroute is slower or needs more memory in the newer run, beyond the noise. */
 import { print, table } from "@spikeroute/cli/terminal"
 import { Data, Effect } from "effect"
 import { formatFigure, formatRatio } from "../method/format.ts"
-import { compareRuns, overall } from "../report/comparison.ts"
 import { ResultsError, read } from "../report/read.ts"
+import { compareRuns, overall } from "../report/run-comparison.ts"
 
 export class RegressionError extends Data.TaggedError("RegressionError")<{ readonly count: number }> {
   override get message(): string {
@@ -16,7 +16,7 @@ export const compare = (older: string | undefined, newer: string | undefined) =>
     if (older === undefined || newer === undefined)
       return yield* new ResultsError({
         file: newer ?? older ?? "--compare",
-        reason: "name two runs: --compare A.jsonl B.jsonl; or did you mean --suites?",
+        reason: "name two runs: --compare A.jsonl B.jsonl (to choose suites, use --suites)",
       })
     const [before, after] = [yield* read(older), yield* read(newer)]
     const { slower, faster, larger, ratios, disagreeing, common, disturbed } = compareRuns(before, after)
@@ -33,14 +33,14 @@ export const compare = (older: string | undefined, newer: string | undefined) =>
           ]
     yield* print(
       [
-        `${common} timings are in both; in the middle the newer run took ${machine.toFixed(2)} times as long.`,
-        ...(disturbed === 0 ? [] : [`${disturbed} of them were disturbed by other work: no change is told by these.`]),
-        `${ratios - disagreeing.length} of ${ratios} ratios within a run agree within their intervals.`,
+        `${common} timings are in both runs; the median ratio newer / older is ${machine.toFixed(2)}.`,
+        ...(disturbed === 0 ? [] : [`${disturbed} of them were disturbed by other load and are ignored.`]),
+        `${ratios - disagreeing.length} of ${ratios} within-run ratios agree within their intervals.`,
         ...(disagreeing.length === 0
           ? []
           : [
               table(
-                ["ratios that do not agree", "older", "newer"],
+                ["ratios that disagree", "older", "newer"],
                 disagreeing.map((each) => [each.name, formatRatio(each.older), formatRatio(each.newer)]),
               ),
             ]),

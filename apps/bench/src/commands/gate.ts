@@ -1,4 +1,4 @@
-/** `gate`: what has to hold before a change is merged. Nothing depends on how fast or busy the machine is. */
+/** `gate`: the checks that must pass before a change is merged. None depends on the speed or load of the machine. */
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -9,7 +9,7 @@ import { ratios } from "../gate/ratios.ts"
 import { layer } from "../method/recorder.ts"
 
 const Kept = Schema.Struct({
-  /** Renewed by `--renew`. */
+  /** Written by `--renew`. */
   plans: Schema.Record(
     Schema.String,
     Schema.Struct({
@@ -18,25 +18,25 @@ const Kept = Schema.Struct({
       backwardMultiplications: Schema.Int,
     }),
   ),
-  /** Set by hand, well below what is measured: see gate/ratios.ts. */
+  /** Set by hand, well below measured values: see gate/ratios.ts. */
   floors: Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Finite)),
 })
 
 const file = fileURLToPath(new URL("../../gate.json", import.meta.url))
 
-/** What was kept. */
-export const readKept = () => Schema.decodeUnknownSync(Schema.fromJsonString(Kept))(readFileSync(file, "utf8"))
+/** Reads gate.json. */
+const readKept = () => Schema.decodeUnknownSync(Schema.fromJsonString(Kept))(readFileSync(file, "utf8"))
 
 export class GateError extends Data.TaggedError("GateError")<{ readonly wrong: ReadonlyArray<string> }> {
   override get message(): string {
     const { wrong } = this
-    return `the gate is closed: ${wrong.join("; ")}. If a plan was meant to change: bun run bench gate --renew`
+    return `the gate failed: ${wrong.join("; ")}. If a plan was meant to change: bun run bench gate --renew`
   }
 }
 
 const repository = fileURLToPath(new URL("../../../../", import.meta.url))
 
-/** What the packages' own test of bundle sizes says; nothing where the repository has none. */
+/** Failures of the bundle-size test; undefined if the repository has none. */
 const sizeFailures = async (): Promise<ReadonlyArray<string> | undefined> => {
   const test = "test/portable/test/sizes.test.ts"
   if (!existsSync(join(repository, test))) return undefined
@@ -52,7 +52,7 @@ export const gate = ({ renew }: { readonly renew: boolean }) =>
     if (renew) {
       const text = `${JSON.stringify({ plans: now, floors: kept.floors }, undefined, 2)}\n`
       yield* (yield* FileSystem.FileSystem).writeFileString(file, text)
-      return yield* print(`apps/bench/gate.json holds the plans of ${Object.keys(now).length} iterations`)
+      return yield* print(`wrote the plans of ${Object.keys(now).length} iterations to apps/bench/gate.json`)
     }
     const check = (title: string, wrong: ReadonlyArray<string>) =>
       Effect.as(
@@ -61,10 +61,10 @@ export const gate = ({ renew }: { readonly renew: boolean }) =>
       )
     const sizes = yield* Effect.promise(sizeFailures)
     const wrong = [
-      ...(yield* check("planned memory and multiplications are those that were kept", differences(kept.plans, now))),
-      ...(yield* check("under SLTT memory does not depend on T", yield* growingWithTime)),
-      ...(yield* check("no more multiplications run than were planned", yield* unplanned)),
-      ...(sizes === undefined ? [] : yield* check("bundles are as small as they are held to", sizes)),
+      ...(yield* check("planned memory and multiplications match gate.json", differences(kept.plans, now))),
+      ...(yield* check("memory under SLTT does not depend on T", yield* growingWithTime)),
+      ...(yield* check("programs execute no more multiplications than planned", yield* unplanned)),
+      ...(sizes === undefined ? [] : yield* check("bundle sizes are within their limits", sizes)),
     ]
     const { said, wrong: slow } = yield* ratios(kept.floors)
     yield* check(["ratios are above their floors", ...said].join("\n    "), slow)

@@ -1,4 +1,4 @@
-/** `report`: the page of a run, or Markdown tables of it. */
+/** `report`: the HTML report of a run, or Markdown tables. */
 import { dirname, join } from "node:path"
 import { print } from "@spikeroute/cli/terminal"
 import { Effect, FileSystem } from "effect"
@@ -7,7 +7,7 @@ import { page } from "../report/html.ts"
 import { tables } from "../report/markdown.ts"
 import { read } from "../report/read.ts"
 
-/** Writes report.html into the folder and gives its path. */
+/** Writes report.html into the folder and returns its path. */
 export const writeReport = (rows: ReadonlyArray<Row>, folder: string) =>
   Effect.gen(function* () {
     const file = join(folder, "report.html")

@@ -1,4 +1,4 @@
-/** Runs suites: rows into results.jsonl as they come, and the page at the end, however that comes. */
+/** Runs suites: appends rows to results.jsonl as they are measured, and writes the report at the end, also if interrupted. */
 import { join } from "node:path"
 import { print, say } from "@spikeroute/cli/terminal"
 import { Effect, FileSystem } from "effect"
@@ -10,9 +10,9 @@ import { pythonVersions } from "../peers/index.ts"
 import { ResultsError } from "../report/read.ts"
 import { writeReport } from "./report.ts"
 
-/** How much less a quick run takes. */
+/** Time of a quick run relative to a full one. */
 const quickly = 0.1
-/** What a suite is given at least of what it may take, however late it is. */
+/** Minimum share of its time that a suite gets, however late the run is. */
 const leastShare = 0.3
 
 export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly out: string | undefined }) => {
@@ -27,7 +27,7 @@ export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly
     const secondsOf = (some: ReadonlyArray<Suite>) =>
       some.reduce((sum, { seconds }) => sum + seconds * (settings.quick ? quickly : 1), 0)
     const all = secondsOf(suites)
-    /** Suites that took longer than they may take from those after them. */
+    /** A suite that takes too long shortens those after it. */
     const runOne = (suite: Suite, i: number) =>
       Effect.suspend(() => {
         const done = elapsed()
@@ -41,15 +41,15 @@ export const run = (suites: ReadonlyArray<Suite>, options: Settings & { readonly
         const rows = (yield* Recorder).rows()
         for (const row of rows) if (row.kind === "absent") yield* say(`${row.subject} is absent: ${row.reason}`)
         const page = yield* writeReport(rows, folder)
-        yield* print(`\n${whole ? "" : "stopped early; what was measured is in "}${file}\n${page}`)
+        yield* print(`\n${whole ? "" : "stopped early; results so far are in "}${file}\n${page}`)
       })
     yield* Effect.forEach(suites, runOne, { discard: true }).pipe(Effect.onInterrupt(() => Effect.ignore(end(false))))
     yield* end(true)
   }).pipe(Effect.provide([layer(file), FetchHttpClient.layer]))
-  // A run is one file: another one is not added to it.
+  // Each run has its own file: never append to an existing one.
   return Effect.gen(function* () {
     if (yield* (yield* FileSystem.FileSystem).exists(file))
-      return yield* new ResultsError({ file, reason: "it holds a run already: name another folder as --out" })
+      return yield* new ResultsError({ file, reason: "it already contains a run; choose another folder with --out" })
     return yield* measured
   })
 }

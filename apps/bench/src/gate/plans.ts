@@ -1,10 +1,10 @@
-/** What programs need and do, known before they run: compared to what was kept. */
+/** Planned memory and work of programs, compared with the values in gate.json. */
 import { Backend, type Executable, Policy, Program } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../backends.ts"
 import { batchOf, graphOf, prepare, trainingOptionsOf, type Workload, workloads } from "../workloads.ts"
 
-/** Exact: any change is to be meant. */
+/** Exact values: every change must be intended. */
 export interface Plan {
   readonly bytes: number
   readonly forwardMultiplications: number
@@ -26,7 +26,7 @@ export const nameOf = ({ model, policy, timeSteps, batchSize }: Workload): strin
 const programOf = (workload: Workload) =>
   Effect.flatMap(graphOf(workload), (graph) => Program.compile(graph, workload.policy, trainingOptionsOf(workload)))
 
-/** The plan of every case now. */
+/** The current plans of all cases. */
 export const plans = Effect.gen(function* () {
   const found: Record<string, Plan> = {}
   for (const workload of cases) {
@@ -40,12 +40,12 @@ export const plans = Effect.gen(function* () {
   return found
 })
 
-/** How plans differ from those that were kept, a line each. More multiplications are not let through even where others are fewer. */
+/** Differences from the stored plans, one line each. More multiplications always count as a difference, fewer do not. */
 export const differences = (kept: Readonly<Record<string, Plan>>, now: Readonly<Record<string, Plan>>) =>
   [...new Set([...Object.keys(kept), ...Object.keys(now)])].flatMap((name): ReadonlyArray<string> => {
     const [before, after] = [kept[name], now[name]]
     if (before === undefined || after === undefined)
-      return [`${name}: ${before === undefined ? "its plan was not kept yet" : "it is not planned any more"}`]
+      return [`${name}: ${before === undefined ? "it has no stored plan" : "it is no longer a case"}`]
     const count = (value: number) => value.toLocaleString("en")
     return [
       ...(after.bytes === before.bytes
@@ -59,7 +59,7 @@ export const differences = (kept: Readonly<Record<string, Plan>>, now: Readonly<
     ]
   })
 
-/** Models whose memory under SLTT grows with T, a line each. */
+/** Models whose memory under SLTT-like policies depends on T, one line each. */
 export const growingWithTime = Effect.gen(function* () {
   const found: Array<string> = []
   for (const workload of cases.filter(({ encoding }) => encoding !== "frames"))
@@ -69,13 +69,13 @@ export const growingWithTime = Effect.gen(function* () {
       for (const timeSteps of [4, 16, 64]) bytes.push((yield* programOf({ ...workload, policy, timeSteps })).arenaBytes)
       if (new Set(bytes).size > 1)
         found.push(
-          `${workload.model} under ${policy.name}: memory depends on T: ${bytes.join(", ")} bytes at 4, 16, 64`,
+          `${workload.model} under ${policy.name}: memory depends on T (${bytes.join(", ")} bytes at T = 4, 16, 64)`,
         )
     }
   return found
 })
 
-/** A backend that counts the multiplications of what is run on it, instruction by instruction, as the instructions cost. */
+/** A backend that also counts the multiplications of everything that it runs. */
 const counting = (backend: Backend["Service"], count: (multiplications: number) => void) =>
   Backend.of({
     ...backend,
@@ -95,7 +95,7 @@ const counting = (backend: Backend["Service"], count: (multiplications: number) 
       ),
   })
 
-/** Policies under which a step runs more multiplications than its plan says, a line each. */
+/** Policies whose steps execute more multiplications than planned, one line each. */
 export const unplanned = Effect.gen(function* () {
   const found: Array<string> = []
   for (const policy of [Policy.bptt, Policy.checkpointedBptt, Policy.sltt, Policy.slttK(1), Policy.ottt]) {

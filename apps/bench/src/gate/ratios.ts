@@ -1,4 +1,4 @@
-/** Ratios of speed that must not fall: backends against each other in the same rounds, never a time alone. */
+/** Speed ratios that must not fall. Backends are compared within the same rounds; no absolute time is checked. */
 import { Effect } from "effect"
 import { formatRatio } from "../method/format.ts"
 import { measure } from "../method/measure.ts"
@@ -6,12 +6,12 @@ import { ratio } from "../method/statistics.ts"
 import { stepSubject, valuesOf, workloads } from "../workloads.ts"
 import { nameOf } from "./plans.ts"
 
-/** How many times as long TensorFlow.js has to take at least, by iteration and backend. */
+/** Minimum ratio of TensorFlow.js's time to a backend's, by iteration and backend. */
 export type Floors = Readonly<Record<string, Readonly<Record<string, number>>>>
 
 const rival = "tfjs-wasm"
 
-/** A line for each ratio, and what is wrong. A ratio is too low where its whole interval is: noise alone fails nobody. */
+/** A line for each ratio, and the failures. A ratio fails only if its whole interval is below the floor, so noise alone cannot fail. */
 export const ratios = (floors: Floors) =>
   Effect.gen(function* () {
     const said: Array<string> = []
@@ -19,7 +19,7 @@ export const ratios = (floors: Floors) =>
     for (const [name, least] of Object.entries(floors)) {
       const workload = workloads.find((each) => nameOf(each) === name)
       if (workload === undefined) {
-        wrong.push(`gate.json has a floor for ${name}, which is no iteration of the benchmark`)
+        wrong.push(`gate.json has a floor for ${name}, which is not a workload of the benchmark`)
         continue
       }
       const rows = yield* measure(
@@ -37,15 +37,15 @@ export const ratios = (floors: Floors) =>
         const own = rows.find(({ subject }) => subject === backend)
         if (theirs === undefined || own === undefined) {
           const missing = theirs === undefined ? rival : backend
-          // No C compiler is no regression; a backend that fails or is wrong has been said to fail.
+          // A missing C compiler is not a regression; any other backend must have been timed.
           said.push(`${name}: ${backend} against ${rival}: ${missing} was not timed`)
           if (missing !== "native") wrong.push(`${name}: ${missing} could not be timed`)
           continue
         }
         const times = ratio(theirs, own)
-        said.push(`${name}: ${rival} takes ${formatRatio(times)} times as long as ${backend}; at least ${floor}`)
+        said.push(`${name}: ${rival} takes ${formatRatio(times)} times as long as ${backend} (floor ${floor})`)
         if (times.high < floor)
-          wrong.push(`${name}: ${backend} is ${formatRatio(times)} times as fast as ${rival}; it was at least ${floor}`)
+          wrong.push(`${name}: ${backend} is ${formatRatio(times)} times as fast as ${rival}; the floor is ${floor}`)
       }
     }
     return { said, wrong }

@@ -1,4 +1,4 @@
-/** What the machine itself can do, measured by C that the system's compiler makes of c/ceilings.c. */
+/** The machine's peak rates, measured by c/ceilings.c, which the system's compiler builds. */
 import { spawn } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -9,7 +9,7 @@ import { AbsentError } from "./measure.ts"
 
 const source = fileURLToPath(new URL("../../c/ceilings.c", import.meta.url))
 
-/** Rates of so many threads together: floating-point operations a second of multiply-adds, additions a second, bytes a second. */
+/** Rates of all threads together: FLOP/s of multiply-adds, additions per second, and bytes per second. */
 export const Ceilings = Schema.Struct({
   vectorBits: Schema.Int,
   threads: Schema.Int,
@@ -34,7 +34,7 @@ const run = (file: string, args: ReadonlyArray<string>): Promise<string> =>
     )
   })
 
-/** Vectors as wide as the processor has them, or as wide as WebAssembly has them. */
+/** The processor's widest vectors, or the 128 bits of WebAssembly. */
 export type Vectors = "widest" | "128 bits"
 
 const flags = (vectors: Vectors): ReadonlyArray<string> => [
@@ -43,7 +43,7 @@ const flags = (vectors: Vectors): ReadonlyArray<string> => [
   ...(vectors === "widest" ? [] : ["-DWIDTH=16", ...(process.arch === "x64" ? ["-mno-avx"] : [])]),
 ]
 
-/** Takes about two seconds. Absent where there is no C compiler. */
+/** Measures the rates; takes about two seconds. Fails with AbsentError if there is no C compiler. */
 export const ceilings = (vectors: Vectors, threads: number): Effect.Effect<Ceilings, AbsentError> =>
   Effect.tryPromise({
     try: async () => {

@@ -1,8 +1,8 @@
-/** How busy others keep the machine: what all processors did, less what this process and its children did. Linux. */
+/** Load from other processes: what all processors did, minus this process and its children. Linux only. */
 import { readdirSync, readFileSync } from "node:fs"
 import { Effect } from "effect"
 
-/** Clock ticks a second, in which /proc counts: 100 on all Linux that there is. */
+/** Clock ticks per second in /proc: 100 on every Linux. */
 const ticks = 100
 
 const read = (file: string): string | undefined => {
@@ -13,7 +13,7 @@ const read = (file: string): string | undefined => {
   }
 }
 
-/** Seconds of all processors that were not idle since the machine started; what the hypervisor took counts as busy. */
+/** Processor seconds that were not idle since boot; stolen time counts as busy. */
 const busy = (): number | undefined => {
   const line = read("/proc/stat")?.split("\n")[0]
   const [user, nice, system, , , irq, softirq, steal] = (line ?? "").split(/\s+/).slice(1).map(Number)
@@ -21,19 +21,19 @@ const busy = (): number | undefined => {
   return Number.isFinite(sum) ? sum / ticks : undefined
 }
 
-/** Fields of /proc/PID/stat behind the command's name, which may hold spaces. */
+/** The fields of /proc/PID/stat after the command name, which may contain spaces. */
 const statOf = (pid: number): ReadonlyArray<string> | undefined => {
   const text = read(`/proc/${pid}/stat`)
   return text?.slice(text.lastIndexOf(")") + 2).split(" ")
 }
 
-/** Seconds that a process has used, and its children that have ended. */
+/** Processor seconds of a process and its finished children. */
 const secondsOf = (pid: number): number => {
   const fields = statOf(pid)
   return fields === undefined ? 0 : fields.slice(11, 15).reduce((sum, each) => sum + Number(each), 0) / ticks
 }
 
-/** The children that a process has now. */
+/** The current children of a process. */
 export const childrenOf = (parent: number): ReadonlyArray<number> => {
   try {
     return readdirSync("/proc")
@@ -45,10 +45,10 @@ export const childrenOf = (parent: number): ReadonlyArray<number> => {
 }
 
 /**
- * Waits until this process has nothing to do, for half a second at most: a runtime goes on compiling and collecting garbage behind what it
- * was told to do, and another process is not to share the machine with that while it is timed.
+ * Waits until this process is idle, for at most half a second: the runtime keeps compiling and collecting garbage for a while, and a process
+ * that is timed must not share the machine with that.
  */
-export const settled: Effect.Effect<void> = Effect.gen(function* () {
+export const waitUntilIdle: Effect.Effect<void> = Effect.gen(function* () {
   for (let i = 0; i < 50; i++) {
     const before = process.cpuUsage()
     yield* Effect.sleep("10 millis")
@@ -57,18 +57,18 @@ export const settled: Effect.Effect<void> = Effect.gen(function* () {
   }
 })
 
-/** A watch over a stretch of time; `children` are processes of ours that go on living. */
+/** Starts to measure other load; `children` are long-lived processes of ours. */
 export const watch = (children: ReadonlyArray<number> = []) => {
-  // Subjects may share a process: it has done its work once.
+  // Subjects may share a process: count it once.
   const processes = [...new Set([process.pid, ...children])]
   const own = () => processes.reduce((sum, pid) => sum + secondsOf(pid), 0)
   const [started, before, ours] = [performance.now(), busy(), own()]
-  /** How many processors others kept busy since then; undefined where the system does not tell. */
+  /** Average number of processors that others kept busy; undefined if the system does not report it. */
   return (): number | undefined => {
     const now = busy()
     if (before === undefined || now === undefined) return undefined
     const seconds = (performance.now() - started) / 1000
-    // Each of the two counts is off by a tick and more: below that there is nothing to be told.
+    // Both counts are off by a tick or more: smaller values mean nothing.
     const others = now - before - (own() - ours)
     return others <= 4 / ticks ? 0 : Math.round((1000 * others) / seconds) / 1000
   }

@@ -1,4 +1,4 @@
-/** Rows as columns for people: the same in the terminal, in Markdown and in the report. */
+/** Formats rows as columns: the same in the terminal, in Markdown and in the report. */
 import { Program } from "@spikeroute/core"
 import { describeValues, type Figures, type Timing } from "./row.ts"
 import { type Ratio, ratio, summarize } from "./statistics.ts"
@@ -11,7 +11,7 @@ export const milliseconds = (seconds: number): string => {
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-/** Firing rates: of each layer where there are a few, else their mean. */
+/** Firing rates of each layer, or their mean if there are many. */
 export const formatRates = (rates: ReadonlyArray<number>): string =>
   rates.length <= 4
     ? rates.map(percent).join(", ")
@@ -23,7 +23,7 @@ export const formatRatio = ({ value, low, high }: Ratio): string => {
   return `${value.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
 }
 
-/** A figure by the unit at the end of its name: bytes, share, ms, …. */
+/** Formats a figure by the unit at the end of its name: bytes, share, ms, … */
 export const formatFigure = (name: string, value: number): string => {
   if (/bytes$/.test(name)) return Program.formatBytes(value)
   if (/ check share$/.test(name)) return `${(100 * value).toFixed(3)} %`
@@ -42,11 +42,11 @@ const keysOf = (rows: ReadonlyArray<Timing | Figures>, of: (row: Timing | Figure
   ...new Set(rows.flatMap((row) => Object.keys(of(row)))),
 ]
 
-/** The columns that rows of one group have something to say in. */
+/** The columns that have values for the rows of a group. */
 export const columnsOf = (rows: ReadonlyArray<Timing | Figures>): ReadonlyArray<Column> => {
   const timings = rows.filter((row) => row.kind === "timing")
   const timed = (of: (row: Timing) => string) => (row: Timing | Figures) => (row.kind === "timing" ? of(row) : "")
-  // Values that tell the rows of a group apart.
+  // Values in which the rows differ.
   const varying = keysOf(rows, ({ values }) => values).filter(
     (name) => new Set(rows.map(({ values }) => values[name])).size > 1,
   )

@@ -1,11 +1,11 @@
 /// <reference types="@webgpu/types" />
-/** What a GPU can do: multiply-adds that wait for nothing, and a copy of a large buffer, each timed up to a read-back. */
+/** A GPU's peak rates: independent multiply-adds, and a copy of a large buffer, each timed until a read-back. */
 import { Effect } from "effect"
 
 export interface GpuCeilings {
-  /** Floating-point operations a second; a multiply-add is two. */
+  /** FLOP/s; a multiply-add counts as two. */
   readonly flops: number
-  /** Bytes a second, read and written. */
+  /** Bytes per second, reads and writes together. */
   readonly bytes: number
 }
 
@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var i = id.x; i < arrayLength(&source); i += groups.x * 64u) { made[i] = source[i]; }
 }`
 
-/** A measurement takes at least so many seconds. */
+/** Minimum seconds of a measurement. */
 const least = 0.2
 
 const measure = async (device: GPUDevice, megabytes: number): Promise<GpuCeilings> => {
@@ -67,7 +67,7 @@ const measure = async (device: GPUDevice, megabytes: number): Promise<GpuCeiling
       return (performance.now() - start) / 1000
     }
   }
-  /** The best rate of so much work a dispatch. */
+  /** The best rate; `work` is the work of one dispatch. */
   const rate = async (code: string, groups: number, work: number): Promise<number> => {
     const run = prepare(code)
     let [times, best] = [1, 0]
@@ -82,7 +82,7 @@ const measure = async (device: GPUDevice, megabytes: number): Promise<GpuCeiling
     return best
   }
   const groups = 4096
-  // What is not valid does nothing, and takes no time.
+  // Invalid commands do nothing in no time: detect them.
   device.pushErrorScope("validation")
   const ceilings = {
     flops: await rate(multiplyAdd, groups, groups * 64 * rounds * chains * 4 * 2),
@@ -93,7 +93,7 @@ const measure = async (device: GPUDevice, megabytes: number): Promise<GpuCeiling
   return ceilings
 }
 
-/** Takes a second or two. `megabytes` are those of each of two buffers: more than the GPU's caches hold. */
+/** Measures the peaks; takes a second or two. Two buffers of `megabytes` each must exceed the GPU's caches. */
 export const gpuCeilings = (adapter: GPUAdapter, megabytes: number): Effect.Effect<GpuCeilings> =>
   Effect.acquireUseRelease(
     Effect.promise(() => adapter.requestDevice()),

@@ -1,10 +1,10 @@
 /// <reference types="@webgpu/types" />
-/** What a program asks of a GPU: counted where WebGPU is called, whoever calls it. */
+/** Counts a program's use of a GPU by intercepting WebGPU calls, so that it works for every library. */
 
 export interface GpuCounts {
   dispatches: number
   submissions: number
-  /** Of all buffers that are alive. */
+  /** Bytes of all live buffers. */
   bytes: number
   peakBytes: number
 }
@@ -15,7 +15,7 @@ let current = noCounts()
 let counting = false
 const owners = new WeakMap<GPUBuffer, GpuCounts>()
 
-/** Calls `told` with the object before each call of a method. */
+/** Makes a method call `told` with its object first. */
 const before = <T extends object>(prototype: T, name: keyof T & string, told: (self: T) => void): void => {
   const method = prototype[name] as (...args: Array<unknown>) => unknown
   Object.assign(prototype, {
@@ -50,7 +50,7 @@ const begin = (): void => {
     })
 }
 
-/** From here on, what is called counts for this. A GPU must have been found before. */
+/** Attributes all following calls to `counts`. A GPU must have been found before. */
 export const countFor = (counts: GpuCounts): void => {
   if (!counting) begin()
   counting = true

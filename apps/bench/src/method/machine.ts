@@ -1,4 +1,4 @@
-/** What a run says of itself: machine, versions, commit. */
+/** Describes a run: machine, versions, commit. */
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { availableParallelism, cpus, release, totalmem } from "node:os"
@@ -20,7 +20,7 @@ const versionOf = (name: string): string | undefined => {
         const manifest = JSON.parse(readFileSync(new URL("package.json", at), "utf8"))
         if (manifest.name === name) return manifest.version
       } catch {
-        // A folder without a manifest: further up.
+        // No manifest in this folder: go up.
       }
       const up = new URL("..", at)
       if (up.href === at.href) return undefined
@@ -36,7 +36,7 @@ const compiler = (): string | undefined => {
   return status === 0 ? stdout.split("\n")[0] : undefined
 }
 
-/** The first line of a run. */
+/** The first row of a run. */
 export const describeRun = (command: string, versions: Readonly<Record<string, string>> = {}): Run => {
   const changed = git("status", "--porcelain", "--untracked-files=no")
   const commit = git("rev-parse", "--short=12", "HEAD") ?? "unknown"

@@ -1,13 +1,12 @@
 /**
- * The one way in which times are taken here.
+ * The timing method of all suites.
  *
- * Subjects of a group are opened together, held against what is right, and warmed up; then rounds go through all of them in turn
- * (A B C, A B C, …), so that whatever else the machine does falls on all alike. After some rounds everything is closed and opened
- * anew, for where memory happens to lie decides about speed too: these are sittings. How many rounds there are follows from the time
- * that the group may take.
+ * The subjects of a group are opened together, checked and warmed up. Rounds then run all of them in turn (A B C, A B C, …), so that other
+ * load affects all alike. After a third of the rounds everything is closed and reopened, because the placement in memory also affects speed;
+ * these parts are called sittings. The number of rounds follows from the group's time budget.
  *
- * A unit that may be repeated begins with one that does not count: caches and sleeping threads are left to it by whoever ran before,
- * which is not so where units follow one another, as they do at work. Then come as many as take 50 ms, and their mean is the time.
+ * A repeatable unit first runs once untimed, because the previous subject left caches cold and threads asleep, which is not so in real use.
+ * Then it runs as often as fits into 50 ms, and the mean is the time.
  */
 import { say } from "@spikeroute/cli/terminal"
 import { Cause, Data, Effect, Option, type Scope } from "effect"
@@ -16,65 +15,65 @@ import { Recorder, record } from "./recorder.ts"
 import type { Check, Timing, Values } from "./row.ts"
 import { median } from "./statistics.ts"
 
-/** What was seen beside a time. */
+/** Observations besides the time. */
 export interface Observation {
   readonly loss?: number
   readonly firingRates?: ReadonlyArray<number>
   readonly figures?: Readonly<Record<string, number>>
 }
 
-/** How often a unit runs for one time, and how often before without being timed. */
+/** Timed and untimed repetitions of a unit per measurement. */
 export interface Repeats {
   readonly times: number
   readonly uncounted: number
 }
 
-/** A subject that is ready. */
+/** A subject that is ready to run. */
 export interface Opened<E> {
-  /** One unit of work; gives its seconds where it knows better than a clock around it. */
+  /** Runs one unit of work. Returns its seconds if the subject measures them more precisely than a clock around it. */
   readonly run: Effect.Effect<number | undefined, E>
   /**
-   * Whether units may be run several times for one time: their state does not move. As a function, how they are, and the seconds of one:
-   * by another process on its own, say, whose threads would go to sleep between one message and the next.
+   * Set if the unit can be repeated because its state does not change. A function runs the repetitions itself and returns the seconds of one,
+   * for example in another process, whose threads would fall asleep between messages.
    */
   readonly repeatable?: true | ((repeats: Repeats) => Effect.Effect<number, E>)
-  /** Holds its outputs against what is right, before anything is timed. */
+  /** Compares its outputs with the expected ones, before anything is timed. */
   readonly check?: Effect.Effect<Check, E>
-  /** Of the last unit; `seconds` are the median so far. */
+  /** Observations of the last unit; `seconds` is the median so far. */
   readonly observe?: (seconds: number) => Observation
-  /** Processes of its own that live on: what they do is not others' doing. */
+  /** Its own long-lived processes, which do not count as other load. */
   readonly processes?: ReadonlyArray<number>
 }
 
-/** Somebody who does the work of a group. */
+/** A participant in a group. */
 export interface Subject<E = unknown, R = never> {
   readonly name: string
-  /** The library that it stands for, where that is not Spikeroute. */
+  /** The library that it belongs to, if not Spikeroute. */
   readonly peer?: string
-  /** What it does otherwise than the others of the group. */
+  /** Values in which it differs from the rest of the group. */
   readonly values?: Values
-  /** Whether it is one of several ways in which its library does the same: only the fastest of them count, and go through all rounds. */
-  readonly way?: true
+  /** Set if it is one of several variants of the same library: only the fastest variants run in all rounds. */
+  readonly variant?: true
   readonly open: Effect.Effect<Opened<E>, E, R | Scope.Scope>
 }
 
-/** Work that all subjects do, side by side. */
+/** Work that all subjects do, timed side by side. */
 export interface Group<E = unknown, R = never> {
   readonly group: string
   readonly values: Values
   readonly subjects: ReadonlyArray<Subject<E, R>>
-  /** Rounds that do not count, at the beginning of each sitting; default 2. */
+  /** Warm-up rounds at the start of each sitting. Default 2. */
   readonly warmUp?: number
 }
 
 export interface Budget {
-  /** What all rounds of a group may take together. */
+  /** Seconds for all rounds of a group. */
   readonly seconds: number
-  /** So many rounds, whatever they take. */
+  /** A fixed number of rounds, whatever time they take. */
   readonly rounds?: number | undefined
 }
 
-/** Something that is not on this machine: said, not a failure. */
+/** Something is not available on this machine, which is reported but is not a failure. */
 export class AbsentError extends Data.TaggedError("AbsentError")<{
   readonly subject: string
   readonly reason: string
@@ -84,26 +83,26 @@ export class AbsentError extends Data.TaggedError("AbsentError")<{
   }
 }
 
-/** How far from what is right an output may be. Sums in another order let single neurons fire otherwise. */
+/** Allowed error of outputs: a different summation order may flip single spikes. */
 export const allowed = 2e-3
 
-/** Rounds in all: what any interval needs; and at most. And the sittings that they are cut into. */
+/** Minimum rounds, required for an interval; maximum rounds; and the number of sittings. */
 const fewest = 3
 const most = 15
 const sittings = 3
-/** Seconds that three rounds may take, however little a group is given: a busy machine is no reason to leave somebody out. */
+/** Seconds that three rounds may always take, so that a busy machine excludes nobody. */
 const patience = 8
-/** Seconds that one time of repeatable units should take at least. */
+/** Minimum seconds of a measurement of repeatable units. */
 const leastSeconds = 0.05
-/** A way that takes so many times as long as its library's fastest before the rounds begin does not go through them. */
-const hopeless = 1.4
-/** How often it is timed again before that is believed. */
+/** A variant slower than its library's fastest by this factor, before the rounds, is excluded. */
+const slowVariant = 1.4
+/** Further attempts before a variant is excluded. */
 const chances = 2
 
-/** What cannot be repeated, and what has not been timed yet. */
+/** Used for units that cannot be repeated, or have not been timed yet. */
 export const once: Repeats = { times: 1, uncounted: 0 }
 
-/** How often a repeatable unit runs that takes so many seconds. */
+/** The repetitions of a unit that takes `seconds`. */
 export const repeatsOf = (seconds: number): Repeats => ({
   times: Math.max(1, Math.min(1000, Math.ceil(leastSeconds / seconds))),
   uncounted: 1,
@@ -119,14 +118,14 @@ interface Taken<E> {
   observation: Observation
 }
 
-/** Why a subject cannot go on, in a line. */
+/** The reason of a failure, in one line. */
 export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error instanceof AbsentError) return error.reason
   return error instanceof Error ? error.message : (Cause.pretty(cause).split("\n")[0] ?? "it failed")
 }
 
-/** Whether what failed is not on this machine. */
+/** Whether the failure means that something is not available on this machine. */
 export const isAbsent = (cause: Cause.Cause<unknown>) =>
   ["AbsentError", "BackendUnavailableError"].includes(
     (Option.getOrUndefined(Cause.findErrorOption(cause)) as { _tag?: string } | undefined)?._tag ?? "",
@@ -158,7 +157,7 @@ export const measure = <E, R>(
         yield* record({ kind: "failed", ...about(each), reason })
         yield* say(`${suite}, ${group}: ${each.subject.name}: ${reason}`)
       })
-    /** Seconds of a unit, and what it took with all that goes with it. */
+    /** The seconds of a unit, and those including overhead. */
     const time = ({ repeats }: Taken<E>, { run, repeatable }: Opened<E>) =>
       Effect.gen(function* () {
         const { times, uncounted } = repeats
@@ -177,7 +176,7 @@ export const measure = <E, R>(
         yield* Effect.yieldNow
         return { seconds, elapsed }
       })
-    /** Gives what the effect gives; what fails leaves the group. Only an interruption goes on. */
+    /** Runs an effect for a subject; a failure removes the subject from the group. Only interruption is propagated. */
     const guarded = <A>(each: Taken<E>, effect: Effect.Effect<A, E, R | Scope.Scope>) =>
       Effect.catchCause(Effect.asSome(effect), (cause) =>
         Effect.gen(function* () {
@@ -209,12 +208,15 @@ export const measure = <E, R>(
             if (Option.isNone(found)) continue
             each.check = found.value
             if (!(found.value.error <= allowed))
-              yield* drop(each, `its outputs differ from ${found.value.against} by ${found.value.error}: not timed`)
+              yield* drop(
+                each,
+                `its outputs differ from ${found.value.against} by ${found.value.error}, so it is not timed`,
+              )
           }
-        /** What a unit took before the rounds: at least, by its own account; and the last time, with all that goes with it. */
+        /** Before the rounds: the least time of a unit, and the last one including overhead. */
         const leasts = new Map<Taken<E>, number>()
         const lasts = new Map<Taken<E>, number>()
-        /** What a subject takes of a round. */
+        /** A subject's part of a round, in seconds. */
         const share = (each: Taken<E>) => (lasts.get(each) ?? 0) * (each.repeats.times + each.repeats.uncounted)
         const round = () => taking.reduce((sum, each) => sum + share(each), 0)
         const before = (each: Taken<E>) =>
@@ -229,13 +231,13 @@ export const measure = <E, R>(
         let warmed = 0
         for (; warmed < warmUp && (warmed === 0 || round() < allowedSeconds / 30); warmed++)
           for (const each of taking) yield* before(each)
-        for (const each of number === 0 ? taking.filter(({ subject }) => subject.way) : []) {
-          const library = taking.filter(({ subject }) => subject.way && subject.peer === each.subject.peer)
+        for (const each of number === 0 ? taking.filter(({ subject }) => subject.variant) : []) {
+          const library = taking.filter(({ subject }) => subject.variant && subject.peer === each.subject.peer)
           const fastest = () => Math.min(...library.map((other) => leasts.get(other) as number))
-          const isHopeless = () => taking.includes(each) && (leasts.get(each) as number) > hopeless * fastest()
-          // It may have been something else that held it up.
-          for (let i = 0; i < chances && isHopeless(); i++) yield* before(each)
-          if (!isHopeless()) continue
+          const isTooSlow = () => taking.includes(each) && (leasts.get(each) as number) > slowVariant * fastest()
+          // Other load may have slowed it down.
+          for (let i = 0; i < chances && isTooSlow(); i++) yield* before(each)
+          if (!isTooSlow()) continue
           taking = taking.filter((other) => other !== each)
           yield* record({ kind: "slower", ...about(each), seconds: leasts.get(each) as number, fastest: fastest() })
         }
@@ -245,7 +247,10 @@ export const measure = <E, R>(
           while (taking.length > 1 && 3 * round() > Math.max(1.5 * allowedSeconds, patience)) {
             const slowest = taking.reduce((a, b) => (share(b) > share(a) ? b : a))
             const takes = (leasts.get(slowest) ?? 0).toPrecision(3)
-            yield* drop(slowest, `it takes ${takes} s a time, too long for the ${Math.round(allowedSeconds)} s at hand`)
+            yield* drop(
+              slowest,
+              `it takes ${takes} s per unit, too long for the group's ${Math.round(allowedSeconds)} s`,
+            )
           }
           wanted = Math.max(fewest, Math.min(most, Math.floor((0.8 * left()) / round()) - warmed * (of - 1)))
         }

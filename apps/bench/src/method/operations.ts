@@ -1,4 +1,4 @@
-/** What a workload costs in operations: see `countOperations` of the command line, which counts them. */
+/** Operation counts of workloads, by the command line's `countOperations`. */
 
 import { countOperations, energies, observed } from "@spikeroute/cli/operations"
 import { Backend, type Graph, Program, Shape } from "@spikeroute/core"
@@ -8,7 +8,7 @@ import { batchOf, graphOf, prepare, trainedParameters, type Workload } from "../
 const initialParameters = (workload: Workload) =>
   Effect.flatMap(prepare({ ...workload, batchSize: 1 }), ({ trainer }) => trainer.save).pipe(Effect.scoped)
 
-/** Zeros among the weights, as a share. */
+/** The share of weights that are 0. */
 const connectionSparsity = (graph: Graph.Graph, weights: ReadonlyMap<string, ArrayLike<number>>) => {
   const all = graph.parameters.filter(({ role, shape }) => role === "weight" && shape.length > 1)
   const zeros = all.reduce(
@@ -19,8 +19,8 @@ const connectionSparsity = (graph: Graph.Graph, weights: ReadonlyMap<string, Arr
 }
 
 /**
- * The operations of a workload's inference on the backend at hand, a sample each; with them NeuroBench's footprint, the bytes of all
- * parameters; connection sparsity, the share of weights that are 0; activation sparsity, the share of neurons × time steps without a spike.
+ * Counts the operations of a workload's inference per sample, on the backend in context, with NeuroBench's metrics: footprint, the bytes of
+ * all parameters; connection sparsity, the share of weights that are 0; activation sparsity, the share of neurons × time steps without a spike.
  */
 export const operationsOf = (workload: Workload) =>
   Effect.gen(function* () {
@@ -54,10 +54,7 @@ export const operationsOf = (workload: Workload) =>
     }
   }).pipe(Effect.scoped)
 
-/**
- * Operations of one training iteration as planned, with those that spikes cause at the firing rate that was measured; and the proxy
- * of their energy.
- */
+/** Planned operations of one training iteration, the spike-driven ones at the measured firing rates, and their energy proxy. */
 export const trainingOperations = (program: Program.Program, firingRates: ReadonlyArray<number>) => {
   const { forward, backward, update } = Program.cost(program)
   const rate = firingRates.reduce((sum, each) => sum + each, 0) / Math.max(1, firingRates.length)

@@ -1,4 +1,4 @@
-/** Where rows go: into the file of the run at once, and to those who want them at its end. */
+/** Collects rows, and appends them to the run's file at once. */
 import { appendFileSync, mkdirSync } from "node:fs"
 import { dirname } from "node:path"
 import { Context, Effect, Layer } from "effect"
@@ -8,12 +8,12 @@ export class Recorder extends Context.Service<
   Recorder,
   {
     readonly record: (row: Row) => Effect.Effect<void>
-    /** Everything that was recorded so far. */
+    /** All rows so far. */
     readonly rows: () => ReadonlyArray<Row>
   }
 >()("@spikeroute/bench/Recorder") {}
 
-/** Appends each row to a file, a line each; a line is written whole before anything else happens. Without a file it only remembers. */
+/** Appends each row to a file as one line, written synchronously. Without a file, rows are only kept in memory. */
 export const layer = (file: string | undefined): Layer.Layer<Recorder> =>
   Layer.sync(Recorder, () => {
     if (file !== undefined) mkdirSync(dirname(file), { recursive: true })

@@ -1,33 +1,32 @@
 /**
- * What a run of the benchmarks leaves: a file of JSON lines. The first says what was run where; each other is a timing, figures
- * without a time, what was absent, or what failed; the last says how the run ended. A line is written as soon as it is known, so
- * whatever ends a run early, what was measured is there.
+ * The results of a benchmark run: a file of JSON lines. The first describes the run; then come timings, figures, and what was absent or
+ * failed; the last says how the run ended. Each line is written as soon as it is known, so an interrupted run keeps its results.
  */
 import { Schema } from "effect"
 
 const Numbers = Schema.Record(Schema.String, Schema.Finite)
 
-/** Parameters of a case: a model's name, time steps, a density… */
+/** Parameters of a case: model, time steps, density, … */
 const Values = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite]))
 
 export type Values = typeof Values.Type
 
-/** What a line is about: rows of one `group` were measured side by side. */
+/** The subject of a row; rows of one `group` were measured side by side. */
 const about = {
   suite: Schema.String,
   group: Schema.String,
-  /** Who did it: a backend, or a peer. */
+  /** A backend or a peer. */
   subject: Schema.String,
-  /** The library that it stands for, where that is not Spikeroute. */
+  /** The library that it belongs to, if not Spikeroute. */
   peer: Schema.optionalKey(Schema.String),
   values: Values,
 }
 
-/** How the outputs of a subject were found right before it was timed. */
+/** Correctness of a subject's outputs, checked before it was timed. */
 export const Check = Schema.Struct({
-  /** What they were held against. */
+  /** The reference. */
   against: Schema.String,
-  /** The largest difference over the largest value. */
+  /** Largest difference divided by the largest value. */
   error: Schema.Finite,
 })
 
@@ -52,27 +51,27 @@ export const Run = Schema.Struct({
 export const Timing = Schema.Struct({
   kind: Schema.tag("timing"),
   ...about,
-  /** Of one unit of work, one for each round; rounds of all subjects of a group go with each other. */
+  /** Seconds of one unit of work, one per round; rounds of the subjects of a group correspond. */
   seconds: Schema.Array(Schema.Finite),
-  /** For each round, in which sitting it was: between sittings, all is closed and opened anew. */
+  /** The sitting of each round; everything is closed and reopened between sittings. */
   sittings: Schema.Array(Schema.Int),
-  /** For each round, how many processors others kept busy; absent where the system does not tell. */
+  /** Average number of processors that others kept busy in each round; absent if the system does not report it. */
   others: Schema.optionalKey(Schema.Array(Schema.Finite)),
   check: Schema.optionalKey(Check),
   loss: Schema.optionalKey(Schema.Finite),
-  /** Spikes per neuron and time step, of each layer of neurons. */
+  /** Spikes per neuron and time step, for each layer of neurons. */
   firingRates: Schema.optionalKey(Schema.Array(Schema.Finite)),
   figures: Numbers,
 })
 
 export const Figures = Schema.Struct({ kind: Schema.tag("figures"), ...about, figures: Numbers })
 
-/** A way of a library that took too much longer than its fastest, before the rounds began, to go through them. */
+/** A library's variant that was excluded because it was much slower than the library's fastest. */
 export const Slower = Schema.Struct({
   kind: Schema.tag("slower"),
   ...about,
   seconds: Schema.Finite,
-  /** What the library's fastest way took. */
+  /** Seconds of the library's fastest variant. */
   fastest: Schema.Finite,
 })
 
@@ -83,7 +82,7 @@ export const Failed = Schema.Struct({ kind: Schema.tag("failed"), ...about, reas
 export const End = Schema.Struct({
   kind: Schema.tag("end"),
   seconds: Schema.Finite,
-  /** Whether all was done that was asked for. */
+  /** Whether everything requested was measured. */
   whole: Schema.Boolean,
 })
 
@@ -97,7 +96,7 @@ export type Absent = typeof Absent.Type
 export type Failed = typeof Failed.Type
 export type Row = typeof Row.Type
 
-/** Values as people read them: "conv, sltt, T = 4, batch 64". */
+/** Formats values: "conv, sltt, T = 4, batch 64". */
 export const describeValues = (values: Values): string =>
   Object.entries(values)
     .map(([name, value]) => named[name]?.(value) ?? `${name} ${value}`)
@@ -115,6 +114,6 @@ const named: Readonly<Record<string, (value: string | number) => string>> = {
   density: (value) => `density ${percentage(value)}`,
 }
 
-/** What makes a row the same one in two runs. */
+/** Identifies the same row in different runs. */
 export const keyOf = ({ suite, group, subject, values }: Timing | Figures | Failed): string =>
   JSON.stringify([suite, group, subject, Object.entries(values).sort()])

@@ -1,8 +1,8 @@
-/** Medians, and what can be said of a ratio of two noisy times. */
+/** Medians, and confidence intervals of the ratio of two noisy times. */
 import { Key } from "@spikeroute/core"
 import type { Timing } from "./row.ts"
 
-/** The p-th quantile, linear between neighbours. */
+/** The p-quantile, with linear interpolation. */
 export const quantile = (values: ReadonlyArray<number>, p: number): number => {
   const sorted = values.toSorted((a, b) => a - b)
   const at = p * (sorted.length - 1)
@@ -12,10 +12,10 @@ export const quantile = (values: ReadonlyArray<number>, p: number): number => {
 
 export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
 
-/** Processors that others may keep busy in a round that still counts as undisturbed. */
+/** Processors that others may keep busy in an undisturbed round. */
 export const tolerated = 0.15
 
-/** Which rounds were disturbed by other work of the machine. */
+/** Which rounds were disturbed by other load. */
 export const disturbed = ({ seconds, others }: Pick<Timing, "seconds" | "others">): ReadonlyArray<boolean> =>
   seconds.map((_, round) => (others?.[round] ?? 0) > tolerated)
 
@@ -24,7 +24,7 @@ export interface Summary {
   readonly least: number
   readonly most: number
   readonly rounds: number
-  /** How many of the rounds were disturbed. They count only where fewer than three others are left. */
+  /** Number of disturbed rounds. They count only if fewer than three others remain. */
   readonly disturbed: number
   /** Whether disturbed rounds had to be counted. */
   readonly marked: boolean
@@ -54,19 +54,19 @@ export interface Ratio {
   readonly high: number
 }
 
-/** Resamples of the bootstrap, and the share of them that an interval holds. */
+/** Bootstrap resamples, and the confidence level. */
 const resamples = 1000
 const confidence = 0.99
 
-/** Below this, two times are not told apart: where code and data lie in memory makes as much. */
+/** Smaller differences are not meaningful: the placement of code and data in memory causes as much. */
 const resolution = 0.02
 
 /**
  * How many times as long `a` takes as `b`: the median of the rounds' ratios, whose times were taken right after each other.
  *
- * The interval is a bootstrap's, in two stages, of sittings and of the rounds within them (Davison & Hinkley, Bootstrap Methods and
- * their Application, 1997, section 3.8). Few sittings say little about how much they differ, so it also reaches to the median of
- * each, and {@link resolution} further.
+ * The interval is a two-stage bootstrap over sittings and rounds within them (Davison & Hinkley, Bootstrap Methods and their Application,
+ * 1997, section 3.8). Because few sittings say little about their variance, the interval also includes the median of each sitting, widened
+ * by {@link resolution}.
  */
 export const ratio = (a: Timing, b: Timing): Ratio => {
   const usable = Math.min(a.seconds.length, b.seconds.length)
@@ -101,7 +101,7 @@ export const ratio = (a: Timing, b: Timing): Ratio => {
   const tail = (1 - confidence) / 2
   const middle = median(sittings.flat())
   const wide = widening(sittings.flat().length)
-  // Never 0, so that what fewer than three rounds say is nothing.
+  // Never 0, so that with fewer than three rounds the interval is infinite.
   const low = Math.min(quantile(medians, tail) - middle, ...own.map((each) => each - middle), -1e-9)
   const high = Math.max(quantile(medians, 1 - tail) - middle, ...own.map((each) => each - middle), 1e-9)
   return {
@@ -112,8 +112,8 @@ export const ratio = (a: Timing, b: Timing): Ratio => {
 }
 
 /**
- * A bootstrap of few rounds is too sure of itself: by as much as Student's distribution of so many is wider than the normal one
- * (Cornish and Fisher's expansion, Abramowitz & Stegun 26.7.5). Fewer than three rounds say nothing.
+ * Factor by which the bootstrap interval of few rounds is too narrow: that of Student's t distribution over the normal distribution
+ * (Cornish-Fisher expansion, Abramowitz & Stegun 26.7.5). Infinite below three rounds.
  */
 const widening = (rounds: number): number => {
   if (rounds < 3) return Number.POSITIVE_INFINITY
@@ -121,5 +121,5 @@ const widening = (rounds: number): number => {
   return 1 + (z2 + 1) / (4 * free) + (5 * z2 ** 2 + 16 * z2 + 3) / (96 * free ** 2)
 }
 
-/** Whether two intervals have something in common. */
+/** Whether two intervals overlap. */
 export const agree = (a: Ratio, b: Ratio): boolean => a.low <= b.high && b.low <= a.high

@@ -1,4 +1,4 @@
-/** A suite: cases for the shared method, and how long they may take. */
+/** A suite: its cases, and its time budget. */
 import { print, say, showBar, table } from "@spikeroute/cli/terminal"
 import type { FileServices } from "@spikeroute/datasets"
 import { Cause, Effect, type Scope } from "effect"
@@ -7,10 +7,10 @@ import { type Group, isAbsent, measure, reasonOf } from "./measure.ts"
 import { type Recorder, record } from "./recorder.ts"
 import { describeValues, type Figures, type Row, type Timing, type Values } from "./row.ts"
 
-/** What cases may use: files, and whatever lives as long as the suite. */
+/** Services that cases may use; the scope is the suite's. */
 export type Needs = FileServices | Scope.Scope
 
-/** Figures that take no timing: bytes, counts. */
+/** Figures without timing: bytes, counts. */
 export interface Reading {
   readonly group: string
   readonly subject: string
@@ -21,28 +21,26 @@ export interface Reading {
 
 export type Case = Group | Reading
 
-/** What people choose. */
+/** Flags of all suites. */
 export interface Settings {
   /** Small cases and few rounds. */
   readonly quick: boolean
   readonly threads: ReadonlyArray<number>
   readonly backends: ReadonlyArray<string> | undefined
-  /** A Python that may have PyTorch. */
+  /** A Python interpreter, which may have PyTorch. */
   readonly python: string | undefined
-  /** A folder with somebody else's bench.py, which is timed too. */
-  readonly scripts: string | undefined
-  /** A folder with MNIST. */
+  /** Folder with MNIST. */
   readonly mnist: string | undefined
   readonly rounds: number | undefined
 }
 
 export interface Suite {
   readonly name: string
-  /** A line. */
+  /** One-line description. */
   readonly about: string
-  /** What it may take in a run of all suites. */
+  /** Seconds in a run of all suites. */
   readonly seconds: number
-  /** Which backends, where the person does not say; undefined where backends are no matter. */
+  /** Default backends. */
   readonly backends: ReadonlyArray<string>
   readonly cases: (
     settings: Settings,
@@ -50,7 +48,7 @@ export interface Suite {
   ) => Effect.Effect<ReadonlyArray<Case>, unknown, Needs>
 }
 
-/** The time line of a run, for its bar: seconds until this suite began, and until all will be over. */
+/** Position of a suite in the progress bar: seconds until it begins, and in total. */
 export interface Clock {
   readonly done: number
   readonly total: number
@@ -67,10 +65,10 @@ const printRows = (title: string, rows: ReadonlyArray<Timing | Figures>) => {
   )
 }
 
-/** A reading takes a small part of the time of a group, which is timed for as long as it may be. */
+/** A reading takes a small part of a group's time. */
 const weightOf = (cases: ReadonlyArray<Case>) => cases.reduce((sum, each) => sum + ("subjects" in each ? 1 : 0.1), 0)
 
-/** Runs a suite within so many seconds. What fails is recorded, and the next case begins. */
+/** Runs a suite within `seconds`. A failing case is recorded, and the next one begins. */
 export const runSuite = (
   suite: Suite,
   settings: Settings,
@@ -104,7 +102,7 @@ export const runSuite = (
     const cases = yield* suite
       .cases(settings, backends)
       .pipe(Effect.catchCause((cause) => Effect.as(failed("all", suite.name, {})(cause), [])))
-    /** Readings of one group that follow each other are one table. */
+    /** Consecutive readings of one group form a table. */
     let readings: Array<Figures> = []
     for (const [i, each] of cases.entries()) {
       what = each.group

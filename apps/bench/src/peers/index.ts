@@ -1,4 +1,4 @@
-/** Other libraries that do the same iterations, where they are installed: a line in the table for each. */
+/** Other libraries that run the same iterations, if installed. */
 import { rmSync } from "node:fs"
 import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -7,17 +7,17 @@ import { fileURLToPath } from "node:url"
 import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
-import { settled } from "../method/disturbance.ts"
+import { waitUntilIdle } from "../method/disturbance.ts"
 import { AbsentError, once, type Repeats, type Subject } from "../method/measure.ts"
 import {
   batchOf,
   deviation,
   imageShape,
   isDeep,
-  named,
+  policyAndK,
   prepare,
   type State,
-  small,
+  smallVersion,
   timedLearningRate,
   type Workload,
 } from "../workloads.ts"
@@ -25,7 +25,7 @@ import { type PeerProcess, start } from "./process.ts"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** A way in which a library does an iteration. */
+/** A variant of a library's iteration. */
 interface Configuration {
   readonly name: string
   readonly options: Readonly<Record<string, unknown>>
@@ -33,9 +33,9 @@ interface Configuration {
 
 interface Peer {
   readonly name: string
-  /** Runs in Python, where this module is there; else in a Bun of its own. */
+  /** The required Python module; without it the peer runs in a Bun process. */
   readonly module?: string
-  /** None where it has no such iteration. */
+  /** Empty if the library cannot run this iteration. */
   readonly configurations: (workload: Workload) => ReadonlyArray<Configuration>
 }
 
@@ -43,9 +43,9 @@ const isRecurrent = ({ model }: Workload): boolean => model === "rsnn"
 const hasImages = ({ model }: Workload): boolean => model !== "mlp" && model !== "rsnn"
 
 /**
- * All ways that there are: kinds of neurons; the first layer at every time step, or once for the image that does not change
- * (`hoist`); and for convolutions both layouts of memory. Which is fastest depends on the shapes. Deep networks have channels last, and
- * nothing hoisted, which gains nothing there: the first layer is little of them.
+ * All variants: the kinds of neurons; the first layer at every time step, or once if the image does not change (`hoist`); and for
+ * convolutions both memory layouts. Which is fastest depends on the shapes. Deep networks use channels last only and are not hoisted, because
+ * the first layer is a small part of them.
  */
 const python = (library: string, neurons: ReadonlyArray<string>, hoists: ReadonlyArray<boolean>, workload: Workload) =>
   neurons.flatMap((neuron) =>
@@ -86,7 +86,7 @@ export const peers: ReadonlyArray<Peer> = [
   },
 ]
 
-/** A batch's inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] of frames; channels alone stay as they are. */
+/** Inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] for frames; channels alone are unchanged. */
 const channelsFirst = (
   { inputs }: Train.Batch,
   { batchSize, timeSteps, shape = imageShape, encoding }: Workload,
@@ -101,14 +101,14 @@ const channelsFirst = (
   return { shape: [...(encoding === "frames" ? [timeSteps] : []), batchSize, channels, height, width], values }
 }
 
-/** A network of a workload with the parameters that are given, on the backend that says what is right. */
+/** A workload's network with the given parameters. */
 const opening = (workload: Workload, { parameters }: State) =>
   Effect.tap(prepare(workload), ({ trainer }) =>
     parameters === undefined ? Effect.void : trainer.loadParameters(parameters),
   )
 const onWasm = backendLayer("wasm", 2)
 
-/** What an iteration of a workload gives. */
+/** The expected results of an iteration, on the backend wasm. */
 const rightOf = (workload: Workload, state: State) =>
   Effect.flatMap(opening(workload, state), ({ trainer }) => trainer.differentiate(state.batch, { update: 1 })).pipe(
     Effect.scoped,
@@ -117,7 +117,7 @@ const rightOf = (workload: Workload, state: State) =>
 
 let written = 0
 
-/** A workload as a file that every peer reads: inputs, labels, the parameters in PyTorch's layouts. */
+/** Writes a workload to a file that every peer reads: inputs, labels, and parameters in PyTorch's layouts. */
 const write = (workload: Workload, folder: string, state: State) =>
   Effect.gen(function* () {
     const { batch } = state
@@ -137,7 +137,7 @@ const write = (workload: Workload, folder: string, state: State) =>
     tensors.set("inputs", channelsFirst(batch, workload))
     tensors.set("labels", { shape: [batch.labels.length], values: batch.labels })
     const learningRate = `${timedLearningRate}`
-    const { policy: policyName, k = 0 } = named(policy)
+    const { policy: policyName, k = 0 } = policyAndK(policy)
     const metadata = {
       ...{ model, policy: policyName, k: `${k}`, encoding, optimizer },
       ...{ timeSteps: `${timeSteps}`, tau: `${tau}`, learningRate },
@@ -147,12 +147,12 @@ const write = (workload: Workload, folder: string, state: State) =>
     return path
   }).pipe(Effect.scoped, Effect.provide(onWasm))
 
-/** Libraries that are ready to be asked, and what they are. */
+/** The processes of all peers. */
 export interface Hosts {
-  /** The version of each module that Python has. */
+  /** Versions of the Python modules. */
   readonly versions: Readonly<Record<string, string>>
   readonly processOf: (peer: Peer) => Effect.Effect<PeerProcess, AbsentError>
-  /** The interpreter, where it has PyTorch; and what it is asked with. */
+  /** The Python interpreter, if it has PyTorch. */
   readonly torch: string | undefined
   readonly threads: number
   readonly folder: string
@@ -160,7 +160,7 @@ export interface Hosts {
 
 const serve = (interpreter: string) => start([interpreter, file("../../peers/serve.py")])
 
-/** A Python that answers, the one that is named or else the first on the PATH; and its modules' versions. */
+/** Starts Python, the named one or the first on the PATH, and asks for its module versions. */
 const startPython = (named: string | undefined) =>
   Effect.gen(function* () {
     const interpreter = named ?? Bun.which("python3") ?? Bun.which("python") ?? undefined
@@ -174,7 +174,7 @@ const startPython = (named: string | undefined) =>
     return { interpreter, serving, versions }
   })
 
-/** The versions of the modules that a Python has. */
+/** The module versions of a Python interpreter. */
 export const pythonVersions = (named: string | undefined): Effect.Effect<Readonly<Record<string, string>>> =>
   Effect.map(Effect.scoped(startPython(named)), ({ versions }) => versions)
 
@@ -196,7 +196,7 @@ export const startHosts = (named: string | undefined, threads: number): Effect.E
             ? Effect.fail(new AbsentError({ subject, reason: "its process cannot be started" }))
             : Effect.succeed(own)
         if (serving === undefined)
-          return Effect.fail(new AbsentError({ subject, reason: "there is no Python: name one by --python" }))
+          return Effect.fail(new AbsentError({ subject, reason: "no Python found: name one with --python" }))
         if (versions[module] === undefined || versions.torch === undefined)
           return Effect.fail(new AbsentError({ subject, reason: `${interpreter} has no module ${module}` }))
         return Effect.succeed(serving)
@@ -206,20 +206,19 @@ export const startHosts = (named: string | undefined, threads: number): Effect.E
 
 let opened = 0
 
-/** What a peer answers that opens an iteration. */
+/** A peer's answer to `open`. */
 interface First {
   readonly loss: number
   readonly firingRates: ReadonlyArray<number>
 }
 
-/** The ways in which peers do a workload, as subjects. Absent libraries fail when they are opened, and are named so. */
+/** The peers' variants of a workload, as subjects. Absent libraries fail when they are opened, and are named. */
 export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
   Effect.gen(function* () {
     const path = yield* write(workload, hosts.folder, state)
-    // Behind batch norms, and where spikes are fed back, a spike that rounding decides moves all others: such a network is held against
-    // what is right on a few samples.
+    // With batch norms or recurrence, one spike that rounding decides changes all others: compare such networks on a few samples only.
     const isFew = isDeep(workload) || isRecurrent(workload)
-    const few = isFew ? small(workload) : workload
+    const few = isFew ? smallVersion(workload) : workload
     const held = isFew ? { batch: batchOf(few), parameters: undefined } : state
     const right = yield* rightOf(few, held)
     const heldPath = isFew ? yield* write(few, hosts.folder, held) : path
@@ -227,9 +226,9 @@ export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
       peer.configurations(workload).map(({ name, options }): Subject => {
         const absent = Effect.map(Effect.result(hosts.processOf(peer)), (result) => result._tag === "Failure")
         return {
-          // One absence for a library, not one for each way to use it.
+          // Report one absence per library, not one per variant.
           name: Effect.runSync(absent) ? peer.name : name,
-          ...{ peer: peer.name, way: true },
+          ...{ peer: peer.name, variant: true },
           open: Effect.gen(function* () {
             const host = yield* hosts.processOf(peer)
             const id = ++opened
@@ -243,7 +242,7 @@ export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
             let loss = first.loss
             const iterate = (repeats: Repeats) =>
               Effect.gen(function* () {
-                yield* settled
+                yield* waitUntilIdle
                 const answer = yield* host.ask({ run: id, ...repeats })
                 loss = answer.loss as number
                 return answer.seconds as number
@@ -265,12 +264,12 @@ export const peerSubjects = (workload: Workload, hosts: Hosts, state: State) =>
     )
   })
 
-/** By how many bytes a new process of PyTorch grows that builds a network and trains it: see peers/serve.py. */
+/** Memory growth in bytes of a new PyTorch process that builds and trains a network: see peers/serve.py. */
 export const growthOf = (workload: Workload, hosts: Hosts, state: State, options: Configuration["options"]) =>
   Effect.gen(function* () {
     const { torch, threads, folder } = hosts
     if (torch === undefined)
-      return yield* new AbsentError({ subject: "PyTorch", reason: "there is no Python that has it" })
+      return yield* new AbsentError({ subject: "PyTorch", reason: "no Python with PyTorch found" })
     const path = yield* write(workload, folder, state)
     const serving = yield* serve(torch)
     yield* serving.ask({ threads })

@@ -1,6 +1,6 @@
 /**
- * The other side of the protocol for jax-js: an iteration of `mlp` under SLTT with its backward pass by hand, as jax-js has no rule of
- * its own for the derivative of a spike; the functions of a time step are compiled by its `jit`. See peers/serve.py for the messages.
+ * The jax-js process: an iteration of `mlp` under SLTT. Its backward pass is written by hand, because jax-js cannot define the derivative of
+ * a spike; the functions of a time step are compiled by its `jit`. peers/serve.py describes the messages.
  */
 import { readFileSync, readSync, writeSync } from "node:fs"
 import { defaultDevice, init, jit, nn, numpy as np } from "@jax-js/jax"
@@ -12,7 +12,7 @@ type Tensor = np.Array
 await init("wasm")
 defaultDevice("wasm")
 
-/** Charge, fire, reset. Both give what they compute as new arrays; their arguments are used up. */
+/** Update, fire, reset. Returns new arrays and consumes its arguments. */
 const neuron = (x: Tensor, v: Tensor, decay: number) => {
   const u = v.mul(decay).add(x)
   const spikes = np.greaterEqual(u.ref, 1).astype(np.float32)
@@ -25,7 +25,7 @@ interface Parameters {
   readonly [name: string]: Tensor
 }
 
-/** One time step: moves both layers on; gives the loss, and gradients of the parameters and of the first layer's input current. */
+/** One time step of both layers: returns the loss, and the gradients of the parameters and of the first layer's input current. */
 const stepOf = (decay: number) =>
   jit((current: Tensor, labels: Tensor, v1: Tensor, v2: Tensor, w2: Tensor, b2: Tensor, w3: Tensor, b3: Tensor) => {
     const first = neuron(current, v1, decay)
@@ -71,7 +71,7 @@ const open = (file: string) => {
   labelNumbers.forEach((label, n) => {
     oneHot[n * 10 + label] = 1 / (batch * timeSteps)
   })
-  // The gradient of the loss is softmax less the label, over batch and time steps: both are scaled at once below.
+  // The gradient of the loss is (softmax − label) / (batch · T); the scaling is applied once below.
   const labels = array(
     oneHot.map((value) => value * batch * timeSteps),
     [batch, 10],
@@ -94,7 +94,7 @@ const open = (file: string) => {
 
   const iterate = async (watched: boolean): Promise<number> => {
     const p = parameters as Parameters & Record<(typeof names)[number], Tensor>
-    // The input does not change over time: its layer runs once, forward and backward.
+    // The input is constant over time, so its layer runs once, forward and backward.
     const current = currentOf(inputs.ref, p.w1.ref, p.b1.ref)
     let v1 = np.zeros([batch, 1000])
     let v2 = np.zeros([batch, 1000])

@@ -1,4 +1,4 @@
-/** A process of another library that runs iterations when it is told to: a line of JSON each way. See peers/serve.py. */
+/** A process of another library that runs iterations on request, with one JSON line per message. See peers/serve.py. */
 import { Data, Effect, type Scope } from "effect"
 import { childrenOf } from "../method/disturbance.ts"
 
@@ -9,13 +9,13 @@ export class PeerError extends Data.TaggedError("PeerError")<{ readonly command:
 }
 
 export interface PeerProcess {
-  /** Its process and those that it started. */
+  /** The process and its children. */
   readonly processes: () => ReadonlyArray<number>
   readonly ask: (
     message: Readonly<Record<string, unknown>>,
   ) => Effect.Effect<Readonly<Record<string, unknown>>, PeerError>
 }
-
+/** Starts a process, which ends with the scope. */
 /** Starts it; it ends with the scope. */
 export const start = (command: ReadonlyArray<string>): Effect.Effect<PeerProcess, PeerError, Scope.Scope> =>
   Effect.gen(function* () {

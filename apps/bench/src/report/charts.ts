@@ -1,9 +1,9 @@
-/** The report's charts, drawn by Observable Plot when the report is made: the page holds their SVG and no script. */
+/** The report's charts, rendered to SVG by Observable Plot when the report is written; the page contains no script. */
 import * as Plot from "@observablehq/plot"
 import { draw } from "@spikeroute/cli/charts"
 import { describeValues, type Figures, type Row, type Timing } from "../method/row.ts"
 import { median, quantile, summarize } from "../method/statistics.ts"
-import { groupsOf, timingsOf } from "./findings.ts"
+import { groupsOf, timingsOf } from "./library-comparisons.ts"
 
 export interface Chart {
   readonly title: string
@@ -13,7 +13,7 @@ export interface Chart {
 const width = 480
 const style = { fontFamily: "system-ui, sans-serif", fontSize: "13px", background: "transparent" }
 
-/** A legend makes Plot give a figure instead of an svg: the legend is drawn of the same colours, by hand. */
+/** With a legend, Plot returns a figure instead of an svg, so the legend is drawn separately in the same colours. */
 const palette = ["#2a6fb0", "#e08214", "#2b8a5b", "#b03a5b", "#7b5bb0", "#8c6d46", "#555"]
 
 const paint = (names: ReadonlyArray<string>) => ({
@@ -26,7 +26,7 @@ export const legend = (names: ReadonlyArray<string>): string =>
     .map((name, i) => `<span><i style="background:${palette[i % palette.length]}"></i>${name}</span>`)
     .join(" ")}</p>`
 
-/** A line for each series over a numeric value. */
+/** Line chart: one line per series over a numeric value. */
 const lines = (
   points: ReadonlyArray<{ readonly x: number; readonly y: number; readonly series: string }>,
   x: Plot.ScaleOptions,
@@ -59,7 +59,7 @@ const lines = (
   )
 }
 
-/** A bar for each subject of a group, with the middle half of its rounds. */
+/** Bar chart: one bar per subject of a group, with the interquartile range of its rounds. */
 const bars = (group: ReadonlyArray<Timing>): Chart => {
   const varying = [...new Set(group.flatMap(({ values }) => Object.keys(values)))].filter(
     (name) => new Set(group.map(({ values }) => values[name])).size > 1,
@@ -75,10 +75,10 @@ const bars = (group: ReadonlyArray<Timing>): Chart => {
     }
   })
   const spread = Math.max(...rows.map(({ ms }) => ms)) / Math.min(...rows.map(({ ms }) => ms))
-  // Bars must begin at 0: where times are far apart, their length is their logarithm's only as dots.
+  // Bars must start at 0, so a wide range of times is shown as dots on a logarithmic axis.
   const logarithmic = spread > 30
   const longest = Math.max(...rows.map(({ name }) => name.length))
-  // What a figure is wide does not grow: long names are written smaller.
+  // The width is fixed: long names get a smaller font.
   const fontSize = longest > 36 ? 11 : 13
   return {
     title: `${group[0]?.suite}: ${group[0]?.group}`,
@@ -107,7 +107,7 @@ const bars = (group: ReadonlyArray<Timing>): Chart => {
   }
 }
 
-/** A suite's charts: a line here for each suite that has other ones than bars. */
+/** Suites with charts other than bars. */
 const own: Readonly<Record<string, (rows: ReadonlyArray<Row>) => ReadonlyArray<Chart>>> = {
   kernels: (rows) =>
     groupsOf(timingsOf(rows).filter(({ suite }) => suite === "kernels")).map((group) => {

@@ -1,4 +1,4 @@
-/** A run as one page that needs nothing else: what is lost first, then charts and tables suite by suite, then method and machine. */
+/** The report of a run as a self-contained page: losses first, then charts and tables by suite, then method and machine. */
 import { Program } from "@spikeroute/core"
 import { columnsOf, formatRatio, milliseconds, percent } from "../method/format.ts"
 import {
@@ -12,7 +12,7 @@ import {
 } from "../method/row.ts"
 import { summarize, tolerated } from "../method/statistics.ts"
 import { chartsOf } from "./charts.ts"
-import { type Comparison, comparisonsOf, timingsOf, verdict } from "./findings.ts"
+import { comparisonsOf, type LibraryComparison, timingsOf, verdict } from "./library-comparisons.ts"
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 
@@ -21,7 +21,7 @@ const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<
     .map((row) => `<tr>${row.map((cell) => `<td>${escaped(cell)}</td>`).join("")}</tr>`)
     .join("")}</tbody></table></div>`
 
-const timesTable = (comparisons: ReadonlyArray<Comparison>): string =>
+const timesTable = (comparisons: ReadonlyArray<LibraryComparison>): string =>
   table(
     ["backend", "× as long", "library", "ms", "its ms", "what"],
     comparisons.map(({ own, peer, what, times }) => [
@@ -32,21 +32,22 @@ const timesTable = (comparisons: ReadonlyArray<Comparison>): string =>
     "beside",
   )
 
-/** Where other libraries are faster comes before all else. */
-const beside = (comparisons: ReadonlyArray<Comparison>): string => {
-  if (comparisons.length === 0) return "<h2>Beside other libraries</h2><p>This run timed no other library.</p>"
+/** Comparisons with other libraries, the lost ones first. */
+const beside = (comparisons: ReadonlyArray<LibraryComparison>): string => {
+  if (comparisons.length === 0) return "<h2>Comparison with other libraries</h2><p>This run timed no other library.</p>"
   const of = (which: ReturnType<typeof verdict>) =>
     comparisons.filter((each) => verdict(each) === which).toSorted((a, b) => a.times.value - b.times.value)
   const [lost, open, won] = [of("lost"), of("open"), of("won")]
-  const libraries = (among: ReadonlyArray<Comparison>) => [...new Set(among.map(({ peer }) => peer.peer))].join(", ")
+  const libraries = (among: ReadonlyArray<LibraryComparison>) =>
+    [...new Set(among.map(({ peer }) => peer.peer))].join(", ")
   return [
     `<h2>Where Spikeroute loses</h2>`,
     lost.length === 0
       ? `<p>In none of ${comparisons.length} comparisons with ${libraries(comparisons)}.</p>`
-      : `<p class="lost">${lost.length} of ${comparisons.length} comparisons take less time with ${libraries(lost)}.</p>${timesTable(lost)}`,
-    open.length === 0 ? "" : `<h2>Where the noise, or too few rounds, leave it open</h2>${timesTable(open)}`,
+      : `<p class="lost">${lost.length} of ${comparisons.length} comparisons are faster with ${libraries(lost)}.</p>${timesTable(lost)}`,
+    open.length === 0 ? "" : `<h2>Undecided because of noise or too few rounds</h2>${timesTable(open)}`,
     won.length === 0 ? "" : `<h2>Where Spikeroute wins</h2>${timesTable(won)}`,
-    `<p class="note">× as long: how many times Spikeroute's time the library's fastest configuration takes, with the interval that holds it in 99 of 100 runs.</p>`,
+    `<p class="note">× as long: time of the library's fastest variant divided by Spikeroute's, with its 99 % interval.</p>`,
   ].join("\n")
 }
 
@@ -77,21 +78,19 @@ const section = (suite: string, rows: ReadonlyArray<Row>): string => {
 }
 
 const method = `<h2 id="method">Method</h2>
-<p>Subjects of a group run in turn, round after round (A B C, A B C, …), after rounds that do not count; between sittings everything is
-closed and opened anew. In a round a subject begins with an iteration that does not count, then runs as many as take 50 ms, and their mean
-is its time; what cannot be repeated runs once. A time is the median of the rounds. Ratios are medians of the rounds' ratios; their intervals are 99 % bootstrap
-intervals over sittings and rounds, and reach to each sitting's own median.</p>
-<p>While a round runs, what others do on the machine is measured (Linux: /proc/stat less our own processes). Rounds in which others kept
-more than ${tolerated} of a processor busy are disturbed, and count only where fewer than three others are left; such rows are marked
-with “!”.</p>
-<p>Before anything is timed, its outputs are held against the reference backend: loss, read-out, firing rates and all gradients of a
-small batch (“error”: the largest difference over the largest value). Other libraries have the same weights and the same batch; their
-loss and firing rates are held against ours. Of the ways in which a library can do the same, those go through the rounds that take less
-than 1.4 times as long as its fastest before.</p>
-<p>Timed training iterations compute the optimizer's update with a learning rate of 0: all the work is done, and every round of every
-subject is of the same weights, so that neither losses nor firing rates depend on how often somebody was timed.</p>
-<p>Synaptic operations, sparsities, footprint and membrane updates are those of NeuroBench. The energy is a proxy of float32 arithmetic at
-45 nm alone (Horowitz 2014: 0.9 pJ an addition, 3.7 pJ a multiplication).</p>`
+<p>After warm-up rounds, the subjects of a group run in turn, round after round (A B C, A B C, …); between sittings everything is closed
+and reopened. In a round a subject first runs one untimed iteration, then as many as fit into 50 ms; their mean is its time. Work that
+cannot be repeated runs once. Times are medians of the rounds. Ratios are medians of the rounds' ratios, with 99 % bootstrap intervals
+over sittings and rounds that include each sitting's median.</p>
+<p>During each round the load of other processes is measured (Linux: /proc/stat minus our own processes). Rounds in which others kept more
+than ${tolerated} of a processor busy are disturbed and count only if fewer than three others remain; such rows are marked “!”.</p>
+<p>Before a backend is timed, its outputs are compared with the reference backend: loss, read-out, firing rates and all gradients of a small
+batch (“error”: the largest difference divided by the largest value). Other libraries get the same weights and batch; their loss and firing
+rates are compared with ours. A library's variants are excluded if they take more than 1.4 times as long as its fastest before the rounds.</p>
+<p>Timed training iterations compute the optimiser's update with a learning rate of 0: all the work is done, but the weights stay the same,
+so that losses and firing rates do not depend on the number of repetitions.</p>
+<p>Synaptic operations, sparsities, footprint and membrane updates follow NeuroBench. The energy proxy covers only float32 arithmetic at
+45 nm (Horowitz 2014: 0.9 pJ an addition, 3.7 pJ a multiplication).</p>`
 
 const machineTable = ({ machine, versions, commit, started, command }: Run): string =>
   `<h2 id="machine">Machine</h2>${table(
@@ -130,7 +129,7 @@ th { color: var(--soft); font-weight: 600 } th:first-child, td:first-child { tex
 }
 summary { cursor: pointer; font-weight: 600; margin-top: 8px } ul { padding-left: 20px }`
 
-/** What was left out, and why: these lines say whether a comparison above lacks somebody. */
+/** What was left out, and why: a comparison may lack a variant for this reason. */
 const notTimed = (left: ReadonlyArray<Failed | Slower>): string =>
   left.length === 0
     ? ""
@@ -140,13 +139,13 @@ const notTimed = (left: ReadonlyArray<Failed | Slower>): string =>
           const reason =
             row.kind === "failed"
               ? row.reason
-              : `${milliseconds(row.seconds)} ms before the rounds, where the library's fastest way took ${milliseconds(row.fastest)} ms`
+              : `${milliseconds(row.seconds)} ms before the rounds; the library's fastest variant took ${milliseconds(row.fastest)} ms`
           const about = `${row.suite}, ${row.group}: ${row.subject}${what === "" ? "" : ` (${what})`}`
           return `<li>${escaped(`${about}: ${reason}`)}</li>`
         })
         .join("")}</ul></details>`
 
-/** The page of a run. */
+/** The report page of a run. */
 export const page = (rows: ReadonlyArray<Row>): string => {
   const run = rows.find((row) => row.kind === "run")
   const end = rows.findLast((row) => row.kind === "end")
@@ -164,10 +163,10 @@ export const page = (rows: ReadonlyArray<Row>): string => {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Spikeroute benchmarks, ${escaped(when)}</title><style>${style}</style></head><body>
 <h1>Spikeroute benchmarks</h1>
-<p>${escaped(run === undefined ? "" : `${run.machine.processor}, ${run.machine.processors} processors; commit ${run.commit}; ${when} UTC`)}${end === undefined || !end.whole ? ". <strong>The run ended early: this is what was measured until then.</strong>" : `; ${Math.round(end.seconds / 60)} minutes`}</p>
+<p>${escaped(run === undefined ? "" : `${run.machine.processor}, ${run.machine.processors} processors; commit ${run.commit}; ${when} UTC`)}${end === undefined || !end.whole ? ". <strong>The run ended early; these are the results so far.</strong>" : `; ${Math.round(end.seconds / 60)} minutes`}</p>
 <nav>${[...suites, ...(left.length > 0 ? ["not-timed"] : []), "method", "machine"].map((name) => `<a href="#${name}">${name.replace("-", " ")}</a>`).join("")}</nav>
 ${beside(comparisonsOf(rows))}
-${missing.length === 0 ? "" : `<p class="note">${missing.length} ways of other libraries <a href="#not-timed">were not timed</a>: a comparison may lack their fastest.</p>`}
+${missing.length === 0 ? "" : `<p class="note">${missing.length} variants of other libraries <a href="#not-timed">were not timed</a>, so a comparison may lack a library's fastest.</p>`}
 ${marked.length === 0 ? "" : `<p class="note">${marked.length} of ${timings.length} timings (${percent(marked.length / timings.length)}) had too few rounds without other work on the machine; they are marked “!”.</p>`}
 ${absent.length === 0 ? "" : `<h2>Absent</h2><ul>${absent.map(({ subject, reason }) => `<li>${escaped(subject)}: ${escaped(reason)}</li>`).join("")}</ul>`}
 ${suites.map((suite) => section(suite, rows)).join("\n")}

@@ -1,10 +1,10 @@
-/** The tables of docs/benchmarks.md, of a run's suites step and peers. */
+/** The tables of docs/benchmarks.md, from the suites step and peers of a run. */
 
 import { Program } from "@spikeroute/core"
 import { formatRates, milliseconds } from "../method/format.ts"
 import type { Figures, Row, Timing, Values } from "../method/row.ts"
 import { ratio, summarize } from "../method/statistics.ts"
-import { groupsOf, timingsOf } from "./findings.ts"
+import { groupsOf, timingsOf } from "./library-comparisons.ts"
 
 const markdown = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = header.map((title, i) => Math.max(title.length, 3, ...rows.map((row) => (row[i] ?? "").length)))
@@ -22,7 +22,7 @@ const title = ({ model, policy, timeSteps, batchSize }: Values) => {
 
 const rates = (timing: Timing) => formatRates(timing.firingRates ?? [])
 
-/** One row for each iteration, at its largest number of threads; a column for each backend. */
+/** One row per iteration, at its largest number of threads; one column per backend. */
 const step = (timings: ReadonlyArray<Timing>): string => {
   const groups = groupsOf(timings.filter(({ suite }) => suite === "step")).map((group) => {
     const threads = Math.max(...group.map(({ values }) => Number(values.threads)))
@@ -42,7 +42,7 @@ const step = (timings: ReadonlyArray<Timing>): string => {
   )
 }
 
-/** One row for each iteration: each library's fastest way, and how many times as long it takes as each of our backends. */
+/** One row per iteration: each library's fastest variant, and in brackets the ratio of PyTorch's fastest to each backend. */
 const peers = (timings: ReadonlyArray<Timing>): string => {
   const groups = groupsOf(timings)
   const libraries = [...new Set(groups.flatMap((group) => group.flatMap(({ peer }) => (peer ? [peer] : []))))]
@@ -68,7 +68,7 @@ const peers = (timings: ReadonlyArray<Timing>): string => {
   )
 }
 
-/** By how much a process grows: a row for each iteration, a column for whoever runs it. */
+/** Growth in resident memory: one row per iteration, one column per subject. */
 const memory = (figures: ReadonlyArray<Figures>): string => {
   const subjects = [...new Set(figures.map(({ subject }) => subject))]
   const iterations = [...new Set(figures.map(({ values }) => title(values)))]
@@ -85,7 +85,7 @@ const memory = (figures: ReadonlyArray<Figures>): string => {
   )
 }
 
-/** Tables of what a run has; in brackets, how many times as long PyTorch's fastest way takes. */
+/** All tables for which the run has data. */
 export const tables = (rows: ReadonlyArray<Row>): string => {
   const timings = timingsOf(rows)
   const beside = timings.filter(({ suite }) => suite === "peers")

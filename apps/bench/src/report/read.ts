@@ -1,4 +1,4 @@
-/** Reads results.jsonl; a last line that was cut off is passed over, any other that is wrong is an error. */
+/** Reads results.jsonl. A truncated last line is ignored; any other invalid line is an error. */
 import { Data, Effect, FileSystem, Result, Schema } from "effect"
 import { Row } from "../method/row.ts"
 
@@ -10,7 +10,7 @@ export class ResultsError extends Data.TaggedError("ResultsError")<{ readonly fi
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Row))
 
-/** The rows in a file's text. */
+/** Parses the rows of a file. */
 export const parse = (text: string, file: string): Effect.Effect<ReadonlyArray<Row>, ResultsError> =>
   Effect.gen(function* () {
     const lines = text.split("\n")
@@ -22,10 +22,11 @@ export const parse = (text: string, file: string): Effect.Effect<ReadonlyArray<R
       else if (i < lines.length - 1)
         return yield* new ResultsError({
           file,
-          reason: `line ${i + 1} is no row of a benchmark: ${row.failure.message.split("\n")[0]}`,
+          reason: `line ${i + 1} is not a benchmark row: ${row.failure.message.split("\n")[0]}`,
         })
     }
-    if (rows[0]?.kind !== "run") return yield* new ResultsError({ file, reason: "it does not begin with what was run" })
+    if (rows[0]?.kind !== "run")
+      return yield* new ResultsError({ file, reason: "its first line does not describe a run" })
     return rows
   })
 

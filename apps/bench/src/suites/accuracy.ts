@@ -1,25 +1,25 @@
-/** `accuracy`: how well, and how fast, policies train on the same data, settings and seeds. Every run is one of `bun run train`. */
+/** `accuracy`: accuracy and speed of policies on the same data, settings and seeds. Each run is a `bun run train`. */
 import { percent, print, say, table } from "@spikeroute/cli/terminal"
 import { runTraining } from "@spikeroute/cli/train"
 import { Program } from "@spikeroute/core"
 import { Effect } from "effect"
 
-/** The policies that are compared. */
+/** The policies to compare. */
 export const accuracyPolicies: ReadonlyArray<string> = ["bptt", "sltt", "slttk", "rate", "ottt"]
 
 export interface AccuracyOptions {
   readonly policies: ReadonlyArray<string>
-  /** The steps that SLTT-K trains. */
+  /** Trained steps of SLTT-K. */
   readonly k: number
   readonly seeds: number
-  /** The folder of the runs. */
+  /** Folder of the runs. */
   readonly out: string | undefined
   readonly settings: Readonly<Record<string, unknown>>
 }
 
 const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** The standard deviation of what the values are drawn from, as estimated from them. */
+/** The sample standard deviation. */
 const deviation = (values: ReadonlyArray<number>) => {
   const middle = mean(values)
   return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1))
@@ -42,7 +42,7 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
           settings: { ...settings, ...policy, seed },
         })
       })
-    // Seed by seed, so that whatever else the machine does falls on all policies alike.
+    // Seed by seed, so that other load affects all policies alike.
     const runs: Array<ReadonlyArray<Effect.Success<ReturnType<typeof trainWith>>>> = []
     for (let seed = 0; seed < seeds; seed++)
       runs.push(yield* Effect.forEach(policies, ({ name, policy }) => trainWith(name, policy, seed)))
@@ -57,8 +57,8 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
             "mean",
             "deviation",
             "least – most",
-            "s an epoch",
-            "s a run",
+            "s/epoch",
+            "s/run",
             "memory",
             ...runs.map((_, seed) => `seed ${seed}`),
           ],
@@ -68,7 +68,7 @@ export const accuracy = ({ policies: chosen, k, seeds, out, settings }: Accuracy
             return [
               ...[name, percent(mean(shares)), seeds > 1 ? percent(deviation(shares)) : "–"],
               `${percent(Math.min(...shares))} – ${percent(Math.max(...shares))}`,
-              // Of training alone; a run has its tests besides.
+              // Training only, without the tests of the run.
               mean(
                 own.map((run) => (run.updates * batchSize) / run.epochs / (run.samplesPerSecond ?? Number.NaN)),
               ).toFixed(1),

@@ -1,4 +1,4 @@
-/** `data`: how fast samples are made, with workers and without, and how long a training thread waits for them. */
+/** `data`: throughput of sample creation, with and without workers, and how long a training thread waits for batches. */
 import { resolve } from "@spikeroute/cli/config"
 import { openDataset } from "@spikeroute/cli/run"
 import { print, table } from "@spikeroute/cli/terminal"
@@ -12,11 +12,11 @@ export interface DataOptions {
   readonly workers: ReadonlyArray<number>
   readonly batchSize: number
   readonly batches: number
-  /** Milliseconds for which the training thread is busy with each batch, in the second column. */
+  /** Milliseconds that the simulated training thread is busy per batch, in the second column. */
   readonly busy: number
 }
 
-/** Milliseconds that the reader of an epoch waits for its batches; the first, for which nothing was made ahead, not counted. */
+/** Mean milliseconds that a reader waits per batch, without the first, which cannot be prefetched. */
 const read = (options: DataOptions, workers: number, busy: number) =>
   Effect.gen(function* () {
     const { batchSize } = options
@@ -31,7 +31,7 @@ const read = (options: DataOptions, workers: number, busy: number) =>
       Effect.sync(() => {
         const now = performance.now()
         if (count++ > 0) waited += now - asked
-        // A step of training leaves the thread to nobody.
+        // A training step blocks the thread.
         while (performance.now() - now < busy);
         asked = performance.now()
       }).pipe(Effect.andThen(Effect.yieldNow)),
@@ -55,7 +55,7 @@ export const data = (options: DataOptions) =>
     yield* print(
       [
         `${options.dataset}, batches of ${batchSize} training samples, augmented`,
-        table(["workers", "samples/s", `wait a batch, thread busy for ${busy} ms`], rows),
+        table(["workers", "samples/s", `wait per batch, thread busy for ${busy} ms`], rows),
       ].join("\n"),
     )
   })

@@ -1,9 +1,9 @@
 /**
- * `gpu`: a training iteration on WebGPU: this library's kernels beside TensorFlow.js's, and both beside what the adapter can do.
+ * `gpu`: a training iteration on WebGPU, compared with TensorFlow.js and with the adapter's peak rates.
  *
- * Rates are of the program's own work, whoever does it: additions and multiplications as if every neuron fired, and every operand of
- * every instruction moved once. On an adapter made of software networks and batches are smaller, and only ratios are printed: as that
- * says nothing of a GPU, a run of all suites leaves software out.
+ * Rates count the program's own work for both: additions and multiplications as if every neuron fired, and every operand of every instruction
+ * moved once. A software adapter gets smaller networks and batches, and only ratios are printed; because these say nothing about a GPU, a run
+ * of all suites leaves it out.
  */
 
 import * as Gpu from "@spikeroute/backend-webgpu/gpu"
@@ -33,7 +33,7 @@ const workloads: ReadonlyArray<Workload> = [
   },
 ]
 
-/** What a GPU made of software gets through in seconds. */
+/** Smaller workloads, which a software adapter runs in seconds. */
 const onSoftware: Readonly<Partial<Record<Workload["model"], Partial<Workload>>>> = {
   conv: { batchSize: 8 },
   mlp: { timeSteps: 8, batchSize: 16 },
@@ -41,10 +41,10 @@ const onSoftware: Readonly<Partial<Record<Workload["model"], Partial<Workload>>>
   vgg11: { width: 1 / 8, timeSteps: 2, batchSize: 2 },
 }
 
-/** The models that are timed. */
+/** The models to time. */
 export const gpuModels: ReadonlyArray<string> = workloads.map(({ model }) => model)
 
-/** The backends, this library's own first. */
+/** The backends, Spikeroute's own first. */
 const backends = ["webgpu", "tfjs-webgpu"].filter((name) => backendNames.includes(name))
 
 export interface GpuOptions {
@@ -52,8 +52,8 @@ export interface GpuOptions {
   readonly rounds: number
 }
 
-/** Bytes of all operands of all instructions of a batch; what is updated is read and written. */
-export const bytesMoved = (program: Program.Program): number => {
+/** Bytes of all operands of all instructions of a batch; updated operands count twice. */
+const bytesMoved = (program: Program.Program): number => {
   const bytes = Object.fromEntries(
     Program.segmentNames.map((segment) => [
       segment,
@@ -72,7 +72,7 @@ export const bytesMoved = (program: Program.Program): number => {
   )
 }
 
-/** A backend whose calls of WebGPU are counted: dispatches and submissions of the last step, memory at its peak. */
+/** A backend with counted WebGPU calls: dispatches and submissions of the last step, and peak memory. */
 const counted = (workload: Workload, name: string, counts: GpuCounts): Subject => {
   const subject = stepSubject(workload, name, 1)
   return {
@@ -91,7 +91,7 @@ const counted = (workload: Workload, name: string, counts: GpuCounts): Subject =
           ...opened.observe?.(seconds),
           figures: { dispatches: counts.dispatches, submissions: counts.submissions, "peak bytes": counts.peakBytes },
         }),
-        // On a device of its own, lest what it leaves there be memory that the timed network finds.
+        // On a separate device, so that the check leaves no memory behind for the timed network.
         check: Effect.suspend(() => {
           countFor(noCounts())
           return checkStep(workload).pipe(Effect.provide(backendLayer(name, 1)))
@@ -101,10 +101,10 @@ const counted = (workload: Workload, name: string, counts: GpuCounts): Subject =
   }
 }
 
-/** In a run of all suites: where there is a GPU. */
+/** The suite in a run of all suites; absent without a GPU. */
 export const gpuSuite: Suite = {
   name: "gpu",
-  about: "an iteration on WebGPU beside TensorFlow.js's, where there is a GPU",
+  about: "an iteration on WebGPU compared with TensorFlow.js, if there is a GPU",
   seconds: 50,
   backends,
   cases: () =>
@@ -112,7 +112,7 @@ export const gpuSuite: Suite = {
       const absent = (reason: string) => new AbsentError({ subject: "gpu", reason })
       const info = Gpu.info(yield* Effect.mapError(Gpu.findAdapter, ({ reason }) => absent(reason)))
       if (info.software)
-        return yield* absent(`${Gpu.format(info)} is no GPU but software; bun run bench gpu runs on it all the same`)
+        return yield* absent(`${Gpu.format(info)} is a software adapter; to run on it anyway: bun run bench gpu`)
       return workloads.map(
         (workload): Case => ({
           group: `${workload.model}, ${policy.name}`,
@@ -189,20 +189,20 @@ export const gpu = ({ models, rounds }: GpuOptions) =>
     const ceilings = info.software ? undefined : yield* gpuCeilings(adapter, 128)
     yield* print(
       ceilings === undefined
-        ? "This machine has no GPU: it ran on software, on smaller networks and batches, and times say nothing: ratios alone."
+        ? "This machine has no GPU. On a software adapter, networks and batches are smaller, and only ratios are meaningful."
         : `peak, measured: ${rate(ceilings.flops, "FLOP/s")} of multiply-adds, ${rate(ceilings.bytes, "B/s")} copied`,
     )
     for (const workload of workloads.filter(({ model }) => models.includes(model)))
       yield* timeOne(info.software ? { ...workload, ...onSoftware[workload.model] } : workload, rounds, ceilings)
     yield* print(
       [
-        "\ntimes as fast: as tfjs-webgpu, with the interval that holds 95 %.",
+        "\ntimes as fast: relative to tfjs-webgpu, with its 99 % interval.",
         ...(ceilings === undefined
           ? []
           : [
-              "FLOP/s: the program's additions and multiplications, as if every neuron fired; bytes/s: every operand of every instruction, once.",
+              "FLOP/s: the program's additions and multiplications, as if every neuron fired; bytes/s: every operand of every instruction once.",
             ]),
-        "memory: of all buffers of the GPU, at their peak. error: of outputs and gradients, held against the reference backend's.",
+        "memory: peak of all GPU buffers. error: outputs and gradients compared with the reference backend.",
       ].join("\n"),
     )
   }).pipe(Effect.provide(layer(undefined)))

@@ -1,4 +1,4 @@
-/** `infer`: latency at batch 1, median and 99th percentile, and throughput at batch 64; and the operations that a sample costs. */
+/** `infer`: latency at batch 1 (median and 99th percentile), throughput at batch 64, and operations per sample. */
 import { Backend, Policy, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer, peerOf } from "../backends.ts"
@@ -13,7 +13,7 @@ const models = [
   { model: "mlp", timeSteps: 4 },
 ] as const
 
-/** A network that has learnt a little: else it would hardly fire. */
+/** A predictor with slightly trained parameters: without training, neurons hardly fire. */
 const predictorOf = (workload: Workload) =>
   Effect.gen(function* () {
     const graph = yield* graphOf(workload)
@@ -27,7 +27,7 @@ const predictorOf = (workload: Workload) =>
   })
 
 const subject = (workload: Workload, backend: string, threads: number): Subject => {
-  /** Of all runs that count. */
+  /** Latencies of all timed runs. */
   const latencies: Array<number> = []
   return {
     name: backend,
@@ -77,7 +77,7 @@ const subject = (workload: Workload, backend: string, threads: number): Subject 
 
 export const infer: Suite = {
   name: "infer",
-  about: "latency (p50, p99) at batch 1, throughput at batch 64, operations of a sample",
+  about: "latency (p50, p99) at batch 1, throughput at batch 64, operations per sample",
   seconds: 90,
   backends: ["native", "wasm", "tfjs-wasm"],
   cases: ({ threads: counts }, backends) =>
@@ -96,7 +96,7 @@ export const infer: Suite = {
         ),
         ...models.map(
           (each): Case => ({
-            group: "operations of a sample, as NeuroBench counts them",
+            group: "operations per sample, as counted by NeuroBench",
             subject: "wasm",
             values: { model: each.model, timeSteps: each.timeSteps },
             read: operationsOf({ ...each, batchSize: 16, policy: Policy.sltt }).pipe(

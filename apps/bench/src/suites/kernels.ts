@@ -1,11 +1,12 @@
 /**
- * `kernels`: what linear maps and convolutions cost at several densities, in each direction, beside what the machine can do.
+ * `kernels`: time of linear layers and convolutions at several densities, in each direction, compared with the machine's peak rates.
  *
- * A rate is that of a dense kernel that would take as long: 2·multiplications / time; its share of the machine's multiply-adds may
- * exceed 1, because where nothing fires nothing is done. What is done at least, an addition where an element is not zero, has a share
- * of the machine's additions. For comparison: a dense convolution of oneDNN takes 13.7 (direct) or 7.3 ms (Winograd) forward, 17.0 or 8.0 ms for the weights and 16.1 or 7.0 ms for the input in the case
- * 3×3, 64 → 64, 32×32, batch 32, on one core of an AVX-512 Xeon (177 GFLOP/s); one vector addition for each spike and vector of
- * outputs, 1.75 a cycle, bounds the speed-up of event-driven kernels over dense ones by 0.94/density.
+ * A rate is that of a dense kernel with the same time, 2·multiplications / time. Its share of the machine's multiply-adds may exceed 1,
+ * because zeros are skipped. The necessary work, one addition per non-zero element, is compared with the machine's additions.
+ *
+ * For comparison, in the case 3×3, 64 → 64, 32×32, batch 32, on one core of an AVX-512 Xeon (177 GFLOP/s), oneDNN's dense convolution takes
+ * 13.7 ms (direct) or 7.3 ms (Winograd) forward, 17.0 or 8.0 ms for the weights, and 16.1 or 7.0 ms for the input. One vector addition per
+ * spike and vector of outputs, at 1.75 per cycle, bounds the speed-up of event-driven over dense kernels by 0.94 / density.
  */
 import { Key, Program, referenceKernels as rules, Shape, Spikes } from "@spikeroute/core"
 import { Effect } from "effect"
@@ -17,14 +18,14 @@ import { deviation, openBackend } from "../workloads.ts"
 
 export const densities = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1]
 
-/** A map: what its three kernels share. */
+/** A linear layer or convolution: the operands that its three kernels share. */
 interface LinearMap {
   readonly name: string
   readonly kernels: "conv2d" | "linear"
   readonly x: Shape.Shape
   readonly weight: Shape.Shape
   readonly y: Shape.Shape
-  /** What x holds: spikes, or averages of four of them. */
+  /** Whether x is spikes, or averages of four spikes. */
   readonly input: "spikes" | "levels"
   readonly attributes: Readonly<Record<string, number>>
   readonly multiplications: number
@@ -66,7 +67,7 @@ const directions = ["forward", "weightGradient", "inputGradient"] as const
 
 type Direction = (typeof directions)[number]
 
-/** A program of one instruction, and what its operands begin with. */
+/** A program of one instruction, and the initial values of its operands. */
 const instruction = (map: LinearMap, direction: Direction, density: number) => {
   const uniform = (name: string, shape: Shape.Shape) =>
     Key.uniform(Key.fold(Key.make(0), name), new Float32Array(Shape.size(shape)))
@@ -114,7 +115,7 @@ const instruction = (map: LinearMap, direction: Direction, density: number) => {
   return { program, operands }
 }
 
-/** What the kernel should leave in the operand that it writes, from core's own loops. */
+/** The operand that the kernel writes, and its expected values from the reference kernel. */
 const expected = (kernel: string, map: LinearMap, operands: ReturnType<typeof instruction>["operands"]) => {
   const copies = Object.fromEntries(
     Object.entries(operands).map(([name, { shape, values }]) => [name, { shape, data: values.slice() }]),
@@ -127,7 +128,7 @@ const expected = (kernel: string, map: LinearMap, operands: ReturnType<typeof in
   return { written, values: copies[written]?.data ?? [] }
 }
 
-/** The same map for fewer samples, which the reference gets through. */
+/** The same layer with fewer samples, fast enough for the reference. */
 const few = (map: LinearMap): LinearMap => {
   const [batch, ...rest] = map.x as [number, ...Array<number>]
   const less = Math.min(batch, map.kernels === "linear" ? 8 : 1)
@@ -177,12 +178,12 @@ const subject = (map: LinearMap, direction: Direction, density: number, backend:
 
 export const kernels: Suite = {
   name: "kernels",
-  about: "linear maps and convolutions: rate against density, beside the machine's own ceilings",
+  about: "linear layers and convolutions: rate against density, compared with the machine's peak",
   seconds: 150,
   backends: ["native", "wasm"],
   cases: ({ quick, threads: counts }, backends) =>
     Effect.sync(() => {
-      // One thread, unless a number was asked for.
+      // One thread unless requested otherwise.
       const threads = Math.min(...counts)
       const chosen = quick ? [0.05, 0.2, 1] : densities
       const machine = (["widest", "128 bits"] as const).map(

@@ -1,41 +1,41 @@
-/** One case of `memory`: prints as JSON how much this process has grown. Linux only, for its peak can be set back there. */
+/** One case of `memory` in its own process: prints its memory growth as JSON. Linux only, because the peak must be reset. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { Backend, Policy } from "@spikeroute/core"
 import { Context, Effect, Layer } from "effect"
 import { backendLayer } from "../backends.ts"
 import { batchOf, prepare, type Workload } from "../workloads.ts"
 
-/** A case, as the process is told it. */
+/** A case, passed as JSON on the command line. */
 export interface Case extends Omit<Workload, "policy"> {
   readonly backend: string
   readonly threads: number
   readonly policy: Policy.PolicyName
-  /** slttk: the trained steps. */
+  /** Trained steps of slttk. */
   readonly k?: number
 }
 
 export interface Growth {
-  /** Bytes of the program and of its kernels' workspace, known before it runs: TensorFlow.js says none of the latter. */
+  /** Planned bytes of the program and its kernels' workspace; for TensorFlow.js without the latter. */
   readonly planned: number
-  /** Bytes: the peak of the resident set over what it was before. */
+  /** Growth of the peak resident set, in bytes. */
   readonly growth: number
   readonly loss: number
 }
 
-/** Iterations that are run: the first makes what later ones keep. */
+/** Iterations to run: memory reaches its final size after the first. */
 const iterations = 5
 
 /**
- * A small network before, wide enough to run the same kernels, until the runtime has compiled them to the last: what that takes is not
- * what a network takes. So many iterations at least, and as many as so many seconds hold.
+ * Warm-up with a small network that runs the same kernels, until the runtime has compiled everything: that memory is not the network's. At
+ * least this many iterations and seconds.
  */
 const compiling = { iterations: 300, seconds: 2 }
 
 const status = (key: string): number =>
   1024 * Number(readFileSync("/proc/self/status", "utf8").match(new RegExp(`${key}:\\s+(\\d+)`))?.[1])
 
-/** The runtime gives freed pages back in its own time: those still there at the start would be growth that is not seen. */
-const settled = Effect.gen(function* () {
+/** Waits until the runtime has returned freed pages to the system: pages still resident at the start would hide growth. */
+const stableResidentBytes = Effect.gen(function* () {
   for (let [last, looks] = [Number.POSITIVE_INFINITY, 0]; looks < 20; looks++) {
     const now = status("VmRSS")
     if (now > last - 100_000) return now
@@ -67,8 +67,8 @@ const measure = Effect.gen(function* () {
     }),
   ).pipe(Effect.provideService(Backend, backendService))
   Bun.gc(true)
-  // A module's memory never shrinks: what the small network had of it is taken again, and was not there before.
-  const before = (yield* settled) - (backend === "wasm" ? warmed : 0)
+  // WebAssembly memory never shrinks, so the network reuses what the warm-up left: subtract it.
+  const before = (yield* stableResidentBytes) - (backend === "wasm" ? warmed : 0)
   writeFileSync("/proc/self/clear_refs", "5")
   const { trainer, step, last } = yield* prepare(workload).pipe(Effect.provideService(Backend, backendService))
   const planned = Math.max(trainer.program.arenaBytes, trainer.executable.allocatedBytes())

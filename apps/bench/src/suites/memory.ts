@@ -1,4 +1,4 @@
-/** `memory`: what was planned, and how much a process grows by training. Each case has a process of its own. */
+/** `memory`: planned memory, and growth in resident memory when training. Each case runs in its own process. */
 import { Data, Effect } from "effect"
 import { peerOf } from "../backends.ts"
 import type { Reading, Suite } from "../method/suite.ts"
@@ -21,7 +21,7 @@ export class MeasurementError extends Data.TaggedError("MeasurementError")<{
   readonly policy: string
 }> {
   override get message(): string {
-    return `the memory of ${this.model} under ${this.policy} could not be measured: its process failed (it needs Linux, and the memory)`
+    return `the memory of ${this.model} under ${this.policy} could not be measured: its process failed (Linux is required, and enough memory)`
   }
 }
 
@@ -37,7 +37,7 @@ const growthOfProcess = (each: Case): Effect.Effect<Growth, MeasurementError> =>
     return yield* Effect.try({ try: () => JSON.parse(out) as Growth, catch: () => new MeasurementError(each) })
   })
 
-/** The growth of a process that runs a case, the median of several: a runtime's own heap varies by a megabyte from one to the next. */
+/** The memory growth of a case: the median of several processes, because a runtime's heap varies by about a megabyte. */
 export const growthOf = (each: Case, processes = 3): Effect.Effect<Growth, MeasurementError> =>
   Effect.map(
     Effect.replicateEffect(growthOfProcess(each), processes),

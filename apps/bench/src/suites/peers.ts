@@ -1,19 +1,18 @@
 /**
- * `peers`: the same training iterations in other libraries, in the same rounds, on the same batch and with the same weights: those that
- * networks begin with, whose neurons hardly fire, and those after 100 steps on MNIST; and by how much a process grows by each.
+ * `peers`: the same training iterations in other libraries, in the same rounds, with the same batch and weights: initial weights, with which
+ * neurons hardly fire, and weights after 100 steps on MNIST. Also compares growth in resident memory.
  */
 import { Policy } from "@spikeroute/core"
 import { Effect } from "effect"
 import { peerOf } from "../backends.ts"
-import { learntOf, trainingSteps } from "../learnt.ts"
 import type { Case, Reading, Suite } from "../method/suite.ts"
 import { growthOf as growthOfPyTorch, type Hosts, peerSubjects, startHosts } from "../peers/index.ts"
-import { scriptSubjects } from "../peers/script.ts"
+import { pretrainedOnMnist, trainingSteps } from "../pretrained.ts"
 import {
   batchOf,
   isDeep,
-  named,
   paperWorkloads,
+  policyAndK,
   recurrentWorkloads,
   type State,
   stepSubject,
@@ -25,10 +24,10 @@ import {
 } from "../workloads.ts"
 import { growthOf } from "./memory.ts"
 
-/** Small enough for TensorFlow.js in plain JavaScript, which the others leave out: it takes minutes for them. */
+/** Small enough for TensorFlow.js in plain JavaScript, which takes minutes for the other workloads. */
 const smallest: Workload = { model: "conv", policy: Policy.sltt, timeSteps: 4, batchSize: 4 }
 
-/** Whose memory is measured: besides, SLTT at as many time steps as BPTT. */
+/** Workloads whose memory is measured, including SLTT with as many time steps as BPTT. */
 export const measured: ReadonlyArray<Workload> = [
   ...workloads.slice(0, 2),
   { model: "conv", policy: Policy.sltt, timeSteps: 32, batchSize: 64 },
@@ -37,7 +36,7 @@ export const measured: ReadonlyArray<Workload> = [
   ...recurrentWorkloads.slice(0, 1).map((workload) => ({ ...workload, timeSteps: 2 * workload.timeSteps })),
 ]
 
-/** Ways of PyTorch whose memory is measured: as a person would write it, and the most sparing one; in the layout that takes less. */
+/** PyTorch variants whose memory is measured: the plain one and the most economical one, in the smaller layout. */
 const pyTorchWays = (workload: Workload) => {
   const channelsLast = workload.model !== "mlp" && workload.model !== "rsnn"
   const plain = { subject: "PyTorch, plain", options: { neuron: "plain", hoist: false, channelsLast } }
@@ -47,11 +46,11 @@ const pyTorchWays = (workload: Workload) => {
   return [plain, { subject, options: { neuron: "fused", hoist, channelsLast } }]
 }
 
-/** Readings of all who train a workload: by how much a process of their own grows. */
+/** Memory readings of all subjects of a workload, each in its own process. */
 export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<string>): ReadonlyArray<Reading> => {
   const { threads } = hosts
   const about = {
-    group: "memory: by how much a process grows",
+    group: "growth in resident memory",
     values: { ...valuesOf(workload), threads },
   }
   return [
@@ -59,7 +58,7 @@ export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<st
       (backend): Reading => ({
         ...{ ...about, subject: backend, ...peerOf(backend) },
         read: Effect.map(
-          growthOf({ ...workload, ...named(workload.policy), backend, threads }),
+          growthOf({ ...workload, ...policyAndK(workload.policy), backend, threads }),
           ({ planned, growth, loss }) => ({ "planned bytes": planned, "resident bytes": growth, loss }),
         ),
       }),
@@ -78,7 +77,7 @@ export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<st
 
 const modelsOf = (all: ReadonlyArray<Workload>): ReadonlyArray<string> => [...new Set(all.map(({ model }) => model))]
 
-/** The usual networks; and a recurrent one and those of the SLTT paper, which have no weights but those that they begin with. */
+/** The default networks; and a recurrent network and those of the SLTT paper, with initial weights only. */
 const untrained = [...recurrentWorkloads, ...paperWorkloads]
 export const peerModels = { usual: modelsOf(workloads), others: modelsOf(untrained) }
 
@@ -87,29 +86,24 @@ export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite
   about: "the same iterations in PyTorch, snnTorch, SpikingJelly, TensorFlow.js and jax-js, where they are installed",
   seconds: 420,
   backends: ["native", "wasm", "tfjs-wasm"],
-  cases: ({ threads: counts, python, scripts, mnist, quick }, backends) =>
+  cases: ({ threads: counts, python, mnist, quick }, backends) =>
     Effect.gen(function* () {
       const threads = Math.max(...counts)
       const hosts = yield* startHosts(python, threads)
       const side = (workload: Workload, weights: string, state: State, names = backends) =>
         Effect.map(peerSubjects(workload, hosts, state), (others): Case => {
-          // A script makes weights and batch of its own: of the same kind as these.
-          const foreign =
-            scripts === undefined || state.parameters !== undefined || peerModels.others.includes(workload.model)
-              ? []
-              : scriptSubjects(workload, python ?? "python3", scripts, threads)
           return {
             group: `${workload.model}, ${workload.policy.name}, batch ${workload.batchSize}: ${weights}`,
             values: { ...valuesOf(workload), threads, weights },
-            subjects: [...names.map((name) => stepSubject(workload, name, threads, state)), ...others, ...foreign],
+            subjects: [...names.map((name) => stepSubject(workload, name, threads, state)), ...others],
           }
         })
       const random = (workload: Workload) =>
         side(workload, "random weights", { batch: batchOf(workload), parameters: undefined })
-      const learnt = (workload: Workload, names = backends) =>
+      const pretrained = (workload: Workload, names = backends) =>
         Effect.gen(function* () {
           if (mnist !== undefined) {
-            const state = yield* learntOf(workload, mnist, backends[0] ?? "native", threads)
+            const state = yield* pretrainedOnMnist(workload, mnist, backends[0] ?? "native", threads)
             return yield* side(workload, `after ${trainingSteps} steps on MNIST`, state, names)
           }
           const state = { batch: batchOf(workload), parameters: yield* trainedParameters(workload) }
@@ -121,8 +115,8 @@ export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite
       const javaScript = backends.includes("tfjs-cpu") ? backends : [...backends, "tfjs-cpu"]
       const [usual, rest] = [first(workloads.filter(isChosen)), first(untrained.filter(isChosen))]
       return [
-        ...(isChosen(smallest) ? [yield* learnt(smallest, javaScript)] : []),
-        ...(yield* Effect.forEach(usual, (workload) => Effect.all([random(workload), learnt(workload)]))).flat(),
+        ...(isChosen(smallest) ? [yield* pretrained(smallest, javaScript)] : []),
+        ...(yield* Effect.forEach(usual, (workload) => Effect.all([random(workload), pretrained(workload)]))).flat(),
         ...(yield* Effect.forEach(rest, random)),
         ...(quick
           ? []

@@ -1,9 +1,9 @@
 /**
- * `reproduce`: what BPTT, SLTT and SLTT-K cost on this machine for the networks of the SLTT paper (Meng et al., ICCV 2023), beside
- * the paper's figures: ratios to BPTT, for these do not depend on the machine as much as seconds and bytes do.
+ * `reproduce`: the cost of BPTT, SLTT and SLTT-K on this machine for the networks of the SLTT paper (Meng et al., ICCV 2023), compared with
+ * the paper as ratios to BPTT, which depend less on the machine than seconds and bytes.
  *
- * Samples are noise in the shapes of the paper's data, DVS-Gesture at 48×48 rather than 128×128; neurons and optimiser are the
- * paper's. The paper's memory is a GPU's with everything on it, at a batch of 128 (DVS-Gesture: 16, ImageNet: 256).
+ * Samples are noise in the shapes of the paper's data, except DVS-Gesture at 48×48 instead of 128×128; neurons and optimiser are the paper's.
+ * The paper's memory is a GPU's total, at batch 128 (DVS-Gesture: 16, ImageNet: 256).
  */
 import { print, say, table } from "@spikeroute/cli/terminal"
 import { type Models, Policy, Program, Shape } from "@spikeroute/core"
@@ -18,11 +18,11 @@ import { growthOf } from "./memory.ts"
 
 export class NotTimedError extends Data.TaggedError("NotTimedError")<{ readonly model: string }> {
   override get message(): string {
-    return `${this.model} could not be timed under every policy: the lines above say why`
+    return `${this.model} could not be timed under every policy: see the lines above`
   }
 }
 
-/** What the paper gives for a policy: GB of memory, hours of training. */
+/** The paper's figures for a policy: memory in GB, training time in hours. */
 interface Published {
   readonly memory?: number
   readonly time?: number
@@ -34,9 +34,9 @@ interface Network {
   readonly shape: Shape.Shape
   readonly encoding: Program.Encoding
   readonly timeSteps: number
-  /** The steps that SLTT-K trains: the paper's choice for the data, 1 where it has none. */
+  /** Trained steps of SLTT-K: the paper's choice for this data, or 1. */
   readonly k: number
-  /** A factor of the channels, besides the user's. */
+  /** Factor of the channels, multiplied by the user's. */
   readonly width: number
   readonly published: { readonly bptt: Published; readonly sltt: Published; readonly slttk: Published }
 }
@@ -72,7 +72,7 @@ export interface ReproduceOptions {
   readonly rounds: number
 }
 
-/** Bytes of parameters, their gradients and the optimiser, which no policy saves. */
+/** Bytes of parameters, gradients, optimiser state and statistics, which are the same under every policy. */
 const fixedBytes = ({ bytesByKind: { parameter, gradient, optimizer, statistic } }: Program.ProgramCost): number =>
   parameter + gradient + optimizer + statistic
 
@@ -132,7 +132,7 @@ const reproduceOne = (network: Network, options: ReproduceOptions) =>
     const toBptt = (of: (each: Figures) => number | undefined) => (each: Figures) => ratio(of(each), of(bptt))
     const columns: ReadonlyArray<readonly [string, (each: Figures) => string]> = [
       ["", ({ policy }) => policy.name],
-      ["s an iteration", ({ timing }) => timing.median.toFixed(3)],
+      ["s/iteration", ({ timing }) => timing.median.toFixed(3)],
       ["ms, least – most", ({ timing }) => `${milliseconds(timing.least)} – ${milliseconds(timing.most)}`],
       ["÷ bptt", toBptt(({ timing }) => timing.median)],
       ["paper", toBptt(({ time }) => time)],
@@ -168,9 +168,9 @@ export const reproduce = (options: ReproduceOptions) =>
     for (const network of networks) if (models.includes(network.model)) yield* reproduceOne(network, options)
     yield* print(
       [
-        "\npaper: its ratio of training time, and of the GPU's memory. On ImageNet it states more than 50 % less time and 70 % less memory.",
-        "beyond parameters: what is planned less parameters, their gradients, statistics and the optimiser, which are the same for all policies.",
-        "loss, firing: of the last iteration; the mean of the layers' firing rates.",
+        "\npaper: ratios of training time and GPU memory. For ImageNet the paper states over 50 % less time and 70 % less memory.",
+        "beyond parameters: planned bytes minus parameters, gradients, statistics and optimiser state, which are the same for all policies.",
+        "loss, firing: loss and mean firing rate of the last iteration.",
       ].join("\n"),
     )
   }).pipe(Effect.provide(layer(undefined)))

@@ -1,4 +1,4 @@
-/** `scale`: how the time of an iteration grows with time steps, batch, width, and with how much is in the input. */
+/** `scale`: time of an iteration against time steps, batch, width and input activity. */
 import { Policy } from "@spikeroute/core"
 import { Effect } from "effect"
 import type { Case, Suite } from "../method/suite.ts"
@@ -6,14 +6,14 @@ import { noise, stepSubject, valuesOf, type Workload } from "../workloads.ts"
 
 const base = { model: "conv", timeSteps: 8, batchSize: 32 } as const
 
-/** What grows, and how; each value is a subject of one group, so that ratios between them are exact. */
+/** The axes; the values of an axis are subjects of one group, so that their ratios are reliable. */
 const axes: Readonly<Record<string, ReadonlyArray<Partial<Workload>>>> = {
   "time steps": [2, 4, 8, 16, 32].map((timeSteps) => ({ timeSteps })),
   batch: [8, 16, 32, 64, 128].map((batchSize) => ({ batchSize })),
   width: [0.25, 0.5, 1, 2].map((width) => ({ width })),
 }
 
-/** Brightness of the input: the brighter it is, the more the neurons fire. */
+/** Brightness of the input: brighter inputs make neurons fire more. */
 const brightness = [0.5, 1, 2, 4, 8]
 
 export const scale: Suite = {

@@ -1,4 +1,4 @@
-/** `startup`: what it takes until something happens, in a process of its own each time. */
+/** `startup`: time to first result, each time in a new process. */
 import { fileURLToPath } from "node:url"
 import { Data, Effect } from "effect"
 import type { Subject } from "../method/measure.ts"
@@ -12,7 +12,7 @@ export class StartError extends Data.TaggedError("StartError")<{ readonly what: 
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** A small network's first step, as a person's first program has it. */
+/** The first training step of a small network, as in a user's first program. */
 const firstStep = (backend: string) => `
   import { Effect } from "effect"
   import * as S from "@spikeroute/core"
@@ -44,7 +44,7 @@ const started = (name: string, args: ReadonlyArray<string>): Subject => ({
 
 export const startup: Suite = {
   name: "startup",
-  about: "from nothing to the command line's help, to the library imported, to the first step of training",
+  about: "time to the command line's help, to the imported library, and to the first training step",
   seconds: 50,
   backends: ["native", "wasm", "tfjs-wasm"],
   cases: (_, backends) =>

@@ -1,7 +1,7 @@
-/** `step`: one training iteration, on several backends and numbers of threads; after 100 steps on MNIST, where that is given. */
+/** `step`: one training iteration on several backends and numbers of threads; after 100 steps on MNIST if `--mnist` is given. */
 import { Effect } from "effect"
-import { learntOf } from "../learnt.ts"
 import type { Suite } from "../method/suite.ts"
+import { pretrainedOnMnist } from "../pretrained.ts"
 import { stepSubject, valuesOf, type Workload, workloads } from "../workloads.ts"
 
 export const stepOf = (chosen: ReadonlyArray<Workload>) =>
@@ -14,7 +14,8 @@ export const stepOf = (chosen: ReadonlyArray<Workload>) =>
       Effect.forEach(quick ? chosen.slice(0, 2) : chosen, (workload) =>
         Effect.gen(function* () {
           const [first = "native"] = backends
-          const state = mnist === undefined ? {} : yield* learntOf(workload, mnist, first, Math.max(...threads))
+          const state =
+            mnist === undefined ? {} : yield* pretrainedOnMnist(workload, mnist, first, Math.max(...threads))
           return {
             group: `${workload.model}, ${workload.policy.name}`,
             values: { ...valuesOf(workload), data: mnist === undefined ? "noise" : "MNIST" },

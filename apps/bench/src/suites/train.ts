@@ -1,4 +1,4 @@
-/** `train`: how long it takes until a network has learnt, under each policy; and what that costs in operations. */
+/** `train`: time until a network reaches a test accuracy under each policy, and the operations that this takes. */
 import { Backend, Graph, Key, Models, Optimizer, Policy, type Program, Train } from "@spikeroute/core"
 import { batches, type Dataset, open } from "@spikeroute/datasets"
 import { Data, Effect, Stream } from "effect"
@@ -9,7 +9,7 @@ import { trainingOperations } from "../method/operations.ts"
 import type { Case, Suite } from "../method/suite.ts"
 import { openBackend } from "../workloads.ts"
 
-/** What is to be learnt, and how far. */
+/** The data, and the accuracy to reach. */
 interface Task {
   readonly dataset: "shapes" | "mnist"
   readonly model: Models.ModelName
@@ -17,12 +17,12 @@ interface Task {
   readonly timeSteps: number
   readonly batchSize: number
   readonly learningRate: number
-  /** Share of test samples that must be right, and of how many. */
+  /** Share of test samples to classify correctly, and the number of samples. */
   readonly accuracy: number
   readonly samples: number
-  /** Batches between two looks at the test samples. */
+  /** Batches between evaluations. */
   readonly every: number
-  /** It has failed after so many batches. */
+  /** Maximum number of batches. */
   readonly most: number
 }
 
@@ -41,7 +41,7 @@ export class NotLearntError extends Data.TaggedError("NotLearntError")<{
   readonly batches: number
 }> {
   override get message(): string {
-    return `after ${this.batches} batches ${(100 * this.accuracy).toFixed(1)} % are right: less than what was to be reached`
+    return `after ${this.batches} batches ${(100 * this.accuracy).toFixed(1)} % are correct, below the target`
   }
 }
 
@@ -59,7 +59,7 @@ const accuracyOf = (predictor: Train.Predictor, dataset: Dataset, { batchSize, t
     return right / seen
   })
 
-/** Trains from the beginning until enough test samples are right. Looking at them takes no time off the clock. */
+/** Trains from scratch until the accuracy is reached. Evaluation is not timed. */
 const learn = (task: Task, dataset: Dataset, policy: Policy.Policy, seed: number) =>
   Effect.gen(function* () {
     const { batchSize, timeSteps, encoding } = task
@@ -121,7 +121,7 @@ const learn = (task: Task, dataset: Dataset, policy: Policy.Policy, seed: number
 
 export const train: Suite = {
   name: "train",
-  about: "time and operations until a network has learnt: shapes, and MNIST where it is given",
+  about: "time and operations until a target accuracy: shapes, and MNIST if given",
   seconds: 140,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, mnist: folder, quick }, backends) =>
@@ -142,7 +142,7 @@ export const train: Suite = {
             open: Effect.gen(function* () {
               const service = yield* openBackend(backend, threads)
               let seen: Effect.Success<ReturnType<typeof learn>> | undefined
-              // Every time from the same seed: the same work, again and again.
+              // Always the same seed, so that every run does the same work.
               return {
                 run: learn(task, dataset, policy, 0).pipe(
                   Effect.provideService(Backend, service),

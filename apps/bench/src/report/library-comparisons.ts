@@ -1,14 +1,14 @@
-/** What a run says of Spikeroute beside other libraries: every comparison, the lost ones first. */
+/** All comparisons of Spikeroute with other libraries in a run. */
 import { describeValues, type Row, type Timing } from "../method/row.ts"
 import { type Ratio, ratio, summarize } from "../method/statistics.ts"
 
-export interface Comparison {
+export interface LibraryComparison {
   readonly suite: string
   readonly group: string
-  /** What they did: the values that both have in common. */
+  /** The workload: values that both have in common. */
   readonly what: string
   readonly own: Timing
-  /** The library's fastest way of doing it. */
+  /** The library's fastest variant. */
   readonly peer: Timing
   /** How many times as long the library takes. */
   readonly times: Ratio
@@ -27,16 +27,16 @@ export const groupsOf = (timings: ReadonlyArray<Timing>): ReadonlyArray<Readonly
   return [...groups.values()]
 }
 
-/** Own backends against each library's fastest way, wherever they did the same, with as many threads where it can. */
-export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Comparison> =>
+/** Compares each backend with each library's fastest variant of the same work, with the same number of threads if possible. */
+export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<LibraryComparison> =>
   groupsOf(timingsOf(rows)).flatMap((group) => {
     const peers = [...new Set(group.flatMap(({ peer }) => (peer === undefined ? [] : [peer])))]
     return group
       .filter(({ peer }) => peer === undefined)
       .flatMap((own) =>
-        peers.flatMap((name): ReadonlyArray<Comparison> => {
+        peers.flatMap((name): ReadonlyArray<LibraryComparison> => {
           const theirs = group.filter(({ peer }) => peer === name)
-          // Some have one number of threads whatever is asked for.
+          // Some libraries ignore the requested number of threads.
           const alike = theirs.filter(({ values }) => values.threads === own.values.threads)
           const same = alike.length > 0 ? alike : theirs
           const [fastest] = same.toSorted((a, b) => summarize(a).median - summarize(b).median)
@@ -48,10 +48,10 @@ export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Compariso
   })
 
 /**
- * A comparison is lost where the whole interval lies below 1, and won where it lies above. Where too few rounds give no interval, the
- * slower has lost: a loss is not hidden behind what is not known.
+ * A comparison is lost if the whole interval is below 1, and won if it is above 1. If there are too few rounds for an interval, the slower one
+ * loses, so that uncertainty never hides a loss.
  */
-export const verdict = ({ times }: Pick<Comparison, "times">): "lost" | "won" | "open" => {
+export const verdict = ({ times }: Pick<LibraryComparison, "times">): "lost" | "won" | "open" => {
   if (times.high === Number.POSITIVE_INFINITY) return times.value < 1 ? "lost" : "open"
   return times.high < 1 ? "lost" : times.low > 1 ? "won" : "open"
 }

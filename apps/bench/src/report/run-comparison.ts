@@ -1,17 +1,17 @@
-/** Two runs beside each other: what became slower or larger beyond the noise, and whether ratios within each agree. */
+/** Compares two runs: what became slower or larger beyond the noise, and whether within-run ratios agree. */
 import { describeValues, type Figures, keyOf, type Row, type Timing } from "../method/row.ts"
 import { agree, median, quantile, type Ratio, ratio, summarize } from "../method/statistics.ts"
-import { groupsOf, timingsOf } from "./findings.ts"
+import { groupsOf, timingsOf } from "./library-comparisons.ts"
 
-/** A change below this is no regression, however sure it is. */
-export const noticeable = 0.05
+/** Smaller changes are not reported as regressions, however certain. */
+const noticeable = 0.05
 
 export interface Change {
   readonly name: string
   readonly times: Ratio
 }
 
-export interface Comparison {
+export interface RunComparison {
   readonly slower: ReadonlyArray<Change>
   readonly faster: ReadonlyArray<Change>
   /** Bytes and counts that grew. */
@@ -21,12 +21,12 @@ export interface Comparison {
     readonly from: number
     readonly to: number
   }>
-  /** Ratios between subjects of a group: how many there are, and which the two runs tell apart. */
+  /** Number of ratios between subjects of a group, and those in which the runs disagree. */
   readonly ratios: number
   readonly disagreeing: ReadonlyArray<{ readonly name: string; readonly older: Ratio; readonly newer: Ratio }>
-  /** Timings that both runs have. */
+  /** Number of timings in both runs. */
   readonly common: number
-  /** How many of them had too few undisturbed rounds to tell a change by. */
+  /** How many of them had too few undisturbed rounds to show a change. */
   readonly disturbed: number
 }
 
@@ -34,8 +34,8 @@ const nameOf = ({ suite, group, subject, values }: Timing | Figures) =>
   `${suite}, ${group}: ${subject} (${describeValues(values)})`
 
 /**
- * How many times as long the newer run took: the interval has the spread of all rounds. Runs are not interleaved, so the machine is not
- * the same: `drift` is by how much that alone may have moved a time, for better or worse.
+ * How many times as long the newer run took. The interval covers the spread of all rounds. The two runs are not interleaved, so `drift` is the
+ * factor by which the machine alone may have changed a time, in either direction.
  */
 export const change = (older: Timing, newer: Timing, drift = 1): Ratio => {
   const bounds = ({ seconds }: Timing) => [quantile(seconds, 0.1), quantile(seconds, 0.9)] as const
@@ -47,7 +47,7 @@ export const change = (older: Timing, newer: Timing, drift = 1): Ratio => {
   }
 }
 
-/** Other libraries' times between the runs are the machine's doing: by how much nine of ten of them moved, at most. */
+/** Changes in other libraries' times between the runs are due to the machine: the 90th percentile of these changes. */
 const driftOf = (peers: ReadonlyArray<{ readonly before: Timing; readonly after: Timing }>): number =>
   peers.length < 3
     ? 1
@@ -58,16 +58,16 @@ const driftOf = (peers: ReadonlyArray<{ readonly before: Timing; readonly after:
         ),
       )
 
-/** Where both runs have a figure that is exact and the newer's is larger. */
+/** Figures that are exact, so that any increase counts. */
 const exact = /^(planned bytes|footprint bytes|multiplications)$/
 
-export const compareRuns = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>): Comparison => {
+export const compareRuns = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>): RunComparison => {
   const known = new Map(timingsOf(older).map((row) => [keyOf(row), row]))
   const both = timingsOf(newer).flatMap((row) => {
     const before = known.get(keyOf(row))
     return before === undefined ? [] : [{ name: nameOf(row), before, after: row }]
   })
-  // Where other work could not be kept out, a time says more of that work than of what was timed.
+  // Times of disturbed rounds say more about the other load than about the subject.
   const told = both.filter(({ before, after }) => !summarize(before).marked && !summarize(after).marked)
   const drift = driftOf(told.filter(({ after }) => after.peer !== undefined))
   const changes = told
@@ -103,7 +103,7 @@ export const compareRuns = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>
   }
 }
 
-/** By how much all that both runs timed became slower, in the middle: what the machine did. */
+/** The median factor by which all common timings changed, which is due to the machine. */
 export const overall = (older: ReadonlyArray<Row>, newer: ReadonlyArray<Row>): number => {
   const known = new Map(timingsOf(older).map((row) => [keyOf(row), row]))
   return median(

@@ -1,7 +1,7 @@
 /**
- * `onm`: the shape of the Open Neuromorphic benchmark of SNN libraries (open-neuromorphic.org, 2023): n inputs, one linear layer, n
- * LIF neurons; batch 16, 500 time steps; forward and backward. There n goes up to 16,384 on a GPU: here up to what the machine gets
- * through in the time at hand. The loss is a cross-entropy of the spike counts, for a gradient of every neuron; no update is made.
+ * `onm`: the Open Neuromorphic benchmark of SNN libraries (open-neuromorphic.org, 2023): n inputs, one linear layer and n LIF neurons, with
+ * batch 16 and 500 time steps, forward and backward. That benchmark goes up to n = 16,384 on a GPU; here n is limited by the time budget. The
+ * loss is a cross-entropy of the spike counts, so that every neuron has a gradient; there is no update.
  */
 
 import * as S from "@spikeroute/core"
@@ -77,15 +77,15 @@ const subject = (shape: Shape, policy: Policy.Policy, backend: string, threads: 
   }),
 })
 
-export const onm: Suite = {
+export const openNeuromorphic: Suite = {
   name: "onm",
-  about: "the Open Neuromorphic benchmark's shape: one linear layer and LIF, T = 500, batch 16",
+  about: "the Open Neuromorphic benchmark: one linear layer and LIF, T = 500, batch 16",
   seconds: 120,
   backends: ["native", "wasm"],
   cases: ({ threads: counts, quick }, backends) =>
     Effect.sync(() => {
       const threads = Math.max(...counts)
-      // On two cores the largest sizes are out of reach within minutes: the time of a size goes with its square.
+      // Time grows with n²: on two cores the largest sizes would take many minutes.
       const sizes = quick ? [256] : [256, 512, 1024, 2048, ...(threads >= 8 ? [4096, 8192, 16384] : [])]
       return sizes.map((neurons): Case => {
         const shape = { neurons, timeSteps: 500, batchSize: 16 }

@@ -1,4 +1,4 @@
-/** What networks are timed with that have learnt of MNIST: parameters, and the batch that comes next. */
+/** Networks pretrained on MNIST: their parameters, and the next batch. */
 import { say } from "@spikeroute/cli/terminal"
 import { Backend } from "@spikeroute/core"
 import { batches, type FileServices, open } from "@spikeroute/datasets"
@@ -15,16 +15,16 @@ import {
   type Workload,
 } from "./workloads.ts"
 
-/** Steps that a network is trained for before it is timed. */
+/** Training steps before a network is timed. */
 export const trainingSteps = 100
 
-const learnt = new Map<string, State>()
+const cache = new Map<string, State>()
 
-/** After so many steps on MNIST, from a folder, by one run on one backend; suites of a process share what it gives. */
-export const learntOf = (workload: Workload, mnist: string, backend: string, threads: number) =>
+/** Parameters after {@link trainingSteps} steps on MNIST from a folder, trained once per workload and shared by all suites. */
+export const pretrainedOnMnist = (workload: Workload, mnist: string, backend: string, threads: number) =>
   Effect.gen(function* () {
     const id = JSON.stringify([valuesOf(workload), mnist])
-    const known = learnt.get(id)
+    const known = cache.get(id)
     if (known !== undefined) return known
     const { batchSize, timeSteps } = workload
     const dataset = yield* open("mnist", { timeSteps, dataDir: mnist })
@@ -42,9 +42,9 @@ export const learntOf = (workload: Workload, mnist: string, backend: string, thr
       if (i >= trainingSteps - 10) right += accuracy(result, batch) / 10
     }
     yield* say(
-      `${workload.model}, ${workload.policy.name}: ${trainingSteps} steps on MNIST, then ${percent(right)} right`,
+      `${workload.model}, ${workload.policy.name}: ${trainingSteps} steps on MNIST, accuracy ${percent(right)}`,
     )
     const state: State = { batch: data.at(-1) as Labelled, parameters: yield* parametersOf(teacher.trainer) }
-    learnt.set(id, state)
+    cache.set(id, state)
     return state
   }).pipe(Effect.scoped) satisfies Effect.Effect<State, unknown, FileServices>
