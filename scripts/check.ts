@@ -1,5 +1,5 @@
-// `bun run check`: types, lint and format, import rules, and the C kernels under sanitizers for some seconds, all at once; a line for
-// each, and what failed in full.
+// `bun run check`: types, lint and format, import rules, and a few seconds of fuzzing the C kernels, all in parallel. Prints one line per
+// check, and the full output of those that fail.
 import { join } from "node:path"
 import { check } from "./import-rules.ts"
 
@@ -43,7 +43,7 @@ const report = async (name: string, work: () => Promise<Outcome>): Promise<boole
 
 const passed = await Promise.all([
   report("types", () => types(".")),
-  // Pages have the DOM, which nothing else may use.
+  // Only pages have the DOM.
   report("types of pages", () => types("apps/playground")),
   report("lint and format", () =>
     tool("@biomejs/biome/bin/biome", "check", "--error-on-warnings", colors ? "--colors=force" : "--colors=off"),

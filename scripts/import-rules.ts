@@ -1,23 +1,23 @@
-// Who may import whom, as data, and the check that holds the sources to it. `bun run check` prints what it finds and
-// test/imports.test.ts fails on it. It reads imports only: what an import is used for, the compiler and reviewers see.
+// The import rules between packages, as data, and a check of all sources. `bun run check` prints violations, and test/imports.test.ts
+// fails on them. Only imports are checked, not what they are used for.
 import { readFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join, normalize } from "node:path"
 
 export interface ImportRule {
-  /** The packages it holds for: a folder, or a folder's children (`packages/backends/*`). */
+  /** The package's folder, or `folder/*` for all packages in a folder. */
   readonly folder: string
-  /** Modules of the workspace that may be imported; `…/*` stands for every subpath. */
+  /** Workspace modules that may be imported; `…/*` stands for every subpath. */
   readonly workspace: ReadonlyArray<string>
-  /** Packages from elsewhere that may be imported; without it, every declared one. */
+  /** External packages that may be imported. Default: all declared ones. */
   readonly external?: ReadonlyArray<string>
-  /** Sources (not tests or scripts) that run on every platform: they import no `node:` or `bun` module and use no such global. */
+  /** Globals that sources (not tests or scripts) must not use because they run on every platform; `node:` and `bun` modules are forbidden too. */
   readonly withoutGlobals?: ReadonlyArray<string>
-  /** What to do instead. */
+  /** What to do instead, for the error message. */
   readonly instead: string
 }
 
-/** Globals that some runtimes lack. */
+/** Globals that not every runtime has. */
 const ofRuntimes = ["Buffer", "Bun", "Deno", "document", "navigator", "process", "require", "window"]
 
 export const rules: ReadonlyArray<ImportRule> = [
@@ -26,13 +26,13 @@ export const rules: ReadonlyArray<ImportRule> = [
     workspace: [],
     external: ["effect", "fast-check"],
     withoutGlobals: ofRuntimes,
-    instead: "core runs everywhere and knows no backend: take what it needs as an argument or an Effect service",
+    instead: "core runs everywhere and depends on no backend: pass what it needs as an argument or an Effect service",
   },
   ...["packages/backends/kernels", "packages/backends/reference"].map((folder) => ({
     folder,
     workspace: ["@spikeroute/core", "@spikeroute/core/*"],
     withoutGlobals: ofRuntimes,
-    instead: "it runs everywhere and knows core alone: take what it needs as an argument",
+    instead: "it runs everywhere and depends on core only: pass what it needs as an argument",
   })),
   {
     folder: "packages/backends/*",
@@ -44,19 +44,18 @@ export const rules: ReadonlyArray<ImportRule> = [
       "@spikeroute/backend-webgpu/gpu",
     ],
     instead:
-      "a backend knows only core, the CPU kernels and how a GPU is found: move what backends share into core, and compose in an app",
+      "a backend depends only on core, the CPU kernels and the search for a GPU: move shared code into core, and compose in an app",
   },
   {
     folder: "packages/datasets",
     workspace: ["@spikeroute/core/options", "@spikeroute/core/random", "@spikeroute/core/text"],
-    instead:
-      "datasets know of core only its random keys, checks of options and texts for people: compose the rest in an app",
+    instead: "datasets use only core's random keys, option checks and text helpers: compose the rest in an app",
   },
   {
     folder: "packages/nir",
     workspace: ["@spikeroute/core", "@spikeroute/core/text", "@spikeroute/backend-reference"],
     withoutGlobals: ofRuntimes,
-    instead: "it knows core alone, and its tests the reference: compose the rest in an app",
+    instead: "it depends on core only, and its tests on the reference backend: compose the rest in an app",
   },
   {
     folder: "packages/distributed",
@@ -68,7 +67,7 @@ export const rules: ReadonlyArray<ImportRule> = [
       "@spikeroute/backend-reference",
     ],
     instead:
-      "it knows core, and how the native backend builds and loads libraries: backends are services that applications provide",
+      "it depends on core, and on the native backend's library loader: backends are services that applications provide",
   },
   {
     folder: "packages/spikeroute",
@@ -79,36 +78,36 @@ export const rules: ReadonlyArray<ImportRule> = [
       "@spikeroute/backend-reference",
     ],
     withoutGlobals: ofRuntimes,
-    instead: "it runs core's effects as promises, on a backend that it finds: what is not that belongs into core",
+    instead: "it runs core's effects as promises on a backend that it finds: everything else belongs in core",
   },
   { folder: "apps/*", workspace: ["@spikeroute/*"], instead: "add it to the table in scripts/import-rules.ts" },
   {
     folder: "test/support",
     workspace: ["@spikeroute/backend-webgpu", "@spikeroute/core", "@spikeroute/core/testing", "@spikeroute/web-tools"],
-    instead: "it finds a browser and a GPU, and runs the conformance suite in a page, no more",
+    instead: "it only finds a browser and a GPU, and runs the conformance suite in a page",
   },
   {
     folder: "test/portable",
     workspace: ["@spikeroute/*"],
-    instead: "it does what a person does, with the packages and the tools",
+    instead: "it uses the packages and tools as a user would",
   },
-  { folder: "tools/*", workspace: [], instead: "a tool knows no package: what it works on is an argument" },
+  { folder: "tools/*", workspace: [], instead: "a tool depends on no package: pass its inputs as arguments" },
   {
     folder: "examples",
     workspace: ["@spikeroute/*", "spikeroute"],
-    instead: "show what a person imports: the packages",
+    instead: "examples import the packages, as a user would",
   },
-  { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "show what a person imports: the packages" },
-  { folder: ".", workspace: [], instead: "scripts and tests of the root look at files, they import no package" },
+  { folder: "examples/*", workspace: ["@spikeroute/*"], instead: "examples import the packages, as a user would" },
+  { folder: ".", workspace: [], instead: "scripts and tests of the root read files and import no package" },
 ]
 
-/** What tests of every package may import besides. */
+/** The package that the tests of every package may import. */
 const forTests = "@spikeroute/test-support"
 
-/** Packages whose barrel costs too much at start: imported by subpath only. */
+/** Packages whose index module is slow to load: imported by subpath only. */
 export const subpathOnly: ReadonlyArray<string> = ["@effect/platform-node"]
 
-/** The parts of a package.json that the rules read. */
+/** The parts of a package.json that the rules use. */
 export interface Manifest {
   readonly name: string
   readonly dependencies?: Readonly<Record<string, string>>
@@ -118,14 +117,14 @@ export interface Manifest {
 }
 
 export interface Package {
-  /** Relative to the repository; "." is its root. */
+  /** Relative to the repository; "." is the root. */
   readonly folder: string
   readonly manifest: Manifest
 }
 
 const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8"))
 
-/** The root and every package of the workspace that lies in `repository`. */
+/** The root package and all workspace packages of a repository. */
 export const packages = (repository: string): ReadonlyArray<Package> => {
   const root: Manifest & { readonly workspaces: ReadonlyArray<string> } = readJson(join(repository, "package.json"))
   const folders = root.workspaces.flatMap((pattern) => [
@@ -137,19 +136,19 @@ export const packages = (repository: string): ReadonlyArray<Package> => {
   ]
 }
 
-// A comment, a template, a regular expression or a string is passed over; what is left of `from "…"` and `import("…")`
-// is captured. Bun's scanner alone would not do: it drops type-only imports.
+// Skips comments, templates, regular expressions and strings; captures the rest of `from "…"` and `import("…")`. Bun's scanner alone is not
+// enough, because it drops type-only imports.
 const importText =
   /\/\/.*|\/\*[\s\S]*?\*\/|`(?:\\[\s\S]|[^\\`])*`|(?<=[=(,:;!&|?{}[\n]\s*)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/|\b(?:from|import\s*\(?)\s*(["'])([^"'\n]+)\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g
 
-/** Every module that the source text imports, types included. */
+/** All modules that a source imports, including type imports. */
 export const importsOf = (source: string): ReadonlySet<string> => {
   const scanned = new Bun.Transpiler({ loader: "ts" }).scanImports(source).map(({ path }) => path)
   const typed = Array.from(source.matchAll(importText), ([, , path]) => path).filter((path) => path !== undefined)
   return new Set([...scanned, ...typed])
 }
 
-/** Those of the names that the source text uses as globals: its own variables and words in strings are not. */
+/** Those of the names that a source uses as globals, not as its own variables or in strings. */
 const globalsOf = (source: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const mark = "$global$"
   const define = Object.fromEntries(
@@ -162,7 +161,7 @@ const globalsOf = (source: string, names: ReadonlyArray<string>): ReadonlyArray<
   return names.filter((name) => new RegExp(`\\$global\\$${name}\\b`).test(marked))
 }
 
-/** Tests, and scripts of a package: what it ships does without them. */
+/** Tests and scripts, which are not shipped. */
 const isForDevelopment = (path: string) => /(^|\/)(test|scripts|fuzz)\/|\.test\.tsx?$/.test(path)
 const holds = (path: string, folder: string) => folder === "." || path === folder || path.startsWith(`${folder}/`)
 const ownerOf = (path: string, all: ReadonlyArray<Package>) =>
@@ -175,7 +174,7 @@ const packageName = (path: string) =>
     .slice(0, path.startsWith("@") ? 2 : 1)
     .join("/")
 
-/** What is wrong with the imports of one file: a sentence for each. */
+/** The import violations of a file, one sentence each. */
 export const violations = (path: string, source: string, all: ReadonlyArray<Package>): ReadonlyArray<string> => {
   const { folder, manifest } = ownerOf(path, all)
   const rule = rules.find((each) => each.folder === folder || each.folder === `${dirname(folder)}/*`)
@@ -217,7 +216,7 @@ export const violations = (path: string, source: string, all: ReadonlyArray<Pack
   return found
 }
 
-/** What is wrong with the imports of the whole repository. */
+/** The import violations of the whole repository. */
 export const check = (repository: string): { readonly files: number; readonly found: ReadonlyArray<string> } => {
   const all = packages(repository)
   const files = [

@@ -9,7 +9,7 @@ const printed = async (example: string): Promise<string> => {
   return text
 }
 
-test("neuron.ts: spikes become rarer, and a decay is learnt for each channel", async () => {
+test("neuron.ts: spikes become rarer, and each channel learns a decay", async () => {
   const text = await printed("neuron.ts")
   const [, early, later] = /(\d+) spikes in the first ten steps, (\d+) in the next ten/.exec(text) ?? []
   expect(Number(early)).toBeGreaterThan(Number(later))
@@ -19,12 +19,12 @@ test("neuron.ts: spikes become rarer, and a decay is learnt for each channel", a
 test("recurrent.ts: every policy learns; SLTT's memory is a fraction of BPTT's", async () => {
   const rows = [...(await printed("recurrent.ts")).matchAll(/^(\S+) +([\d.]+) KB +loss ([\d.]+) +(\d+) %$/gm)]
   expect(rows.map(([, policy]) => policy)).toEqual(["bptt", "bptt-detach(recurrent)", "sltt"])
-  // One class of three is right by chance.
+  // Chance level is one of three.
   for (const [, , , , accuracy] of rows) expect(Number(accuracy)).toBeGreaterThan(80)
   expect(Number(rows[2]?.[2])).toBeLessThan(Number(rows[0]?.[2]) / 4)
 })
 
-test("sequence.ts: each kind of wave is found in nearly all steps that count", async () => {
+test("sequence.ts: each kind of wave is recognised in nearly all labelled steps", async () => {
   const text = await printed("sequence.ts")
   const rows = [...text.matchAll(/^(\S+) +(\d+) % of (\d+) steps$/gm)]
   expect(rows.map(([, name]) => name)).toEqual(["none", "P", "QRS", "T"])
@@ -33,18 +33,18 @@ test("sequence.ts: each kind of wave is found in nearly all steps that count", a
   expect(rows.reduce((sum, [, , , count]) => sum + Number(count), Number(ignored))).toBe(80 * 16)
 })
 
-test("regression.ts: numbers at each step are followed, under the squared error and a term of one's own", async () => {
+test("regression.ts: targets at each step are followed, with squared error and with a custom term", async () => {
   const rows = [...(await printed("regression.ts")).matchAll(/^(.+?) +(\d+) % of the variance explained$/gm)]
   expect(rows.map(([, name]) => name)).toEqual(["squared error", "own term"])
   for (const [, , explained] of rows) expect(Number(explained)).toBeGreaterThan(85)
 })
 
-test("promises.ts: a network that was trained with promises knows signals that it has not seen", async () => {
+test("promises.ts: a network trained with the promise API generalises to new signals", async () => {
   const [, right] = /(\d+) % of 90 others are right/.exec(await printed("promises.ts")) ?? []
   expect(Number(right)).toBeGreaterThan(90)
 })
 
-test("optimizer.ts: an optimiser of one's own learns, and checkpoints have its states", async () => {
+test("optimizer.ts: a custom optimiser learns, and checkpoints contain its states", async () => {
   const text = await printed("optimizer.ts")
   const losses = [...text.matchAll(/^loss ([\d.]+)$/gm)].map(([, loss]) => Number(loss))
   expect(losses).toHaveLength(100)

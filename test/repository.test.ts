@@ -6,7 +6,7 @@ import { packages } from "../scripts/import-rules.ts"
 const repository = join(import.meta.dir, "..")
 const all = packages(repository)
 
-test("bun.lock is text and holds no registry's address", () => {
+test("bun.lock is text and contains no registry URLs", () => {
   const lock = readFileSync(join(repository, "bun.lock"), "utf8")
   expect(lock).toStartWith("{")
   expect(lock.match(/https?:\/\/\S*/g)).toBeNull()
@@ -22,7 +22,7 @@ test.each(all.map(({ folder, manifest }) => [folder, manifest] as const))("%s pi
 })
 
 test.each(all.slice(1).map(({ folder, manifest }) => [folder, manifest] as const))(
-  "%s says its licence, type and exports",
+  "%s declares its licence, type and exports",
   (_, manifest) => {
     expect(manifest).toMatchObject({ license: "MIT", type: "module", exports: expect.anything() })
   },

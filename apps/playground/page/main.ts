@@ -1,4 +1,4 @@
-/** The page: reads the settings, asks the worker, shows what it answers. */
+/** The page: reads the settings, sends requests to the worker, and shows its answers. */
 import {
   type Answer,
   greatestTimeSteps,
@@ -37,12 +37,12 @@ const settings = (): Settings => {
   }
 }
 
-/** Whether the worker trains, rests, or has nothing to train. */
+/** The worker's state; `empty` means that there is nothing to train. */
 let state: "starting" | "training" | "paused" | "empty" = "starting"
 let classes: ReadonlyArray<string> = []
 let testSamples = 0
 let sample = 0
-/** What was asked for by a person is said aloud when it comes. */
+/** Whether the user asked for the next activity, so that it is announced to screen readers. */
 let asked = false
 let measured = false
 let hasTrained = false
@@ -51,7 +51,7 @@ const setState = (changed: typeof state, said: string): void => {
   measure.textContent = "Measure time"
   state = changed
   status.textContent = said
-  toggle.textContent = { starting: "Starting…", training: "Pause", paused: "Train on", empty: "Pause" }[changed]
+  toggle.textContent = { starting: "Starting…", training: "Pause", paused: "Resume", empty: "Pause" }[changed]
   toggle.disabled = changed === "starting" || changed === "empty"
   measure.disabled = next.disabled = toggle.disabled
 }
@@ -66,14 +66,14 @@ const begin = (): void => {
   ask({ type: "plan", settings: now })
   if (now.task === "digits" && !canTrain()) {
     ask({ type: "pause" })
-    setState("empty", "Draw at least two different digits to begin.")
+    setState("empty", "Draw at least two different digits to start training.")
     return
   }
   setState("starting", "Compiling the program…")
   ask({ type: "train", settings: now, drawings: now.task === "digits" ? allDrawings() : [] })
 }
 
-/** Begins anew when the settings have stood still for a moment. */
+/** Restarts training once the settings have not changed for a moment. */
 let waiting: ReturnType<typeof setTimeout> | undefined
 const beginSoon = (): void => {
   clearTimeout(waiting)
@@ -84,7 +84,7 @@ const look = (): void => {
   if (state === "starting" || state === "empty") return
   const drawn = settings().task === "digits"
   if (drawn && !pad.isBlank()) ask({ type: "look", sample: 0, ink: pad.ink() })
-  // The worker has no drawing that was added since it began.
+  // The worker does not know drawings that were added after it started.
   else ask({ type: "look", sample: drawn ? Math.min(allDrawings().length, testSamples) - 1 : sample })
 }
 
@@ -104,7 +104,7 @@ const rowsInWords = (): string =>
     [children[0], children[2]].map((cell) => cell?.textContent).join(" "),
   ).join(", ")
 
-/** What is done with each of the worker's answers. */
+/** Handlers of the worker's answers. */
 const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { readonly type: T }>) => void } = {
   backends: ({ backends }) => {
     const choices = backends.map(({ name, label, available, note }, i) => {
@@ -127,7 +127,7 @@ const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { read
     if (!hasTrained) {
       hasTrained = true
       performance.mark("first-training-step")
-      // Not before: waking the GPU takes time from the first step.
+      // Not earlier: waking the GPU would delay the first step.
       ask({ type: "backends" })
     }
     addUpdate(answer)
@@ -164,7 +164,7 @@ const answers: { readonly [T in Answer["type"]]: (answer: Extract<Answer, { read
 const hear = <T extends Answer["type"]>(answer: Extract<Answer, { readonly type: T }>): void =>
   answers[answer.type as T](answer)
 worker.onmessage = ({ data }: MessageEvent<Answer>) => hear(data)
-worker.onerror = ({ message }) => setState("empty", `error: the page's worker does not run: ${message}`)
+worker.onerror = ({ message }) => setState("empty", `error: the page's worker failed to start: ${message}`)
 
 toggle.addEventListener("click", () => {
   if (state === "training") ask({ type: "pause" })

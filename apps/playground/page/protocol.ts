@@ -1,6 +1,6 @@
-/** What the page and its worker say to each other. The page draws and asks; the worker holds the network and does all the work. */
+/** The messages between the page and its worker. The page draws and asks; the worker holds the network and does all the work. */
 
-/** What can be learned: moving shapes before a simulated event camera, or digits that the person draws. */
+/** Tasks: moving shapes in front of a simulated event camera, or digits drawn by the user. */
 export const taskNames = ["camera", "digits"] as const
 export type TaskName = (typeof taskNames)[number]
 
@@ -13,15 +13,15 @@ export interface Settings {
   /** Trained steps of SLTT-K, at most `timeSteps`. */
   readonly k: number
   readonly timeSteps: number
-  /** A name from the table of backends. */
+  /** A key of the table of backends. */
   readonly backend: string
 }
 
 export const greatestTimeSteps = 64
-/** Width and height of what the network sees. */
+/** Width and height of the network's input. */
 export const side = 16
 
-/** A digit that was drawn. */
+/** A digit drawn by the user. */
 export interface Drawing {
   /** [side, side], ink from 0 to 1. */
   readonly ink: Float32Array
@@ -29,49 +29,49 @@ export interface Drawing {
 }
 
 export type Request =
-  /** Starts anew, with new weights. */
+  /** Starts training with new weights. */
   | { readonly type: "train"; readonly settings: Settings; readonly drawings: ReadonlyArray<Drawing> }
   | { readonly type: "pause" }
   | { readonly type: "continue" }
-  /** Asks for the memory that training takes, which needs no training. */
+  /** Asks for the planned memory, without training. */
   | { readonly type: "plan"; readonly settings: Settings }
-  /** Asks for the time that an iteration takes, under every policy. */
+  /** Asks for the time of an iteration under every policy. */
   | { readonly type: "measure" }
-  /** Asks which backends there are, which wakes the GPU. */
+  /** Asks for the available backends, which wakes the GPU. */
   | { readonly type: "backends" }
-  /** Asks what happens in the network that is trained: before test sample `sample`, or before a drawing. */
+  /** Asks for the activity of the trained network for test sample `sample`, or for a drawing. */
   | { readonly type: "look"; readonly sample: number; readonly ink?: Float32Array }
 
-/** Memory that is planned for one policy. */
+/** Planned memory under one policy. */
 export interface Plan {
   readonly policy: PolicyName
-  /** All of it. */
+  /** Total bytes. */
   readonly bytes: number
-  /** Of it, what is kept of other time steps than the one at hand. */
+  /** Bytes that store values of other time steps. */
   readonly kept: number
 }
 
-/** One sample on its way through the network. */
+/** The activity of the network for one sample. */
 export interface Activity {
   readonly timeSteps: number
-  /** [frames, side, side, channels]: a frame for each step, or one image. */
+  /** [frames, side, side, channels]: one frame per step, or a single image. */
   readonly input: Float32Array
   readonly channels: number
   readonly layers: ReadonlyArray<{
     readonly name: string
     readonly neurons: number
-    /** Those that are shown, of the ones that fire. */
+    /** Number of neurons shown, chosen from those that fire. */
     readonly shown: number
-    /** [timeSteps, shown]: 1 where one fires. */
+    /** [timeSteps, shown]: 1 for a spike. */
     readonly spikes: Float32Array
-    /** Spikes per neuron and step of the whole layer. */
+    /** Spikes per neuron and step over the whole layer. */
     readonly rate: number
   }>
   /** Membrane potentials before the reset, [timeSteps] each, of neurons of the last layer that fire at about half of the steps. */
   readonly membranes: ReadonlyArray<{ readonly neuron: number; readonly potential: Float32Array }>
   /** Probability of each class. */
   readonly probabilities: ReadonlyArray<number>
-  /** The right class, where it is known. */
+  /** The correct class, if known. */
   readonly label: number | undefined
 }
 
@@ -96,7 +96,7 @@ export type Answer =
       readonly type: "trained"
       readonly update: number
       readonly loss: number
-      /** Of the batch: the share that was classified rightly. */
+      /** Share of the batch that was classified correctly. */
       readonly accuracy: number
       readonly milliseconds: number
     }
@@ -107,13 +107,13 @@ export type Answer =
       readonly task: TaskName
       readonly timeSteps: number
       readonly plans: ReadonlyArray<Plan>
-      /** All memory for some numbers of time steps: [timeSteps, bytes]. */
+      /** Total memory for several numbers of time steps: [timeSteps, bytes]. */
       readonly curves: Readonly<Record<PolicyName, ReadonlyArray<readonly [number, number]>>>
     }
   | {
       readonly type: "measured"
       readonly timeSteps: number
-      /** The time of an iteration, by policy. */
+      /** Milliseconds of an iteration, by policy. */
       readonly milliseconds: Readonly<Record<PolicyName, number>>
     }
   | { readonly type: "activity"; readonly activity: Activity }

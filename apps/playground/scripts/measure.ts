@@ -1,6 +1,6 @@
 /**
- * `bun apps/playground/scripts/measure.ts`: from a cold load of the page to the end of its first training step, in browsers that have
- * never seen it. Exits with 1 where the median is over the limit, or where the page complains.
+ * `bun apps/playground/scripts/measure.ts`: time from a cold load of the page to the end of its first training step, each time in a new
+ * browser. Exits with 1 if the median exceeds the limit, or if the page logs an error.
  */
 import { complaints, launchChromium, missingChromium } from "@spikeroute/test-support"
 import { serve } from "@spikeroute/web-tools"
@@ -37,8 +37,8 @@ times.sort((a, b) => a - b)
 const [least, median, most] = [0, rounds >> 1, rounds - 1].map((i) => times[i] as number) as [number, number, number]
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`
 process.stdout.write(
-  `from a cold load to the first training step, ${rounds} browsers: median ${seconds(median)}, at most ${seconds(limit)} wanted; ${seconds(least)} to ${seconds(most)}\n`,
+  `cold load to first training step in ${rounds} browsers: median ${seconds(median)} (limit ${seconds(limit)}), ${seconds(least)} to ${seconds(most)}\n`,
 )
-for (const complaint of said) process.stderr.write(`error: the page said: ${complaint}\n`)
+for (const complaint of said) process.stderr.write(`error: the page logged: ${complaint}\n`)
 if (!(median <= limit)) process.stderr.write(`error: ${seconds(median)} is over ${seconds(limit)}\n`)
 process.exit(said.length > 0 || !(median <= limit) ? 1 : 0)

@@ -1,4 +1,4 @@
-/** `bun run playground`: serves the page, or with `--build DIR` makes a folder of it. */
+/** `bun run playground`: serves the page, or writes it to a folder with `--build DIR`. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
@@ -6,11 +6,11 @@ import { quote } from "@spikeroute/core/text"
 import { isolation, serve } from "@spikeroute/web-tools"
 import { makeSite } from "./site.ts"
 
-const help = `bun run playground                serves the page at http://localhost:5173
-bun run playground --port 8080    at another port; 0 takes one that is free
-bun run playground --build DIR    makes a static folder of it`
+const help = `bun run playground                serve the page at http://localhost:5173
+bun run playground --port 8080    use another port; 0 chooses a free one
+bun run playground --build DIR    write the page to a static folder`
 
-/** Ends with one line for the person; 2 says that what was asked is to be changed. */
+/** Exits with status 2 and one line that says what to change. */
 const refuse = (reason: string): never => {
   console.error(`error: ${reason}`)
   process.exit(2)
@@ -48,16 +48,16 @@ const buildTo = async (folder: string): Promise<void> => {
 
 const serveAt = async (text: string): Promise<void> => {
   const wanted = Number(text)
-  if (!/^\d{1,5}$/.test(text) || wanted > 65535) refuse(`--port ${quote(text)}: it must be 0 … 65535`)
+  if (!/^\d{1,5}$/.test(text) || wanted > 65535) refuse(`--port ${quote(text)}: must be 0 … 65535`)
   const files = await makeSite({ minify: true })
   try {
-    console.log(`The playground is at ${serve(files, wanted).address} (Ctrl-C ends it)`)
+    console.log(`The playground is at ${serve(files, wanted).address} (Ctrl-C to stop)`)
   } catch (error) {
     const { code } = error as { readonly code?: string }
     refuse(
       code === "EADDRINUSE"
-        ? `port ${wanted} is taken: give another, --port 0 takes one that is free`
-        : `port ${wanted} cannot be opened (${code}): give another, --port 0 takes one that is free`,
+        ? `port ${wanted} is taken: choose another; --port 0 chooses a free one`
+        : `port ${wanted} cannot be opened (${code}): choose another; --port 0 chooses a free one`,
     )
   }
 }

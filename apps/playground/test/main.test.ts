@@ -11,7 +11,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const start = (...args: ReadonlyArray<string>) =>
   Bun.spawn([process.execPath, main, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" })
 
-test("--build makes a folder in which every file that another names is there", async () => {
+test("--build writes a folder that contains every referenced file", async () => {
   const site = join(folder, "site")
   expect(await start("--build", site).exited).toBe(0)
   const names = readdirSync(site)
@@ -24,7 +24,7 @@ test("--build makes a folder in which every file that another names is there", a
   for (const name of named) expect(existsSync(join(site, name))).toBe(true)
 })
 
-test("serves the page isolated, at the address that it prints", async () => {
+test("serves the cross-origin isolated page at the printed address", async () => {
   const child = start("--port", "0")
   try {
     const { value } = await child.stdout.getReader().read()
@@ -62,14 +62,12 @@ test("serves the page isolated, at the address that it prints", async () => {
 
 test.each([
   ["an unknown flag", ["--colour"], "--colour"],
-  ...["70000", "NaN", "1e3", "", " 80"].map(
-    (port) => ["a port that there is not", [`--port=${port}`], "0 … 65535"] as const,
-  ),
-  ["a port that is negative", ["--port", "-1"], "--port"],
-  ["text that is an attack on terminals", ["a\u001b[31m"], "a\\u001b[31m"],
-  ["a folder that cannot be made", ["--build", `${main}/site`], "cannot be written"],
-  ["a file to build to", ["--build", main], "is a file"],
-])("%s is refused in a line", async (_, args, said) => {
+  ...["70000", "NaN", "1e3", "", " 80"].map((port) => ["an invalid port", [`--port=${port}`], "0 … 65535"] as const),
+  ["a negative port", ["--port", "-1"], "--port"],
+  ["terminal escape sequences", ["a\u001b[31m"], "a\\u001b[31m"],
+  ["a folder that cannot be created", ["--build", `${main}/site`], "cannot be written"],
+  ["a file as the output folder", ["--build", main], "is a file"],
+])("%s is refused with one line", async (_, args, said) => {
   const child = start(...args)
   const error = await new Response(child.stderr).text()
   expect(await child.exited).toBe(2)

@@ -17,7 +17,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   }, patience)
   afterAll(() => served?.stop())
 
-  /** Uses the page in a browser of its own, which has never seen it; what it complains of on the console is a failure. */
+  /** Uses the page in a new browser, and fails if the page logs an error. */
   const visit = async (
     use: (page: Page) => Promise<void>,
     options: BrowserContextOptions = {},
@@ -50,7 +50,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
       steps,
     )
   }
-  /** Draws strokes on the pad, corners in parts of its side. */
+  /** Draws a stroke on the pad; corners are relative to its size. */
   const draw = async (page: Page, ...corners: ReadonlyArray<readonly [x: number, y: number]>): Promise<void> => {
     await page.locator("#pad").scrollIntoViewIfNeeded()
     const box = (await page.locator("#pad").boundingBox())!
@@ -72,7 +72,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   ] as const
 
   test(
-    "trains as soon as it is loaded, on several threads, and the loss falls",
+    "trains on several threads as soon as it is loaded, and the loss falls",
     () =>
       visit(async (page) => {
         await updates(page, 1)
@@ -94,7 +94,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "the slider moves the planned memory: BPTT's grows by the same for every step, SLTT's stays",
+    "with the slider, BPTT's planned memory grows linearly and SLTT's stays constant",
     () =>
       visit(async (page) => {
         const planned: Array<ReadonlyArray<number>> = []
@@ -113,7 +113,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "measures an iteration under every policy; the weights stay as they are",
+    "measures an iteration under every policy without changing the weights",
     () =>
       visit(async (page) => {
         await updates(page, 5)
@@ -129,7 +129,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "trains on WebGPU where the browser has it",
+    "trains on WebGPU if the browser has it",
     () =>
       visit(async (page) => {
         const choice = page.locator("label:has(input[value=webgpu])")
@@ -148,7 +148,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "says why a backend cannot run, and takes a fresh one when a person begins anew",
+    "says why a backend cannot run, and loads it again on restart",
     () =>
       visit(
         async (page) => {
@@ -165,7 +165,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "is worked by the keyboard alone",
+    "can be used with the keyboard alone",
     () =>
       visit(async (page) => {
         const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent)
@@ -207,7 +207,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "learns the digits that a person draws, knows new ones, and keeps them",
+    "learns drawn digits, recognises new ones, and stores them",
     () =>
       visit(async (page) => {
         await page.check("input[value=digits]")
@@ -233,7 +233,7 @@ describe.skipIf(missingChromium !== "")(`the playground in Chromium${missingChro
   )
 
   test(
-    "is accessible, light and dark, with either data",
+    "is accessible in light and dark mode with both tasks",
     async () => {
       for (const colorScheme of ["light", "dark"] as const)
         await visit(

@@ -20,7 +20,7 @@ test.each([
   expect(requestOf(message) as unknown).toBe(message)
 })
 
-describe("what is none is refused with its place", () => {
+describe("an invalid request is refused, and the error names the field", () => {
   const wrong = (changed: object) => ({ type: "plan", settings: { ...settings, ...changed } })
   const drawing = (changed: object) => ({ type: "train", settings, drawings: [{ ...drawings[0], ...changed }] })
   test.each<readonly [unknown, string]>([

@@ -1,6 +1,6 @@
 /**
- * What every runtime is put to: train 50 iterations, save, load, predict; then the same from a program file, without the compiler.
- * Hashes of what came out say whether two runtimes computed the same bits. It uses nothing that is not in all of them.
+ * The test that every runtime runs: train 50 iterations, save, load and predict; then predict from a program file, without the compiler.
+ * Hashes of the results show whether two runtimes are bit-identical. It uses only what all runtimes have.
  */
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { load } from "@spikeroute/backend-wasm/infer"
@@ -10,14 +10,14 @@ import { Effect, type Layer } from "effect"
 export interface Report {
   readonly firstLoss: number
   readonly lastLoss: number
-  /** SHA-256 of the file of all tensors, and of the read-outs of a predictor that loaded them. */
+  /** SHA-256 of the file of all tensors, and of the read-outs of a predictor that loaded it. */
   readonly weights: string
   readonly predictions: string
-  /** SHA-256 of the program file, of the read-outs of the model that is loaded from it, and of the same where samples stop early. */
+  /** SHA-256 of the program file, of the read-outs of the model loaded from it, and of those with early exit. */
   readonly program: string
   readonly answers: string
   readonly early: string
-  /** Time steps that a sample takes on average when it stops early. */
+  /** Mean time steps per sample with early exit. */
   readonly meanSteps: number
 }
 
@@ -43,7 +43,7 @@ const network = S.Graph.sequential(
 const batchSize = 8
 const timeSteps = 4
 
-/** Noise, and in the quarter that the label names, light. */
+/** Noise, brighter in the quarter of the image that the label selects. */
 const makeBatch = (): S.Train.Batch => {
   const inputs = S.Key.uniform(S.Key.make(2), new Float32Array(batchSize * 64))
   const labels = Float32Array.from({ length: batchSize }, (_, n) => n % 4)
@@ -51,7 +51,7 @@ const makeBatch = (): S.Train.Batch => {
   return { inputs, labels }
 }
 
-/** Runs it on a backend; the program file runs on the kernels, the compiled module, whatever the backend. */
+/** Runs the test on a backend. The program file always runs on the compiled module `kernels`. */
 export const run = async (
   layer: Layer.Layer<S.Backend, S.BackendUnavailableError | S.OptionError>,
   kernels: WebAssembly.Module,

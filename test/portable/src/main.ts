@@ -1,4 +1,4 @@
-/** `bun run portable`: the portable test under every runtime that is here, and hashes of what came out. */
+/** `bun run portable`: runs the portable test under every available runtime and prints hashes of the results. */
 import { makeProject } from "./project.ts"
 import { runtimes, writePrograms } from "./runtimes.ts"
 

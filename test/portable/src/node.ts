@@ -1,6 +1,6 @@
 /**
- * Node 22, as npm has it for this machine, or else as the PATH has it. It comes as the package of its platform: the package `node`
- * would fetch that while it is installed.
+ * Node 22 from npm, or else from the PATH. It is installed as the package of its platform, because the package `node` would download that
+ * during installation.
  */
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"

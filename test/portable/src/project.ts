@@ -1,4 +1,4 @@
-/** An empty project, into which the packed packages are installed as a person would: by npm, from their tarballs. */
+/** An empty project in which the packed packages are installed as a user would: with npm, from their tarballs. */
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -12,7 +12,7 @@ export interface Run {
   readonly stderr: string
 }
 
-/** Runs a command to its end. */
+/** Runs a command and returns its output. */
 export const run = async (command: ReadonlyArray<string>, cwd: string): Promise<Run> => {
   const env = { ...process.env, NO_COLOR: "1" }
   const child = Bun.spawn([...command], { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" })
@@ -20,14 +20,14 @@ export const run = async (command: ReadonlyArray<string>, cwd: string): Promise<
   return { exitCode, stdout, stderr }
 }
 
-/** What a command prints; one that fails is an error with what it said. */
+/** The standard output of a command. Throws if it fails. */
 export const output = async (command: ReadonlyArray<string>, cwd: string): Promise<string> => {
   const { exitCode, stdout, stderr } = await run(command, cwd)
   if (exitCode !== 0) throw new Error(`${command.join(" ")} ended with ${exitCode}: ${stdout}${stderr}`)
   return stdout
 }
 
-/** What other packages the published ones need, each linked to where this repository has it: no test asks a registry. */
+/** External dependencies of the published packages, linked to this repository's copies so that no test contacts a registry. */
 const othersOf = async (packages: ReadonlyArray<PublicPackage>): Promise<Readonly<Record<string, string>>> => {
   const others: Record<string, string> = {}
   for (const { folder, manifest } of packages) {

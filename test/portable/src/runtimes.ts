@@ -1,4 +1,4 @@
-/** The runtimes, each told once how it runs the portable test in a project that has the packages installed. */
+/** The runtimes, and how each runs the portable test in a project with the packages installed. */
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { deno } from "@spikeroute/publish-tools/deno"
@@ -8,19 +8,19 @@ import type { Report } from "./body.ts"
 import { node22 } from "./node.ts"
 import { output, repository } from "./project.ts"
 
-/** What a backend reports, or why it could not. */
+/** The report of each backend, or its error. */
 export type Reports = Readonly<Record<string, (Report & { readonly description: string }) | string>>
 
 export interface Runtime {
   readonly name: string
-  /** Why it cannot be had here, for the name of the test. */
+  /** Why the runtime is not available, for the test's name; empty if it is. */
   readonly missing: string
   readonly run: (folder: string) => Promise<Reports>
-  /** What the example with promises prints there, of runtimes with a command line. */
+  /** The output of the promise example, for runtimes with a command line. */
   readonly promises?: (folder: string) => Promise<string>
 }
 
-/** Describes backends by name, in JavaScript, and runs the test on each. */
+/** JavaScript that runs the test on each backend. */
 const attempt = `
 import { Backend } from "@spikeroute/core"
 import { Effect } from "effect"
@@ -40,7 +40,7 @@ export const attempt = async (layers, kernels) => {
 }
 `
 
-/** Servers have all packages. */
+/** Servers can use all packages. */
 const server = `
 import { layer as native } from "@spikeroute/backend-native"
 import { layer as reference } from "@spikeroute/backend-reference"
@@ -55,7 +55,7 @@ const layers = { wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }), refe
 console.log(JSON.stringify(await attempt(layers, await loadModule())))
 `
 
-/** Pages load the modules of WebAssembly beside them. */
+/** Pages load the WebAssembly modules of the package. */
 const page = `
 import { layer as wasm } from "@spikeroute/backend-wasm"
 import { loadModule } from "@spikeroute/backend-wasm/module"
@@ -64,7 +64,7 @@ import { attempt } from "./attempt.js"
 export const reports = async () => attempt({ wasm: wasm({ threads: 1 }), threads: wasm({ threads: 2 }) }, await loadModule())
 `
 
-/** Edge functions are given a compiled module. */
+/** Edge functions receive a compiled module. */
 const edge = `
 import { fromModule } from "@spikeroute/backend-wasm/edge"
 import kernels from "@spikeroute/backend-wasm/spikeroute.wasm"
@@ -73,7 +73,7 @@ import { attempt } from "./attempt.js"
 export default { fetch: async () => Response.json(await attempt({ wasm: fromModule(kernels) }, kernels)) }
 `
 
-/** The programs of the project. */
+/** Writes the programs into the project. */
 export const writePrograms = async (folder: string): Promise<void> => {
   const programs = { "attempt.js": attempt, "server.js": server, "page.js": page, "edge.js": edge }
   for (const [name, source] of Object.entries(programs)) await writeFile(join(folder, name), source)

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { makeReference } from "@spikeroute/publish-tools/api"
 import { repository } from "../src/project.ts"
 
-test("the API reference has the packages' symbols and what their doc comments say", async () => {
+test("the API reference contains the packages' symbols and their doc comments", async () => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-api-"))
   try {
     await makeReference(repository, folder)

@@ -1,6 +1,6 @@
 /**
- * Every function that a package exports refuses arguments of another type with a tagged error of one line, never with a raw TypeError. The functions
- * are found by walking the packages' entries, so a new one is tried as well.
+ * Every exported function rejects arguments of the wrong type with a tagged one-line error, never with a raw TypeError. The functions are
+ * found by walking the packages' entry points, so new ones are included.
  */
 import { expect, test } from "bun:test"
 import { join } from "node:path"
@@ -25,7 +25,7 @@ type Export = (...args: ReadonlyArray<unknown>) => unknown
 const isModule = (value: unknown) => Object.prototype.toString.call(value) === "[object Module]"
 const isClass = (value: object) => /^class\b/.test(Function.prototype.toString.call(value))
 
-/** Functions of a module and its namespaces, by name. */
+/** The functions of a module and its namespaces, by name. */
 const functionsOf = (module: object, path = ""): ReadonlyArray<readonly [string, Export]> =>
   Object.entries(module).flatMap(([name, value]) => {
     if (isModule(value)) return functionsOf(value, `${path}${name}.`)
@@ -44,7 +44,7 @@ const exported = async () => {
   return [...all].map(([value, name]) => [name, value] as const)
 }
 
-/** What a refusal lacks; `undefined` if it is a tagged error of one line. */
+/** What is wrong with an error; `undefined` if it is tagged and has a one-line message. */
 const faultOf = (error: unknown): string | undefined => {
   try {
     const { _tag, message } = Object(error)
@@ -61,7 +61,7 @@ const events = {
   ...{ t: Float64Array.of(0, 1), p: Uint8Array.of(0, 1) },
 }
 
-/** Takes results to where late checks refuse: graphs of layers, checked policies, drawn streams. */
+/** Forces late checks: builds graphs from layers, checks policies, runs streams. */
 const finish = async (name: string, result: unknown): Promise<unknown> => {
   if (Layer.isLayer(result)) return Effect.runPromise(Effect.scoped(Layer.build(result as Layer.Layer<unknown>)))
   if (Stream.isStream(result)) return Effect.runPromise(Stream.runDrain(result as Stream.Stream<unknown>))
@@ -78,7 +78,7 @@ const finish = async (name: string, result: unknown): Promise<unknown> => {
   }
   if (typeof result !== "function") return result
   const layer = result as S.Graph.Layer
-  // Of an image or of features, whichever the layer takes.
+  // The layer takes either images or features.
   try {
     return S.Graph.makeUnsafe([4, 4, 2], S.Graph.sequential(layer, S.flatten()))
   } catch (error) {
@@ -87,7 +87,7 @@ const finish = async (name: string, result: unknown): Promise<unknown> => {
   }
 }
 
-/** `undefined` if a call is refused as it should be, `answer` if it is not refused, else what the refusal lacks. */
+/** `undefined` if a call is rejected properly, `answer` if it is not rejected, else what is wrong with the error. */
 const outcome = async (name: string, call: () => unknown): Promise<"answer" | string | undefined> => {
   try {
     await finish(name, await call())
@@ -98,8 +98,8 @@ const outcome = async (name: string, call: () => unknown): Promise<"answer" | st
 }
 
 /**
- * What packages share among themselves: plain code of small bundles and hot paths, which is given the compiler's own records or values that have
- * been checked, as all of `Windows`, which kernels slide; makers of Schemas and checks; and a function that takes no argument.
+ * Unchecked functions that packages share among themselves: code of small bundles and hot paths that receives validated values (such as all
+ * of `Windows`), makers of Schemas and checks, and functions without arguments.
  */
 const unchecked = new Set(
   `command digest loadForeign openCache
@@ -114,9 +114,9 @@ const unchecked = new Set(
   Shape.equals Shape.format Shape.mustBe Shape.mustExist Shape.size
   Spikes.byteLength Spikes.pack Spikes.unpack Spikes.wordsPerRow`.split(/\s+/),
 )
-/** Any value has a right answer: text for messages, tests, conversions that give `undefined`. */
+/** Functions for which every value is valid: text for messages, tests, conversions that return `undefined`. */
 const takesAny = /^(Program\.isOf|PyTorch\.isTorchFile|quote|line|toFloat32)$/
-/** Wrong values that are right ones here: empty texts, lists, shapes, functions, NaN for a number; {} of a layer without required options. */
+/** Values of the wrong list that are valid here: empty texts, lists, shapes, functions; NaN as a number; {} for a layer without required options. */
 const takes: Readonly<Record<string, RegExp>> = {
   "Expressions.encode": /^\[\]/,
   "Expressions.executable": /^\[\]/,
@@ -131,13 +131,13 @@ const takes: Readonly<Record<string, RegExp>> = {
 }
 const withDefaults = new Set(["undefined", "{}"])
 
-test("exported functions refuse arguments of other types", async () => {
+test("exported functions reject arguments of wrong types", async () => {
   const found: Array<string> = []
   for (const [name, value] of await exported()) {
     if (unchecked.has(name) || name.startsWith("Windows.")) continue
     const defaults = value.length === 0 || name === "gain"
     for (const [label, each] of Object.entries(wrong)) {
-      // A backend with its default options would be opened.
+      // With default options, a backend would be opened.
       if (name === "layer" && withDefaults.has(label)) continue
       for (const args of [[each], [each, each, each]]) {
         const result = await outcome(name, () => value(...args))
@@ -152,7 +152,7 @@ test("exported functions refuse arguments of other types", async () => {
   expect(found).toEqual([])
 })
 
-/** Right arguments of functions and methods. Each of them is replaced by every wrong value, but for those that are right as well. */
+/** Valid calls of functions and methods. Each argument is replaced by every wrong value, except those that are valid too. */
 const calls = async (): Promise<ReadonlyArray<readonly [string, Export, ReadonlyArray<unknown>, RegExp?]>> => {
   const scope = <A, E>(effect: Effect.Effect<A, E, never>) => Effect.runPromise(effect)
   const graph = S.Graph.makeUnsafe([2], S.Graph.sequential(S.lif(), S.linear({ features: 2 })))
@@ -244,7 +244,7 @@ const calls = async (): Promise<ReadonlyArray<readonly [string, Export, Readonly
   ]
 }
 
-test("each argument is checked, the others being right", async () => {
+test("each argument is checked while the others are valid", async () => {
   const found: Array<string> = []
   for (const [name, call, right, also] of await calls()) {
     const usual = await outcome(name, () => call(...right))

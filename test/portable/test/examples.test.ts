@@ -11,7 +11,7 @@ import { examples, moduleOf } from "../src/examples/extract.ts"
 import * as prelude from "../src/examples/prelude.ts"
 import { output, repository } from "../src/project.ts"
 
-/** Those that need files or another machine are held to their types alone. */
+/** Examples that need files or another machine are only type-checked. */
 const { missing } = await findTestAdapter()
 const needsMore =
   missing === undefined ? /datasets\/src\/(files|workers|open)\b/ : /datasets\/src\/(files|workers|open)\b|webgpu/
@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-test("there are examples in doc comments and on pages", () => {
+test("examples are found in doc comments and pages", () => {
   expect(all.filter(({ place }) => place.includes("/src/")).length).toBeGreaterThan(10)
   expect(all.filter(({ place }) => place.includes(".md:")).length).toBeGreaterThan(6)
 })

@@ -6,7 +6,7 @@ import { deno } from "@spikeroute/publish-tools/deno"
 import { stage } from "@spikeroute/publish-tools/jsr"
 import { repository, run } from "../src/project.ts"
 
-test("JSR would take the packages: every public type is explicit", async () => {
+test("JSR accepts the packages: every public type is explicit", async () => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-jsr-"))
   try {
     const names = await stage(repository, folder)

@@ -10,7 +10,7 @@ const minute = 60_000
 const packages = await publicPackages(repository)
 let project: Project
 
-/** What a person's own TypeScript makes of the declarations. */
+/** TypeScript as a user would write it, to check the declarations. */
 const typed = `
 import * as S from "@spikeroute/core"
 import { layer } from "@spikeroute/backend-wasm"
@@ -29,8 +29,8 @@ beforeAll(async () => {
 
 afterAll(() => project?.remove())
 
-describe("the packages, installed from their tarballs, train, predict, save and load", () => {
-  /** What the first runtime computed; the others are held to it. */
+describe("packages installed from their tarballs train, predict, save and load", () => {
+  /** The first runtime's results, with which the others are compared. */
   let first: Report | undefined
 
   for (const { name: runtime, missing, run } of runtimes)
@@ -45,7 +45,7 @@ describe("the packages, installed from their tarballs, train, predict, save and 
           expect(report.meanSteps).toBeWithin(1, 4)
           if (name !== "wasm" && name !== "threads") continue
           expect(report.description).toEndWith(name === "wasm" ? ", 1 thread" : ", 2 threads")
-          // The compiled predictor and the program file are the same kernels in the same order.
+          // The compiled predictor and the program file run the same kernels in the same order.
           expect(report.answers).toBe(report.predictions)
           const { description: _, ...bits } = report
           first ??= bits
@@ -59,7 +59,7 @@ describe("the packages, installed from their tarballs, train, predict, save and 
 for (const { name, missing, promises } of runtimes)
   if (promises !== undefined)
     test.skipIf(missing !== "")(
-      `the example with promises under ${name}${missing}`,
+      `the promise example under ${name}${missing}`,
       async () => {
         expect(await promises(project.folder)).toMatch(/^(9\d|100) % of 90 others are right$/m)
       },
@@ -67,7 +67,7 @@ for (const { name, missing, promises } of runtimes)
     )
 
 test.each(packages.map(({ manifest }) => [manifest.name, manifest] as const))(
-  "%s ships what it exports, its licence and README, and nothing for development",
+  "%s ships its exports, licence and README, and no development files",
   async (name, { files = [] }) => {
     const shipped = project.contents.get(name) ?? []
     const manifest = JSON.parse(await readFile(join(project.folder, "node_modules", name, "package.json"), "utf8"))
@@ -85,7 +85,7 @@ test.each(packages.map(({ manifest }) => [manifest.name, manifest] as const))(
 )
 
 test(
-  "declarations are found by compilers that know nothing of this repository",
+  "a TypeScript compiler outside this repository finds the declarations",
   async () => {
     const specifiers = packages.flatMap(({ manifest: { name, exports } }) =>
       Object.keys(exports).flatMap((path) => (path.endsWith(".wasm") ? [] : [`${name}${path.slice(1)}`])),

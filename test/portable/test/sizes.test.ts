@@ -4,18 +4,18 @@ import { join } from "node:path"
 import { repository } from "../src/project.ts"
 import { modulesOf, sizes } from "../src/sizes/sizes.ts"
 
-test("the paths of inference and training are no larger than they may be", async () => {
+test("bundles for inference and training are within their size limits", async () => {
   const all = await sizes()
   expect(all.map(({ path }) => path)).toEqual(["inference", "inference from a graph", "training"])
   for (const { code, kernels, limit } of all) {
-    // The smallest of kernels and code that could be right: a bundle that failed is no small bundle.
+    // A lower bound, because a failed bundle would be small.
     expect(code).toBeGreaterThan(1024)
     expect(kernels).toBeGreaterThan(10 * 1024)
     expect(code + kernels).toBeLessThanOrEqual(limit)
   }
 })
 
-test("the paths of inference hold nothing that trains, none a reference implementation, the smaller one neither compiler nor Effect", async () => {
+test("inference bundles contain no training code, no bundle contains reference kernels, and the smallest contains neither compiler nor Effect", async () => {
   const trains = /policies\/|train\/(initialize|learning-rate|similarity)|initializers/
   expect((await modulesOf("training.ts")).some((path) => trains.test(path))).toBe(true)
   expect((await modulesOf("graph.ts")).filter((path) => trains.test(path))).toEqual([])
@@ -24,7 +24,7 @@ test("the paths of inference hold nothing that trains, none a reference implemen
   expect((await modulesOf("inference.ts")).filter((path) => /effect\/|program\/|ops\//.test(path))).toEqual([])
 })
 
-test("a network of LIF neurons brings no other neurons with it", async () => {
+test("a network of LIF neurons bundles no other neurons", async () => {
   const others = (path: string) =>
     /neurons\//.test(path) && !/neurons\/(define|leaky|leaky-readout|lif|plif|reset)\.ts$/.test(path)
   for (const entry of ["graph.ts", "training.ts"]) {
@@ -34,7 +34,7 @@ test("a network of LIF neurons brings no other neurons with it", async () => {
   }
 })
 
-test("the documented sizes are right to a tenth", async () => {
+test("the documented sizes are accurate to 10 %", async () => {
   const page = readFileSync(join(repository, "docs/deployment.md"), "utf8")
   for (const { path, code, kernels } of await sizes()) {
     const row =

@@ -1,6 +1,6 @@
 /**
- * Which cases of the conformance suite, by name, a GPU made of software runs: its driver compiles a shader for as long as a fast GPU
- * trains an epoch. All but most of the whole networks; those that stay have all kinds of segments and both encodings between them.
+ * Whether a conformance case is quick enough for a software GPU, whose driver compiles each shader slowly. Excludes most whole networks; the
+ * remaining ones cover all kinds of segments and both encodings.
  */
 export const isQuick = (name: string): boolean =>
   !/, (static|frames), |^random networks [2-9]|^loss (?!several|own, (last|max))/.test(name) ||
@@ -8,5 +8,5 @@ export const isQuick = (name: string): boolean =>
     name,
   )
 
-/** The same for a page in a browser: the shaders of products are the same there, and the networks have some. */
+/** The same for a page in a browser, which also leaves out the product kernels: their shaders are the same, and the networks use them. */
 export const isQuickInPage = (name: string): boolean => isQuick(name) && !/^kernel (conv2d|linear)/.test(name)

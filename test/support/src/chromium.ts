@@ -1,4 +1,4 @@
-/** Chromium, and SwiftShader in it: installed on the system, or in the cache by `bun run install:chromium`. */
+/** Finds Chromium and its SwiftShader: installed on the system, or in the cache by `bun run install:chromium`. */
 import { existsSync } from "node:fs"
 import { homedir } from "node:os"
 import { dirname, join } from "node:path"
@@ -6,16 +6,16 @@ import type { Browser } from "playwright-core"
 
 export interface Chromium {
   readonly executable: string
-  /** The manifest of SwiftShader, for Vulkan's loader. */
+  /** SwiftShader's driver manifest for Vulkan's loader. */
   readonly swiftShader: string
-  /** Folders of shared libraries that came with it: Vulkan's loader and what Chromium needs. */
+  /** Folders with its shared libraries: Vulkan's loader and Chromium's dependencies. */
   readonly libraries: ReadonlyArray<string>
 }
 
-/** The npm package that holds Chromium and SwiftShader for Linux on x86-64 without any system package. */
+/** The npm package with Chromium and SwiftShader for Linux on x86-64, which needs no system packages. */
 export const packaged = { name: "@sparticuz/chromium", version: "147.0.0" } as const
 
-/** Where `bun run install:chromium` unpacks it. */
+/** The folder into which `bun run install:chromium` unpacks it. */
 export const cache = join(
   process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"),
   "spikeroute",
@@ -36,14 +36,14 @@ const inCache: Chromium = {
   libraries: [cache, join(cache, "lib")],
 }
 
-/** The first Chromium that is complete. */
+/** The first complete Chromium. */
 export const findChromium = (): Chromium | undefined =>
   [...onSystem, inCache].find(({ executable, swiftShader }) => existsSync(executable) && existsSync(swiftShader))
 
-/** Why tests in a browser are skipped, for their name; empty where there is a browser. */
+/** Why browser tests are skipped, for their names; empty if there is a browser. */
 export const missingChromium = findChromium() ? "" : ", which is missing: bun run install:chromium"
 
-/** Starts Chromium without a window, with WebGPU on whatever adapter there is. Whoever calls closes it. */
+/** Starts headless Chromium with WebGPU on any adapter. The caller closes it. */
 export const launchChromium = async (): Promise<Browser> => {
   const found = findChromium()
   if (found === undefined) throw new Error("Chromium is not installed: bun run install:chromium")
@@ -55,12 +55,12 @@ export const launchChromium = async (): Promise<Browser> => {
     args: [
       "--no-sandbox",
       "--enable-unsafe-webgpu",
-      // SwiftShader takes seconds for a pipeline with it: see backend-webgpu's gpu.ts.
+      // With this feature SwiftShader takes seconds per pipeline: see backend-webgpu's gpu.ts.
       "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
     ],
     env: { ...env, ...(libraries && { LD_LIBRARY_PATH: libraries }) } as Record<string, string>,
   })
 }
 
-/** Vulkan's loader, which lies beside SwiftShader. */
+/** Vulkan's loader in SwiftShader's folder. */
 export const loaderOf = ({ swiftShader }: Chromium): string => join(dirname(swiftShader), "libvulkan.so.1")

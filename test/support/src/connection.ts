@@ -1,14 +1,14 @@
-/** HTTP as it goes over a socket: requests that no client library would send, and connections that are kept. */
+/** Raw HTTP over a socket, for malformed requests and persistent connections. */
 import { connect } from "node:net"
 
-/** A connection that is kept from one request to the next. */
+/** A persistent connection. */
 export interface Connection {
-  /** The status and the headers' text of the answer to a request; rejects where the connection is closed instead. */
+  /** Sends a request and resolves to the status and header text of the response. Rejects if the connection is closed. */
   readonly send: (head: string, body?: Uint8Array) => Promise<{ readonly status: number; readonly headers: string }>
   readonly close: () => void
 }
 
-/** Opens a connection; `head` is the first line of a request and its headers but for `Content-Length`. */
+/** Opens a connection. `head` is the request line and the headers except `Content-Length`. */
 export const keptConnection = (url: URL): Connection => {
   const socket = connect(Number(url.port), url.hostname)
   let heard: Buffer = Buffer.alloc(0)

@@ -1,11 +1,11 @@
-/** The adapter that tests run on. */
+/** Finds the GPU adapter for tests. */
 
 import { existsSync, readdirSync } from "node:fs"
 import { Gpu } from "@spikeroute/backend-webgpu"
 import { Effect } from "effect"
 import { findChromium, loaderOf } from "./chromium.ts"
 
-/** An adapter, or why there is none: then tests that need one are skipped, and say so in their name. */
+/** An adapter, or the reason why there is none, which skipped tests include in their names. */
 export type TestAdapter =
   | { readonly adapter: GPUAdapter; readonly missing?: undefined }
   | { readonly adapter?: undefined; readonly missing: string }
@@ -15,7 +15,7 @@ const hasGpu = (): boolean =>
   ["/dev/nvidiactl", "/dev/kfd"].some((file) => existsSync(file)) ||
   (existsSync("/dev/dri") && readdirSync("/dev/dri").some((file) => file.startsWith("renderD")))
 
-/** Sets variables where libraries of this process see them: Bun keeps changes of `process.env` to itself and its children. */
+/** Sets environment variables for this process's native libraries: Bun's changes to `process.env` do not reach them. */
 const setEnvironment = (dlopen: typeof import("bun:ffi").dlopen, variables: Readonly<Record<string, string>>): void => {
   const { symbols } = dlopen("libc.so.6", { setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" } })
   const text = (value: string) => Buffer.from(`${value}\0`)
@@ -25,21 +25,21 @@ const setEnvironment = (dlopen: typeof import("bun:ffi").dlopen, variables: Read
   }
 }
 
-/** Lets Vulkan use SwiftShader where the machine has no GPU and the environment names no driver. */
+/** Selects SwiftShader for Vulkan if the machine has no GPU and the environment names no driver. */
 const chooseDriver = async (): Promise<void> => {
   if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || hasGpu()) return
   const chromium = findChromium()
   if (chromium === undefined) return
   const { dlopen } = await import("bun:ffi")
-  // Layers that desktops install write to standard error.
+  // Implicit layers that desktops install would print to the standard error.
   setEnvironment(dlopen, { VK_ICD_FILENAMES: chromium.swiftShader, VK_LOADER_LAYERS_DISABLE: "~implicit~" })
-  // Dawn asks for Vulkan's loader by name, and gets what is loaded already: the system need not have one.
+  // Dawn loads Vulkan's loader by name and gets the one loaded here, so the system needs none.
   const loader = loaderOf(chromium)
   if (existsSync(loader)) dlopen(loader, { vkGetInstanceProcAddr: { args: ["ptr", "cstring"], returns: "ptr" } })
 }
 
 /**
- * The machine's adapter, else SwiftShader.
+ * The machine's adapter, or SwiftShader.
  *
  * @example
  * const { missing } = await findTestAdapter()

@@ -1,9 +1,9 @@
-/** What a page gives the test that runs the conformance suite in it. */
+/** Runs the conformance suite in a page. */
 import { Backend } from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"
 import { Effect, type Layer, ManagedRuntime } from "effect"
 
-/** The suite on a backend: what the backend says of itself, and a case by its name, which rejects where the backend fails it. */
+/** The suite on a backend: the backend's description, and a function that runs a case by name and rejects if it fails. */
 export const conformance = <E>(layer: Layer.Layer<Backend, E>) => {
   const runtime = ManagedRuntime.make(layer)
   const cases = new Map(Conformance.cases({ memory: "own" }).map(({ name, run }) => [name, run]))

@@ -1,6 +1,6 @@
 /**
- * The one way in which tests come to a GPU and to a browser: a GPU of the machine, else SwiftShader, the software driver that every
- * Chromium holds; and Chromium itself. `bun run install:chromium` brings both where they are missing.
+ * Access to a GPU and a browser for all tests: the machine's GPU, or SwiftShader, the software driver included in Chromium; and Chromium
+ * itself. `bun run install:chromium` installs both.
  */
 export { isQuick, isQuickInPage } from "./cases.ts"
 export { type Chromium, findChromium, launchChromium, missingChromium } from "./chromium.ts"

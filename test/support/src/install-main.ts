@@ -1,7 +1,7 @@
 /**
- * `bun run install:chromium`: brings Chromium, with the software driver of GPUs in it, for the tests that need a browser or WebGPU.
+ * `bun run install:chromium`: installs Chromium, which includes a software GPU driver, for tests that need a browser or WebGPU.
  *
- * From npm where it runs (Linux on x86-64: no root needed), else by apt-get. Where both fail it says so and ends with 1.
+ * Uses npm on Linux x86-64 (no root needed), else apt-get. If both fail, prints the reasons and exits with 1.
  */
 import { spawnSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
@@ -20,9 +20,10 @@ const run = (command: string, args: ReadonlyArray<string>, cwd?: string) => {
   if (error || status !== 0) throw new Error(`${command} ${args[0]}: ${error?.message ?? last}`)
 }
 
-/** Unpacks the npm package beside the cache and moves it there whole. */
+/** Unpacks the npm package next to the cache folder, then moves it there. */
 const fromNpm = () => {
-  if (process.platform !== "linux" || process.arch !== "x64") throw new Error("npm's is for Linux on x86-64")
+  if (process.platform !== "linux" || process.arch !== "x64")
+    throw new Error("the npm package is for Linux on x86-64 only")
   mkdirSync(dirname(cache), { recursive: true })
   const folder = mkdtempSync(`${cache}-`)
   try {

@@ -1,17 +1,16 @@
 /**
- * Tests in Chromium: a module is bundled and served isolated, so that threads can share memory, and its exports are called
- * from the test.
+ * Tests in Chromium: bundles a module, serves it cross-origin isolated so that threads can share memory, and calls its exports from the test.
  *
  * @example
  * const page = await openModule(`${import.meta.dir}/in-page.ts`)
  * expect(await page.call("add", 1, 2)).toBe(3)
- * await page.close() // fails if the page has said an error
+ * await page.close() // fails if the page has logged an error
  */
 import { bundle, type Served, serve } from "@spikeroute/web-tools"
 import type { Browser, Page } from "playwright-core"
 import { launchChromium } from "./chromium.ts"
 
-/** Gathers what a page complains of: errors of its console (its workers' too), what nobody caught, what does not load. */
+/** Collects a page's errors: console errors (also of workers), uncaught exceptions, failed requests. */
 export const complaints = (page: Page): ReadonlyArray<string> => {
   const said: Array<string> = []
   page.on("console", (message) => {
@@ -22,18 +21,18 @@ export const complaints = (page: Page): ReadonlyArray<string> => {
   return said
 }
 
-/** A module that is loaded in a page of its own. */
+/** A module loaded in its own page. */
 export interface ModulePage {
-  /** Calls an export of the module: arguments and result travel as JSON does. What it throws, this rejects with. */
+  /** Calls an export with JSON arguments and result. Rejects if it throws. */
   readonly call: (name: string, ...args: ReadonlyArray<unknown>) => Promise<unknown>
-  /** Ends browser and server. Rejects with what the page has complained of, if it has. */
+  /** Stops browser and server. Rejects if the page has logged errors. */
   readonly close: () => Promise<void>
 }
 
 const html = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <script type="module">globalThis.module = await import("./entry.js")</script>`
 
-/** Opens a page with a module, the path of a file of TypeScript, in a Chromium of its own. */
+/** Opens a page with a TypeScript module in a new Chromium. */
 export const openModule = async (entry: string): Promise<ModulePage> => {
   const files = new Map([...(await bundle(entry)), ["index.html", new Blob([html], { type: "text/html" })]])
   const served = serve(files)

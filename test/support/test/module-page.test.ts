@@ -4,7 +4,7 @@ import { missingChromium, openModule } from "../src/index.ts"
 const open = () => openModule(`${import.meta.dir}/in-page.ts`)
 
 describe.skipIf(missingChromium !== "")(`a module in Chromium${missingChromium}`, () => {
-  test("is called, is isolated, and finds its worker and its file", async () => {
+  test("runs isolated and finds its worker and its file", async () => {
     const page = await open()
     expect(await page.call("add", 1, 2)).toBe(3)
     expect(await page.call("isolated")).toBe(true)
@@ -13,7 +13,7 @@ describe.skipIf(missingChromium !== "")(`a module in Chromium${missingChromium}`
     await page.close()
   })
 
-  test("that complains on the console fails the test that closes it", async () => {
+  test("that logs an error fails the test on close", async () => {
     const page = await open()
     await page.call("complain")
     await expect(page.close()).rejects.toThrow("something is wrong")

@@ -1,6 +1,6 @@
 /**
- * What the tests use of `bun:test`, on the test runner and the assertions that Deno has: deno.json maps the one to the other, so that
- * `deno task test` runs the packages' own tests.
+ * The parts of `bun:test` that the tests use, implemented with Deno's test runner and assertions. deno.json maps `bun:test` to this module, so
+ * that `deno task test` runs the packages' tests.
  */
 import { after, afterEach, before, describe as nodeDescribe, test as nodeTest } from "node:test"
 import { expect } from "expect"
@@ -12,7 +12,7 @@ type Rows = ReadonlyArray<unknown>
 
 const skip = (_name: string, _body: unknown) => {}
 
-/** `%s`, `%i`, … of a name, each the next of the row's values. */
+/** Fills in `%s`, `%i`, … in a test name with the values of a row. */
 const named = (name: string, row: Rows): string => {
   let next = 0
   return name.replaceAll(/%[a-z]/g, () => String(row[next++]))

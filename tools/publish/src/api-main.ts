@@ -1,4 +1,4 @@
-/** `bun run api`. */
+/** `bun run api`: writes the API reference. */
 import { join } from "node:path"
 import { makeReference } from "./api.ts"
 

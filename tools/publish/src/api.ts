@@ -1,4 +1,4 @@
-/** The API reference, made by `deno doc` of the doc comments. */
+/** Generates the API reference from doc comments with `deno doc`. */
 import { mkdir } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { deno } from "./deno.ts"

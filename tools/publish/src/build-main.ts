@@ -1,4 +1,4 @@
-/** `bun run build`. */
+/** `bun run build`: builds all packages. */
 import { join } from "node:path"
 import { build } from "./index.ts"
 

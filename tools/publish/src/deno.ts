@@ -1,6 +1,6 @@
 /**
- * Deno, as npm has it for this machine, or else as the PATH has it. It comes as the package of its platform: a package with a command
- * named `deno` would stand before Deno itself in `deno task`.
+ * Deno from npm, or else from the PATH. It is installed as the package of its platform, because a package with a command named `deno` would
+ * shadow Deno itself in `deno task`.
  */
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"

@@ -1,4 +1,4 @@
-/** What is published of a package: its built modules under `lib/`, what its manifest lists as files, and a manifest that says so. */
+/** Builds the published form of a package: modules under `lib/`, the files that its manifest lists, and an adapted manifest. */
 import { existsSync } from "node:fs"
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -6,7 +6,7 @@ import { dirname, join } from "node:path"
 
 type Dependencies = Readonly<Record<string, string>> | undefined
 
-/** A manifest as it stands in the repository: its `exports` are the sources. */
+/** A manifest in the repository; its `exports` are sources. */
 export interface SourceManifest {
   readonly name: string
   readonly version: string
@@ -14,7 +14,7 @@ export interface SourceManifest {
   readonly private?: true
   readonly files?: ReadonlyArray<string>
   readonly exports: Readonly<Record<string, string>>
-  /** What bundlers for browsers leave out: sources and packages. */
+  /** Sources and packages that bundlers for browsers leave out. */
   readonly browser?: Readonly<Record<string, false>>
   readonly dependencies?: Dependencies
   readonly optionalDependencies?: Dependencies
@@ -30,7 +30,7 @@ export interface PublicPackage {
 
 const readJson = async (path: string) => JSON.parse(await readFile(path, "utf8"))
 
-/** The packages that are published: those of the workspace that are not private. */
+/** The published packages: those of the workspace that are not private. */
 export const publicPackages = async (repository: string): Promise<ReadonlyArray<PublicPackage>> => {
   const { workspaces }: { readonly workspaces: ReadonlyArray<string> } = await readJson(
     join(repository, "package.json"),
@@ -44,7 +44,7 @@ export const publicPackages = async (repository: string): Promise<ReadonlyArray<
   return all.filter(({ manifest }) => !manifest.private)
 }
 
-/** Of the workspace, this very version: all packages are released together. */
+/** Dependencies with workspace versions replaced by this version: all packages are released together. */
 const released = (dependencies: Dependencies, version: string): Dependencies =>
   dependencies &&
   Object.fromEntries(
@@ -54,12 +54,12 @@ const released = (dependencies: Dependencies, version: string): Dependencies =>
 const compatible = (dependencies: Dependencies): Dependencies =>
   dependencies && Object.fromEntries(Object.entries(dependencies).map(([name, version]) => [name, `^${version}`]))
 
-/** Where a source is built to. */
+/** The path that a source is built to. */
 const built = (source: string, extension: string) => source.replace(/^\.\/src\//, "./lib/").replace(/\.ts$/, extension)
 
 /**
- * The manifest that is published. Effect becomes a peer: programs hand Effect's values to the library and take them from it, so
- * both must hold the same copy.
+ * The published manifest. Effect becomes a peer dependency, because programs and the library exchange Effect's values and must therefore use
+ * the same copy.
  */
 export const publishedManifest = (manifest: SourceManifest): object => {
   const { devDependencies: _, files: __, exports, browser, dependencies = {}, peerDependencies, ...rest } = manifest
@@ -83,10 +83,10 @@ export const publishedManifest = (manifest: SourceManifest): object => {
   }
 }
 
-/** Addresses of sources, relative to a module: imports in declarations, and `new URL("./worker.ts", import.meta.url)`. */
+/** Relative references to sources: imports in declarations, and `new URL("./worker.ts", import.meta.url)`. */
 const sourceAddress = /((?:from|import|new URL)\s*\(?\s*")(\.\.?\/[^"]+)\.ts(")/g
 
-/** Makes a package's `dist` of the modules that the compiler has left in `emitted`. */
+/** Assembles a package's `dist` from the compiler's output in `emitted`. */
 const assemble = async (repository: string, emitted: string, { folder, manifest }: PublicPackage) => {
   const source = join(repository, folder)
   const dist = join(source, "dist")
@@ -105,7 +105,7 @@ const assemble = async (repository: string, emitted: string, { folder, manifest 
       throw new Error(`${folder}/package.json exports ${target}, which the build has not made`)
 }
 
-/** Compiles all packages at once, and makes of each a folder `dist` that `npm publish` takes as it is. */
+/** Compiles all packages at once and creates a `dist` folder in each, which `npm publish` accepts as it is. */
 export const build = async (repository: string): Promise<ReadonlyArray<PublicPackage>> => {
   const emitted = await mkdtemp(join(tmpdir(), "spikeroute-build-"))
   try {

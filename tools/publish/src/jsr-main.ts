@@ -1,4 +1,4 @@
-/** `bun run publish:jsr`: hands the packages to `deno publish`, with the arguments that are given, as `--dry-run`. */
+/** `bun run publish:jsr`: runs `deno publish` on the packages with the given arguments, such as `--dry-run`. */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

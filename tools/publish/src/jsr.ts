@@ -1,6 +1,6 @@
 /**
- * What JSR publishes: the sources of the packages that are complete as modules, as a workspace of Deno's. `backend-native` builds C
- * files that have to lie on the disk, `backend-tfjs` needs a package that is not published: Deno takes those two from npm.
+ * Stages the packages for JSR, which publishes sources, as a Deno workspace. `backend-native` needs its C files on disk and `backend-tfjs` an
+ * unpublished package, so Deno uses those two from npm.
  */
 import { cp, mkdir, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
@@ -15,8 +15,8 @@ const names: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The manifest that JSR reads. It takes no module of WebAssembly that imports its memory, so `backend-wasm/spikeroute.wasm` is no
- * sub-path there: `backend-wasm/module` loads it.
+ * The manifest for JSR. JSR rejects WebAssembly modules that import their memory, so `backend-wasm/spikeroute.wasm` is not a sub-path there;
+ * `backend-wasm/module` loads it instead.
  */
 const manifestOf = ({ name, version, license, exports, dependencies, peerDependencies }: SourceManifest): object => ({
   name,
@@ -31,7 +31,7 @@ const manifestOf = ({ name, version, license, exports, dependencies, peerDepende
   ),
 })
 
-/** Lays the packages out in a folder, where `deno publish` finds them; gives their names. */
+/** Copies the packages to a folder for `deno publish`; returns their names. */
 export const stage = async (repository: string, folder: string): Promise<ReadonlyArray<string>> => {
   const packages = (await publicPackages(repository)).filter(({ manifest }) => names.has(manifest.name))
   const place = ({ folder }: PublicPackage) => basename(folder)

@@ -1,23 +1,23 @@
 /**
- * Bundles modules for browsers. As other bundlers do, it follows `new URL("./file", import.meta.url)` with the text written out:
- * a file of TypeScript, which is a worker, becomes a bundle of its own, any other file is laid beside the bundle.
+ * Bundles modules for browsers. Like other bundlers, it follows literal `new URL("./file", import.meta.url)`: a TypeScript file becomes a
+ * bundle of its own (a worker), any other file is copied next to the bundle.
  */
 import { basename, dirname, resolve } from "node:path"
 import type { BunPlugin } from "bun"
 
 export interface BundleOptions {
-  /** Short code without source maps, for a page that is put on the web. */
+  /** Minifies and omits source maps, for deployment. */
   readonly minify?: boolean
 }
 
 const reference = /new URL\(\s*(["'])(\.[^"'\n]+)\1,\s*import\.meta\.url\s*,?\s*\)/g
 const script = /\.[jt]s$/
 
-/** The same name for the same file, and another for every other file: bundles and assets lie in one folder. */
+/** A unique, deterministic name for each file: all bundles and assets share one folder. */
 const nameOf = (path: string, extension: string): string =>
   `${basename(path).replace(/\.[^.]+$/, "")}-${Bun.hash(path).toString(36).slice(0, 6)}${extension}`
 
-/** Points the references in the sources that are bundled to what they become; `found` is told of each. */
+/** Rewrites references in sources to bundled files; calls `found` for each. */
 const follow = (found: (path: string) => string): BunPlugin => ({
   name: "files that modules refer to",
   setup: (build) => {
@@ -31,7 +31,7 @@ const follow = (found: (path: string) => string): BunPlugin => ({
   },
 })
 
-/** Node's modules are empty in a page: what asks for them there is never run. */
+/** Replaces Node's modules by empty ones: code that uses them never runs in a page. */
 const withoutNode: BunPlugin = {
   name: "modules of Node",
   setup: (build) => {
@@ -41,9 +41,9 @@ const withoutNode: BunPlugin = {
 }
 
 /**
- * Bundles a module and all that it refers to: the files by name, relative to the bundle. The module itself becomes `entry.js`.
+ * Bundles a module and everything that it references. Returns the files by name, relative to the bundle; the module itself is `entry.js`.
  *
- * @throws an `AggregateError` of what does not resolve or parse
+ * @throws AggregateError if something cannot be resolved or parsed
  */
 export const bundle = async (
   entry: string,
@@ -57,7 +57,7 @@ export const bundle = async (
     else files.set(name, Bun.file(path))
     return name
   }
-  // A Map's iteration goes on to what is added meanwhile: the workers that a bundle refers to, and those of workers.
+  // Iterating a Map includes entries added meanwhile: the workers that a bundle references, and theirs.
   for (const [path, name] of scripts) {
     const { outputs } = await Bun.build({
       entrypoints: [path],

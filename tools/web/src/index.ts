@@ -1,3 +1,3 @@
-/** What a web page needs that is made of the repository's modules: bundles, and a server that isolates it. */
+/** Builds web pages from the repository's modules: a bundler, and a server with cross-origin isolation. */
 export { type BundleOptions, bundle } from "./bundle.ts"
 export { isolation, type Served, serve } from "./serve.ts"

@@ -1,4 +1,4 @@
-/** Serves files as a page that is isolated from others, as browsers ask before they share memory between threads. */
+/** Serves files with cross-origin isolation, which browsers require for shared memory between threads. */
 
 /** https://web.dev/articles/coop-coep */
 export const isolation = {
@@ -10,27 +10,27 @@ export const isolation = {
 const headers = { ...isolation, "Cache-Control": "no-cache" }
 
 export interface Served {
-  /** Where the page is, with a slash at the end. */
+  /** The page's URL, with a trailing slash. */
   readonly address: string
   readonly stop: () => Promise<void>
 }
 
 /**
- * Serves files by name, `index.html` at the root, on this machine alone.
+ * Serves files by name on localhost; `index.html` is the root.
  *
- * @param port 0, the default, takes one that is free
+ * @param port default 0, which chooses a free port
  */
 export const serve = (files: ReadonlyMap<string, Blob>, port = 0): Served => {
   const server = Bun.serve({
     hostname: "localhost",
     port,
-    // An error is not shown as a page with the source. Bun then shares ports between processes unless it is told not to.
+    // Errors must not show a page with source code; and Bun would otherwise share ports between processes.
     development: false,
     reusePort: false,
     fetch: (request) => {
       const refuse = (status: number, reason: string, more = {}) =>
         new Response(`${reason}\n`, { status, headers: { ...headers, ...more } })
-      // Bun makes the URL of the Host header; where that is malformed there is none.
+      // Bun builds the URL from the Host header; a malformed header has none.
       const url = URL.parse(request.url)
       if (url === null) return refuse(400, "the path or the Host header is malformed")
       if (request.method !== "GET" && request.method !== "HEAD")

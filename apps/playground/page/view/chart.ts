@@ -1,4 +1,4 @@
-/** Line charts as SVG, in the pixels of the page: lines and text keep their size at every width. */
+/** Line charts as SVG in page pixels, so that lines and text have the same size at every width. */
 
 const namespace = "http://www.w3.org/2000/svg"
 
@@ -13,7 +13,7 @@ export const shape = (
   return made
 }
 
-/** Empties an SVG and gives it a height; its width is what the page leaves it. */
+/** Empties an SVG and sets its height; returns its width, which the page's layout determines. */
 export const clear = (svg: SVGSVGElement, height: number): number => {
   const width = Math.max(svg.clientWidth, 200)
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`)
@@ -32,16 +32,16 @@ export interface Line {
 export interface Chart {
   readonly lines: ReadonlyArray<Line>
   readonly dots?: ReadonlyArray<{ readonly at: Point; readonly classes: string }>
-  /** The right end of the x axis, the top of the y axis; both begin at 0. */
+  /** Ends of the x and y axes, which start at 0. */
   readonly extent: Point
   readonly xTicks: ReadonlyArray<number>
   readonly yTicks: ReadonlyArray<number>
   readonly formatY: (value: number) => string
-  /** A vertical line. */
+  /** Position of a vertical line. */
   readonly marker?: number
 }
 
-/** Round numbers from 0 up to `end`, about `count` of them. */
+/** About `count` round numbers from 0 to `end`. */
 export const ticks = (end: number, count: number): ReadonlyArray<number> => {
   const rough = end / count
   const power = 10 ** Math.floor(Math.log10(rough))
@@ -49,7 +49,7 @@ export const ticks = (end: number, count: number): ReadonlyArray<number> => {
   return Array.from({ length: Math.floor(end / step + 1e-9) + 1 }, (_, i) => i * step)
 }
 
-/** At most about two points a pixel: what no one sees is not drawn. */
+/** SVG path of a line. */
 const path = (points: ReadonlyArray<Point>): string =>
   points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`).join("")
 

@@ -1,4 +1,4 @@
-/** What training costs: planned memory and measured time of every policy, side by side. */
+/** The cost of training: planned memory and measured time of every policy. */
 import { type Answer, greatestTimeSteps, type PolicyName, policyNames } from "../protocol.ts"
 import { drawChart, ticks } from "./chart.ts"
 import { bytes, element, make, milliseconds } from "./dom.ts"
@@ -46,14 +46,14 @@ export const showPlan = (plan: Planned): void => {
   drawCurve()
 }
 
-/** Draws the planned memory over the number of time steps. */
+/** Draws planned memory over the number of time steps. */
 export const drawCurve = (): void => {
   if (planned === undefined) return
   const { plans, curves, timeSteps } = planned
   const top = Math.max(...Object.values(curves).flatMap((points) => points.map(([, y]) => y)))
   const yTicks = ticks(top, 3)
   drawChart(element<SVGSVGElement>("curve"), 150, {
-    // The two of SLTT lie on each other: the second is dashed.
+    // The lines of SLTT and SLTT-K coincide, so the second is dashed.
     lines: policyNames.map((policy) => ({
       points: curves[policy],
       classes: `${policy}${policy === "slttk" ? " dashed" : ""}`,
@@ -85,7 +85,7 @@ export const showTime = (policy: PolicyName, time: number): void => {
   }
 }
 
-/** Forgets all times: they were those of other settings. */
+/** Clears all times, which belonged to other settings. */
 export const forgetTimes = (): void => {
   times.clear()
   for (const { time, duration } of rows.values()) {

@@ -1,13 +1,13 @@
-/** The page's elements, and how numbers are written. */
+/** The page's elements, and number formats. */
 
-/** The element of an id that is in index.html. */
+/** The element of index.html with this id. */
 export const element = <E extends Element = HTMLElement>(id: string): E => {
   const found = document.getElementById(id)
   if (found === null) throw new Error(`index.html has no element ${id}`)
   return found as unknown as E
 }
 
-/** Makes an element. Children that are text are text, never markup. */
+/** Creates an element. String children become text, never markup. */
 export const make = <N extends keyof HTMLElementTagNameMap>(
   name: N,
   attributes: Readonly<Record<string, string>> = {},
@@ -19,12 +19,12 @@ export const make = <N extends keyof HTMLElementTagNameMap>(
   return made
 }
 
-/** Says something to people who listen to the page. */
+/** Announces a text to screen readers. */
 export const announce = (text: string): void => {
   element("said").textContent = text
 }
 
-/** The value of a colour of the style sheet, for canvases. */
+/** A colour of the style sheet, for canvases. */
 export const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)
 
 /** 2061584 → "2.06 MB" */

@@ -1,11 +1,11 @@
-/** The person's drawings: kept in this browser, shown, counted. */
+/** The user's drawings: stored in this browser, shown and counted. */
 import { type Drawing, side } from "../protocol.ts"
 import { element, make } from "./dom.ts"
 import { paint } from "./inside.ts"
 
 const key = "spikeroute-drawings"
 
-/** A drawing as text: its digit, then a hexadecimal figure for the ink of each pixel. */
+/** A drawing as text: its digit, then one hexadecimal digit per pixel for the ink. */
 const encode = ({ ink, digit }: Drawing): string =>
   `${digit}${Array.from(ink, (value) => Math.round(15 * value).toString(16)).join("")}`
 const decode = (text: string): Drawing => ({
@@ -14,7 +14,7 @@ const decode = (text: string): Drawing => ({
 })
 const isDrawing = new RegExp(`^[0-9][0-9a-f]{${side * side}}$`)
 
-/** Storage may be denied, full, or hold what another version left: then there is nothing kept. */
+/** The stored drawings. Storage may be denied, full or contain data of another version: then there are none. */
 const stored = (): ReadonlyArray<Drawing> => {
   try {
     return (localStorage.getItem(key) ?? "")
@@ -29,7 +29,7 @@ const stored = (): ReadonlyArray<Drawing> => {
 let drawings = stored()
 export const allDrawings = (): ReadonlyArray<Drawing> => drawings
 
-/** Whether there is enough to tell apart. */
+/** Whether there are at least two different digits. */
 export const canTrain = (): boolean => new Set(drawings.map(({ digit }) => digit)).size >= 2
 
 const change = (next: ReadonlyArray<Drawing>): void => {
@@ -37,7 +37,7 @@ const change = (next: ReadonlyArray<Drawing>): void => {
   try {
     localStorage.setItem(key, drawings.map(encode).join(" "))
   } catch {
-    // They are there until the page is closed.
+    // The drawings last until the page is closed.
   }
   showDrawings()
 }
@@ -60,6 +60,6 @@ export const showDrawings = (): void => {
   element<HTMLButtonElement>("forget").disabled = drawings.length === 0
   const kinds = counts.filter((count) => count > 0).length
   element("drawings-status").textContent = canTrain()
-    ? `${drawings.length} drawings of ${kinds} digits. More of each make it surer.`
-    : "Draw at least two different digits, and the network begins to learn."
+    ? `${drawings.length} drawings of ${kinds} digits. More drawings of each digit improve accuracy.`
+    : "Draw at least two different digits to start training."
 }

@@ -1,4 +1,4 @@
-/** One sample on its way through the network: input, spikes, membrane potentials, answer. */
+/** The network's activity for one sample: input, spikes, membrane potentials, answer. */
 import { type Activity, side } from "../protocol.ts"
 import { clear, shape } from "./chart.ts"
 import { color, element, make, percent, whole } from "./dom.ts"
@@ -10,13 +10,13 @@ interface Shown {
 
 let shown: Shown | undefined
 
-/** Shows a sample; gives the answer in words. */
+/** Shows a sample and returns the network's answer as a sentence. */
 export const showActivity = (activity: Activity, classes: ReadonlyArray<string>): string => {
   shown = { activity, classes }
   return drawInside()
 }
 
-/** Draws what was shown last anew, for other widths and colours. */
+/** Redraws the last sample, after the width or the colours changed. */
 export const drawInside = (): string => {
   if (shown === undefined) return ""
   const { activity, classes } = shown
@@ -32,7 +32,7 @@ const channelsOf = (name: string): readonly [number, number, number] => {
   return [value >> 16, (value >> 8) & 255, value & 255]
 }
 
-/** Paints images of [side, side, channels], each at its place, on a canvas of pixels. */
+/** Paints images of [side, side, channels] on a canvas, in a grid. */
 export const paint = (
   canvas: HTMLCanvasElement,
   images: ReadonlyArray<Float32Array>,
@@ -65,7 +65,7 @@ const drawInput = ({ input, channels }: Activity): void => {
   paint(canvas, images, channels, Math.ceil(Math.sqrt(images.length)))
   canvas.style.maxWidth = images.length === 1 ? "160px" : ""
   if (channels === 1) {
-    element("frames-title").textContent = "Input, at every step"
+    element("frames-title").textContent = "Input, repeated at every step"
     element("frames-text").textContent = "A drawing of 16 by 16 pixels."
     return
   }
@@ -74,12 +74,12 @@ const drawInput = ({ input, channels }: Activity): void => {
     events += count
     if (i % 2 === 1) on += count
   }
-  element("frames-title").textContent = "Input, a frame for each step"
+  element("frames-title").textContent = "Input, one frame per step"
   element("frames-text").textContent =
     `${images.length} frames of 16 by 16 pixels: ${on} ON events in one colour, ${events - on} OFF events in another.`
 }
 
-/** The middle of a time step on the x axis that raster and potentials share. */
+/** The centre of a time step on the x axis that raster and potentials share. */
 const place = (t: number, timeSteps: number, width: number): number => ((t + 0.5) / timeSteps) * width
 
 const axis = (svg: SVGSVGElement, timeSteps: number, width: number, y: number): void => {
@@ -125,9 +125,9 @@ const drawRaster = ({ layers, timeSteps }: Activity): void => {
     top += heights[i]! + 34
   })
   axis(svg, timeSteps, width, top + 2)
-  element("raster-title").textContent = "Spikes, of some neurons that fire"
+  element("raster-title").textContent = "Spikes of some of the firing neurons"
   element("raster-text").textContent = layers
-    .map(({ neurons, rate }, i) => `Layer ${i + 1}: of ${whole(neurons)} neurons ${percent(rate)} fire at a time step.`)
+    .map(({ neurons, rate }, i) => `Layer ${i + 1}: of ${whole(neurons)} neurons ${percent(rate)} fire per time step.`)
     .join(" ")
 }
 
@@ -181,7 +181,7 @@ const drawAnswer = ({ probabilities, label }: Activity, classes: ReadonlyArray<s
   const sentence =
     label === undefined
       ? `${says[0]!.toUpperCase()}${says.slice(1)}.`
-      : `It is ${classes[label]}; ${says}${best === label ? ", which is right" : ""}.`
+      : `It is ${classes[label]}; ${says}${best === label ? ", which is correct" : ""}.`
   element("verdict").textContent = sentence
   return sentence
 }

@@ -1,4 +1,4 @@
-/** How the network learns: loss, accuracy and pace of this run, and the loss of the ones before. */
+/** Learning progress: loss, accuracy and speed of this run, and the losses of earlier runs. */
 import type { Answer, Settings } from "../protocol.ts"
 import { drawChart, type Point, ticks } from "./chart.ts"
 import { element, make, median, milliseconds, percent, whole } from "./dom.ts"
@@ -7,18 +7,18 @@ import { policyLabel } from "./policies.ts"
 interface Run {
   readonly settings: Settings
   readonly losses: Array<number>
-  /** Means of the losses about each update. */
+  /** Smoothed losses by update. */
   readonly smooth: Array<Point>
   readonly accuracies: Array<number>
   readonly times: Array<number>
   test: number | undefined
 }
 
-/** Runs that stay in the chart beside the one that goes on. */
+/** Number of earlier runs that stay in the chart. */
 const pastRuns = 4
-/** The mean of the losses forgets by so much at each update. */
+/** Decay per update of the smoothed loss. */
 const smoothing = 0.9
-/** Batches whose accuracy and time are summed up. */
+/** Number of recent batches over which accuracy and time are summarised. */
 const recent = 25
 
 let runs: Array<Run> = []
@@ -26,7 +26,7 @@ const current = (): Run | undefined => runs.at(-1)
 
 export const labelOf = (settings: Settings): string => `${policyLabel(settings)}, T = ${settings.timeSteps}`
 
-/** Begins a run. Those before stay where they learned the same. */
+/** Starts a run. Earlier runs stay if they learned the same task. */
 export const beginRun = (settings: Settings): void => {
   const others = runs.filter(
     ({ settings: before, losses }) =>
@@ -54,7 +54,7 @@ export const addTest = (accuracy: number): void => {
 
 export const testAccuracy = (): number | undefined => current()?.test
 
-/** The usual time of a recent iteration. */
+/** Median time of recent iterations, in milliseconds. */
 export const pace = (): number | undefined => median(current()?.times.slice(-recent) ?? [])
 
 const mean = (values: ReadonlyArray<number>): number | undefined =>
@@ -106,7 +106,7 @@ export const drawLearning = (): void => {
           "li",
           { class: i === 0 ? settings.policy : `${settings.policy} past` },
           make("i", { class: "swatch run-line", "aria-hidden": "true" }),
-          `${labelOf(settings)}${i === 0 ? "" : ", before"}`,
+          `${labelOf(settings)}${i === 0 ? "" : ", earlier"}`,
         ),
       ),
   )

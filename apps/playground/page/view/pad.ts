@@ -1,19 +1,19 @@
-/** The drawing pad: by pointer or by keyboard. */
+/** The drawing pad, for pointer and keyboard. */
 import { side } from "../protocol.ts"
 import { color, element } from "./dom.ts"
 
 export interface Pad {
-  /** A copy of what is drawn: [side, side], ink from 0 to 1. */
+  /** A copy of the drawing: [side, side], ink from 0 to 1. */
   readonly ink: () => Float32Array
   readonly isBlank: () => boolean
   readonly clear: () => void
   readonly draw: () => void
 }
 
-/** Pixels from the pen's middle to where its ink ends. */
+/** Radius of the pen in pixels. */
 const penReach = 1.3
 
-/** Makes the pad of the page; tells when a stroke has ended, and when a digit key names what is drawn. */
+/** Sets up the pad. Calls `ended` after each stroke, and `named` when a digit key labels the drawing. */
 export const makePad = (ended: () => void, named: (digit: number) => void): Pad => {
   const canvas = element<HTMLCanvasElement>("pad")
   const context = canvas.getContext("2d")!

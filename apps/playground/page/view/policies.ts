@@ -1,8 +1,8 @@
 import type { PolicyName, Settings } from "../protocol.ts"
 
-/** What people call the policies. */
+/** Display names of the policies. */
 export const policyLabels: Readonly<Record<PolicyName, string>> = { bptt: "BPTT", sltt: "SLTT", slttk: "SLTT-K" }
 
-/** SLTT-K with its K: "SLTT-2". */
+/** The display name; for SLTT-K with its K, "SLTT-2". */
 export const policyLabel = ({ policy, k, timeSteps }: Settings): string =>
   policy === "slttk" ? `SLTT-${Math.min(k, timeSteps)}` : policyLabels[policy]

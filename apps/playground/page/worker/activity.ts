@@ -1,14 +1,14 @@
-/** What happens in the network while it looks at one sample. */
+/** Records the activity of the network for one sample. */
 import { type Graph, Program, Shape, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import type { Activity } from "../protocol.ts"
 import type { Task } from "./tasks.ts"
 
-/** Neurons that are shown of each layer, evenly spread over those that fire. */
+/** Neurons shown per layer, evenly spread over those that fire. */
 const shownNeurons = 64
 const shownMembranes = 3
 
-/** Prepares a network that can be looked into. */
+/** Prepares a predictor whose spikes can be read. */
 export const makeObserver = (graph: Graph.Graph, { encoding }: Task, timeSteps: number) =>
   Train.makePredictor(graph, {
     batchSize: 1,
@@ -23,7 +23,7 @@ const spread = (values: ReadonlyArray<number>, count: number): ReadonlyArray<num
     ? values
     : Array.from({ length: count }, (_, i) => values[Math.floor((i * values.length) / count)]!)
 
-/** Neurons that fire now and then: the nearest to one step in two. */
+/** The neurons that fire closest to every second step. */
 const lively = (fired: Float32Array, timeSteps: number, count: number): ReadonlyArray<number> =>
   Array.from(fired.keys())
     .sort((a, b) => Math.abs(2 * fired[a]! - timeSteps) - Math.abs(2 * fired[b]! - timeSteps))
@@ -36,7 +36,7 @@ const softmax = (scores: Float32Array): ReadonlyArray<number> => {
   return powers.map((power) => power / sum)
 }
 
-/** Runs one sample step by step; of what happens, keeps what is shown. */
+/** Runs one sample step by step and returns the activity to show. */
 export const observe = (
   { executable, program }: Train.Predictor,
   graph: Graph.Graph,

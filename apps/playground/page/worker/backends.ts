@@ -1,4 +1,4 @@
-/** The backends that the page offers: a line for each, the first is taken until another is chosen. */
+/** The backends that the page offers; the first is the default. */
 import { layer as wasm } from "@spikeroute/backend-wasm"
 import { Gpu, layer as webgpu } from "@spikeroute/backend-webgpu"
 import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
@@ -6,12 +6,12 @@ import { Effect, type Layer } from "effect"
 
 interface Choice {
   readonly label: string
-  /** Whether it can be used here, and what a person should know of it. */
+  /** Whether it is available here, and a note for the user. */
   readonly found: Effect.Effect<{ readonly available: boolean; readonly note: string }>
   readonly layer: () => Layer.Layer<Backend, BackendUnavailableError | OptionError>
 }
 
-/** More threads than this are slower on networks of this size. */
+/** More threads than this are slower for networks of this size. */
 const mostThreads = 4
 
 export const backends: Readonly<Record<string, Choice>> = {
@@ -25,7 +25,7 @@ export const backends: Readonly<Record<string, Choice>> = {
     found: Effect.match(Gpu.findAdapter, {
       onSuccess: (adapter) => ({
         available: true,
-        note: Gpu.info(adapter).software ? "by software, there is no GPU: slow" : "on the GPU",
+        note: Gpu.info(adapter).software ? "in software, without a GPU: slow" : "on the GPU",
       }),
       onFailure: ({ message }) => ({ available: false, note: message }),
     }),

@@ -1,4 +1,4 @@
-/** The page's worker: hears requests, and gives answers. */
+/** The page's worker: receives requests and posts answers. */
 import { Backend, type BackendUnavailableError, type OptionError } from "@spikeroute/core"
 import { Cause, Effect, Fiber, ManagedRuntime } from "effect"
 import type { Answer, Request, Settings } from "../protocol.ts"
@@ -10,11 +10,11 @@ import { tasks } from "./tasks.ts"
 
 const post = (answer: Answer): void => self.postMessage(answer)
 
-/** One line for the person, whatever went wrong: errors of the library's have it, of others the console tells more. */
+/** Reports an error to the page in one line. Unexpected errors are also logged to the console. */
 const report = (error: unknown): void => {
   const known = error instanceof Error && "_tag" in error
   if (!known) console.error(error)
-  post({ type: "failed", message: known ? error.message : "something broke here; choose again, or reload the page" })
+  post({ type: "failed", message: known ? error.message : "internal error; change a setting or reload the page" })
 }
 const reportCause = (cause: Cause.Cause<unknown>): void => {
   if (!Cause.hasInterruptsOnly(cause)) report(Cause.squash(cause))
@@ -24,7 +24,7 @@ const reported = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 type Runtime = ManagedRuntime.ManagedRuntime<Backend, BackendUnavailableError | OptionError>
 
-/** A backend is loaded when it is first used, and kept until something fails on it: what is chosen after that is a fresh one. */
+/** Backends, loaded on first use and kept until an error occurs on them. */
 const runtimes = new Map<string, Runtime>()
 const runtimeOf = (name: string): Runtime => {
   const known = runtimes.get(name)
@@ -34,7 +34,7 @@ const runtimeOf = (name: string): Runtime => {
   return runtime
 }
 
-/** What trains: on which backend, and the session once it is there. */
+/** The current training: its backend, and the session once it has started. */
 interface Training {
   readonly backend: string
   readonly runtime: Runtime
@@ -43,7 +43,7 @@ interface Training {
 }
 let training: Training | undefined
 
-/** Does something on the backend of a training. Where that fails, all that runs on the backend ends with it. */
+/** Runs an effect on the backend of a training. If it fails, everything on that backend ends. */
 const runOn = (
   { backend, runtime }: Training,
   effect: Effect.Effect<unknown, unknown, Backend>,
@@ -92,7 +92,7 @@ const plan = (settings: Settings) =>
     post({ type: "plan", task: settings.task, timeSteps: settings.timeSteps, plans, curves })
   })
 
-/** Does something with the session, if there is one. */
+/** Uses the session, if there is one. */
 const withSession = (use: (session: Session) => Effect.Effect<unknown, unknown, Backend>): void => {
   if (training?.session) Effect.runFork(runOn(training, use(training.session)))
 }

@@ -1,4 +1,4 @@
-/** The network of the playground, and what it is compiled for. */
+/** The network of the playground, and its compiler options. */
 import { defaultLoss, Graph, Models, Optimizer, Policy, Program } from "@spikeroute/core"
 import { Effect } from "effect"
 import { greatestTimeSteps, type Plan, type PolicyName, policyNames, type Settings } from "../protocol.ts"
@@ -16,7 +16,7 @@ const policies: Readonly<Record<PolicyName, (k: number) => Policy.Policy>> = {
 export const policyOf = ({ policy, k, timeSteps }: Pick<Settings, "policy" | "k" | "timeSteps">): Policy.Policy =>
   policies[policy](Math.min(k, timeSteps))
 
-/** Two convolutions of 16 and 32 channels, half of the model `conv`, whose neurons remember half of their potential. */
+/** Two convolutions with 16 and 32 channels, half of the model `conv`, with τ = 2. */
 export const graphOf = (task: Task) =>
   Graph.make(task.shape, Models.conv(task.classes.length, { width: 0.5, neuron: { tau: 2 } }))
 
@@ -39,7 +39,7 @@ const planOf = (task: Task, settings: Pick<Settings, "policy" | "k" | "timeSteps
     return { bytes: program.arenaBytes, kept: Math.min(kept, program.arenaBytes) }
   })
 
-/** The memory of every policy, from programs that are compiled and never run. */
+/** The planned memory of every policy; the programs are compiled but not run. */
 export const plansOf = (task: Task, { k, timeSteps }: Settings) =>
   Effect.forEach(policyNames, (policy) =>
     Effect.map(planOf(task, { policy, k, timeSteps }), (plan): Plan => ({ policy, ...plan })),
@@ -47,7 +47,7 @@ export const plansOf = (task: Task, { k, timeSteps }: Settings) =>
 
 const curveSteps = [1, ...Array.from({ length: greatestTimeSteps / 8 }, (_, i) => 8 * (i + 1))]
 
-/** All memory of a policy over time steps. */
+/** Total memory of a policy over the number of time steps. */
 export const curveOf = (task: Task, policy: PolicyName, k: number) =>
   Effect.forEach(curveSteps, (timeSteps) =>
     Effect.map(planOf(task, { policy, k, timeSteps }), ({ bytes }) => [timeSteps, bytes] as const),

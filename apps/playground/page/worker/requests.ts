@@ -1,4 +1,4 @@
-/** Requests as the worker hears them, checked before anything is done with them. */
+/** Validates requests to the worker. */
 import { Options } from "@spikeroute/core"
 import { Schema } from "effect"
 import { greatestTimeSteps, policyNames, type Request, side, taskNames } from "../protocol.ts"
@@ -10,7 +10,7 @@ const Ink = Schema.instanceOf(Float32Array).check(
   ),
 )
 
-/** A Schema for each type of request, by the names of the backends. */
+/** A Schema for each type of request. */
 const schemasWith = (backends: ReadonlyArray<string>) => {
   const settings = Schema.Struct({
     task: Options.oneOf(taskNames),
@@ -25,7 +25,7 @@ const schemasWith = (backends: ReadonlyArray<string>) => {
   return {
     train: of("train", { settings, drawings }).check(
       Options.must(
-        "a request with drawings if digits are to be learned",
+        "a request that contains drawings if the task is digits",
         ({ settings, drawings }) => settings.task !== "digits" || drawings.length > 0,
       ),
     ),
@@ -39,9 +39,9 @@ const schemasWith = (backends: ReadonlyArray<string>) => {
 }
 
 /**
- * Makes the check of what the worker is sent.
+ * A function that validates a message to the worker.
  *
- * @throws OptionError where it is no request
+ * @throws OptionError if the message is not a valid request
  */
 export const requestsFor = (backends: ReadonlyArray<string>): ((message: unknown) => Request) => {
   const schemas: Readonly<Record<string, Schema.Codec<unknown>>> = schemasWith(backends)

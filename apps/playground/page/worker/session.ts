@@ -1,4 +1,4 @@
-/** A network in training: it learns batch by batch, can be looked into and timed between batches, and rests when it is told to. */
+/** A training session: trains batch by batch; between batches it can be inspected, timed and paused. */
 import { Graph, Key, OptionError, Train } from "@spikeroute/core"
 import { batches } from "@spikeroute/datasets/batches"
 import { Effect, Latch, Semaphore, Stream } from "effect"
@@ -7,13 +7,13 @@ import { makeObserver, observe } from "./activity.ts"
 import { batchSize, graphOf, learningRate, policyOf, trainingOptions } from "./network.ts"
 import { dataOf, tasks } from "./tasks.ts"
 
-/** Updates after which training rests until the person goes on, so that a page left open does not run for ever. */
+/** Training pauses after this many updates until the user resumes it, so that an open page does not run forever. */
 const updatesAtOnce = 400
 const updatesBetweenTests = 25
-/** Iterations are timed in rounds, one under each policy in turn: for so long, and so many at least. */
+/** Iterations are timed in rounds of one per policy, for at least this time and this many rounds. */
 const timing = { milliseconds: 1000, rounds: 5 } as const
 
-/** Lets the worker hear what it is told. */
+/** Yields to the event loop, so that the worker receives messages. */
 const channel = new MessageChannel()
 const listen = Effect.promise(
   () =>
@@ -26,7 +26,7 @@ const listen = Effect.promise(
 const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-/** Prepares a session; its memory belongs to the scope, and `run` trains until it is interrupted. */
+/** Prepares a session. Its memory is released with the scope; `run` trains until interrupted. */
 export const makeSession = (
   settings: Settings,
   drawings: ReadonlyArray<Drawing>,
@@ -43,9 +43,9 @@ export const makeSession = (
     const trainer = yield* Train.make(graph, policyOf(settings), { ...options, key })
     const tester = yield* Train.makePredictor(graph, { batchSize: 50, timeSteps, encoding: task.encoding })
     const observer = yield* makeObserver(graph, task, timeSteps)
-    /** Open while training goes on. */
+    /** Open while training runs. */
     const going = yield* Latch.make(true)
-    /** One thing at a time happens to the network. */
+    /** Serialises access to the network. */
     const lock = yield* Semaphore.make(1)
 
     const epochs = Stream.iterate(0, (epoch) => epoch + 1).pipe(
@@ -96,11 +96,11 @@ export const makeSession = (
       Effect.sync(() => post({ type: "paused" })),
     )
 
-    /** Why there is nothing to look at: a session has its own samples, and drawings only if it learns digits. */
+    /** Why a `look` request is invalid: drawings are only for digits, and the sample must exist. */
     const faultOf = ({ sample, ink }: Extract<Request, { readonly type: "look" }>): OptionError | undefined => {
       const refuse = (option: string, value: unknown, expected: string) =>
         new OptionError({ owner: "the request", option, value, expected })
-      if (ink !== undefined) return task.encoding === "static" ? undefined : refuse("ink", ink, "left out for a camera")
+      if (ink !== undefined) return task.encoding === "static" ? undefined : refuse("ink", ink, "no drawing for the camera task")
       const last = data.test.size - 1
       return sample > last ? refuse("sample", sample, `a whole number from 0 to ${last}`) : undefined
     }
@@ -121,7 +121,7 @@ export const makeSession = (
         }),
       )
 
-    /** The time of an iteration under each policy, from the weights as they are; they stay so. */
+    /** Times an iteration under each policy, without changing the weights. */
     const measure = lock.withPermit(
       Effect.gen(function* () {
         const weights = yield* trainer.save
@@ -137,7 +137,7 @@ export const makeSession = (
           }),
         )
         const begin = performance.now()
-        // The first round is not like the others: it is left out.
+        // The first round is a warm-up.
         for (let round = 0; round <= timing.rounds || performance.now() - begin < timing.milliseconds; round++) {
           for (const { step, times } of timed) {
             const start = performance.now()

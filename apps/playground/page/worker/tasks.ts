@@ -1,11 +1,11 @@
-/** What is learned, as data sets. */
+/** The tasks as data sets. */
 import { Key } from "@spikeroute/core"
 import type { Dataset } from "@spikeroute/datasets/dataset"
 import { makeShapes } from "@spikeroute/datasets/shapes"
 import { Effect } from "effect"
 import { type Drawing, type Settings, side, type TaskName } from "../protocol.ts"
 
-/** A task without its data: enough to plan for. */
+/** A task without its data, which is enough to plan memory. */
 export interface Task {
   readonly shape: ReadonlyArray<number>
   readonly classes: ReadonlyArray<string>
@@ -22,8 +22,7 @@ export const tasks: Readonly<Record<TaskName, Task>> = {
 }
 
 /**
- * One drawing as another hand might have drawn it: turned by up to 0.25, larger or smaller by up to 15 %, moved by up to two pixels,
- * from a key.
+ * A random variation of a drawing: rotated by up to 0.25 rad, scaled by up to 15 % and shifted by up to two pixels, determined by the key.
  */
 const redrawn = (ink: Float32Array, key: Key.Key, out: Float32Array): void => {
   const random = Key.generator(key)
@@ -46,7 +45,7 @@ const redrawn = (ink: Float32Array, key: Key.Key, out: Float32Array): void => {
     }
 }
 
-/** Drawings to train on, each drawn anew for every batch; to test on, as they are. */
+/** A data set of drawings: varied randomly for every training batch, unchanged for testing. */
 const drawn = (drawings: ReadonlyArray<Drawing>): Dataset => {
   const split: Dataset["train"] = {
     size: drawings.length,
@@ -66,6 +65,6 @@ const drawn = (drawings: ReadonlyArray<Drawing>): Dataset => {
   return { name: "digits", shape, encoding, classes: classes.length, train: split, test: split }
 }
 
-/** The data of the task that the settings name. */
+/** The data of the selected task. */
 export const dataOf = ({ task, timeSteps }: Settings, drawings: ReadonlyArray<Drawing>): Dataset =>
   task === "camera" ? shapesFor(timeSteps) : drawn(drawings)

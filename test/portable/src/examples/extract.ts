@@ -1,17 +1,17 @@
-/** The examples of doc comments, READMEs and documentation. */
+/** Extracts the examples of doc comments, READMEs and documentation. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { publicPackages } from "@spikeroute/publish-tools"
 
 export interface Example {
-  /** Where it begins: `packages/core/src/random.ts:58`. */
+  /** Its position: `packages/core/src/random.ts:58`. */
   readonly place: string
   readonly code: string
 }
 
 const lineOf = (text: string, index: number): number => text.slice(0, index).split("\n").length
 
-/** Of a module's doc comments: from `@example` to the next tag or the end. */
+/** Examples in a module's doc comments: from `@example` to the next tag or the end. */
 const ofSource = (path: string, text: string): ReadonlyArray<Example> =>
   Array.from(
     text.matchAll(/\/\*\*(?:[^*]|\*(?!\/))*?@example\b((?:[^*]|\*(?!\/))*)\*\//g),
@@ -24,14 +24,14 @@ const ofSource = (path: string, text: string): ReadonlyArray<Example> =>
     }),
   )
 
-/** Of a page: its blocks of TypeScript. */
+/** Examples in a page: its TypeScript blocks. */
 const ofPage = (path: string, text: string): ReadonlyArray<Example> =>
   Array.from(text.matchAll(/^```ts\n([\s\S]*?)^```/gm), ({ 1: code = "", index }) => ({
     place: `${path}:${lineOf(text, index)}`,
     code,
   }))
 
-/** All examples of the packages that are published, of the README and of the documentation. */
+/** All examples of published packages, of the README and of the documentation. */
 export const examples = async (repository: string): Promise<ReadonlyArray<Example>> => {
   const read = (path: string) => readFileSync(join(repository, path), "utf8")
   const folders = (await publicPackages(repository)).map(({ folder }) => folder)
@@ -44,16 +44,16 @@ export const examples = async (repository: string): Promise<ReadonlyArray<Exampl
   ]
 }
 
-/** The import of a module of WebAssembly or of a data file. */
+/** An import of a WebAssembly module or a data file, which only bundlers support. */
 const forBundlers = /^import .* from ".*\.(wasm|safetensors)"\n/m
 
 /**
- * An example as a module. Those of pages are complete programs, unless they are for bundlers; in those of doc comments, names
- * that the prelude exports are imported, and `yield*` and `await` stand in a function.
+ * An example as a module. Examples in pages are complete programs unless they need a bundler. In doc comments, names exported by the prelude
+ * are imported, and `yield*` and `await` are wrapped in a function.
  */
 export const moduleOf = ({ place, code }: Example, prelude: ReadonlyArray<string>): string => {
   if (place.includes(".md:") && !forBundlers.test(code)) return code
-  // Modules of WebAssembly and data files are bundlers' business: the prelude has them.
+  // The prelude provides the WebAssembly modules and data files.
   const own = code.replaceAll(new RegExp(forBundlers, "gm"), "")
   const imports = own.match(/^import .*\n/gm) ?? []
   const body = own.replaceAll(/^import .*\n/gm, "").trim()

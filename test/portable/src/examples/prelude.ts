@@ -1,4 +1,4 @@
-/** The names that examples of doc comments use without importing them: the library's own, and values to try them on. */
+/** Names that doc comment examples use without importing them: the library's own, and values to use them with. */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { ProgramFile } from "@spikeroute/backend-kernels"

@@ -1,4 +1,4 @@
-/** Inference from a graph: the compiler, a predictor and a file of weights, without what trains. */
+/** Inference from a graph: the compiler, a predictor and a weight file, without training code. */
 import { fromModule } from "@spikeroute/backend-wasm/edge"
 import * as S from "@spikeroute/core/infer"
 import { Effect } from "effect"

@@ -1,4 +1,4 @@
-/** The inference path: a program file, and no compiler. */
+/** Inference from a program file, without the compiler. */
 import { load } from "@spikeroute/backend-wasm/infer"
 
 export const classOf = (kernels: WebAssembly.Module, file: Uint8Array, sample: Float32Array): number | undefined =>

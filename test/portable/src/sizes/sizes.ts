@@ -1,4 +1,4 @@
-/** What a page or a function loads: paths through the library, bundled, minified and gzipped, and the kernels with them. */
+/** Download sizes of the library's main uses: bundled, minified and gzipped, including the kernels. */
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -9,7 +9,7 @@ export interface Size {
   /** Bytes, gzipped. */
   readonly code: number
   readonly kernels: number
-  /** What the sum may be at most. */
+  /** Limit of the sum, in bytes. */
   readonly limit: number
 }
 
@@ -23,7 +23,7 @@ const bundled = async (entry: string): Promise<number> => {
   return gzipped((await outputs[0]?.text()) ?? "")
 }
 
-/** Paths of the modules of which a bundle holds anything. */
+/** Paths of the modules that contribute to a bundle. */
 export const modulesOf = async (entry: string): Promise<ReadonlyArray<string>> => {
   const { metafile } = await bundle(entry)
   return Object.values(metafile?.outputs ?? {}).flatMap(({ inputs }) =>
@@ -31,7 +31,7 @@ export const modulesOf = async (entry: string): Promise<ReadonlyArray<string>> =
   )
 }
 
-/** The sizes of all paths. */
+/** The sizes of all uses. */
 export const sizes = async (): Promise<ReadonlyArray<Size>> => {
   const file = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
   const kernels = gzipped(await readFile(file))
@@ -42,7 +42,7 @@ export const sizes = async (): Promise<ReadonlyArray<Size>> => {
   ]
 }
 
-/** The table of docs/deployment.md. */
+/** The table in docs/deployment.md. */
 export const table = (all: ReadonlyArray<Size>): string => {
   const rounded = (bytes: number) => (bytes / 1024).toFixed(1)
   const rows = all.map(({ path, code, kernels, limit }) =>

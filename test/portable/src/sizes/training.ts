@@ -1,4 +1,4 @@
-/** The training path: a network, the compiler, a trainer, and the file of weights. */
+/** Training: a network, the compiler, a trainer and a weight file. */
 import { fromModule } from "@spikeroute/backend-wasm/edge"
 import * as S from "@spikeroute/core"
 import { Effect } from "effect"
