@@ -100,7 +100,8 @@ export const makeSession = (
     const faultOf = ({ sample, ink }: Extract<Request, { readonly type: "look" }>): OptionError | undefined => {
       const refuse = (option: string, value: unknown, expected: string) =>
         new OptionError({ owner: "the request", option, value, expected })
-      if (ink !== undefined) return task.encoding === "static" ? undefined : refuse("ink", ink, "no drawing for the camera task")
+      if (ink !== undefined)
+        return task.encoding === "static" ? undefined : refuse("ink", ink, "no drawing for the camera task")
       const last = data.test.size - 1
       return sample > last ? refuse("sample", sample, `a whole number from 0 to ${last}`) : undefined
     }
