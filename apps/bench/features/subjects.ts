@@ -129,9 +129,9 @@ export const policies: ReadonlyArray<{ readonly title: string; readonly cases: R
   { title: "`Policy.rate`", cases: ["rate"] },
   {
     title: "`….checkpoint(n)`",
-    cases: ["bptt-checkpoint", "tbptt(3)-checkpoint(2)-last(2)", "the same bits with checkpoints"],
+    cases: ["bptt-checkpoint", "tbptt(3)-checkpoint(2)-last(2)", "bit-identical with checkpoints"],
   },
-  { title: "`….recompute`", cases: ["the same bits recomputed"] },
+  { title: "`….recompute`", cases: ["bit-identical recomputed"] },
   { title: "your own", cases: ["bptt-detach(reset)-every(2)", "tbptt(3)-first"] },
   { title: "inference", cases: ["inference"] },
 ]

@@ -87,7 +87,7 @@ describe("a backend with one fault fails:", () => {
   const faults: ReadonlyArray<readonly [fault: string, name: string, layer: Layer.Layer<Backend>]> = [
     [
       "memory grows from program to program",
-      "memory: a closed scope gives back what its program took",
+      "memory: closing the scope releases the program's memory",
       backend(({ allocatedBytes }) => {
         total += allocatedBytes()
         const bytes = total
@@ -96,7 +96,7 @@ describe("a backend with one fault fails:", () => {
     ],
     [
       "memory grows from run to run",
-      "memory: batch after batch takes no more",
+      "memory: further batches allocate no more",
       backend(({ allocatedBytes, run }) => {
         let bytes = allocatedBytes()
         return {
@@ -110,12 +110,12 @@ describe("a backend with one fault fails:", () => {
     ],
     [
       "memory is not what was planned",
-      "memory: a program takes what was planned",
+      "memory: a program allocates what was planned",
       backend(({ allocatedBytes }) => ({ allocatedBytes: () => allocatedBytes() + 64 })),
     ],
     [
       "a read is no copy",
-      "buffers: what is written is read again",
+      "buffers: written values are read back",
       backend(({ read }) => {
         const known = new Map<string, Float32Array>()
         return {
@@ -129,24 +129,24 @@ describe("a backend with one fault fails:", () => {
     ],
     [
       "wrong sizes are taken",
-      "buffers: wrong sizes and names are refused and change nothing",
+      "buffers: wrong sizes and names are rejected and change nothing",
       backend(({ write }) => ({ write: (name, values) => Effect.ignore(write(name, values)) })),
     ],
     [
       "gradients cannot be written",
-      "gradients: the update takes what was written after the backward direction, bptt",
+      "gradients: the update uses gradients written after the backward direction, bptt",
       backend(({ write }) => ({
         write: (name, values) => (name.startsWith("gradient/") ? Effect.void : write(name, values)),
       })),
     ],
     [
       "every read is of slot 0",
-      "buffers: every kept time step can be read",
+      "buffers: every stored time step can be read",
       backend(({ read }) => ({ read: (name) => read(name) })),
     ],
     [
       "runs are not repeatable",
-      "runs: twice the same bits",
+      "runs: deterministic",
       backend(({ read }) => ({
         read: (name, t) => Effect.map(read(name, t), (values) => values.map((value) => value + 1e-6 * Math.random())),
       })),
@@ -190,7 +190,7 @@ describe("a backend with one fault fails:", () => {
       return {}
     })
     const [found] = Conformance.cases({ resources: Effect.sync(() => held) }).filter(({ name }) =>
-      name.startsWith("memory: a closed scope"),
+      name.startsWith("memory: closing the scope"),
     )
     const { message } = await Effect.runPromise(found!.run.pipe(Effect.flip, Effect.provide(leaking)))
     expect(message).toBe("five scopes later the backend holds 6 instead of 1")

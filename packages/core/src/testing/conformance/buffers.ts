@@ -222,12 +222,15 @@ const ring = Effect.gen(function* () {
 })
 
 export const bufferCases = [
-  { name: "buffers: what is written is read again", run: roundTrip },
-  { name: "buffers: a new program's optimiser starts at zero", run: fresh },
-  { name: "buffers: wrong sizes and names are refused and change nothing", run: wrongSizes },
-  { name: "buffers: time steps, segments and arrays that make no sense are refused", run: wrongCalls },
-  { name: "memory: after its scope a program refuses all, and arrays of its memory do no harm", run: closed },
-  { name: "memory: a scope that closes inside of a write is refused", run: closedInside },
-  { name: "buffers: every kept time step can be read", run: ring },
-  { name: "buffers: what gives up its memory to others cannot be read", run: shared },
+  { name: "buffers: written values are read back", run: roundTrip },
+  { name: "buffers: optimiser states are initially 0", run: fresh },
+  { name: "buffers: wrong sizes and names are rejected and change nothing", run: wrongSizes },
+  { name: "buffers: invalid time steps, segments and arrays are rejected", run: wrongCalls },
+  {
+    name: "memory: after its scope has closed, a program rejects all calls, and arrays of its memory are harmless",
+    run: closed,
+  },
+  { name: "memory: a write that closes the scope fails", run: closedInside },
+  { name: "buffers: every stored time step can be read", run: ring },
+  { name: "buffers: buffers that share memory cannot be read", run: shared },
 ]

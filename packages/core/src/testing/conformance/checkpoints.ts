@@ -56,11 +56,11 @@ const { bptt, sltt, checkpoint, recompute } = Policy
 export const checkpointCases = Object.keys(networks).flatMap((name) =>
   (["static", "frames"] as const).flatMap((encoding) => [
     {
-      name: `${name}, ${encoding}, the same bits with checkpoints`,
+      name: `${name}, ${encoding}, bit-identical with checkpoints`,
       run: sameBits(name, encoding, bptt, [bptt.pipe(checkpoint(1)), bptt.pipe(checkpoint())]),
     },
     {
-      name: `${name}, ${encoding}, the same bits recomputed`,
+      name: `${name}, ${encoding}, bit-identical recomputed`,
       run: Effect.andThen(
         sameBits(name, encoding, bptt, [bptt.pipe(recompute), bptt.pipe(checkpoint(), recompute)]),
         sameBits(name, encoding, sltt, [sltt.pipe(recompute)]),

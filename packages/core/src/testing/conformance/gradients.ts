@@ -64,11 +64,11 @@ const chosen: Partial<TrainingOptions> = {
 
 export const gradientCases = [
   ...[Policy.bptt, Policy.sltt].map((policy) => ({
-    name: `gradients: the update takes what was written after the backward direction, ${policy.name}`,
+    name: `gradients: the update uses gradients written after the backward direction, ${policy.name}`,
     run: exchanged(policy),
   })),
   {
-    name: "gradients: some frozen, clipped by norm and value, with rates by group",
+    name: "gradients: frozen weights, clipping by norm and value, learning rates by group",
     run: exchanged(Policy.bptt, chosen),
   },
 ]
