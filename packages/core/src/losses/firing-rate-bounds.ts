@@ -15,15 +15,15 @@ import type { Made } from "./term.ts"
 export interface FiringRateBounds {
   /** Weight of the term. */
   readonly rate: number
-  /** From 0 to 1; default 0. */
+  /** Lower bound, from 0 to 1. Default 0. */
   readonly lower?: number
-  /** From `lower` to 1; default 1. */
+  /** Upper bound, from `lower` to 1. Default 1. */
   readonly upper?: number
   /** Name of one layer of spiking neurons. Default: all layers. */
   readonly node?: string
 }
 
-/** The Schema of the options, except that `lower` must not exceed `upper`. */
+/** The Schema of the options. It does not check that `lower` is at most `upper`. */
 export const FiringRateBoundsSchema: Of<FiringRateBounds> = /* @__PURE__ */ Schema.Struct({
   rate: Positive,
   lower: /* @__PURE__ */ Schema.optionalKey(Share),
