@@ -134,7 +134,7 @@ const suited: Readonly<Record<string, PartialConfig>> = {
   ssc: { model: "mlp", timeSteps: 50, batchSize: 64, epochs: 20 },
   "image-folder": { batchSize: 32, epochs: 20 },
   "events-folder": { timeSteps: 10, batchSize: 16, epochs: 20 },
-  "audio-folder": { model: "mlp", timeSteps: 50, batchSize: 32, epochs: 20 },
+  "audio-folder": { model: "recurrent", timeSteps: 50, batchSize: 32, epochs: 20 },
   arrays: { model: "mlp", batchSize: 32, epochs: 20 },
   optdigits: { epochs: 20 },
 }

@@ -18,7 +18,7 @@ const dataset = text(
 )
 const model = text(
   "model",
-  "mlp, conv (default), resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
+  "mlp, conv (default), recurrent, resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
 )
 const width = number("width", "factor for the model's channels; default 1")
 const dropout = number("dropout", "share of the activations dropped in training; default 0")

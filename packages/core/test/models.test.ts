@@ -19,7 +19,9 @@ const graphOf = (model: Models.ModelName, options: Models.ModelOptions = {}) =>
 const nodesOf = (graph: Graph.Graph, op: string) => graph.nodes.filter((node) => node.op === op)
 
 test("every model of the paper has a reference state dict", () => {
-  expect(Object.keys(stateDicts)).toEqual(Models.modelNames.filter((name) => name !== "mlp" && name !== "conv"))
+  expect(Object.keys(stateDicts)).toEqual(
+    Models.modelNames.filter((name) => !["mlp", "conv", "recurrent"].includes(name)),
+  )
 })
 
 for (const [model, expected] of Object.entries(stateDicts))
@@ -43,6 +45,8 @@ describe("a width factor", () => {
   test("applies to the small models too", () => {
     const count = (network: Graph.Layer) => Graph.parameterCount(Graph.makeUnsafe([8, 8, 1], network))
     expect(count(Models.mlp(10, { width: 0.01 }))).toBe(64 * 10 + 10 + (10 * 10 + 10) + (10 * 10 + 10))
+    const recurrent = 64 * 32 + 32 + 32 * 32 + (32 * 32 + 32 + 32 * 32) + (32 * 10 + 10)
+    expect(count(Models.recurrent(10, { width: 0.125 }))).toBe(recurrent)
     expect(count(Models.conv(10, { width: 0.25 }))).toBe(9 * 8 + 8 + (9 * 8 * 16 + 16) + (4 * 16 * 10 + 10))
   })
 })

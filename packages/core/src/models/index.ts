@@ -4,17 +4,19 @@ import { mlp } from "./mlp.ts"
 import type { Model } from "./model.ts"
 import { nfresnet34, nfresnet50, nfresnet101 } from "./normalizer-free-resnet.ts"
 import { resnet18, resnet34 } from "./pre-activation-resnet.ts"
+import { recurrent } from "./recurrent.ts"
 import { vgg11, vgg13, vgg16 } from "./vgg.ts"
 
 export { type Model, type ModelOptions, ModelSchema } from "./model.ts"
 export { type NormalizerFreeBlockOptions, normalizerFreeBlock } from "./normalizer-free-resnet.ts"
 export { type PreActivationBlockOptions, preActivationBlock } from "./pre-activation-resnet.ts"
-export { conv, mlp, nfresnet34, nfresnet50, nfresnet101, resnet18, resnet34, vgg11, vgg13, vgg16 }
+export { conv, mlp, nfresnet34, nfresnet50, nfresnet101, recurrent, resnet18, resnet34, vgg11, vgg13, vgg16 }
 
 /** All models by name. */
 export const models = {
   mlp,
   conv,
+  recurrent,
   resnet18,
   resnet34,
   vgg11,
