@@ -8,7 +8,7 @@ import { UsageError } from "./errors.ts"
 import { readBytes, readJson } from "./files.ts"
 
 /** Seconds that a file may take. */
-const patience = 20
+const patience = 60
 
 type Answer = { readonly document: Document } | { readonly node: string; readonly reason: string }
 
@@ -31,7 +31,7 @@ export const readNir = (file: string) =>
     }).pipe(
       Effect.timeoutOrElse({
         duration: `${patience} seconds`,
-        orElse: () => Effect.fail(fail(`reading it takes more than ${patience} seconds; it is corrupt`)),
+        orElse: () => Effect.fail(fail(`not read within ${patience} seconds; the file is probably corrupt`)),
       }),
     )
     return "document" in answer ? answer.document : yield* new NirError({ file, ...answer })

@@ -31,6 +31,7 @@ export const someWords: Kind = ["a Uint32Array", (value) => value instanceof Uin
 /** A Uint8Array. */
 export const someBytes: Kind = ["a Uint8Array", (value) => value instanceof Uint8Array]
 export const someNumbers: Kind = ["an array of numbers", (value) => Array.isArray(value) || ArrayBuffer.isView(value)]
+export const aMap: Kind = ["a Map by name", (value) => value instanceof Map]
 export const aGraph: Kind = ["a graph from Graph.make", /* @__PURE__ */ has("nodes", "parameters", "types")]
 export const aProgram: Kind = ["a program from Program.compile", /* @__PURE__ */ has("buffers", "segments")]
 export const aKey: Kind = ["a random key", /* @__PURE__ */ has("hi", "lo")]

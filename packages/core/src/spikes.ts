@@ -23,13 +23,13 @@ export const byteLength = (shape: Shape, elements: Elements): number => {
 export const pack = (values: Float32Array, channels: number, words: Uint32Array): void => {
   const perRow = wordsPerRow(channels)
   words.fill(0)
-  for (let i = 0, row = 0; i < values.length; row += perRow)
+  for (let i = 0, row = 0; i < values.length && channels > 0; row += perRow)
     for (let c = 0; c < channels; c++, i++) if (values[i] !== 0) words[row + (c >>> 5)]! |= 1 << (c & 31)
 }
 
 /** Unpacks words into rows of `channels` values 0 and 1. */
 export const unpack = (words: Uint32Array, channels: number, values: Float32Array): void => {
   const perRow = wordsPerRow(channels)
-  for (let i = 0, row = 0; i < values.length; row += perRow)
+  for (let i = 0, row = 0; i < values.length && channels > 0; row += perRow)
     for (let c = 0; c < channels; c++, i++) values[i] = (words[row + (c >>> 5)]! >>> (c & 31)) & 1
 }

@@ -17,7 +17,8 @@ export const line = (message: string): string =>
   clip(escaped(clip(String(message), longestLine).replace(/\s*[\r\n]+\s*/g, " ")), longestLine)
 
 /** A name for a message: unquoted if it has at most 60 characters, all of them letters, digits or `_ . : / @ + -`; else quoted. */
-export const named = (name: string): string => (/^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name))
+export const named = (name: string): string =>
+  typeof name === "string" && /^[\p{L}\p{N}_.:/@+-]{1,60}$/u.test(name) ? name : quote(name)
 
 /**
  * An untrusted value for a message: strings are quoted, control characters are escaped, and it is cut to about 60 characters.

@@ -185,7 +185,7 @@ describe("open refuses, with one line", () => {
       }).then(() => line)
     }
     expect(await broken({ "train-images-idx3-ubyte.gz": images.subarray(0, images.length - 9) })).toMatch(
-      /^MalformedFile: …\/train-images-idx3-ubyte.gz, byte \d+: the gzip data are cut off or corrupt/,
+      /^MalformedFile: …\/train-images-idx3-ubyte.gz, byte \d+: the gzip data is truncated or corrupt/,
     )
     expect(await broken({ "train-images-idx3-ubyte.gz": "<html>not found" })).toBe(
       'MalformedFile: …/train-images-idx3-ubyte.gz, byte 0: an IDX file begins 00 00 08 03, this one "<html>not found" (a web page)',

@@ -59,8 +59,8 @@ test("as a data set: frames of 700 channels, the same durations for every record
 })
 
 test("files that hold something else are refused in one line, and the HDF5 library prints nothing", async () => {
-  expect(await refused({}, 2000)).toBe("f.h5: it is no HDF5 file, or is cut off or corrupt (File has been truncated)")
-  expect(await refused({}, 0)).toStartWith("f.h5: it is no HDF5 file")
+  expect(await refused({}, 2000)).toBe("f.h5: not an HDF5 file, truncated or corrupt (File has been truncated)")
+  expect(await refused({}, 0)).toStartWith("f.h5: not an HDF5 file")
   expect(await refused({ labels: undefined })).toBe('f.h5: it has no data set "labels"')
   expect(await refused({ "spikes/times": undefined })).toBe('f.h5: it has no data set "spikes/times"')
   expect(await refused({ labels: { type: "u16", values: [1, 2] } })).toBe(

@@ -81,7 +81,7 @@ class Reader {
 
   texts(dataset: Dataset, path: string): ReadonlyArray<string> {
     const { type } = this.metadataOf(dataset, path)
-    if (type !== this.library.Module.H5T_class_t.H5T_STRING.value) refuse(path, "it is no text")
+    if (type !== this.library.Module.H5T_class_t.H5T_STRING.value) refuse(path, "it is not a text")
     const value = dataset.value as string | ReadonlyArray<string> | null
     return typeof value === "string" ? [value] : [...(value ?? [])].flat().map(String)
   }
@@ -215,7 +215,7 @@ const faultOf = (error: unknown, file: string): NirError =>
     : new NirError({
         file,
         node: "",
-        reason: line(`it is no HDF5 file, or is cut off or corrupt (${reasonOf(error)})`),
+        reason: line(`not an HDF5 file, truncated or corrupt (${reasonOf(error)})`),
       })
 
 /**

@@ -104,18 +104,16 @@ const outcome = async (name: string, call: () => unknown): Promise<"answer" | st
 const unchecked = new Set(
   `command digest loadForeign openCache
   arenaBytes bufferAt describeRefusal encode fromEngine loadModule
-  asArray describeFault feedback named single Events.checkEvents ensureFinite fit firstNonFinite guard layoutOf nearest optionFault tooLarge
-  Graph.apply Graph.leaf Graph.node Graph.parameter
+  asArray describeFault single Events.checkEvents firstNonFinite guard nearest optionFault tooLarge
+  Graph.apply Graph.leaf
   Options.argument Options.assert Options.check Options.expectedOf Options.faultIn Options.has Options.must Options.oneOf
   Options.positiveWith Options.whole Options.withoutOptional
-  Policy.checkpointIntervalOf Policy.isCut Policy.windowOf
-  Program.bufferBytes Program.formatBytes Program.inferenceSchedule Program.layOut Program.microBatchSize Program.nameOf
-  Surrogate.checkedExpressionOf Program.parameterOf Program.schedule Program.slotOf
+  Program.bufferBytes Program.formatBytes Program.layOut Program.microBatchSize Program.nameOf Program.slotOf Surrogate.checkedExpressionOf
   Shape.equals Shape.format Shape.mustBe Shape.mustExist Shape.size
   Spikes.byteLength Spikes.pack Spikes.unpack Spikes.wordsPerRow`.split(/\s+/),
 )
 /** Functions for which every value is valid: text for messages, tests, conversions that return `undefined`. */
-const takesAny = /^(Program\.isOf|PyTorch\.isTorchFile|quote|line|toFloat32)$/
+const takesAny = /^(Program\.isOf|PyTorch\.isTorchFile|quote|line|named|toFloat32|layoutOf)$/
 /** Values of the wrong list that are valid here: empty texts, lists, shapes, functions; NaN as a number; {} for a layer without required options. */
 const takes: Readonly<Record<string, RegExp>> = {
   "Expressions.encode": /^\[\]/,
@@ -123,6 +121,7 @@ const takes: Readonly<Record<string, RegExp>> = {
   "Expressions.leaf": /^""/,
   "Policy.make": /^""/,
   "Policy.named": /^""/,
+  "Program.parameterOf": /^""/,
   extentOf: /^\[\]/,
   build: /^\(\)/,
   "Camera.roundedLog": /^NaN/,

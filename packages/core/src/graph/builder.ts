@@ -14,6 +14,7 @@
  */
 
 import { Pipeable, Schema } from "effect"
+import { aList, argument } from "../arguments.ts"
 import { describeFault, GraphError } from "../errors.ts"
 import type { AnyOp, Op, ValueType } from "../op.ts"
 import { faultIn, must } from "../options.ts"
@@ -117,6 +118,14 @@ const isEmpty = (options: object) => options?.constructor === Object && Object.k
 /** The Schema for layers without options. */
 export const NoOptions: Schema.Codec<object> = Schema.Struct({}).check(must("left out", (options) => isEmpty(options)))
 
+const mustBeTensor = (x: unknown, node: string): void => {
+  if (!(x instanceof Tensor))
+    throw new GraphError({
+      node,
+      reason: `its input is ${quote(x)}, not a tensor: was the layer before it called?`,
+    })
+}
+
 /** Defines a layer: checks its options and passes them to `build` together with the layer's full name. */
 export const leaf =
   <A>(
@@ -126,11 +135,7 @@ export const leaf =
     build: (x: Tensor, name: string, options: A) => Tensor,
   ): Layer =>
   (x, name) => {
-    if (!(x instanceof Tensor))
-      throw new GraphError({
-        node: kind,
-        reason: `its input is ${quote(x)}, not a tensor: was the layer before it called?`,
-      })
+    mustBeTensor(x, kind)
     let number = 1
     while (name === undefined && x.draft.types.has(join(x.path, `${kind}${number}`))) number++
     const full = join(x.path, name ?? `${kind}${number}`)
@@ -149,6 +154,7 @@ export const parameter = (
   initializer: Initializer,
   role: Parameter["role"] = "weight",
 ): Tensor => {
+  mustBeTensor(x, name)
   const type: ValueType = {
     ...{ shape, elements: "float32", batched: false },
     ...(role === "statistic" ? { statistic: true } : {}),
@@ -168,7 +174,8 @@ export const parameter = (
  * @throws GraphError if inputs or attributes do not match the op
  */
 export const node = <A>(x: Tensor, name: string, op: Op<A>, attributes: A, inputs: ReadonlyArray<Tensor>): Tensor => {
-  if (inputs.some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
+  mustBeTensor(x, name)
+  if (argument(inputs, aList, name).some((input) => !(input instanceof Tensor) || input.draft !== x.draft))
     throw new GraphError({ node: name, reason: "an input is not a tensor of this network" })
   x.draft.ops.add(op)
   const type = infer(

@@ -1,6 +1,7 @@
 /** Matches tensors against those of a network: all of them, no others, of the right shapes. */
 
 import { Effect } from "effect"
+import { aMap, argument } from "../arguments.ts"
 import { MismatchError, NonFiniteTensorError } from "../errors.ts"
 import { equals, type Shape, size } from "../shape.ts"
 import { quote } from "../text.ts"
@@ -19,7 +20,7 @@ export const ensureFinite = (
   tensors: Iterable<readonly [name: string, tensor: { readonly values: Float32Array }]>,
 ): Effect.Effect<void, NonFiniteTensorError> =>
   Effect.suspend(() => {
-    for (const [tensor, { values }] of tensors) {
+    for (const [tensor, { values }] of argument(tensors, aMap, "ensureFinite")) {
       const index = firstNonFinite(values)
       if (index >= 0) return Effect.fail(new NonFiniteTensorError({ tensor, index, value: values[index] as number }))
     }
@@ -49,7 +50,9 @@ export const fit = (
       else if (dtype !== undefined && expected.has(name)) unsupported.push({ name, dtype })
     }
     const names = new Set(all.map(([name]) => name))
-    const missing = [...expected].filter(([name]) => !names.has(name)).map(([name, shape]) => ({ name, shape }))
+    const missing = [...argument(expected, aMap, "fit")]
+      .filter(([name]) => !names.has(name))
+      .map(([name, shape]) => ({ name, shape }))
     const unexpected = [...present]
       .filter(([name]) => !expected.has(name))
       .map(([name, { shape }]) => ({ name, shape }))

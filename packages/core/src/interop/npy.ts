@@ -88,7 +88,7 @@ const headerOf = (text: string) => {
 }
 
 const layoutOf = (bytes: Uint8Array): Layout => {
-  if (!magic.every((byte, i) => bytes[i] === byte)) return refuse("it is no .npy file")
+  if (!magic.every((byte, i) => bytes[i] === byte)) return refuse("not a .npy file")
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const wide = (bytes[6] ?? 0) > 1
   const start = wide ? 12 : 10

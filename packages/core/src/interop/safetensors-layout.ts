@@ -3,7 +3,7 @@
  * them too.
  */
 import type { Shape } from "../shape.ts"
-import { named } from "../text.ts"
+import { named, quote } from "../text.ts"
 
 /** A tensor in a file, at bytes `from` … `to` − 1. Its dtype may be unsupported. */
 export interface Entry {
@@ -61,6 +61,7 @@ const isRawEntry = (value: unknown): value is RawEntry => {
 
 /** Parses the header. Returns its length and contents, or a fault. */
 const headerOf = (bytes: Uint8Array): Fault | { readonly length: number; readonly header: Record<string, unknown> } => {
+  if (!(bytes instanceof Uint8Array)) return { reason: `it is ${quote(bytes)}; it must be a Uint8Array`, offset: 0 }
   if (bytes.length < 8)
     return {
       reason: `truncated at byte ${bytes.length}: a safetensors file begins with 8 bytes of header length`,

@@ -232,7 +232,7 @@ const read = (name: string, tensor: Tensor, storages: Contents["storages"]): Sto
 
 const decode = (bytes: Uint8Array): ReadonlyMap<string, StoredTensor> => {
   const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b
-  if (!isZip && !older.every((byte, i) => bytes[i] === byte)) return refuse("it is no file of torch.save")
+  if (!isZip && !older.every((byte, i) => bytes[i] === byte)) return refuse("not a file of torch.save")
   const { value, storages } = isZip ? zipped(bytes) : sequential(bytes)
   const tensors = withoutPrefix(stateDict(value))
   if (tensors.size === 0) return refuse("it holds no state dict; save model.state_dict()")

@@ -17,7 +17,7 @@ const refuse = (reason: string, at = 0): never => {
   throw new FileFault(reason, at)
 }
 
-const cutOff = (at = 0): never => refuse("it is no whole ZIP archive", at)
+const cutOff = (at = 0): never => refuse("the ZIP archive is incomplete", at)
 
 /** Bounds-checked reads. */
 const reader = (bytes: Uint8Array) => {

@@ -274,13 +274,17 @@ export const policies = {
 
 /** Number of steps within which gradient flows; 1 if none crosses time steps. */
 export const windowOf = (policy: Policy, timeSteps: number, edges: ReadonlyArray<string> = ["membrane"]): number =>
-  policy.rates !== undefined || policy.eligibility !== undefined || edges.every((edge) => isCut(policy, edge))
+  argument(policy, aPolicy, "Policy").rates !== undefined ||
+  policy.eligibility !== undefined ||
+  edges.every((edge) => isCut(policy, edge))
     ? 1
     : Math.min(policy.window, timeSteps)
 
 /** Whether a policy cuts a temporal edge. */
-export const isCut = ({ detached }: Pick<Policy, "detached">, edge: string): boolean =>
-  detached === "all" || detached.has(edge)
+export const isCut = (policy: Policy, edge: string): boolean => {
+  const { detached } = argument(policy, aPolicy, "Policy")
+  return detached === "all" || detached.has(edge)
+}
 
 /** Number of steps whose residuals are stored at a time: those of a window, or those between two checkpoints. */
 export const checkpointIntervalOf = (policy: Policy, timeSteps: number, edges?: ReadonlyArray<string>): number => {

@@ -1,4 +1,5 @@
 /** The order of segments: the calls of a micro-batch that a backend runs. */
+import { aList, aProgram, argument } from "../arguments.ts"
 import type { Call, Program, SegmentName } from "./program.ts"
 
 /** The first calls of the `part`-th micro-batch, counted from 0. */
@@ -10,7 +11,7 @@ const opening = (part: number): ReadonlyArray<Call> => [
 /** The calls of a micro-batch in inference: all steps forward. */
 export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Call> => [
   ...opening(part),
-  ...range(0, program.timeSteps).map((t) => ({ segment: "forward", t }) as const),
+  ...range(0, argument(program, aProgram, "Program").timeSteps).map((t) => ({ segment: "forward", t }) as const),
 ]
 
 /**
@@ -21,7 +22,7 @@ export const inferenceSchedule = (program: Program, part = 0): ReadonlyArray<Cal
  * directly; earlier ones are replayed from the saved state.
  */
 export const schedule = (program: Program, trained: ReadonlyArray<number>, part = 0): ReadonlyArray<Call> => {
-  const { timeSteps, window, checkpointInterval, mode } = program
+  const { timeSteps, window, checkpointInterval, mode } = argument(program, aProgram, "Program")
   if (mode === "inference") return inferenceSchedule(program, part)
   const closing = (): ReadonlyArray<Call> => [
     { segment: "end", t: 0 },
@@ -34,7 +35,7 @@ export const schedule = (program: Program, trained: ReadonlyArray<number>, part 
       { segment: "rates", t: 0 },
       ...closing(),
     ]
-  const isTrained = new Set(trained)
+  const isTrained = new Set(argument(trained, aList, "Program"))
   const calls = [...opening(part)]
   const push = (segment: SegmentName, steps: ReadonlyArray<number>) => calls.push(...steps.map((t) => ({ segment, t })))
   if (program.forwardRuns === 2) {

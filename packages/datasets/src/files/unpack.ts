@@ -124,7 +124,7 @@ export const untar = Effect.fnUntraced(function* (archive: string, place: Place,
   )
   const unpacked = Stream.fromReadableStream<Uint8Array, MalformedFile>({
     evaluate: () => packed.pipeThrough(new DecompressionStream("gzip")),
-    onError: () => new MalformedFile({ file: archive, problem: "the gzip data are cut off or corrupt" }),
+    onError: () => new MalformedFile({ file: archive, problem: "the gzip data is truncated or corrupt" }),
   })
   const entries = unpacked.pipe(Stream.pipeThroughChannel(Tar.decode<MalformedFile>()))
   yield* extract(archive, entries, place, directory, most)

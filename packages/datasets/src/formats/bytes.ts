@@ -119,6 +119,6 @@ export const gunzip = (
       catch: (error) =>
         error instanceof MalformedFile
           ? error
-          : malformed(`the gzip data are cut off or corrupt (${length} bytes unpacked of a file of ${packed.length})`),
+          : malformed(`the gzip data is truncated or corrupt (${length} bytes unpacked of a file of ${packed.length})`),
     })
   })

@@ -200,7 +200,7 @@ const serve = async (task: Task): Promise<void> => {
   } catch (error) {
     // The library is left as it is: this process is not given another file.
     const problem =
-      error instanceof Malformed ? error.message : `it is no HDF5 file, or is cut off or corrupt (${reasonOf(error)})`
+      error instanceof Malformed ? error.message : `not an HDF5 file, truncated or corrupt (${reasonOf(error)})`
     const text = Buffer.from(problem)
     await say(Uint32Array.of(fault, text.length), text)
   }

@@ -100,7 +100,7 @@ const silence = Effect.fnUntraced(function* ({ heard }: Reader) {
     seconds = heard() === last ? seconds + 1 : 0
     last = heard()
   }
-  return `it is corrupt: the HDF5 library has not come to an end with it for ${patience} s`
+  return `the HDF5 library has not responded for ${patience} s; the file is probably corrupt`
 })
 
 /** The next number, of which `fault` stands for a text: what is wrong with the file. */
@@ -126,7 +126,7 @@ export const readHdf5: <A extends object>(
   const bytes = yield* sizeOf(file)
   const start = yield* readPart(file, 0, Math.min(bytes, 64))
   const malformed = (problem: string) => new MalformedFile({ file, problem })
-  if (kindOf(start) !== "an HDF5 file") return yield* malformed(`it is no HDF5 file: it begins ${describeStart(start)}`)
+  if (kindOf(start) !== "an HDF5 file") return yield* malformed(`not an HDF5 file: it begins ${describeStart(start)}`)
   const reader = Effect.tryPromise({
     try: acquire,
     catch: (error) =>

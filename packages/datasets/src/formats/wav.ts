@@ -42,7 +42,7 @@ export const parseWav = (file: string, bytes: Uint8Array): Result.Result<Sound, 
   assertBytes("parseWav", bytes)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
   const name = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4))
-  if (name(0) !== "RIFF" || name(8) !== "WAVE") return fail(0, `it is no WAV file: it begins ${describeStart(bytes)}`)
+  if (name(0) !== "RIFF" || name(8) !== "WAVE") return fail(0, `not a WAV file: it begins ${describeStart(bytes)}`)
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let format:
     | { readonly read: Read; readonly channels: number; readonly rate: number; readonly step: number }
