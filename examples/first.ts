@@ -4,16 +4,16 @@ import { Effect } from "effect"
 
 const network = S.Graph.sequential(
   S.conv2d({ channels: 8, kernelSize: 3, padding: 1 }),
-  S.lif({ tau: 2 }), // u[t] = (1 − 1/τ)·v[t−1] + x[t], a spike where u ≥ 1
+  S.lif({ tau: 2 }), // u[t] = (1 − 1/τ)·v[t−1] + x[t]; a spike if u ≥ 1
   S.averagePool({ kernelSize: 2 }),
   S.flatten(),
   S.linear({ features: 2 }),
 )
 
-// A policy is a value made of smaller ones: SLTT, trained on the last two of the time steps.
+// Policies are composed from smaller ones: this is SLTT, trained on the last two time steps only.
 const policy = S.Policy.sltt.pipe(S.Policy.trainOn(S.Steps.last(2)))
 
-// Two images of 8 × 8: a bar that lies, a bar that stands.
+// Two 8 × 8 images: a horizontal bar and a vertical bar.
 const inputs = new Float32Array(2 * 64)
 for (let i = 0; i < 8; i++) inputs[3 * 8 + i] = inputs[64 + i * 8 + 3] = 1
 const labels = Float32Array.of(0, 1)

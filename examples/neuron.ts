@@ -1,4 +1,4 @@
-/** A neuron of one's own: spikes raise its threshold, which decays back. It runs on every backend and in program files. */
+/** A custom neuron whose threshold rises with each spike and decays back. It runs on every backend and in program files. */
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
 import { Effect } from "effect"
@@ -14,7 +14,7 @@ const adaptive = S.Neuron.make("adaptive", {
   },
 })
 
-// A constant input makes the neuron fire ever more slowly. Fixed parameters are constants; others are learnt, here one for each channel.
+// With a constant input, the neuron fires more and more slowly. Plain parameters are constants; `learn` makes one trainable, here per channel.
 const rates = (network: S.Graph.Layer, windows: number) =>
   Effect.gen(function* () {
     const graph = yield* S.Graph.make([1], network)

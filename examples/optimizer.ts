@@ -1,4 +1,4 @@
-/** An optimiser of one's own: AdaGrad (Duchi et al. 2011), whose steps shrink where gradients have been large. */
+/** A custom optimiser: AdaGrad (Duchi et al. 2011), whose steps shrink where gradients have been large. */
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
 import { Effect } from "effect"

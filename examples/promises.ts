@@ -1,8 +1,8 @@
-/** A network that tells which of three tones a signal is, trained and asked with promises alone. */
+/** Trains a network to recognise which of three tones a signal is, and predicts with it, using promises only. */
 import { Graph, leakyReadout, lif, linear, train } from "spikeroute"
 
 const tones = [3, 5, 8]
-/** Tones of 16 steps in a little noise, one after the other. */
+/** Noisy tones of 16 time steps; the classes take turns. */
 const record = (count: number) => {
   const labels = Uint8Array.from({ length: count }, (_, n) => n % tones.length)
   const inputs = Float32Array.from({ length: count * 16 }, (_, i) => {

@@ -1,7 +1,7 @@
-"""Safetensors files for PyTorch without another package than torch.
+"""Safetensors files for PyTorch, with no package besides torch.
 
-`model.load_state_dict(load("weights.safetensors"))` takes a file that `bun run export` wrote;
-`save("weights.safetensors", model.state_dict())` writes one for `bun run import`, which reads `.pth` files as well.
+`model.load_state_dict(load("weights.safetensors"))` loads a file written by `bun run export`.
+`save("weights.safetensors", model.state_dict())` writes a file for `bun run import`, which also reads `.pth` files.
 """
 import json
 import struct
@@ -10,7 +10,7 @@ import torch
 
 
 def save(path, tensors, metadata=None):
-    """Writes named tensors as float32; counters of batch norm are left out."""
+    """Writes named tensors as float32, except batch norm's counters."""
     header, blobs, at = {}, [], 0
     if metadata:
         header["__metadata__"] = {key: str(value) for key, value in metadata.items()}

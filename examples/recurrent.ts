@@ -1,8 +1,8 @@
 /**
- * A recurrent network, and a policy of one's own that cuts a temporal edge by its name: how much does gradient through the recurrent
- * connections contribute beside that through the membranes?
+ * A recurrent network, and a custom policy that cuts a temporal edge by its name: how much does the gradient through the recurrent
+ * connections contribute, compared with the gradient through the membranes?
  *
- * The data are sweeps through 16 channels in 24 time steps: rising, falling, or both one after the other. No single step tells which.
+ * The data are sweeps over 16 channels in 24 time steps: rising, falling, or one after the other. No single time step reveals the class.
  */
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
@@ -10,7 +10,7 @@ import { Effect } from "effect"
 
 const [channels, timeSteps, batchSize, classes] = [16, 24, 48, 3]
 
-/** Frames [T, N, channels] of sweeps with noise, and their classes. */
+/** Frames [T, N, channels] of noisy sweeps, and their classes. */
 const sweeps = (seed: number) => {
   const inputs = S.Key.uniform(S.Key.make(seed), new Float32Array(timeSteps * batchSize * channels)).map((u) =>
     u < 0.02 ? 1 : 0,

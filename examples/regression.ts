@@ -1,6 +1,6 @@
 /**
- * Regression: real numbers as targets, at every step. A network of spiking neurons follows a moving average of a signal, and its slope,
- * from spikes of neurons with a preferred value each.
+ * Regression with real-valued targets at every time step. A spiking network follows the moving average of a signal, and the average's
+ * slope. The input are spikes of neurons that each respond to their own range of values.
  */
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
@@ -8,7 +8,7 @@ import { Effect } from "effect"
 
 const [timeSteps, batchSize, channels] = [40, 16, 16]
 
-/** Frames [T, N, channels] and targets [T, N, 2]: a signal's running mean, and by how much it moves. */
+/** Frames [T, N, channels] and targets [T, N, 2]: a signal's running mean, and its change from step to step. */
 const signals = (seed: number) => {
   const draw = S.Key.uniform(S.Key.make(seed), new Float32Array(4 * batchSize))
   const inputs = new Float32Array(timeSteps * batchSize * channels)
@@ -40,7 +40,7 @@ const network = S.Graph.sequential(
   S.leakyReadout({ tau: 4 }),
 )
 
-/** The squared error, which counts less where it is large: log(1 + (y − target)²/s)·s, of a person's own. */
+/** A custom loss, the squared error with large errors damped: log(1 + (y − target)²/s)·s. */
 const cauchy = S.Losses.own((output, target) => {
   const error = output.minus(target)
   return S.Neuron.log(error.times(error).dividedBy(0.5).plus(1)).times(0.5)

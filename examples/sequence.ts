@@ -1,7 +1,7 @@
 /**
- * Sequence labelling: a class for each time step, and steps that do not count. The signal is like an ECG: beats with a P wave, a QRS
- * complex and a T wave, at a heart rate of their own, with noise and a baseline that wanders. Each step belongs to one of the waves or to
- * none; the steps around a wave's ends, where also people disagree, do not count.
+ * Sequence labelling: one class per time step, where some steps do not count. The signal resembles an ECG: beats with a P wave, a QRS
+ * complex and a T wave, at varying heart rates, with noise and a drifting baseline. Each step belongs to one of the waves or to none. Steps
+ * near the ends of a wave, on which experts disagree too, do not count.
  */
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
@@ -15,7 +15,7 @@ const waves = [
 ]
 const classes = waves.length + 1
 
-/** Frames [T, N, channels]: the signal's level and its change, each on channels that are active for a range of values. Labels [T, N]. */
+/** Frames [T, N, channels]: the signal's level and its change, each encoded by channels that respond to a range of values. Labels [T, N]. */
 const signals = (seed: number) => {
   const draw = S.Key.uniform(S.Key.make(seed), new Float32Array(4 * batchSize + timeSteps * batchSize))
   const inputs = new Float32Array(timeSteps * batchSize * channels)

@@ -1,14 +1,14 @@
-/** Runs the worker on this machine: workerd, under Miniflare, with a Durable Object whose storage is a folder. */
+/** Runs the worker locally in workerd, through Miniflare, with a Durable Object whose storage is a folder. */
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { Miniflare } from "miniflare"
 
 const compatibilityDate = "2026-07-01"
 
-/** The file of the kernels. */
+/** The path of the compiled kernels. */
 export const kernels = fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))
 
-/** The modules of the worker by name, its JavaScript bundled: an entry, and what it loads when it is to learn. */
+/** The worker's bundled modules by name: the entry, and the module that it loads for learning. */
 export const bundle = async (): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>> => {
   const { outputs } = await Bun.build({
     entrypoints: [fileURLToPath(import.meta.resolve("../src/worker.ts"))],
@@ -36,8 +36,8 @@ export const bundle = async (): Promise<ReadonlyMap<string, Uint8Array<ArrayBuff
 }
 
 /**
- * Stands before the worker as Cloudflare's servers do, which refuse malformed hosts; workerd by itself fails with 500. It gets the
- * target of the request as it was sent.
+ * A front worker that rejects malformed Host headers, as Cloudflare's servers do; workerd alone would fail with 500. It receives the
+ * request's target as it was sent.
  */
 const front = `export default {
   fetch: async (request, { WORKER }) => {
@@ -53,25 +53,25 @@ const front = `export default {
 export interface HostOptions {
   /** A program file. */
   readonly program: Uint8Array<ArrayBuffer>
-  /** The folder of the Durable Object's storage; without it the weights are gone with the host. */
+  /** The folder for the Durable Object's storage. Without it, the weights are lost when the host stops. */
   readonly storage?: string
   readonly token?: string
-  /** Text is passed on as it is. */
+  /** Text is passed to the worker unchanged. */
   readonly learningRate?: number | string
   readonly port?: number
-  /** The bundle, where it was made already. */
+  /** The bundle, if it has already been built. */
   readonly modules?: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
 }
 
-/** A worker that is running. */
+/** A running worker. */
 export interface Host {
   readonly url: URL
-  /** Where the runtime's inspector listens. */
+  /** The address of the runtime's inspector. */
   readonly inspector: URL
   readonly close: () => Promise<void>
 }
 
-/** Starts the worker, and waits until it listens. */
+/** Starts the worker and waits until it listens. */
 export const start = async ({
   program,
   storage,

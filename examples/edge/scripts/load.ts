@@ -1,10 +1,10 @@
-/** What tests and benchmarks do to a running worker: many requests at a time, and a look at its process. */
+/** Helpers for tests and benchmarks of a running worker: concurrent requests, and measurements of its process. */
 import { readdirSync, readFileSync } from "node:fs"
 import type { Host } from "./host.ts"
 
 /**
- * A request with a sample. It has a connection of its own: workerd closes those that are idle for some seconds, and a client that is
- * about to use one again sees an error that is none of the worker's.
+ * A request with a sample, on a connection of its own: workerd closes connections that were idle for some seconds, and a client that reuses
+ * one at that moment gets an error that has nothing to do with the worker.
  */
 export const sampleRequest = (sample: Float32Array<ArrayBuffer>, token?: string): RequestInit => ({
   method: "POST",
@@ -16,7 +16,7 @@ export const sampleRequest = (sample: Float32Array<ArrayBuffer>, token?: string)
   },
 })
 
-/** Calls `work` for 0 … count − 1, so many at a time; the results in order. */
+/** Calls `work` for 0 … count − 1, at most `atOnce` at a time; returns the results in order. */
 export const many = async <A>(
   count: number,
   atOnce: number,
@@ -38,12 +38,12 @@ const statusOf = (process: string): string => {
   try {
     return readFileSync(`/proc/${process}/status`, "utf8")
   } catch {
-    // It has ended meanwhile.
+    // The process has ended in the meantime.
     return ""
   }
 }
 
-/** The workerd processes that this process started. Only Linux says. */
+/** The workerd processes started by this process. Linux only. */
 export const runtimes = (): ReadonlyArray<number> =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -53,15 +53,15 @@ export const runtimes = (): ReadonlyArray<number> =>
     })
     .map(Number)
 
-/** What an isolate holds after a collection of its garbage, in bytes. */
+/** Memory of an isolate after garbage collection, in bytes. */
 export interface IsolateMemory {
-  /** Objects of JavaScript. */
+  /** JavaScript objects. */
   readonly heap: number
-  /** Array buffers, but for the memory of WebAssembly. */
+  /** Array buffers, except WebAssembly memory. */
   readonly buffers: number
 }
 
-/** Asks the worker's isolate, over the protocol of its inspector. The process says less: the runtime collects when it likes. */
+/** Asks the worker's isolate through the inspector. The process's size says less, because the runtime collects garbage when it likes. */
 export const isolateMemory = async ({ url, inspector }: Host): Promise<IsolateMemory> => {
   const socket = new WebSocket(new URL("/core:user:worker", inspector))
   const answers = new Map<number, (result: { usedSize: number; backingStorageSize: number }) => void>()
@@ -84,7 +84,7 @@ export const isolateMemory = async ({ url, inspector }: Host): Promise<IsolateMe
   call(1, "HeapProfiler.collectGarbage").then(() => {
     collected = true
   })
-  // The isolate collects the next time that it runs.
+  // The isolate collects garbage the next time it runs.
   while (!collected) {
     await (await fetch(url)).text()
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -97,10 +97,10 @@ export const isolateMemory = async ({ url, inspector }: Host): Promise<IsolateMe
 const bytesOf = (pid: number, name: string): number =>
   1024 * Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(statusOf(String(pid)))?.[1] ?? 0)
 
-/** The most that a process has held (VmHWM), but for the files that it maps now. Only Linux says. */
+/** The largest resident size of a process (VmHWM), without the files that it maps now, in bytes. Linux only. */
 export const peakMemory = (pid: number): number => bytesOf(pid, "VmHWM") - bytesOf(pid, "RssFile")
 
-/** Milliseconds for which a process has had a processor, on all its threads: what else the machine does, does not count. Only Linux says. */
+/** Processor time of a process in milliseconds, over all its threads; unaffected by other load. Linux only. */
 export const processorTime = (pid: number): number =>
   readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
     const [nanoseconds = "0"] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")

@@ -1,4 +1,4 @@
-/** `bun run edge PROGRAM`: the worker on this machine, with what it learns in runs/edge. */
+/** `bun run edge PROGRAM`: runs the worker locally and stores what it learns in runs/edge. */
 import { readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { quote } from "@spikeroute/core/text"
@@ -9,7 +9,7 @@ import { kernels, start } from "./host.ts"
 
 const port = 8787
 
-const help = `bun run edge PROGRAM serves a program file; what it learns is kept in runs/edge.
+const help = `bun run edge PROGRAM serves a program file and stores what it learns in runs/edge.
 
     bun run train --out runs/shapes
     bun run export runs/shapes --format program
@@ -26,9 +26,9 @@ if (file === undefined || file === "--help" || file === "-h") {
   process.stdout.write(help)
   process.exit(file === undefined ? 2 : 0)
 }
-if (more.length > 0) fail(`there is one argument, a program file, and no ${quote(more[0])}`)
+if (more.length > 0) fail(`unexpected argument ${quote(more[0])}: pass one program file`)
 
-/** The worker makes the same checks, of each request: what it would not serve is said before it starts. */
+/** Makes the checks that the worker makes for each request, so that a wrong setting is reported before it starts. */
 const checked = <A>(check: () => A, where = ""): A => {
   try {
     return check()
@@ -42,11 +42,11 @@ const { WRITE_TOKEN = crypto.randomUUID(), LEARNING_RATE } = process.env
 checked(() => settingsOf({ WRITE_TOKEN, ...(LEARNING_RATE !== undefined && { LEARNING_RATE }) }))
 const program = await readFile(file).catch((error) => fail(`${quote(file)} cannot be read: ${error.code}`))
 const model = checked(() => modelOf(new WebAssembly.Module(readFileSync(kernels)), program), `${quote(file)}: `)
-// Workerd would print its own stack.
+// Otherwise workerd prints its own stack trace.
 try {
   Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => {} } }).stop(true)
 } catch {
-  fail(`port ${port} is taken; end what listens there`)
+  fail(`port ${port} is in use: stop the process that listens there`)
 }
 const host = await start({
   program: new Uint8Array(program),

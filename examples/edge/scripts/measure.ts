@@ -1,7 +1,7 @@
 /**
- * `bun examples/edge/scripts/measure.ts PROGRAM`: what the worker costs under workerd on this machine, of a program file for `shapes`:
- * its start, its predictions, ten thousand requests, and what learning takes of memory. On Linux, which says what a process holds.
- * What has a limit is printed beside it; over one of them, or after an error, the exit code is 1.
+ * `bun examples/edge/scripts/measure.ts PROGRAM`: measures the worker under workerd with a program file for `shapes`: its start, its
+ * predictions, ten thousand requests, and the memory that learning takes. Linux only, because it reads process sizes. Limits are printed
+ * beside the figures; if one is exceeded, or an error occurs, the exit code is 1.
  */
 import { readFileSync } from "node:fs"
 import { ProgramFile } from "@spikeroute/backend-kernels"
@@ -22,11 +22,11 @@ const token = "measure"
 const modules = await bundle()
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
-/** What was over its limit. */
+/** The figures that exceeded their limit. */
 const over: Array<string> = []
-/** Prints a figure that has a limit. */
+/** Prints a figure and its limit. */
 const hold = (what: string, figure: number, limit: number, unit: string, more = "") => {
-  const said = `${what}: ${Number(figure.toFixed(2))} ${unit}, at most ${limit} wanted`
+  const said = `${what}: ${Number(figure.toFixed(2))} ${unit}, limit ${limit}`
   say(`${said}${more}`)
   if (!(figure <= limit)) over.push(said)
 }
@@ -35,7 +35,7 @@ const quantile = (times: ReadonlyArray<number>, share: number): number =>
   sorted(times)[Math.min(times.length - 1, Math.floor(share * times.length))] ?? Number.NaN
 const megabytes = (bytes: number): number => bytes / 1e6
 
-/** Test samples of `shapes` as so many frames. */
+/** Test samples of `shapes` with this number of frames. */
 const samplesOf = (timeSteps: number) => {
   const dataset = makeShapes({ timeSteps })
   const size = timeSteps * dataset.shape.reduce((product, extent) => product * extent, 1)
@@ -61,9 +61,9 @@ const predict = async ({ url }: Pick<Host, "url">, index: number) => {
   if (!response.ok) throw new Error(answer)
 }
 
-// --- start: beside a worker that does nothing, so that what the runtime itself takes falls out
+// --- start, compared with a worker that does nothing, to subtract the runtime's own share
 
-/** Milliseconds until a worker has answered, and those for which workerd had a processor. */
+/** Milliseconds until a worker has answered, and the processor time that workerd spent on it. */
 const startOf = async (begin: () => Promise<() => Promise<void>>) => {
   let close = async () => {}
   const passed = await timed(async () => {
@@ -87,7 +87,7 @@ const starts = {
   },
 }
 const rounds: Array<Record<keyof typeof starts, Awaited<ReturnType<typeof startOf>>>> = []
-// In turn, so that what else the machine does is the same for both.
+// Alternating, so that other load affects both alike.
 for (let round = 0; round < 15; round++)
   rounds.push({ first: await startOf(starts.first), empty: await startOf(starts.empty) })
 const beyond = (what: "passed" | "processor") =>
@@ -96,14 +96,14 @@ const beyond = (what: "passed" | "processor") =>
     0.5,
   )
 hold(
-  "from the start of workerd to the first prediction, beyond what an empty worker takes to its first answer",
+  "from the start of workerd to the first prediction, beyond an empty worker's first answer",
   beyond("passed"),
   50,
   "ms",
-  `; processor ${beyond("processor").toFixed(1)} ms`,
+  `; processor time ${beyond("processor").toFixed(1)} ms`,
 )
 
-// --- predictions, one after the other and 16 at a time
+// --- predictions, one at a time and 16 at a time
 
 const host = await start({ program, token, modules })
 const [pid = 0] = runtimes()
@@ -114,16 +114,16 @@ for (let i = 0; i < 400; i++) later.push(await timed(() => predict(host, i)))
 const each = ((processorTime(pid) - taken) / later.length).toFixed(1)
 const median = quantile(later, 0.5).toFixed(1)
 hold(
-  `later predictions, T = ${timeSteps}, over HTTP, 95 % within`,
+  `later predictions over HTTP, T = ${timeSteps}, 95th percentile`,
   quantile(later, 0.95),
   5,
   "ms",
-  `; median ${median} ms, processor ${each} ms`,
+  `; median ${median} ms, processor time ${each} ms`,
 )
 
 const requests = 10_000
 const parts = 5
-/** Megabytes of the isolate. Workerd itself keeps something of each connection, as much of one to an empty worker. */
+/** Memory of the isolate in MB. Workerd itself keeps some memory per connection, for an empty worker too. */
 const holding = async () => {
   const { heap, buffers } = await isolateMemory(host)
   return megabytes(heap + buffers)
@@ -136,19 +136,19 @@ for (let part = 0; part < parts; part++) {
   held.push(await holding())
 }
 const rate = (requests / ((performance.now() - before) / 1000)).toFixed(0)
-hold(`${requests} requests, 16 at a time`, errors.length, 0, "errors", `; ${rate} a second`)
+hold(`${requests} requests, 16 at a time`, errors.length, 0, "errors", `; ${rate} per second`)
 for (const error of new Set(errors)) say(`  ${error}`)
 const grown = (held.at(-1) ?? Number.NaN) - (held[0] ?? Number.NaN)
 const sizes = held.map((size) => size.toFixed(2)).join(", ")
 hold(
-  "the isolate's heap and buffers, but for the memory of WebAssembly, grown over them",
+  "growth of the isolate's heap and buffers, without WebAssembly memory, over these requests",
   grown,
   0.25,
   "MB",
   `; before and after each ${requests / parts}: ${sizes}`,
 )
 
-// --- what is refused leaves the connection as it is: a client that keeps it loses none
+// --- refused requests leave the connection usable: a client that keeps it loses no request
 
 const mixed = 5000
 const octets = "HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream"
@@ -177,7 +177,7 @@ await Promise.all(
     connections[own]?.close()
   }),
 )
-hold(`${mixed} requests on ${connections.length} connections that are kept, six of seven refused`, lost, 0, "lost")
+hold(`${mixed} requests on ${connections.length} kept connections, six of seven refused`, lost, 0, "lost")
 await host.close()
 
 // --- learning
@@ -198,16 +198,16 @@ for (const steps of [8, 32, 128]) {
     )
   }
   hold(
-    `learning, T = ${steps}: the workerd process, but for files that it maps, at its highest`,
+    `learning, T = ${steps}: peak of the workerd process, without mapped files`,
     megabytes(peakMemory(process)),
     128,
     "MB",
-    `; median ${quantile(times.slice(5), 0.5).toFixed(1)} ms a sample`,
+    `; median ${quantile(times.slice(5), 0.5).toFixed(1)} ms per sample`,
   )
   await learner.close()
 }
 
-// --- what it learns: a camera that hangs upside down
+// --- accuracy after learning: a camera mounted upside down
 
 const flipped = (sample: Float32Array): Float32Array<ArrayBuffer> => {
   const row = 16 * 2
@@ -242,5 +242,5 @@ if (timeSteps === 8 && encoding === "frames") {
   say(`upside down: accuracy ${reached[0]}, after 500 samples ${reached[1]}, after 2,000 ${reached[2]}`)
   await close()
 }
-for (const what of over) process.stderr.write(`error: over the limit: ${what}\n`)
+for (const what of over) process.stderr.write(`error: limit exceeded: ${what}\n`)
 process.exit(over.length > 0 ? 1 : 0)

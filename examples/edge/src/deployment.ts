@@ -1,8 +1,8 @@
-/** The program that was deployed: whether this worker can serve it, and which weights it began with. */
+/** The deployed program: whether this worker can serve it, and a fingerprint of its weights. */
 import { load, type Model } from "@spikeroute/backend-wasm/infer"
 import { layoutOf } from "@spikeroute/core/safetensors-layout"
 
-/** The worker was deployed with a program that it cannot serve: nothing that a request could mend. */
+/** The worker was deployed with a program that it cannot serve; no request can change that. */
 export class DeploymentError extends Error {
   readonly _tag = "DeploymentError"
   override readonly name = "DeploymentError"
@@ -11,13 +11,13 @@ export class DeploymentError extends Error {
 const broken = (reason: string) =>
   new DeploymentError(`the deployed program cannot run: ${reason}; export it again and deploy that`)
 
-/** Of the 128 MB of an isolate. */
+/** Of the isolate's 128 MB. */
 const memory = { maximumBytes: 2 ** 25 }
 
 /**
  * The deployed program, ready to run.
  *
- * @throws DeploymentError where it is none, is damaged, or takes more than the one sample that a request holds
+ * @throws DeploymentError if it is not a program, is damaged, or takes more than the one sample that a request holds
  */
 export const modelOf = (kernels: WebAssembly.Module, program: Uint8Array): Model => {
   let model: Model
@@ -39,9 +39,9 @@ const sha256 = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
   ).join("")
 
 /**
- * A fingerprint of the network and the weights of a program file, the same whatever else it is compiled for.
+ * A fingerprint of the network and weights in a program file, independent of what else it was compiled for.
  *
- * @throws DeploymentError where the file is none
+ * @throws DeploymentError if the file is not a program
  */
 export const originOf = async (program: Uint8Array<ArrayBuffer>): Promise<string> => {
   const layout = layoutOf(program)

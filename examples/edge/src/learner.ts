@@ -1,4 +1,4 @@
-/** Learning from one sample after the other, by SLTT: its memory does not depend on the number of time steps. */
+/** Learning from one sample at a time by SLTT, whose memory does not depend on the number of time steps. */
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { fromModule } from "@spikeroute/backend-wasm/edge"
 import { defaultLoss, Key, Optimizer, Policy, Program, Safetensors, Train } from "@spikeroute/core"
@@ -9,18 +9,18 @@ export interface Learner {
   /**
    * One step of gradient descent on one sample.
    *
-   * @throws NonFiniteLossError where the loss or a gradient is not finite, and nothing was learnt; NonFiniteTensorError where a weight is not any more:
-   * then this learner is of no more use
+   * @throws NonFiniteLossError if the loss or a gradient is not finite; nothing has changed. NonFiniteTensorError if a weight is no longer
+   * finite; discard the learner
    */
   readonly learn: (sample: Float32Array, label: number) => Learnt & { readonly loss: number }
   /** The weights as a safetensors file. */
   readonly weights: () => Uint8Array<ArrayBuffer>
 }
 
-/** Of the 128 MB of an isolate. */
+/** Of the isolate's 128 MB. */
 const memory = { maximumBytes: 2 ** 26 }
 
-/** A learner that goes on from what was learnt, or else starts from the weights of a program file. */
+/** A learner that continues from what was learnt, or starts from the weights of a program file. */
 export const openLearner = (
   kernels: WebAssembly.Module,
   file: Uint8Array,

@@ -1,4 +1,4 @@
-/** The Durable Object: one network, its weights in durable storage. */
+/** The Durable Object: one network, with its weights in durable storage. */
 
 import { DurableObject } from "cloudflare:workers"
 import type { Model } from "@spikeroute/backend-wasm/infer"
@@ -11,19 +11,19 @@ import { type Env, settingsOf } from "./settings.ts"
 import { readLearnt, StorageError, writeLearnt } from "./storage.ts"
 import { Turns } from "./turns.ts"
 
-/** Requests that may be under way at once, of predictions and of learning each; fewer where their samples would take more memory. */
+/** Concurrent requests of each kind, predictions and learning; fewer if their samples would take more memory. */
 const places = 32
 const placesBytes = 2 ** 24
 
 interface Serving {
   readonly model: Model
   readonly turns: Turns
-  /** Samples that the model's weights have learnt from. */
+  /** Number of samples that the model's weights have learnt from. */
   update: number
 }
 
 export class Network extends DurableObject<Env> {
-  /** Loaded when they are first asked for: an isolate that only predicts never runs the compiler. */
+  /** Loaded on first use, so that an isolate that only predicts never runs the compiler. */
   #serving: Serving | undefined
   #learner: Promise<Learner> | undefined
 
@@ -49,7 +49,7 @@ export class Network extends DurableObject<Env> {
         openLearner(kernels, new Uint8Array(program), readLearnt(this.ctx.storage), learningRate),
       )
       this.#learner = opening
-      // What failed is tried again by the next request.
+      // The next request tries again.
       opening.catch(() => {
         if (this.#learner === opening) this.#learner = undefined
       })
@@ -75,7 +75,7 @@ export class Network extends DurableObject<Env> {
     const label = labelOf(request, model)
     return turns.within("learn", async () => {
       const sample = await sampleOf(request, model)
-      // Of the requests that wait for the same learner, one may have ended with it forgotten.
+      // Another request waiting for the same learner may have failed and discarded it.
       let learning: Promise<Learner>
       let learner: Learner
       do {
@@ -88,8 +88,8 @@ export class Network extends DurableObject<Env> {
   }
 
   /**
-   * Nothing here waits, so no other request comes between the step, what is stored and what predicts; and the platform holds the
-   * response back until what was stored is durable. Whatever fails, the model and the storage have the weights from before.
+   * This method does not wait, so no other request runs between the step, storing its weights and loading them into the model. The platform
+   * holds the response back until the storage is durable. If anything fails, the model and the storage keep the previous weights.
    */
   #step(serving: Serving, learner: Learner, sample: Float32Array, label: number): Response {
     try {
@@ -100,7 +100,7 @@ export class Network extends DurableObject<Env> {
       return Response.json({ update: learnt.update, loss })
     } catch (error) {
       const { _tag: tag } = error as { readonly _tag?: string }
-      // It may be ahead of what is stored: the next one begins with that.
+      // The learner may be ahead of the storage: the next one starts from what is stored.
       if (tag !== "NonFiniteLossError") this.#learner = undefined
       if (tag === "NonFiniteLossError" || tag === "NonFiniteTensorError")
         throw new Refusal(400, "the sample leads to values that are not finite: nothing was learnt from it")

@@ -1,4 +1,4 @@
-/** What the worker uses of the platform, so that it needs no package of types beside Bun's. */
+/** The parts of the platform's API that the worker uses, so that it needs no types package besides Bun's. */
 
 declare module "*.wasm" {
   const module: WebAssembly.Module
@@ -28,7 +28,7 @@ declare module "cloudflare:workers" {
         ...bindings: ReadonlyArray<string | number | ArrayBuffer>
       ): { toArray(): ReadonlyArray<Row> }
     }
-    /** All of it is stored, or nothing. */
+    /** Stores all writes of `work`, or none. */
     transactionSync<A>(work: () => A): A
   }
 

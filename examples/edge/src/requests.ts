@@ -1,10 +1,10 @@
-/** Reading requests that anybody may have sent: what does not fit is refused with a status and one line, before anything happens. */
+/** Reading requests from untrusted clients: an invalid one is refused with a status and one line before anything else happens. */
 import { InputError, type Model } from "@spikeroute/backend-wasm/infer"
 import { quote } from "@spikeroute/core/text"
 import { DeploymentError } from "./deployment.ts"
 import { StorageError } from "./storage.ts"
 
-/** A request that is answered with a status other than 200, and one line. */
+/** Answers a request with a status other than 200 and one line. */
 export class Refusal extends Error {
   readonly _tag = "Refusal"
   constructor(
@@ -16,10 +16,10 @@ export class Refusal extends Error {
   }
 }
 
-/** The response to an error; what is neither the client's fault nor that of who deployed says nothing of the inside. */
+/** The response to an error. An internal error, caused neither by the client nor by the deployment, reveals no details. */
 const responseTo = (error: unknown): Response => {
   if (error instanceof Refusal) return new Response(`${error.message}\n`, error)
-  // The sample fits and is finite, but is too large for the network.
+  // A finite sample of the right shape whose values are too large for the network.
   if (error instanceof InputError) return new Response(`${error.message}\n`, { status: 400 })
   if (error instanceof DeploymentError || error instanceof StorageError) {
     console.error(`error: ${error.message}`)
@@ -29,11 +29,11 @@ const responseTo = (error: unknown): Response => {
   return new Response("something went wrong here\n", { status: 500 })
 }
 
-/** A body is read for so many milliseconds, and so many bytes of what is refused: what is left then is cut off. */
+/** Milliseconds allowed for reading a body, and bytes read of a refused one; the rest is cut off. */
 const patience = 5000
 const mostRead = 2 ** 24
 
-/** Reads a body, part by part; says how that ended. */
+/** Reads a body part by part and returns how that ended. */
 const read = async (
   request: Request,
   take: (part: Uint8Array) => void = () => {},
@@ -45,7 +45,7 @@ const read = async (
     late = true
     reader.cancel().catch(() => {})
   }, patience)
-  // What is announced to be too long is not read at all.
+  // A body that is announced to be too long is not read at all.
   let length = Number(request.headers.get("content-length")) > mostRead ? Number.POSITIVE_INFINITY : 0
   try {
     while (length <= mostRead) {
@@ -65,8 +65,8 @@ const read = async (
 }
 
 /**
- * Answers a request; `work` may throw a refusal. What is left of the body is read first: a runtime closes a connection whose
- * request was not read to its end, under a client that is about to use it again.
+ * Answers a request; `work` may throw a refusal. The rest of the body is read first: if a request has not been read to its end, the
+ * runtime closes its connection while the client may be about to reuse it.
  */
 export const answer = async (request: Request, work: () => Promise<Response>): Promise<Response> => {
   const response = await work().catch(responseTo)
@@ -74,7 +74,7 @@ export const answer = async (request: Request, work: () => Promise<Response>): P
   return response
 }
 
-/** The URL of a request, which its Host header is part of. */
+/** The URL of a request; its Host header is part of it. */
 export const urlOf = (request: Request): URL => {
   if (request.url.length > 2048) throw new Refusal(414, "the URL is longer than 2,048 characters")
   const url = URL.parse(request.url)
@@ -84,7 +84,7 @@ export const urlOf = (request: Request): URL => {
 
 const digest = (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))
 
-/** Whether two texts are equal, in a time that does not depend on where they differ. */
+/** Compares two texts in a time that does not depend on where they differ. */
 const equal = async (a: string, b: string): Promise<boolean> => {
   const [x, y] = (await Promise.all([digest(a), digest(b)])).map((buffer) => new Uint8Array(buffer))
   let difference = 0
@@ -92,20 +92,20 @@ const equal = async (a: string, b: string): Promise<boolean> => {
   return difference === 0
 }
 
-/** Refuses requests that do not carry the write token. */
+/** Refuses requests without the write token. */
 export const requireToken = async (request: Request, token: string | undefined): Promise<void> => {
   const given = request.headers.get("authorization") ?? ""
   if (token === undefined || !(await equal(given, `Bearer ${token}`)))
     throw new Refusal(401, "this needs the write token: authorization: Bearer …", { "www-authenticate": "Bearer" })
 }
 
-/** The extents of a sample. */
+/** The shape of a sample. */
 const extentsOf = ({ encoding, timeSteps, shape }: Model): ReadonlyArray<number> => [
   ...(encoding === "frames" ? [timeSteps] : []),
   ...shape,
 ]
 
-/** Bytes of a sample. */
+/** The size of a sample in bytes. */
 export const sampleBytes = (model: Model): number => extentsOf(model).reduce((product, extent) => product * extent, 4)
 
 /** The sample in a request's body. */
@@ -138,7 +138,7 @@ export const sampleOf = async (request: Request, model: Model): Promise<Float32A
   return values
 }
 
-/** The one number that the query may give, if it gives it. */
+/** The number in the query, if given. */
 const queryOf = (request: Request, name: string): number | undefined => {
   const [given, ...more] = urlOf(request).searchParams
   const other = [given, ...more].find((each) => each !== undefined && each[0] !== name)

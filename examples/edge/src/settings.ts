@@ -1,11 +1,11 @@
-/** The worker's settings, as its environment has them: text that whoever deployed it wrote. */
+/** The worker's settings, read from environment variables written by whoever deployed it. */
 import type { DurableObjectNamespace } from "cloudflare:workers"
 import { quote } from "@spikeroute/core/text"
 import { DeploymentError } from "./deployment.ts"
 
 export interface Env {
   readonly NETWORK: DurableObjectNamespace
-  /** `wrangler secret put WRITE_TOKEN`. Without it nobody can write. */
+  /** `wrangler secret put WRITE_TOKEN`. Without it, nobody can write. */
   readonly WRITE_TOKEN?: string
   readonly LEARNING_RATE?: string
 }
@@ -19,7 +19,7 @@ export interface Settings {
 }
 
 /**
- * The settings, checked.
+ * The checked settings.
  *
  * @throws DeploymentError that names the setting
  */
@@ -30,7 +30,7 @@ export const settingsOf = ({
   const learningRate = /^\s*$/.test(rate) ? Number.NaN : Math.fround(Number(rate))
   if (!(learningRate > 0 && learningRate <= 1))
     throw new DeploymentError(`LEARNING_RATE is ${quote(rate)}; it must be a number greater than 0, at most 1`)
-  // Any other token could not be sent in a header: nobody could write, and nobody would know why.
+  // Any other token cannot be sent in a header, so nobody could write, for no visible reason.
   if (token !== undefined && !/^[!-~]([ -~]*[!-~])?$/.test(token))
     throw new DeploymentError(
       "WRITE_TOKEN must be printable ASCII characters, at least one, without spaces at its ends",

@@ -1,15 +1,15 @@
-/** Tensors in the SQLite database of a Durable Object: all of a state, or none of it. */
+/** Tensors in the SQLite database of a Durable Object: a whole state, or none of it. */
 import type { DurableObjectStorage } from "cloudflare:workers"
 import { quote } from "@spikeroute/core/text"
 
 /** What a network has learnt. */
 export interface Learnt {
-  /** Samples that it has learnt from. */
+  /** Number of samples that it has learnt from. */
   readonly update: number
   readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number>; readonly values: Float32Array }>
 }
 
-/** What is stored cannot be used: nothing that a request could mend. */
+/** The stored state cannot be used; no request can change that. */
 export class StorageError extends Error {
   readonly _tag = "StorageError"
   override readonly name = "StorageError"
@@ -18,7 +18,7 @@ export class StorageError extends Error {
   }
 }
 
-/** A row holds 2 MB at most: tensors lie in parts. */
+/** A row holds at most 2 MB, so tensors are stored in parts. */
 const partBytes = 2 ** 20
 
 const prepare = ({ sql }: DurableObjectStorage): void => {
@@ -56,9 +56,9 @@ const tensorOf = (name: string, parts: ReadonlyArray<Row>) => {
 }
 
 /**
- * What was stored last; undefined where nothing was.
+ * The state that was stored last, or undefined if there is none.
  *
- * @throws StorageError, with the tensor's name, where it is damaged or not finite
+ * @throws StorageError with the tensor's name if it is damaged or not finite
  */
 export const readLearnt = (storage: DurableObjectStorage): Learnt | undefined => {
   prepare(storage)
@@ -71,7 +71,7 @@ export const readLearnt = (storage: DurableObjectStorage): Learnt | undefined =>
   return { update: progress.updates, tensors: new Map(tensors) }
 }
 
-/** Stores all of it, in place of what was there. */
+/** Replaces the stored state. */
 export const writeLearnt = (storage: DurableObjectStorage, { update, tensors }: Learnt): void =>
   storage.transactionSync(() => {
     prepare(storage)

@@ -1,6 +1,6 @@
 /**
- * Turns at the network, which does one thing at a time. Predictions and learning take turns, and each has a bounded number of places:
- * however many predictions are asked for, a sample to learn waits for one of them, not for all.
+ * Turns of the requests at the network, which does one thing at a time. Predictions and learning alternate, and each lane has a bounded
+ * number of places, so a sample to learn waits for one prediction, however many are queued.
  */
 import { Refusal } from "./requests.ts"
 
@@ -13,10 +13,10 @@ export class Turns {
   #last: Lane = "predict"
   #busy = false
 
-  /** @param places requests of each lane that may be under way at once; more are told to come again */
+  /** @param places concurrent requests per lane; further ones are told to try again */
   constructor(readonly places: number) {}
 
-  /** Holds a place of the lane while `work` lasts. */
+  /** Occupies a place of the lane while `work` runs. */
   async within<A>(lane: Lane, work: () => Promise<A>): Promise<A> {
     if (this.#taken[lane] >= this.places)
       throw new Refusal(503, `${this.places} requests like this are waiting already; try again`, { "retry-after": "1" })
@@ -28,7 +28,7 @@ export class Turns {
     }
   }
 
-  /** Resolves when it is the caller's turn, which lasts until the caller waits for something else. */
+  /** Resolves when it is the caller's turn. The turn lasts until the caller next waits for anything. */
   next(lane: Lane): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting[lane].push(resolve)
@@ -43,7 +43,7 @@ export class Turns {
     if (begin === undefined) return
     this.#last = lane
     begin()
-    // Requests that arrived meanwhile are heard before the next turn: otherwise they would queue in the runtime, where nothing bounds them.
+    // First let requests in that have arrived meanwhile: otherwise they would queue in the runtime, where nothing limits their number.
     setTimeout(() => this.#advance(), 0)
   }
 }

@@ -1,14 +1,14 @@
 /**
- * A network that answers and learns at the edge, as a Cloudflare Worker. All requests go to one Durable Object, which holds the
- * weights. It is named after those that were deployed: others begin anew in an object of their own, and what was learnt from the
- * former is there again when they are. For a network of each person's own, put the person into the name.
+ * A network that predicts and learns at the edge, as a Cloudflare Worker. All requests go to one Durable Object, which holds the weights.
+ * The object's name is a fingerprint of the deployed weights: other weights start afresh in another object, and deploying the former ones
+ * again brings back what they had learnt. To give each user a network, add the user to the name.
  *
- *     GET  /                  what the network takes, and how often it has learnt
- *     POST /predict?margin=m  the class of a sample; with a margin it stops as soon as the first class leads by so much
- *     POST /learn?label=c     learns that a sample is of class c: needs the write token
- *     GET  /weights           the weights as safetensors, for `bun run train --init`: needs the write token
+ *     GET  /                  the network's input and the number of samples it has learnt from
+ *     POST /predict?margin=m  the class of a sample; with a margin, it stops as soon as the leading class is ahead by that much
+ *     POST /learn?label=c     learns that a sample is of class c; needs the write token
+ *     GET  /weights           the weights as safetensors, for `bun run train --init`; needs the write token
  *
- * A sample is the body, float32s little-endian: [T, height, width, channels], or [height, width, channels] of a static image.
+ * The body is a sample, little-endian float32s: [T, height, width, channels], or [height, width, channels] of a static image.
  */
 import { quote } from "@spikeroute/core/text"
 import program from "../program.safetensors"
@@ -25,7 +25,7 @@ const routes: Readonly<Record<string, { readonly methods: ReadonlyArray<string>;
   "/weights": { methods: ["GET", "HEAD"], guarded: true },
 }
 
-/** Of the deployed program; computed by the first request that needs it. */
+/** The fingerprint of the deployed program, computed by the first request that needs it. */
 let origin: string | undefined
 
 export default {

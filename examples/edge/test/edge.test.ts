@@ -1,4 +1,4 @@
-/** The worker under workerd, from outside: over HTTP, with a Durable Object whose storage is a folder. */
+/** The worker in workerd, tested over HTTP, with a Durable Object whose storage is a folder. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { connect } from "node:net"
@@ -48,7 +48,7 @@ const weights = async () => {
 }
 const updates = async () => ((await (await fetch(host.url)).json()) as { update: number }).update
 
-test("it says what it takes, and predicts with the bits of the library, stopping early where it is asked to", async () => {
+test("describes its input, predicts with the library's bits, and stops early when given a margin", async () => {
   expect(await (await fetch(host.url)).json()).toMatchObject({
     shape: [8, 8, 2],
     timeSteps,
@@ -67,7 +67,7 @@ test("it says what it takes, and predicts with the bits of the library, stopping
   expect((await predict(sampleOf(0), `?margin=${margin}`)).steps).toBe(steps)
 })
 
-describe("what is malformed is refused with a 4xx and one line, and nothing that is stored changes", () => {
+describe("malformed requests get a 4xx and one line, and change nothing stored", () => {
   const good = sampleOf(0)
   const octets = { "content-type": "application/octet-stream" }
   const guarded = { ...octets, authorization: `Bearer ${token}` }
@@ -118,14 +118,14 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
       'the body is "application/json"',
     ],
     [
-      "of another type, with a parameter",
+      "of another type with a parameter",
       "/predict",
       () => ({ body: "{}", headers: { "content-type": "Application/JSON; charset=utf-8" } }),
       415,
       'the body is "Application/JSON; charset=utf-8"',
     ],
     [
-      "of a type that is an attack on terminals",
+      "with terminal escape sequences in the type",
       "/predict",
       () => ({ body: "{}", headers: { "content-type": `a\t${"b".repeat(300)}` } }),
       415,
@@ -199,7 +199,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     expect(text).toContain(line)
     expect(await updates()).toBe(1)
   })
-  test("another method, with those that there are", async () => {
+  test("another method: the response lists the allowed ones", async () => {
     for (const [path, allow] of [
       ["/", "GET, HEAD"],
       ["/predict", "POST"],
@@ -210,7 +210,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     }
     expect((await fetch(host.url, { method: "HEAD" })).status).toBe(200)
   })
-  test("a Host header that is none", async () => {
+  test("an invalid Host header", async () => {
     const hosts = ["a b", "[", "[::1", "x:99999", "x:-1", "", "%", "a/b", "a@b", "a#b", "http://x", "\x80"]
     for (const malformed of hosts) {
       const connection = keptConnection(host.url)
@@ -219,7 +219,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
       connection.close()
     }
   })
-  test("a body that does not come: the others are answered meanwhile, and it is refused in time", async () => {
+  test("a body that never arrives: other requests are answered meanwhile, and it is refused after the timeout", async () => {
     const [slow, other] = [keptConnection(host.url), keptConnection(host.url)]
     const head = "POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream"
     const answer = slow.send(`${head}\r\ncontent-length: 2048`)
@@ -228,7 +228,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     slow.close()
     other.close()
   }, 20_000)
-  test("after each refusal the connection can be used again", async () => {
+  test("the connection stays usable after each refusal", async () => {
     const connection = keptConnection(host.url)
     const head = "HTTP/1.1\r\nhost: x\r\ncontent-type: Application/Octet-Stream; version=1\r\nauthorization: Bearer"
     const sample = new Uint8Array(good.buffer)
@@ -250,7 +250,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     }
     connection.close()
   })
-  test("a body that is cut off on the way", async () => {
+  test("a body cut off in transit", async () => {
     const socket = connect(Number(host.url.port), host.url.hostname)
     socket.write(
       `POST /learn?label=1 HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\nauthorization: Bearer ${token}\r\ncontent-length: 2048\r\n\r\n`,
@@ -260,10 +260,10 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     socket.destroy()
     expect(await updates()).toBe(1)
   })
-  test("after all of it, the weights are the same bytes", async () => {
+  test("after all of these, the weights are unchanged", async () => {
     expect(await weights()).toEqual(before)
   })
-  test("a sample whose loss is not finite is not learnt from", async () => {
+  test("a sample with a non-finite loss changes nothing", async () => {
     const wild = await startWith({ program: programOf(1e39), storage: join(storage, "wild") })
     const response = await fetch(new URL("/learn?label=1", wild.url), sampleRequest(good, token))
     expect({ status: response.status, text: await response.text() }).toEqual({
@@ -273,7 +273,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     expect(await (await fetch(wild.url)).json()).toMatchObject({ update: 0 })
     await wild.close()
   })
-  test("a sample to predict whose outputs are not finite", async () => {
+  test("a sample with non-finite outputs", async () => {
     const wild = await startWith({ program: programOf(1e39), storage: join(storage, "wild") })
     const response = await fetch(new URL("/predict", wild.url), sampleRequest(good.map((value) => value * 1.7e38)))
     expect({ status: response.status, text: await response.text() }).toEqual({
@@ -282,7 +282,7 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
     })
     await wild.close()
   })
-  test("where no token is set, nobody can write", async () => {
+  test("without a write token, nobody can write", async () => {
     const open = await start({ program, modules })
     for (const authorization of ["Bearer ", "Bearer undefined", ""]) {
       const init = { ...sampleRequest(good), headers: { ...octets, authorization } }
@@ -293,20 +293,20 @@ describe("what is malformed is refused with a 4xx and one line, and nothing that
 })
 
 describe("learning", () => {
-  /** The weights of a learner here that has learnt these samples in this order. */
+  /** The weights of a local learner that has learnt these samples in this order. */
   const replayed = (order: ReadonlyArray<number>): Array<number> => {
     const learner = openLearner(kernels, program, undefined, learningRate)
     for (const index of order) learner.learn(sampleOf(index), index % classes)
     return [...learner.weights()]
   }
-  /** Every sample that was learnt, in the order of the updates that the worker gave them. */
+  /** All samples learnt, in the order of the update numbers that the worker returned. */
   const learnt = [0]
   const note = (results: ReadonlyArray<{ readonly index: number; readonly update: number }>) => {
     for (const { index } of [...results].sort((a, b) => a.update - b.update)) learnt.push(index)
     expect(new Set(results.map(({ update }) => update)).size).toBe(results.length)
   }
 
-  test("requests at the same time are learnt from one after the other: the bits are those of that order", async () => {
+  test("concurrent requests are learnt one after the other, with the bits of that order", async () => {
     const results = await many(60, 16, async (i) => {
       const [result, prediction] = await Promise.all([learn(i), predict(sampleOf(i))])
       return { ...result, prediction }
@@ -314,7 +314,7 @@ describe("learning", () => {
     note(results)
     expect(await updates()).toBe(61)
     expect(await weights()).toEqual(replayed(learnt))
-    // Each prediction was made by the weights of one update, the one that it names.
+    // Each prediction was made with the weights of the one update that it reports.
     const [learner, model] = [openLearner(kernels, program, undefined, learningRate), load(kernels, program)]
     const expected = new Map<number, ReadonlyArray<number>>()
     const predictAfter = (update: number) => {
@@ -329,7 +329,7 @@ describe("learning", () => {
     for (const { index, prediction } of results) expect(prediction.outputs).toEqual([...(expected.get(index) ?? [])])
   }, 60_000)
 
-  test("predictions do not keep a sample from being learnt from, and those that are too many are told to come again", async () => {
+  test("queued predictions do not block learning, and requests beyond the limit are told to try again", async () => {
     const flood = Array.from({ length: 200 }, (_, i) => fetch(at("/predict"), sampleRequest(sampleOf(i))))
     const answered: Array<number> = []
     for (const prediction of flood) prediction.then(({ status }) => answered.push(status))
@@ -342,7 +342,7 @@ describe("learning", () => {
     expect(before).toBeLessThan(statuses.filter((status) => status === 200).length)
   }, 60_000)
 
-  test("a sample that is refused leaves those that wait with it to be learnt as if it had not come", async () => {
+  test("samples waiting beside a refused one are learnt as if it had not been sent", async () => {
     const other = await startWith({ storage: join(storage, "mixed") })
     const results = await many(8, 8, async (index) => {
       const sample = index === 0 ? sampleOf(index).map((value) => value * 1.7e38) : sampleOf(index)
@@ -358,7 +358,7 @@ describe("learning", () => {
     await other.close()
   }, 60_000)
 
-  test("it gets better at what it is shown, on samples that it has not seen", async () => {
+  test("learning improves predictions of unseen samples", async () => {
     const accuracy = async () => {
       const found = await many(60, 4, async (i) => (await predict(sampleOf(1000 + i))).class === (1000 + i) % classes)
       return found.filter(Boolean).length / found.length
@@ -367,7 +367,7 @@ describe("learning", () => {
     expect(await accuracy()).toBeGreaterThan(0.9)
   }, 60_000)
 
-  test("after a restart it goes on where it was, with the same bits", async () => {
+  test("continues after a restart with the same bits", async () => {
     const [before, prediction] = [await weights(), await predict(sampleOf(7))]
     await host.close()
     host = await startWith({})
@@ -377,9 +377,9 @@ describe("learning", () => {
     expect(await weights()).toEqual(replayed(learnt))
   }, 60_000)
 
-  // Only Linux says which processes there are.
+  // Finding the workerd processes requires Linux.
   test.if(platform() === "linux")(
-    "killed in the middle of it, it has kept all that it had answered, and is whole",
+    "killed while learning, it keeps every acknowledged update, and its state is intact",
     async () => {
       const before = await updates()
       const answered: Array<number> = []
@@ -391,7 +391,7 @@ describe("learning", () => {
           answered.push(update)
           if (answered.length === 12) process.kill(pids[0] as number, "SIGKILL")
         } catch {
-          // The worker is gone.
+          // The worker has been killed.
         }
       })
       await flood
@@ -413,7 +413,7 @@ describe("learning", () => {
 })
 
 describe("what is deployed", () => {
-  /** A worker that runs only as long as it is used. */
+  /** Runs `use` with a worker, which stops afterwards. */
   const deployed = async <A>(program: Uint8Array<ArrayBuffer>, use: (url: URL) => Promise<A>): Promise<A> => {
     const worker = await startWith({ program, storage: join(storage, "deployed") })
     try {
@@ -428,7 +428,7 @@ describe("what is deployed", () => {
     return ((await response.json()) as { outputs: ReadonlyArray<number> }).outputs
   }
 
-  test("begins with its own weights, whatever others have learnt; the former have kept what they learnt", async () => {
+  test("starts from its own weights; weights deployed before keep what they have learnt", async () => {
     const learnt = await deployed(program, async (url) => {
       for (const index of [0, 1, 2])
         await fetch(new URL(`/learn?label=${index}`, url), sampleRequest(sampleOf(index), token))
@@ -446,13 +446,13 @@ describe("what is deployed", () => {
     expect(
       await deployed(program, async (url) => ({ ...(await described(url)), outputs: await predicted(url) })),
     ).toEqual(learnt)
-    // The same weights for other time steps are the same network.
+    // The same weights compiled for other time steps are the same network.
     expect(await deployed(programOf(2, { timeSteps: 6 }), described)).toMatchObject({ update: 3, timeSteps: 6 })
   }, 60_000)
 
   test.each([
     [
-      "takes several samples at once",
+      "that takes several samples at once",
       programOf(2, { batchSize: 3 }),
       "the deployed program takes 3 samples at once, a request holds one: export it with --batch-size 1 and deploy again\n",
     ],
@@ -472,7 +472,7 @@ describe("what is deployed", () => {
   })
 })
 
-test("a thousand requests, 16 at a time: no error, and nothing of them is left in memory", async () => {
+test("a thousand requests, 16 at a time, cause no error and leave nothing in memory", async () => {
   const predictions = () =>
     many(500, 16, async (i) => {
       const response = await fetch(at("/predict"), sampleRequest(sampleOf(i % 9)))

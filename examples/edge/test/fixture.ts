@@ -1,4 +1,4 @@
-/** A small network, as a program file, and samples for it. */
+/** A small network as a program file, and samples for it. */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { ProgramFile } from "@spikeroute/backend-kernels"
@@ -15,7 +15,7 @@ export const timeSteps = 4
 export const classes = 3
 export const graph = Graph.makeUnsafe([8, 8, 2], Models.conv(classes, { width: 0.25 }))
 export const size = timeSteps * 8 * 8 * 2
-/** A program whose first weights are multiplied by a factor; they are finite in any case. */
+/** A program whose first weights are multiplied by a factor; they stay finite. */
 export const programOf = (factor: number, options: Partial<ProgramFile.SaveOptions> = {}) =>
   Effect.runSync(
     ProgramFile.save(
@@ -32,7 +32,7 @@ export const programOf = (factor: number, options: Partial<ProgramFile.SaveOptio
   )
 export const program = programOf(2)
 
-/** Sample i is of class i mod 3, whose events lie in a third of the rows, among noise. */
+/** Sample i is of class i mod 3: noise, and events in the third of the rows that belongs to the class. */
 export const sampleOf = (index: number): Float32Array<ArrayBuffer> => {
   const noise = Key.uniform(Key.fold(Key.make(5), index), new Float32Array(size))
   return Float32Array.from(noise, (u, i) => {

@@ -1,4 +1,4 @@
-/** What the worker begins with: its settings, the weights of its program, those that are stored. */
+/** The worker's initial state: its settings, the weights of its program, the stored weights. */
 import { Database } from "bun:sqlite"
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => rmSync(storage, { recursive: true, force: true }))
 
-/** A worker that runs only as long as it is used. */
+/** Runs `use` with a worker, which stops afterwards. */
 const running = async <A>(options: Partial<HostOptions>, use: (host: Host) => Promise<A>): Promise<A> => {
   const host = await start({ program, token, learningRate, modules, ...options })
   try {
@@ -35,24 +35,30 @@ const learn = (host: Host) => post(host, "/learn?label=1")
 const predict = (host: Host) => post(host, "/predict")
 
 describe("settings", () => {
-  test.each(["", " ", "fast", "0", "-0.1", "1.5", "NaN", "Infinity", "1e-60"])("LEARNING_RATE=%p is none", (rate) => {
-    expect(() => settingsOf({ LEARNING_RATE: rate })).toThrow(
-      expect.objectContaining({ _tag: "DeploymentError", message: expect.stringContaining("LEARNING_RATE") }),
-    )
-  })
-  test.each(["", " a", "a ", "a\nb", "ä"])("WRITE_TOKEN=%p could not be sent, and is not told to anybody", (token) => {
-    expect(() => settingsOf({ WRITE_TOKEN: token })).toThrow(
-      expect.objectContaining({
-        _tag: "DeploymentError",
-        message: "WRITE_TOKEN must be printable ASCII characters, at least one, without spaces at its ends",
-      }),
-    )
-  })
-  test("those that are right, and those that are not there", () => {
+  test.each(["", " ", "fast", "0", "-0.1", "1.5", "NaN", "Infinity", "1e-60"])(
+    "LEARNING_RATE=%p is invalid",
+    (rate) => {
+      expect(() => settingsOf({ LEARNING_RATE: rate })).toThrow(
+        expect.objectContaining({ _tag: "DeploymentError", message: expect.stringContaining("LEARNING_RATE") }),
+      )
+    },
+  )
+  test.each(["", " a", "a ", "a\nb", "ä"])(
+    "WRITE_TOKEN=%p cannot be sent in a header, and is not revealed",
+    (token) => {
+      expect(() => settingsOf({ WRITE_TOKEN: token })).toThrow(
+        expect.objectContaining({
+          _tag: "DeploymentError",
+          message: "WRITE_TOKEN must be printable ASCII characters, at least one, without spaces at its ends",
+        }),
+      )
+    },
+  )
+  test("valid and missing settings", () => {
     expect(settingsOf({ LEARNING_RATE: "0.5", WRITE_TOKEN: "a b" })).toEqual({ learningRate: 0.5, token: "a b" })
     expect(settingsOf({})).toEqual({ learningRate: Math.fround(0.003), token: undefined })
   })
-  test("a worker with a wrong one answers every request with its name", () =>
+  test("a worker with an invalid setting answers every request with the setting's name", () =>
     running({ learningRate: "0,01" }, async (host) => {
       for (const path of ["/", "/predict", "/learn?label=1", "/weights"]) {
         const { status, text } = await post(host, path)
@@ -63,7 +69,7 @@ describe("settings", () => {
 })
 
 describe("stored weights", () => {
-  /** The database of the only Durable Object in a folder; nothing else may have it open. */
+  /** Runs statements on the database of the only Durable Object in a folder; nothing else may have it open. */
   const change = (folder: string, ...statements: ReadonlyArray<string>) => {
     const [file = ""] = [...new Bun.Glob("**/*.sqlite").scanSync(folder)].filter((name) => !name.includes("metadata"))
     const database = new Database(join(folder, file))
@@ -71,13 +77,13 @@ describe("stored weights", () => {
     database.close()
   }
 
-  test("a step that cannot be stored leaves the weights as they were, in memory and in storage", async () => {
+  test("a step that cannot be stored leaves the weights unchanged in memory and in storage", async () => {
     const options = { storage: join(storage, "full") }
     const before = await running(options, async (host) => {
       expect((await learn(host)).json).toMatchObject({ update: 1 })
       return (await predict(host)).json
     })
-    // The progress is written last: the tensors that were written before it are taken back.
+    // The progress is written last: the tensors written before it are rolled back.
     change(
       options.storage,
       "CREATE TRIGGER full BEFORE INSERT ON progress BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
@@ -99,11 +105,11 @@ describe("stored weights", () => {
   test.each([
     ["NaN", `UPDATE tensors SET bytes = CAST(x'0000c07f' || substr(bytes, 5) AS BLOB) WHERE name = '${tensor}'`],
     ["infinite", `UPDATE tensors SET bytes = CAST(x'0000807f' || substr(bytes, 5) AS BLOB) WHERE name = '${tensor}'`],
-    ["cut off", `UPDATE tensors SET bytes = substr(bytes, 5) WHERE name = '${tensor}'`],
-    ["of no shape", `UPDATE tensors SET shape = '[' WHERE name = '${tensor}'`],
-    ["not there", `DELETE FROM tensors WHERE name = '${tensor}'`],
+    ["truncated", `UPDATE tensors SET bytes = substr(bytes, 5) WHERE name = '${tensor}'`],
+    ["shapeless", `UPDATE tensors SET shape = '[' WHERE name = '${tensor}'`],
+    ["missing", `DELETE FROM tensors WHERE name = '${tensor}'`],
   ])(
-    "that are %s are refused with the tensor's name",
+    "%s weights are refused with the tensor's name",
     async (what, statement) => {
       const options = { storage: join(storage, what) }
       await running(options, learn)
@@ -121,7 +127,7 @@ describe("stored weights", () => {
 })
 
 test.each([Number.NaN, Number.NEGATIVE_INFINITY])(
-  "a program with a weight that is %p is refused with the tensor's name",
+  "a program with the weight %p is refused with the tensor's name",
   (value) => {
     const damaged = program.slice()
     const layout = layoutOf(damaged)
@@ -139,7 +145,7 @@ test.each([Number.NaN, Number.NEGATIVE_INFINITY])(
   },
 )
 
-test("outputs that tie give the first of the largest, and no lead", () =>
+test("tied outputs give the first of the largest, and no margin", () =>
   running({ program: programOf(0) }, async (host) => {
     expect((await predict(host)).json).toEqual({ class: 0, outputs: [0, 0, 0], steps: 4, update: 0 })
     expect((await post(host, "/predict?margin=0.001")).json).toMatchObject({ class: 0, steps: 4 })

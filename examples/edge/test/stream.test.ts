@@ -1,4 +1,4 @@
-/** Events as they arrive, frames of them, steps of a network: what the parts give together. */
+/** Event stream, frames and step-by-step prediction combined. */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -16,7 +16,7 @@ const kernels = new WebAssembly.Module(
   readFileSync(fileURLToPath(import.meta.resolve("@spikeroute/backend-wasm/spikeroute.wasm"))),
 )
 
-test("a camera's packets, step by step, end in the answer to the whole recording", async () => {
+test("a camera's packets, processed step by step, give the same answer as the whole recording", async () => {
   const dataset = makeShapes({ timeSteps })
   const graph = Graph.makeUnsafe([side, side, 2], Models.conv(10, { width: 0.25 }))
   const first = Train.initialize(graph, Key.make(1))

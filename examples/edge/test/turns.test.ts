@@ -1,9 +1,9 @@
-/** Turns at the network: their order and their bound. */
+/** Turns at the network: their order and their limit. */
 import { expect, test } from "bun:test"
 import { Refusal } from "../src/requests.ts"
 import { Turns } from "../src/turns.ts"
 
-test("predictions and learning take turns, whichever came first", async () => {
+test("predictions and learning alternate, whichever came first", async () => {
   const turns = new Turns(100)
   const order: Array<string> = []
   const take = async (lane: "predict" | "learn", name: string) => {
@@ -16,7 +16,7 @@ test("predictions and learning take turns, whichever came first", async () => {
   expect(order).toEqual(["p1", "l1", "p2", "l2", "p3", "p4"])
 })
 
-test("each lane has its places: one more is told to come again, and a place is free again after work that failed", async () => {
+test("a lane refuses requests beyond its places, and failed work frees its place", async () => {
   const turns = new Turns(2)
   const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const held = ends.map(({ promise }) => turns.within("predict", () => promise))

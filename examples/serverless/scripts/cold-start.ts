@@ -1,8 +1,8 @@
-/** `bun run cold-start`: from the start of the process to the first prediction of `conv`, and what the later ones take. */
+/** `bun run cold-start`: the time from the start of the process to the first prediction of `conv`, and the time of later predictions. */
 import { makeFunctions, start } from "./functions.ts"
 
 const rounds = 15
-/** The median, and the least, which says more where others use the machine too. */
+/** The median, and the minimum, which is less affected by other load. */
 const summary = (times: ReadonlyArray<number>, digits: number): string => {
   const sorted = times.toSorted((a, b) => a - b)
   return [sorted[sorted.length >> 1], sorted[0]].map((time) => time?.toFixed(digits)).join(", ")
@@ -11,8 +11,8 @@ const summary = (times: ReadonlyArray<number>, digits: number): string => {
 const functions = await makeFunctions()
 try {
   const sample = new Float32Array(28 * 28).fill(0.5)
-  process.stdout.write(`median and least of ${rounds} starts, conv on MNIST, T = 4, ms\n`)
-  process.stdout.write("| runtime | it listens | first prediction answered | later ones |\n| --- | --- | --- | --- |\n")
+  process.stdout.write(`median and minimum of ${rounds} starts, conv on MNIST, T = 4, ms\n`)
+  process.stdout.write("| runtime | listening | first prediction | later predictions |\n| --- | --- | --- | --- |\n")
   for (const [name, command] of Object.entries(functions.commands)) {
     const listening: Array<number> = []
     const answered: Array<number> = []

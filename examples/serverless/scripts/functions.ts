@@ -1,4 +1,4 @@
-/** The functions as processes, with a program file to serve: for the test, and to measure their start. */
+/** The functions as local processes with a program file to serve, for the test and for measuring their start. */
 import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -11,7 +11,7 @@ import { Effect } from "effect"
 
 const root = join(import.meta.dir, "..")
 
-/** The `conv` model for MNIST's images, as it starts. */
+/** The untrained `conv` model for MNIST's images. */
 export const programOf = Effect.fnUntraced(
   function* (batchSize: number) {
     const graph = yield* Graph.make([28, 28, 1], Models.conv(10))
@@ -30,12 +30,12 @@ export const programOf = Effect.fnUntraced(
 
 export interface Functions {
   readonly program: string
-  /** What starts each function, by the name of its runtime. */
+  /** The command that starts each function, by the name of its runtime. */
   readonly commands: Readonly<Record<string, ReadonlyArray<string>>>
   readonly remove: () => Promise<void>
 }
 
-/** Writes the program, and bundles the functions for Node, which runs no TypeScript, as they are deployed: one file, minified, and the kernels. */
+/** Writes the program and bundles the functions for Node as they are deployed: one minified file, and the kernels. */
 export const makeFunctions = async (): Promise<Functions> => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-functions-"))
   const file = join(folder, "program.safetensors")
@@ -61,7 +61,7 @@ export interface Running {
   readonly stop: () => Promise<unknown>
 }
 
-/** Starts a function, and waits until it listens. */
+/** Starts a function and waits until it listens. */
 export const start = async (command: ReadonlyArray<string>): Promise<Running> => {
   const child = Bun.spawn([...command], { env: { ...process.env, PORT: "0" }, stdout: "pipe", stderr: "inherit" })
   const stop = () => {

@@ -1,7 +1,7 @@
 /** A function on Deno: `deno run --allow-net --allow-read --allow-env src/deno.ts program.safetensors`. */
 import { failed, open, portOf } from "./predict.ts"
 
-/** The part of Deno that is used here. */
+/** The part of Deno's API that is used here. */
 declare const Deno: {
   readonly args: ReadonlyArray<string>
   readonly env: { readonly get: (name: string) => string | undefined }
@@ -12,7 +12,7 @@ declare const Deno: {
   ) => void
 }
 
-/** Milliseconds within which a body has to come. */
+/** Milliseconds within which a body must arrive. */
 const patience = 10_000
 async function* nothing() {}
 

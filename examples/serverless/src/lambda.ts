@@ -1,14 +1,14 @@
-/** A function for AWS Lambda behind a function URL or API Gateway: the body is a sample, the file of the program lies beside it. */
+/** A function for AWS Lambda behind a function URL or API Gateway: the body is a sample; the program file lies beside the code. */
 import { failed, open, type Predictor } from "./predict.ts"
 
-/** The part of the event that is read: payload format 2.0. */
+/** The part of the event that is read, in payload format 2.0. */
 export interface Event {
   readonly body?: string | null
   readonly isBase64Encoded?: boolean
   readonly requestContext?: { readonly http?: { readonly method?: string } }
 }
 
-/** Opened by the first call, and kept as long as the sandbox is. */
+/** Opened by the first call and kept as long as the sandbox. */
 let predictor: Promise<Predictor> | undefined
 
 const answerTo = async ({ body, isBase64Encoded, requestContext }: Event) => {
@@ -22,7 +22,7 @@ const answerTo = async ({ body, isBase64Encoded, requestContext }: Event) => {
   async function* parts() {
     yield bytes
   }
-  // The gateway has checked the Host header, and the body's length.
+  // The gateway has checked the Host header and the body's length.
   return answer({ method, host: "lambda", length: bytes.length, body: parts() })
 }
 

@@ -1,4 +1,4 @@
-/** A function on Node: `node node.js program.safetensors` answers POST requests on PORT, 8080 unless told. */
+/** A function on Node: `node node.js program.safetensors` answers POST requests on `PORT`, by default 8080. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { type Answer, failed, open, portOf } from "./predict.ts"
@@ -11,7 +11,7 @@ const fail = (error: Error): never => {
 const start = async () => {
   const port = portOf(process.env.PORT)
   const { answer } = await open(process.argv[2] ?? "program.safetensors")
-  // Node itself ends requests whose body does not come.
+  // Node itself ends requests whose body does not arrive.
   const server = createServer({ requestTimeout: 10_000, connectionsCheckingInterval: 1000 }, (request, response) => {
     const send = ({ status, headers, body }: Answer) => {
       const text = `${JSON.stringify(body)}\n`
@@ -23,7 +23,7 @@ const start = async () => {
       method: request.method ?? "",
       host,
       length: Number(length),
-      // A refusal is still to be sent when the rest of the body is left.
+      // If the rest of the body is left unread, a refusal still has to be sent.
       body: request.iterator({ destroyOnReturn: false }),
     })
       .catch(failed)

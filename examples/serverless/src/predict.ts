@@ -1,4 +1,4 @@
-/** What the function answers, whoever calls it: the class of a sample, or why it has none. */
+/** The function's answers, independent of the platform: the class of a sample, or why it has none. */
 import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
@@ -6,24 +6,24 @@ import { InputError, load, type Model } from "@spikeroute/backend-wasm/infer"
 import { loadModule } from "@spikeroute/backend-wasm/module"
 import { quote } from "@spikeroute/core/text"
 
-/** A status, headers, and one line or the prediction. */
+/** A status, headers, and the prediction or one line. */
 export interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body: { readonly error: string } | { readonly class: number; readonly steps: number }
 }
 
-/** A request, as far as it matters here. */
+/** The parts of a request that matter here. */
 export interface Asked {
   readonly method: string
   readonly host: string
-  /** What the request says that its body's length is; 0 if it does not. */
+  /** The announced length of the body; 0 if it is not announced. */
   readonly length: number
   readonly body: AsyncIterable<Uint8Array>
 }
 
 export interface Predictor {
-  /** The answer to a request. Its body is read to its end, even if it is refused: otherwise its connection could not be used again. */
+  /** The answer to a request. Reads the body to its end even if the request is refused; otherwise its connection could not be used again. */
   readonly answer: (asked: Asked) => Promise<Answer>
 }
 
@@ -33,10 +33,10 @@ const refuse = (status: number, error: string, headers: Answer["headers"] = {}):
   body: { error },
 })
 
-/** Of what is refused, no more bytes are read. */
+/** The most bytes read of a refused body. */
 const mostRead = 2 ** 24
 
-/** Whether a Host header names a host, and perhaps a port. */
+/** Whether a Host header is a host, with or without a port. */
 const isHost = (host: string): boolean => /^[\w.:[\]-]+$/.test(host) && URL.canParse(`http://${host}`)
 
 const predictorOf = (model: Model): Predictor => {
@@ -84,13 +84,13 @@ const predictorOf = (model: Model): Predictor => {
 /**
  * Reads the kernels and a program file, as `bun run export RUN --format program --batch-size 1` writes it.
  *
- * Rejects with an error of one line where the file is none that can be served.
+ * Rejects with a one-line error if the file is not a program that can be served.
  */
 export const open = async (program: string): Promise<Predictor> => {
   const fail = (reason: string): never => {
     throw new Error(`${quote(program)} ${reason}`)
   }
-  // A bundle has the kernels beside it.
+  // In a bundle, the kernels lie beside it.
   const beside = fileURLToPath(new URL("./spikeroute.wasm", import.meta.url))
   const kernels = existsSync(beside) ? readFile(beside).then((bytes) => WebAssembly.compile(bytes)) : loadModule()
   const [module, file] = await Promise.all([
@@ -108,14 +108,14 @@ export const open = async (program: string): Promise<Predictor> => {
   return predictorOf(model)
 }
 
-/** The port that the environment names. */
+/** The port in the environment. */
 export const portOf = (text = "8080"): number => {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65535)
     throw new Error(`PORT is ${quote(text)}; it must be a whole number from 0 to 65535`)
   return Number(text)
 }
 
-/** The answer where something failed that is not the client's fault. */
+/** The answer if something failed that is not the client's fault. */
 export const failed = (error: unknown): Answer => {
   console.error(`error: ${error instanceof Error ? error.message : quote(error)}`)
   return refuse(500, "something went wrong here")

@@ -23,7 +23,7 @@ for (const [name, command] of Object.entries(functions.commands))
       return { status: response.status, body: await response.json() }
     }
 
-    test("a sample gets its class, the same everywhere", async () => {
+    test("predicts a sample's class, the same on every runtime", async () => {
       const { status, body } = await post(sample)
       expect(status).toBe(200)
       expect(body).toEqual({ class: expect.any(Number), steps: expect.any(Number) })
@@ -31,7 +31,7 @@ for (const [name, command] of Object.entries(functions.commands))
       expect(body).toEqual(answer)
     })
 
-    test("after each refusal the connection can be used again", async () => {
+    test("the connection stays usable after each refusal", async () => {
       const connection = keptConnection(new URL(running.url))
       const bytes = new Uint8Array(sample.buffer)
       const post = "POST / HTTP/1.1\r\nhost: x"
@@ -51,7 +51,7 @@ for (const [name, command] of Object.entries(functions.commands))
       connection.close()
     })
 
-    test("a body that is announced to be huge is refused before it comes; one without an announced length is taken", async () => {
+    test("a body announced to be huge is refused before it arrives; one of unannounced length is accepted", async () => {
       const [huge, chunked] = [keptConnection(new URL(running.url)), keptConnection(new URL(running.url))]
       expect((await huge.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999")).status).toBe(413)
       huge.close()
@@ -61,7 +61,7 @@ for (const [name, command] of Object.entries(functions.commands))
       chunked.close()
     })
 
-    test("what cannot be served ends it with a line", async () => {
+    test("a program or port that cannot be used ends the process with one line", async () => {
       const ended = async (argument: string, env: Readonly<Record<string, string>> = {}) => {
         const child = Bun.spawn([...command.slice(0, -1), argument], {
           env: { ...process.env, ...env },
@@ -81,7 +81,7 @@ for (const [name, command] of Object.entries(functions.commands))
       expect(await ended(functions.program, { PORT: new URL(running.url).port })).toContain("is taken")
     }, 30_000)
 
-    test("what is no sample is refused with one line, and the next sample is answered", async () => {
+    test("an invalid sample is refused with one line, and the next sample is answered", async () => {
       expect(await post("short")).toEqual({
         status: 400,
         body: { error: "the body has 5 bytes; a sample of 28×28×1 float32s has 3136" },
