@@ -3,7 +3,8 @@ import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/
 import { Effect, Layer } from "effect"
 import { say } from "./terminal.ts"
 
-type Load = () => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
+/** Threads of the CPU kernels; absent: as many as there are processors. */
+type Load = (threads: number | undefined) => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
 
 const onBuild = () => Effect.runSync(say("building the native kernels (once)…"))
 
@@ -13,15 +14,19 @@ const backends: Readonly<Record<string, Load>> = {
   "tfjs-wasm": async () => (await import("@spikeroute/backend-tfjs")).wasm,
   "tfjs-webgpu": async () => (await import("@spikeroute/backend-tfjs")).webgpu,
   webgpu: async () => (await import("@spikeroute/backend-webgpu")).layer,
-  wasm: async () => (await import("@spikeroute/backend-wasm")).layer(),
-  native: async () => (await import("@spikeroute/backend-native")).layer({ onBuild }),
+  wasm: async (threads) => (await import("@spikeroute/backend-wasm")).layer({ ...(threads && { threads }) }),
+  native: async (threads) =>
+    (await import("@spikeroute/backend-native")).layer({ onBuild, ...(threads && { threads }) }),
 }
 
 export const backendNames: ReadonlyArray<string> = Object.keys(backends)
 
 /** The backend of a name from {@link backendNames}. */
-export const backendLayer = (name: string): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
-  Layer.unwrap(Effect.promise(backends[name] as Load))
+export const backendLayer = (
+  name: string,
+  threads?: number,
+): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
+  Layer.unwrap(Effect.promise(() => (backends[name] as Load)(threads)))
 
 /** What is used when nothing is said: native code where it can be built or was built before, else WebAssembly. */
 export const defaultBackend: Effect.Effect<string> = Layer.build(backendLayer("native")).pipe(

@@ -1,6 +1,7 @@
 /** How good a network is on the test samples of a data set. */
 import { type Program, Train } from "@spikeroute/core"
 import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
+import { Communicator } from "@spikeroute/distributed"
 import { Effect, Stream } from "effect"
 import type { RunConfig } from "./config.ts"
 import { percent } from "./terminal.ts"
@@ -66,36 +67,44 @@ const score = (
   }
 }
 
-/** Runs all test samples through the network, or the first `limit` of them. */
+/** Runs all test samples through the network, or the first `limit` of them. Of several processes each takes some of the batches. */
 export const evaluate = (
   predictor: Train.Predictor,
   dataset: Dataset,
   { timeSteps, limit }: Pick<RunConfig, "timeSteps" | "limit">,
 ) =>
   Effect.gen(function* () {
+    const { rank, size: processes, gather } = yield* Communicator
     const { batchSize, neurons } = predictor.program
-    let samples = 0
-    const sums: Sums = { top1: 0, top5: 0, squares: 0, count: 0 }
-    const rates = neurons.map(() => 0)
-    const test = batches(dataset, "test", { batchSize, timeSteps, limit, remainder: "pad" })
-    yield* Stream.runForEach(test, (batch) =>
+    /** A row for each batch: its number, samples, what its outputs came to, firing rates. */
+    const rows: Array<number> = []
+    const options = { batchSize, timeSteps, limit, remainder: "pad", from: rank, every: processes } as const
+    yield* Stream.runForEach(batches(dataset, "test", options), (batch) =>
       Effect.gen(function* () {
         const { outputs, firingRates } = yield* predictor.predict(batch.inputs)
-        samples += batch.size
+        const sums: Sums = { top1: 0, top5: 0, squares: 0, count: 0 }
         score(sums, dataset, outputs, batch, predictor.program)
-        firingRates.forEach((rate, i) => {
-          rates[i]! += rate
-        })
+        rows.push(batch.index, batch.size, sums.top1, sums.top5, sums.squares, sums.count, ...firingRates)
         yield* Effect.yieldNow
       }),
     )
+    const all = (yield* gather(new Uint8Array(Float64Array.from(rows).buffer))).flatMap((bytes) =>
+      rowsOf(new Float64Array(bytes.slice().buffer), 6 + neurons.length),
+    )
+    // In the order of the batches, whichever process took them.
+    const ordered = all.toSorted(([a = 0], [b = 0]) => a - b)
+    const sum = (column: number) => ordered.reduce((total, row) => total + (row[column] as number), 0)
+    const samples = sum(1)
     const count = batchCount(samples, batchSize, "pad")
     const areClasses = (dataset.targets ?? "class").startsWith("class")
     return {
       samples,
-      top1: areClasses ? sums.top1 / Math.max(1, sums.count) : null,
-      top5: areClasses ? sums.top5 / Math.max(1, sums.count) : null,
-      meanSquaredError: areClasses ? null : sums.squares / sums.count,
-      firingRates: Object.fromEntries(neurons.map((name, i) => [name, rates[i]! / count])),
+      top1: areClasses ? sum(2) / Math.max(1, sum(5)) : null,
+      top5: areClasses ? sum(3) / Math.max(1, sum(5)) : null,
+      meanSquaredError: areClasses ? null : sum(4) / sum(5),
+      firingRates: Object.fromEntries(neurons.map((name, i) => [name, sum(6 + i) / count])),
     } satisfies Evaluation
   })
+
+const rowsOf = (values: Float64Array, width: number): ReadonlyArray<Float64Array> =>
+  Array.from({ length: values.length / width }, (_, i) => values.subarray(i * width, (i + 1) * width))

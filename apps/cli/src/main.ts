@@ -11,6 +11,11 @@ const optional = <A>(flag: Flag.Flag<A>, description: string) =>
   flag.pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
 const json = Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the result as JSON"))
 
+const distributed = Flag.Boolean("distributed").pipe(
+  Flag.withDefault(false),
+  Flag.withDescription("share the work with the other processes that mpirun, or srun, started"),
+)
+
 const runArgument = Argument.String("run").pipe(Argument.withDescription("directory of a run"))
 const dataset = text(
   "dataset",
@@ -90,6 +95,7 @@ const train = Command.make(
     config,
     out,
     resume: text("resume", "directory of a run to continue"),
+    distributed,
     json,
     settings: {
       dataset,
@@ -229,6 +235,7 @@ const evaluate = Command.make(
   {
     directory: runArgument,
     checkpoint,
+    distributed,
     margins: text(
       "margins",
       "comma-separated margins for early exit: a sample stops once its first class leads the second by the margin (runs on wasm)",

@@ -163,6 +163,9 @@ export const openMetrics = (directory: string, bytes: number) =>
     }
   })
 
+/** What a process that writes nothing does in its place. */
+export const noMetrics = { cut: Effect.void, append: () => Effect.succeed(0), sync: Effect.void } as const
+
 const Share = Schema.NullOr(Options.Share)
 
 /** The results of a run. */

@@ -2,9 +2,10 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { quote } from "@spikeroute/core/text"
+import { launchedRank } from "@spikeroute/distributed/launched"
 import { Cause, Effect, Layer, Option, Runtime } from "effect"
 import { type CliError, CliOutput, Command } from "effect/cli"
-import { logger, say } from "./terminal.ts"
+import { complain, logger, say, speakAs, speaks } from "./terminal.ts"
 
 const expected: Readonly<Record<string, string>> = {
   "Expected a string representing a finite number": "a number",
@@ -32,6 +33,7 @@ const ofTheRun = new Set([
   "NonFiniteLossError",
   "NonFiniteTensorError",
   "BackendError",
+  "CommunicatorError",
   "VerificationFailed",
   "WorkerFailed",
   "GateError",
@@ -55,11 +57,13 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [R
       | undefined
     const tag = typeof error?.message === "string" && error._tag !== "UnknownError" ? error._tag : undefined
     if (process.env.SPIKEROUTE_DEBUG) process.stderr.write(`${Cause.pretty(cause)}\n`)
+    // What all processes run into is said by the first, which then ends the others.
+    if (!speaks()) yield* Effect.sleep("500 millis")
     if (typeof tag !== "string") {
-      yield* say(bug)
+      yield* complain(bug)
       return yield* Effect.fail({ [Runtime.errorExitCode]: 1 })
     }
-    if (tag !== "ShowHelp") yield* say(`error: ${error?.message}`)
+    if (tag !== "ShowHelp") yield* complain(`error: ${error?.message}`)
     return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(tag) ? 1 : 2 })
   })
 
@@ -67,6 +71,7 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [R
 export const runMain = <Name extends string, Input, Context, E>(
   command: Command.Command<Name, Input, Context, E, NodeServices.NodeServices>,
 ): void => {
+  if (process.argv.includes("--distributed")) speakAs(launchedRank() ?? 0)
   process.on("uncaughtException", onUncaught)
   process.on("unhandledRejection", onUncaught)
   Command.run(command, { version: "0.1.0" }).pipe(

@@ -32,6 +32,17 @@ export interface Bar {
 const clearLine = "\r\x1b[2K"
 let barShown = false
 
+/** This process's number among those that train together. */
+let rank = 0
+
+/** What people see is said by the first process; errors and warnings of the others carry their number. */
+export const speakAs = (own: number): void => {
+  rank = own
+}
+
+/** Whether this is the process that speaks. */
+export const speaks = (): boolean => rank === 0
+
 const write = (text: string): void => {
   process.stderr.write(barShown ? `${clearLine}${text}` : text)
   barShown = false
@@ -50,7 +61,7 @@ export const formatSeconds = (seconds: number): string => {
 /** Draws the bar over the last one; nothing where there is no terminal. */
 export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effect.Effect<void> =>
   Effect.sync(() => {
-    if (process.stderr.isTTY !== true) return
+    if (process.stderr.isTTY !== true || !speaks()) return
     const columns = process.stderr.columns || 80
     const share = total === 0 ? 1 : done / total
     const left = secondsLeft === undefined ? "" : `  ${formatSeconds(secondsLeft)} left`
@@ -64,11 +75,19 @@ export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effec
   })
 
 /** Says something on the way. */
-export const say = (line: string): Effect.Effect<void> => Effect.sync(() => write(`${oneLine(line)}\n`))
+export const say = (line: string): Effect.Effect<void> =>
+  Effect.sync(() => {
+    if (speaks()) write(`${oneLine(line)}\n`)
+  })
+
+/** Says what went wrong, in whichever process. */
+export const complain = (line: string): Effect.Effect<void> =>
+  Effect.sync(() => write(`${speaks() ? "" : `rank ${rank}: `}${oneLine(line)}\n`))
 
 /** Prints a result. */
 export const print = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {
+    if (!speaks()) return
     write("")
     process.stdout.write(`${text}\n`)
   })
@@ -96,6 +115,8 @@ export const table = (header: ReadonlyArray<string>, given: ReadonlyArray<Readon
 export const logger = Logger.layer([
   Logger.make<unknown, void>(({ logLevel, message }) => {
     const text = oneLine((Array.isArray(message) ? message : [message]).map(String).join(" "))
-    write(`${logLevel === "Warn" ? `${yellow("warning:")} ` : logLevel === "Error" ? "error: " : ""}${text}\n`)
+    write(
+      `${speaks() ? "" : `rank ${rank}: `}${logLevel === "Warn" ? `${yellow("warning:")} ` : logLevel === "Error" ? "error: " : ""}${text}\n`,
+    )
   }),
 ])

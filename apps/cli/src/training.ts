@@ -4,12 +4,14 @@
  */
 import { Key, Train } from "@spikeroute/core"
 import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
+import { Communicator, total } from "@spikeroute/distributed"
 import { Clock, Effect, Option, Stream } from "effect"
 import { type Position, save } from "./checkpoint.ts"
 import { type RunConfig, scheduleOf } from "./config.ts"
 import { UsageError } from "./errors.ts"
 import { type Evaluation, evaluate, warnOfRates } from "./evaluation.ts"
-import { change, openMetrics, type RunDirectory } from "./run-directory.ts"
+import { together } from "./processes.ts"
+import { change, noMetrics, openMetrics, type RunDirectory } from "./run-directory.ts"
 import type { Watch } from "./tensorboard/watch.ts"
 import { percent, say, shellQuote, showBar } from "./terminal.ts"
 
@@ -60,22 +62,47 @@ export const checkPosition = ({ path, config }: RunDirectory, position: Position
   return Effect.fail(new UsageError({ reason }))
 }
 
-/** Trains from a position to the last epoch. The trainer holds what belongs to that position. */
+/**
+ * Trains from a position to the last epoch. The trainer holds what belongs to that position. Of several processes each trains its share of every
+ * batch, and the first alone writes the run directory.
+ */
 export const train = (
   run: RunDirectory,
   dataset: Dataset,
   trainer: Train.Trainer,
   predictor: Train.Predictor,
-  { start, isNew, watch }: { readonly start: Position; readonly isNew: boolean; readonly watch?: Watch | undefined },
+  from: Start,
+) =>
+  Effect.flatMap(Communicator, (communicator) =>
+    together(communicator, (isWanted) => trainTogether(run, dataset, trainer, predictor, from, isWanted)),
+  )
+
+/** Where training begins, and who else watches it. */
+interface Start {
+  readonly start: Position
+  readonly isNew: boolean
+  readonly watch?: Watch | undefined
+}
+
+const trainTogether = (
+  run: RunDirectory,
+  dataset: Dataset,
+  trainer: Train.Trainer,
+  predictor: Train.Predictor,
+  { start, isNew, watch }: Start,
+  isInterrupted: () => boolean,
 ) =>
   Effect.gen(function* () {
+    const communicator = yield* Communicator
+    const { rank, size: count } = communicator
+    const isFirst = rank === 0
     const { path, config } = run
     const { batchSize, timeSteps, epochs } = config
     const { neurons } = trainer.program
     const hasLabels = (dataset.targets ?? "class") === "class"
     const perEpoch = epochLength(config, dataset)
     const schedule = scheduleOf(config)
-    const metrics = yield* openMetrics(path, start.metricsBytes)
+    const metrics = isFirst ? yield* openMetrics(path, start.metricsBytes) : noMetrics
 
     let position = start
     let evaluation: Evaluation | undefined
@@ -90,7 +117,7 @@ export const train = (
     const begin = Effect.suspend(() => {
       if (isChanged) return Effect.void
       isChanged = true
-      return Effect.andThen(metrics.cut, change(run))
+      return isFirst ? Effect.andThen(metrics.cut, change(run)) : Effect.void
     })
 
     const record = (line: Readonly<Record<string, unknown>>) =>
@@ -99,12 +126,13 @@ export const train = (
       })
 
     const checkpoint = Effect.gen(function* () {
+      lastCheckpoint = now()
+      if (!isFirst) return
       yield* metrics.sync
       const tensors = yield* trainer.save
       if (position.best?.epoch === position.epoch && position.batch === 0)
         yield* save(path, "best", { position, tensors })
       yield* save(path, "last", { position, tensors })
-      lastCheckpoint = now()
     })
 
     const trainBatch = (batch: Batch, next: Batch | undefined) =>
@@ -116,7 +144,8 @@ export const train = (
         const { loss, outputs, firingRates } = yield* trainer.step(batch, { update, learningRate, next })
         trainingSeconds += now() - before
         // Where targets are no class a sample, training counts no right answers.
-        const [top1, top5] = hasLabels ? [Train.hits(outputs, labels, 1), Train.hits(outputs, labels, 5)] : [0, 0]
+        const own = [1, 5].map((k) => (hasLabels ? Train.hits(outputs, labels, k) : 0))
+        const [top1 = 0, top5 = 0, interrupted = 0] = yield* total(communicator, [...own, Number(isInterrupted())])
         const { sums } = position
         position = {
           ...position,
@@ -151,6 +180,7 @@ export const train = (
           secondsLeft: ((now() - began) / doneHere) * (1 - done),
         })
         if (now() - lastCheckpoint > checkpointInterval) yield* checkpoint
+        if (interrupted > 0) yield* Effect.interrupt
       }).pipe(Effect.uninterruptible, Effect.andThen(Effect.yieldNow))
 
     const samplesPerSecond = () =>
@@ -200,12 +230,13 @@ export const train = (
         yield* say(
           `epoch ${epoch}/${epochs}  loss ${trained.loss.toFixed(3)}  ${trained.top1 === null ? "" : `train ${percent(trained.top1)}  `}test ${testError === null ? percent(testAccuracy ?? 0) : testError.toPrecision(4)}  ${samplesPerSecond() ?? "no"} samples/s`,
         )
-        yield* warnOfRates(rates)
+        if (isFirst) yield* warnOfRates(rates)
       }).pipe(Effect.uninterruptible)
 
     const epoch = Effect.gen(function* () {
       const data = { batchSize, timeSteps, limit: config.limit, remainder: "drop", from: position.batch } as const
-      const epochBatches = batches(dataset, "train", { ...data, key: dataKey(config, position.epoch) })
+      const share = { index: rank, count }
+      const epochBatches = batches(dataset, "train", { ...data, share, key: dataKey(config, position.epoch) })
       yield* Stream.runForEach(Stream.zipWithNext(epochBatches), ([batch, next]) =>
         trainBatch(batch, Option.getOrUndefined(next)),
       )
@@ -229,7 +260,7 @@ export const train = (
       while: () => position.epoch < epochs,
       body: () => epoch,
       step: () => {},
-    }).pipe(Effect.onInterrupt(() => stopped))
+    }).pipe(Effect.onInterrupt(() => Effect.andThen(stopped, Effect.ignore(total(communicator, [])))))
     // A run that ended before its summary was written.
     evaluation ??= yield* evaluated
     yield* begin

@@ -18,6 +18,10 @@ export interface BatchOptions {
   readonly remainder: "drop" | "pad"
   /** The first batch to give, for resuming: it and those after it are what an unbroken run would have given. */
   readonly from?: number | undefined
+  /** From one batch that is given to the next; of several processes each takes some of the batches. Default 1. */
+  readonly every?: number | undefined
+  /** Which equal share of each batch is given, of how many: of several processes each makes its own samples. Default: all of it. */
+  readonly share?: { readonly index: number; readonly count: number } | undefined
 }
 
 /** How many batches lie ready: with the one that waits for a place, two are made ahead of the one in use. */
@@ -33,6 +37,8 @@ export const BatchSchema: Schema.Struct<{
   readonly limit: Schema.optionalKey<Schema.Int>
   readonly remainder: Schema.Literals<typeof remainders>
   readonly from: Schema.optionalKey<Schema.Int>
+  readonly every: Schema.optionalKey<Schema.Int>
+  readonly share: Schema.optionalKey<Schema.Struct<{ readonly index: Schema.Int; readonly count: Schema.Int }>>
 }> = Schema.Struct({
   batchSize: whole(1),
   timeSteps: whole(1, 2 ** 20),
@@ -40,6 +46,8 @@ export const BatchSchema: Schema.Struct<{
   limit: Schema.optionalKey(whole(1)),
   remainder: oneOf(remainders),
   from: Schema.optionalKey(whole(0)),
+  every: Schema.optionalKey(whole(1)),
+  share: Schema.optionalKey(Schema.Struct({ index: whole(0), count: whole(1) })),
 })
 
 const CountSchema = Schema.Struct({ samples: whole(0), batchSize: whole(1), remainder: oneOf(remainders) })
@@ -61,7 +69,12 @@ const problemOf = (dataset: Dataset, split: "train" | "test", options: BatchOpti
   const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined))
   const fault = faultIn(schema, { split, options: given })
   if (fault !== undefined) return new OptionError({ owner, ...fault, option: fault.option.replace(/^options\./, "") })
-  const { batchSize, remainder, limit = Number.POSITIVE_INFINITY } = options
+  const { batchSize, remainder, limit = Number.POSITIVE_INFINITY, share } = options
+  if (share && (batchSize % share.count !== 0 || share.index >= share.count))
+    return new OptionError({
+      ...{ owner, option: "share", value: share },
+      expected: `an index below the count, which divides the batch size ${batchSize}`,
+    })
   const count = Math.min(limit, dataset[split].size)
   if (remainder === "pad" || count >= batchSize) return undefined
   const expected = `at most ${count}, the ${split} samples that ${dataset.name} gives: not one batch would be full`
@@ -109,11 +122,13 @@ export const batches = (
 ): Stream.Stream<Batch, DatasetError> => {
   const problem = problemOf(dataset, split, options)
   if (problem !== undefined) return Stream.fail(problem)
-  const { batchSize, timeSteps, key, limit, remainder, from = 0 } = options
+  const { batchSize, timeSteps, key, limit, remainder, from = 0, every = 1, share = { index: 0, count: 1 } } = options
   const samples = dataset[split]
   const count = Math.min(limit ?? samples.size, samples.size)
   const sampleSize = dataset.shape.reduce((product, side) => product * side, 1)
-  const inputSize = inputLength(batchSize, dataset.encoding === "frames" ? timeSteps : 1, sampleSize)
+  const own = batchSize / share.count
+  const first = share.index * own
+  const inputSize = inputLength(own, dataset.encoding === "frames" ? timeSteps : 1, sampleSize)
   if (typeof inputSize !== "number") return Stream.fail(inputSize)
   const total = batchCount(count, batchSize, remainder)
 
@@ -121,24 +136,24 @@ export const batches = (
     const order = key === undefined ? undefined : Key.permutation(Key.fold(key, "order"), count)
     const make = (index: number): Effect.Effect<Batch, DatasetError> =>
       Effect.suspend(() => {
-        const indices = new Uint32Array(batchSize)
-        for (let i = 0; i < batchSize; i++) {
-          const position = (index * batchSize + i) % count
+        const indices = new Uint32Array(own)
+        for (let i = 0; i < own; i++) {
+          const position = (index * batchSize + first + i) % count
           indices[i] = order === undefined ? position : (order[position] as number)
         }
         const inputs = new Float32Array(inputSize)
         const batch = {
           inputs,
           ...told(dataset, samples, indices, timeSteps),
-          size: Math.min(batchSize, count - index * batchSize),
+          size: Math.max(0, Math.min(own, count - index * batchSize - first)),
           index,
         }
         const augment = key === undefined ? undefined : Key.fold(key, "augment", index)
-        const keys = augment === undefined ? undefined : Array.from(indices, (_, i) => Key.fold(augment, i))
+        const keys = augment === undefined ? undefined : Array.from(indices, (_, i) => Key.fold(augment, first + i))
         return Effect.as(samples.write(indices, keys, inputs), batch)
       })
     return Stream.unfold(from, (index) =>
-      index < total ? Effect.map(make(index), (batch) => [batch, index + 1] as const) : Effect.succeed(undefined),
+      index < total ? Effect.map(make(index), (batch) => [batch, index + every] as const) : Effect.succeed(undefined),
     ).pipe(Stream.buffer({ capacity }))
   })
 }

@@ -94,6 +94,29 @@ describe("batches", () => {
     )
   })
 
+  test("shares of a batch together are the batch, and batches that several take together are the epoch", () => {
+    fc.assert(
+      fc.property(cases, fc.integer({ min: 1, max: 4 }), ({ size, batchSize, limit, seed }, count) => {
+        const dataset = counting(size)
+        const key = seed === undefined ? undefined : Key.make(seed)
+        const options = { batchSize: batchSize * count, timeSteps: 1, limit, key, remainder: "pad" } as const
+        const whole = collect(dataset, options).map(plain)
+        const shares = Array.from({ length: count }, (_, index) =>
+          collect(dataset, { ...options, share: { index, count } }).map(plain),
+        )
+        const joined = whole.map((batch, b) => ({
+          ...batch,
+          inputs: shares.flatMap((share) => share[b]?.inputs ?? []),
+          labels: shares.flatMap((share) => share[b]?.labels ?? []),
+          size: shares.reduce((sum, share) => sum + (share[b]?.size ?? 0), 0),
+        }))
+        expect(joined).toEqual(whole)
+        const dealt = shares.flatMap((_, from) => collect(dataset, { ...options, from, every: count }).map(plain))
+        expect(dealt.toSorted((a, b) => a.index - b.index)).toEqual(whole)
+      }),
+    )
+  })
+
   test("another key gives another order and other noise", () => {
     const epoch = (seed: number) =>
       collect(counting(32), { batchSize: 32, timeSteps: 1, key: Key.make(seed), remainder: "drop" }).map(plain)
@@ -209,6 +232,9 @@ describe("batches", () => {
       { timeSteps: 0 },
       { limit: 0 },
       { from: -1 },
+      { every: 0 },
+      { share: { index: 0, count: 3 } },
+      { share: { index: 2, count: 2 } },
       { remainder: "keep" },
       { key: 3 },
       { size: 3 },

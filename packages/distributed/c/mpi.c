@@ -4,10 +4,10 @@
  */
 #include <limits.h>
 #include <mpi.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -53,6 +53,16 @@ EXPORT int32_t spikeroute_mpi_start(void) {
 
 EXPORT int32_t spikeroute_mpi_rank(void) { return rank; }
 EXPORT int32_t spikeroute_mpi_size(void) { return size; }
+/* How many processes share this machine. */
+EXPORT int32_t spikeroute_mpi_neighbours(void) {
+  MPI_Comm here;
+  int count;
+  if (failed(MPI_Comm_split_type(everyone, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &here))) return FAILED;
+  const int code = MPI_Comm_size(here, &count);
+  MPI_Comm_free(&here);
+  return failed(code) ? FAILED : count;
+}
+
 EXPORT int32_t spikeroute_mpi_finish(void) { return MPI_Finalize(); }
 EXPORT void spikeroute_mpi_abort(int32_t code) { MPI_Abort(MPI_COMM_WORLD, code); }
 
@@ -198,17 +208,21 @@ static int next(void) {
   return DONE;
 }
 
+/* Seconds that are polled without a pause, and the pauses after that: processes may be more than processors. */
+static const double eager = 2e-4;
+static const struct timespec between = {0, 50000};
+
 /* Moves the operation on for at most some seconds: whether it is done, or a failure. */
 EXPORT int32_t spikeroute_mpi_progress(double seconds) {
-  const double until = MPI_Wtime() + seconds;
+  const double from = MPI_Wtime(), until = from + seconds;
   do {
     int arrived = 0;
     if (failed(MPI_Testall(pending, requests, &arrived, MPI_STATUSES_IGNORE))) return FAILED;
     if (arrived) {
       const int state = next();
       if (state != PENDING) return state;
-    } else
-      sched_yield();
+    } else if (MPI_Wtime() > from + eager)
+      nanosleep(&between, 0);
   } while (MPI_Wtime() < until);
   return PENDING;
 }

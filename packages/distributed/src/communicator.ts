@@ -40,6 +40,8 @@ export interface CommunicatorService {
   /** This process's number, counted from 0, and how many there are. */
   readonly rank: number
   readonly size: number
+  /** How many of them run on this machine, to share its processors. */
+  readonly neighbours: number
   /** Takes memory for `count` rows of `length` numbers of each process, until the scope closes. */
   readonly reduction: (
     length: number,
@@ -72,6 +74,7 @@ export const local: Layer.Layer<Communicator> = /* @__PURE__ */ Layer.succeed(Co
   description: "one process",
   rank: 0,
   size: 1,
+  neighbours: 1,
   reduction: (length, count) =>
     Effect.map(checkRows(length, count), () => {
       const rows = Array.from({ length: count }, () => new Float32Array(length))

@@ -16,6 +16,7 @@ const signatures = {
   start: ["i32"],
   rank: ["i32"],
   size: ["i32"],
+  neighbours: ["i32"],
   finish: ["i32"],
   abort: ["void", "i32"],
   version: ["i32", "array", "i32"],

@@ -7,6 +7,7 @@
 import process from "node:process"
 import { Effect, Layer } from "effect"
 import { Communicator, CommunicatorError, type CommunicatorService, checkRows } from "./communicator.ts"
+import { launched } from "./launched.ts"
 import { type Library, library } from "./library.ts"
 
 /** Seconds that MPI is polled at a time. */
@@ -15,14 +16,6 @@ const turn = 0.002
 const textOf = (read: (out: Uint8Array, room: number) => number): string => {
   const out = new Uint8Array(8192)
   return new TextDecoder().decode(out.subarray(0, read(out, out.length)))
-}
-
-/** What launchers tell the processes that they start: how many there are. */
-const launched = (): number | undefined => {
-  const { OMPI_COMM_WORLD_SIZE, PMI_SIZE, MPI_LOCALNRANKS, PMIX_RANK, SLURM_PROCID, SLURM_NTASKS } = process.env
-  const told = OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (SLURM_PROCID === undefined ? undefined : SLURM_NTASKS)
-  if (told !== undefined) return Number(told)
-  return MPI_LOCALNRANKS === undefined && PMIX_RANK === undefined ? undefined : 1
 }
 
 const noMemory = -2
@@ -41,7 +34,7 @@ const checked = ({ functions }: Library, code: number): Effect.Effect<number, Co
 const titleOf = (version: string): string =>
   (version.split(/[\n,]/)[0] ?? "").replace(/^MPICH Version:\s*/, "MPICH ").trim()
 
-const serviceOf = (found: Library, description: string): CommunicatorService => {
+const serviceOf = (found: Library, description: string, neighbours: number): CommunicatorService => {
   const { functions, view } = found
   const rank = functions.rank()
   const size = functions.size()
@@ -54,6 +47,7 @@ const serviceOf = (found: Library, description: string): CommunicatorService => 
     description,
     rank,
     size,
+    neighbours,
     reduction: (length, count) =>
       Effect.gen(function* () {
         yield* checkRows(length, count)
@@ -109,7 +103,7 @@ const start = Effect.gen(function* () {
       else functions.abort(code)
     })
   isStarted = true
-  const service = serviceOf(found, description)
+  const service = serviceOf(found, description, yield* checked(found, functions.neighbours()))
   const versions = (yield* service.gather(new TextEncoder().encode(version))).map((each) =>
     titleOf(new TextDecoder().decode(each)),
   )

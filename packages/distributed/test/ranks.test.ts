@@ -2,11 +2,17 @@
 import { describe, expect, test } from "bun:test"
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
+import { launchers, start } from "@spikeroute/test-support/mpi"
 import { Effect } from "effect"
 import { Communicator, local, makeTrainer, mpi } from "../src/index.ts"
-import { launch, launchers } from "./launchers.ts"
 import { networks, samplesOf, timeSteps } from "./networks.ts"
 import { trainAll } from "./rank.ts"
+
+const launch = async (...args: Parameters<typeof start>) => {
+  const child = start(...args)
+  const [code, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
+  return { code, stdout, stderr }
+}
 
 const rank = `${import.meta.dir}/rank.ts`
 const alone = Effect.runPromise(Effect.provide(trainAll, local))

@@ -1,6 +1,7 @@
 /** `eval`: how good the network of a run is on the test samples. */
 import { Backend, type Graph, Train } from "@spikeroute/core"
 import { type Batch, batches, type Dataset } from "@spikeroute/datasets"
+import { Communicator } from "@spikeroute/distributed"
 import { Effect, Stream } from "effect"
 import { anytime } from "../anytime.ts"
 import { backendLayer } from "../backends.ts"
@@ -10,6 +11,7 @@ import { UsageError } from "../errors.ts"
 import { evaluate, inWords } from "../evaluation.ts"
 import { checkFlags } from "../flags.ts"
 import { countOperations, observed, operationsTable } from "../operations.ts"
+import { processes, threadsOf } from "../processes.ts"
 import { openRun } from "../run.ts"
 import { bold, percent, print, table } from "../terminal.ts"
 
@@ -18,6 +20,8 @@ export interface EvalFlags {
   readonly checkpoint: string
   /** Margins of anytime inference to try, with commas between them. */
   readonly margins: string | undefined
+  /** Whether the test samples are dealt to the processes that mpirun started. */
+  readonly distributed: boolean
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
@@ -45,7 +49,7 @@ const operationsOf = (graph: Graph.Graph, checkpoint: Tensors, dataset: Dataset,
     return { operations, samples: size }
   }).pipe(Effect.scoped)
 
-export const evaluateRun = ({ directory, json, settings, ...given }: EvalFlags) =>
+export const evaluateRun = ({ directory, distributed, json, settings, ...given }: EvalFlags) =>
   Effect.gen(function* () {
     const { checkpoint: name, margins: wanted = [] } = yield* checkFlags("eval", {
       checkpoint: given.checkpoint,
@@ -54,6 +58,7 @@ export const evaluateRun = ({ directory, json, settings, ...given }: EvalFlags) 
     const { config, graph, dataset, checkpoint } = yield* openRun(directory, name, yield* fromFlags(settings))
     if (wanted.length > 0 && (dataset.targets ?? "class") !== "class")
       return yield* new UsageError({ reason: "--margins is for samples of one class each" })
+    const threads = threadsOf(yield* Communicator)
     yield* Effect.gen(function* () {
       const predictor = yield* Train.makePredictor(graph, inferenceOptions(config, dataset))
       yield* restore(checkpoint, predictor)
@@ -95,5 +100,5 @@ export const evaluateRun = ({ directory, json, settings, ...given }: EvalFlags) 
             : []),
         ].join("\n"),
       )
-    }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend, threads)))
+  }).pipe(Effect.scoped, Effect.provide(processes(distributed)))

@@ -1,6 +1,7 @@
 /** `train`: a new run, or a resumed one. */
 import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
+import { Communicator, makeTrainer } from "@spikeroute/distributed"
 import { Effect, Path } from "effect"
 import { backendLayer } from "../backends.ts"
 import * as Checkpoint from "../checkpoint.ts"
@@ -9,6 +10,7 @@ import { UsageError } from "../errors.ts"
 import { inWords } from "../evaluation.ts"
 import { checkFlags } from "../flags.ts"
 import { lock } from "../lock.ts"
+import { agree, processes, threadsOf } from "../processes.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { bold, dim, print, say } from "../terminal.ts"
@@ -18,6 +20,8 @@ export interface TrainFlags {
   readonly config: string | undefined
   readonly out: string | undefined
   readonly resume: string | undefined
+  /** Whether it trains with the processes that mpirun started. */
+  readonly distributed?: boolean
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
@@ -41,7 +45,8 @@ const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, 
       yield* Checkpoint.checkFits(checkpoint, graph)
       return { run, before, over: summary, checkpoint }
     }
-    yield* lock(path)
+    const { rank } = yield* Communicator
+    if (rank === 0) yield* lock(path)
     const checkpoint = yield* load(path)
     const { epoch, batch } = checkpoint.position
     if (run.config.epochs < epoch + (batch > 0 ? 1 : 0))
@@ -55,9 +60,10 @@ const load = (path: string) => Checkpoint.load(path, "last")
 
 const begun = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
-    const resolved = yield* configured(config, settings)
+    const { rank, size } = yield* Communicator
+    const resolved = { ...(size > 1 && { microBatches: size }), ...(yield* configured(config, settings)) }
     const path = (yield* Path.Path).resolve(out ?? RunDirectory.defaultDirectory(resolved, new Date()))
-    yield* RunDirectory.checkFree(path)
+    if (rank === 0) yield* RunDirectory.checkFree(path)
     return { path, config: resolved }
   })
 
@@ -92,15 +98,25 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
     const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
-    const options = Config.trainingOptions(config, dataset)
+    const options = { microBatches: 1, ...Config.trainingOptions(config, dataset) }
     // Without the data nothing else says whether arrays are frames.
     const recorded = datasets[config.dataset]?.options?.includes("encoding")
       ? { ...config, encoding: dataset.encoding }
       : config
     const run = { path: directory, config: recorded, graph }
 
+    const communicator = yield* Communicator
+    const { backend: _, dataDir, workers, ...settings } = config
+    yield* agree(communicator, {
+      ...settings,
+      samples: dataset.train.size,
+      update: earlier?.checkpoint.position.update,
+    })
+    const isFirst = communicator.rank === 0
+    const make = flags.distributed ? makeTrainer : Train.make
+
     return yield* Effect.gen(function* () {
-      const trainer = yield* Train.make(graph, policy, { ...options, key: runKey(config) })
+      const trainer = yield* make(graph, policy, { ...options, key: runKey(config) })
       const predictor = yield* Train.makePredictor(graph, Config.inferenceOptions(config, dataset))
       if (earlier) yield* Checkpoint.restore(earlier.checkpoint, trainer)
       else {
@@ -108,12 +124,12 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
           yield* Checkpoint.restore(yield* Checkpoint.loadWeights(config.init, graph), {
             load: trainer.loadParameters,
           })
-        yield* RunDirectory.create(run, { position: beginning, tensors: yield* trainer.save })
+        if (isFirst) yield* RunDirectory.create(run, { position: beginning, tensors: yield* trainer.save })
       }
       const backend = yield* Backend
       const parameters = Graph.parameterCount(graph)
       yield* say(
-        `${config.dataset} · ${config.model}, ${parameters.toLocaleString("en")} parameters · ${policy.name} · T = ${config.timeSteps} · batch ${config.batchSize} · ${backend.name} (${backend.description})`,
+        `${config.dataset} · ${config.model}, ${parameters.toLocaleString("en")} parameters · ${policy.name} · T = ${config.timeSteps} · batch ${config.batchSize} · ${backend.name} (${backend.description})${flags.distributed ? ` · ${communicator.size} processes (${communicator.description}), ${trainer.program.microBatches * communicator.size} micro-batches` : ""}`,
       )
       const start = earlier?.checkpoint.position ?? beginning
       if (earlier) {
@@ -123,7 +139,8 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
         yield* sayRates(earlier.before, config, start.update, perEpoch)
       }
 
-      const { watch } = config.tensorboard ? yield* Effect.promise(() => import("../tensorboard/watch.ts")) : {}
+      const { watch } =
+        config.tensorboard && isFirst ? yield* Effect.promise(() => import("../tensorboard/watch.ts")) : {}
       const watched = watch && (yield* watch(run, dataset, start.update))
       const isNew = earlier === undefined
       const outcome = yield* fit(run, dataset, trainer, predictor, { start, isNew, watch: watched })
@@ -155,10 +172,10 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
         backend: config.backend,
         seed: config.seed,
       } satisfies RunDirectory.Summary
-      yield* RunDirectory.summarize(directory, summary)
+      if (isFirst) yield* RunDirectory.summarize(directory, summary)
       return { directory, ...summary }
-    }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
-  }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend, threadsOf(communicator))))
+  }).pipe(Effect.scoped, Effect.provide(processes(flags.distributed ?? false)))
 
 export const train = ({ json, ...flags }: TrainFlags) =>
   Effect.gen(function* () {

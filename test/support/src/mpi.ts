@@ -23,28 +23,15 @@ export const launchers: ReadonlyArray<Launcher> = known
 if (launchers.length === 0)
   process.stderr.write(`tests of MPI are skipped: there is neither ${known.map(({ run }) => run).join(" nor ")}\n`)
 
-export interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs a module under a launcher to its end. */
-export const launch = async (
+/** Starts a module under a launcher. */
+export const start = (
   { compiler, command }: Launcher,
   ranks: number,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {},
-): Promise<Outcome> => {
-  const child = Bun.spawn([...command(ranks), process.execPath, ...args], {
-    env: { ...process.env, MPICC: compiler, ...env },
+): Bun.Subprocess<"ignore", "pipe", "pipe"> =>
+  Bun.spawn([...command(ranks), process.execPath, ...args], {
+    env: { ...process.env, NO_COLOR: "1", MPICC: compiler },
+    stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   })
-  const [code, stdout, stderr] = await Promise.all([
-    child.exited,
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { code, stdout, stderr }
-}
