@@ -78,12 +78,12 @@ export const ops: ReadonlyArray<OpLine> = [
     title: "conv2d, conv1d, convTranspose2d, convTranspose1d",
     kernels: ["conv2d", "bias"],
     notes:
-      "stride, padding, dilation a pair or a number; groups, up to depthwise; images are [height, width, channels]",
+      "stride, padding and dilation as a number or a pair; groups up to depthwise; images are [height, width, channels]",
   },
   {
     title: "scaled weight-standardised conv2d",
     kernels: ["weightStandardization", "conv2d"],
-    notes: "gain per output channel; standardised once a batch",
+    notes: "gain per output channel; standardised once per batch",
   },
   {
     title: "batchNorm",
@@ -101,7 +101,7 @@ export const ops: ReadonlyArray<OpLine> = [
     kernels: ["rearrange"],
     notes: "one copy; nearest upsampling; spikes stay spikes",
   },
-  { title: "dropout", kernels: ["dropout", "elementwise"], notes: "one mask for the time steps of a batch" },
+  { title: "dropout", kernels: ["dropout", "elementwise"], notes: "one mask for all time steps of a batch" },
   { title: "add (residual)", kernels: ["elementwise"], notes: "" },
   { title: "scale", kernels: ["elementwise"], notes: "constant" },
   { title: "gain", kernels: ["elementwise"], notes: "learnable" },

@@ -1,4 +1,4 @@
-/** Rearrangements, as a gather: for every element of y the places of those of x that go to it. */
+/** Rearrangements as a gather: for every element of y, the indices of the elements of x that map to it. */
 import type { KernelAttributes } from "@spikeroute/core"
 import { elements, type Tensor } from "../workspace.ts"
 import type { Composition, Operands } from "./composition.ts"
@@ -7,7 +7,7 @@ type Rearrangement = KernelAttributes["rearrange"]
 
 const known = new WeakMap<Rearrangement, { readonly places: Float32Array; readonly terms: number }>()
 
-/** For each of `outputs` elements as many places as are summed, one behind the last of x where there is none. */
+/** The indices to sum for each output. All outputs have the same number of them; missing ones point just past the end of x, at a zero. */
 const placesOf = (attributes: Rearrangement, inputs: number, outputs: number) => {
   const found = known.get(attributes)
   if (found) return found
@@ -25,7 +25,7 @@ const placesOf = (attributes: Rearrangement, inputs: number, outputs: number) =>
   return { places, terms }
 }
 
-/** Places are counted in float32 on their way to whole numbers. */
+/** Indices are created as float32, which is exact below this number. */
 const most = 2 ** 24
 
 export const rearrange: Composition<Operands<"x", "y">, Rearrangement> = (tf, { x, y }, attributes) => {

@@ -1,13 +1,13 @@
-/** Rearrangements: every element of y finds those of x that go to it. */
+/** Rearrangements, computed per element of y: each adds up the elements of x that map to it. */
 import type { KernelAttributes } from "@spikeroute/core"
 import type { Operands, WgslKernels } from "../shader.ts"
 import { forEachSpike, forEachStored } from "../spikes.ts"
 
-/** Sets `place` to where the elements lie that go to element i of y, if `any` do, and runs `body` for each of them. */
+/** Code that runs `body` for every element of x that maps to element i of y, with its index in `place`. Sets `any` if there are some. */
 const eachSource = (operands: Operands, { from, to, axes }: KernelAttributes["rearrange"], body: string): string => {
   const samples = operands.shape("y")[0] ?? 1
   const [inputs, outputs] = ["x", "y"].map((name) => operands.size(name) / samples) as [number, number]
-  // Along the strides of y from the largest to the smallest, what is left over is the place along the others.
+  // Divide by the strides of y from the largest to the smallest; the remainder is the position along the other axes.
   const decoded = axes
     .filter((axis) => axis.to > 0)
     .sort((a, b) => b.to - a.to)
