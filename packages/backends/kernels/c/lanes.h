@@ -86,16 +86,13 @@ INLINE vf add_ones(vf x, uint32_t bits) {
 #endif
 }
 
-/* What is left of a row: a module for the web has it once in each of its sources, for size. */
+/* The first `count` lanes, at least one and fewer than all; the others are 0, and are not touched in memory. */
+INLINE vf load_some(const float *p, int32_t count) {
 #ifdef __wasm__
-#define LEFT static __attribute__((noinline, unused))
-#else
-#define LEFT INLINE
-#endif
-
-/* The first `count` lanes, fewer than all; the others are 0, and are not touched in memory. */
-LEFT vf load_some(const float *p, int32_t count) {
-#if VECTOR_BYTES == 64
+  if (count == 1) return (vf)wasm_v128_load32_zero(p);
+  const v128_t two = wasm_v128_load64_zero(p);
+  return (vf)(count == 2 ? two : wasm_v128_load32_lane(p + 2, two, 2));
+#elif VECTOR_BYTES == 64
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
 #else
   float lanes[LANES] = {0};
@@ -103,8 +100,12 @@ LEFT vf load_some(const float *p, int32_t count) {
   return load(lanes);
 #endif
 }
-LEFT void store_some(float *p, int32_t count, vf x) {
-#if VECTOR_BYTES == 64
+INLINE void store_some(float *p, int32_t count, vf x) {
+#ifdef __wasm__
+  if (count & 2) wasm_v128_store64_lane(p, (v128_t)x, 0);
+  if (count == 3) wasm_v128_store32_lane(p + 2, (v128_t)x, 2);
+  if (count == 1) wasm_v128_store32_lane(p, (v128_t)x, 0);
+#elif VECTOR_BYTES == 64
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)x);
 #else
   float lanes[LANES];

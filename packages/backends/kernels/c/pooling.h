@@ -2,6 +2,13 @@
 #pragma once
 #include "kernel.h"
 
+/* In a module for the web each source has one copy of these functions, for size. */
+#ifdef __wasm__
+#define COMPACT static __attribute__((noinline, unused))
+#else
+#define COMPACT INLINE
+#endif
+
 /* Windows along an axis; adaptive ones have size 0: window i reaches from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
 typedef struct {
   int32_t length, outputs, size, stride, before, after, dilation;
@@ -27,7 +34,7 @@ INLINE Sliding sliding_of(const int32_t *a, int32_t length, int32_t outputs) {
 }
 
 /* Operand `image` is pooled to operand `pooled`. */
-LEFT Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
+COMPACT Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
   const Image in = image_of(shape(call, image)), out = image_of(shape(call, pooled));
   const int32_t *a = call->attributes;
   Pool p = {in.batch, in.height, in.width, in.channels, out.height, out.width, {in.height, out.height}, {in.width, out.width}, 0};
@@ -38,7 +45,7 @@ LEFT Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
 INLINE int32_t span_of(Sliding s) { return (s.size - 1) * s.dilation + 1; }
 
 /* The input positions that output position i looks at, within the image. */
-LEFT Range looks_at(Sliding s, int32_t i) {
+COMPACT Range looks_at(Sliding s, int32_t i) {
   if (s.size == 0)
     return (Range){(int32_t)((int64_t)i * s.length / s.outputs), (int32_t)((((int64_t)i + 1) * s.length + s.outputs - 1) / s.outputs), 1};
   const int32_t begin = i * s.stride - s.before;
@@ -47,7 +54,7 @@ LEFT Range looks_at(Sliding s, int32_t i) {
 }
 
 /* The output positions that may look at input position i: where windows are dilated, some of them do not. */
-LEFT Range looked_at_by(Sliding s, int32_t i) {
+COMPACT Range looked_at_by(Sliding s, int32_t i) {
   if (s.size == 0) {
     /* Windows overlap by one position at most: neighbours are enough to look through. */
     int32_t from = (int32_t)((int64_t)i * s.outputs / s.length), to = from + 1;
@@ -80,7 +87,7 @@ INLINE int unpool_fits(const Buffer *pooled, int32_t size, int32_t height, int32
          pooled->extent[2] == width / size;
 }
 
-LEFT int axis_fits(Sliding s) {
+COMPACT int axis_fits(Sliding s) {
   const int32_t most = 1 << 15;
   if (s.size < 1 || s.size > most || s.stride < 1 || s.stride > most || s.before < 0 || s.before > most || s.after < 0 || s.after > most ||
       s.dilation < 1 || s.dilation > most)
@@ -89,7 +96,7 @@ LEFT int axis_fits(Sliding s) {
   return room >= 0 && s.outputs == room / s.stride + 1;
 }
 
-LEFT int pool_fits(const Call *call, int image, int pooled, int adaptive) {
+COMPACT int pool_fits(const Call *call, int image, int pooled, int adaptive) {
   const Buffer *in = shape(call, image), *out = shape(call, pooled);
   if (in->rank < 3 || in->rank > 4 || out->rank != in->rank || in->extent[0] != out->extent[0] || in->channels != out->channels) return 0;
   if (adaptive) return out->size == 0 || in->size > 0;
