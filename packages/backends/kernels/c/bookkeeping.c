@@ -1,4 +1,4 @@
-/* Clearing and copying memory, counting spikes. */
+/* Clearing and copying memory, counting spikes, finding what is not finite. */
 #include "kernel.h"
 
 /* 32-bit words of an operand. */
@@ -50,4 +50,28 @@ KERNEL(spikes_rate) {
   for (int32_t i = 0; i < pieces; i++) sum += ((double *)call->run->scratch)[i];
   float *metric = floats(call, 1) + call->attributes[0];
   *metric = (float)(*metric + sum / shape(call, 0)->size / call->attributes[1]);
+}
+
+typedef struct {
+  const float *x;
+  int32_t count, found;
+} Search;
+
+static void search_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  Search *s = work;
+  const float *x = s->x + piece * PIECE;
+  const int32_t count = smaller(PIECE, s->count - piece * PIECE);
+  vi found = {0};
+  int32_t i = 0;
+  for (; i + 4 * LANES <= count; i += 4 * LANES)
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) found |= (vi)magnitude(load(x + i + v * LANES)) >= 0x7f800000;
+  for (; i < count; i += LANES) found |= (vi)magnitude(load_up_to(x + i, count - i)) >= 0x7f800000;
+  if (bits_of(found)) __atomic_store_n(&s->found, 1, __ATOMIC_RELAXED);
+}
+int are_finite(const Run *run, const float *x, int32_t count) {
+  Search s = {x, count, 0};
+  parallel(run, ceiling(count, PIECE), search_piece, &s);
+  return !s.found;
 }

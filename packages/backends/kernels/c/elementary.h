@@ -80,12 +80,13 @@ INLINE vf atan_lanes(vf x) {
   return (vf)((vi)(base + (p * s * z + z)) | sign);
 }
 
+static const double inverse_factorials[] = {
+  1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800,
+  1.0 / 479001600, 1.0 / 6227020800,
+};
+
 /* eˣ: the Taylor series Σ rᵏ/k! of a remainder below ln 2 / 2. */
 INLINE double exp_scalar(double x) {
-  static const double inverse_factorials[] = {
-    1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800,
-    1.0 / 479001600, 1.0 / 6227020800,
-  };
   if (x != x) return x;
   if (x > 709.7) return __builtin_inf();
   if (x < -745.0) return 0;
@@ -100,6 +101,32 @@ INLINE double exp_scalar(double x) {
     double value;
   } a = {.bits = (uint64_t)(half + 1023) << 52}, b = {.bits = (uint64_t)(whole - half + 1023) << 52};
   return sum * a.value * b.value;
+}
+
+typedef double vd __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+
+/* eˣ of each of `count` numbers: the same operations as one by one, and the same bits. */
+INLINE void exp_scalars(double *x, int32_t count) {
+  const double shift = 6755399441055744.0;
+  int32_t i = 0;
+  /* Two at a time are not worth their code. */
+  for (; VECTOR_BYTES > 16 && i + LANES / 2 <= count; i += LANES / 2) {
+    const vd v = *(vd *)(x + i);
+    const vl ordinary = (vl)(v > -700.0) & (vl)(v < 700.0);
+    int64_t all = -1;
+    for (int k = 0; k < LANES / 2; k++) all &= ordinary[k];
+    if (!all) {
+      for (int k = 0; k < LANES / 2; k++) x[i + k] = exp_scalar(x[i + k]);
+      continue;
+    }
+    const vd shifted = v * 1.4426950408889634 + shift, n = shifted - shift;
+    const vd r = (v - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
+    vd sum = inverse_factorials[13] - (vd){};
+    for (int k = 12; k >= 0; k--) sum = sum * r + inverse_factorials[k];
+    *(vd *)(x + i) = sum * (vd)(((vl)shifted + 1023) << 52);
+  }
+  for (; i < count; i++) x[i] = exp_scalar(x[i]);
 }
 
 /* ln x of a normal positive number: x = 2ⁿ·m, ln m = 2·artanh((m − 1)/(m + 1)). */

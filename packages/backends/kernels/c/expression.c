@@ -7,7 +7,7 @@
 #include "pooling.h"
 
 /* Floats of a strip; a register has room for the word of spikes that reaches over its end. */
-enum { STRIP = 256, REGISTER = STRIP + 32 };
+enum { STRIP = 512, REGISTER = STRIP + 32 };
 
 /* The operands: values to begin with, and behind them what is written. */
 enum { STATE = 13, Y = 14, FORWARD_OPERANDS };

@@ -108,6 +108,10 @@ typedef void (*Block)(const Call *call, int32_t first, int32_t count);
 void NAME(each_block)(const Call *call, int32_t size, Block block);
 #define each_block NAME(each_block)
 
+/* Whether `count` numbers are all finite. */
+int NAME(are_finite)(const Run *run, const float *x, int32_t count);
+#define are_finite NAME(are_finite)
+
 /* Adds `count` numbers to a gradient, or sets it to them. */
 INLINE void give(const Call *call, int i, int32_t first, int32_t count, const float *restrict from) {
   float *restrict to = floats(call, i) + first;

@@ -12,6 +12,8 @@ static int fits(const Call *call, int x, int weight, int y) {
 static int32_t rows_of(const Call *call, int x, int weight) { return shape(call, x)->size / larger(1, extent(call, weight, 0)); }
 
 enum { X, WEIGHT, BIAS, Y };
+/* The attribute: whether the weights stay the same from step to step. */
+enum { STAYS };
 
 /* A sample may be several rows of y, which is to be an image. */
 static void finish_samples(const Call *call, int32_t first, int32_t count) {
@@ -19,31 +21,34 @@ static void finish_samples(const Call *call, int32_t first, int32_t count) {
   finish(call, first * rows, count * rows);
 }
 
-CHECK(linear_forward) { return fits(call, X, WEIGHT, Y) && has_size(call, BIAS, extent(call, WEIGHT, 1)); }
+static int stays(const Call *call) { return call->attributes[STAYS] && shape(call, KEPT_OPERAND)->slots == 1; }
+
+CHECK(linear_forward) {
+  return (call->attributes[STAYS] & ~1) == 0 && fits(call, X, WEIGHT, Y) && has_size(call, BIAS, extent(call, WEIGHT, 1));
+}
 SCRATCH(linear_forward) {
   return product_scratch(rows_of(call, X, WEIGHT), extent(call, WEIGHT, 0), call->run->threads, is_spikes(call, X), 0);
+}
+KEPT(linear_forward) {
+  return stays(call) ? product_kept(rows_of(call, X, WEIGHT), extent(call, WEIGHT, 0), extent(call, WEIGHT, 1), 0) : 0;
 }
 KERNEL(linear_forward) {
   const int32_t inputs = extent(call, WEIGHT, 0), outputs = extent(call, WEIGHT, 1);
   const Product p = {.call = call, .rows = rows_of(call, X, WEIGHT), .depth = inputs, .columns = outputs, .operand = X,
-                     .b = floats(call, WEIGHT), .stride = (size_t)outputs, .y = floats(call, Y),
+                     .b = floats(call, WEIGHT), .stride = (size_t)outputs, .kept = call->kept, .y = floats(call, Y),
                      .start = given(call, BIAS) ? floats(call, BIAS) : 0, .rounding = ROUNDED};
   multiply(&p, call->then ? finish_samples : 0);
 }
 
 /* ∂x = ∂y·Wᵀ */
 enum { DY, BACK_WEIGHT, DX };
-/* Whether the weights stay the same from step to step. */
-enum { STAYS };
-CHECK(linear_input_gradient) {
-  return (call->attributes[STAYS] == 0 || call->attributes[STAYS] == 1) && fits(call, DX, BACK_WEIGHT, DY);
-}
+CHECK(linear_input_gradient) { return (call->attributes[STAYS] & ~1) == 0 && fits(call, DX, BACK_WEIGHT, DY); }
 SCRATCH(linear_input_gradient) {
   return product_scratch(rows_of(call, DX, BACK_WEIGHT), extent(call, BACK_WEIGHT, 1), call->run->threads, 0, 0);
 }
 KEPT(linear_input_gradient) {
-  const Buffer *weight = shape(call, BACK_WEIGHT);
-  return call->attributes[STAYS] && weight->slots == 1 ? product_kept(weight->extent[1], weight->extent[0]) : 0;
+  const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);
+  return stays(call) ? product_kept(rows_of(call, DX, BACK_WEIGHT), outputs, inputs, 1) : 0;
 }
 KERNEL(linear_input_gradient) {
   const int32_t inputs = extent(call, BACK_WEIGHT, 0), outputs = extent(call, BACK_WEIGHT, 1);

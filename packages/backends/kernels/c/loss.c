@@ -10,6 +10,8 @@ enum { ONE_HOT, MIX, REST, STEPS };
 
 typedef struct {
   float row[BLOCK];
+  /* e^(logit − max) of a block. */
+  double powers[BLOCK];
   double largest, total;
 } Sample;
 
@@ -19,6 +21,11 @@ static const float *block_of(const Call *call, int32_t classes, int32_t n, int32
 }
 
 static int32_t classes_of(const Call *call) { return shape(call, LOGITS)->size / shape(call, LABELS)->size; }
+
+static void raise(Sample *s, const float *row, int32_t count) {
+  for (int32_t c = 0; c < count; c++) s->powers[c] = row[c] - s->largest;
+  exp_scalars(s->powers, count);
+}
 
 /* max and Σ e^(logit − max) of sample n; a logit that is no number makes both of them no number. */
 static void normalize(const Call *call, int32_t n, Sample *s) {
@@ -32,7 +39,9 @@ static void normalize(const Call *call, int32_t n, Sample *s) {
   }
   for (int32_t first = 0; first < classes; first += BLOCK) {
     const float *row = block_of(call, classes, n, first, s->row);
-    for (int32_t c = 0; c < smaller(BLOCK, classes - first); c++) s->total += exp_scalar(row[c] - s->largest);
+    const int32_t count = smaller(BLOCK, classes - first);
+    raise(s, row, count);
+    for (int32_t c = 0; c < count; c++) s->total += s->powers[c];
   }
 }
 
@@ -107,10 +116,11 @@ static void gradient_piece(void *work, int32_t piece, int32_t thread) {
       const int32_t count = smaller(BLOCK, classes - first);
       const float *row = block_of(call, classes, n, first, s.row);
       float gradient[BLOCK];
+      if (classes > BLOCK) raise(&s, row, count);
       for (int32_t c = 0; c < count; c++) {
         const int is_label = (float)(first + c) == label;
         const double difference = row[c] - (!call->attributes[ONE_HOT] || is_label ? 1.0 : 0.0);
-        const double cross_entropy = rest * (exp_scalar(row[c] - s.largest) / s.total - is_label);
+        const double cross_entropy = rest * (s.powers[c] / s.total - is_label);
         gradient[c] = (float)(share * (cross_entropy + 2 * mix * difference / classes));
       }
       give(call, DLOGITS, n * classes + first, count, gradient);

@@ -2,13 +2,6 @@
 #pragma once
 #include "kernel.h"
 
-/* In a module for the web each source has one copy of these functions, for size. */
-#ifdef __wasm__
-#define COMPACT static __attribute__((noinline, unused))
-#else
-#define COMPACT INLINE
-#endif
-
 /* Windows along an axis; adaptive ones have size 0: window i reaches from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
 typedef struct {
   int32_t length, outputs, size, stride, before, after, dilation;

@@ -11,6 +11,19 @@ enum { WORTH_COPYING = 8, MANY_ROWS = 512 };
 /* Rows of Aᵀ whose bits are transposed together; rows of A that are a piece of work, and of Y that are handed on together. */
 enum { TOGETHER = 64, SOME_ROWS = 8 };
 
+/* Bytes of all panels of B, one behind the other for each strip of columns. */
+static size_t panel_bytes(int32_t depth, int32_t columns) { return 4 * (size_t)depth * (size_t)ceiling(columns, COLUMNS) * COLUMNS; }
+
+/* Where vectors are short, sums take so much longer than copying that keeping panels gains nothing. */
+enum { KEEPS = VECTOR_BYTES > 16 };
+/* Panels of a B that is not transposed are worth their memory only where B is small and in whole strips. */
+enum { MOST_PANEL_BYTES = 1 << 20 };
+
+size_t product_kept(int32_t rows, int32_t depth, int32_t columns, int transposed_b) {
+  const size_t bytes = panel_bytes(depth, columns);
+  return KEEPS && (transposed_b || (rows >= WORTH_COPYING && columns >= COLUMNS && bytes <= MOST_PANEL_BYTES)) ? bytes : 0;
+}
+
 /* What scratch memory holds: the bits of A, its values where they do not lie in rows, and a panel for each thread. */
 typedef struct {
   size_t bits, values, block;
@@ -26,20 +39,15 @@ size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes,
   return r.bits + r.values + (size_t)threads * r.block;
 }
 
-/* Where vectors are short, sums take so much longer than transposing that keeping panels gains nothing. */
-enum { KEEPS = VECTOR_BYTES > 16 };
-
-size_t product_kept(int32_t depth, int32_t columns) {
-  return KEEPS ? 4 * (size_t)depth * (size_t)ceiling(columns, COLUMNS) * COLUMNS : 0;
-}
-
 typedef struct {
   const Product *product;
-  int32_t words, strips, rows_per_piece;
+  int32_t words, strips, width, rows_per_piece;
   /* Row m of A: the bits of its elements that are not 0, and the elements; null for spikes. */
   uint64_t *bits;
   float *transposed;
   const float *values;
+  /* B's panels, those of a strip of columns one behind the other; or null. */
+  float *panels;
   uint8_t *blocks;
   size_t block;
   void (*then)(const Call *call, int32_t first, int32_t count);
@@ -48,7 +56,7 @@ typedef struct {
 /* --- the bits of A */
 
 /* Which of the elements first … first + count − 1 of an operand are not 0; 64 at most, over as many rows of channels as it takes. */
-INLINE uint64_t element_bits(const Call *call, int i, size_t first, int32_t count) {
+COMPACT uint64_t element_bits(const Call *call, int i, size_t first, int32_t count) {
   if (!is_spikes(call, i)) return nonzero_bits(floats(call, i) + first, count);
   const size_t channels = (size_t)shape(call, i)->channels;
   uint64_t bits = 0;
@@ -93,10 +101,17 @@ static void column_bits(void *work, int32_t piece, int32_t thread) {
     for (int32_t k = 0; k < depth; k++) words[k] = element_bits(p->call, p->operand, at + (size_t)k * p->rows, count);
     transpose_bits(words);
     for (int32_t m = 0; m < count; m++) w->bits[(size_t)(first + m) * w->words + begin / 64] = words[m];
-    if (w->transposed)
-      transpose(floats(p->call, p->operand) + at, (size_t)p->rows, depth, count, w->transposed + (size_t)first * p->depth + begin,
-                (size_t)p->depth);
   }
+}
+
+static void transpose_values(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Work *w = work;
+  const Product *p = w->product;
+  const int32_t first = piece * TOGETHER, count = smaller(TOGETHER, p->rows - first);
+  for (int32_t begin = 0; begin < p->depth; begin += 64)
+    transpose(floats(p->call, p->operand) + (size_t)begin * p->rows + first, (size_t)p->rows, smaller(64, p->depth - begin), count,
+              w->transposed + (size_t)first * p->depth + begin, (size_t)p->depth);
 }
 
 /* --- a panel's rows, added where the bits are */
@@ -123,18 +138,11 @@ INLINE void ask_ahead(Ahead *a) {
   a->rows += a->stride, a->left--;
 }
 
-/* Whether all columns of a strip are there; or the last vector is not whole, in Y alone as panels are copied, or in B too. */
-enum { WHOLE, RAGGED, RAGGED_BOTH };
-
-/* y += Σ value·row, where y begins with `start`. */
-INLINE void add_panel(int kind, int vectors, int edge, float *y, const float *start, int32_t width, Panel b, const uint64_t *bits,
-                      int32_t words, const float *values) {
+/* y = start + Σ value·row over whole vectors; without `start`, the sum alone. */
+INLINE void add_panel(int kind, int vectors, float *y, const float *start, Panel b, const uint64_t *bits, int32_t words, const float *values) {
   vf sum[VECTORS];
 #pragma GCC unroll 12
-  for (int v = 0; v < vectors; v++) {
-    const float *at = start + v * LANES;
-    sum[v] = !start ? splat(0) : edge == WHOLE ? load(at) : load_up_to(at, width - v * LANES);
-  }
+  for (int v = 0; v < vectors; v++) sum[v] = start ? load(start + v * LANES) : splat(0);
   for (int32_t i = 0; i < words; i++)
     for (uint64_t left = bits[i]; left; left &= left - 1) {
       const int32_t k = 64 * i + __builtin_ctzll(left);
@@ -142,41 +150,57 @@ INLINE void add_panel(int kind, int vectors, int edge, float *y, const float *st
       IN_REGISTER(row);
       const vf value = splat(kind == SPIKE ? 1 : values[k]);
 #pragma GCC unroll 12
-      for (int v = 0; v < vectors; v++) {
-        const float *at = row + v * LANES;
-        sum[v] = plus(kind, sum[v], value, edge == RAGGED_BOTH ? load_up_to(at, width - v * LANES) : load(at));
-      }
+      for (int v = 0; v < vectors; v++) sum[v] = plus(kind, sum[v], value, load(row + v * LANES));
     }
 #pragma GCC unroll 12
-  for (int v = 0; v < vectors; v++)
-    if (edge == WHOLE) store(y + v * LANES, sum[v]);
-    else store_up_to(y + v * LANES, width - v * LANES, sum[v]);
+  for (int v = 0; v < vectors; v++) store(y + v * LANES, sum[v]);
 }
 
-/* A panel's share of a strip of rows `first` to `last` − 1. */
-INLINE void panel_rows(const Work *w, int kind, int vectors, int edge, int32_t column, int32_t width, int32_t begin, int32_t first,
-                       int32_t last, Panel b, Ahead ahead) {
+COMPACT void copy_floats(float *to, const float *from, int32_t count) {
+  for (int32_t o = 0; o < count; o += LANES) store_up_to(to + o, count - o, load_up_to(from + o, count - o));
+}
+
+/* A panel's share of a strip of rows `first` to `last` − 1. A strip that is no whole vectors is summed in a row of its own. */
+INLINE void panel_rows(const Work *w, int kind, int vectors, int32_t column, int32_t width, int32_t begin, int32_t first, int32_t last,
+                       Panel b, Ahead ahead) {
   const Product *p = w->product;
   const int32_t word = begin / 64, words = smaller(PANEL_WORDS, w->words - word);
+  float own[COLUMNS] = {0};
   for (int32_t m = first; m < last; m++) {
-    float *y = p->y + (size_t)m * p->columns + column;
+    float *y = p->y + (size_t)m * p->columns + column, *sums = y;
+    const float *start = begin || p->accumulate ? y : p->start ? p->start + column : 0;
     ask_ahead(&ahead);
     if (p->rows >= MANY_ROWS && begin == 0 && m + ROWS_AHEAD < last)
       for (int32_t o = 0; o < width; o += 16) __builtin_prefetch(y + ROWS_AHEAD * (size_t)p->columns + o, 1, 3);
-    add_panel(kind, vectors, edge, y, begin || p->accumulate ? y : p->start ? p->start + column : 0, width, b,
-              w->bits + (size_t)m * w->words + word, words, kind == SPIKE ? 0 : w->values + (size_t)m * p->depth + begin);
+    if (width < vectors * LANES) {
+      sums = own;
+      if (start) copy_floats(own, start, width), start = own;
+    }
+    add_panel(kind, vectors, sums, start, b, w->bits + (size_t)m * w->words + word, words,
+              kind == SPIKE ? 0 : w->values + (size_t)m * p->depth + begin);
+    if (sums == own) copy_floats(y, own, width);
   }
 }
 
-/* The same with what the compiler is to know; of rows that were not copied, a ragged strip goes vector by vector. */
-#define KNOWN(KIND)                                                                                                  \
-  if (width == COLUMNS) panel_rows(w, KIND, VECTORS, WHOLE, column, width, begin, first, last, b, ahead);        \
-  else if (!copied)                                                                                                  \
-    for (int32_t o = 0; o < width; o += LANES)                                                                       \
-      panel_rows(w, KIND, 1, RAGGED_BOTH, column + o, width - o, begin, first, last, (Panel){b.rows + o, b.stride}, ahead); \
-  else if (width <= LANES) panel_rows(w, KIND, 1, RAGGED, column, width, begin, first, last, b, ahead);              \
-  else if (width <= 4 * LANES) panel_rows(w, KIND, 4, RAGGED, column, width, begin, first, last, b, ahead);          \
-  else panel_rows(w, KIND, VECTORS, RAGGED, column, width, begin, first, last, b, ahead);
+/* The same with what the compiler is to know. */
+#define KNOWN(KIND)                                                                                   \
+  if (width <= LANES) panel_rows(w, KIND, 1, column, width, begin, first, last, b, ahead);            \
+  else if (width <= 4 * LANES) panel_rows(w, KIND, 4, column, width, begin, first, last, b, ahead);   \
+  else panel_rows(w, KIND, VECTORS, column, width, begin, first, last, b, ahead);
+
+/* The panels of a strip of columns. */
+static float *panels_of(const Work *w, int32_t column) { return w->panels + (size_t)column * (size_t)w->product->depth; }
+
+static void pack_piece(void *work, int32_t piece, int32_t thread) {
+  (void)thread;
+  const Work *w = work;
+  const Product *p = w->product;
+  const int32_t column = piece * COLUMNS, width = smaller(COLUMNS, p->columns - column);
+  float *to = panels_of(w, column);
+  if (p->transposed_b) transpose(p->b + (size_t)column * p->stride, p->stride, width, p->depth, to, COLUMNS);
+  else
+    for (int32_t k = 0; k < p->depth; k++, to += COLUMNS) __builtin_memcpy(to, p->b + (size_t)k * p->stride + column, 4 * (size_t)width);
+}
 
 /* A strip of columns of some rows. */
 static void strip_piece(void *work, int32_t piece, int32_t thread) {
@@ -184,47 +208,61 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Product *p = w->product;
   const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column);
   const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
-  /* A row of one vector that is not whole is as fast to load where it is, with masks. */
-  const int masked = VECTOR_BYTES == 64 && width <= LANES;
-  const int32_t copied = p->transposed_b || (last - first >= WORTH_COPYING && !masked);
   float *block = (float *)(w->blocks + (size_t)thread * w->block);
   const int kind = kind_of(!w->values, p->rounding);
   for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {
-    const int32_t depth = smaller(PANEL, p->depth - begin);
-    const float *from = p->transposed_b ? p->b + (size_t)column * p->stride + begin : p->b + (size_t)begin * p->stride + column;
-    if (p->transposed_b) transpose(from, p->stride, width, depth, block, COLUMNS);
-    else if (copied)
+    const int32_t depth = smaller(PANEL, p->depth - begin), next = smaller(PANEL, p->depth - begin - PANEL);
+    Panel b = {block, COLUMNS};
+    Ahead ahead = {0};
+    if (KEEPS && w->panels) {
+      b.rows = panels_of(w, column) + (size_t)begin * COLUMNS;
+      ahead = (Ahead){b.rows + PANEL * COLUMNS, COLUMNS, next, width};
+    } else if (p->transposed_b) transpose(p->b + (size_t)column * p->stride + begin, p->stride, width, depth, block, COLUMNS);
+    else {
+      const float *from = p->b + (size_t)begin * p->stride + column;
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * COLUMNS, from + (size_t)k * p->stride, 4 * (size_t)width);
-    const Panel b = copied ? (Panel){block, COLUMNS} : (Panel){from, p->stride};
-    const Ahead ahead = {from + (size_t)PANEL * p->stride, p->stride, p->transposed_b ? 0 : smaller(PANEL, p->depth - begin - PANEL), width};
+      ahead = (Ahead){from + (size_t)PANEL * p->stride, p->stride, next, width};
+    }
     if (kind == SPIKE) { KNOWN(SPIKE) }
     else if (kind == PRODUCT) { KNOWN(PRODUCT) }
     else { KNOWN(FUSED_PRODUCT) }
   }
 }
 
-/* The panels of a strip of columns are kept one behind the other. */
-static float *kept_strip(const Product *p, int32_t column) { return p->kept->values + (size_t)column * (size_t)p->depth; }
+/* --- few events, or few rows of A: rows of B are added where they lie */
 
-static void keep_piece(void *work, int32_t piece, int32_t thread) {
-  (void)thread;
-  const Product *p = ((const Work *)work)->product;
-  const int32_t column = piece * COLUMNS;
-  transpose(p->b + (size_t)column * p->stride, p->stride, smaller(COLUMNS, p->columns - column), p->depth, kept_strip(p, column), COLUMNS);
-}
+/* Words of A's bits whose events are listed at a time, and how few events of 64 elements make it worth while. */
+enum { LISTED_WORDS = 32, FEW = 4 };
 
-/* A strip of columns of some rows, with kept panels. */
-static void kept_piece(void *work, int32_t piece, int32_t thread) {
-  (void)thread;
+static void sparse_piece(void *work, int32_t piece, int32_t thread) {
   const Work *w = work;
   const Product *p = w->product;
-  const int32_t column = piece % w->strips * COLUMNS, width = smaller(COLUMNS, p->columns - column), copied = 1;
-  const int32_t first = piece / w->strips * w->rows_per_piece, last = smaller(p->rows, first + w->rows_per_piece);
-  for (int32_t begin = 0; begin < p->depth; begin += PANEL) {
-    const Panel b = {kept_strip(p, column) + (size_t)begin * COLUMNS, COLUMNS};
-    const Ahead ahead = {b.rows + PANEL * COLUMNS, COLUMNS, smaller(PANEL, p->depth - begin - PANEL), width};
-    KNOWN(FUSED_PRODUCT)
+  const int32_t column = piece % w->strips * w->width, width = smaller(w->width, p->columns - column);
+  const int32_t begin = piece / w->strips * SOME_ROWS, end = smaller(p->rows, begin + SOME_ROWS);
+  uint32_t *index = (uint32_t *)(w->blocks + (size_t)thread * w->block);
+  const Events events = {index, w->values ? (float *)index + 64 * LISTED_WORDS : 0};
+  const float *values = w->values ? floats(p->call, p->operand) : 0;
+  for (int32_t m = begin; m < end; m++) {
+    float *y = p->y + (size_t)m * p->columns + column;
+    if (!p->accumulate && p->start) __builtin_memcpy(y, p->start + column, 4 * (size_t)width);
+    else if (!p->accumulate) __builtin_memset(y, 0, 4 * (size_t)width);
+    for (int32_t first = 0; first < w->words; first += LISTED_WORDS) {
+      const uint64_t *bits = w->bits + (size_t)m * w->words;
+      int32_t count = 0;
+      for (int32_t i = first; i < smaller(w->words, first + LISTED_WORDS); i++)
+        for (uint64_t left = bits[i]; left; left &= left - 1) index[count++] = (uint32_t)(64 * i + __builtin_ctzll(left));
+      for (int32_t e = 0; values && e < count; e++)
+        events.value[e] = p->transposed_a ? values[(size_t)index[e] * p->rows + m] : values[(size_t)m * p->depth + index[e]];
+      add_rows(p->rounding, y, width, p->b + column, p->stride, 0, events, count);
+    }
   }
+  if (w->then && w->strips == 1) w->then(p->call, begin, end - begin);
+}
+
+static int64_t events_of(const Work *w) {
+  int64_t events = 0;
+  for (size_t i = 0; i < (size_t)w->product->rows * (size_t)w->words; i++) events += __builtin_popcountll(w->bits[i]);
+  return events;
 }
 
 /*
@@ -234,9 +272,7 @@ static void kept_piece(void *work, int32_t piece, int32_t thread) {
  */
 static int is_dense(const Work *w, int kept) {
   const Product *p = w->product;
-  int64_t events = 0;
-  for (size_t i = 0; i < (size_t)p->rows * (size_t)w->words; i++) events += __builtin_popcountll(w->bits[i]);
-  return 10 * events > (9 * (int64_t)p->rows - (kept ? 0 : 200)) * p->depth;
+  return 10 * events_of(w) > (9 * (int64_t)p->rows - (kept ? 0 : 200)) * p->depth;
 }
 
 static void done_piece(void *work, int32_t piece, int32_t thread) {
@@ -246,12 +282,18 @@ static void done_piece(void *work, int32_t piece, int32_t thread) {
   w->then(w->product->call, first, smaller(SOME_ROWS, w->product->rows - first));
 }
 
+/* Whether the bits of A's rows lie in memory as they are wanted: rows of spikes that are whole words. */
+static int bits_lie_there(const Product *p) {
+  return is_spikes(p->call, p->operand) && !p->transposed_a && shape(p->call, p->operand)->channels % 64 == 0;
+}
+
 void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
   const Run *run = p->call->run;
   const int spikes = is_spikes(p->call, p->operand);
   const Room room = room_of(p->rows, p->depth, spikes, p->transposed_a);
-  Work w = {.product = p, .words = ceiling(p->depth, 64), .strips = ceiling(p->columns, COLUMNS), .block = room.block, .then = then};
-  w.bits = (uint64_t *)run->scratch;
+  Work w = {.product = p, .words = ceiling(p->depth, 64), .strips = ceiling(p->columns, COLUMNS), .width = COLUMNS, .block = room.block,
+            .then = then};
+  w.bits = bits_lie_there(p) ? (uint64_t *)words(p->call, p->operand) : (uint64_t *)run->scratch;
   if (room.values) w.transposed = (float *)(run->scratch + room.bits);
   if (!spikes) w.values = p->transposed_a ? w.transposed : floats(p->call, p->operand);
   w.blocks = run->scratch + room.bits + room.values;
@@ -264,12 +306,20 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
   const int32_t parts = larger(kept || p->rows >= MANY_ROWS ? 2 : 1, ceiling(8, w.strips));
   w.rows_per_piece = larger(8, ceiling(p->rows, parts));
   if (p->transposed_a) parallel(run, ceiling(p->rows, TOGETHER), column_bits, &w);
-  else parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
+  else if (!bits_lie_there(p)) parallel(run, ceiling(p->rows, SOME_ROWS), row_bits, &w);
+  if (!p->transposed_b && (p->rows < WORTH_COPYING || events_of(&w) < FEW * (int64_t)p->rows * w.words)) {
+    if (p->rows >= WORTH_COPYING) w.strips = 1, w.width = p->columns;
+    parallel(run, w.strips * ceiling(p->rows, SOME_ROWS), sparse_piece, &w);
+    if (then && w.strips > 1) parallel(run, ceiling(p->rows, SOME_ROWS), done_piece, &w);
+    return;
+  }
+  if (w.transposed) parallel(run, ceiling(p->rows, TOGETHER), transpose_values, &w);
   if (p->transposed_b && p->depth >= DENSE_VECTORS * LANES && is_dense(&w, kept)) {
     multiply_dense(p->call, p->rows, p->columns, p->depth, w.values, p->b, p->y, p->accumulate);
     return;
   }
-  if (kept && !p->kept->is_made) parallel(run, w.strips, keep_piece, &w), p->kept->is_made = 1;
-  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), kept ? kept_piece : strip_piece, &w);
+  if (kept) w.panels = p->kept->values;
+  if (kept && !p->kept->is_made) parallel(run, w.strips, pack_piece, &w), p->kept->is_made = 1;
+  parallel(run, w.strips * ceiling(p->rows, w.rows_per_piece), strip_piece, &w);
   if (then) parallel(run, ceiling(p->rows, SOME_ROWS), done_piece, &w);
 }

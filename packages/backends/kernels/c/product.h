@@ -18,7 +18,7 @@ struct Product {
   const float *b;
   size_t stride;
   int transposed_b;
-  /* Of a transposed B that stays the same from call to call: its panels, or null. */
+  /* Of a B that stays the same from call to call: its panels, or null. */
   Kept *kept;
   /* What Y begins with: a row for all rows, or null for zeros; or what is there. */
   float *y;
@@ -31,8 +31,8 @@ struct Product {
 /* Bytes of scratch memory. */
 size_t NAME(product_scratch)(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a);
 #define product_scratch NAME(product_scratch)
-/* Bytes of a transposed B's panels. */
-size_t NAME(product_kept)(int32_t depth, int32_t columns);
+/* Bytes of B's panels that are worth keeping from call to call; 0 where they are not. */
+size_t NAME(product_kept)(int32_t rows, int32_t depth, int32_t columns, int transposed_b);
 #define product_kept NAME(product_kept)
 
 /* `then` is called for groups of rows that are done, where it is not null. */

@@ -17,10 +17,10 @@ enum { MOST_ELEMENTS = 1 << 30 };
 /* The segment with which a micro-batch begins: src/packed.ts has its number too. */
 enum { BEGIN = 1 };
 
-/* The weights of which something is kept, by the numbers of their buffers; of more than so many nothing is. */
+/* What is kept of weights, by kernels and the weights' buffers; more than so many things are not. */
 enum { MOST_KEPT = 64 };
 typedef struct {
-  int32_t count, weights[MOST_KEPT];
+  int32_t count, opcodes[MOST_KEPT], weights[MOST_KEPT];
   Kept of[MOST_KEPT];
 } Keeping;
 
@@ -56,14 +56,14 @@ static Call call_of(const Kernel *kernel, const Buffer *buffers, const int32_t *
   return call;
 }
 
-/* What is kept of a weight, or null. */
-static Kept *kept_of(Keeping *keeping, int32_t weight) {
+static int32_t weight_of(const int32_t *at) { return buffer_of(at[1 + KEPT_OPERAND]); }
+
+/* What an instruction's kernel keeps of its weight, or null. */
+static Kept *kept_of(Keeping *keeping, const int32_t *at) {
   for (int32_t i = 0; i < keeping->count; i++)
-    if (keeping->weights[i] == weight) return &keeping->of[i];
+    if (keeping->opcodes[i] == at[0] && keeping->weights[i] == weight_of(at)) return &keeping->of[i];
   return 0;
 }
-
-static int32_t weight_of(const int32_t *at) { return buffer_of(at[1 + KEPT_OPERAND]); }
 
 /* Finds out what a checked program keeps, lays it out from `memory` on (null: only counts), and returns the bytes. */
 static size_t keep(const Kernels *use, const Program *program, const Run *run, Keeping *keeping, uint8_t *memory) {
@@ -74,7 +74,8 @@ static size_t keep(const Kernels *use, const Program *program, const Run *run, K
       const Kernel *kernel = &use->kernels[at[0]];
       const Call call = call_of(kernel, buffers_of(program), at, run);
       const size_t own = kernel->kept ? kernel->kept(&call) : 0;
-      if (own && keeping->count < MOST_KEPT && !kept_of(keeping, weight_of(at))) {
+      if (own && keeping->count < MOST_KEPT && !kept_of(keeping, at)) {
+        keeping->opcodes[keeping->count] = at[0];
         keeping->weights[keeping->count] = weight_of(at);
         keeping->of[keeping->count++] = (Kept){memory ? (float *)(memory + bytes) : 0, 0};
         bytes += align64(own);
@@ -202,7 +203,7 @@ static Call locate(Session *session, const int32_t *at, int32_t t) {
     const int64_t slot = (interval % b->slots + b->slots) % b->slots;
     call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
   }
-  if (kernel->kept && kernel->kept(&call)) call.kept = kept_of(&session->keeping, weight_of(at));
+  if (kernel->kept && kernel->kept(&call)) call.kept = kept_of(&session->keeping, at);
   return call;
 }
 
@@ -264,4 +265,10 @@ int32_t session_run(Session *session, const int32_t *calls, int32_t count) {
     run_segment(session, program->segments[calls[2 * i]], calls[2 * i + 1]);
   }
   return 0;
+}
+
+int32_t session_is_finite(const Session *session, int32_t buffer) {
+  if (buffer < 0 || buffer >= session->program->buffers) return 0;
+  const Buffer *b = &buffers_of(session->program)[buffer];
+  return b->elements == FLOAT32 && session->use->are_finite(&session->run, (const float *)(session->arena + UNIT * (size_t)b->offset), b->size);
 }

@@ -34,10 +34,11 @@ typedef struct {
   void (*run)(const Call *);
 } Kernel;
 
-/* The kernels for one width of vectors, in the order of kernels.def, and what runs a lif.forward on rows of its input. */
+/* The kernels for one width of vectors, in the order of kernels.def; what runs a lif.forward on rows of its input; kernel.h's are_finite. */
 typedef struct {
   const Kernel *kernels;
   void (*lif_rows)(const void *call, int32_t first, int32_t count);
+  int (*are_finite)(const Run *run, const float *x, int32_t count);
   int32_t vector_bytes;
 } Kernels;
 
@@ -57,3 +58,5 @@ void session_open(void *memory, const int32_t *program, int32_t threads, uint8_t
  * refusal: then nothing has run. Weights that are written otherwise count from the next `begin` on.
  */
 int32_t session_run(Session *session, const int32_t *calls, int32_t count);
+/* Whether all numbers of a buffer's first slot are finite; 0 where the program has no such buffer of float32. */
+int32_t session_is_finite(const Session *session, int32_t buffer);

@@ -23,4 +23,4 @@ static const Kernel kernels[] = {
 #undef ROW
 };
 
-const Kernels NAME(kernels) = {kernels, lif_rows, VECTOR_BYTES};
+const Kernels NAME(kernels) = {kernels, lif_rows, are_finite, VECTOR_BYTES};

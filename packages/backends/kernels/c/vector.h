@@ -11,6 +11,12 @@
 #endif
 #define LANES (VECTOR_BYTES / 4)
 #define INLINE static inline __attribute__((always_inline))
+/* Inlined but in a module for the web, which has one copy in each of its sources, for size. A caller's vectors would not stay in registers. */
+#ifdef __wasm__
+#define COMPACT static __attribute__((noinline, unused))
+#else
+#define COMPACT INLINE
+#endif
 
 /* Unaligned: rows of channels may begin anywhere. */
 typedef float vf __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));

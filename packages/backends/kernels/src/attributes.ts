@@ -51,9 +51,11 @@ export interface Packed {
 
 /** The kernels with attributes, and those that take additional ones. */
 const packers: { readonly [N in AttributedKernel]: Packer<KernelAttributes[N]> } & {
+  readonly "linear.forward": Packer<Packed>
   readonly "linear.inputGradient": Packer<Packed>
 } = {
   eligibility: ({ states, first }) => [states, first],
+  "linear.forward": ({ stays }) => [stays ? 1 : 0],
   "conv2d.forward": convolution,
   "linear.inputGradient": ({ stays }) => [stays ? 1 : 0],
   "conv2d.inputGradient": convolution,

@@ -80,10 +80,12 @@ const expressionOf = ({ kernel, operands, attributes }: Program.Instruction): Re
 /** Encodes a program whose kernels are all among {@link opcodes}. */
 export const encode = (program: Program.Program): Int32Array => {
   const words: Array<number> = program.buffers.flatMap(wordsOfBuffer)
-  const { buffers, window, trainedSteps } = program
+  const { buffers, window, trainedSteps, timeSteps } = program
   /** Whether an instruction's weights serve several steps of a micro-batch, so that copies derived from them are worth caching. */
-  const stays = ({ operands: { weight } }: Program.Instruction): boolean =>
-    (window > 1 || trainedSteps > 1) && weight !== undefined && buffers[weight.buffer]?.kind === "parameter"
+  const stays = ({ kernel, operands: { weight } }: Program.Instruction, segment: Program.SegmentName): boolean =>
+    (kernel === "linear.forward" ? segment !== "begin" && timeSteps > 1 : window > 1 || trainedSteps > 1) &&
+    weight !== undefined &&
+    buffers[weight.buffer]?.kind === "parameter"
   /** Expressions, stored once each after all instructions, with the words that will hold the relative offset to them. */
   const expressions = new Map<string, { readonly packed: ReadonlyArray<number>; readonly from: Array<number> }>()
   const segments = Program.segmentNames.flatMap((name) => {
@@ -98,7 +100,7 @@ export const encode = (program: Program.Program): Int32Array => {
         continue
       }
       const given = operandNames(kernel).map((name) => operands[name])
-      const own = packAttributes(kernel, { ...attributes, stays: stays(instruction) })
+      const own = packAttributes(kernel, { ...attributes, stays: stays(instruction, name) })
       words.push(...wordsOfInstruction(kernel, given, own))
       const packed = expressionOf(instruction)
       if (packed === undefined) continue

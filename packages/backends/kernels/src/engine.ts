@@ -13,6 +13,8 @@ export interface Session {
   readonly bytes: number
   /** Runs calls, given as pairs of segment number and time step. Returns 0, or a refusal code, in which case nothing has run. */
   readonly run: (calls: Int32Array) => number
+  /** Whether all numbers of the `buffer`-th buffer of the program are finite; it is one of float32 with one slot. */
+  readonly isFinite: (buffer: number) => boolean
   readonly close: () => void
 }
 

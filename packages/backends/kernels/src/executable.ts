@@ -12,7 +12,6 @@ import {
   toBackendError,
   tooLarge,
 } from "@spikeroute/core"
-import { firstNonFinite } from "@spikeroute/core/values"
 import { Effect, type Scope } from "effect"
 import { encode } from "./encode.ts"
 import type { Engine, Session } from "./engine.ts"
@@ -132,7 +131,7 @@ const make = (checks: Guard, program: Program.Program, session: Session): Opened
     read: (name, t = 0) => attempt(() => read(name, t)),
     run: (calls, frames) => attempt(() => run(calls, frames)),
     gradientsAreFinite: attempt(() =>
-      program.buffers.every((buffer) => buffer.kind !== "gradient" || firstNonFinite(floatsOf(wordsOf(buffer, 0))) < 0),
+      program.buffers.every(({ kind }, i) => kind !== "gradient" || session.isFinite(i)),
     ),
   }
   return {

@@ -31,7 +31,7 @@ export const bufferWords = 9 + maximumRank
  * Hash of the kernel table. Opcodes are rows of c/kernels.def, so a stored program is valid only for the table with the same hash. When
  * the table changes, a test fails with the new value.
  */
-export const kernelTable = 37_900_271
+export const kernelTable = 1_346_730_504
 
 /** Size of a packed program's arena in bytes. */
 export const arenaBytes = (packed: Int32Array): number => unit * (packed[4] as number)

@@ -24,13 +24,13 @@ test("a program is encoded as program.h describes", () => {
   expect(count).toBe(program.segments.forward.length)
   const [map, readout] = program.segments.forward as [Program.Instruction, Program.Instruction]
   const ref = ({ operands }: Program.Instruction, name: string) => 2 ** 13 * (operands[name]?.buffer as number)
-  // linear.forward is the first kernel; there is no bias.
-  expect([...packed.subarray(begin, begin + 5)]).toEqual([0, ref(map, "x"), ref(map, "weight"), -1, ref(map, "y")])
+  // linear.forward is the first kernel; there is no bias, and the weights serve all steps.
+  expect([...packed.subarray(begin, begin + 6)]).toEqual([0, ref(map, "x"), ref(map, "weight"), -1, ref(map, "y"), 1])
   // The read-out reads its previous state, after three inputs. Its expression contains the decay, 3/4 as float32.
-  expect(packed[begin + 6]).toBe(ref(readout, "x0"))
-  expect(packed[begin + 9]).toBe(ref(readout, "before") + 1)
-  expect([...packed.subarray(begin + 19, begin + 21)]).toEqual([ref(readout, "state"), ref(readout, "y")])
-  const expression = begin + 21 + (packed[begin + 21] as number)
+  expect(packed[begin + 7]).toBe(ref(readout, "x0"))
+  expect(packed[begin + 10]).toBe(ref(readout, "before") + 1)
+  expect([...packed.subarray(begin + 20, begin + 22)]).toEqual([ref(readout, "state"), ref(readout, "y")])
+  const expression = begin + 22 + (packed[begin + 22] as number)
   expect([...packed.subarray(expression, expression + 8)]).toEqual([3, 1, 4, 2, 0, 0, 0x3f400000, 0])
 })
 

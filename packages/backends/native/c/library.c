@@ -103,20 +103,40 @@ EXPORT double spikeroute_bytes(int32_t handle) {
   return bytes;
 }
 
-EXPORT int32_t spikeroute_run(int32_t handle, const int32_t *calls, int32_t count) {
-  if (!calls) return UNKNOWN_CALL;
+/* Marks a session as running: 0, or a refusal. */
+static int32_t begin_run(int32_t handle, Slot **slot) {
   pthread_mutex_lock(&changing);
-  Slot *slot = find(handle);
-  const int32_t refused = !slot ? NO_SESSION : slot->runs ? IS_RUNNING : 0;
-  if (!refused) slot->runs = 1;
+  *slot = find(handle);
+  const int32_t refused = !*slot ? NO_SESSION : (*slot)->runs ? IS_RUNNING : 0;
+  if (!refused) (*slot)->runs = 1;
   pthread_mutex_unlock(&changing);
-  if (refused) return refused;
-  const int32_t refusal = session_run(slot->session, calls, count);
+  return refused;
+}
+
+static void end_run(Slot *slot) {
   pthread_mutex_lock(&changing);
   slot->runs = 0;
   if (slot->is_closed) free_slot(slot);
   pthread_mutex_unlock(&changing);
+}
+
+EXPORT int32_t spikeroute_run(int32_t handle, const int32_t *calls, int32_t count) {
+  Slot *slot;
+  if (!calls) return UNKNOWN_CALL;
+  int32_t refusal = begin_run(handle, &slot);
+  if (refusal) return refusal;
+  refusal = session_run(slot->session, calls, count);
+  end_run(slot);
   return refusal;
+}
+
+/* See session_is_finite; −1 of a session that is closed or runs. */
+EXPORT int32_t spikeroute_is_finite(int32_t handle, int32_t buffer) {
+  Slot *slot;
+  if (begin_run(handle, &slot)) return -1;
+  const int32_t finite = session_is_finite(slot->session, buffer);
+  end_run(slot);
+  return finite;
 }
 
 EXPORT void spikeroute_close(int32_t handle) {

@@ -25,6 +25,7 @@ export const engineOf = (library: Library, threads: number, widest: number): Eng
       lends: canDetach,
       bytes: library.bytes(session),
       run: (calls) => library.run(session, calls, calls.length / 2),
+      isFinite: (buffer) => library.isFinite(session, buffer) === 1,
       close: () => {
         // If a view could not be detached, the memory is not freed: reading freed memory would crash the process.
         if (views.detach()) library.close(session)

@@ -13,6 +13,8 @@ export interface Library {
   readonly view: (session: number, offset: number, bytes: number) => ArrayBuffer
   readonly bytes: (session: number) => number
   readonly run: (session: number, calls: Int32Array, count: number) => number
+  /** 1 or 0; −1 of a session that is closed or runs. */
+  readonly isFinite: (session: number, buffer: number) => number
   readonly close: (session: number) => void
 }
 
@@ -25,11 +27,13 @@ export const load = async (path: string): Promise<Library> => {
     view: ["pointer", "i32", "f64", "f64"],
     bytes: ["f64", "i32"],
     run: ["i32", "i32", "array", "i32"],
+    is_finite: ["i32", "i32", "i32"],
     close: ["void", "i32"],
   })
   return {
     ...functions,
     vectorBytes: functions.vector_bytes,
+    isFinite: functions.is_finite,
     view: (session, offset, bytes) => {
       const address = functions.view(session, offset, bytes)
       if (!address) throw new Error("the session is closed, or the place lies outside of its arena")

@@ -41,7 +41,9 @@ const small: ReadonlySet<string> = new Set([
 
 const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [
   ..."--no-entry --import-memory --strip-all -O2 -z stack-size=131072".split(" "),
-  ...["session_bytes", "session_open", "session_run", "__heap_base"].map((name) => `--export=${name}`),
+  ...["session_bytes", "session_open", "session_run", "session_is_finite", "__heap_base"].map(
+    (name) => `--export=${name}`,
+  ),
   ...own,
 ]
 

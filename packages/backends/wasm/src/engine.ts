@@ -8,6 +8,7 @@ export interface Exports {
   readonly session_bytes: (program: number, words: number, threads: number) => number
   readonly session_open: (memory: number, program: number, threads: number, arena: number) => void
   readonly session_run: (session: number, calls: number, count: number) => number
+  readonly session_is_finite: (session: number, buffer: number) => number
   readonly __heap_base: { readonly value: number }
   readonly __stack_pointer?: { value: number }
   readonly pool_work?: (thread: number) => void
@@ -87,6 +88,7 @@ export const engineOf = ({ exports, memory, heap }: Instance, threads: number): 
         }
         return 0
       },
+      isFinite: (buffer) => exports.session_is_finite(session, buffer) === 1,
       close: () => {
         if (!closed) close()
         closed = true
