@@ -105,7 +105,7 @@ export const rules: ReadonlyArray<ImportRule> = [
 const forTests = "@spikeroute/test-support"
 
 /** Packages whose index module is slow to load: imported by subpath only. */
-export const subpathOnly: ReadonlyArray<string> = ["@effect/platform-node"]
+const subpathOnly: ReadonlyArray<string> = ["@effect/platform-node"]
 
 /** The parts of a package.json that the rules use. */
 export interface Manifest {

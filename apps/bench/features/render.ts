@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import type { Results } from "./results.ts"
 import { backends, losses, type OpLine, ops, policies, runtimes } from "./subjects.ts"
 
-export const templateFile = new URL("./FEATURES.template.md", import.meta.url)
+const templateFile = new URL("./FEATURES.template.md", import.meta.url)
 
 const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = header.map((title, i) => Math.max(3, title.length, ...rows.map((row) => (row[i] ?? "").length)))

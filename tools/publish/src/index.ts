@@ -61,7 +61,7 @@ const built = (source: string, extension: string) => source.replace(/^\.\/src\//
  * The published manifest. Effect becomes a peer dependency, because programs and the library exchange Effect's values and must therefore use
  * the same copy.
  */
-export const publishedManifest = (manifest: SourceManifest): object => {
+const publishedManifest = (manifest: SourceManifest): object => {
   const { devDependencies: _, files: __, exports, browser, dependencies = {}, peerDependencies, ...rest } = manifest
   const { effect, ...others } = dependencies
   const entries = Object.entries(exports).map(([path, source]) => [

@@ -41,7 +41,7 @@ export const openDevice = async (adapter: GPUAdapter, info: AdapterInfo): Promis
 }
 
 /** Wraps a WebGPU device. */
-export const makeDevice = (gpu: GPUDevice, info: AdapterInfo): Device => {
+const makeDevice = (gpu: GPUDevice, info: AdapterInfo): Device => {
   const pipelines = new Map<string, Promise<GPUComputePipeline>>()
   const sizes = new Map<GPUBuffer, number>()
   let failure: string | undefined
