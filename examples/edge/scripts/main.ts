@@ -1,6 +1,6 @@
 /** `bun run edge PROGRAM`: runs the worker locally and stores what it learns in runs/edge. */
 import { readFileSync } from "node:fs"
-import { readFile } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { quote } from "@spikeroute/core/text"
 import { DeploymentError, modelOf } from "../src/deployment.ts"
 import { sampleBytes } from "../src/requests.ts"
@@ -40,7 +40,10 @@ const checked = <A>(check: () => A, where = ""): A => {
 
 const { WRITE_TOKEN = crypto.randomUUID(), LEARNING_RATE } = process.env
 checked(() => settingsOf({ WRITE_TOKEN, ...(LEARNING_RATE !== undefined && { LEARNING_RATE }) }))
-const program = await readFile(file).catch((error) => fail(`${quote(file)} cannot be read: ${error.code}`))
+// Opening a pipe would wait for a writer.
+const program = await stat(file)
+  .then((found) => (found.isFile() ? readFile(file) : Promise.reject({ code: "it is not a file" })))
+  .catch((error) => fail(`${quote(file)} cannot be read: ${error.code}`))
 const model = checked(() => modelOf(new WebAssembly.Module(readFileSync(kernels)), program), `${quote(file)}: `)
 // Otherwise workerd prints its own stack trace.
 try {

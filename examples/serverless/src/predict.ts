@@ -1,6 +1,6 @@
 /** The function's answers, independent of the platform: the class of a sample, or why it has none. */
 import { existsSync } from "node:fs"
-import { readFile } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { InputError, load, type Model } from "@spikeroute/backend-wasm/infer"
 import { loadModule } from "@spikeroute/backend-wasm/module"
@@ -95,7 +95,10 @@ export const open = async (program: string): Promise<Predictor> => {
   const kernels = existsSync(beside) ? readFile(beside).then((bytes) => WebAssembly.compile(bytes)) : loadModule()
   const [module, file] = await Promise.all([
     kernels,
-    readFile(program).catch((error) => fail(`cannot be read: ${error.code}`)),
+    // Opening a pipe would wait for a writer.
+    stat(program)
+      .then((found) => (found.isFile() ? readFile(program) : Promise.reject({ code: "it is not a file" })))
+      .catch((error) => fail(`cannot be read: ${error.code}`)),
   ])
   const model = (() => {
     try {

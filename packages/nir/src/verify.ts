@@ -32,7 +32,8 @@ const someErrors: Options.Kind = ["differences, as verify gives", Options.has("v
 
 /**
  * Runs a document on the backend and compares the outputs of its nodes at each step. `input` is [T, …]; `arrays` contains expected
- * outputs [T, …] by path of the node; all are channels first. Fails with a NirError for unknown nodes and arrays of another size.
+ * outputs [T, …] by path of the node; all are channels first. Fails with a NirError for unknown nodes, arrays of another size, and
+ * without expected outputs.
  */
 export const verify = (
   document: Document,
@@ -47,6 +48,8 @@ export const verify = (
   Effect.gen(function* () {
     Options.argument(document, aDocument, "verify")
     const types = new Map(flattened(document).map(({ path, type }) => [path, type]))
+    if (![...arrays.keys()].some((path) => types.get(path) !== "Input"))
+      return yield* new NirError({ node: "", reason: "there are no expected outputs to compare with" })
     const errors = { values: 0, spikesMismatched: 0 }
     for (const [path, expected] of arrays) {
       const type = types.get(path)

@@ -95,6 +95,13 @@ describe("outputs of neurons", () => {
     const atLeast = { dt: 1, compare: "atLeast" } as const
     expect(await check(numbers([3, 2], 1, 0, 1, 1, 1, 0), atLeast)).toMatchObject({ spikesMismatched: 0 })
   })
+  test("without expected outputs nothing is verified", async () => {
+    const input = numbers([3, 2], 1, 1, 1, 1, 1, 1)
+    for (const arrays of [new Map(), new Map([["input", input]])]) {
+      const verified = Nir.verify(feedForward, input, arrays).pipe(Effect.flip, Effect.provide(layer))
+      expect(await run(verified)).toMatchObject({ _tag: "NirError" })
+    }
+  })
   test("feedback arrives one step later, bias from the first step on", async () => {
     // back gives [0.25, 0] + W·s of the step before: u₁ = 1, 1.5 (0.75 + 0.25 does not fire at 1).
     const right = numbers([3, 2], 0, 0, 1, 0, 0, 0)

@@ -35,7 +35,7 @@ const descriptionOf = ({ metadata }: Layout): Description => {
   if (metadata.version !== "1")
     return fail(`the program file has version ${named(metadata.version ?? "unknown")}; this library reads version 1`)
   if (metadata.kernelTable !== String(kernelTable))
-    return fail("the program was exported by another version of this library: export it again")
+    return fail("the program was exported by another version of this library")
   let description: unknown
   try {
     description = JSON.parse(metadata.program ?? "")

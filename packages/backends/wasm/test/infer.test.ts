@@ -426,7 +426,7 @@ describe("a damaged or foreign file is refused with the offset of the error", ()
         }),
       ).message
     expect(other("version", "2")).toBe("the program file has version 2; this library reads version 1")
-    expect(other("kernelTable", "1")).toContain("export it again")
+    expect(other("kernelTable", "1")).toContain("another version")
     expect(other("program", "{")).toBe("the metadata `program` is not JSON")
     for (const text of ["null", "3", "{}", '{"encoding":"frames","buffers":3}', '{"encoding":"sound","buffers":{}}'])
       expect(other("program", text)).toBe("the metadata `program` lacks the encoding or the buffers")

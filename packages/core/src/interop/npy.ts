@@ -190,21 +190,23 @@ export const decodeFields = (
 export const layout = (start: Uint8Array, file: string): Effect.Effect<Layout, CheckpointError> =>
   guarded(file, async () => layoutOf(start))
 
-/** The `.npy` files in a `.npz` file, by array name. Fails with a CheckpointError. */
+/** The `.npy` files in a `.npz` file, by array name: all, or the `wanted` ones. Others are not decompressed. Fails with a CheckpointError. */
 export const unpack = (
   bytes: Uint8Array,
   file: string,
+  wanted: (name: string) => boolean = () => true,
 ): Effect.Effect<ReadonlyMap<string, Uint8Array>, CheckpointError> =>
   guarded(file, async () => {
     const files = new Map<string, Uint8Array>()
     let [packed, unpacked] = [0, 0]
     for (const [path, entry] of entriesOf(bytes)) {
-      if (!path.endsWith(".npy")) continue
+      const name = path.slice(0, -".npy".length)
+      if (!path.endsWith(".npy") || !wanted(name)) continue
       packed += entry.bytes.length
       unpacked += entry.size
       if (packed > bytes.length) return refuse("its entries overlap")
       if (unpacked > mostUnpacked) return refuse("its arrays take more than 4 GiB: save them as .npy files")
-      files.set(path.slice(0, -".npy".length), await inflate(entry))
+      files.set(name, await inflate(entry))
     }
     return files
   })

@@ -73,7 +73,9 @@ const arraysIn = Effect.fnUntraced(function* (place: string) {
     if (/\.npy$/i.test(file)) add(stem, "", { file })
     else {
       const part = /^(train|test)$/i.exec(stem)?.[0].toLowerCase() ?? ""
-      const held = yield* Effect.mapError(unpack(yield* readBytes(file, mostHeld), file), MalformedFile.at(file))
+      const isUsed = (each: string) => roleOf(each) !== undefined
+      const packed = yield* readBytes(file, mostHeld)
+      const held = yield* Effect.mapError(unpack(packed, file, isUsed), MalformedFile.at(file))
       for (const [each, bytes] of held) add(each, part, { file: `${file}: ${each}`, bytes })
     }
   }
