@@ -188,6 +188,33 @@ def mlp(neuron, width):
     )
 
 
+def separable(inputs, outputs, stride, neuron):
+    return [
+        nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False), nn.BatchNorm2d(inputs), neuron(),
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), neuron(),
+    ]  # fmt: skip
+
+
+def mobilenet(neuron, width):
+    layers = [nn.Conv2d(1, int(16 * width), 3, 2, padding=1, bias=False), nn.BatchNorm2d(int(16 * width)), neuron()]
+    inputs = int(16 * width)
+    for outputs, stride in ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1)):
+        outputs = int(outputs * width)
+        layers += separable(inputs, outputs, stride, neuron)
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
+
+
+def cnn1d(neuron, width):
+    layers, inputs = [], 1
+    for outputs, kernel, stride in ((16, 7, 2), (32, 5, 1), (64, 5, 1)):
+        outputs = int(outputs * width)
+        layers += [nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm1d(outputs)]
+        layers += [neuron(), nn.AvgPool1d(2)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(inputs, 10))
+
+
 class CurrentStep(torch.autograd.Function):
     """Like FusedStep, with a synaptic current i before the membrane; updates both in place."""
 
@@ -240,7 +267,10 @@ def rsnn(neuron, width):
 
 
 # Networks by name: `neuron()` creates a layer of neurons, `width` is a factor of the channels.
-models = {"conv": conv, "mlp": mlp, "resnet18": resnet18, "rsnn": rsnn, "vgg11": vgg11}
+models = {
+    **{"conv": conv, "mlp": mlp, "mobilenet": mobilenet, "cnn1d": cnn1d},
+    **{"resnet18": resnet18, "rsnn": rsnn, "vgg11": vgg11},
+}
 
 
 def spiking(module):

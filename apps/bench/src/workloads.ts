@@ -75,6 +75,12 @@ export const recurrentWorkloads: ReadonlyArray<Workload> = [Policy.sltt, Policy.
   policy,
 }))
 
+/** A depthwise-separable network for microcontrollers, and one of sequences. */
+export const compactWorkloads: ReadonlyArray<Workload> = [Policy.sltt, Policy.bptt].flatMap((policy) => [
+  { model: "mobilenet", policy, shape: imageShape, timeSteps: 4, batchSize: 64 },
+  { model: "cnn1d", policy, shape: [256, 1], timeSteps: 4, batchSize: 64 },
+])
+
 const classes = 10
 const recurrentClasses = 20
 
@@ -113,7 +119,7 @@ const octaves = [1, 2, 4, 8, 16, 32]
  * which is 1. White noise would average out in pooling, and the network behind it would be silent.
  */
 const images = (batchSize: number, shape: Shape.Shape): Labelled => {
-  const [height, width, channels] = shape as readonly [number, number, number]
+  const [channels = 1, width = 1, height = 1] = shape.toReversed()
   const { inputs: drawn, labels } = noise(batchSize, 1, shape)
   const deviation = Math.sqrt(octaves.length / 12)
   const inputs = drawn.map((_, i) => {

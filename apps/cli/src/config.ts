@@ -123,6 +123,7 @@ const general = {
 /** What suits a data set better than the general settings. */
 const suited: Readonly<Record<string, PartialConfig>> = {
   shapes: { timeSteps: 8, batchSize: 32, epochs: 8, lr: 2e-3 },
+  heartbeats: { model: "cnn1d", epochs: 10, lr: 2e-3 },
   mnist: { epochs: 2 },
   "fashion-mnist": { epochs: 3 },
   cifar10: { epochs: 20 },

@@ -19,11 +19,11 @@ const distributed = Flag.Boolean("distributed").pipe(
 const runArgument = Argument.String("run").pipe(Argument.withDescription("directory of a run"))
 const dataset = text(
   "dataset",
-  "shapes (default), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays or optdigits",
+  "shapes (default), heartbeats, mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays or optdigits",
 )
 const model = text(
   "model",
-  "mlp, conv (default), recurrent, resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
+  "mlp, conv (default), recurrent, cnn1d, mobilenet, resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
 )
 const width = number("width", "factor for the model's channels; default 1")
 const dropout = number("dropout", "share of the activations dropped in training; default 0")

@@ -1,4 +1,4 @@
-/** The recipes hold the settings that the SLTT paper trains with (Meng et al., ICCV 2023), can be planned, and train. */
+/** The recipes hold the settings that the SLTT paper trains with (Meng et al., ICCV 2023), or train a compact model; all can be planned, and train. */
 import { describe, expect, test } from "bun:test"
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -78,9 +78,24 @@ test("a policy that takes no k wins over a recipe's policy and its k", async () 
   expect([code, JSON.parse(stdout).policy]).toEqual([0, "sltt"])
 })
 
-test("every recipe is a row of the table", () => {
-  expect(names).toEqual(rows.map(([name]) => `${name}.json`).sort())
+/** Recipes of the compact models, for minutes on two cores: data, network, parameters. */
+const compact = [
+  ["fashion-mnist-mobilenet-sltt", "fashion-mnist", "mobilenet", 36_874],
+  ["heartbeats-cnn1d-sltt", "heartbeats", "cnn1d", 13_461],
+] as const
+
+test("every recipe is a row of the table, or one of a compact model", () => {
+  expect(names).toEqual([...rows, ...compact].map(([name]) => `${name}.json`).sort())
 })
+
+for (const [name, dataset, model, parameters] of compact)
+  test(`${name} compiles, within a microcontroller's parameters`, async () => {
+    const config = await settingsOf(name)
+    expect(config).toMatchObject({ dataset, model, policy: "sltt", timeSteps: 4, optimizer: "adam" })
+    const { graph, program } = await compiled(config)
+    expect(Graph.parameterCount(graph)).toBe(parameters)
+    expect(program.trainedSteps).toBe(4)
+  })
 
 for (const [name, dataset, model, timeSteps, batchSize, epochs, lr, weightDecay, dropout, lossMix, target, k] of rows)
   test(`${name} has the row's settings and compiles`, async () => {
@@ -139,6 +154,12 @@ describe("a few steps", () => {
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" })
     return { config: readJson(place, out, "config.json"), summary: readJson(place, out, "summary.json") }
   }
+
+  test("of heartbeats, which need no files", async () => {
+    const { config, summary } = await train("heartbeats-cnn1d-sltt", "heartbeats")
+    expect(summary).toMatchObject({ updates: 2, policy: "sltt", timeSteps: 4 })
+    expect(config).toMatchObject({ model: "cnn1d", augment: [] })
+  })
 
   test("of CIFAR-10", async () => {
     const records = (seed: number) =>

@@ -9,7 +9,13 @@ const stateDicts = JSON.parse(readFileSync(new URL("golden/state-dicts.json", im
 >
 
 const shapeOf = (model: string) =>
-  model.startsWith("vgg") ? [48, 48, 2] : model.startsWith("nf") ? [224, 224, 3] : [32, 32, 3]
+  model === "cnn1d"
+    ? [256, 1]
+    : model.startsWith("vgg")
+      ? [48, 48, 2]
+      : model.startsWith("nf")
+        ? [224, 224, 3]
+        : [32, 32, 3]
 
 const classesOf = (model: string) => (model.startsWith("nf") ? 1000 : 10)
 
@@ -20,7 +26,7 @@ const nodesOf = (graph: Graph.Graph, op: string) => graph.nodes.filter((node) =>
 
 test("every model of the paper has a reference state dict", () => {
   expect(Object.keys(stateDicts)).toEqual(
-    Models.modelNames.filter((name) => !["mlp", "conv", "recurrent"].includes(name)),
+    Models.modelNames.filter((name) => !["mlp", "conv", "cnn1d", "mobilenet", "recurrent"].includes(name)),
   )
 })
 
@@ -30,6 +36,38 @@ for (const [model, expected] of Object.entries(stateDicts))
     const ours = graph.parameters.map((each) => [each.name, PyTorch.pyTorchShape(graph, each)] as const)
     expect(Object.fromEntries(ours)).toEqual(expected as Record<string, Array<number>>)
   })
+
+describe("compact models", () => {
+  const inPyTorch = (graph: Graph.Graph) =>
+    new Map(graph.parameters.map((each) => [each.name, PyTorch.pyTorchShape(graph, each)]))
+  test("the depthwise-separable one has fewer than 50,000 parameters, and PyTorch's shapes", () => {
+    const graph = graphOf("mobilenet")
+    expect(Graph.parameterCount(graph)).toBe(37_162)
+    const shapes = inPyTorch(graph)
+    expect(shapes.get("stem.0.weight")).toEqual([16, 3, 3, 3])
+    expect(shapes.get("blocks.3.0.weight")).toEqual([64, 1, 3, 3])
+    expect(shapes.get("blocks.3.3.weight")).toEqual([128, 64, 1, 1])
+    expect(shapes.get("classifier.weight")).toEqual([10, 128])
+    expect(graph.types.get("blocks.4.5")?.shape).toEqual([4, 4, 128])
+  })
+  test("that of sequences has PyTorch's shapes", () => {
+    const graph = graphOf("cnn1d")
+    expect(Graph.parameterCount(graph)).toBe(13_786)
+    const shapes = inPyTorch(graph)
+    expect(shapes.get("features.0.weight")).toEqual([16, 1, 7])
+    expect(shapes.get("features.4.weight")).toEqual([32, 16, 5])
+    expect(graph.types.get("features.11")?.shape).toEqual([16, 64])
+  })
+  test("both convolve spikes behind their first layer", () => {
+    for (const model of ["mobilenet", "cnn1d"] as const) {
+      const graph = graphOf(model)
+      const [first, second] = nodesOf(graph, "conv2d")
+      expect(first?.inputs[0]).toBe("input")
+      const kept = model === "mobilenet" ? "spikes" : "float32"
+      expect(graph.types.get(second!.inputs[0]!)?.elements).toBe(kept)
+    }
+  })
+})
 
 describe("a width factor", () => {
   test("scales every layer except the input and the classes", () => {

@@ -17,6 +17,7 @@ import { cifar100 } from "./sets/cifar100.ts"
 import { dvsGesture } from "./sets/dvs-gesture.ts"
 import { eventsFolder } from "./sets/events-folder.ts"
 import { fashionMnist } from "./sets/fashion-mnist.ts"
+import { heartbeats } from "./sets/heartbeats.ts"
 import { imageFolder } from "./sets/image-folder.ts"
 import { mnist } from "./sets/mnist.ts"
 import { nmnist } from "./sets/nmnist.ts"
@@ -29,6 +30,7 @@ import { ssc } from "./sets/ssc.ts"
 /** The data sets that there are. A new one is a file in `sets` and a line here. */
 export const datasets: Readonly<Record<string, Source>> = {
   shapes,
+  heartbeats,
   mnist,
   "fashion-mnist": fashionMnist,
   cifar10,

@@ -127,7 +127,7 @@ describe("open with a data directory", () => {
 describe("open refuses, with one line", () => {
   test("names and numbers that cannot be meant", async () => {
     expect(await refusal("fashionmnist", "…")).toBe(
-      'UnknownDataset: no data set is called "fashionmnist" (did you mean "fashion-mnist"?); there are shapes, mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays, optdigits',
+      'UnknownDataset: no data set is called "fashionmnist" (did you mean "fashion-mnist"?); there are shapes, heartbeats, mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays, optdigits',
     )
     expect(await refusal("toString", "…")).toStartWith('UnknownDataset: no data set is called "toString"; there are')
     const refused = (name: string, options: object) => failure(open(name, { timeSteps: 1, ...options }))

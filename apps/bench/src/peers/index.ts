@@ -4,7 +4,7 @@ import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
+import { Program, PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
 import { waitUntilIdle } from "../method/disturbance.ts"
@@ -40,7 +40,9 @@ interface Peer {
 }
 
 const isRecurrent = ({ model }: Workload): boolean => model === "rsnn"
-const hasImages = ({ model }: Workload): boolean => model !== "mlp" && model !== "rsnn"
+const hasImages = ({ shape = imageShape, model }: Workload): boolean => shape.length === 3 && model !== "mlp"
+/** The networks of the paper. */
+const isLarge = ({ model }: Workload): boolean => model === "resnet18" || model === "vgg11"
 
 /**
  * All variants: the kinds of neurons; the first layer at every time step, or once if the image does not change (`hoist`); and for
@@ -49,15 +51,17 @@ const hasImages = ({ model }: Workload): boolean => model !== "mlp" && model !==
  */
 const python = (library: string, neurons: ReadonlyArray<string>, hoists: ReadonlyArray<boolean>, workload: Workload) =>
   neurons.flatMap((neuron) =>
-    (isDeep(workload) || workload.encoding === "frames" ? [false] : hoists).flatMap((hoist) =>
-      (isDeep(workload) ? [true] : hasImages(workload) ? [false, true] : [false]).map((channelsLast): Configuration => {
-        const details = [
-          ...(neurons.length > 1 || hoists.length > 1 ? [neuron] : []),
-          ...(hoist ? ["hoist"] : []),
-          ...(channelsLast ? ["channels last"] : []),
-        ]
-        return { name: [library, ...details].join(", "), options: { neuron, hoist, channelsLast } }
-      }),
+    (isLarge(workload) || workload.encoding === "frames" ? [false] : hoists).flatMap((hoist) =>
+      (isLarge(workload) ? [true] : hasImages(workload) ? [false, true] : [false]).map(
+        (channelsLast): Configuration => {
+          const details = [
+            ...(neurons.length > 1 || hoists.length > 1 ? [neuron] : []),
+            ...(hoist ? ["hoist"] : []),
+            ...(channelsLast ? ["channels last"] : []),
+          ]
+          return { name: [library, ...details].join(", "), options: { neuron, hoist, channelsLast } }
+        },
+      ),
     ),
   )
 
@@ -86,19 +90,19 @@ export const peers: ReadonlyArray<Peer> = [
   },
 ]
 
-/** Inputs in PyTorch's layout: [N, C, H, W], or [T, N, C, H, W] for frames; channels alone are unchanged. */
+/** Inputs in PyTorch's layout: [N, C, …], or [T, N, C, …] for frames. */
 const channelsFirst = (
   { inputs }: Train.Batch,
   { batchSize, timeSteps, shape = imageShape, encoding }: Workload,
 ): Safetensors.StoredTensor => {
-  if (shape.length === 1) return { shape: [timeSteps, batchSize, ...shape], values: inputs }
-  const [height, width, channels] = shape as readonly [number, number, number]
-  const pixels = height * width
+  const channels = shape.at(-1) ?? 1
+  const pixels = Shape.size(shape) / channels
   const values = inputs.map((_, i) => {
     const channel = Math.floor(i / pixels) % channels
     return inputs[i - (i % (pixels * channels)) + (i % pixels) * channels + channel] as number
   })
-  return { shape: [...(encoding === "frames" ? [timeSteps] : []), batchSize, channels, height, width], values }
+  const own = [batchSize, channels, ...shape.slice(0, -1)]
+  return { shape: encoding === "frames" ? [timeSteps, ...own] : own, values }
 }
 
 /** A workload's network with the given parameters. */

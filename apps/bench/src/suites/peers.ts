@@ -10,6 +10,7 @@ import { growthOf as growthOfPyTorch, type Hosts, peerSubjects, startHosts } fro
 import { pretrainedOnMnist, trainingSteps } from "../pretrained.ts"
 import {
   batchOf,
+  compactWorkloads,
   isDeep,
   paperWorkloads,
   policyAndK,
@@ -77,8 +78,8 @@ export const memoryOf = (workload: Workload, hosts: Hosts, own: ReadonlyArray<st
 
 const modelsOf = (all: ReadonlyArray<Workload>): ReadonlyArray<string> => [...new Set(all.map(({ model }) => model))]
 
-/** The default networks; and a recurrent network and those of the SLTT paper, with initial weights only. */
-const untrained = [...recurrentWorkloads, ...paperWorkloads]
+/** The default networks; and compact ones, a recurrent network and those of the SLTT paper, with initial weights only. */
+const untrained = [...compactWorkloads, ...recurrentWorkloads, ...paperWorkloads]
 export const peerModels = { usual: modelsOf(workloads), others: modelsOf(untrained) }
 
 export const peersOf = (models: ReadonlyArray<string> = peerModels.usual): Suite => ({
