@@ -12,7 +12,21 @@ import { vgg11, vgg13, vgg16 } from "./vgg.ts"
 export { type Model, type ModelOptions, ModelSchema } from "./model.ts"
 export { type NormalizerFreeBlockOptions, normalizerFreeBlock } from "./normalizer-free-resnet.ts"
 export { type PreActivationBlockOptions, preActivationBlock } from "./pre-activation-resnet.ts"
-export { cnn1d, conv, mlp, mobilenet, nfresnet34, nfresnet50, nfresnet101, recurrent, resnet18, resnet34, vgg11, vgg13, vgg16 }
+export {
+  cnn1d,
+  conv,
+  mlp,
+  mobilenet,
+  nfresnet34,
+  nfresnet50,
+  nfresnet101,
+  recurrent,
+  resnet18,
+  resnet34,
+  vgg11,
+  vgg13,
+  vgg16,
+}
 
 /** All models by name. */
 export const models = {
