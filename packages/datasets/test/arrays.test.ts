@@ -1,5 +1,6 @@
 /** Arrays of NumPy's as a data set: files written byte by byte. */
 import { describe, expect, test } from "bun:test"
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Stream } from "effect"
 import { batches, type Dataset, type OpenOptions, open } from "../src/index.ts"
@@ -143,6 +144,25 @@ test("images: [N, height, width] are grey where they are said to be static, chan
     expect(dataset).toMatchObject({ shape: [2, 2, 3], encoding: "frames" }),
   )
 })
+
+test("a file above a gibibyte is read sample by sample", () =>
+  withDirectory({ "y.npy": npy("|u1", [300_000], new Uint8Array(300_000)) }, async (dataDir) => {
+    const header = npy("<f4", [300_000, 1000], [])
+    const file = openSync(join(dataDir, "x.npy"), "w")
+    // The file is sparse: sample 299,999 holds 1, 2 and zeros.
+    writeSync(file, header)
+    writeSync(file, Float32Array.of(1, 2), 0, 8, header.length + 299_999 * 4000)
+    ftruncateSync(file, header.length + 300_000 * 4000)
+    closeSync(file)
+    const { train, test } = await run(open("arrays", { timeSteps: 1, dataDir, split: 0.5 }))
+    const found: Array<number> = []
+    for (const part of [train, test]) {
+      const out = new Float32Array(2 * 1000)
+      await run(part.write([0, part.size - 1], undefined, out))
+      found.push(...out.subarray(1000, 1003))
+    }
+    expect(found.filter((value) => value !== 0)).toEqual([1, 2])
+  }))
 
 describe("refused, with the file's name", () => {
   const x = npy("<f4", [2, 1], [1, 2])
