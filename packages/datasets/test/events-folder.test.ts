@@ -22,7 +22,9 @@ import {
 const frames = async ({ shape, ...dataset }: Dataset, part: "train" | "test", timeSteps: number) => {
   const out = new Float32Array(timeSteps * shape.reduce((a, b) => a * b, 1))
   await run(dataset[part].write([0], undefined, out))
-  return Array.from(out.entries()).flatMap(([i, value]) => (value === 0 ? [] : [[i, value]]))
+  const found: Array<Array<number>> = []
+  for (let i = 0; i < out.length; i++) if (out[i] !== 0) found.push([i, out[i] as number])
+  return found
 }
 
 /** Pixel (x, y) of step t on a sensor of 240 × 180, with its polarity. */
