@@ -1,5 +1,8 @@
 /** `bun run bench`: benchmarks on this machine, and the checks that guard memory, work and speed. */
 import { availableParallelism } from "node:os"
+import { fromFlags, resolve } from "@spikeroute/cli/config"
+import { nameOf, networkFor } from "@spikeroute/cli/network"
+import { sampleFor } from "@spikeroute/cli/run"
 import { runMain } from "@spikeroute/cli/run-main"
 import { Models, Policy } from "@spikeroute/core"
 import { Effect, Option } from "effect"
@@ -16,7 +19,7 @@ import { suites } from "./suites/index.ts"
 import { peerModels, peers, peersOf } from "./suites/peers.ts"
 import { networkNames, reproduce } from "./suites/reproduce.ts"
 import { stepOf } from "./suites/step.ts"
-import { workloads } from "./workloads.ts"
+import { type Workload, workloads } from "./workloads.ts"
 
 const atLeastOne = (name: string, usual: number, description: string) =>
   Flag.Int(name).pipe(
@@ -96,26 +99,37 @@ const stepCommand = Command.make(
   {
     ...settings,
     models: names("models", Models.modelNames, "models, instead of the default workloads"),
+    model: maybe(Flag.String("model"), "a network from a file, as in bun run train, instead of --models"),
+    dataset: maybe(Flag.String("dataset"), "data set that sets the sample shape of --model; default mnist"),
     policies: names("policies", Policy.policyNames, "policies, with --models; default sltt"),
     k: atLeastOne("k", 1, "k of tbptt and slttk"),
     timeSteps: list("time-steps", "4", "time steps T, with --models").pipe(Flag.map((all) => all.map(Number))),
     batchSize: list("batch-size", "64", "samples per batch, with --models").pipe(Flag.map((all) => all.map(Number))),
   },
-  ({ models, policies = ["sltt"], k, timeSteps, batchSize, ...chosen }) => {
+  ({ models, model: file, dataset, policies = ["sltt"], k, timeSteps, batchSize, ...chosen }) => {
     const policyOf = (name: string) => {
       const policy = Policy.policies[name as Policy.PolicyName]
       return typeof policy === "function" ? policy(k) : policy
     }
-    const product = (models ?? []).flatMap((model) =>
-      policies.flatMap((policy) =>
-        timeSteps.flatMap((T) =>
-          batchSize.map((batch) => ({
-            ...{ model: model as Models.ModelName, policy: policyOf(policy), timeSteps: T, batchSize: batch },
-          })),
+    const product = (networks: ReadonlyArray<Pick<Workload, "model" | "graph" | "shape" | "encoding">>) =>
+      networks.flatMap((network) =>
+        policies.flatMap((policy) =>
+          timeSteps.flatMap((T) =>
+            batchSize.map((batch) => ({ ...network, policy: policyOf(policy), timeSteps: T, batchSize: batch })),
+          ),
         ),
-      ),
-    )
-    return run([stepOf(models === undefined ? workloads : product)], chosen)
+      )
+    return Effect.gen(function* () {
+      if (file === undefined)
+        return yield* run(
+          [stepOf(models === undefined ? workloads : product(models.map((model) => ({ model }))))],
+          chosen,
+        )
+      const config = resolve(yield* fromFlags({ model: file, dataset: dataset ?? "mnist" }))
+      const { shape, classes, encoding } = yield* sampleFor(config)
+      const { graph } = yield* networkFor(config, { shape, classes })
+      return yield* run([stepOf(product([{ model: nameOf(file), graph, shape, encoding }]))], chosen)
+    })
   },
 ).pipe(Command.withDescription("One training iteration: models × policies × T × batch × backends × threads"))
 

@@ -9,7 +9,7 @@ import {
   Models,
   Optimizer,
   Policy,
-  Program,
+  type Program,
   recurrent,
   Shape,
   Train,
@@ -21,7 +21,10 @@ import type { Check, Values } from "./method/row.ts"
 import { median } from "./method/statistics.ts"
 
 export interface Workload {
-  readonly model: Models.ModelName | "rsnn"
+  /** The network, or what one of a file is called. */
+  readonly model: Models.ModelName | "rsnn" | (string & {})
+  /** The network of a file. */
+  readonly graph?: Graph.Graph
   readonly policy: Policy.Policy
   readonly timeSteps: number
   readonly batchSize: number
@@ -103,12 +106,18 @@ export const policyAndK = ({ name }: Policy.Policy) => {
 /** A batch with class labels. */
 export type Labelled = Train.Batch & { readonly labels: Float32Array }
 
+/** The number of classes of a workload's network. */
+const classesOf = ({ graph }: Pick<Workload, "graph">): number =>
+  graph?.types.get(graph.output)?.shape.at(-1) ?? classes
+
 /** A batch of noise images, brighter with `scale`, and random labels. */
-export const noise = (batchSize: number, scale = 1, shape = imageShape): Labelled => ({
+export const noise = (batchSize: number, scale = 1, shape = imageShape, labelled = classes): Labelled => ({
   inputs: Key.uniform(Key.fold(Key.make(0), "inputs"), new Float32Array(batchSize * Shape.size(shape))).map(
     (u) => scale * u,
   ),
-  labels: Key.uniform(Key.fold(Key.make(0), "labels"), new Float32Array(batchSize)).map((u) => Math.floor(u * classes)),
+  labels: Key.uniform(Key.fold(Key.make(0), "labels"), new Float32Array(batchSize)).map((u) =>
+    Math.floor(u * labelled),
+  ),
 })
 
 /** Side lengths in pixels of the squares that noise is summed over. */
@@ -139,9 +148,12 @@ const images = (batchSize: number, shape: Shape.Shape): Labelled => {
 }
 
 /** A batch for a workload: noise, natural images if a shape is given, or frames with 15 % events (3 % for inputs that are not images). */
-export const batchOf = ({ batchSize, timeSteps, shape, encoding = "static" }: Omit<Workload, "policy">): Labelled => {
-  if (encoding === "static") return shape === undefined ? noise(batchSize) : images(batchSize, shape)
-  const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...(shape ?? imageShape)])
+export const batchOf = (workload: Omit<Workload, "policy">): Labelled => {
+  const { batchSize, timeSteps, shape, encoding = "static", graph } = workload
+  if (encoding === "static" && graph === undefined)
+    return shape === undefined ? noise(batchSize) : images(batchSize, shape)
+  if (encoding === "static") return noise(batchSize, 1, shape, classesOf(workload))
+  const { inputs, labels } = noise(batchSize, 1, [timeSteps, ...(shape ?? imageShape)], classesOf(workload))
   const share = shape?.length === 1 ? 0.03 : 0.15
   return { inputs: inputs.map((u) => (u < share ? 1 : 0)), labels }
 }
@@ -156,11 +168,15 @@ export interface Run {
 }
 
 /** The network of a workload. */
-export const graphOf = ({ model, shape = imageShape, width = 1, tau = 2 }: Omit<Workload, "policy">) =>
-  Graph.make(
-    shape,
-    model === "rsnn" ? recurrentNetwork(width, tau) : Models.models[model](classes, { width, neuron: { tau } }),
-  )
+export const graphOf = ({ model, graph, shape = imageShape, width = 1, tau = 2 }: Omit<Workload, "policy">) =>
+  graph === undefined
+    ? Graph.make(
+        shape,
+        model === "rsnn"
+          ? recurrentNetwork(width, tau)
+          : Models.models[model as Models.ModelName](classes, { width, neuron: { tau } }),
+      )
+    : Effect.succeed(graph)
 
 /** Compiler options of a workload. */
 export const trainingOptionsOf = ({ batchSize, timeSteps, encoding = "static", optimizer = "adam" }: Workload) => ({
@@ -184,11 +200,7 @@ export const prepare = (workload: Workload) =>
   })
 
 /** A trainer's parameters, without optimiser state. */
-export const parametersOf = (trainer: Train.Trainer) =>
-  Effect.map(
-    trainer.save,
-    (saved): Train.Tensors => new Map([...saved].filter(([name]) => Program.parameterOf(name) !== undefined)),
-  )
+export const parametersOf = (trainer: Train.Trainer) => Effect.map(trainer.save, Train.parametersOf)
 
 /** Updates on noise before a small network is timed: without them, hardly any neuron fires. */
 export const updates = 30
@@ -305,9 +317,9 @@ const timed = <A, E>(effect: Effect.Effect<A, E>) =>
  * Seconds that a step spends on input checks. A batch is checked completely before it is rejected for its last label, so a rejected step costs
  * the check of inputs and labels, and the error.
  */
-const checksOf = ({ step, executable }: Train.Trainer, batch: Labelled) =>
+const checksOf = ({ graph, step, executable }: Train.Trainer, batch: Labelled) =>
   Effect.gen(function* () {
-    const refused = { ...batch, labels: batch.labels.with(-1, classes) }
+    const refused = { ...batch, labels: batch.labels.with(-1, classesOf({ graph })) }
     const inputs = yield* timed(Effect.flip(step(refused, { update: 1, learningRate: timedLearningRate })))
     return { inputs, gradients: yield* timed(executable.gradientsAreFinite) }
   })

@@ -10,8 +10,9 @@ import { type Backend, Graph, Key, Program, PyTorch, Safetensors, Shape, Train }
 import { Golden } from "@spikeroute/core/testing"
 import { Effect, type FileSystem, Layer, type Path, type Scope } from "effect"
 import * as Checkpoint from "../src/checkpoint.ts"
-import { networkOf, readConfigFile, resolve } from "../src/config.ts"
+import { readConfigFile, resolve } from "../src/config.ts"
 import { UsageError } from "../src/errors.ts"
+import { layerOf } from "../src/network.ts"
 import * as RunDirectory from "../src/run-directory.ts"
 import { beginning } from "../src/training.ts"
 import type { Format } from "./format.ts"
@@ -35,14 +36,13 @@ const configured = {
   backend: "reference",
 }
 
-const graph = Graph.makeUnsafe([4, 4, 2], networkOf(configured, 3))
-const prefixed = new Map(
+const graph = Graph.makeUnsafe([4, 4, 2], layerOf(configured, 3))
+const tensors = new Map(
   [...Train.initialize(graph, Key.make(1))].map(([name, values]) => {
     const { shape } = graph.parameters.find((each) => each.name === name) as Graph.Parameter
-    return [Program.bufferNames.parameter(name), { shape, values }] as const
+    return [name, { shape, values }] as const
   }),
 )
-const plain = new Map([...prefixed].map(([name, tensor]) => [Program.parameterOf(name) ?? name, tensor]))
 
 const finite = (values: Iterable<number>) => {
   for (const value of values) if (!Number.isFinite(value)) throw new Error(`a value is ${value}`)
@@ -92,7 +92,7 @@ const encodeAll = (tensors: Train.Tensors, metadata: Readonly<Record<string, str
 export const formats: ReadonlyArray<Format> = [
   {
     name: "safetensors",
-    files: { "weights.safetensors": encodeAll(Effect.runSync(PyTorch.toStateDict(graph, plain)), { format: "pt" }) },
+    files: { "weights.safetensors": encodeAll(Effect.runSync(PyTorch.toStateDict(graph, tensors)), { format: "pt" }) },
     repair: repairHeader,
     read: (directory) =>
       run(
@@ -153,7 +153,7 @@ export const formats: ReadonlyArray<Format> = [
     files: {
       "config.json": json(configured),
       "graph.json": json(Graph.toJson(graph)),
-      "last.safetensors": encodeAll(prefixed, { position: JSON.stringify(beginning) }),
+      "last.safetensors": encodeAll(tensors, { position: JSON.stringify(beginning) }),
     },
     changed: ["last.safetensors", "last.safetensors", "config.json", "graph.json"],
     repair: (bytes) => (bytes[0] === 0x7b ? bytes : repairHeader(bytes)),
@@ -170,7 +170,7 @@ export const formats: ReadonlyArray<Format> = [
     name: "program",
     files: {
       "program.safetensors": Effect.runSync(
-        ProgramFile.save(graph, prefixed, { batchSize: 1, timeSteps: 2, encoding: "static" }),
+        ProgramFile.save(graph, tensors, { batchSize: 1, timeSteps: 2, encoding: "static" }),
       ),
     },
     repair: repairHeader,

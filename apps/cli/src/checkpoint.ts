@@ -9,14 +9,15 @@ import {
   type Graph,
   type MismatchError,
   Options,
-  Program,
   PyTorch,
   Safetensors,
-  type Train,
+  Train,
 } from "@spikeroute/core"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { UsageError } from "./errors.ts"
 import { readBytes, refused, writeWhole } from "./files.ts"
+import { type PresetName, withPreset } from "./presets.ts"
+import { say } from "./terminal.ts"
 
 const Count = Options.whole(0, Number.MAX_SAFE_INTEGER)
 
@@ -80,7 +81,10 @@ export const readTensors = (file: string) =>
 /** Writes a checkpoint. */
 export const save = (directory: string, name: CheckpointName, { position, tensors }: Checkpoint) =>
   Effect.gen(function* () {
-    const bytes = Safetensors.encode({ tensors, metadata: { position: JSON.stringify(position) } })
+    const bytes = Safetensors.encode({
+      tensors,
+      metadata: { format: "spikeroute", position: JSON.stringify(position) },
+    })
     yield* writeWhole(yield* fileOf(directory, name), bytes)
   })
 
@@ -94,25 +98,45 @@ export const load = (directory: string, name: CheckpointName) =>
         () => new UsageError({ reason: `${file} is not a checkpoint: its metadata has no training position` }),
       ),
     )
-    return { file, position, tensors }
+    // Files of earlier versions name parameters as their buffers.
+    const renewed = new Map(Array.from(tensors, ([name, tensor]) => [name.replace(/^parameter\//, ""), tensor]))
+    return { file, position, tensors: renewed }
+  })
+
+/** Whether tensors are laid out as here, rather than as by PyTorch: those of a checkpoint, a program file, a trainer's `save`. */
+const isOurs = (tensors: Train.Tensors, { position, format }: Safetensors.TensorFile["metadata"]): boolean =>
+  position !== undefined ||
+  format?.startsWith("spikeroute") === true ||
+  [...tensors.keys()].some((name) => /^(parameter|optimizer)\//.test(name))
+
+/** A state dict by the names of a network, whose neurons keep their own settings: those of the file are said. */
+const byPreset = (tensors: Train.Tensors, graph: Graph.Graph, preset: PresetName | undefined) =>
+  Effect.gen(function* () {
+    if (preset === undefined) return tensors
+    const named = withPreset(preset, tensors, graph)
+    const settings = named.leftOut.map(([name, { values }]) => (values.length === 1 ? `${name} = ${values[0]}` : name))
+    if (settings.length > 0)
+      yield* say(
+        `neurons have the settings of the network here; those of the file were left out: ${settings.join(", ")}`,
+      )
+    return named.tensors
   })
 
 /** Weights to start from: those of a run's last checkpoint, or of a file, which is a checkpoint of a run or a state dict of PyTorch's. */
-export const loadWeights = (from: string, graph: Graph.Graph) =>
+export const loadWeights = (from: string, graph: Graph.Graph, preset?: PresetName) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { type } = yield* fs.stat(from).pipe(Effect.mapError(refused(from, "read")))
     if (type === "Directory") return yield* load(from, "last")
-    const { tensors } = yield* readTensors(from)
-    const ofRun = [...tensors.keys()].some((name) => Program.parameterOf(name) !== undefined)
-    if (ofRun) return { file: from, tensors }
-    const parameters = yield* PyTorch.fromStateDict(graph, tensors).pipe(
+    const { tensors, metadata } = yield* readTensors(from)
+    if (isOurs(tensors, metadata)) {
+      const own = [...tensors].filter(([name]) => name !== "program")
+      return { file: from, tensors: Train.parametersOf(new Map(own)) }
+    }
+    const parameters = yield* PyTorch.fromStateDict(graph, yield* byPreset(tensors, graph, preset)).pipe(
       Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(from))),
     )
-    return {
-      file: from,
-      tensors: new Map([...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor])),
-    }
+    return { file: from, tensors: parameters }
   })
 
 /** Puts a checkpoint's tensors into a network. Where they do not fit, the error names the file. */
@@ -127,9 +151,7 @@ export const checkFits = (
   checkpoint: { readonly file: string; readonly tensors: Train.Tensors },
   { parameters }: Graph.Graph,
 ): Effect.Effect<void, BackendError | MismatchError> => {
-  const { parameter } = Program.bufferNames
-  const expected = new Map(parameters.map(({ name, shape }) => [parameter(name), shape]))
-  const load = (tensors: Train.Tensors) =>
-    Effect.asVoid(fit(expected, tensors, (name) => Program.parameterOf(name) !== undefined))
+  const expected = new Map(parameters.map(({ name, shape }) => [name, shape]))
+  const load = (tensors: Train.Tensors) => Effect.asVoid(fit(expected, Train.parametersOf(tensors)))
   return restore(checkpoint, { load })
 }

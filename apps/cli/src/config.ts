@@ -1,7 +1,6 @@
 /** What a run is: flags over the config file over what suits the data set. */
 import {
   describeFault,
-  type Graph,
   LifSchema,
   Losses,
   LossSchema,
@@ -15,18 +14,25 @@ import {
   Train,
 } from "@spikeroute/core"
 import { BatchSchema, datasets, OpenSchema, type Sample, type Targets, WorkersSchema } from "@spikeroute/datasets"
+import { DiscretisationSchema } from "@spikeroute/nir"
 import { Effect, type FileSystem, Path, Schema, Struct } from "effect"
 import { backendNames } from "./backends.ts"
 import { UsageError } from "./errors.ts"
 import { readJson } from "./files.ts"
+import { isPath, nameOrPath } from "./modules.ts"
+import { type PresetName, presets } from "./presets.ts"
 
 const { oneOf, whole } = Options
 const { width, dropout } = Models.ModelSchema.fields
 const { batchSize, timeSteps, microBatches, freeze, clipNorm, clipValue } = Program.TrainingSchema.fields
 
+/** The data set of a run that was imported for no data. */
+export const noDataset = "none"
+
 /** All settings of a run, as config.json holds them. A config file holds any of them. */
 export const RunConfig = Schema.Struct({
-  dataset: oneOf(Object.keys(datasets)),
+  /** A data set of the library, the path of a module that gives one, or none. */
+  dataset: nameOrPath([...Object.keys(datasets), noDataset], [".ts", ".js"]),
   /** Where the files of the data set are; nothing is downloaded then. */
   dataDir: OpenSchema.fields.dataDir,
   /** Only the first so many training and test samples. */
@@ -48,7 +54,10 @@ export const RunConfig = Schema.Struct({
   workers: Schema.optionalKey(WorkersSchema.fields.workers),
   /** Whether the run also writes TensorBoard's event files. They change no bit of what is trained. */
   tensorboard: Schema.optionalKey(Options.Flag),
-  model: oneOf(Models.modelNames),
+  /** A network of the library, or the path of a file that holds one. */
+  model: nameOrPath(Models.modelNames, [".ts", ".js", ".json", ".nir"]),
+  /** The discretisation of a NIR network. */
+  nir: Schema.optionalKey(DiscretisationSchema),
   /** A factor of the model's channels. */
   width: width.schema,
   /** Share of the model's activations that dropout drops. */
@@ -85,6 +94,8 @@ export const RunConfig = Schema.Struct({
   lossTarget: LossSchema.fields.target,
   /** Where the parameters are that training starts from: a run, whose last checkpoint is taken, or a file of tensors. */
   init: Schema.optionalKey(Schema.String),
+  /** Whose names the tensors of that file have. */
+  preset: Schema.optionalKey(oneOf(Object.keys(presets) as ReadonlyArray<PresetName>)),
   seed: OpenSchema.fields.seed.schema,
 })
 
@@ -161,6 +172,8 @@ const withPaths = (config: PartialConfig, resolved: (path: string) => string): P
   ...config,
   ...(config.dataDir === undefined ? {} : { dataDir: resolved(config.dataDir) }),
   ...(config.init === undefined ? {} : { init: resolved(config.init) }),
+  ...(config.model !== undefined && isPath(config.model) ? { model: resolved(config.model) } : {}),
+  ...(config.dataset !== undefined && isPath(config.dataset) ? { dataset: resolved(config.dataset) } : {}),
 })
 
 /** Settings of a config file. */
@@ -288,12 +301,6 @@ export const inferenceOptions = (config: Settings, { encoding, targets }: ToldSa
     ...{ batchSize, timeSteps, encoding, microBatches: batchSize / parts < fewest ? microBatches : parts },
     ...(targets?.endsWith("PerStep") && { outputs: "step" as const }),
   }
-}
-
-/** The network that the settings describe. */
-export const networkOf = (config: Settings, classes: number): Graph.Layer => {
-  const { model, width, dropout } = config
-  return Models.models[model as Models.ModelName](classes, { width, dropout, neuron: neuronOf(config) })
 }
 
 /** The learning-rate schedule that the settings describe. */

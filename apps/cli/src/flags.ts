@@ -1,6 +1,7 @@
 /** The flags of commands that are no settings of a run, checked by one Schema for each command. */
 import { describeFault, Options, Policy, Program, quote } from "@spikeroute/core"
 import { OpenSchema } from "@spikeroute/datasets"
+import { type Discretisation, DiscretisationSchema } from "@spikeroute/nir"
 import { Effect, Schema } from "effect"
 import { flagName } from "./config.ts"
 import { UsageError } from "./errors.ts"
@@ -24,15 +25,23 @@ export const commandFlags = {
   }),
   eval: Schema.Struct({ checkpoint, margins: Schema.optionalKey(Schema.Array(Options.NonNegative)) }),
   inspect: Schema.Struct({ checkpoint }),
-  import: Schema.Struct({ config: path, out: path }),
+  import: Schema.Struct({ config: path, out: path, ...DiscretisationSchema.fields }),
   export: Schema.Struct({
     out: path,
     checkpoint,
-    format: oneOf(["safetensors", "program"]),
+    format: oneOf(["safetensors", "program", "nir"]),
     batchSize: Schema.optionalKey(batchSize),
     timeSteps: Schema.optionalKey(timeSteps),
+    ...DiscretisationSchema.fields,
   }),
 }
+
+/** The flags of a discretisation, not yet checked. */
+export type DiscretisationFlags = Readonly<Record<keyof Discretisation, unknown>>
+
+/** What was given of some flags. */
+export const defined = <A extends object>(flags: A): { readonly [K in keyof A]?: Exclude<A[K], undefined> } =>
+  Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)) as never
 
 type Flags = { readonly [C in keyof typeof commandFlags]: (typeof commandFlags)[C]["Type"] }
 

@@ -17,13 +17,16 @@ const distributed = Flag.Boolean("distributed").pipe(
 )
 
 const runArgument = Argument.String("run").pipe(Argument.withDescription("directory of a run"))
+const runOrProgram = Argument.String("run").pipe(
+  Argument.withDescription("directory of a run, or a program file together with --dataset"),
+)
 const dataset = text(
   "dataset",
-  "shapes (default), heartbeats, mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays or optdigits",
+  "shapes (default), heartbeats, mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays or optdigits; or a module like ./data.ts",
 )
 const model = text(
   "model",
-  "mlp, conv (default), recurrent, cnn1d, mobilenet, resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101",
+  "mlp, conv (default), recurrent, cnn1d, mobilenet, resnet18, resnet34, vgg11, vgg13, vgg16, nfresnet34, nfresnet50 or nfresnet101; or a file: a module like ./net.ts, a graph.json, a .nir",
 )
 const width = number("width", "factor for the model's channels; default 1")
 const dropout = number("dropout", "share of the activations dropped in training; default 0")
@@ -31,6 +34,19 @@ const tau = number("tau", "membrane time constant τ in steps, at least 1; decay
 const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
 const config = text("config", "JSON file of settings; flags take precedence")
 const out = text("out", "directory of the run; default runs/…")
+/** The discretisation of a NIR network, when it is read and when it is written. */
+const nir = {
+  dt: number("dt", "NIR: length of a time step, in the unit of the file's time constants; default 1e-4"),
+  scheme: text("scheme", "NIR: euler (default), decay 1 − dt/τ, or exact, e^(−dt/τ)"),
+  reset: text("reset", "NIR: value (default) resets the potential to v_reset, subtract subtracts the threshold"),
+  compare: text(
+    "compare",
+    "NIR: a neuron fires if its potential is greater (default) than the threshold, or atLeast it",
+  ),
+  synapse: text("synapse", "NIR: filter (default), or jump: a spike adds w_in to the current directly"),
+  start: text("start", "NIR: the potential before the first step: zero (default), leak or reset"),
+}
+const preset = text("preset", "naming of the tensors in a file of another library: snntorch or spikingjelly")
 const policy = text("policy", "bptt, bptt-checkpoint, tbptt, sltt (default), slttk, ottt, eprop or rate")
 const k = whole("k", "slttk: trained time steps; tbptt: steps that gradient crosses")
 const recompute = optional(
@@ -120,6 +136,7 @@ const train = Command.make(
         "comma-separated names or patterns of weights that are not trained, such as 'features.*'",
       ).pipe(Flag.map((names) => names?.split(","))),
       init: text("init", "a run, or a .safetensors, .pt or .pth file, to take the initial parameters from"),
+      preset,
       policy,
       k,
       recompute,
@@ -233,7 +250,7 @@ const compare = Command.make(
 const evaluate = Command.make(
   "eval",
   {
-    directory: runArgument,
+    directory: runOrProgram,
     checkpoint,
     distributed,
     margins: text(
@@ -241,18 +258,18 @@ const evaluate = Command.make(
       "comma-separated margins for early exit: a sample stops once its first class leads the second by the margin (runs on wasm)",
     ),
     json,
-    settings: { backend, dataDir, limit, workers },
+    settings: { backend, dataset, dataDir, size, limit, workers },
   },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/eval.ts")),
       (_) => _.evaluateRun(flags),
     ),
-).pipe(Command.withDescription("Test the network of a run"))
+).pipe(Command.withDescription("Test the network of a run, or of a program file"))
 
 const inspect = Command.make(
   "inspect",
-  { directory: runArgument, checkpoint, json, settings: { backend, dataDir, workers } },
+  { directory: runOrProgram, checkpoint, json, settings: { backend, dataset, dataDir, size, workers } },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/inspect.ts")),
@@ -284,13 +301,14 @@ const importWeights = Command.make(
   "import",
   {
     file: Argument.String("file").pipe(
-      Argument.withDescription("state dict: a .pt or .pth file of torch.save, or safetensors"),
+      Argument.withDescription("state dict: a .pt or .pth file of torch.save, or safetensors; or a .nir file"),
     ),
     config,
     out,
+    nir,
     settings: {
       ...{ dataset, dataDir, size, ...reading, model, width, dropout },
-      ...{ policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
+      ...{ preset, policy, k, backend, timeSteps, tau, surrogate, batchSize, optimizer },
     },
   },
   (flags) =>
@@ -298,7 +316,11 @@ const importWeights = Command.make(
       Effect.promise(() => import("./commands/import.ts")),
       (_) => _.importWeights(flags),
     ),
-).pipe(Command.withDescription("Make a run from weights trained in PyTorch, for eval, train --resume and train --init"))
+).pipe(
+  Command.withDescription(
+    "Make a run from weights trained in PyTorch or from a NIR file, for eval, train --resume and train --init",
+  ),
+)
 
 const exportWeights = Command.make(
   "export",
@@ -307,20 +329,26 @@ const exportWeights = Command.make(
     checkpoint,
     format: Flag.String("format").pipe(
       Flag.withDescription(
-        "safetensors: weights for PyTorch (default); program: a program with its weights, for inference without the compiler",
+        "safetensors: weights for PyTorch (default); program: a program with its weights, for inference without the compiler; nir: the network as NIR",
       ),
       Flag.withDefault("safetensors"),
     ),
     batchSize: whole("batch-size", "program: batch size; default 1"),
     timeSteps: whole("time-steps", "program: time steps of a sample; default: as in the run"),
-    out: text("out", "new file; default weights.safetensors or program.safetensors in the run's directory"),
+    out: text(
+      "out",
+      "new file; default weights.safetensors, program.safetensors or network.nir in the run's directory",
+    ),
+    nir,
   },
   (flags) =>
     Effect.flatMap(
       Effect.promise(() => import("./commands/export.ts")),
       (_) => _.exportWeights(flags),
     ),
-).pipe(Command.withDescription("Write the weights of a run for PyTorch, or its network as a program for the edge"))
+).pipe(
+  Command.withDescription("Write the weights of a run for PyTorch, or its network as a program for the edge or as NIR"),
+)
 
 const doctor = Command.make("doctor", { json }, (flags) =>
   Effect.flatMap(

@@ -189,7 +189,7 @@ export const countOperations = <E = never>(
       const shape = graph.types.get(value)?.shape ?? []
       const weight = node.inputs[1] as string
       const weightShape = graph.types.get(weight)?.shape ?? []
-      const values = tensors.get(bufferNames.parameter(weight))?.values
+      const values = tensors.get(weight)?.values
       const dense = fanOut(shape, weightShape, node.attributes as Geometry)
       const isStill = encoding === "static" && lag === 0 && still(graph, value)
       const spikes = graph.types.get(value)?.elements === "spikes"

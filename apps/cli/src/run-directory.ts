@@ -15,10 +15,12 @@
 import { Graph, Options } from "@spikeroute/core"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import { type Checkpoint, save } from "./checkpoint.ts"
-import { networkOf, RunConfig } from "./config.ts"
+import { RunConfig } from "./config.ts"
 import { UsageError } from "./errors.ts"
 import { isTaken, json, readJson, refused, sizeOf, writeWhole } from "./files.ts"
 import { lock, lockName } from "./lock.ts"
+import { isPath, nameOf } from "./modules.ts"
+import { networkFor } from "./network.ts"
 import { shellQuote } from "./terminal.ts"
 
 export interface RunDirectory {
@@ -35,7 +37,8 @@ const inside = (directory: string, name: string): Effect.Effect<string, never, P
 /** A directory's name for a run, if the person gives none. */
 export const defaultDirectory = ({ dataset, model, policy }: RunConfig, now: Date): string => {
   const stamp = now.toISOString().slice(0, 19).replaceAll(":", "-").replace("T", "_")
-  return `runs/${dataset}-${model}-${policy}-${stamp}`
+  const [data, network] = [dataset, model].map((setting) => nameOf(setting).replace(/\.\w+$/, ""))
+  return `runs/${data}-${network}-${policy}-${stamp}`
 }
 
 /** Files of a run that was killed while its directory was made: there is no config.json. */
@@ -107,26 +110,36 @@ export const open = (directory: string) =>
     const graph = yield* Graph.fromJson(yield* readJson(graphFile)).pipe(
       Effect.mapError(({ message }) => new UsageError({ reason: `${graphFile}: ${message}` })),
     )
-    const difference = yield* differenceTo(config, graph)
-    if (difference !== undefined)
-      return yield* new UsageError({
-        reason: `${configFile} describes a different network (${config.model}) from ${graphFile}: they differ at ${difference}; restore the file that was changed`,
-      })
+    // Modules run only when training is resumed: see checkNetwork.
+    if (!isPath(config.model)) yield* checkNetwork({ path: directory, config, graph })
     return { path: directory, config, graph } satisfies RunDirectory
   })
 
+/** Fails where the network of the settings is no longer that of the run; a file that is gone is not missed. */
+export const checkNetwork = ({ path: directory, config, graph }: RunDirectory) =>
+  Effect.gen(function* () {
+    if (isPath(config.model) && !(yield* isTaken(config.model))) return
+    const difference = yield* differenceTo(config, graph)
+    if (difference === undefined) return
+    const [configFile, graphFile] = [yield* inside(directory, "config.json"), yield* inside(directory, "graph.json")]
+    return yield* new UsageError({
+      reason: `${configFile} describes a different network (${config.model}) from ${graphFile}: they differ at ${difference}; restore the file that was changed`,
+    })
+  })
+
 /** The first parameter or node in which the network of the settings differs from a graph; `undefined` if they are one network. */
-const differenceTo = (config: RunConfig, graph: Graph.Graph): Effect.Effect<string | undefined> =>
+const differenceTo = (config: RunConfig, graph: Graph.Graph) =>
   Effect.gen(function* () {
     const classes = graph.types.get(graph.output)?.shape.at(-1) ?? 0
-    const described = yield* Effect.option(Graph.make(graph.input, networkOf(config, classes)))
+    const network = networkFor(config, { shape: graph.input, classes })
+    const described = yield* isPath(config.model) ? Effect.asSome(network) : Effect.option(network)
     if (Option.isNone(described)) return `the model ${config.model}, which cannot have this input`
     const parts = ({ parameters, nodes }: Graph.Graph) =>
       new Map([
         ...parameters.map(({ name, shape, role }) => [name, JSON.stringify([shape, role])] as const),
         ...nodes.map(({ name, op, attributes, inputs }) => [name, JSON.stringify([op, attributes, inputs])] as const),
       ])
-    const [ours, theirs] = [parts(graph), parts(described.value)]
+    const [ours, theirs] = [parts(graph), parts(described.value.graph)]
     return [...theirs.keys(), ...ours.keys()].find((name) => ours.get(name) !== theirs.get(name))
   })
 

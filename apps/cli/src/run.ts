@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
+import { ProgramFile } from "@spikeroute/backend-kernels"
 import { Program } from "@spikeroute/core"
 import {
   type AugmentationName,
@@ -10,13 +11,19 @@ import {
   datasets,
   type OptionError,
   openInWorkers,
+  type Sample,
   sampleOf,
 } from "@spikeroute/datasets"
-import { Effect, type FileSystem, type Path, type Scope, Struct } from "effect"
+import { Effect, FileSystem, type Path, type Scope, Struct } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { defaultBackend } from "./backends.ts"
 import { type CheckpointName, load } from "./checkpoint.ts"
-import { chosen, type PartialConfig, resolve, type Settings } from "./config.ts"
+import { chosen, noDataset, type PartialConfig, type RunConfig, resolve, type Settings } from "./config.ts"
+import { UsageError } from "./errors.ts"
+import { readBytes } from "./files.ts"
+import { isPath } from "./modules.ts"
+import { checkPurpose } from "./network.ts"
+import { openOwn } from "./own-dataset.ts"
 import { open as openDirectory } from "./run-directory.ts"
 import { showBar } from "./terminal.ts"
 
@@ -29,7 +36,7 @@ const usualWorkers = (dataset: string): number =>
 /** Opens the data set of a run until the scope ends. A download shows how far it is. */
 export const openDataset = (
   config: Settings,
-): Effect.Effect<Dataset, DatasetError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
+): Effect.Effect<Dataset, DatasetError | UsageError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
   const { dataset, workers = usualWorkers(dataset), augment } = config
   const options = {
     ...Struct.pick(config, [
@@ -52,13 +59,18 @@ export const openDataset = (
         detail: Program.formatBytes(received),
       }),
   }
+  if (dataset === noDataset)
+    return Effect.fail(new UsageError({ reason: "no data set is known for this network: give one as --dataset" }))
+  if (isPath(dataset)) return openOwn(dataset, options)
   return openInWorkers(dataset, options, workers).pipe(Effect.provide([FetchHttpClient.layer, workerLayer]))
 }
 
 /** What a sample of the data set is: as its files say where they are at hand or nothing else does, else as the usual ones are. */
-export const sampleFor = (config: Settings) => {
-  const source = datasets[config.dataset] as (typeof datasets)[string]
-  return config.dataDir === undefined && source.sample !== undefined
+export const sampleFor = (
+  config: Settings,
+): Effect.Effect<Sample, DatasetError | UsageError, FileSystem.FileSystem | Path.Path> => {
+  const source = datasets[config.dataset]
+  return source?.sample !== undefined && config.dataDir === undefined
     ? Effect.try({ try: () => sampleOf(source, config.size), catch: (error) => error as OptionError })
     : Effect.scoped(openDataset({ ...config, workers: 0 }))
 }
@@ -70,11 +82,41 @@ export const configured = (file: string | undefined, flags: Readonly<Record<stri
     return { ...resolve(given), backend: given.backend ?? (yield* defaultBackend) }
   })
 
-/** Opens an earlier run at one of its checkpoints, with some settings changed. */
-export const openRun = (directory: string, name: CheckpointName, changes: PartialConfig) =>
+/** Settings that go with another data set rather than with a run. */
+const withDataset = (config: RunConfig, { dataset, ...changes }: PartialConfig): RunConfig => {
+  if (dataset === undefined || dataset === config.dataset) return { ...config, ...changes }
+  const { dataDir: _, size: __, ...rest } = config
+  return { ...rest, dataset, augment: [], ...changes }
+}
+
+/** What a program file holds, as a run of no data that stands at its end. */
+const openProgram = (file: string, changes: PartialConfig) =>
+  Effect.gen(function* () {
+    const { graph, tensors, timeSteps } = yield* ProgramFile.read(yield* readBytes(file), file)
+    const given = resolve({ dataset: noDataset, timeSteps, ...changes })
+    return {
+      run: { config: { ...given, backend: changes.backend ?? (yield* defaultBackend) }, graph },
+      checkpoint: { file, tensors, position: undefined },
+    }
+  })
+
+const openCheckpoint = (directory: string, name: CheckpointName) =>
   Effect.gen(function* () {
     const run = yield* openDirectory(directory)
-    const config = { ...run.config, ...changes }
-    const checkpoint = yield* load(directory, name)
-    return { config, graph: run.graph, dataset: yield* openDataset(config), checkpoint }
+    return { run, checkpoint: yield* load(directory, name) }
+  })
+
+/** Opens an earlier run at one of its checkpoints, or a program file, with some settings changed. */
+export const openRun = (place: string, name: CheckpointName, changes: PartialConfig) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const isFile = yield* Effect.match(fs.stat(place), {
+      onSuccess: ({ type }) => type === "File",
+      onFailure: () => false,
+    })
+    const { run, checkpoint } = yield* isFile ? openProgram(place, changes) : openCheckpoint(place, name)
+    const config = withDataset(run.config, changes)
+    const dataset = yield* openDataset(config)
+    yield* checkPurpose(place, run.graph, dataset, config.dataset)
+    return { config, graph: run.graph, dataset, checkpoint }
   })

@@ -9,7 +9,7 @@
  */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import { Graph, Key, Models, Optimizer, Policy, Program, PyTorch, Train } from "@spikeroute/core"
+import { Graph, Key, Models, Optimizer, Policy, PyTorch, Train } from "@spikeroute/core"
 import { Drawn } from "@spikeroute/core/testing"
 import { Effect } from "effect"
 import { backendLayer, defaultBackend } from "../src/backends.ts"
@@ -33,7 +33,7 @@ const losses = (backend: string): Promise<ReadonlyArray<number>> =>
     yield* trainer.loadParameters(
       new Map(
         graph.parameters.map((parameter) => [
-          Program.bufferNames.parameter(parameter.name),
+          parameter.name,
           { shape: parameter.shape, values: Drawn.parameter(seed, graph, parameter) },
         ]),
       ),

@@ -38,10 +38,7 @@ const counted = (
       const graph = yield* S.Graph.make([2], network)
       const predictor = yield* S.Train.makePredictor(graph, { batchSize: 2, timeSteps: 3, observe: observed(graph) })
       const tensors = new Map(
-        graph.parameters.map(({ name, shape }) => [
-          S.Program.bufferNames.parameter(name),
-          { shape, values: Float32Array.from(parameters[name] ?? []) },
-        ]),
+        graph.parameters.map(({ name, shape }) => [name, { shape, values: Float32Array.from(parameters[name] ?? []) }]),
       )
       yield* predictor.load(tensors)
       // The second sample fills the batch up, and does not count.

@@ -27,7 +27,7 @@ test("what inference checks by hand is what the table says", async () => {
   const graph = S.Graph.makeUnsafe([2], S.linear({ features: 2 }))
   const weights = ["weight", "bias"].map((name, i) => {
     const shape = i === 0 ? [2, 2] : [2]
-    return [`parameter/linear1.${name}`, { shape, values: new Float32Array(S.Shape.size(shape)) }] as const
+    return [`linear1.${name}`, { shape, values: new Float32Array(S.Shape.size(shape)) }] as const
   })
   const options = { batchSize: 1, timeSteps: 1 }
   const file = await Effect.runPromise(ProgramFile.save(graph, new Map(weights), options))

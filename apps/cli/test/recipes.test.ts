@@ -9,6 +9,7 @@ import { type Expressions, Graph, Program, Safetensors } from "@spikeroute/core"
 import { datasets, sampleOf } from "@spikeroute/datasets"
 import { Effect } from "effect"
 import * as Config from "../src/config.ts"
+import { layerOf } from "../src/network.ts"
 import { readJson, run, temporaryDirectory } from "./support.ts"
 
 const directory = fileURLToPath(new URL("../../../recipes", import.meta.url))
@@ -25,7 +26,7 @@ const settingsOf = (name: string): Promise<Config.Settings> =>
 const compiled = (config: Config.Settings) =>
   Effect.gen(function* () {
     const sample = sampleOf(datasets[config.dataset] as (typeof datasets)[string], config.size)
-    const graph = yield* Graph.make(sample.shape, Config.networkOf(config, sample.classes))
+    const graph = yield* Graph.make(sample.shape, layerOf(config, sample.classes))
     const policy = yield* Config.policyOf(config)
     const program = yield* Program.compile(graph, policy, Config.trainingOptions(config, sample))
     return { graph, program: yield* Program.check(program), shape: sample.shape }
@@ -293,7 +294,7 @@ describe("a few steps", () => {
     )
     expect(code).toBe(2)
     expect(stderr).toContain("misshapen")
-    expect(stderr).toContain("parameter/conv1.weight (7×7×3×2, here 7×7×3×3)")
+    expect(stderr).toContain("conv1.weight (7×7×3×2, here 7×7×3×3)")
   }, 60_000)
 
   /** Parameters after a run, as exported. */

@@ -1,7 +1,7 @@
 /** Learning from one sample at a time by SLTT, whose memory does not depend on the number of time steps. */
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { fromModule } from "@spikeroute/backend-wasm/edge"
-import { defaultLoss, Key, Optimizer, Policy, Program, Safetensors, Train } from "@spikeroute/core"
+import { defaultLoss, Key, Optimizer, Policy, Safetensors, Train } from "@spikeroute/core"
 import { Effect, Scope } from "effect"
 import type { Learnt } from "./storage.ts"
 
@@ -49,8 +49,10 @@ export const openLearner = (
         return { loss, update, tensors }
       },
       weights: () => {
-        const weights = [...save()].filter(([name]) => Program.parameterOf(name) !== undefined)
-        return Safetensors.encode({ tensors: new Map(weights), metadata: { update: String(update) } })
+        return Safetensors.encode({
+          tensors: Train.parametersOf(save()),
+          metadata: { format: "spikeroute", update: String(update) },
+        })
       },
     }
   }).pipe(Effect.provide(fromModule(kernels, memory)), Scope.provide(Scope.makeUnsafe()), Effect.runSync)

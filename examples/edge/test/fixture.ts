@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { ProgramFile } from "@spikeroute/backend-kernels"
-import { Graph, Key, Models, Program, Train } from "@spikeroute/core"
+import { Graph, Key, Models, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 
 export const token = "a token of the test's"
@@ -24,7 +24,7 @@ export const programOf = (factor: number, options: Partial<ProgramFile.SaveOptio
         graph.parameters.map(({ name, shape }) => {
           const values = Train.initialize(graph, Key.make(1)).get(name) as Float32Array
           const scaled = values.map((value) => Math.max(-3e38, Math.min(factor * value, 3e38)))
-          return [Program.bufferNames.parameter(name), { shape, values: scaled }]
+          return [name, { shape, values: scaled }]
         }),
       ),
       { batchSize: 1, timeSteps, encoding: "frames", ...options },

@@ -101,7 +101,7 @@ describe("stored weights", () => {
     })
   }, 60_000)
 
-  const tensor = "parameter/3.weight"
+  const tensor = "3.weight"
   test.each([
     ["NaN", `UPDATE tensors SET bytes = CAST(x'0000c07f' || substr(bytes, 5) AS BLOB) WHERE name = '${tensor}'`],
     ["infinite", `UPDATE tensors SET bytes = CAST(x'0000807f' || substr(bytes, 5) AS BLOB) WHERE name = '${tensor}'`],
@@ -118,7 +118,7 @@ describe("stored weights", () => {
         for (const ask of [predict, learn]) {
           const { status, text } = await ask(host)
           expect(status).toBe(500)
-          expect(text).toMatch(/^the stored weights cannot be used: [^\n]*parameter\/3\.weight[^\n]*\n$/)
+          expect(text).toMatch(/^the stored weights cannot be used: [^\n]*3\.weight[^\n]*\n$/)
         }
       })
     },
@@ -132,14 +132,14 @@ test.each([Number.NaN, Number.NEGATIVE_INFINITY])(
     const damaged = program.slice()
     const layout = layoutOf(damaged)
     if ("reason" in layout) throw new Error(layout.reason)
-    const { from = 0, to } = layout.entries.get("parameter/3.weight") ?? { to: 0 }
+    const { from = 0, to } = layout.entries.get("3.weight") ?? { to: 0 }
     new DataView(damaged.buffer).setFloat32(to - 4, value, true)
     expect(to).toBeGreaterThan(from)
     return running({ program: damaged }, async (host) => {
       for (const ask of [predict, learn]) {
         const { status, text } = await ask(host)
         expect(status).toBe(500)
-        expect(text).toMatch(/^the deployed program cannot run: tensor "?parameter\/3\.weight[^\n]*\n$/)
+        expect(text).toMatch(/^the deployed program cannot run: tensor "?3\.weight[^\n]*\n$/)
       }
     })
   },

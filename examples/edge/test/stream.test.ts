@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { load } from "@spikeroute/backend-wasm/infer"
-import { Graph, Key, Models, Program, Train } from "@spikeroute/core"
+import { Graph, Key, Models, Train } from "@spikeroute/core"
 import { type Events, makeShapes, shapeEvents } from "@spikeroute/datasets"
 import { framesOf } from "@spikeroute/datasets/event-stream"
 import { Effect } from "effect"
@@ -23,7 +23,7 @@ test("a camera's packets, processed step by step, give the same answer as the wh
   const tensors = new Map(
     graph.parameters.map(({ name, shape }) => {
       const values = (first.get(name) as Float32Array).map((value) => 2 * value)
-      return [Program.bufferNames.parameter(name), { shape, values }]
+      return [name, { shape, values }]
     }),
   )
   const options = { batchSize: 1, timeSteps, encoding: dataset.encoding }

@@ -327,10 +327,6 @@ describe("buffers say what they hold", () => {
     // A step that is replayed has the rest of its values for itself.
     expect(held("value").filter(([, scope]) => scope === "replay")).not.toEqual([])
   })
-  test("a parameter is known by the name of its buffer", () => {
-    for (const { name, kind, owner } of program.buffers)
-      expect(Program.parameterOf(name)).toBe(kind === "parameter" || kind === "statistic" ? owner : undefined)
-  })
   test("their names follow from that, and differ", () => {
     for (const buffer of program.buffers) expect(Program.nameOf(buffer)).toBe(buffer.name)
     expect(new Set(program.buffers.map(({ name }) => name)).size).toBe(program.buffers.length)

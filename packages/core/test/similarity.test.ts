@@ -1,7 +1,7 @@
 /** How near gradients are to each other, by hand; and a trainer's gradients without its update. */
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
-import { defaultLoss, dropout, Graph, Key, lif, linear, Optimizer, Policy, Program, Train } from "../src/index.ts"
+import { defaultLoss, dropout, Graph, Key, lif, linear, Optimizer, Policy, Train } from "../src/index.ts"
 import { Conformance } from "../src/testing/index.ts"
 
 test("of (0, 3) to (4, 3)", () => {
@@ -53,7 +53,7 @@ test("differentiate leaves the weights unchanged, and draws the same as the step
       expect(stepped.loss).toBe(loss)
       const after = yield* trainer.save
       for (const [name, gradient] of gradients) {
-        const [from, to] = [before, after].map((all) => all.get(Program.bufferNames.parameter(name))!.values)
+        const [from, to] = [before, after].map((all) => all.get(name)!.values)
         expect([...to!]).toEqual([...from!].map((w, i) => Math.fround(w - 0.5 * gradient[i]!)))
       }
       expect([...gradients.keys()]).toEqual(["0.weight", "0.bias", "3.weight", "3.bias"])

@@ -3,7 +3,9 @@
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { Effect } from "effect"
-import { CheckpointError, PyTorch } from "../src/index.ts"
+import { CheckpointError, Graph, Models, PyTorch, Train } from "../src/index.ts"
+import * as Drawn from "../src/testing/drawn.ts"
+import { onOracle } from "./support.ts"
 
 const fileOf = (name: string): Uint8Array => new Uint8Array(readFileSync(`${import.meta.dir}/torch/${name}.pth`))
 
@@ -109,4 +111,24 @@ describe("hostile files", () => {
     expect(refusal(file(...tensor(1 << 30, 1 << 30, 1)))).toContain("more than the file has bytes")
     expect(refusal(file(...tensor(4, 4, 1)))).toContain("not whole")
   })
+})
+
+test("a checkpoint of ResNet-18 gives the read-outs that PyTorch has of it", async () => {
+  const graph = Graph.makeUnsafe([32, 32, 3], Models.resnet18(10, { width: 1 / 32, neuron: { tau: 2 } }))
+  const batch = { seed: 7, update: 0, batchSize: 2, classes: 10, shape: [3, 32, 32] } as const
+  const { outputs } = await onOracle(
+    Effect.gen(function* () {
+      const tensors = yield* PyTorch.fromStateDict(graph, yield* PyTorch.decode(fileOf("resnet18"), "resnet18.pth"))
+      const predictor = yield* Train.makePredictor(graph, { batchSize: 2, timeSteps: 4 })
+      yield* predictor.load(tensors)
+      return yield* predictor.predict(PyTorch.imagesFromPyTorch(Drawn.images(batch), [32, 32, 3]))
+    }),
+  )
+  const theirs: ReadonlyArray<number> = JSON.parse(
+    readFileSync(`${import.meta.dir}/torch/resnet18.json`, "utf8"),
+  ).flat()
+  outputs.forEach((value, i) => {
+    expect(Math.abs(value - (theirs[i] as number))).toBeLessThan(1e-4)
+  })
+  expect(outputs).toHaveLength(theirs.length)
 })

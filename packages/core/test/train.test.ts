@@ -232,11 +232,9 @@ describe("the trainer", () => {
         yield* trainer.step(batch, { update: 1, learningRate: 0 })
         const after = yield* trainer.save
         for (const [name, { values }] of after)
-          if (name.startsWith("parameter/") && !name.includes("running"))
+          if (!name.startsWith("optimizer/") && !name.includes("running"))
             expect(values).toEqual(before.get(name)!.values)
-        expect(after.get("parameter/1.running_mean")!.values).not.toEqual(
-          before.get("parameter/1.running_mean")!.values,
-        )
+        expect(after.get("1.running_mean")!.values).not.toEqual(before.get("1.running_mean")!.values)
       }),
     )
   })
@@ -281,13 +279,13 @@ describe("the trainer", () => {
     const parameters = ["0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "4.bias"]
     expect([...tensors.keys()].toSorted()).toEqual(
       [
-        ...parameters.map((name) => `parameter/${name}`),
+        ...parameters,
         ...parameters.map((name) => `optimizer/velocity/${name}`),
-        "parameter/1.running_mean",
-        "parameter/1.running_var",
+        "1.running_mean",
+        "1.running_var",
       ].toSorted(),
     )
-    expect(tensors.get("parameter/0.weight")!.shape).toEqual([3, 4])
+    expect(tensors.get("0.weight")!.shape).toEqual([3, 4])
   })
   test("reports firing rates by layer and the outputs' sum over time", async () => {
     const result = await onOracle(
@@ -323,19 +321,17 @@ describe("rejects tensors of another network, with the tensor and both shapes na
         return yield* Effect.flip(trainer.load(yield* tensorsOf(net(5))))
       }),
     )
-    expect(error.message).toStartWith(
-      "the tensors do not fit this network: misshapen parameter/0.weight (3×5, here 3×4), ",
-    )
+    expect(error.message).toStartWith("the tensors do not fit this network: misshapen 0.weight (3×5, here 3×4), ")
     const { misshapen } = error as MismatchError
     expect(misshapen).toContainEqual({ name: "optimizer/velocity/4.weight", shape: [5, 2], expected: [4, 2] })
   })
   test("a missing or an additional tensor", async () => {
-    expect(await loading((tensors) => tensors.delete("parameter/4.bias"))).toBe(
-      "the tensors do not fit this network: missing parameter/4.bias (2)",
+    expect(await loading((tensors) => tensors.delete("4.bias"))).toBe(
+      "the tensors do not fit this network: missing 4.bias (2)",
     )
-    expect(
-      await loading((tensors) => tensors.set("parameter/9.bias", { shape: [1], values: new Float32Array(1) })),
-    ).toBe("the tensors do not fit this network: unexpected parameter/9.bias (1)")
+    expect(await loading((tensors) => tensors.set("9.bias", { shape: [1], values: new Float32Array(1) }))).toBe(
+      "the tensors do not fit this network: unexpected 9.bias (1)",
+    )
   })
   test("the state of another optimiser", async () => {
     const message = await failure(
@@ -355,24 +351,42 @@ describe("rejects tensors of another network, with the tensor and both shapes na
         const wrong = new Map(
           [...before].map(([name, { shape, values }]) => [name, { shape, values: values.map(() => 7) }]),
         )
-        wrong.set("parameter/4.bias", { shape: [3], values: new Float32Array(3) })
+        wrong.set("4.bias", { shape: [3], values: new Float32Array(3) })
         yield* Effect.flip(trainer.load(wrong))
         for (const [name, { values }] of yield* trainer.save) expect(values).toEqual(before.get(name)!.values)
       }),
     )
   })
-  test("a predictor loads a trainer's parameters and ignores other tensors, but rejects those of another network", async () => {
+  test("loads files of earlier versions, which name parameters as their buffers", async () => {
+    await onOracle(
+      Effect.gen(function* () {
+        const [older, trainer] = [
+          yield* Train.make(net(4), Policy.sltt, { ...options, key: Key.make(2) }),
+          yield* Train.make(net(4), Policy.sltt, options),
+        ]
+        const saved = yield* older.save
+        yield* trainer.load(
+          new Map(
+            [...saved].map(([name, tensor]) => [name.startsWith("optimizer/") ? name : `parameter/${name}`, tensor]),
+          ),
+        )
+        expect(yield* trainer.save).toEqual(saved)
+      }),
+    )
+  })
+  test("a predictor loads a trainer's parameters and ignores optimiser states, but rejects those of another network", async () => {
     const predict = (features: number) =>
       Effect.gen(function* () {
         const predictor = yield* Train.makePredictor(net(4), { batchSize: 2, timeSteps: 3 })
         yield* predictor.load(yield* tensorsOf(net(features)))
         const name = Program.bufferNames.parameter("0.weight")
-        return [yield* predictor.executable.read(name), (yield* tensorsOf(net(features))).get(name)!.values] as const
+        const { values } = (yield* tensorsOf(net(features))).get("0.weight")!
+        return [yield* predictor.executable.read(name), values] as const
       })
     const [taken, given] = await onOracle(predict(4))
     expect(taken).toEqual(given)
     const message = await failure(predict(6))
-    expect(message).toStartWith("the tensors do not fit this network: misshapen parameter/0.weight (3×6, here 3×4), ")
+    expect(message).toStartWith("the tensors do not fit this network: misshapen 0.weight (3×6, here 3×4), ")
     expect(message).not.toContain("optimizer")
   })
 })

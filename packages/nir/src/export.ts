@@ -1,5 +1,5 @@
 /** Exports a network as a document. */
-import { flatten, Graph, Options, Program, PyTorch, Shape } from "@spikeroute/core"
+import { flatten, Graph, Options, PyTorch, Shape } from "@spikeroute/core"
 import { Effect } from "effect"
 import { described } from "./describe.ts"
 import { type Document, NirError, type NirNode, type Numbers, type Value } from "./document.ts"
@@ -77,7 +77,7 @@ class Exporter {
   parameter(name: string): Numbers | undefined {
     const parameter = this.graph.parameters.find((each) => each.name === name)
     if (parameter === undefined) return undefined
-    const tensor = this.tensors.get(Program.bufferNames.parameter(name))
+    const tensor = this.tensors.get(name)
     if (tensor === undefined) return refuse(name, "its values are not given")
     return floats(PyTorch.pyTorchShape(this.graph, parameter), PyTorch.toPyTorch(this.graph, parameter, tensor.values))
   }
@@ -102,7 +102,7 @@ class Exporter {
   private nodeOf = (name: string): Graph.Node | undefined => this.graph.nodes.find((node) => node.name === name)
 
   private valuesOf = (name: string): Float64Array | undefined => {
-    const values = this.tensors.get(Program.bufferNames.parameter(name))?.values
+    const values = this.tensors.get(name)?.values
     return values && Float64Array.from(values)
   }
 

@@ -283,14 +283,17 @@ const writeMetadata = (group: Group, metadata: Metadata): void => {
     else writeMetadata(group.create_group(name), value)
 }
 
+/** By name, as readers find them: what is read and written again is the same bytes. */
+const sorted = <A>(members: ReadonlyMap<string, A>) => [...members].sort(([a], [b]) => (a < b ? -1 : 1))
+
 const writeNode = (group: Group, { type, parameters, metadata, nodes, edges }: NirNode): void => {
   writeValue(group, "type", type)
-  for (const [name, value] of parameters) writeValue(group, name, value)
+  for (const [name, value] of sorted(parameters)) writeValue(group, name, value)
   if (metadata !== undefined) writeMetadata(group.create_group("metadata"), metadata)
   if (edges !== undefined) group.create_dataset({ name: "edges", data: edges.flat(), shape: [edges.length, 2] })
   if (nodes === undefined) return
   const inner = group.create_group("nodes")
-  for (const [name, node] of nodes) writeNode(inner.create_group(name), node)
+  for (const [name, node] of sorted(nodes)) writeNode(inner.create_group(name), node)
 }
 
 /**

@@ -12,7 +12,6 @@ import {
   GraphError,
   linear,
   Options,
-  Program,
   PyTorch,
   Shape,
   sumPool,
@@ -346,7 +345,7 @@ export const networkOf = (
           graph: { ...made, parameters },
           tensors: new Map(
             parameters.map((parameter) => [
-              Program.bufferNames.parameter(parameter.name),
+              parameter.name,
               { shape: parameter.shape, values: valuesOf(made, parameter, stored) },
             ]),
           ),

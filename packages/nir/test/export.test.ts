@@ -21,7 +21,6 @@ import {
   lif,
   linear,
   Neuron,
-  Program,
   plif,
   recurrent,
   Shape,
@@ -37,10 +36,7 @@ const initialized = (shape: Shape.Shape, network: Graph.Network): Nir.Network =>
   const graph = Graph.makeUnsafe(shape, network)
   const values = Train.initialize(graph, Key.make(3))
   const tensors = new Map(
-    graph.parameters.map(({ name, shape }) => [
-      Program.bufferNames.parameter(name),
-      { shape, values: values.get(name) as Float32Array },
-    ]),
+    graph.parameters.map(({ name, shape }) => [name, { shape, values: values.get(name) as Float32Array }]),
   )
   return { graph, tensors }
 }

@@ -1,7 +1,19 @@
 /** Training and prediction as promises. */
 import { expect, test } from "bun:test"
 import { layer } from "@spikeroute/backend-reference"
-import { Graph, InputError, LabelError, Losses, leakyReadout, lif, linear, OptionError, train } from "../src/index.ts"
+import { firstOf } from "../src/backend.ts"
+import {
+  BackendUnavailableError,
+  Graph,
+  InputError,
+  LabelError,
+  Losses,
+  leakyReadout,
+  lif,
+  linear,
+  OptionError,
+  train,
+} from "../src/index.ts"
 
 /** Four patterns of eight inputs, of four classes, each with a little noise. */
 const samplesOf = (count: number, steps = 1) => {
@@ -44,6 +56,22 @@ test("a network learns, predicts any number of samples, and continues from saved
   expect((await other.predict(inputs)).outputs).not.toEqual(known.outputs)
   await other.load(await trainer.save())
   expect((await other.predict(inputs)).outputs).toEqual(known.outputs)
+})
+
+test("without any backend, the error names the package to install", async () => {
+  const absent = () => Promise.reject(new Error("Cannot find package"))
+  const created = train.create(network, { ...options, backend: firstOf(absent, absent) })
+  const error = await created.then(
+    () => undefined,
+    (failure: BackendUnavailableError) => failure,
+  )
+  expect(error).toBeInstanceOf(BackendUnavailableError)
+  expect(error?.message).toContain("@spikeroute/backend-wasm")
+  await using second = await train.create(network, {
+    ...options,
+    backend: firstOf(absent, async () => ({ layer: () => layer })),
+  })
+  expect((await second.predict(samplesOf(4).inputs)).classes).toHaveLength(4)
 })
 
 test("a seed is deterministic, another one differs", async () => {

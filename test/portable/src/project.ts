@@ -1,8 +1,8 @@
 /** An empty project in which the packed packages are installed as a user would: with npm, from their tarballs. */
-import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { build, type PublicPackage } from "@spikeroute/publish-tools"
+import { build, type PublicPackage, pack } from "@spikeroute/publish-tools"
 
 export const repository = join(import.meta.dir, "../../..")
 
@@ -52,11 +52,7 @@ export const makeProject = async (): Promise<Project> => {
   const packages = await build(repository)
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-project-"))
   const tarballs = join(folder, "tarballs")
-  await mkdir(tarballs)
-  const dists = packages.map((each) => join(repository, each.folder, "dist"))
-  const packed: ReadonlyArray<{ name: string; filename: string; files: ReadonlyArray<{ path: string }> }> = JSON.parse(
-    await output(["npm", "pack", "--json", "--pack-destination", tarballs, ...dists], folder),
-  )
+  const packed = await pack(repository, packages, tarballs)
   const own = packed.map(({ name, filename }) => [name, `file:${join(tarballs, filename)}`] as const)
   const manifest = {
     private: true,

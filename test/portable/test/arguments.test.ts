@@ -157,8 +157,8 @@ const calls = async (): Promise<ReadonlyArray<readonly [string, Export, Readonly
   const graph = S.Graph.makeUnsafe([2], S.Graph.sequential(S.lif(), S.linear({ features: 2 })))
   const options = { batchSize: 1, timeSteps: 2, loss: S.defaultLoss, optimizer: S.Optimizer.adam(), key }
   const tensors = new Map([
-    ["parameter/1.weight", { shape: [2, 2], values: new Float32Array(4) }],
-    ["parameter/1.bias", { shape: [2], values: new Float32Array(2) }],
+    ["1.weight", { shape: [2, 2], values: new Float32Array(4) }],
+    ["1.bias", { shape: [2], values: new Float32Array(2) }],
   ])
   const file = await scope(ProgramFile.save(graph, tensors, { batchSize: 1, timeSteps: 2, encoding: "frames" }))
   const module = await loadModule()
@@ -170,7 +170,7 @@ const calls = async (): Promise<ReadonlyArray<readonly [string, Export, Readonly
     (f: (trainer: S.Train.Trainer, ...args: ReadonlyArray<never>) => Effect.Effect<unknown, unknown>): Export =>
     (...args) =>
       on((trainer) => f(trainer, ...(args as ReadonlyArray<never>)))
-  const byName = new Map([...tensors].map(([name, tensor]) => [name.replace("parameter/", ""), tensor]))
+  const byName = tensors
   const ofReference =
     (f: unknown): Export =>
     (...args) =>

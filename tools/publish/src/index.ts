@@ -1,6 +1,6 @@
 /** Builds the published form of a package: modules under `lib/`, the files that its manifest lists, and an adapted manifest. */
 import { existsSync } from "node:fs"
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 
@@ -103,6 +103,28 @@ const assemble = async (repository: string, emitted: string, { folder, manifest 
   for (const target of Object.values(manifest.exports))
     if (!existsSync(join(dist, built(target, ".js"))))
       throw new Error(`${folder}/package.json exports ${target}, which the build has not made`)
+}
+
+/** A tarball and the paths of its files. */
+export interface Tarball {
+  readonly name: string
+  readonly filename: string
+  readonly files: ReadonlyArray<{ readonly path: string }>
+}
+
+/** Packs the built packages into a folder; `npm install FOLDER/*.tgz` installs them in another project. */
+export const pack = async (
+  repository: string,
+  packages: ReadonlyArray<PublicPackage>,
+  folder: string,
+): Promise<ReadonlyArray<Tarball>> => {
+  await mkdir(folder, { recursive: true })
+  const dists = packages.map((each) => join(repository, each.folder, "dist"))
+  const command = ["npm", "pack", "--json", "--pack-destination", folder, ...dists]
+  const npm = Bun.spawn(command, { cwd: folder, stdin: "ignore", stderr: "pipe" })
+  const [stdout, stderr, exitCode] = await Promise.all([npm.stdout.text(), npm.stderr.text(), npm.exited])
+  if (exitCode !== 0) throw new Error(`npm pack ended with ${exitCode}: ${stderr}`)
+  return JSON.parse(stdout)
 }
 
 /** Compiles all packages at once and creates a `dist` folder in each, which `npm publish` accepts as it is. */

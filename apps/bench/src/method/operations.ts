@@ -27,9 +27,7 @@ export const operationsOf = (workload: Workload) =>
     const graph = yield* graphOf(workload)
     const { batchSize, timeSteps, encoding = "static" } = workload
     const tensors = (yield* trainedParameters(workload)) ?? (yield* initialParameters(workload))
-    const weights = new Map(
-      graph.parameters.map(({ name }) => [name, tensors.get(Program.bufferNames.parameter(name))?.values ?? []]),
-    )
+    const weights = new Map(graph.parameters.map(({ name }) => [name, tensors.get(name)?.values ?? []]))
     const options = { batchSize, timeSteps, encoding, observe: observed(graph) }
     const program = yield* Program.compileInference(graph, options)
     const executable = yield* (yield* Backend).prepare(program)

@@ -4,7 +4,7 @@ import { mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Program, PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
+import { PyTorch, Safetensors, Shape, type Train } from "@spikeroute/core"
 import { Effect, type Scope } from "effect"
 import { backendLayer } from "../backends.ts"
 import { waitUntilIdle } from "../method/disturbance.ts"
@@ -132,7 +132,7 @@ const write = (workload: Workload, folder: string, state: State) =>
     const tensors = new Map<string, Safetensors.StoredTensor>()
     const weights = graph.parameters.filter(({ role }) => role === "weight")
     weights.forEach((parameter, i) => {
-      const { values } = saved.get(Program.bufferNames.parameter(parameter.name)) as Safetensors.StoredTensor
+      const { values } = saved.get(parameter.name) as Safetensors.StoredTensor
       tensors.set(`parameter.${i}`, {
         shape: PyTorch.pyTorchShape(graph, parameter),
         values: PyTorch.toPyTorch(graph, parameter, values),

@@ -1,5 +1,5 @@
 /** `compare`: how near the gradients of policies are to those of BPTT, on the same weights and batches. */
-import { Graph, Policy, Train } from "@spikeroute/core"
+import { Policy, Train } from "@spikeroute/core"
 import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
 import { backendLayer } from "../backends.ts"
@@ -7,6 +7,8 @@ import { type CheckpointName, restore } from "../checkpoint.ts"
 import * as Config from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { checkFlags } from "../flags.ts"
+import { nameOf } from "../modules.ts"
+import { networkFor } from "../network.ts"
 import { configured, openDataset, openRun } from "../run.ts"
 import { print, showBar, table } from "../terminal.ts"
 import { dataKey, runKey } from "../training.ts"
@@ -26,7 +28,7 @@ export interface CompareFlags {
 }
 
 /** Settings that may stand beside a run: its network and data are given. */
-const changeable = ["backend", "dataDir", "limit", "k", "timeSteps", "batchSize", "lr", "optimizer", "seed"]
+const changeable = ["backend", "dataset", "dataDir", "limit", "k", "timeSteps", "batchSize", "lr", "optimizer", "seed"]
 
 const ofRun = (directory: string, name: CheckpointName, { config, settings }: CompareFlags) =>
   Effect.gen(function* () {
@@ -43,8 +45,8 @@ const ofSettings = ({ config: file, settings }: CompareFlags) =>
   Effect.gen(function* () {
     const config = yield* configured(file, settings)
     const dataset = yield* openDataset(config)
-    const graph = yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes))
-    return { config, graph, dataset, checkpoint: undefined }
+    const { graph, tensors } = yield* networkFor(config, dataset)
+    return { config, graph, dataset, checkpoint: tensors && { file: config.model, tensors, position: undefined } }
   })
 
 /** The policies by these names; those that take a number of steps take `k`, 1 if there is none. */
@@ -123,8 +125,9 @@ export const compare = (flags: CompareFlags) =>
       const options = { ...Config.trainingOptions(config, dataset), key: runKey(config) }
       const trainers = yield* Effect.forEach(policies, (policy) => Train.make(graph, policy, options))
       const [reference] = trainers as [Train.Trainer]
-      if (checkpoint) yield* restore(checkpoint, reference)
-      const first = checkpoint?.position.update ?? 0
+      // A network's own file and a program file have no optimiser's state.
+      if (checkpoint) yield* restore(checkpoint, checkpoint.position ? reference : { load: reference.loadParameters })
+      const first = checkpoint?.position?.update ?? 0
       const progress = (label: string, done: number, total: number) => showBar({ label, done, total, detail: "" })
       yield* Stream.runForEach(take(dataset, config, 0, updates), (batch) =>
         reference
@@ -179,7 +182,7 @@ export const compare = (flags: CompareFlags) =>
       const names = others.map(({ name }) => name)
       yield* print(
         [
-          `${model} on ${data}, T = ${timeSteps}, τ = ${tau}, after ${trained} updates, ${count} ${count === 1 ? "batch" : "batches"} of ${batchSize}: beside the gradient of bptt`,
+          `${nameOf(model)} on ${nameOf(data)}, T = ${timeSteps}, τ = ${tau}, after ${trained} updates, ${count} ${count === 1 ? "batch" : "batches"} of ${batchSize}: beside the gradient of bptt`,
           table(
             ["parameter", "temporal share", ...names.flatMap((name) => [`${name}: cosine`, "norm ratio"])],
             rows.map(({ parameter, temporalShare, policies: own }) => [

@@ -72,14 +72,14 @@ export const evaluateRun = ({ directory, distributed, json, settings, ...given }
         samples,
         firingRates,
         operations,
-        epoch: checkpoint.position.epoch,
+        epoch: checkpoint.position?.epoch ?? null,
         backend: (yield* Backend).name,
         ...(early && { anytime: early }),
       }
       if (json) return yield* print(JSON.stringify(result, undefined, 2))
       yield* print(
         [
-          `${bold(`test ${inWords(top1, meanSquaredError)}`)}${top5 === null ? "" : `  top-5 ${percent(top5)}`}  ${samples} samples, after epoch ${result.epoch}`,
+          `${bold(`test ${inWords(top1, meanSquaredError)}`)}${top5 === null ? "" : `  top-5 ${percent(top5)}`}  ${samples} samples${result.epoch === null ? "" : `, after epoch ${result.epoch}`}`,
           table(
             ["layer", "firing rate"],
             Object.entries(firingRates).map(([layer, rate]) => [layer, percent(rate)]),

@@ -1,13 +1,14 @@
-/** `export`: the weights of a run as PyTorch names and lays them out, or a program file that runs without the compiler. */
+/** `export`: the weights of a run for PyTorch, a program file that runs without the compiler, or the network as NIR. */
 import { ProgramFile } from "@spikeroute/backend-kernels"
-import { type Graph, Program, PyTorch, Safetensors, type Train } from "@spikeroute/core"
-import { datasets } from "@spikeroute/datasets"
+import { type Graph, PyTorch, Safetensors, Train } from "@spikeroute/core"
+import * as Nir from "@spikeroute/nir"
 import { Effect, Path } from "effect"
 import { load } from "../checkpoint.ts"
-import type { RunConfig } from "../config.ts"
+import { noDataset, type RunConfig } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { isTaken, writeWhole } from "../files.ts"
-import { checkFlags } from "../flags.ts"
+import { checkFlags, type DiscretisationFlags, defined } from "../flags.ts"
+import { sampleFor } from "../run.ts"
 import { open } from "../run-directory.ts"
 import { print } from "../terminal.ts"
 
@@ -19,6 +20,8 @@ export interface ExportFlags {
   /** What a program file is compiled for. Default: one sample, the time steps of the run. */
   readonly batchSize: number | undefined
   readonly timeSteps: number | undefined
+  /** For whom NIR is written. Default: who reads it as the run did. */
+  readonly nir: DiscretisationFlags
 }
 
 interface Exported {
@@ -31,37 +34,44 @@ interface Exported {
 /** A state dict for PyTorch. */
 const stateDict = ({ graph, config, tensors, epoch }: Exported) =>
   Effect.gen(function* () {
-    const parameters = new Map(
-      [...tensors].flatMap(([name, tensor]) => {
-        const parameter = Program.parameterOf(name)
-        return parameter === undefined ? [] : [[parameter, tensor] as const]
-      }),
-    )
-    const state = yield* PyTorch.toStateDict(graph, parameters)
+    const state = yield* PyTorch.toStateDict(graph, Train.parametersOf(tensors))
     const metadata = { format: "pt", model: config.model, dataset: config.dataset, epoch: String(epoch) }
     return Safetensors.encode({ tensors: state, metadata })
   })
 
-export const exportWeights = ({ directory, ...given }: ExportFlags) =>
+const programFile = ({ graph, config, tensors }: Exported, { batchSize = 1, timeSteps = config.timeSteps }) =>
   Effect.gen(function* () {
-    const { checkpoint, format, out, batchSize, timeSteps } = yield* checkFlags("export", given)
-    if (format === "safetensors" && (batchSize ?? timeSteps) !== undefined)
+    // A network without a data set came from NIR, which takes a frame at each step.
+    const encoding = config.dataset === noDataset ? "frames" : (yield* sampleFor(config)).encoding
+    return yield* ProgramFile.save(graph, tensors, { batchSize, timeSteps, encoding })
+  })
+
+const nirFile = ({ graph, config, tensors }: Exported, discretisation: Nir.Discretisation) =>
+  Effect.flatMap(Nir.documentOf({ graph, tensors }, { ...config.nir, ...discretisation }), Nir.write)
+
+const fileNames = { safetensors: "weights.safetensors", program: "program.safetensors", nir: "network.nir" }
+
+export const exportWeights = ({ directory, nir, ...flags }: ExportFlags) =>
+  Effect.gen(function* () {
+    const { checkpoint, format, out, ...given } = yield* checkFlags("export", { ...flags, ...nir })
+    const { batchSize, timeSteps } = given
+    const discretisation = defined(nir) as Nir.Discretisation
+    if (format !== "program" && (batchSize ?? timeSteps) !== undefined)
       return yield* new UsageError({ reason: "--batch-size and --time-steps need --format program" })
+    if (format !== "nir" && Object.keys(discretisation).length > 0)
+      return yield* new UsageError({ reason: `--${Object.keys(discretisation)[0]} needs --format nir` })
     if (out !== undefined && (yield* isTaken(out)))
       return yield* new UsageError({ reason: `${out} already exists: remove it, or give another --out` })
     const { graph, config } = yield* open(directory)
     const { file, tensors, position } = yield* load(directory, checkpoint)
-    const program = ProgramFile.save(graph, tensors, {
-      batchSize: batchSize ?? 1,
-      timeSteps: timeSteps ?? config.timeSteps,
-      encoding: config.encoding ?? datasets[config.dataset]?.sample?.encoding ?? "frames",
-    })
-    const weights = stateDict({ graph, config, tensors, epoch: position.epoch })
+    const exported = { graph, config, tensors, epoch: position.epoch }
     const bytes = yield* Effect.gen(function* () {
-      return yield* format === "program" ? program : weights
+      if (format === "safetensors") return yield* stateDict(exported)
+      return yield* format === "program"
+        ? programFile(exported, defined({ batchSize, timeSteps }))
+        : nirFile(exported, discretisation)
     }).pipe(Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(file))))
-    const name = format === "program" ? "program.safetensors" : "weights.safetensors"
-    const target = out ?? (yield* Path.Path).join(directory, name)
+    const target = out ?? (yield* Path.Path).join(directory, fileNames[format])
     yield* writeWhole(target, bytes)
     yield* print(target)
   })

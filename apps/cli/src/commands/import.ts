@@ -1,9 +1,12 @@
-/** `import`: a run that stands before its first batch, with the weights that PyTorch trained. */
-import { Graph, Program, PyTorch, Shape, type Train } from "@spikeroute/core"
+/** `import`: a run that stands before its first batch, with weights of PyTorch's, or a network of NIR. */
+import { Graph, Program, type Safetensors, Shape, type Train } from "@spikeroute/core"
 import { Effect, Path } from "effect"
-import { readTensors } from "../checkpoint.ts"
+import { loadWeights } from "../checkpoint.ts"
 import * as Config from "../config.ts"
-import { checkFlags } from "../flags.ts"
+import { UsageError } from "../errors.ts"
+import { checkFlags, type DiscretisationFlags, defined } from "../flags.ts"
+import { nameOf } from "../modules.ts"
+import { networkFor } from "../network.ts"
 import { configured, sampleFor } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
 import { dim, print } from "../terminal.ts"
@@ -13,25 +16,34 @@ export interface ImportFlags {
   readonly file: string
   readonly config: string | undefined
   readonly out: string | undefined
+  /** How a network of NIR becomes steps. */
+  readonly nir: DiscretisationFlags
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-export const importWeights = ({ file, config: configFile, out, settings }: ImportFlags) =>
+export const importWeights = ({ file, config: configFile, out, nir, settings }: ImportFlags) =>
   Effect.gen(function* () {
-    yield* checkFlags("import", { config: configFile, out })
-    const config = yield* configured(configFile, settings)
-    const sample = yield* sampleFor(config)
-    const graph = yield* Graph.make(sample.shape, Config.networkOf(config, sample.classes))
+    yield* checkFlags("import", { config: configFile, out, ...nir })
+    const discretisation = defined(nir)
+    const [first] = Object.keys(discretisation)
+    const isNir = file.endsWith(".nir")
+    if (isNir && settings.model !== undefined)
+      return yield* new UsageError({ reason: `${file} holds the network, too: leave --model out` })
+    if (!isNir && first !== undefined) return yield* new UsageError({ reason: `--${first} is for .nir files` })
+    const own = isNir
+      ? { ...settings, dataset: settings.dataset ?? Config.noDataset, model: file, nir: discretisation }
+      : settings
+    const config = yield* configured(configFile, own)
+    const sample = config.dataset === Config.noDataset ? undefined : yield* sampleFor(config)
+    const { graph, tensors: weights } = yield* networkFor(config, sample)
     const policy = yield* Config.policyOf(config)
-    const training = Config.trainingOptions(config, sample)
+    const training = Config.trainingOptions(config, sample ?? { encoding: "frames" })
     const program = yield* Program.compile(graph, policy, training)
 
-    const stored = yield* readTensors(file)
-    const parameters = yield* PyTorch.fromStateDict(graph, stored.tensors).pipe(
-      Effect.catchTag("MismatchError", (error) => Effect.fail(error.in(file))),
-    )
-    const tensors: Train.Tensors = new Map([
-      ...[...parameters].map(([name, tensor]) => [Program.bufferNames.parameter(name), tensor] as const),
+    const parameters =
+      isNir && weights !== undefined ? weights : (yield* loadWeights(file, graph, config.preset)).tensors
+    const tensors: Train.Tensors = new Map<string, Safetensors.StoredTensor>([
+      ...parameters,
       // The optimiser has seen nothing yet.
       ...program.buffers
         .filter(({ role }) => role === "optimizer")
@@ -48,7 +60,7 @@ export const importWeights = ({ file, config: configFile, out, settings }: Impor
     yield* RunDirectory.create({ path, config, graph }, { position: beginning, tensors })
     yield* print(
       [
-        `${config.model} for ${config.dataset}: ${parameters.size} tensors, ${Graph.parameterCount(graph).toLocaleString("en")} parameters`,
+        `${nameOf(config.model)}${sample === undefined ? "" : ` for ${nameOf(config.dataset)}`}: ${parameters.size} tensors, ${Graph.parameterCount(graph).toLocaleString("en")} parameters`,
         dim(path),
       ].join("\n"),
     )

@@ -32,9 +32,10 @@ const Line = Schema.fromJsonString(
 )
 const lineOf = Schema.decodeUnknownOption(Line)
 
-/** What a run recorded. */
-const recorded = (directory: string) =>
+/** What a run recorded; a program file has recorded nothing. */
+const recorded = (directory: string, isRun: boolean) =>
   Effect.gen(function* () {
+    if (!isRun) return undefined
     const text = yield* readText((yield* Path.Path).join(directory, "metrics.jsonl"))
     const losses: Array<LossPoint> = []
     const accuracies: Array<AccuracyPoint> = []
@@ -94,19 +95,19 @@ export const inspect = ({ directory, checkpoint: given, json, settings }: Inspec
       return yield* observe(predictor, graph, checkpoint.tensors, batch as Batch)
     }).pipe(Effect.scoped, Effect.provide(backendLayer(config.backend)))
 
-    const { losses, accuracies } = yield* recorded(directory)
+    const record = yield* recorded(directory, checkpoint.position !== undefined)
     const charts = {
-      loss: lossCurve(losses),
-      accuracy: accuracyCurve(accuracies),
+      ...(record && { loss: lossCurve(record.losses), accuracy: accuracyCurve(record.accuracies) }),
       raster: raster(found.spikes, found.layers, timeSteps),
     }
+    const beside = record === undefined ? path.dirname(directory) : directory
     const files: Array<string> = []
     for (const [chart, svg] of Object.entries(charts))
       for (const [extension, content] of [
         ["svg", svg],
         ["png", png(svg)],
       ] as const) {
-        const file = path.join(directory, `${chart}.${extension}`)
+        const file = path.join(beside, `${chart}.${extension}`)
         yield* writeWhole(file, content)
         files.push(file)
       }

@@ -1,11 +1,13 @@
 /** `plan`: what a program costs, known before it runs. */
 import { totalmem } from "node:os"
-import { Backend, Graph, Policy, Program } from "@spikeroute/core"
+import { Backend, Policy, Program } from "@spikeroute/core"
 import { Effect } from "effect"
 import { backendLayer } from "../backends.ts"
-import { chosen, networkOf, policyOf, resolve, type Settings, trainingOptions } from "../config.ts"
+import { chosen, policyOf, resolve, type Settings, trainingOptions } from "../config.ts"
 import { UsageError } from "../errors.ts"
 import { checkFlags } from "../flags.ts"
+import { nameOf } from "../modules.ts"
+import { networkFor } from "../network.ts"
 import { sampleFor } from "../run.ts"
 import { bold, print, table } from "../terminal.ts"
 
@@ -28,7 +30,7 @@ const allocatedBy = (backend: string, program: Program.Program) =>
 const planOf = (config: Settings, policy: Policy.Policy, backend: string | undefined) =>
   Effect.gen(function* () {
     const sample = yield* sampleFor(config)
-    const graph = yield* Graph.make(sample.shape, networkOf(config, sample.classes))
+    const { graph } = yield* networkFor(config, sample)
     const program = yield* Program.compile(graph, policy, trainingOptions(config, sample))
     const cost = Program.cost(program)
     const peakBytes = backend === undefined ? cost.peakBytes : yield* allocatedBy(backend, program)
@@ -107,7 +109,7 @@ export const plan = ({ compare, program: whole, config: file, json, backend: giv
     const { model, dataset, timeSteps, batchSize } = config
     yield* print(
       [
-        `${model} on ${dataset}, T = ${timeSteps}, batch ${batchSize}`,
+        `${nameOf(model)} on ${nameOf(dataset)}, T = ${timeSteps}, batch ${batchSize}`,
         forPeople(plans, backend),
         ...(backend === undefined ? whereItFits(plans) : []),
         "A spike operation is an addition that is made where a spike is: times the firing rate, it is what runs.",

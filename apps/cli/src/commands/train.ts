@@ -10,6 +10,8 @@ import { UsageError } from "../errors.ts"
 import { inWords } from "../evaluation.ts"
 import { checkFlags } from "../flags.ts"
 import { lock } from "../lock.ts"
+import { nameOf } from "../modules.ts"
+import { networkFor } from "../network.ts"
 import { agree, processes, threadsOf } from "../processes.ts"
 import { configured, openDataset } from "../run.ts"
 import * as RunDirectory from "../run-directory.ts"
@@ -37,7 +39,8 @@ const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, 
       return yield* new UsageError({
         reason: `--resume keeps the settings of ${directory}; only --backend, --data-dir, --epochs, --tensorboard and --workers can be changed`,
       })
-    const { path, config: before, graph } = yield* RunDirectory.open(directory)
+    const opened = yield* RunDirectory.open(directory)
+    const { path, config: before, graph } = opened
     const run = { path, config: { ...before, ...changes }, graph }
     const summary = yield* RunDirectory.readSummary(path)
     if (summary?.epochs === run.config.epochs) {
@@ -45,6 +48,7 @@ const resumed = (directory: string, { config, out, settings }: Omit<TrainFlags, 
       yield* Checkpoint.checkFits(checkpoint, graph)
       return { run, before, over: summary, checkpoint }
     }
+    yield* RunDirectory.checkNetwork(opened)
     const { rank } = yield* Communicator
     if (rank === 0) yield* lock(path)
     const checkpoint = yield* load(path)
@@ -97,7 +101,8 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
     if (fault !== undefined) return yield* fault
     yield* Policy.check(policy, config.timeSteps)
     const dataset = yield* openDataset(config)
-    const graph = earlier?.run.graph ?? (yield* Graph.make(dataset.shape, Config.networkOf(config, dataset.classes)))
+    const network = earlier?.run ?? (yield* networkFor(config, dataset))
+    const { graph } = network
     const options = { microBatches: 1, ...Config.trainingOptions(config, dataset) }
     // Without the data nothing else says whether arrays are frames.
     const recorded = datasets[config.dataset]?.options?.includes("encoding")
@@ -121,15 +126,16 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
       if (earlier) yield* Checkpoint.restore(earlier.checkpoint, trainer)
       else {
         if (config.init !== undefined)
-          yield* Checkpoint.restore(yield* Checkpoint.loadWeights(config.init, graph), {
+          yield* Checkpoint.restore(yield* Checkpoint.loadWeights(config.init, graph, config.preset), {
             load: trainer.loadParameters,
           })
+        else if ("tensors" in network) yield* trainer.loadParameters(network.tensors)
         if (isFirst) yield* RunDirectory.create(run, { position: beginning, tensors: yield* trainer.save })
       }
       const backend = yield* Backend
       const parameters = Graph.parameterCount(graph)
       yield* say(
-        `${config.dataset} · ${config.model}, ${parameters.toLocaleString("en")} parameters · ${policy.name} · T = ${config.timeSteps} · batch ${config.batchSize} · ${backend.name} (${backend.description})${flags.distributed ? ` · ${communicator.size} processes (${communicator.description}), ${trainer.program.microBatches * communicator.size} micro-batches` : ""}`,
+        `${nameOf(config.dataset)} · ${nameOf(config.model)}, ${parameters.toLocaleString("en")} parameters · ${policy.name} · T = ${config.timeSteps} · batch ${config.batchSize} · ${backend.name} (${backend.description})${flags.distributed ? ` · ${communicator.size} processes (${communicator.description}), ${trainer.program.microBatches * communicator.size} micro-batches` : ""}`,
       )
       const start = earlier?.checkpoint.position ?? beginning
       if (earlier) {

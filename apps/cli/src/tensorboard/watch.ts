@@ -3,7 +3,7 @@
  * rates; of every epoch also what the test samples came to, histograms of weights, and of the first test samples how often each neuron
  * fires, the states that neurons are left with, and the raster of spikes as an image.
  */
-import { Program, Shape, Train } from "@spikeroute/core"
+import { Shape, Train } from "@spikeroute/core"
 import { type Batch, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Path, Stream } from "effect"
 import { png, raster, type Spike } from "../charts.ts"
@@ -87,10 +87,7 @@ export const watch = ({ path: directory, config, graph }: RunDirectory, dataset:
         ] satisfies ReadonlyArray<Value>
       })
     const weightsOf = (tensors: Train.Tensors) =>
-      [...tensors].flatMap(([name, { values }]) => {
-        const parameter = Program.parameterOf(name)
-        return parameter === undefined ? [] : [{ tag: `weights/${parameter}`, histogram: values }]
-      })
+      Array.from(Train.parametersOf(tensors), ([name, { values }]) => ({ tag: `weights/${name}`, histogram: values }))
 
     return {
       /** Takes a line of metrics.jsonl about a batch. */

@@ -160,7 +160,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   const parameters = new Map(
     Object.keys(buffers)
       .filter((name) => name.startsWith(prefix))
-      .map((name) => [name, bufferOf(name)]),
+      .map((name) => [name.slice(prefix.length), bufferOf(name)]),
   )
   const timeSteps = packed[3] as number
   const shape = input.shape.slice(1)
@@ -176,7 +176,9 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
   }
 
   for (const [name, buffer] of parameters) {
-    const entry = entries.get(name) ?? fail(`the file has no tensor ${named(name)}`, headerOffset)
+    // Older files name tensors as their buffers.
+    const entry =
+      entries.get(name) ?? entries.get(prefix + name) ?? fail(`the file has no tensor ${named(name)}`, headerOffset)
     if (entry.dtype !== "F32") fail(`tensor ${named(name)} is ${named(entry.dtype)}; it must be F32`, entry.from)
     if (entry.to - entry.from !== 4 * buffer.size)
       fail(`tensor ${named(name)} has ${(entry.to - entry.from) / 4} values, not ${buffer.size}`, entry.from)
@@ -323,7 +325,7 @@ export const load = (engine: Engine, file: Uint8Array): Model => {
     load: (tensors) => {
       if (!(tensors instanceof Map)) throw new InputError(`tensors must be a Map by name, not ${quote(tensors)}`)
       const taken = [...parameters].map(([name, buffer]) => {
-        const given = tensors.get(name)?.values
+        const given = (tensors.get(name) ?? tensors.get(prefix + name))?.values
         const values = toFloat32(given)
         if (values?.length !== buffer.size)
           throw new InputError(

@@ -2,7 +2,7 @@
  * Program files: a network compiled for inference, with its weights, that runs without the compiler.
  *
  * A program file is a safetensors file, so any tool for that format can show its weights. It contains the int32 tensor `program`, the packed
- * program as described in c/program.h; a float32 tensor `parameter/…` per parameter and statistic; and the metadata
+ * program as described in c/program.h; a float32 tensor per parameter and statistic, under its name; and the metadata
  *
  *     format        "spikeroute-program"
  *     version       "1"
@@ -23,8 +23,9 @@ import {
   type OptionError,
   Options,
   Program,
-  type ProgramError,
+  ProgramError,
   Safetensors,
+  Train,
 } from "@spikeroute/core"
 import { Effect } from "effect"
 import { encode } from "./encode.ts"
@@ -55,10 +56,13 @@ export const save = (
     const program = yield* Program.compileInference(graph, options)
     const weights = program.buffers.filter(isWeight)
     const given = yield* fit(
-      new Map(graph.parameters.map(({ name, shape }) => [Program.bufferNames.parameter(name), shape])),
-      tensors,
-      (name) => Program.parameterOf(name) !== undefined,
+      new Map(graph.parameters.map(({ name, shape }) => [name, shape])),
+      Train.parametersOf(tensors),
     )
+    if (given.has("program"))
+      return yield* new ProgramError({
+        reason: 'a parameter is named "program", as what a program file holds beside them',
+      })
     const { outputs, output } = Program.bufferNames
     const buffers = Object.fromEntries(
       program.buffers.flatMap((buffer, i) =>
@@ -72,7 +76,7 @@ export const save = (
     return Safetensors.encode({
       tensors: new Map<string, { readonly shape: ReadonlyArray<number>; readonly values: Float32Array | Int32Array }>([
         ["program", { shape: [words.length], values: words }],
-        ...weights.map(({ name }) => [name, given.get(name) as Safetensors.StoredTensor] as const),
+        ...weights.map(({ owner = "" }) => [owner, given.get(owner) as Safetensors.StoredTensor] as const),
       ]),
       metadata: {
         format: "spikeroute-program",
@@ -106,5 +110,6 @@ export const read = (bytes: Uint8Array, file: string): Effect.Effect<ProgramSour
       try: () => JSON.parse(metadata.graph ?? "") as unknown,
       catch: () => new CheckpointError({ file, reason: "the metadata `graph` is not JSON" }),
     })
-    return { graph: yield* Graph.fromJson(json), tensors, encoding, timeSteps: packed[3] ?? 0 }
+    const weights = [...Train.parametersOf(tensors)].filter(([name]) => name !== "program")
+    return { graph: yield* Graph.fromJson(json), tensors: new Map(weights), encoding, timeSteps: packed[3] ?? 0 }
   })

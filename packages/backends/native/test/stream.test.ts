@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { load as loadModel } from "@spikeroute/backend-kernels/model"
-import { adaptiveLif, add, delay, Graph, Key, leakyReadout, linear, Program, recurrent, Train } from "@spikeroute/core"
+import { adaptiveLif, add, delay, Graph, Key, leakyReadout, linear, recurrent, Train } from "@spikeroute/core"
 import { Effect } from "effect"
 import { engineOf } from "../src/engine.ts"
 import { build, layer } from "../src/index.ts"
@@ -25,7 +25,7 @@ const graph = Graph.makeUnsafe(
 )
 const tensors = new Map(
   [...Train.initialize(graph, Key.make(1))].map(([name, values]) => [
-    Program.bufferNames.parameter(name),
+    name,
     { shape: graph.parameters.find((parameter) => parameter.name === name)!.shape, values },
   ]),
 )

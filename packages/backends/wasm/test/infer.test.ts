@@ -14,7 +14,6 @@ import {
   leakyReadout,
   linear,
   Models,
-  Program,
   plif,
   recurrent,
   Safetensors,
@@ -40,7 +39,7 @@ const parametersOf = (graph: Graph.Graph, seed = 1): Safetensors.TensorFile["ten
     graph.parameters.map(({ name, shape }) => {
       const noise = Key.uniform(Key.fold(Key.make(seed), "noise", name), new Float32Array(Shape.size(shape)))
       const values = (first.get(name) as Float32Array).map((value, i) => 2 * value + 0.2 * (noise[i] as number))
-      return [Program.bufferNames.parameter(name), { shape, values }]
+      return [name, { shape, values }]
     }),
   )
 }
@@ -85,7 +84,7 @@ const mirror = (batchSize: number, timeSteps: number): Model => {
   const graph = Graph.makeUnsafe([1, 1, 3], Graph.sequential(flatten(), linear({ features: 3, bias: false })))
   const identity = { shape: [3, 3], values: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1) }
   const [parameter] = graph.parameters
-  const tensors = new Map([[Program.bufferNames.parameter(parameter?.name as string), identity]])
+  const tensors = new Map([[parameter?.name as string, identity]])
   return load(kernels, save(graph, { batchSize, timeSteps, encoding: "frames" }, tensors))
 }
 
@@ -250,7 +249,7 @@ describe("weights", () => {
     expect(after).toEqual(load(kernels, save(conv, convOptions, others)).predict(inputs).outputs)
     expect(after).not.toEqual(before)
     const lacking = new Map([...parametersOf(conv)].slice(0, -1))
-    expect(() => model.load(lacking)).toThrow("tensor parameter/7.bias has no values where the network takes 4")
+    expect(() => model.load(lacking)).toThrow("tensor 7.bias has no values where the network takes 4")
     expect(model.predict(inputs).outputs).toEqual(after)
   })
   test("are read back from a file with their network", () => {
@@ -259,7 +258,7 @@ describe("weights", () => {
     for (const [name, { values }] of parametersOf(conv)) expect(tensors.get(name)?.values).toEqual(values)
   })
   test("that do not fit the network cannot be saved", () => {
-    expect(() => save(conv, convOptions, new Map())).toThrow("missing parameter/0.weight")
+    expect(() => save(conv, convOptions, new Map())).toThrow("missing 0.weight")
   })
 })
 

@@ -27,18 +27,20 @@ export const ensureFinite = (
     return Effect.void
   })
 
+/** A tensor's name: files of earlier versions name parameters as their buffers. */
+export const renewed = (name: string): string => name.replace(/^parameter\//, "")
+
 /**
- * Returns the tensors of `found` as float32 if their names and shapes are the expected ones; `belongs` selects the tensors that
- * count. Fails with a MismatchError that lists every tensor at fault, else with a NonFiniteTensorError. A tensor of an unsupported
- * number type is ignored if the network has none of its name, because it cannot be a weight.
+ * Returns the tensors of `found` as float32 if their names and shapes are the expected ones. Fails with a MismatchError that lists
+ * every tensor at fault, else with a NonFiniteTensorError. A tensor of an unsupported number type is ignored if the network has none
+ * of its name, because it cannot be a weight.
  */
 export const fit = (
   expected: ReadonlyMap<string, Shape>,
   found: ReadonlyMap<string, Shaped>,
-  belongs: (name: string) => boolean = () => true,
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError | NonFiniteTensorError> =>
   Effect.suspend((): ReturnType<typeof fit> => {
-    const all = [...(found instanceof Map ? found : [])].filter(([name]) => belongs(name))
+    const all = [...(found instanceof Map ? found : [])].map(([name, tensor]) => [renewed(name), tensor] as const)
     const present = new Map<string, StoredTensor>()
     const unsupported: Array<{ readonly name: string; readonly dtype: string }> = []
     for (const [name, tensor] of all) {

@@ -199,10 +199,10 @@ export const fromStateDict = (graph: Graph, tensors: Tensors): Effect.Effect<Ten
     argument(graph, aGraph, "PyTorch.fromStateDict")
     const statistics = new Set(graph.parameters.filter(({ role }) => role === "statistic").map(({ name }) => name))
     const counter = /\.num_batches_tracked$/
+    const isCounter = (name: string) => counter.test(name) && statistics.has(name.replace(counter, ".running_mean"))
     const theirs = yield* fit(
       new Map(graph.parameters.map((each) => [each.name, pyTorchShape(graph, each)])),
-      tensors,
-      (name) => !(counter.test(name) && statistics.has(name.replace(counter, ".running_mean"))),
+      tensors instanceof Map ? new Map([...(tensors as Tensors)].filter(([name]) => !isCounter(name))) : tensors,
     )
     const places = yield* placesIn(graph)
     return new Map(

@@ -23,7 +23,7 @@
  *
  * A batch may be split into micro-batches, whose gradients are summed: the part from `begin` to `end` runs once for each.
  */
-import { aProgram, argument, aString } from "../arguments.ts"
+import { aProgram, argument } from "../arguments.ts"
 import type { KernelAttributes, KernelName } from "../kernels.ts"
 import type { Objective } from "../losses/index.ts"
 import type { Mode, Ref } from "../op.ts"
@@ -311,12 +311,6 @@ export const bufferNames = {
   /** The stored state of a node; for LIF neurons, the membrane potential before the reset. */
   state: (node: string): string => nameOf({ role: "state", owner: node }),
 } as const
-
-const parameterPrefix = bufferNames.parameter("")
-
-/** The parameter whose buffer has this name, which checkpoints and program files use; `undefined` for any other name. */
-export const parameterOf = (name: string): string | undefined =>
-  argument(name, aString, "Program").startsWith(parameterPrefix) ? name.slice(parameterPrefix.length) : undefined
 
 /** Size of all slots of a buffer, in bytes. */
 export const bufferBytes = (buffer: Buffer): number => buffer.slots * buffer.stride

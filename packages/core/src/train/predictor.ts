@@ -1,5 +1,6 @@
 /** Prediction: runs an inference program on a backend, batch by batch. */
 import { Effect, type Scope, Semaphore } from "effect"
+import { argument } from "../arguments.ts"
 import { Backend, type Executable } from "../backend/backend.ts"
 import {
   type BackendError,
@@ -11,17 +12,17 @@ import {
   type UnsupportedKernelError,
 } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { fit } from "../interop/fit.ts"
+import { fit, renewed } from "../interop/fit.ts"
 import type { StoredTensor } from "../interop/safetensors.ts"
 import { compileInference } from "../program/compile.ts"
 import type { InferenceOptions } from "../program/options.ts"
-import { bufferNames, type Program, parameterOf } from "../program/program.ts"
+import { bufferNames, type Program } from "../program/program.ts"
 import { inferenceSchedule } from "../program/schedule.ts"
 import { firstNonFinite, type Numbers } from "../values.ts"
 import { type BatchResult, bufferOf, checkInputs } from "./batch.ts"
 import { runBatch } from "./run.ts"
 
-/** Tensors by buffer name: parameters, statistics, optimiser states. */
+/** Tensors by name: parameters and statistics by their own, optimiser states as `optimizer/momentum/0.weight`. */
 export type Tensors = ReadonlyMap<string, StoredTensor>
 
 /** Errors of loading tensors. Nothing has been loaded. */
@@ -97,19 +98,25 @@ export const makePredictor = (
     }
   })
 
-/** Loads all parameters of a graph, if every one matches and is finite. Ignores other tensors. */
+/** Tensors without the optimiser's states. */
+const withoutStates = (tensors: Tensors): Tensors =>
+  new Map([...(tensors instanceof Map ? tensors : [])].filter(([name]) => !name.startsWith("optimizer/")))
+
+/** Returns the parameters and statistics among the tensors of a checkpoint, under their current names. */
+export const parametersOf = (tensors: Tensors): Tensors => {
+  const given = argument(tensors, ["a Map of tensors", (value) => value instanceof Map], "Train.parametersOf")
+  return new Map(Array.from(withoutStates(given), ([name, tensor]) => [renewed(name), tensor]))
+}
+
+/** Loads all parameters of a graph, if every one matches and is finite. Ignores optimiser states. */
 export const loadParameters = (
   graph: Graph,
   executable: Executable,
   tensors: Tensors,
 ): Effect.Effect<void, LoadError> =>
   Effect.gen(function* () {
-    const given = yield* fit(
-      new Map(graph.parameters.map(({ name, shape }) => [bufferNames.parameter(name), shape])),
-      tensors,
-      (name) => parameterOf(name) !== undefined,
-    )
-    // A program has no buffer for a parameter that nothing reads.
-    const known = new Set(executable.program.buffers.map(({ name }) => name))
-    for (const [name, { values }] of given) if (known.has(name)) yield* executable.write(name, values)
+    const given = yield* fit(new Map(graph.parameters.map(({ name, shape }) => [name, shape])), withoutStates(tensors))
+    // A program has no place for a parameter that nothing reads.
+    for (const { name, owner = "", role } of executable.program.buffers)
+      if (role === "parameter") yield* executable.write(name, (given.get(owner) as StoredTensor).values)
   })

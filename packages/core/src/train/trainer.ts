@@ -23,7 +23,7 @@ import * as Options from "../options.ts"
 import { draw, type Policy } from "../policies/policy.ts"
 import { compile } from "../program/compile.ts"
 import type { TrainingOptions } from "../program/options.ts"
-import { type Buffer, type BufferKind, bufferNames, nameOf, type Program } from "../program/program.ts"
+import { type Buffer, type BufferKind, bufferNames, type Program } from "../program/program.ts"
 import { schedule } from "../program/schedule.ts"
 import { hyperparametersOf } from "../program/weights.ts"
 import * as Key from "../random.ts"
@@ -95,8 +95,8 @@ const keyOptions = Schema.Struct({ key: Options.RandomKey })
 const savedKinds: ReadonlySet<BufferKind> = new Set(["parameter", "statistic", "optimizer"])
 
 /** The checkpoint tensors of a buffer: the buffer itself, or each of the optimiser's states of a parameter. */
-const planesOf = ({ states }: Optimizer, { role, owner, name, shape }: Buffer) => {
-  const planes = role === "optimizer" ? states.map((part) => nameOf({ role, owner: owner as string, part })) : [name]
+const planesOf = ({ states }: Optimizer, { role, owner = "", shape }: Buffer) => {
+  const planes = role === "optimizer" ? states.map((part) => `${role}/${part}/${owner}`) : [owner]
   const own = planes.length > 1 ? shape.slice(1) : shape
   return planes.map((name, k) => ({ name, shape: own, range: [k * size(own), (k + 1) * size(own)] as const }))
 }

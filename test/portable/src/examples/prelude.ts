@@ -90,12 +90,8 @@ const initial = Effect.gen(function* () {
 }).pipe(Effect.scoped, Effect.provide(layer))
 const tensors = Effect.runSync(initial)
 export const trainer = { save: initial }
-const parameters = [...tensors].flatMap(([name, tensor]) => {
-  const parameter = Core.Program.parameterOf(name)
-  return parameter === undefined ? [] : [[parameter, tensor] as const]
-})
 export const bytes = Safetensors.encode({
-  tensors: Effect.runSync(PyTorch.toStateDict(graph, new Map(parameters))),
+  tensors: Effect.runSync(PyTorch.toStateDict(graph, Core.Train.parametersOf(tensors))),
   metadata: {},
 })
 export const file = Effect.runSync(ProgramFile.save(graph, tensors, { batchSize: 1, timeSteps: 8, encoding: "frames" }))
