@@ -10,12 +10,31 @@ const { oneOf, whole } = Options
 const { batchSize, timeSteps } = Program.TrainingSchema.fields
 const checkpoint = oneOf(["last", "best"])
 
+const prefixes: Readonly<Record<string, number>> = { n: 1e-9, u: 1e-6, µ: 1e-6, m: 1e-3, "": 1, k: 1e3, M: 1e6, G: 1e9 }
+
+/** A number greater than 0 with a unit, in units of one. */
+export const quantityOf = (text: string, units: Readonly<Record<string, number>>): number | undefined => {
+  const [, number, prefix = "", unit = ""] = /^(\d+(?:\.\d+)?) ?([nuµmkMG]?)([a-zA-Z])$/.exec(text) ?? []
+  const value = Number(number) * (prefixes[prefix] ?? Number.NaN) * (units[unit] ?? Number.NaN)
+  return value > 0 ? value : undefined
+}
+
+const quantity = (expected: string, units: Readonly<Record<string, number>>) =>
+  Schema.optionalKey(Schema.String.check(Options.must(expected, (text) => quantityOf(text, units) !== undefined)))
+
 const { dataDir: path } = OpenSchema.fields
 
 export const commandFlags = {
   train: Schema.Struct({ config: path, out: path, resume: path }),
   /** Backends that take all their memory before they run. */
-  plan: Schema.Struct({ config: path, backend: Schema.optionalKey(oneOf(["native", "wasm", "webgpu", "reference"])) }),
+  plan: Schema.Struct({
+    config: path,
+    backend: Schema.optionalKey(oneOf(["native", "wasm", "webgpu", "reference"])),
+    ranks: Schema.optionalKey(whole(1, 2 ** 20)),
+    bandwidth: quantity("a bandwidth, as 10Gb or 1.2GB a second", { b: 1 / 8, B: 1 }),
+    latency: quantity("a time, as 50us or 2ms", { s: 1 }),
+    step: quantity("a time, as 20ms or 1.5s", { s: 1 }),
+  }),
   compare: Schema.Struct({
     config: path,
     checkpoint,

@@ -83,3 +83,28 @@ test("people get a table", async () => {
   expect(stdout).toMatch(/peak memory +[\d.]+ MB +[\d.]+ MB +[\d.]+ MB/)
   expect(stdout).toContain("conv2d.forward x=input")
 })
+
+test("with --ranks, the exchange is planned by LogGP, and the memory of each process", async () => {
+  const link = ["--bandwidth", "8Gb", "--latency", "10us", "--step", "100ms"]
+  const [one, two, four] = await plan(
+    "--model",
+    "mlp",
+    "--time-steps",
+    "2",
+    "--batch-size",
+    "8",
+    "--ranks",
+    "4",
+    ...link,
+  )
+  expect(one).toMatchObject({ ranks: 1, samples: 8, bytes: 0, messages: 0, seconds: 0, efficiency: 1 })
+  // 784·1000 + 1000·1000 + 1000·10 weights, 2010 biases, the loss and two firing rates: sent once for the sum, once as the sum.
+  const numbers = 1_796_010 + 3
+  expect(four).toMatchObject({ ranks: 4, samples: 2, messages: 6, bytes: 4 * numbers * 2 * (3 / 4) })
+  const seconds = 6 * 10e-6 + four.bytes / 1e9
+  expect(four.seconds).toBeCloseTo(seconds, 12)
+  expect(four.efficiency).toBeCloseTo(0.025 / (0.025 + seconds), 12)
+  expect(two.peakBytes.sltt).toBeLessThan(one.peakBytes.sltt)
+  const { code, stderr } = await run("plan", "--ranks", "4", "--bandwidth", "fast")
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("--bandwidth") })
+})

@@ -7,5 +7,6 @@ export {
   type Reduction,
   total,
 } from "./communicator.ts"
+export { type ExchangeCost, exchangeCost, type Link } from "./cost.ts"
 export { mpi } from "./mpi.ts"
 export { type DistributedOptions, makeTrainer } from "./trainer.ts"

@@ -26,6 +26,7 @@ import {
 import { firstNonFinite } from "@spikeroute/core/values"
 import { Effect, Schema, type Scope } from "effect"
 import { Communicator, type CommunicatorError, type CommunicatorService } from "./communicator.ts"
+import { isExchanged } from "./cost.ts"
 
 /** Buffers one after the other, as a row has them. */
 const placesOf = (buffers: ReadonlyArray<Program.Buffer>) => {
@@ -45,10 +46,11 @@ const exchanging = (
   Effect.gen(function* () {
     const { program } = executable
     const { microBatches, buffers } = program
+    // Gradients first.
+    const exchanged = buffers.filter(isExchanged)
     const places = placesOf([
-      ...buffers.filter(({ kind }) => kind === "gradient"),
-      ...buffers.filter(({ role }) => role === "metrics"),
-      ...buffers.filter(({ kind }) => kind === "statistic"),
+      ...exchanged.filter(({ kind }) => kind === "gradient"),
+      ...exchanged.filter(({ kind }) => kind !== "gradient"),
     ])
     const weights = places.findLast(({ kind }) => kind === "gradient")?.to ?? 0
     const statistics = places.filter(({ kind }) => kind === "statistic")

@@ -102,7 +102,7 @@ const outcome = async (name: string, call: () => unknown): Promise<"answer" | st
  * of `Windows`), makers of Schemas and checks, and functions without arguments.
  */
 const unchecked = new Set(
-  `command digest loadForeign openCache
+  `command digest launched launchedRank loadForeign openCache
   arenaBytes bufferAt describeRefusal encode fromEngine loadModule
   asArray describeFault single Events.checkEvents firstNonFinite guard nearest optionFault tooLarge
   Graph.apply Graph.leaf

@@ -9,6 +9,7 @@ import { checkFlags } from "../flags.ts"
 import { nameOf } from "../modules.ts"
 import { networkFor } from "../network.ts"
 import { sampleFor } from "../run.ts"
+import { linkOf, scalingOf, scalingTable } from "../scaling.ts"
 import { bold, print, table } from "../terminal.ts"
 
 export interface PlanFlags {
@@ -19,6 +20,11 @@ export interface PlanFlags {
   readonly json: boolean
   /** What it takes beside the program is planned too. */
   readonly backend: string | undefined
+  /** Processes that train together, and their link. */
+  readonly ranks: number | undefined
+  readonly bandwidth: string | undefined
+  readonly latency: string | undefined
+  readonly step: string | undefined
   readonly settings: Readonly<Record<string, unknown>>
 }
 
@@ -91,9 +97,9 @@ const whereItFits = (plans: ReadonlyArray<Plan>): ReadonlyArray<string> => {
   ]
 }
 
-export const plan = ({ compare, program: whole, config: file, json, backend: given, settings }: PlanFlags) =>
+export const plan = ({ compare, program: whole, config: file, json, settings, ...given }: PlanFlags) =>
   Effect.gen(function* () {
-    const { backend } = yield* checkFlags("plan", { config: file, backend: given })
+    const { backend, ranks, ...link } = yield* checkFlags("plan", { config: file, ...given })
     const config = resolve(yield* chosen(file, settings, { dataset: "mnist" }))
     if (compare && settings.policy !== undefined)
       return yield* new UsageError({ reason: "--compare shows bptt, sltt, slttk and rate: omit --policy" })
@@ -102,6 +108,10 @@ export const plan = ({ compare, program: whole, config: file, json, backend: giv
       ? compared.map((policy) => (config.recompute ? policy.pipe(Policy.recompute) : policy))
       : [yield* policyOf(config)]
     const plans = yield* Effect.forEach(policies, (policy) => planOf(config, policy, backend))
+    if (ranks !== undefined) {
+      const scaling = yield* scalingOf(config, policies, ranks, linkOf(link))
+      return yield* print(json ? JSON.stringify(scaling, undefined, 2) : scalingTable(scaling))
+    }
     if (json) {
       const forms = plans.map((each) => forJson(each, config))
       return yield* print(JSON.stringify(compare ? forms : forms[0], undefined, 2))
