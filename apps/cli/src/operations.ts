@@ -1,12 +1,12 @@
 /**
- * What a sample costs in operations, counted in a run, layer by layer: NeuroBench's metrics (Yik et al., Nature Communications 16, 2025).
+ * Operations per sample and layer, counted while the network runs: NeuroBench's metrics (Yik et al., Nature Communications 16, 2025).
  *
- * - synaptic operations: for every activation that is not 0, the weights that are not 0 and that it reaches. Where a layer's
- *   activations are spikes they are accumulates (ACs), else multiply-accumulates (MACs); dense counts zeros too.
+ * - effective synaptic operations: for every nonzero activation, the number of nonzero weights it reaches. They are accumulates (ACs) if
+ *   the activations are spikes, otherwise multiply-accumulates (MACs). Dense operations count zeros too.
  * - membrane updates: neurons × time steps.
  *
- * What does not change over time is counted once, as it is computed once. The energy is an estimate for float32 arithmetic at 45 nm alone
- * (Horowitz, "Computing's energy problem", ISSCC 2014); memory, which takes more, is not in it. A membrane update counts as a
+ * Layers whose input does not change over time are computed, and counted, once. The energy is an estimate for float32 arithmetic at 45 nm
+ * (Horowitz, "Computing's energy problem", ISSCC 2014) without memory accesses, which take more. A membrane update counts as one
  * multiply-accumulate.
  */
 import { type Graph, Program, Shape, type Train, Windows } from "@spikeroute/core"
@@ -39,7 +39,7 @@ export interface Operations extends Omit<LayerOperations, "layer"> {
   readonly constants: typeof constants
 }
 
-/** A table of them, and what the energy stands for. */
+/** Formats the counts as a table, followed by the energy constants. */
 export const operationsTable = ({ layers, constants, ...total }: Operations, samples: number): string => {
   const count = (value: number) => Math.round(value).toLocaleString("en")
   const row = (name: string, each: Omit<LayerOperations, "layer">) => [
@@ -50,9 +50,9 @@ export const operationsTable = ({ layers, constants, ...total }: Operations, sam
   return [
     table(
       ["layer", "dense", "MACs", "ACs", "membrane updates", "energy"],
-      [...layers.map((each) => row(each.layer, each)), row("in all", total)],
+      [...layers.map((each) => row(each.layer, each)), row("total", total)],
     ),
-    `operations a sample, of the first ${samples} test samples; ${constants.picojoulesPerMAC} pJ a MAC or update, ${constants.picojoulesPerAC} pJ an AC (${constants.source})`,
+    `operations per sample, measured on the first ${samples} test samples; ${constants.picojoulesPerMAC} pJ a MAC or update, ${constants.picojoulesPerAC} pJ an AC (${constants.source})`,
   ].join("\n")
 }
 

@@ -7,8 +7,8 @@ import type { Effect } from "effect"
 import type { DatasetError } from "./errors.ts"
 
 /**
- * What is to be told of a sample: its class; a class at every time step, or −1 where a step does not count; real numbers; real numbers at
- * every time step.
+ * What a network is trained to predict: one class per sample; one class per time step, −1 for steps that do not count; real numbers per
+ * sample; real numbers per time step.
  */
 export type Targets = "class" | "classPerStep" | "numbers" | "numbersPerStep"
 
@@ -16,7 +16,7 @@ export type Targets = "class" | "classPerStep" | "numbers" | "numbersPerStep"
 export interface Sample {
   /** Shape of one sample at one time step, channels last: [28, 28, 1], [34, 34, 2]. */
   readonly shape: ReadonlyArray<number>
-  /** How many classes there are, or real numbers to be told. */
+  /** Number of classes, or of real numbers to predict. */
   readonly classes: number
   /** Default "class". */
   readonly targets?: Targets

@@ -88,7 +88,11 @@ const problemOf = (name: string, source: Source, options: OpenOptions): OptionEr
   for (const option of special)
     if (options[option] !== undefined && !source.options?.includes(option)) {
       const users = Object.keys(datasets).filter((each) => datasets[each]?.options?.includes(option))
-      return refuse(option, options[option], `left out: ${users.join(", ")} ${users.length > 1 ? "take" : "takes"} it`)
+      return refuse(
+        option,
+        options[option],
+        `left out: only ${users.join(", ")} ${users.length > 1 ? "take" : "takes"} it`,
+      )
     }
   if (size !== undefined && source.size === undefined) {
     const sized = Object.keys(datasets).filter((each) => datasets[each]?.size !== undefined)

@@ -1,4 +1,4 @@
-/** Columns of plain numbers as events, checked: the last step of formats that store one array for each property. */
+/** Converts columns of plain numbers to events and checks them, for formats that store one array per property. */
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
 import { MalformedFile } from "../errors.ts"
@@ -12,10 +12,10 @@ export interface Sensor {
 }
 
 /**
- * The events of four columns, in order of time; polarities are 0 and 1, or −1 and 1. Without a sensor, which is to be found out, they have
- * the width and height 0.
+ * Events from four columns, sorted by time. Polarities are 0 and 1, or −1 and 1. If no sensor is given, because it is not yet known, width
+ * and height are 0.
  *
- * @param microseconds what a unit of the times is
+ * @param microseconds length of one unit of time, in microseconds
  */
 export const eventsOf = (
   file: string,

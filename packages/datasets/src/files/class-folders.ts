@@ -1,5 +1,5 @@
 /**
- * Samples in folders by class: `train/<class>/*` and `test/<class>/*` (or `val`), or `<class>/*`, of which a share is drawn to test on.
+ * Class folders: `train/<class>/*` and `test/<class>/*` (or `val`), or `<class>/*` alone, of which a fraction is drawn for the test.
  * Classes are the folders in order of name.
  */
 import * as Key from "@spikeroute/core/random"
@@ -17,8 +17,8 @@ export interface Labelled {
 const usualShare = 0.2
 
 /**
- * Which of `count` samples are to train and to test on, each in their order, where nothing says it: the share `split` is to test on, drawn
- * by the seed, at least one of each.
+ * Draws a split of `count` samples by the seed: indices of training and test samples, each in ascending order. The fraction `split` is for
+ * the test; each part has at least one sample.
  */
 export const drawSplit = (count: number, { split = usualShare, seed = 0 }: Pick<OpenOptions, "split" | "seed">) => {
   const order = Key.permutation(Key.fold(Key.make(seed), "split"), count)

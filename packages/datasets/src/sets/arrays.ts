@@ -1,6 +1,6 @@
 /**
- * Arrays of NumPy's: inputs and targets in `.npy` files or a `.npz` file, by the names `x` and `y` (or `inputs`, `data`; `targets`,
- * `labels`), with `_train` and `_test` behind or before them where they are split, or in `train.npz` and `test.npz`.
+ * NumPy arrays: inputs and targets in `.npy` files or one `.npz` file, named `x` and `y` (or `inputs`, `data`; `targets`, `labels`). A split
+ * is stated by `_train` and `_test` in the names, or by files `train.npz` and `test.npz`.
  *
  * | inputs                   |                                                     |
  * |--------------------------|-----------------------------------------------------|
@@ -9,7 +9,7 @@
  * | [N, height, width, C]    | static images, channels last                        |
  * | [N, T, height, width, C] | frames of such                                      |
  *
- * `encoding` says otherwise: [N, height, width] are grey images where it is "static".
+ * With `encoding: "static"`, [N, height, width] are grey images.
  *
  * | targets                              |                                                                     |
  * |--------------------------------------|---------------------------------------------------------------------|
@@ -18,7 +18,7 @@
  * | floats [N] or [N, outputs]           | real numbers a sample                                               |
  * | floats [N, T, outputs]               | real numbers at every time step                                     |
  *
- * Values are taken as they are, unscaled. Files of inputs beyond a gibibyte are read sample by sample.
+ * Values are not scaled. `.npy` files of inputs above 1 GiB are read sample by sample.
  */
 import { decode, type Layout, layout, unpack } from "@spikeroute/core/numpy"
 import { quote } from "@spikeroute/core/text"
@@ -37,7 +37,7 @@ const name = "arrays"
 const [mostHeld, mostHeader] = [2 ** 30, 2 ** 16]
 const mostBytes = 2 ** 42
 
-/** An array where it lies: in a file, or in bytes that an archive held. */
+/** A stored array: in a file of its own, or decompressed from an archive. */
 interface Stored {
   readonly file: string
   readonly bytes?: Uint8Array
@@ -51,7 +51,7 @@ const roles: Readonly<Record<Role, RegExp>> = {
   y: /^(y|targets?|labels?)$/,
 }
 
-/** What the name of an array says: "x_train", "test-labels", "y". */
+/** Role and part of an array by its name: "x_train", "test-labels", "y". */
 const roleOf = (given: string): readonly [Role, Part] | undefined => {
   const [, before = "", base = "", behind = ""] =
     /^(?:(train|test)[_-])?(.*?)(?:[_-](train|test))?$/.exec(given.toLowerCase()) ?? []
@@ -59,7 +59,7 @@ const roleOf = (given: string): readonly [Role, Part] | undefined => {
   return role === undefined ? undefined : [role, (before || behind) as Part]
 }
 
-/** The arrays that a directory, or a file, holds: by "x", "x_train" and so on. */
+/** The arrays of a directory or archive, by role and part: "x", "xtrain". */
 const arraysIn = Effect.fnUntraced(function* (place: string) {
   const path = yield* Path.Path
   const files = /\.npz$/i.test(place) && !(yield* isFolder(place)) ? [place] : yield* listMatching(place, /\.np[yz]$/i)
@@ -87,7 +87,7 @@ interface Rows {
   readonly file: string
   readonly count: number
   readonly shape: ReadonlyArray<number>
-  /** Writes row `index` through `place`, which says where a value goes. */
+  /** Writes row `index`; `place` maps an element of the row to its index in `out`. */
   readonly read: (
     index: number,
     out: Float32Array,
@@ -111,7 +111,8 @@ const rowsOf = Effect.fnUntraced(function* ({ file, bytes }: Stored) {
   const size = row.reduce((product, side) => product * side, 1)
   if (field === undefined || fields.length > 1)
     return yield* fail("it is a structured array; one of plain numbers is read here")
-  if (fortran && shape.length > 1) return yield* fail("it is stored by columns: save it by numpy.ascontiguousarray")
+  if (fortran && shape.length > 1)
+    return yield* fail("it is stored by columns (Fortran order); save it with numpy.ascontiguousarray")
   if (!(count >= 1 && size >= 1 && Number.isSafeInteger(count * size)))
     return yield* fail(`it is of shape [${shape}]: it holds no sample`)
   if (offset + count * size * elementBytes > length)
@@ -139,7 +140,7 @@ const rowsOf = Effect.fnUntraced(function* ({ file, bytes }: Stored) {
   return { file, count, shape: row, read } satisfies Rows
 })
 
-/** Targets, all in memory. */
+/** Targets, held in memory. */
 interface Told {
   readonly file: string
   readonly shape: ReadonlyArray<number>
@@ -164,12 +165,12 @@ const toldOf = Effect.fnUntraced(function* ({ file, bytes }: Stored) {
   return { file, shape, values, areClasses } satisfies Told
 })
 
-/** What targets are, and how many classes or numbers. */
+/** The kind of the targets, and the number of classes or outputs. */
 const kindOf = Effect.fnUntraced(function* (told: ReadonlyArray<Told>, timeSteps: number) {
   const [{ file, shape, areClasses }] = told as readonly [Told]
   const refuse = (problem: string, at = file) => new MalformedFile({ file: at, problem })
   const other = told.find((each) => each.areClasses !== areClasses || `${each.shape}` !== `${shape}`)
-  if (other !== undefined) return yield* refuse(`its targets are others than those of ${file}`, other.file)
+  if (other !== undefined) return yield* refuse(`its targets differ in type or shape from those of ${file}`, other.file)
   if (!areClasses) {
     const [first = 1, second, ...more] = shape
     if (more.length > 0 || (second !== undefined && first !== timeSteps))
@@ -195,7 +196,7 @@ const kindOf = Effect.fnUntraced(function* (told: ReadonlyArray<Told>, timeSteps
   return { targets: (isOne ? "class" : "classPerStep") as Targets, classes: most + 1 }
 })
 
-/** What a sample is, by the shape of a row and what options say of it. */
+/** Shape and encoding of a sample, from the shape of a row and the options. */
 const sampleShape = Effect.fnUntraced(function* ({ file, shape }: Rows, { encoding, timeSteps }: OpenOptions) {
   const frames = (encoding ?? (shape.length === 2 || shape.length === 4 ? "frames" : "static")) === "frames"
   const [steps, ...rest] = frames ? shape : [timeSteps, ...shape]
@@ -210,7 +211,7 @@ const sampleShape = Effect.fnUntraced(function* ({ file, shape }: Rows, { encodi
   return { shape: own, encoding: frames ? "frames" : "static" } as const
 })
 
-/** How many samples of a batch are read at once, where they are read from their file. */
+/** Number of samples of a batch that are read from a file at once. */
 const concurrency = 8
 
 const splitOf = (
@@ -250,9 +251,9 @@ const splitOf = (
   }
 }
 
-/** The data set: what the arrays hold, as above. */
+/** The data set. */
 export const arrays: Source = {
-  description: "arrays of NumPy's: inputs and targets in .npy or .npz files",
+  description: "NumPy arrays: inputs and targets in .npy or .npz files",
   options: ["split", "encoding"],
   augment: "never",
   open: Effect.fnUntraced(function* (options: OpenOptions) {

@@ -1,6 +1,6 @@
 /**
- * Recordings of sound in folders by class, WAV files: spoken words, say. See `classFolders` for the folders. A sample is a log-mel
- * spectrogram of 40 bands, a frame for each time step, of the first `duration` seconds: see `melFrames`. Nothing is downloaded.
+ * Class folders of WAV files, such as spoken words: `classFolders` describes the folders. A sample is the log-mel spectrogram of the first
+ * `duration` seconds, 40 bands and one frame per time step: see `melFrames`. Nothing is downloaded.
  */
 import { Effect, FileSystem } from "effect"
 import { bands, longestWindow, melFrames } from "../audio/mel.ts"
@@ -43,7 +43,7 @@ export const audioFolder: Source = {
       function* (file: string) {
         const sound = yield* readSound(file)
         if (sound.rate === rate) return frames.of(sound.samples)
-        const problem = `it has ${sound.rate} samples a second, ${first} has ${rate}: bring them to one rate`
+        const problem = `it has ${sound.rate} samples a second, ${first} has ${rate}: resample them to one rate`
         return yield* new MalformedFile({ file, problem })
       },
       Effect.provideService(FileSystem.FileSystem, fs),

@@ -1,6 +1,6 @@
 /**
- * Recordings of an event camera in folders by class: see `classFolders` for the folders and `readRecording` for the files. N-Caltech101,
- * N-CARS and DVS data of one's own are laid out so. Nothing is downloaded.
+ * Class folders of event-camera recordings, such as N-Caltech101 and N-CARS: `classFolders` describes the folders, `readRecording` the file
+ * formats. Nothing is downloaded.
  */
 import { Effect, FileSystem, Semaphore } from "effect"
 import { augmentation } from "../augmentations.ts"
@@ -12,13 +12,13 @@ import type { OpenOptions, Source } from "./options.ts"
 
 const name = "events-folder"
 
-/** The sensor as options or the first recording say it. */
+/** The sensor: from the options, or from the header of the first recording. */
 const sensorOf = Effect.fnUntraced(function* (first: string, { sensor, columns }: OpenOptions) {
   if (sensor !== undefined) return { width: sensor[0] as number, height: sensor[1] as number }
   const { width, height, x, y } = yield* readRecording(first, { columns })
   if (width > 0) return { width, height }
   const reach = (values: Uint16Array) => values.reduce((most, value) => Math.max(most, value), 0) + 1
-  const expected = `WIDTHxHEIGHT, for files do not say it; events of the first recording reach ${reach(x)}x${reach(y)}`
+  const expected = `WIDTHxHEIGHT; the files do not state it, and events of the first recording reach ${reach(x)}x${reach(y)}`
   return yield* new OptionError({ owner: name, option: "sensor", value: sensor, expected })
 })
 
@@ -44,7 +44,7 @@ export const eventsFolder: Source = {
         ...{ owner: name, option: "augment", value: augment },
         expected: `without resized-crop, or with --size, for frames of ${width}×${height}`,
       })
-    // One process reads HDF5 files, one after the other.
+    // HDF5 files are read one at a time, all by one process.
     const alone = Semaphore.makeUnsafe(1)
     const split = (part: "train" | "test") => {
       const { files, labels } = part === "train" ? train : test
@@ -54,7 +54,7 @@ export const eventsFolder: Source = {
           const read = readRecording(file, { sensor: { width, height }, columns: options.columns })
           const events = yield* /\.(h5|hdf5)$/i.test(file) ? alone.withPermit(read) : read
           if (events.width === width && events.height === height) return events
-          const problem = `its camera has ${events.width}×${events.height} pixels, those of the data set have ${width}×${height}`
+          const problem = `it was recorded with ${events.width}×${events.height} pixels; the data set has ${width}×${height}`
           return yield* new MalformedFile({ file, problem })
         },
         Effect.provideService(FileSystem.FileSystem, fs),

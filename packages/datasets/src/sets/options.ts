@@ -21,21 +21,21 @@ export interface OpenOptions extends LocateOptions {
   readonly eventTransform?: Transform<Events> | undefined
   /** Augmentation of the training images or frames, in this order, where a batch has a key. The data set decides unless told. */
   readonly augment?: ReadonlyArray<AugmentationName> | undefined
-  /** Share of the samples that are to test on, drawn by the seed, where the files say no split. Default 0.2. */
+  /** Fraction of the samples used for the test, drawn by the seed, if the files have no split. Default 0.2. */
   readonly split?: number | undefined
-  /** Width and height of the event camera's sensor, where files do not say it. */
+  /** Width and height of the event camera's sensor, if the files do not state it. */
   readonly sensor?: ReadonlyArray<number> | undefined
-  /** The columns of event arrays that name none. */
+  /** Order of the columns of event arrays that do not name them. */
   readonly columns?: ReadonlyArray<Column> | undefined
-  /** Of arrays: whether the axis behind the samples is time ("frames"). By default it is where there are 3 or 5 axes. */
+  /** Arrays: whether axis 1 is time ("frames"). By default it is if there are 3 or 5 axes. */
   readonly encoding?: Sample["encoding"] | undefined
-  /** Seconds that recordings of sound are cut or filled up to. Default 1. */
+  /** Seconds to which audio recordings are cut or padded. Default 1. */
   readonly duration?: number | undefined
   /** Width and height that samples are brought to, for data sets that have a `size`. The data set decides unless told. */
   readonly size?: number | undefined
 }
 
-/** Options that only some data sets have a use for. */
+/** Options that only some data sets take. */
 export const special = ["split", "sensor", "columns", "encoding", "duration"] as const
 
 /** A data set that can be opened. */
