@@ -317,7 +317,12 @@ describe("rejected", () => {
     expect(await refusal(changed, batch)).toMatchObject({ _tag: "OptionError", option: "weight", value: -1 })
   })
   test("unknown nodes, classes of a node that is not an output, ignored samples for a spike count", async () => {
-    for (const term of [Losses.meanSquaredError({ node: "4" }), Losses.crossEntropy({ node: "0" })])
+    for (const term of [
+      Losses.meanSquaredError({ node: "4" }),
+      Losses.crossEntropy({ node: "0" }),
+      Losses.firingRate({ rate: 1, node: "0" }),
+      Losses.firingRateBounds({ rate: 1, node: "0" }),
+    ])
       expect(await refusal([term], batch)).toMatchObject({ _tag: "OptionError", option: "node" })
     const none = { inputs, labels: ofSamples.map((_, i) => (i === 4 ? -1 : 0)) }
     expect(await refusal([Losses.spikeCount()], none)).toMatchObject({ _tag: "LabelError", sample: 4 })

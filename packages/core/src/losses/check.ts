@@ -2,7 +2,7 @@
 import { Effect, type Schema } from "effect"
 import { OptionError, ProgramError } from "../errors.ts"
 import type { Graph } from "../graph/graph.ts"
-import { outputsOf } from "../graph/nodes.ts"
+import { outputsOf, spikingLayers } from "../graph/nodes.ts"
 import { check } from "../options.ts"
 import { size } from "../shape.ts"
 import { nearest } from "../text.ts"
@@ -20,6 +20,7 @@ export const checkTerms = (
 ): Effect.Effect<ReadonlyArray<string>, OptionError | ProgramError> =>
   Effect.gen(function* () {
     const outputs = outputsOf(graph)
+    const spiking = spikingLayers(graph)
     const measured: Array<string> = []
     for (const term of terms) {
       const kind = kindOf(term)
@@ -33,13 +34,17 @@ export const checkTerms = (
       if (named === true) continue
       const node = named === undefined ? graph.output : (outputs[named] ?? named)
       const hasClasses = kind.targets(term) === "classes"
-      const nodes = hasClasses ? Object.values(outputs) : graph.nodes.map(({ name }) => name)
+      const ofLayers = kind.ofLayers?.(term)
+      const layers = graph.nodes.filter((each) => spiking.includes(each) || each.attributes.smooth === true)
+      const nodes = hasClasses ? Object.values(outputs) : (ofLayers ? layers : graph.nodes).map(({ name }) => name)
       const type = nodes.includes(node) ? graph.types.get(node) : undefined
       if (!type?.batched)
         return yield* new OptionError({
           ...{ owner: `the term ${term.term} of the loss`, option: "node", value: named },
-          expected: `the name of an output${hasClasses ? "" : ", or of a node that depends on the input"}`,
-          similar: nearest(node, [...Object.keys(outputs), ...nodes]),
+          expected: ofLayers
+            ? "the name of a layer of spiking neurons"
+            : `the name of an output${hasClasses ? "" : ", or of a node that depends on the input"}`,
+          similar: nearest(node, ofLayers ? nodes : [...Object.keys(outputs), ...nodes]),
         })
       measured.push(node)
       const classes = size(type.shape)

@@ -53,6 +53,6 @@ export const firingRateBounds = (options: FiringRateBounds): Made<Own> => {
       const [below, above] = [maximum(of(lower).minus(r), 0), maximum(r.minus(upper), 0)]
       return below.times(below).plus(above.times(above))
     },
-    { weight: rate, over: "mean", ...(node === undefined ? { layers: true } : { node }) },
+    { weight: rate, over: "mean", layers: true, ...(node !== undefined && { node }) },
   )
 }

@@ -37,6 +37,7 @@ const firingRateTerm: Term<FiringRate> = {
   lowering: lossTerms,
   over: () => "step",
   at: ({ node }) => node ?? true,
+  ofLayers: () => true,
   targets: () => "none",
   mixesSamples: true,
   forward: ({ emit, timeSteps, value, output, rate }, { rate: factor, at }, replayed) => {

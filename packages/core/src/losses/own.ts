@@ -17,7 +17,7 @@ export interface Own {
   readonly weight: number
   /** Name of the output or node that it measures. Default: the first output. */
   readonly node?: string
-  /** Whether it measures the spikes of every layer of spiking neurons instead. */
+  /** Whether it measures the spikes of every layer of spiking neurons instead, or, with `node`, of that layer. */
   readonly layers?: boolean
   /** The expression of the value `x0` and the target `x1`: the result of the last operation. */
   readonly code: Code
@@ -55,7 +55,8 @@ const ownTerm: Term<Own> = {
   schema,
   lowering: lossTerms,
   over: ({ over }) => over,
-  at: ({ node, layers }) => (layers ? true : node),
+  at: ({ node, layers }) => node ?? (layers || undefined),
+  ofLayers: ({ layers = false }) => layers,
   targets: ({ code }) => (readsTarget(code) ? "numbers" : "none"),
   forward: (context, term, replayed) => {
     if (!replayed) addSum(context, scaled(term, context.elements), context.targets)

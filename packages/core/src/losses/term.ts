@@ -75,6 +75,8 @@ export interface Term<A> {
   /** Whether the term uses numbers per element of a sample, and the function that fills them. */
   readonly rows?: (attributes: A) => boolean
   readonly row?: (attributes: A, ofClass: OfClass, out: Float32Array) => void
+  /** Whether the term is at layers of spiking neurons only. */
+  readonly ofLayers?: (attributes: A) => boolean
   /** The term is a function of whole batches, which cannot be split into micro-batches. */
   readonly mixesSamples?: true
   /**
