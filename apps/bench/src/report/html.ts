@@ -33,7 +33,7 @@ const timesTable = (comparisons: ReadonlyArray<LibraryComparison>): string =>
   )
 
 /** Comparisons with other libraries, the lost ones first. */
-const beside = (comparisons: ReadonlyArray<LibraryComparison>): string => {
+const librariesSection = (comparisons: ReadonlyArray<LibraryComparison>): string => {
   if (comparisons.length === 0) return "<h2>Comparison with other libraries</h2><p>This run timed no other library.</p>"
   const of = (which: ReturnType<typeof verdict>) =>
     comparisons.filter((each) => verdict(each) === which).toSorted((a, b) => a.times.value - b.times.value)
@@ -165,7 +165,7 @@ export const page = (rows: ReadonlyArray<Row>): string => {
 <h1>Spikeroute benchmarks</h1>
 <p>${escaped(run === undefined ? "" : `${run.machine.processor}, ${run.machine.processors} processors; commit ${run.commit}; ${when} UTC`)}${end === undefined || !end.whole ? ". <strong>The run ended early; these are the results so far.</strong>" : `; ${Math.round(end.seconds / 60)} minutes`}</p>
 <nav>${[...suites, ...(left.length > 0 ? ["not-timed"] : []), "method", "machine"].map((name) => `<a href="#${name}">${name.replace("-", " ")}</a>`).join("")}</nav>
-${beside(comparisonsOf(rows))}
+${librariesSection(comparisonsOf(rows))}
 ${missing.length === 0 ? "" : `<p class="note">${missing.length} variants of other libraries <a href="#not-timed">were not timed</a>, so a comparison may lack a library's fastest.</p>`}
 ${marked.length === 0 ? "" : `<p class="note">${marked.length} of ${timings.length} timings (${percent(marked.length / timings.length)}) had too few rounds without other work on the machine; they are marked “!”.</p>`}
 ${absent.length === 0 ? "" : `<h2>Absent</h2><ul>${absent.map(({ subject, reason }) => `<li>${escaped(subject)}: ${escaped(reason)}</li>`).join("")}</ul>`}

@@ -37,9 +37,9 @@ export const comparisonsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<LibraryCo
         peers.flatMap((name): ReadonlyArray<LibraryComparison> => {
           const theirs = group.filter(({ peer }) => peer === name)
           // Some libraries ignore the requested number of threads.
-          const alike = theirs.filter(({ values }) => values.threads === own.values.threads)
-          const same = alike.length > 0 ? alike : theirs
-          const [fastest] = same.toSorted((a, b) => summarize(a).median - summarize(b).median)
+          const sameThreads = theirs.filter(({ values }) => values.threads === own.values.threads)
+          const candidates = sameThreads.length > 0 ? sameThreads : theirs
+          const [fastest] = candidates.toSorted((a, b) => summarize(a).median - summarize(b).median)
           if (fastest === undefined) return []
           const what = describeValues(own.values)
           return [{ suite: own.suite, group: own.group, what, own, peer: fastest, times: ratio(fastest, own) }]

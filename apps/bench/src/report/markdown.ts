@@ -88,13 +88,13 @@ const memory = (figures: ReadonlyArray<Figures>): string => {
 /** All tables for which the run has data. */
 export const tables = (rows: ReadonlyArray<Row>): string => {
   const timings = timingsOf(rows)
-  const beside = timings.filter(({ suite }) => suite === "peers")
+  const peerTimings = timings.filter(({ suite }) => suite === "peers")
   const grown = rows.filter((row): row is Figures => row.kind === "figures" && row.suite === "peers")
   return [
     ...(timings.some(({ suite }) => suite === "step") ? [step(timings)] : []),
-    ...[...new Set(beside.map(({ values }) => String(values.weights)))].flatMap((weights) => [
+    ...[...new Set(peerTimings.map(({ values }) => String(values.weights)))].flatMap((weights) => [
       `${weights}:`,
-      peers(beside.filter(({ values }) => values.weights === weights)),
+      peers(peerTimings.filter(({ values }) => values.weights === weights)),
     ]),
     ...(grown.length > 0 ? ["memory:", memory(grown)] : []),
   ].join("\n\n")

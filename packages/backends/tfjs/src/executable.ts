@@ -244,11 +244,11 @@ class Machine {
     const given: Record<string, Tensor | { readonly shape: Shape.Shape }> = {}
     for (const { name, access, ref, buffer } of operands)
       given[name] = access === "read" || access === "update" ? this.load(ref, t) : { shape: buffer.shape }
-    const made = run(tf, given, instruction.attributes)
+    const results = run(tf, given, instruction.attributes)
     // A result may share data with another operand: keep all results before replacing any slot.
     const kept = operands.map(({ name, access, ref, buffer }) => {
       if (access === "read") return undefined
-      const result = made[name]
+      const result = results[name]
       if (result === undefined) throw new Error(`nothing was made for ${name}`)
       if (Shape.size(result.shape) !== Shape.size(buffer.shape))
         throw new Error(`${name} was made as ${Shape.format(result.shape)}, not as ${Shape.format(buffer.shape)}`)

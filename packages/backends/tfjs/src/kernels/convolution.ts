@@ -10,7 +10,7 @@ import { convolve, eachAxis, type Image, imageOf, type Pair, part, spread, weigh
 type Convolution = KernelAttributes["conv2d.forward"]
 
 /** The padding of an axis, less the spread − 1 zeros that {@link spread} adds after the last position. */
-const behind = ({ before, after, spread }: Windows.Axis): Windows.Sides => [before, after - spread + 1]
+const paddingOf = ({ before, after, spread }: Windows.Axis): Windows.Sides => [before, after - spread + 1]
 
 export const convForward: Composition<Operands<"x" | "weight", "y", "bias">, Convolution> = (
   tf,
@@ -25,7 +25,7 @@ export const convForward: Composition<Operands<"x" | "weight", "y", "bias">, Con
   const slide = {
     strides: eachAxis(convolution, ({ stride }) => stride),
     dilations: eachAxis(convolution, ({ dilation }) => dilation),
-    padding: eachAxis(convolution, behind),
+    padding: eachAxis(convolution, paddingOf),
   }
   return { y: convolve(tf, image, weightOf(tf, weight), slide, convolution.groups, bias) }
 }

@@ -119,17 +119,17 @@ export const elementwiseForward: Composition<Given, KernelAttributes["elementwis
 ) => {
   const { state, y } = operands
   const count = y ? elements(y) : elements(state as Target) / planes.length
-  const made = interpret(tf, code, place < 0 ? planes : [...planes, place], operands, count)
+  const results = interpret(tf, code, place < 0 ? planes : [...planes, place], operands, count)
   return {
-    ...(state ? { state: tf.concatenate(made.slice(0, planes.length)) } : {}),
-    ...(y ? { y: made[planes.length] } : {}),
+    ...(state ? { state: tf.concatenate(results.slice(0, planes.length)) } : {}),
+    ...(y ? { y: results[planes.length] } : {}),
   }
 }
 
-type PoolBehind = NonNullable<KernelAttributes["elementwise.backward"]["pool"]>
+type FollowingPool = NonNullable<KernelAttributes["elementwise.backward"]["pool"]>
 
 /** The gradient of each element, given that of the average pool that follows. */
-const spread = (tf: Workspace, outputGradient: Tensor, { kernelSize, height, width }: PoolBehind): Tensor => {
+const poolGradient = (tf: Workspace, outputGradient: Tensor, { kernelSize, height, width }: FollowingPool): Tensor => {
   const [batch = 1, , , channels = 1] = outputGradient.shape
   const inputGradient = { shape: [batch, height, width, channels] }
   return averagePoolBackward(tf, { outputGradient, inputGradient }, Windows.averagingTiles(kernelSize))
@@ -141,7 +141,7 @@ export const elementwiseBackward: Composition<Given, KernelAttributes["elementwi
   given,
   { code, carry, dx, dp, pool },
 ) => {
-  const operands: Given = pool && given.dy ? { ...given, dy: spread(tf, given.dy as Tensor, pool) } : given
+  const operands: Given = pool && given.dy ? { ...given, dy: poolGradient(tf, given.dy as Tensor, pool) } : given
   const { dy, dx0, x0 } = operands
   const arrived = operands.carry && !dy ? elements(operands.carry) / carry.length : undefined
   const count = arrived ?? elements((dy ?? dx0 ?? x0) as Tensor)
@@ -149,11 +149,11 @@ export const elementwiseBackward: Composition<Given, KernelAttributes["elementwi
     ...dx.map((place, i) => ({ name: `dx${i}`, place })),
     ...dp.map((place, j) => ({ name: `dp${j}`, place })),
   ].filter(({ place }) => place >= 0)
-  const made = interpret(tf, code, [...carry, ...gradients.map(({ place }) => place)], operands, count)
+  const results = interpret(tf, code, [...carry, ...gradients.map(({ place }) => place)], operands, count)
   const result: Record<string, Result[string]> = {}
-  if (operands.carry) result.carry = tf.concatenate(made.slice(0, carry.length))
+  if (operands.carry) result.carry = tf.concatenate(results.slice(0, carry.length))
   gradients.forEach(({ name }, i) => {
-    const value = made[carry.length + i] as Tensor
+    const value = results[carry.length + i] as Tensor
     const size = elements(operands[name] as Target)
     result[name] =
       size === count ? value : size === 1 ? tf.total(value) : tf.sumRows(tf.reshape(value, count / size, size))
