@@ -1,9 +1,10 @@
 /** What training on several processes takes, known before it runs: memory of each, and time of the exchange. */
-import { Graph, type Policy, Program } from "@spikeroute/core"
+import { type Policy, Program } from "@spikeroute/core"
 import { exchangeCost, type Link } from "@spikeroute/distributed"
 import { Effect } from "effect"
-import { networkOf, type Settings, trainingOptions } from "./config.ts"
+import { type Settings, trainingOptions } from "./config.ts"
 import { quantityOf } from "./flags.ts"
+import { networkFor } from "./network.ts"
 import { sampleFor } from "./run.ts"
 import { percent, table } from "./terminal.ts"
 
@@ -38,7 +39,7 @@ export const scalingOf = (
 ) =>
   Effect.gen(function* () {
     const sample = yield* sampleFor(config)
-    const graph = yield* Graph.make(sample.shape, networkOf(config, sample.classes))
+    const { graph } = yield* networkFor(config, sample)
     const { microBatches: _, ...options } = trainingOptions(config, sample)
     const dividing = upTo(most).filter((ranks) => config.batchSize % ranks === 0)
     return yield* Effect.forEach(dividing, (ranks) =>
