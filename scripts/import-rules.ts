@@ -48,8 +48,15 @@ export const rules: ReadonlyArray<ImportRule> = [
   },
   {
     folder: "packages/datasets",
-    workspace: ["@spikeroute/core/options", "@spikeroute/core/random", "@spikeroute/core/text"],
-    instead: "datasets use only core's random keys, option checks and text helpers: compose the rest in an app",
+    workspace: [
+      "@spikeroute/core/number-readers",
+      "@spikeroute/core/numpy",
+      "@spikeroute/core/options",
+      "@spikeroute/core/random",
+      "@spikeroute/core/text",
+    ],
+    instead:
+      "datasets use only core's random keys, readers of numbers, option checks and text helpers: compose the rest in an app",
   },
   {
     folder: "packages/nir",
