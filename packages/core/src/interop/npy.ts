@@ -180,13 +180,22 @@ export const decode = (bytes: Uint8Array, file: string): Effect.Effect<NumpyArra
 /**
  * Reads a structured array from a `.npy` file, by field, such as events stored as `[("t", "<i8"), ("x", "<u2")]`. A plain array has
  * one field, named `""`. Fails with a CheckpointError.
+ *
+ * @example
+ * const fields = yield* Numpy.decodeFields(array, "events.npy")
+ * const times = fields.get("t")?.values
  */
 export const decodeFields = (
   bytes: Uint8Array,
   file: string,
 ): Effect.Effect<ReadonlyMap<string, NumpyArray>, CheckpointError> => guarded(file, async () => decodeEach(bytes))
 
-/** Reads the layout of a `.npy` file from its first bytes, for files that are read in parts. Fails with a CheckpointError. */
+/**
+ * Reads the layout of a `.npy` file from its first bytes, for files that are read in parts. Fails with a CheckpointError.
+ *
+ * @example
+ * const { shape, offset, elementBytes } = yield* Numpy.layout(array.subarray(0, 128), "inputs.npy")
+ */
 export const layout = (start: Uint8Array, file: string): Effect.Effect<Layout, CheckpointError> =>
   guarded(file, async () => layoutOf(start))
 
