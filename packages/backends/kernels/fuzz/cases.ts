@@ -307,9 +307,17 @@ const rearranged = (s: Source): Made => {
     ]
   }
   const x = s.activation(shapes[0])
+  const y = x.elements === "spikes" && s.chance(0.8) ? s.spikes(shapes[1]) : s.real(shapes[1])
+  // Spikes are not added to spikes: what a copy goes to is silent before.
+  const silence = (depth: number, place: number): void => {
+    const axis = moved[depth]
+    if (axis === undefined) y.values[place] = 0
+    else for (let i = 0; i < axis.count; i++) silence(depth + 1, place + i * axis.many)
+  }
+  if (y.elements === "spikes") for (let n = 0; n < batch; n++) silence(0, n * Shapes.size(many.shape) + many.first)
   const copies = moved.map((axis) => ({ count: axis.count, from: axis.few, to: axis.many }))
   return [
-    { x, y: x.elements === "spikes" && s.chance(0.8) ? s.spikes(shapes[1]) : s.real(shapes[1]) },
+    { x, y },
     { from: few.first, to: many.first, axes: copies },
   ]
 }
