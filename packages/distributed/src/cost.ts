@@ -34,6 +34,7 @@ export const isExchanged = ({ kind, role }: Pick<Program.Buffer, "kind" | "role"
  *     bytes = 4·n·(k + 1)·(p − 1)/p,    messages = (k + 1)·(p − 1),    seconds = messages·L + bytes·G
  *
  * @example
+ * const program = yield* Program.compile(graph, Policy.sltt, options)
  * const { seconds } = Distributed.exchangeCost(program, 8, { bandwidth: 1.25e9, latency: 50e-6 })
  *
  * @throws OptionError for numbers out of their ranges
