@@ -322,6 +322,29 @@ test("non-finite weights are not loaded and change nothing", async () => {
   )
 })
 
+test("a tensor under an earlier name beside the present one is unexpected", async () => {
+  await onOracle(
+    Effect.gen(function* () {
+      const trainer = yield* Train.make(flat, Policy.sltt, options)
+      const saved = yield* trainer.save
+      const bias = saved.get("0.bias")!
+      for (const tensors of [
+        new Map([...saved, ["parameter/0.bias", bias]]),
+        new Map([["parameter/0.bias", bias], ...saved]),
+      ])
+        expect(yield* Effect.flip(trainer.load(tensors))).toMatchObject({
+          _tag: "MismatchError",
+          unexpected: [{ name: "parameter/0.bias", shape: [4] }],
+        })
+      const earlier = new Map(
+        [...saved].map(([name, tensor]) => [name === "0.bias" ? `parameter/${name}` : name, tensor]),
+      )
+      yield* trainer.load(earlier)
+      expect(yield* trainer.save).toEqual(saved)
+    }),
+  )
+})
+
 test("a prediction has no loss", async () => {
   const result = await onOracle(
     Effect.flatMap(Train.makePredictor(flat, options), (predictor) => predictor.predict(inputs)),

@@ -40,7 +40,9 @@ export const fit = (
   found: ReadonlyMap<string, Shaped>,
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, MismatchError | NonFiniteTensorError> =>
   Effect.suspend((): ReturnType<typeof fit> => {
-    const all = [...(found instanceof Map ? found : [])].map(([name, tensor]) => [renewed(name), tensor] as const)
+    const given: ReadonlyMap<string, Shaped> = found instanceof Map ? found : new Map()
+    // An earlier name beside the present one stays as it is: unexpected.
+    const all = [...given].map(([name, tensor]) => [given.has(renewed(name)) ? name : renewed(name), tensor] as const)
     const present = new Map<string, StoredTensor>()
     const unsupported: Array<{ readonly name: string; readonly dtype: string }> = []
     for (const [name, tensor] of all) {
