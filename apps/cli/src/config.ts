@@ -215,8 +215,18 @@ export const chosen = (
     const own = yield* fromFlags(flags)
     const { k: _, ...others } = given
     const isOther = own.policy !== undefined && !takesK(own.policy as Policy.PolicyName)
-    return { ...(isOther ? others : given), ...own }
+    const all = { ...(isOther ? others : given), ...own }
+    const { optimizer, schedule } = resolve(all)
+    for (const setting of ["momentum", "weightDecay", "stepSize", "gamma"] as const) {
+      const isRead = setting in optionsOf(optimizer) || (schedule === "step" && setting in Train.ScheduleSchema.fields)
+      if (own[setting] === undefined || isRead) continue
+      const reason = `${flagName(setting)} has no effect with optimizer ${optimizer} and schedule ${schedule}`
+      return yield* new UsageError({ reason })
+    }
+    return all
   })
+
+const optionsOf = (optimizer: RunConfig["optimizer"]) => Optimizer.optimizers[optimizer].defaults
 
 /** All that a network and its training are; only the backend is not decided. */
 export type Settings = Omit<RunConfig, "backend">
@@ -227,7 +237,7 @@ export const resolve = (chosen: PartialConfig): Settings => {
   const augment = datasets[merged.dataset]?.augment ?? []
   return {
     augment: augment === "never" ? [] : augment,
-    weightDecay: Optimizer.optimizers[merged.optimizer].defaults.weightDecay ?? 0,
+    weightDecay: optionsOf(merged.optimizer).weightDecay ?? 0,
     ...merged,
   }
 }

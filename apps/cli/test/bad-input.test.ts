@@ -49,6 +49,8 @@ test("numbers that are out of range or none", async () => {
   await refuses(["train", "--epochs", "2", "--warm-up", "3"], "warmUp is 3", "at most 2")
   await refuses(["train", "--dropout", "1"], "--dropout", "less than 1")
   await refuses(["train", "--momentum", "1e39"], "--momentum", "3.4e38")
+  await refuses(["train", "--momentum", "0.5"], "--momentum", "adam")
+  await refuses(["train", "--gamma", "0.5"], "--gamma", "cosine")
   await refuses(["train", "--time-steps", "2147483648"], "--time-steps")
   await refuses(["train", "--tau", "Infinity"], "--tau")
   await refuses(["train", "--batch-size", "-3"], "--batch-size", "-3")
