@@ -35,6 +35,6 @@ test("a program is encoded as program.h describes", () => {
 })
 
 test("a refusal names its instruction", () => {
-  expect(describeRefusal(-(8 + 16 * 5))).toBe("shapes or attributes of instruction 5 do not fit each other")
-  expect(describeRefusal(10)).toBe("there is no such segment or time step")
+  expect(describeRefusal(-(8 + 16 * 5))).toContain("instruction 5")
+  expect(describeRefusal(10)).toContain("segment")
 })
