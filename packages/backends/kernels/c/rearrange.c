@@ -49,7 +49,7 @@ CHECK(rearrange) {
   if (x->rank < 1 || y->rank < 1 || x->extent[0] != y->extent[0]) return 0;
   if (x->size == 0 || y->size == 0) return 0;
   const int32_t *a = call->attributes;
-  int64_t last[2] = {a[FROM], a[TO]};
+  int64_t last[2] = {a[FROM], a[TO]}, moves = 1;
   if (a[FROM] < 0 || a[TO] < 0) return 0;
   for (const int32_t *axis = a + AXES; axis < a + AXES + AXIS_WORDS * MOST_AXES; axis += AXIS_WORDS) {
     if (axis[0] < 1 || axis[1] < 0 || axis[2] < 0) return 0;
@@ -57,6 +57,9 @@ CHECK(rearrange) {
       last[i] += (int64_t)(axis[0] - 1) * axis[1 + i];
       if (last[i] >= size_of_sample(call, i)) return 0;
     }
+    /* No element is moved twice: a forged program must not take forever. */
+    moves *= axis[0];
+    if (moves > larger(size_of_sample(call, X), size_of_sample(call, Y))) return 0;
   }
   return 1;
 }
