@@ -3,7 +3,7 @@ import { Backend } from "@spikeroute/core"
 import { Conformance } from "@spikeroute/core/testing"
 import { Effect, Layer } from "effect"
 import { fromEngine } from "../src/index.ts"
-import { loadEngines, runs, withoutGpu } from "./engines.ts"
+import { exampleStride, loadEngines, runs, withoutGpu } from "./engines.ts"
 
 for (const engine of await loadEngines()) {
   const layer = Layer.succeed(Backend, fromEngine(engine))
@@ -11,9 +11,8 @@ for (const engine of await loadEngines()) {
   afterAll(() => engine.close())
 
   describe(engine.name, () => {
-    for (const { name, run } of Conformance.cases({ memory: "own", resources }).filter(({ name }) =>
-      runs(engine, name),
-    ))
+    const options = { memory: "own", resources, exampleStride: exampleStride(engine) } as const
+    for (const { name, run } of Conformance.cases(options).filter(({ name }) => runs(engine, name)))
       test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))))
   })
 }

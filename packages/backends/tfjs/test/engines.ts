@@ -18,6 +18,9 @@ export const loadEngines = (): Promise<ReadonlyArray<Engine>> =>
 
 const onSoftware = adapter !== undefined && info(adapter).software
 
+/** A software GPU compiles a shader for seconds, and `tfjs-cpu` composes the same operations: it runs every third example. */
+export const exampleStride = (engine: Engine): number => (engine.name === "tfjs-webgpu" && onSoftware ? 3 : 1)
+
 /** Whether an engine runs this conformance case. */
 export const runs = (engine: Engine, name: string): boolean =>
   engine.name !== "tfjs-webgpu" || !onSoftware || isQuick(name)

@@ -10,7 +10,8 @@ describe.skipIf(withoutGpu !== undefined)(`webgpu ${withoutGpu ?? ""}`, () => {
     if (!onSoftware || isQuick(name)) test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })
 
-// A software adapter uses its own shaders where hardware would use barriers: run the hardware shaders too, with and without subgroups.
+// A software adapter uses its own shaders where hardware would use barriers: run the hardware shaders too, with and without subgroups, on
+// every third example.
 describe.skipIf(!onSoftware).each([
   [
     "without",
@@ -20,6 +21,6 @@ describe.skipIf(!onSoftware).each([
   ["with", true, /^kernel (bias|batchNorm|elementwise.backward|spikes|loss|gain)|^normaliser-free, static, inference/],
 ] as const)("webgpu, hardware shaders, %s subgroups", (_, subgroups, some) => {
   const { layer } = shared({ software: false, subgroups })
-  for (const { name, run } of Conformance.cases({ memory: "own" }))
+  for (const { name, run } of Conformance.cases({ memory: "own", exampleStride: 3 }))
     if (some.test(name)) test(name, () => Effect.runPromise(run.pipe(Effect.provide(layer))), 120_000)
 })

@@ -25,16 +25,22 @@ export interface Case {
   readonly run: Effect.Effect<void, Failure, Backend>
 }
 
+/** Options of {@link cases}. */
+export interface Options extends Lifecycle {
+  /** Runs every n-th example of each kernel only, for devices that are emulated: compiling a shader takes them a second. Default 1. */
+  readonly exampleStride?: number
+}
+
 /**
  * The suite: every kernel against its reference implementation, whole programs against the reference semantics of their
  * instructions, and the allocation and release of memory.
  */
-export const cases = (options: Lifecycle = {}): ReadonlyArray<Case> => [
-  ...kernelCases,
+export const cases = ({ exampleStride = 1, ...lifecycle }: Options = {}): ReadonlyArray<Case> => [
+  ...kernelCases(exampleStride),
   ...programCases,
   ...checkpointCases,
   ...lossCases,
   ...outputCases,
   ...randomCases,
-  ...lifecycleCases(options),
+  ...lifecycleCases(lifecycle),
 ]
