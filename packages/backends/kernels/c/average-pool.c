@@ -1,9 +1,9 @@
-/* The mean or the sum over windows that slide, or the mean over as many as the output has pixels: see core's ops/average-pool.ts, adaptive-average-pool.ts. */
+/* Average and sum pooling over sliding windows, and adaptive average pooling: see core's ops/average-pool.ts, adaptive-average-pool.ts. */
 #include "pooling.h"
 
 enum { X, Y };
 enum { DY, DX };
-/* Up to 32 channels of one output pixel, from channel c on. */
+/* Channels c … c + count − 1, at most 32, of one output pixel. */
 INLINE void forward_spikes(const Call *call, Pool p, const uint32_t *from, Range rows, Range columns, float share, int32_t count, float *to) {
   const int32_t per_row = words_of(p.channels);
   vf sum[32 / LANES] = {{0}};
@@ -28,9 +28,9 @@ INLINE void forward_floats(Pool p, const float *from, Range rows, Range columns,
 /* One row of output pixels of one image. */
 static void forward_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, pixels = n * p.height * p.width;
-  const Range rows = looks_at(p.rows, piece % p.out_height);
+  const Range rows = inputs_of_output(p.rows, piece % p.out_height);
   for (int32_t j = 0; j < p.out_width; j++) {
-    const Range columns = looks_at(p.columns, j);
+    const Range columns = inputs_of_output(p.columns, j);
     const float share = share_of(p, rows, columns);
     float *to = floats(call, Y) + (size_t)(piece * p.out_width + j) * p.channels;
     for (int32_t c = 0; c < p.channels; c += 32) {
@@ -60,7 +60,7 @@ void unpool(const float *from, const Buffer *pooled, int32_t height, int32_t wid
   }
 }
 
-/* Whether windows lie side by side. */
+/* Whether windows tile the axis: no overlap, gap, padding or dilation. */
 INLINE int are_tiles(Sliding s) { return s.size > 0 && s.stride == s.size && s.before == 0 && s.dilation == 1; }
 
 /* One row of input pixels of one image. */
@@ -72,16 +72,16 @@ static void backward_row(const Call *call, Pool p, int32_t row) {
                   floats(call, DX) + (size_t)row * length);
   }
   const int32_t y = row % p.height;
-  const Range rows = looked_at_by(p.rows, y);
+  const Range rows = outputs_of_input(p.rows, y);
   const int accumulate = call->operands[DX].accumulate;
   float *restrict to = floats(call, DX) + (size_t)row * p.width * p.channels;
   for (int32_t x = 0; x < p.width; x++, to += p.channels) {
-    const Range columns = looked_at_by(p.columns, x);
+    const Range columns = outputs_of_input(p.columns, x);
     int clear = !accumulate;
     for (int32_t i = rows.from; i < rows.to; i++)
       for (int32_t j = columns.from; j < columns.to; j++) {
-        if (looks_between(p.rows, i, y) || looks_between(p.columns, j, x)) continue;
-        const float share = share_of(p, looks_at(p.rows, i), looks_at(p.columns, j));
+        if (is_skipped(p.rows, i, y) || is_skipped(p.columns, j, x)) continue;
+        const float share = share_of(p, inputs_of_output(p.rows, i), inputs_of_output(p.columns, j));
         const float *restrict from = floats(call, DY) + (size_t)((row / p.height * p.out_height + i) * p.out_width + j) * p.channels;
         if (clear)
           for (int32_t c = 0; c < p.channels; c++) to[c] = share * from[c];
@@ -93,7 +93,7 @@ static void backward_row(const Call *call, Pool p, int32_t row) {
   }
 }
 
-/* Rows of pixels that are a piece of work. */
+/* Rows of pixels in a piece of work. */
 static int32_t rows_at_a_time(Pool p) { return larger(1, PIECE / larger(1, p.width * p.channels)); }
 
 static Pool weighted(const Call *call, int image, int pooled, int adaptive) {

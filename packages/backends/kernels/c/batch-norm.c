@@ -1,29 +1,29 @@
 /*
- * y = weight·(x − mean)/√(variance + ε) + bias for each channel: see core's ops/batch-norm.ts. Sums are in float64: of pieces of
- * rows, then those in order.
+ * y = weight·(x − mean)/√(variance + ε) + bias for each channel: see core's ops/batch-norm.ts. Sums are in float64: one for each piece of
+ * rows, then added in order.
  */
 #include "elementary.h"
 #include "kernel.h"
 
 static const double epsilon = 1e-5, momentum = 0.1;
 
-/* Rows of so many channels as the weight has; that may be several rows of x, which was not flattened. */
+/* Rows have as many channels as the weight; one may span several rows of an x that was not flattened. */
 typedef struct {
   const Call *call;
   int32_t channels, rows, rows_per_piece, pieces;
 } Rows;
 
-/* Channels that are worked on at a time. */
+/* Channels processed at a time. */
 enum { STRIP = 256 };
 
 static Rows rows_of(const Call *call, int x, int weight) {
   const int32_t channels = shape(call, weight)->size, rows = channels ? shape(call, x)->size / channels : 0;
-  /* At most 64 pieces, so that their sums stay few. */
+  /* At most 64 pieces, which bounds the memory of their sums. */
   const int32_t rows_per_piece = larger(larger(1, PIECE / larger(1, channels)), ceiling(rows, 64));
   return (Rows){call, channels, rows, rows_per_piece, ceiling(rows, rows_per_piece)};
 }
 
-/* Two sums for each piece and channel; the first piece's make room for the moments when they are added up. */
+/* Two sums for each piece and channel; those of the first piece are overwritten by the moments as they are added. */
 static size_t bytes_of_sums(Rows r) { return sizeof(double) * 2 * (size_t)larger(1, r.pieces) * (size_t)r.channels; }
 
 /* The two sums of a channel, over all pieces. */
@@ -41,7 +41,7 @@ static int fits(const Call *call, int x, int weight) {
   return channels == 0 ? shape(call, x)->size == 0 : shape(call, x)->size % channels == 0;
 }
 
-/* Whole rows of y in each row of the weight's channels, so that `finish` can be told. */
+/* Whether a row of the weight's channels is made of whole rows of y, which `finish` requires. */
 static int rows_fit(const Call *call, int y, int weight) {
   const int32_t channels = shape(call, y)->channels;
   return channels == 0 || shape(call, weight)->size % channels == 0;
@@ -51,7 +51,7 @@ static int rows_fit(const Call *call, int y, int weight) {
 
 enum { X, WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VARIANCE, MEAN, INVERSE_DEVIATION, Y };
 
-/* y = (x − mean)·scale + bias for a strip of channels of one row; the mean in two parts, for what float32 cannot hold of it. */
+/* y = (x − mean)·scale + bias for a strip of channels of one row. The mean is split in two parts, beyond the precision of float32. */
 typedef struct {
   float high[STRIP], low[STRIP], scale[STRIP], bias[STRIP];
 } Affine;
@@ -59,7 +59,7 @@ typedef struct {
 typedef struct {
   Rows rows;
   int y;
-  /* Gives the mean and 1/√(variance + ε) of a channel. */
+  /* Computes the mean and 1/√(variance + ε) of a channel. */
   void (*moments)(Rows, int32_t channel, double *mean, double *inverse);
 } Normalization;
 
@@ -69,7 +69,7 @@ static void normalize_piece(void *work, int32_t piece, int32_t thread) {
   const Rows r = n->rows;
   const Call *call = r.call;
   const int32_t begin = piece * r.rows_per_piece, end = smaller(r.rows, begin + r.rows_per_piece);
-  /* Few enough rows at a time that what comes next finds them in the cache. */
+  /* Few enough rows at a time that the next kernel finds them in the cache. */
   const int32_t group = larger(1, PIECE / larger(1, r.channels)), per_row = r.channels / larger(1, shape(call, n->y)->channels);
   for (int32_t first = begin; first < end; first += group) {
     const int32_t last = smaller(end, first + group);
@@ -141,7 +141,7 @@ KERNEL(batch_norm_forward) {
     double sum, squares;
     total(r, c, &sum, &squares);
     const double mean = sum / r.rows;
-    /* Rounding may leave less than nothing; what is no number stays so. */
+    /* Rounding may yield a negative variance; NaN is preserved. */
     const double spread = squares - sum * mean, deviations = spread < 0 ? 0 : spread;
     const double inverse = 1 / __builtin_sqrt(deviations / r.rows + epsilon);
     floats(call, MEAN)[c] = (float)mean;
@@ -226,7 +226,7 @@ static void input_piece(void *work, int32_t piece, int32_t thread) {
       const float *x = values(call, X, at, count, buffer), *dy = floats(call, DY) + at;
       for (int32_t c = 0; c < count; c++)
         dx[c] = factor[c] * (dy[c] - offset[c] - (x[c] - mean[c]) * inverse[c] * slope[c]);
-      give(call, DX, at, count, dx);
+      write_gradient(call, DX, at, count, dx);
     }
   }
 }
@@ -244,8 +244,8 @@ KERNEL(batch_norm_backward) {
     double sum, projection;
     total(r, c, &sum, &projection);
     const float bias = (float)sum, weight = (float)projection;
-    give(call, DBIAS, c, 1, &bias);
-    give(call, DWEIGHT, c, 1, &weight);
+    write_gradient(call, DBIAS, c, 1, &bias);
+    write_gradient(call, DWEIGHT, c, 1, &weight);
     moments[c] = sum;
     moments[(size_t)r.channels + c] = projection;
   }

@@ -1,4 +1,4 @@
-/* ∂b[c] += Σ ∂y[…, c]: see core's ops/bias.ts. Pieces of rows are summed alone, then those sums in order. */
+/* ∂b[c] += Σ ∂y[…, c]: see core's ops/bias.ts. Each piece of rows is summed separately; the pieces' sums are then added in order. */
 #include "kernel.h"
 
 enum { DY, DBIAS };
@@ -42,6 +42,6 @@ KERNEL(bias_gradient) {
     double total = 0;
     for (int32_t piece = 0; piece < pieces; piece++) total += sums[(size_t)piece * s.channels + c];
     const float gradient = (float)total;
-    give(call, DBIAS, c, 1, &gradient);
+    write_gradient(call, DBIAS, c, 1, &gradient);
   }
 }

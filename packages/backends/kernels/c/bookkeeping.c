@@ -1,4 +1,4 @@
-/* Clearing and copying memory, counting spikes, finding what is not finite. */
+/* Clearing and copying buffers, firing rates, and the check for non-finite values. */
 #include "kernel.h"
 
 /* 32-bit words of an operand. */
@@ -24,7 +24,7 @@ static void copy_block(const Call *call, int32_t first, int32_t count) {
 CHECK(copy) { return same_size(call, 0, 1); }
 KERNEL(copy) { each_block(call, shape(call, 0)->size, copy_block); }
 
-/* metrics[index] += mean(spikes)/T; attributes: index, T. What a smooth neuron fires is no whole number. */
+/* metrics[index] += mean(spikes)/T; attributes: index, T. The output of a smooth neuron is not an integer. */
 static void rate_piece(void *work, int32_t piece, int32_t thread) {
   (void)thread;
   const Call *call = work;

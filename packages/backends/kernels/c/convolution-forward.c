@@ -1,5 +1,5 @@
 #include "convolution.h"
-#include "nine.h"
+#include "conv3x3-events.h"
 
 enum { X, WEIGHT, BIAS, Y };
 
@@ -32,7 +32,7 @@ SCRATCH(conv_forward) {
   if (is_depthwise(&p.c)) return 0;
   if (is_spread(&p.c)) return phases_scratch(&p);
   const Windows w = windows_of(call, &p.c);
-  return are_nine(&w) ? nine_scratch(&w, call->run->threads) : windows_scratch(&w, call->run->threads);
+  return are_conv3x3(&w) ? conv3x3_scratch(&w, call->run->threads) : windows_scratch(&w, call->run->threads);
 }
 KERNEL(conv_forward) {
   const Phases p = phases_of(call);
@@ -46,6 +46,6 @@ KERNEL(conv_forward) {
     return;
   }
   const Windows w = windows_of(call, &p.c);
-  if (are_nine(&w)) sum_nine(&w, call->run->scratch, 1);
+  if (are_conv3x3(&w)) sum_conv3x3(&w, call->run->scratch, 1);
   else sum_windows(&w, call->run->scratch, 1);
 }

@@ -1,4 +1,4 @@
-/* ∂x: the transposed convolution of ∂y, see convolution.c. */
+/* ∂x, the transposed convolution of ∂y: see convolution.c. */
 #include "convolution.h"
 
 enum { DY, WEIGHT, DX };

@@ -1,23 +1,23 @@
 /*
- * ∂W[a, b, k, :] = Σ x[n, r, s, k] · ∂y[n, (r·spread + before − a·dilation)/stride, …, :], where these are whole numbers.
+ * ∂W[a, b, k, :] = Σ x[n, r, s, k] · ∂y[n, (r·spread + before − a·dilation)/stride, …, :], over integral indices of ∂y.
  *
- * For each input channel the pixels where it is not 0 are listed; a tap sums the rows of ∂y that lie a fixed distance from them, in
- * a copy of ∂y with a margin of zeros. Pixels that leave different remainders by the stride are seen by different taps and have lists
- * of their own. Groups of images are summed alone, then those sums in order. Windows of 3 × 3 that move by 1 have ways of
- * their own, see nine-gradient.c and winograd-gradient.h, and so have depthwise convolutions, see below.
+ * For each input channel, the non-zero pixels are listed. A tap sums the rows of ∂y at a fixed distance from them, in a copy of ∂y with a
+ * margin of zeros. Taps see only the pixels that leave a certain remainder by the stride, so each remainder has its own list. Each group of
+ * images is summed separately; the groups' sums are then added in order. 3 × 3 windows with stride 1 have kernels of their own, see
+ * conv3x3-gradient.c and winograd-gradient.h, and so have depthwise convolutions, see below.
  */
 #include "convolution.h"
-#include "nine-gradient.h"
+#include "conv3x3-gradient.h"
 #include "winograd-gradient.h"
 
 enum { X, DY, DWEIGHT };
 
-/* Bytes that the sums of all groups may take, the lists of one piece, and a strip of ∂y. */
+/* Maximum bytes of the sums of all groups, of the lists of a piece, and of a strip of ∂y. */
 enum { SUM_BYTES = 1 << 20, LIST_BYTES = 1 << 18, MARGIN_BYTES = 1 << 16 };
-/* Groups of images at most, and pieces of work that there should be. */
+/* Maximum groups of images; target number of pieces of work. */
 enum { GROUPS = 8, PIECES = 8 };
 
-/* An axis: phases, pixels of one; extents of the copy of ∂y, and which of its positions is the first of ∂y. */
+/* An axis: phases (remainders by the stride), pixels in a phase; length of the copy of ∂y, and its position of the first element of ∂y. */
 typedef struct {
   int32_t phases, pixels, length, margin;
 } Extent;
@@ -25,7 +25,7 @@ typedef struct {
 static Extent extent_of(Slide a) {
   const int32_t most = a.stride - 1 + a.before, least = (a.taps - 1) * a.dilation - a.before;
   Extent e = {.phases = larger(1, smaller(a.stride, a.in)), .pixels = ceiling(a.in, a.stride)};
-  /* Output i + offset of a pixel i of a phase: offsets reach from −margin to ⌊most/stride⌋. */
+  /* Pixel i of a phase contributes to outputs i + offset, with offsets from −margin to ⌊most/stride⌋. */
   e.margin = least > 0 ? ceiling(least, a.stride) : 0;
   e.length = (larger(1, e.pixels) - 1) * a.spread + e.margin + larger(0, most) / a.stride + 1;
   return e;
@@ -35,17 +35,17 @@ typedef struct {
   Convolution c;
   int spikes;
   Extent rows, columns;
-  /* Images of a group, groups; channels of a piece, pieces to all channels; outputs of a strip. */
+  /* Images in a group, groups; channels in a piece, pieces per group; outputs in a strip. */
   int32_t images, groups, channels, chunks, strip;
-  /* Inputs and outputs of a group of channels. */
+  /* Inputs and outputs of a channel group. */
   int32_t inputs, outputs;
-  /* Phases, and events that the list of a channel and phase has room for. */
+  /* Phases; capacity of the list of a channel and phase, in events. */
   int32_t phases;
   int64_t list;
   size_t weight_bytes, list_bytes, margin_bytes;
 } Plan;
 
-/* How images are divided: sums of all groups take memory. */
+/* Divides the images into groups: the sums of all groups must fit SUM_BYTES. */
 static void divide(Plan *p, const Call *call) {
   const int64_t weights = 4 * (int64_t)shape(call, DWEIGHT)->size;
   p->weight_bytes = align64((size_t)weights);
@@ -84,7 +84,7 @@ typedef struct {
   Plan plan;
 } Work;
 
-/* Where the sums of a group lie: of the only one, in ∂W itself. */
+/* The sums of a group: those of a single group are in ∂W itself. */
 static float *sums_of(const Work *w, int32_t group) {
   if (w->plan.groups == 1) return floats(w->call, DWEIGHT);
   return (float *)(w->call->run->scratch + (size_t)group * w->plan.weight_bytes);
@@ -122,7 +122,7 @@ static void fill_lists(const Work *w, int32_t image, int32_t first, int32_t coun
   }
 }
 
-/* A strip of ∂y of one image, amid zeros. */
+/* Copies a strip of ∂y of one image into the margin of zeros. */
 static void copy_strip(const Work *w, int32_t image, int32_t first, int32_t width, float *to) {
   const Plan *p = &w->plan;
   const Convolution *c = &p->c;
@@ -134,14 +134,14 @@ static void copy_strip(const Work *w, int32_t image, int32_t first, int32_t widt
   }
 }
 
-/* The phase of an axis that sees a tap, −1 if none does; and how far its outputs lie from its pixels in the copy. */
+/* The phase of an axis that a tap sees, or −1 for none, and the distance from its pixels to its outputs in the copy. */
 static int32_t phase_of(Slide a, const Extent *e, int32_t tap, int32_t *offset) {
   const int32_t rest = (tap * a.dilation - a.before) % a.stride, phase = rest < 0 ? rest + a.stride : rest;
   *offset = (phase + a.before - tap * a.dilation) / a.stride + e->margin;
   return phase < e->phases ? phase : -1;
 }
 
-/* The sums of channels first … last − 1 of one group, of `width` outputs from o on whose strip is copied. */
+/* Adds to the sums of channels first … last − 1 of one group, for the `width` outputs from o on, whose strip has been copied. */
 static void add_strip(const Plan *p, float *sums, const float *strip, Lists l, int32_t begin, int32_t first, int32_t last, int32_t o, int32_t width) {
   const Convolution *c = &p->c;
   for (int32_t k = first; k < last; k++)
@@ -190,7 +190,7 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
   }
 }
 
-/* --- depthwise: a tap's sum of each channel */
+/* --- depthwise: each tap has one sum per channel */
 
 INLINE void add_pixel(int kind, const Work *w, size_t pixel, const float *dy, int32_t first, int32_t count, float *to) {
   const int32_t channels = w->plan.c.inputs;
@@ -254,14 +254,14 @@ static void add_block(const Call *call, int32_t first, int32_t count) {
     const float *part = (const float *)(call->run->scratch + (size_t)group * p.weight_bytes) + first;
     for (int32_t i = 0; i < count; i++) sum[i] += part[i];
   }
-  give(call, DWEIGHT, first, count, sum);
+  write_gradient(call, DWEIGHT, first, count, sum);
 }
 
 CHECK(conv_weight_gradient) { return convolution_fits(call, X, DWEIGHT, DY); }
 SCRATCH(conv_weight_gradient) {
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
-  if (has_nine_gradient(&c)) {
-    const size_t events = nine_gradient_scratch(call), winograd = winograd_gradient_scratch(call);
+  if (has_conv3x3_gradient(&c)) {
+    const size_t events = conv3x3_gradient_scratch(call), winograd = winograd_gradient_scratch(call);
     return events > winograd ? events : winograd;
   }
   const Plan p = chosen(call, &c);
@@ -269,9 +269,9 @@ SCRATCH(conv_weight_gradient) {
 }
 KERNEL(conv_weight_gradient) {
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
-  if (has_nine_gradient(&c)) {
+  if (has_conv3x3_gradient(&c)) {
     if (is_winograd_gradient(call)) winograd_gradient(call);
-    else nine_gradient(call);
+    else conv3x3_gradient(call);
     return;
   }
   Work w = {call, chosen(call, &c)};

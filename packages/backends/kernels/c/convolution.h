@@ -1,8 +1,8 @@
 /* Convolutions of images, channels last: see core's ops/conv2d.ts. A sequence is an image of one row. */
 #pragma once
-#include "windows.h"
+#include "sliding-windows.h"
 
-/* Along an axis, output i sees through tap a the input (i·stride + a·dilation − before)/spread, where that is a whole number. */
+/* Along an axis, tap a of output i reads input (i·stride + a·dilation − before)/spread, if that is an integer. */
 typedef struct {
   int32_t in, out, taps, stride, before, dilation, spread;
 } Slide;
@@ -14,7 +14,7 @@ typedef struct {
   Slide rows, columns;
 } Convolution;
 
-/* The attributes: for either axis stride, before, after, dilation and spread; then the groups. */
+/* Attributes: stride, before, after, dilation and spread of each axis, then the groups. */
 enum { STRIDE, BEFORE, AFTER, DILATION, SPREAD, AXIS_ATTRIBUTES, CHANNEL_GROUPS = 2 * AXIS_ATTRIBUTES };
 
 INLINE Slide slide_of(const Call *call, int which, int32_t in, int32_t out, int32_t taps) {
@@ -31,16 +31,16 @@ INLINE Convolution convolution_of(const Call *call, int x, int weight, int y) {
                        slide_of(call, 0, in.height, out.height, rows), slide_of(call, 1, in.width, out.width, columns)};
 }
 
-/* Whether each output channel sees the input channel of the same number, and no other. */
+/* Whether each output channel reads only the input channel of the same index. */
 INLINE int is_depthwise(const Convolution *c) { return c->groups > 1 && c->groups == c->inputs && c->groups == c->outputs; }
 
-/* Whether windows of 3 × 3 move by 1, with at most 2 zeros on every side, the same on opposite ones. */
-INLINE int is_nine(const Slide *a) {
+/* Whether an axis has 3 taps, stride 1 and the same padding, at most 2, on both sides. */
+INLINE int is_conv3x3_axis(const Slide *a) {
   return a->taps == 3 && a->stride == 1 && a->dilation == 1 && a->spread == 1 && a->before >= 0 && a->before <= 2 &&
          a->out == a->in + 2 * a->before - 2;
 }
 
-/* The position that output i sees through a tap, or −1. */
+/* The input position that a tap of output i reads, or −1. */
 INLINE int32_t position_of(const Slide *a, int32_t i, int32_t tap) {
   const int32_t at = i * a->stride + tap * a->dilation - a->before;
   if (at < 0 || (a->spread > 1 && at % a->spread)) return -1;
@@ -48,26 +48,28 @@ INLINE int32_t position_of(const Slide *a, int32_t i, int32_t tap) {
   return position < a->in ? position : -1;
 }
 
-/* Channels of a pixel that depthwise sums take at a time: those of a word of spikes. */
+/* Channels of a pixel that depthwise sums process at a time: those of one word of spikes. */
 enum { WORD_CHANNELS = 32, WORD_VECTORS = WORD_CHANNELS / LANES };
 
 int NAME(convolution_fits)(const Call *call, int x, int weight, int y);
 #define convolution_fits NAME(convolution_fits)
 
-/* Windows of y over x, whose outputs see the same taps where they leave the same remainders by the spread: the phases of y. */
+/*
+ * A convolution divided into phases: pixels of y whose positions leave the same remainders by the spread, and therefore see the same taps.
+ */
 typedef struct {
   const Call *call;
   Convolution c;
-  /* The operands that are the weight, x and y; whether the weight is turned around and transposed. */
-  int weight, x, y, turned;
+  /* Indices of the operands that hold the weight, x and y; whether the weight is rotated by 180° and transposed. */
+  int weight, x, y, rotated;
 } Phases;
 
-/* Bytes of scratch memory for all phases, and the sums: those of the input gradient choose dense ways by themselves. */
+/* Bytes of scratch memory for all phases, and the kernel, which chooses a dense algorithm for the input gradient where that is faster. */
 size_t NAME(phases_scratch)(const Phases *phases);
 #define phases_scratch NAME(phases_scratch)
 void NAME(sum_phases)(const Phases *phases, const float *start);
 #define sum_phases NAME(sum_phases)
 
-/* y = Σ over taps of x · W, channel by channel; with `turned`, the last tap comes first. */
+/* y = Σ over taps of x · W, channel by channel; if `rotated`, taps are in reverse order. */
 void NAME(sum_depthwise)(const Phases *phases, const float *start);
 #define sum_depthwise NAME(sum_depthwise)

@@ -1,16 +1,16 @@
 /*
- * Pieces of work are bands of an image, or several small images: their pixels are copied amid the zeros around them, so that no
- * window needs to know of edges.
+ * A piece of work is a band of an image, or several small images. Its pixels are copied together with the zeros around them, so that no
+ * window has to handle edges.
  */
 #include "dense-windows.h"
 #include "register-tile.h"
 
-/* Bytes of a copied band at most, unless one row takes more; pixels that a piece has at least, where there are as many. */
+/* Maximum bytes of a copied band, unless one row takes more; minimum pixels in a piece, if there are as many. */
 enum { BAND_BYTES = 1 << 18, ENOUGH_PIXELS = 256 };
 
 typedef struct {
   const Windows *windows;
-  /* Rows of windows in a band, bands of an image; images of a piece, where they are not cut into bands. */
+  /* Rows of windows in a band, bands in an image; images in a piece if they are not divided into bands. */
   int32_t height, bands, images;
   /* The copy's extents in pixels. */
   int32_t copy_height, copy_width;
@@ -29,7 +29,7 @@ static Plan plan_of(const Windows *w, int32_t threads) {
   p.image_bytes = (size_t)line * (size_t)p.copy_height;
   const int64_t pixels = (int64_t)larger(1, w->out_height) * larger(1, w->out_width);
   const int32_t few = p.bands > 1 ? 1 : larger(1, (int32_t)(ENOUGH_PIXELS / pixels));
-  /* Each pixel's sum is its own, however many images are a piece: no result depends on the number of threads. */
+  /* Each pixel is summed independently, so the number of images in a piece, which depends on the threads, does not affect results. */
   p.images = larger(1, smaller(few, ceiling(w->batch, threads)));
   return p;
 }
@@ -54,7 +54,7 @@ int are_dense(const Windows *w, float share) {
   return !w->spikes && move_by_one(w) && 4 * w->outputs >= 3 * summed_outputs(w->outputs) && share > 0.5f;
 }
 
-/* Rows first … of image n, with the zeros around them. */
+/* Copies the rows of image n that a band reads from row `first` on, with the zeros around them. */
 static void copy_band(const Plan *p, int32_t n, int32_t first, float *to) {
   const Windows *w = p->windows;
   const size_t row = (size_t)p->copy_width * w->channels;
@@ -69,13 +69,13 @@ static void copy_band(const Plan *p, int32_t n, int32_t first, float *to) {
   }
 }
 
-/* Some pixels of a piece of work: of `height` rows from `first` on, of `images` images from `image` on, all of them in the copy. */
+/* The pixels of a piece of work: `height` rows from `first` on, of `images` images from `image` on, all of them copied. */
 typedef struct {
   int32_t image, images, first, height;
   const float *copy;
 } Band;
 
-/* Outputs from o on, a block or half of one, of all pixels of a band. */
+/* Computes a block, or half a block, of outputs from o on for all pixels of a band. */
 INLINE void sum_block(int at_a_time, int vectors, const Plan *p, const Band *band, int32_t o) {
   const Windows *w = p->windows;
   const size_t line = (size_t)p->copy_width * w->channels;
@@ -84,7 +84,7 @@ INLINE void sum_block(int at_a_time, int vectors, const Plan *p, const Band *ban
     const float *x[HALF_PIXELS];
     float *y[HALF_PIXELS];
     Tile sum;
-    /* Behind the last pixel it is computed again, and not written. */
+    /* Beyond the last pixel, it is computed again and not stored. */
     EACH_PIXEL(at_a_time) {
       const int32_t at = smaller(tile + q, pixels - 1), i = at % rows / w->out_width, j = at % w->out_width, n = at / rows;
       x[q] = band->copy + (size_t)n * (p->image_bytes / 4) + (size_t)i * line + (size_t)j * w->channels;

@@ -1,8 +1,8 @@
 #include "dense.h"
 
-/* The tile: as many sums as leave registers for what is multiplied. */
+/* The tile: as many sums as leave registers for the operands. */
 enum { TILE_ROWS = 4, TILE_COLUMNS = VECTOR_BYTES == 64 ? 6 : 2 };
-/* Columns of Y that are a piece of work. */
+/* Columns of Y in a piece of work. */
 enum { PIECE_COLUMNS = 8 * TILE_COLUMNS };
 
 typedef struct {
@@ -15,7 +15,7 @@ typedef struct {
 #define EACH_ROW _Pragma("GCC unroll 4") for (int i = 0; i < TILE_ROWS; i++)
 #define EACH_COLUMN _Pragma("GCC unroll 6") for (int j = 0; j < TILE_COLUMNS; j++)
 
-/* At the edges the last row and column are computed again rather than others beyond them. */
+/* At the edges, the last row and column are computed again instead of rows and columns beyond them. */
 INLINE void tile(const Matrices *m, int32_t row, int32_t column) {
   const float *a[TILE_ROWS], *b[TILE_COLUMNS];
   vf sum[TILE_ROWS][TILE_COLUMNS] = {{{0}}};

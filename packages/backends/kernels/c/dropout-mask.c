@@ -1,6 +1,6 @@
 /*
- * mask[i] = 1 where the i-th uniform number of the key is at least the rate: word i mod 2 of Threefry-2×32 (Salmon et al., SC
- * 2011), 20 rounds, of the counter (0, ⌊i/2⌋); its upper 24 bits are the number. The same bits as core's.
+ * mask[i] = 1 if the i-th uniform number of the key is at least the rate. The number is the upper 24 bits of word i mod 2 of Threefry-2×32
+ * (Salmon et al., SC 2011), with 20 rounds, of the counter (0, ⌊i/2⌋). Bit-identical to core's mask.
  */
 #include "kernel.h"
 
@@ -8,7 +8,7 @@ typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_al
 
 static const int rotations[8] = {13, 15, 26, 6, 17, 29, 16, 24};
 
-/* Both words of LANES counters that follow one another. */
+/* Both words for LANES successive counters. */
 INLINE void threefry(uint32_t hi, uint32_t lo, uint32_t counter, vu *first, vu *second) {
   const uint32_t keys[3] = {hi, lo, hi ^ lo ^ 0x1bd11bda};
   vu lane;
@@ -27,7 +27,7 @@ INLINE void threefry(uint32_t hi, uint32_t lo, uint32_t counter, vu *first, vu *
   *first = x0, *second = x1;
 }
 
-/* Bit i goes to bit 2i. */
+/* Moves bit i to bit 2i. */
 INLINE uint32_t spread(uint32_t x) {
   x = (x | x << 8) & 0x00ff00ff;
   x = (x | x << 4) & 0x0f0f0f0f;
@@ -70,7 +70,7 @@ static void mask_piece(void *work, int32_t piece, int32_t thread) {
   }
 }
 
-/* The attribute is the least of the 24 bits that keeps an element. */
+/* The attribute is the smallest 24-bit number for which an element is kept. */
 CHECK(dropout_mask) { return call->attributes[0] >= 0 && call->attributes[0] <= 1 << 24; }
 KERNEL(dropout_mask) {
   const Buffer *mask = shape(call, 1);

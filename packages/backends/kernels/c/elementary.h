@@ -1,13 +1,13 @@
 /*
- * Elementary functions without a library, so that every machine gives the same bits. Those of vectors are in float32, good to a
- * few units in the last place; those of scalars are in float64.
+ * Elementary functions that do not depend on a library, so that every machine computes the same bits. Vector functions are in float32,
+ * accurate to a few units in the last place; scalar functions are in float64.
  */
 #pragma once
-#include "lanes.h"
+#include "simd.h"
 
-/* eˣ = 2ⁿ·eʳ with |r| ≤ ln 2 / 2; 2ⁿ in two factors, for what is too small to be normal. NaN stays NaN. */
+/* eˣ = 2ⁿ·eʳ with |r| ≤ ln 2 / 2. 2ⁿ is applied as two factors, for subnormal results. NaN is preserved. */
 INLINE vf exp_lanes(vf x) {
-  const float shift = 12582912.0f; /* 1.5·2²³: adding it rounds to a whole number */
+  const float shift = 12582912.0f; /* 1.5·2²³: adding it rounds to an integer */
   x = choose((vi)(x > 89.0f), splat(89.0f), x);
   x = choose((vi)(x < -104.0f), splat(-104.0f), x);
   const vf shifted = x * 1.44269504f + shift;
@@ -28,7 +28,7 @@ INLINE vf exp_lanes(vf x) {
 /* σ(x) = 1/(1 + e⁻ˣ) */
 INLINE vf sigmoid_lanes(vf x) { return 1.0f / (1.0f + exp_lanes(-x)); }
 
-/* tanh(x) = (1 − e⁻²|x|)/(1 + e⁻²|x|) with the sign of x; near 0, where that loses digits, its series. */
+/* tanh(x) = (1 − e⁻²|x|)/(1 + e⁻²|x|) with the sign of x; its series near 0, where this formula loses digits. */
 INLINE vf tanh_lanes(vf x) {
   const vf a = magnitude(x), e = exp_lanes(a * -2.0f), square = x * x;
   vf p = splat(-1.7014e-2f);
@@ -39,7 +39,7 @@ INLINE vf tanh_lanes(vf x) {
   return choose((vi)(a < 0.25f), x - x * square * p, far);
 }
 
-/* ln x: x = 2ⁿ·m with m in [√½, √2), ln m by its series (Moshier's Cephes). −∞ for 0, NaN below. */
+/* ln x: x = 2ⁿ·m with m in [√½, √2), ln m by a polynomial (Moshier's Cephes). −∞ for 0, NaN for negative x. */
 INLINE vf log_lanes(vf x) {
   const vi subnormal = (vi)(x < 1.17549435e-38f);
   const vf scaled = choose(subnormal, x * 8388608.0f, x);
@@ -64,7 +64,7 @@ INLINE vf log_lanes(vf x) {
   return choose((vi)(x > 0.0f) & (vi)(x < __builtin_inff()), result, special);
 }
 
-/* atan(x), the argument brought below tan(π/8) (Moshier's Cephes). */
+/* atan(x), with the argument reduced below tan(π/8) (Moshier's Cephes). */
 INLINE vf atan_lanes(vf x) {
   const vi sign = (vi)x & (int32_t)0x80000000;
   const vf a = magnitude(x);
@@ -85,7 +85,7 @@ static const double inverse_factorials[] = {
   1.0 / 479001600, 1.0 / 6227020800,
 };
 
-/* eˣ: the Taylor series Σ rᵏ/k! of a remainder below ln 2 / 2. */
+/* eˣ: Taylor series Σ rᵏ/k! of a remainder of at most ln 2 / 2. */
 INLINE double exp_scalar(double x) {
   if (x != x) return x;
   if (x > 709.7) return __builtin_inf();
@@ -106,11 +106,11 @@ INLINE double exp_scalar(double x) {
 typedef double vd __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 
-/* eˣ of each of `count` numbers: the same operations as one by one, and the same bits. */
+/* Replaces each of `count` numbers by eˣ, bit-identical to exp_scalar. */
 INLINE void exp_scalars(double *x, int32_t count) {
   const double shift = 6755399441055744.0;
   int32_t i = 0;
-  /* Two at a time are not worth their code. */
+  /* Vectors of two are not worth their code size. */
   for (; VECTOR_BYTES > 16 && i + LANES / 2 <= count; i += LANES / 2) {
     const vd v = *(vd *)(x + i);
     const vl ordinary = (vl)(v > -700.0) & (vl)(v < 700.0);

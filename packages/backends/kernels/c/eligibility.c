@@ -1,8 +1,11 @@
-/* Eligibility traces of a number a synapse, sample and state: see core's ops/eligibility.ts. A piece is some rows of the weights. */
+/*
+ * Eligibility traces, one number for each synapse, sample and state: see core's ops/eligibility.ts. A piece is a group of rows of the
+ * weights.
+ */
 #include "kernel.h"
 
 enum { X, FACTORS, DY, TRACE, DW };
-enum { MOST_STATES = 8, COLUMNS = 256 };
+enum { MAX_STATES = 8, COLUMNS = 256 };
 
 typedef struct {
   const Call *call;
@@ -17,7 +20,7 @@ static Work work_of(const Call *call) {
   return (Work){call, call->attributes[0], call->attributes[1], samples, inputs, outputs, larger(rows, ceiling(inputs, 64))};
 }
 
-/* In WebAssembly, whose size counts: loops are not unrolled. */
+/* Keeps loops small in WebAssembly, where code size counts. */
 #ifdef __wasm__
 #define SHORT _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
@@ -35,7 +38,7 @@ static void columns(const Work *w, int32_t i, int32_t first, int32_t count) {
   const int32_t states = w->states;
   const size_t plane = (size_t)w->samples * w->outputs, synapses = plane * w->inputs;
   const int learns = given(call, DY) && given(call, DW);
-  float sums[COLUMNS] = {0}, change[COLUMNS], seen[COLUMNS], before[MOST_STATES][COLUMNS];
+  float sums[COLUMNS] = {0}, change[COLUMNS], seen[COLUMNS], before[MAX_STATES][COLUMNS];
   for (int32_t n = 0; n < w->samples; n++) {
     const float x = *values(call, X, n * w->inputs + i, 1, seen);
     SHORT for (int32_t j = 0; j < count; j++) seen[j] = x;
@@ -43,7 +46,7 @@ static void columns(const Work *w, int32_t i, int32_t first, int32_t count) {
     const float *factor = floats(call, FACTORS) + (size_t)w->first * plane + at;
     float *trace = floats(call, TRACE) + ((size_t)n * w->inputs + i) * w->outputs + first;
     SHORT for (int32_t l = 0; l < states; l++) __builtin_memcpy(before[l], trace + l * synapses, 4 * (size_t)count);
-    /* Row −1 is the output, whose factors are the direct one and the states'; then rows of A, and behind them c. */
+    /* Row −1 is the output, with its direct factor and one for each state; then come the rows of A, and after them c. */
     const float *mix = factor, *charge = factor + (1 + states + states * states) * plane;
     for (int32_t k = -1; k < states; k++) {
       float *to = k < 0 ? change : trace + k * synapses;
@@ -54,7 +57,7 @@ static void columns(const Work *w, int32_t i, int32_t first, int32_t count) {
       if (k < 0 && learns) add_product(sums, floats(call, DY) + at, change, count);
     }
   }
-  if (learns) give(call, DW, i * w->outputs + first, count, sums);
+  if (learns) write_gradient(call, DW, i * w->outputs + first, count, sums);
 }
 
 static void piece(void *work, int32_t number, int32_t thread) {
@@ -69,7 +72,7 @@ CHECK(eligibility) {
   const Work w = work_of(call);
   const int64_t plane = (int64_t)w.samples * w.outputs, planes = w.states + 1 + (int64_t)w.states * w.states + w.states;
   const int64_t weights = (int64_t)w.inputs * w.outputs;
-  return w.states >= 1 && w.states <= MOST_STATES && w.first >= 0 && shape(call, X)->size == (int64_t)w.samples * w.inputs &&
+  return w.states >= 1 && w.states <= MAX_STATES && w.first >= 0 && shape(call, X)->size == (int64_t)w.samples * w.inputs &&
          shape(call, FACTORS)->size >= (w.first + planes) * plane && has_size(call, DY, plane) &&
          has_size(call, TRACE, w.states * w.samples * weights) && has_size(call, DW, weights);
 }

@@ -1,28 +1,31 @@
 /*
- * elementwise.forward and elementwise.backward: an interpreter of expressions over strips of floats, which stay in the first-level
- * cache. Operations keep their order and are not contracted, so every machine gives the same bits.
+ * elementwise.forward and elementwise.backward: an interpreter of expressions over strips of floats that stay in the first-level cache.
+ * Operations are neither reordered nor contracted, so every machine computes the same bits.
  */
 #include "expression.h"
 #include "elementary.h"
 #include "pooling.h"
 
-/* Floats of a strip; a register has room for the word of spikes that reaches over its end. */
+/* Floats in a strip; a register has room for a word of spikes that extends beyond its end. */
 enum { STRIP = 512, REGISTER = STRIP + 32 };
 
-/* The operands: values to begin with, and behind them what is written. */
+/* Operands: inputs, then outputs. */
 enum { STATE = 13, Y = 14, FORWARD_OPERANDS };
 enum { DY = 13, CARRY, DX, DP = 18, BACKWARD_OPERANDS = 26 };
 enum { NUMBERS = 12 };
 
-/* Attributes of the backward direction, behind the expression: the windows' side of an average pool behind the elements, whose gradient DY then is, or 0; the extents of the images before it. */
+/*
+ * Attributes of the backward direction, after the expression: if DY is the gradient of an average pool over the elements, the pool's window
+ * size, else 0; then the height and width of the pool's input.
+ */
 enum { POOL = 1, HEIGHT, WIDTH };
 
-/* What the kernels differ in: which operands are read and written, and whose size is that of all elements. */
+/* Differences between the kernels: number of operands, first operand that is written, operands whose size gives the number of elements. */
 typedef struct {
   int32_t operands, first_written, counts[2];
 } Form;
 static const Form forward_form = {FORWARD_OPERANDS, STATE, {Y, STATE}}, backward_form = {BACKWARD_OPERANDS, CARRY, {DY, CARRY}};
-/* The operands that say how many elements there are in the backward direction where no gradient arrives. */
+/* Operands that write_gradient the number of elements in the backward direction if no gradient arrives. */
 static const int32_t otherwise[] = {DX, 0};
 
 INLINE int is_pooled(const Call *call, const Form *form) { return form == &backward_form && given(call, DY) && call->attributes[POOL] != 0; }
@@ -33,12 +36,12 @@ static int32_t planes_of(const Expression *e, int32_t operand) {
   return planes;
 }
 
-/* The number of elements; 0 where none can be told. */
-enum { MOST_POOLED = 1 << 30 };
+/* The number of elements; 0 if unknown. */
+enum { MAX_POOLED = 1 << 30 };
 static int32_t elements_of(const Call *call, const Expression *e, const Form *form) {
   if (is_pooled(call, form)) {
     const int64_t size = (int64_t)extent(call, DY, 0) * extent(call, DY, 3) * call->attributes[HEIGHT] * call->attributes[WIDTH];
-    return size <= MOST_POOLED ? (int32_t)size : 0;
+    return size <= MAX_POOLED ? (int32_t)size : 0;
   }
   if (given(call, form->counts[0])) return shape(call, form->counts[0])->size;
   const int32_t planes = planes_of(e, form->counts[1]);
@@ -48,7 +51,7 @@ static int32_t elements_of(const Call *call, const Expression *e, const Form *fo
   return 0;
 }
 
-/* How many numbers the sums over elements that share a parameter are: those of all parameters with a gradient. */
+/* Length of the parameter sums: the total size of all parameters with a gradient. */
 static int64_t summed(const Call *call) {
   int64_t numbers = 0;
   for (int i = DP; i < BACKWARD_OPERANDS; i++) numbers += given(call, i) ? shape(call, i)->size : 0;
@@ -56,33 +59,33 @@ static int64_t summed(const Call *call) {
 }
 
 /*
- * There are sums for each piece, and in them for each parameter its numbers: few pieces where the numbers are many. The most numbers
- * are such that no size in bytes is beyond 32 bits.
+ * Each piece has sums for all parameters, so there are few pieces if the parameters are large. MAX_SUMMED keeps all sizes in bytes below
+ * 2³².
  */
-enum { MOST_SUM_PIECES = 16, MANY_SUMS = 1 << 20, MOST_SUMMED = 1 << 26 };
+enum { MAX_SUM_PIECES = 16, MANY_SUMS = 1 << 20, MAX_SUMMED = 1 << 26 };
 
 /* --- checking */
 
-/* Whether each of so many numbers belongs to as many of the elements as every other. */
+/* Whether each of `numbers` parameters is shared by the same number of elements. */
 static int shared_by(int32_t numbers, int32_t elements) { return numbers > 0 && numbers <= elements && elements % numbers == 0; }
 
 static int lies_within(const int32_t *attribute, int32_t left) {
   const int64_t header = sizeof(Expression) / 4;
   if (left < 1 || *attribute < 1 || *attribute + header > left) return 0;
   const Expression *e = expression_of(attribute);
-  if (e->registers < 1 || e->registers > MOST_REGISTERS || e->steps < 0 || e->steps > MOST_STEPS || e->constants < 0 ||
-      e->constants > e->steps || e->stores < 0 || e->stores > MOST_STEPS)
+  if (e->registers < 1 || e->registers > MAX_REGISTERS || e->steps < 0 || e->steps > MAX_STEPS || e->constants < 0 ||
+      e->constants > e->steps || e->stores < 0 || e->stores > MAX_STEPS)
     return 0;
   return *attribute + header + e->steps * (int64_t)(sizeof(Step) / 4) + e->stores * (int64_t)(sizeof(Store) / 4) <= left;
 }
 
-/* Whether a register is one of a set, a bit for each. */
-static int has(uint64_t registers, int32_t i) { return i >= 0 && i < MOST_REGISTERS && registers >> i & 1; }
+/* Whether a register is in a set, one bit for each. */
+static int has(uint64_t registers, int32_t i) { return i >= 0 && i < MAX_REGISTERS && registers >> i & 1; }
 
 static int step_fits(const Call *call, const Form *form, int32_t elements, const Step *s, uint64_t written) {
   if (s->kind == CONSTANT) return 1;
   if (s->kind == LEAF || s->kind == NUMBER) {
-    /* What is carried is read and written. */
+    /* The carry is both read and written. */
     if (s->a < 0 || !(s->a < form->first_written || (form == &backward_form && s->a == CARRY)) || !given(call, s->a)) return 0;
     const Buffer *b = shape(call, s->a);
     if (s->kind == NUMBER) return b->elements == FLOAT32 && s->b >= 0 && s->b < b->size;
@@ -125,7 +128,7 @@ static int fits(const Call *call, const Form *form) {
   }
   for (int32_t i = 0; i < e->stores; i++)
     if (!store_fits(call, form, elements, &stores_of(e)[i], written)) return 0;
-  return form == &forward_form || summed(call) <= MOST_SUMMED;
+  return form == &forward_form || summed(call) <= MAX_SUMMED;
 }
 
 /* --- running */
@@ -149,7 +152,7 @@ static int fits(const Call *call, const Form *form) {
   }                                                      \
   break;
 
-/* One step on a strip; vectors may reach over its end, within the registers. */
+/* Runs one step on a strip; vectors may extend beyond its end, within the registers. */
 static void compute(const Step *s, const float *const *registers, float *to, int32_t count) {
   const float *a = registers[s->a], *b = s->kind >= ADD ? registers[s->b] : 0, *c = s->kind >= SELECT ? registers[s->c] : 0;
   switch (s->kind) {
@@ -181,12 +184,12 @@ typedef struct {
   const Call *call;
   const Form *form;
   int32_t elements, pieces, strip;
-  /* Of one thread's registers, in bytes; and where the sums begin. */
+  /* Bytes of one thread's registers; start of the sums. */
   size_t registers;
   double *sums;
 } Job;
 
-/* A leaf's values of a strip: where they lie, or where they were put. */
+/* Returns a leaf's values for a strip: in place, or copied to `to`. */
 static const float *leaf(const Job *job, const Step *s, int32_t first, int32_t count, float *to) {
   const Call *call = job->call;
   const int32_t elements = job->elements;
@@ -207,7 +210,7 @@ static const float *leaf(const Job *job, const Step *s, int32_t first, int32_t c
   }
   if (s->b >= 0 || b->size == elements) {
     from += (s->b >= 0 ? (size_t)s->b * (size_t)elements : 0) + (size_t)first;
-    /* The next strip is on its way while this one is computed. */
+    /* Prefetches the next strip while this one is computed. */
     for (int32_t i = count; i < 2 * count; i += 16) __builtin_prefetch(from + i);
     if (count % LANES == 0) return from;
     __builtin_memcpy(to, from, 4 * (size_t)count);
@@ -222,7 +225,7 @@ static const float *leaf(const Job *job, const Step *s, int32_t first, int32_t c
   return to;
 }
 
-/* Spikes of a strip, whole rows or a part of one that begins with a word. */
+/* Stores the spikes of a strip: whole rows, or part of a row starting at a word. */
 static void store_spikes(const Call *call, int32_t first, int32_t count, const float *from) {
   const int32_t channels = shape(call, Y)->channels, per_row = words_of(channels);
   for (int32_t i = 0; i < count;) {
@@ -239,14 +242,14 @@ static Job job_of(const Call *call, const Form *form) {
   Job job = {.call = call, .form = form, .elements = elements_of(call, e, form), .strip = STRIP};
   if (form == &forward_form && given(call, Y) && is_spikes(call, Y)) {
     const int32_t channels = shape(call, Y)->channels;
-    /* Strips begin with a word of spikes. */
+    /* Strips start at a word of spikes. */
     if (channels > 0 && channels < STRIP) job.strip = STRIP / channels * channels;
     else if (channels > STRIP) job.strip = 0;
   }
   job.registers = align64(4 * (size_t)REGISTER * (size_t)e->registers);
   job.pieces = ceiling(job.elements, PIECE);
   const int32_t numbers = form == &backward_form ? (int32_t)summed(call) : 0;
-  if (numbers) job.pieces = smaller(job.pieces, larger(1, smaller(MOST_SUM_PIECES, MANY_SUMS / numbers)));
+  if (numbers) job.pieces = smaller(job.pieces, larger(1, smaller(MAX_SUM_PIECES, MANY_SUMS / numbers)));
   return job;
 }
 
@@ -262,7 +265,7 @@ static void add_up(const Job *job, double *sums, const Store *s, int32_t first, 
   for (int32_t i = 0, at = first % size; i < count; i++, at = at + 1 == size ? 0 : at + 1) sums[at] += from[i];
 }
 
-/* Where a store puts a strip of numbers, if it does nothing else with them. */
+/* Address to which a store copies a strip, or null if it does more than copy. */
 static float *target_of(const Job *job, const Store *s, int32_t first) {
   const Call *call = job->call;
   if ((job->form == &backward_form && s->operand >= DP) || is_spikes(call, s->operand) || call->operands[s->operand].accumulate) return 0;
@@ -291,7 +294,7 @@ static void run_strip(const Job *job, double *sums, float *memory, const float *
     }
     registers[s->to] = to;
   }
-  /* What lies in an operand is copied before anything is stored, which may be there. */
+  /* Copies registers that alias an operand before any store may overwrite them. */
   for (int32_t i = 0; i < e->stores; i++) {
     const int32_t r = stores_of(e)[i].from;
     float *own = memory + (size_t)r * REGISTER;
@@ -307,18 +310,18 @@ static void run_strip(const Job *job, double *sums, float *memory, const float *
     if (job->form == &backward_form && s->operand >= DP) add_up(job, sums, s, first, count, from);
     else if (target) __builtin_memcpy(target, from, 4 * (size_t)count);
     else if (is_spikes(call, s->operand)) store_spikes(call, first, count, from);
-    else give(call, s->operand, first, count, from);
+    else write_gradient(call, s->operand, first, count, from);
   }
 }
 
-/* Elements of a strip that begins at `first`. */
+/* Length of the strip that begins at `first`. */
 static int32_t strip_at(const Job *job, int32_t first, int32_t end) {
   if (job->strip) return smaller(job->strip, end - first);
   const int32_t channels = shape(job->call, Y)->channels;
   return smaller(smaller(STRIP, channels - first % channels), end - first);
 }
 
-/* Where a piece begins: with a row where spikes are written. */
+/* First element of a piece: the start of a row if spikes are written. */
 static int32_t piece_begins(const Job *job, int32_t piece) {
   const int32_t unit = job->form == &forward_form && given(job->call, Y) ? larger(1, shape(job->call, Y)->channels) : 1;
   return (int32_t)((int64_t)(job->elements / unit) * piece / job->pieces) * unit;
@@ -327,8 +330,8 @@ static int32_t piece_begins(const Job *job, int32_t piece) {
 static void run_piece(void *work, int32_t piece, int32_t thread) {
   const Job *job = work;
   float *memory = (float *)(job->call->run->scratch + job->registers * (size_t)thread);
-  const float *registers[MOST_REGISTERS];
-  for (int32_t i = 0; i < MOST_REGISTERS; i++) registers[i] = memory;
+  const float *registers[MAX_REGISTERS];
+  for (int32_t i = 0; i < MAX_REGISTERS; i++) registers[i] = memory;
   double *sums = job->sums ? job->sums + (size_t)piece * (size_t)summed(job->call) : 0;
   const int32_t begin = piece_begins(job, piece), end = piece_begins(job, piece + 1);
   for (int32_t first = begin; first < end;) {
@@ -358,7 +361,7 @@ static void run(const Call *call, const Form *form) {
       double sum = 0;
       for (int32_t piece = 0; piece < job.pieces; piece++) sum += job.sums[(size_t)piece * (size_t)numbers + (size_t)at];
       const float total = (float)sum;
-      give(call, i, k, 1, &total);
+      write_gradient(call, i, k, 1, &total);
     }
   }
 }

@@ -1,6 +1,6 @@
 #include "kernel.h"
 
-/* Bits first … first + count − 1 of a row of spikes as 0 and 1. */
+/* Unpacks bits first … first + count − 1 of a row of spikes to 0 and 1. */
 INLINE void unpack_row(const uint32_t *row, int32_t first, int32_t count, float *to) {
   while (count > 0) {
     const int32_t shift = first & 31, here = smaller(32 - shift, count);

@@ -11,39 +11,39 @@ typedef struct {
 /* Attributes of both directions. */
 enum { RESET, DECAY, THRESHOLD };
 
-/* The decay is a number, or the operand of one where it is learnt. */
+/* The decay is an attribute, or an operand if it is learnt. */
 INLINE Neuron neuron_of(const Call *call, int decay) {
   return (Neuron){call->attributes[RESET], given(call, decay) ? *floats(call, decay) : number(call, DECAY), number(call, THRESHOLD)};
 }
 
 INLINE int neuron_fits(const Call *call) { return call->attributes[RESET] >= 0 && call->attributes[RESET] < RESETS; }
 
-/* s: a potential that is no number does not fire. */
+/* s: a potential of NaN does not fire. */
 INLINE vi fires(Neuron n, vf u) { return (vi)(u >= n.threshold); }
 
 /* --- forward: u = λ·v₋₁ + x,  s = [u ≥ threshold],  v₋₁ = reset(u₋₁, s₋₁) */
 
 enum { X, BEFORE, LEARNT_DECAY, MEMBRANE, FIRED };
 
-/* v */
-INLINE vf settle(Neuron n, vf u) {
+/* v: the potential after the reset. */
+INLINE vf reset_potential(Neuron n, vf u) {
   if (n.reset == SOFT) return u - only(fires(n, u), splat(n.threshold));
   if (n.reset == HARD) return u * (1.0f - only(fires(n, u), splat(1)));
   return u;
 }
 
-/* 32 neurons; gives their spikes as bits. The membranes may be the same memory. */
+/* Updates 32 neurons and returns their spikes as bits. The membranes may be in place. */
 INLINE uint32_t step(Neuron n, const float *x, const float *before, float *membrane) {
   uint32_t bits = 0;
   for (int i = 0; i < 32; i += LANES) {
-    const vf u = settle(n, load(before + i)) * n.decay + load(x + i);
+    const vf u = reset_potential(n, load(before + i)) * n.decay + load(x + i);
     store(membrane + i, u);
     bits |= bits_of(fires(n, u)) << i;
   }
   return bits;
 }
 
-/* Neurons that are fewer than 32. */
+/* Updates fewer than 32 neurons. */
 INLINE uint32_t last_step(Neuron n, int32_t count, const float *x, const float *before, float *membrane) {
   float in[32] = {0}, was[32] = {0}, is[32];
   __builtin_memcpy(in, x, 4 * (size_t)count);
@@ -65,7 +65,7 @@ INLINE void rows(const Call *call, Neuron n, int32_t first, int32_t count) {
     }
 }
 
-/* With the resets known to the compiler. */
+/* Calls a copy that is compiled for the reset. */
 void lif_rows(const void *context, int32_t first, int32_t count) {
   const Call *call = context;
   Neuron n = neuron_of(call, LEARNT_DECAY);
@@ -91,7 +91,7 @@ KERNEL(lif_forward) { parallel(call->run, ceiling(shape(call, FIRED)->rows, rows
 
 /*
  * --- backward: ∂u = ∂v·∂v/∂u + (∂s + ∂v·∂v/∂s)·g(u − threshold),  ∂x += ∂u,  ∂v₋₁ = λ·∂u, with the triangle
- * g(z) = max(0, height − slope·|z|). The route through the reset may be cut.
+ * g(z) = max(0, height − slope·|z|). The gradient route through the reset may be detached.
  */
 
 enum { U, DY, CARRY, GIVEN_DECAY, DX };
@@ -128,7 +128,7 @@ INLINE void block_of(Backward b, int32_t count, const float *u, const float *dy,
   if (carry) store_some(carry + i, left, d * b.n.decay);
 }
 
-/* With the resets known to the compiler. */
+/* Calls a copy that is compiled for the reset. */
 static void any_block(Backward b, int32_t count, const float *u, const float *dy, float *carry, float *du) {
   if (!carry) return block_of(b, count, u, dy, 0, du);
   if (b.n.reset == SOFT) b.n.reset = SOFT, block_of(b, count, u, dy, carry, du);
@@ -142,10 +142,10 @@ static void gradient_block(const Call *call, int32_t first, int32_t count) {
   float arrived[BLOCK], du[BLOCK];
   const float *dy = pool ? arrived : floats(call, DY) + first;
   if (pool) unpool(floats(call, DY), shape(call, DY), extent(call, U, 1), extent(call, U, 2), pool, first, count, arrived);
-  /* Where the gradient is set rather than added to, it needs no room of its own. */
+  /* A gradient that is overwritten needs no buffer of its own. */
   float *to = call->operands[DX].accumulate ? du : floats(call, DX) + first;
   any_block(b, count, floats(call, U) + first, dy, given(call, CARRY) ? floats(call, CARRY) + first : 0, to);
-  if (to == du) give(call, DX, first, count, du);
+  if (to == du) write_gradient(call, DX, first, count, du);
 }
 
 CHECK(lif_backward) {

@@ -1,6 +1,6 @@
 /*
- * ℓ = (1 − β)·CE(logits, label) + β·MSE(logits, target), its mean over the batch, over T, or its weighted sum: see core's loss.ts. In
- * float64, a sample after the other.
+ * ℓ = (1 − β)·CE(logits, label) + β·MSE(logits, target): its mean over the batch divided by T, or its weighted sum: see core's loss.ts. In
+ * float64, sample by sample.
  */
 #include "elementary.h"
 #include "kernel.h"
@@ -15,7 +15,7 @@ typedef struct {
   double largest, total;
 } Sample;
 
-/* Calls for the logits of sample n in blocks: they may be spikes. */
+/* A block of logits of sample n, unpacked to `buffer` if they are spikes. */
 static const float *block_of(const Call *call, int32_t classes, int32_t n, int32_t first, float *buffer) {
   return values(call, LOGITS, n * classes + first, smaller(BLOCK, classes - first), buffer);
 }
@@ -27,7 +27,7 @@ static void raise(Sample *s, const float *row, int32_t count) {
   exp_scalars(s->powers, count);
 }
 
-/* max and Σ e^(logit − max) of sample n; a logit that is no number makes both of them no number. */
+/* max and Σ e^(logit − max) of sample n; a NaN logit makes both NaN. */
 static void normalize(const Call *call, int32_t n, Sample *s) {
   const int32_t classes = classes_of(call);
   s->largest = -__builtin_inf();
@@ -45,7 +45,7 @@ static void normalize(const Call *call, int32_t n, Sample *s) {
   }
 }
 
-/* Sums of so many samples at a time are added up in order. */
+/* Samples in a piece; the sums of the pieces are added in order. */
 enum { SAMPLES = 16 };
 
 static void loss_piece(void *work, int32_t piece, int32_t thread) {
@@ -100,7 +100,7 @@ KERNEL(loss_forward) {
   if (given(call, OUTPUTS)) each_block(call, shape(call, LOGITS)->size, outputs_block);
 }
 
-/* ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T), or times wₙ */
+/* ∂out = ((1 − β)·(softmax(out) − onehot(y)) + 2β·(out − target)/classes) / (N·T), or · wₙ instead of / (N·T) */
 enum { DLOGITS = 3 };
 static void gradient_piece(void *work, int32_t piece, int32_t thread) {
   (void)thread;
@@ -123,7 +123,7 @@ static void gradient_piece(void *work, int32_t piece, int32_t thread) {
         const double cross_entropy = rest * (s.powers[c] / s.total - is_label);
         gradient[c] = (float)(share * (cross_entropy + 2 * mix * difference / classes));
       }
-      give(call, DLOGITS, n * classes + first, count, gradient);
+      write_gradient(call, DLOGITS, n * classes + first, count, gradient);
     }
   }
 }

@@ -1,16 +1,16 @@
-/* The largest of each window; of spikes, whether any fires. Its gradient goes to the first largest: see core's ops/max-pool.ts. */
+/* The maximum of each window; for spikes, whether any fires. The gradient goes to the first maximum: see core's ops/max-pool.ts. */
 #include "pooling.h"
 
 enum { X, Y };
 enum { BACK_X, DY, DX };
 enum { STRIP = 128 };
 
-/* One row of output pixels of one image, spikes to spikes: a word at a time. */
+/* One row of output pixels of one image, from spikes to spikes: one word at a time. */
 static void spikes_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, i = piece % p.out_height, per_row = words_of(p.channels);
-  const Range rows = looks_at(p.rows, i);
+  const Range rows = inputs_of_output(p.rows, i);
   for (int32_t j = 0; j < p.out_width; j++) {
-    const Range columns = looks_at(p.columns, j);
+    const Range columns = inputs_of_output(p.columns, j);
     for (int32_t w = 0; w < per_row; w++) {
       uint32_t any = 0;
       for (int32_t y = rows.from; y < rows.to; y += rows.step)
@@ -21,7 +21,7 @@ static void spikes_row(const Call *call, Pool p, int32_t piece) {
   }
 }
 
-/* Which element of the window wins, of `count` channels from c: the largest, and its pixel. */
+/* The maximum of a window and its pixel, for `count` channels from c on. */
 static void win(const Call *call, Pool p, int32_t n, Range rows, Range columns, int32_t c, int32_t count, float *best, int32_t *pixel) {
   int first = 1;
   for (int32_t y = rows.from; y < rows.to; y += rows.step)
@@ -37,9 +37,9 @@ static void win(const Call *call, Pool p, int32_t n, Range rows, Range columns, 
 
 static void floats_row(const Call *call, Pool p, int32_t piece) {
   const int32_t n = piece / p.out_height, i = piece % p.out_height;
-  const Range rows = looks_at(p.rows, i);
+  const Range rows = inputs_of_output(p.rows, i);
   for (int32_t j = 0; j < p.out_width; j++) {
-    const Range columns = looks_at(p.columns, j);
+    const Range columns = inputs_of_output(p.columns, j);
     for (int32_t c = 0; c < p.channels; c += STRIP) {
       const int32_t count = smaller(STRIP, p.channels - c);
       float best[STRIP];
@@ -61,10 +61,10 @@ static void forward_piece(void *work, int32_t piece, int32_t thread) {
     else floats_row(work, p, i);
 }
 
-/* A window all of whose taps lie in the padding has no largest. */
-static int all_look(Sliding s) {
+/* Whether no window lies entirely in the padding, where it has no maximum. */
+static int all_have_inputs(Sliding s) {
   for (int32_t i = 0; i < s.outputs; i++) {
-    const Range r = looks_at(s, i);
+    const Range r = inputs_of_output(s, i);
     if (r.from >= r.to) return 0;
   }
   return 1;
@@ -72,7 +72,7 @@ static int all_look(Sliding s) {
 static int windows_fit(const Call *call, int image, int pooled) {
   if (!pool_fits(call, image, pooled, 0)) return 0;
   const Pool p = pool_of(call, image, pooled, 0);
-  return shape(call, pooled)->size == 0 || (shape(call, image)->size > 0 && all_look(p.rows) && all_look(p.columns));
+  return shape(call, pooled)->size == 0 || (shape(call, image)->size > 0 && all_have_inputs(p.rows) && all_have_inputs(p.columns));
 }
 
 CHECK(max_pool_forward) { return windows_fit(call, X, Y) && is_spikes(call, X) == is_spikes(call, Y); }
@@ -81,7 +81,7 @@ KERNEL(max_pool_forward) {
   parallel(call->run, ceiling(p.batch * p.out_height, rows_at_a_time(p)), forward_piece, (void *)call);
 }
 
-/* One image: its gradient is cleared where it is to be set, then gathers what its winners get. */
+/* One image: clears its gradient unless it accumulates, then adds the gradient of each window to its maximum. */
 static void backward_piece(void *work, int32_t n, int32_t thread) {
   (void)thread;
   const Call *call = work;
@@ -94,7 +94,7 @@ static void backward_piece(void *work, int32_t n, int32_t thread) {
         const int32_t count = smaller(STRIP, p.channels - c);
         float best[STRIP];
         int32_t pixel[STRIP];
-        win(call, p, n, looks_at(p.rows, i), looks_at(p.columns, j), c, count, best, pixel);
+        win(call, p, n, inputs_of_output(p.rows, i), inputs_of_output(p.columns, j), c, count, best, pixel);
         const float *dy = floats(call, DY) + (size_t)((n * p.out_height + i) * p.out_width + j) * p.channels + c;
         for (int32_t k = 0; k < count; k++) floats(call, DX)[(size_t)pixel[k] * p.channels + c + k] += dy[k];
       }

@@ -1,8 +1,8 @@
-/* What pools share: windows over images [batch, height, width, channels]. */
+/* Shared by all pools: windows over images [batch, height, width, channels]. */
 #pragma once
 #include "kernel.h"
 
-/* Windows along an axis; adaptive ones have size 0: window i reaches from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
+/* Windows along an axis. Adaptive windows have size 0: window i extends from ⌊i·length/outputs⌋ to ⌈(i + 1)·length/outputs⌉. */
 typedef struct {
   int32_t length, outputs, size, stride, before, after, dilation;
 } Sliding;
@@ -10,7 +10,7 @@ typedef struct {
 typedef struct {
   int32_t batch, height, width, channels, out_height, out_width;
   Sliding rows, columns;
-  /* What a sum is multiplied by; of adaptive windows 0: one by their area. */
+  /* Factor of each sum; 0 for adaptive windows, whose factor is 1/area. */
   float share;
 } Pool;
 
@@ -19,14 +19,14 @@ typedef struct {
   int32_t from, to, step;
 } Range;
 
-/* The attributes: those of either axis, then the share, where there is one. */
+/* Attributes of each axis, then the factor of the sums, if there is one. */
 enum { AXIS_ATTRIBUTES = 5, SHARE = 2 * AXIS_ATTRIBUTES };
 
 INLINE Sliding sliding_of(const int32_t *a, int32_t length, int32_t outputs) {
   return (Sliding){length, outputs, a[0], a[1], a[2], a[3], a[4]};
 }
 
-/* Operand `image` is pooled to operand `pooled`. */
+/* Pools operand `image` to operand `pooled`. */
 COMPACT Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
   const Image in = image_of(shape(call, image)), out = image_of(shape(call, pooled));
   const int32_t *a = call->attributes;
@@ -37,8 +37,8 @@ COMPACT Pool pool_of(const Call *call, int image, int pooled, int adaptive) {
 
 INLINE int32_t span_of(Sliding s) { return (s.size - 1) * s.dilation + 1; }
 
-/* The input positions that output position i looks at, within the image. */
-COMPACT Range looks_at(Sliding s, int32_t i) {
+/* The input positions that output position i reads, within the image. */
+COMPACT Range inputs_of_output(Sliding s, int32_t i) {
   if (s.size == 0)
     return (Range){(int32_t)((int64_t)i * s.length / s.outputs), (int32_t)((((int64_t)i + 1) * s.length + s.outputs - 1) / s.outputs), 1};
   const int32_t begin = i * s.stride - s.before;
@@ -46,35 +46,35 @@ COMPACT Range looks_at(Sliding s, int32_t i) {
                  s.dilation};
 }
 
-/* The output positions that may look at input position i: where windows are dilated, some of them do not. */
-COMPACT Range looked_at_by(Sliding s, int32_t i) {
+/* The output positions that may read input position i; dilated windows may skip it. */
+COMPACT Range outputs_of_input(Sliding s, int32_t i) {
   if (s.size == 0) {
-    /* Windows overlap by one position at most: neighbours are enough to look through. */
+    /* Windows overlap by at most one position, so it suffices to check the neighbours. */
     int32_t from = (int32_t)((int64_t)i * s.outputs / s.length), to = from + 1;
-    while (from > 0 && looks_at(s, from - 1).to > i) from--;
-    while (to < s.outputs && looks_at(s, to).from <= i) to++;
-    while (from < to && looks_at(s, from).to <= i) from++;
+    while (from > 0 && inputs_of_output(s, from - 1).to > i) from--;
+    while (to < s.outputs && inputs_of_output(s, to).from <= i) to++;
+    while (from < to && inputs_of_output(s, from).to <= i) from++;
     return (Range){from, to, 1};
   }
   const int32_t reach = i + s.before - span_of(s) + 1;
   return (Range){reach <= 0 ? 0 : ceiling(reach, s.stride), smaller(s.outputs, (i + s.before) / s.stride + 1), 1};
 }
-INLINE int looks_between(Sliding s, int32_t output, int32_t i) { return s.dilation > 1 && (i + s.before - output * s.stride) % s.dilation; }
+INLINE int is_skipped(Sliding s, int32_t output, int32_t i) { return s.dilation > 1 && (i + s.before - output * s.stride) % s.dilation; }
 
-/* What the sum of a window is multiplied by. */
+/* Factor of the sum of a window. */
 INLINE float share_of(Pool p, Range rows, Range columns) {
   return p.rows.size ? p.share : 1 / (float)((rows.to - rows.from) * (columns.to - columns.from));
 }
 
 /*
- * Elements first … first + count − 1 of the gradient of images of `height` × `width` pixels by that of their average over windows of
- * size × size side by side: what they leave at the border has none.
+ * Elements first … first + count − 1 of the gradient of images of height × width pixels, from the gradient of their average over adjacent
+ * windows of size × size. Pixels at the border that no window covers have gradient 0.
  */
 void NAME(unpool)(const float *from, const Buffer *pooled, int32_t height, int32_t width, int32_t size, int32_t first, int32_t count,
                   float *to);
 #define unpool NAME(unpool)
 
-/* Whether a buffer is the average over such windows. */
+/* Whether a buffer has the shape of the average over such windows. */
 INLINE int unpool_fits(const Buffer *pooled, int32_t size, int32_t height, int32_t width) {
   return size > 0 && size < 1 << 15 && height >= 0 && width >= 0 && pooled->rank == 4 && pooled->extent[1] == height / size &&
          pooled->extent[2] == width / size;

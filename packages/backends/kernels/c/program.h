@@ -1,8 +1,8 @@
 /*
- * A program as src/encode.ts packs it: a header, buffers, instructions, all of them 32-bit words.
+ * A program as packed by src/encode.ts: a header, buffers, instructions, all in 32-bit words.
  *
- * An instruction is its opcode (a row of kernels.def), an operand for each of the kernel's, and its attributes. An operand is −1
- * where it is absent, else 2¹³·buffer + 2¹²·accumulate + lag, the time steps by which it is older.
+ * An instruction is its opcode (a row of kernels.def), one word for each operand of the kernel, and its attributes. An operand is −1 if
+ * absent, else 2¹³·buffer + 2¹²·accumulate + lag, where lag is its age in time steps.
  */
 #pragma once
 #include <stddef.h>
@@ -14,12 +14,12 @@ enum { PROGRAM_MAGIC = 0x53524b33, SEGMENTS = 17, MAX_RANK = 8, MAX_OPERANDS = 2
 enum { FLOAT32, SPIKES, WORDS };
 
 typedef struct {
-  /* In units of 64 bytes: where slot 0 begins in the arena, and the distance to the next. */
+  /* In units of 64 bytes: offset of slot 0 in the arena, and distance between slots. */
   int32_t offset, stride;
-  /* Time step t lies in slot ⌊t/every⌋ mod slots. */
+  /* Time step t is in slot ⌊t/every⌋ mod slots. */
   int32_t slots, every, elements;
   int32_t rank, extent[MAX_RANK];
-  /* The number of elements; the last extent (1 of a scalar); and how many rows of so many channels there are. */
+  /* The number of elements; the last extent (1 for a scalar); the number of rows of `channels` elements. */
   int32_t size, channels, rows;
 } Buffer;
 
@@ -35,7 +35,7 @@ typedef struct {
   Segment segments[SEGMENTS];
 } Program;
 
-/* What an operand that is there says. */
+/* Fields of an operand that is present. */
 static inline int32_t buffer_of(int32_t operand) { return operand >> 13; }
 static inline int32_t accumulates(int32_t operand) { return operand >> 12 & 1; }
 static inline int32_t lag_of(int32_t operand) { return operand & 4095; }

@@ -1,11 +1,11 @@
-/* Elements of one value added to elements of another: see core's ops/rearrange.ts. */
+/* Adds elements of one value to elements of another: see core's ops/rearrange.ts. */
 #include "kernel.h"
 
 enum { X, Y };
-/* The attributes: where x and y begin, then for each axis its count and the strides in x and in y. */
-enum { FROM, TO, AXES, AXIS_WORDS = 3, MOST_AXES = 7 };
+/* Attributes: the first elements in x and y, then, for each axis, its count and its strides in x and in y. */
+enum { FROM, TO, AXES, AXIS_WORDS = 3, MAX_AXES = 7 };
 
-/* `count` elements side by side. */
+/* `count` contiguous elements. */
 static void move_run(const Call *call, int32_t from, int32_t to, int32_t count) {
   float buffer[BLOCK];
   for (int32_t done = 0; done < count; done += BLOCK) {
@@ -25,7 +25,7 @@ static void move_run(const Call *call, int32_t from, int32_t to, int32_t count) 
 
 static void move_axes(const Call *call, int axis, int32_t from, int32_t to) {
   const int32_t *a = call->attributes + AXES + AXIS_WORDS * axis;
-  const int is_last = axis == MOST_AXES - 1;
+  const int is_last = axis == MAX_AXES - 1;
   if (is_last && a[1] == 1 && a[2] == 1) return move_run(call, from, to, a[0]);
   for (int32_t i = 0; i < a[0]; i++, from += a[1], to += a[2])
     if (is_last) move_run(call, from, to, 1);
@@ -51,7 +51,7 @@ CHECK(rearrange) {
   const int32_t *a = call->attributes;
   int64_t last[2] = {a[FROM], a[TO]}, moves = 1;
   if (a[FROM] < 0 || a[TO] < 0) return 0;
-  for (const int32_t *axis = a + AXES; axis < a + AXES + AXIS_WORDS * MOST_AXES; axis += AXIS_WORDS) {
+  for (const int32_t *axis = a + AXES; axis < a + AXES + AXIS_WORDS * MAX_AXES; axis += AXIS_WORDS) {
     if (axis[0] < 1 || axis[1] < 0 || axis[2] < 0) return 0;
     for (int i = 0; i < 2; i++) {
       last[i] += (int64_t)(axis[0] - 1) * axis[1 + i];

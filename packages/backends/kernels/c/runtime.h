@@ -1,8 +1,8 @@
 /*
- * What kernels run on: work shared among threads, and memory for the time of one kernel.
+ * The runtime of kernels: work divided among threads, and scratch memory.
  *
- * Results do not depend on the number of threads: what is summed over pieces is cut into pieces by the shapes alone; each leaves
- * its sum in scratch memory, and they are added up in order.
+ * Results do not depend on the number of threads: sums are divided into pieces by shapes alone; each piece writes its sum to scratch
+ * memory, and these are added in order.
  */
 #pragma once
 #include "vector.h"
@@ -10,19 +10,19 @@
 enum { MAX_THREADS = 256 };
 
 typedef struct {
-  /* MAX_THREADS at most. */
+  /* At most MAX_THREADS. */
   int32_t threads;
-  /* Memory that a kernel may use while it runs, 64-byte aligned; as much as its SCRATCH asked for. */
+  /* Memory that a kernel may use while it runs: 64-byte aligned, of the size that its SCRATCH returned. */
   uint8_t *scratch;
 } Run;
 
-/* One piece of work: `thread` is 0 … threads − 1, for memory of the thread's own. */
+/* One piece of work. `thread` is 0 … threads − 1, for memory of the thread's own. */
 typedef void (*Piece)(void *work, int32_t piece, int32_t thread);
 
-/* Does all pieces, in any order, on all threads, and waits for them. Each platform has its own. */
+/* Runs all pieces, in any order, on all threads, and waits for them. Each platform has its own implementation. */
 void parallel(const Run *run, int32_t pieces, Piece piece, void *work);
 
-/* What is done with rows of a result while they are in the cache: see `finish` in kernel.h. */
+/* A function to run on rows of a result while they are in the cache: see `finish` in kernel.h. */
 typedef struct {
   void (*rows)(const void *context, int32_t first, int32_t count);
   const void *context;

@@ -9,19 +9,19 @@ enum {
 
 const int32_t kernel_count = OPCODES;
 
-/* Buffers and offsets are counted in these. */
+/* Unit of buffers and offsets, in bytes. */
 enum { UNIT = 64 };
-/* Of a buffer: loops may go some blocks further than there are elements, and still count in 32 bits. */
-enum { MOST_ELEMENTS = 1 << 30 };
+/* Maximum elements in a buffer: leaves room for loop counters to exceed the size by some blocks within 32 bits. */
+enum { MAX_ELEMENTS = 1 << 30 };
 
-/* The segment with which a micro-batch begins: src/packed.ts has its number too. */
+/* The segment that begins a micro-batch; src/packed.ts has the same number. */
 enum { BEGIN = 1 };
 
-/* What is kept of weights, by kernels and the weights' buffers; more than so many things are not. */
-enum { MOST_KEPT = 64 };
+/* Data derived from weights, by kernel and weight buffer; beyond MAX_KEPT entries, none is kept. */
+enum { MAX_KEPT = 64 };
 typedef struct {
-  int32_t count, opcodes[MOST_KEPT], weights[MOST_KEPT];
-  Kept of[MOST_KEPT];
+  int32_t count, opcodes[MAX_KEPT], weights[MAX_KEPT];
+  Kept of[MAX_KEPT];
 } Keeping;
 
 struct Session {
@@ -42,7 +42,7 @@ static int32_t operands_of(const Kernel *kernel) {
 
 static int32_t words_of_instruction(const Kernel *kernel) { return 1 + operands_of(kernel) + kernel->attributes; }
 
-/* An instruction as a call, without data. */
+/* Decodes an instruction into a call, without data. */
 static Call call_of(const Kernel *kernel, const Buffer *buffers, const int32_t *at, const Run *run) {
   Call call = {.run = run};
   int i = 0;
@@ -58,14 +58,14 @@ static Call call_of(const Kernel *kernel, const Buffer *buffers, const int32_t *
 
 static int32_t weight_of(const int32_t *at) { return buffer_of(at[1 + KEPT_OPERAND]); }
 
-/* What an instruction's kernel keeps of its weight, or null. */
+/* The data that an instruction's kernel keeps of its weight, or null. */
 static Kept *kept_of(Keeping *keeping, const int32_t *at) {
   for (int32_t i = 0; i < keeping->count; i++)
     if (keeping->opcodes[i] == at[0] && keeping->weights[i] == weight_of(at)) return &keeping->of[i];
   return 0;
 }
 
-/* Finds out what a checked program keeps, lays it out from `memory` on (null: only counts), and returns the bytes. */
+/* Collects what a checked program keeps, lays it out from `memory` on (or only counts, if null), and returns the bytes. */
 static size_t keep(const Kernels *use, const Program *program, const Run *run, Keeping *keeping, uint8_t *memory) {
   size_t bytes = 0;
   for (int s = 0; s < SEGMENTS; s++) {
@@ -74,7 +74,7 @@ static size_t keep(const Kernels *use, const Program *program, const Run *run, K
       const Kernel *kernel = &use->kernels[at[0]];
       const Call call = call_of(kernel, buffers_of(program), at, run);
       const size_t own = kernel->kept ? kernel->kept(&call) : 0;
-      if (own && keeping->count < MOST_KEPT && !kept_of(keeping, at)) {
+      if (own && keeping->count < MAX_KEPT && !kept_of(keeping, at)) {
         keeping->opcodes[keeping->count] = at[0];
         keeping->weights[keeping->count] = weight_of(at);
         keeping->of[keeping->count++] = (Kept){memory ? (float *)(memory + bytes) : 0, 0};
@@ -86,7 +86,7 @@ static size_t keep(const Kernels *use, const Program *program, const Run *run, K
   return bytes;
 }
 
-/* --- checking it */
+/* --- checking a program */
 
 static int good_buffer(const Buffer *b, int32_t arena) {
   if (b->elements < FLOAT32 || b->elements > WORDS || b->rank < 0 || b->rank > MAX_RANK) return 0;
@@ -94,12 +94,12 @@ static int good_buffer(const Buffer *b, int32_t arena) {
   for (int i = 0; i < b->rank; i++) {
     if (b->extent[i] < 0) return 0;
     size *= b->extent[i];
-    if (size > MOST_ELEMENTS) return 0;
+    if (size > MAX_ELEMENTS) return 0;
   }
   const int32_t channels = b->rank ? b->extent[b->rank - 1] : 1;
   if (b->size != size || b->channels != channels || b->rows != (channels ? (int32_t)size / channels : 0)) return 0;
   const int64_t words = b->elements == SPIKES ? (int64_t)b->rows * words_of(channels) : size;
-  if (words > MOST_ELEMENTS) return 0;
+  if (words > MAX_ELEMENTS) return 0;
   if (b->offset < 0 || b->slots < 1 || b->every < 1 || b->stride < (4 * words + UNIT - 1) / UNIT) return 0;
   return (int64_t)b->offset + (int64_t)b->slots * b->stride <= arena;
 }
@@ -188,9 +188,9 @@ void session_open(void *memory, const int32_t *packed, int32_t threads, uint8_t 
   session->run.scratch = kept + keep(session->use, session->program, &session->run, &session->keeping, kept);
 }
 
-/* --- running it */
+/* --- running a program */
 
-/* An instruction as a call, with its data at time step t. */
+/* Decodes an instruction into a call, with its data at time step t. */
 static Call locate(Session *session, const int32_t *at, int32_t t) {
   const Kernel *kernel = &session->use->kernels[at[0]];
   Call call = call_of(kernel, buffers_of(session->program), at, &session->run);
@@ -198,7 +198,7 @@ static Call locate(Session *session, const int32_t *at, int32_t t) {
     const Buffer *b = call.operands[i].buffer;
     if (!b) continue;
     const int64_t step = (int64_t)t - lag_of(at[1 + i]);
-    /* Quotients of negative numbers are rounded down. */
+    /* Rounds quotients of negative numbers down. */
     const int64_t interval = step < 0 ? -((b->every - 1 - step) / b->every) : step / b->every;
     const int64_t slot = (interval % b->slots + b->slots) % b->slots;
     call.operands[i].data = session->arena + UNIT * ((size_t)b->offset + (size_t)slot * (size_t)b->stride);
@@ -214,8 +214,8 @@ static int overlap(const Operand *a, const Operand *b) {
 }
 
 /*
- * Whether `next` can run on rows of what `call` produces as soon as they are there: neurons behind a kernel that calls `finish`.
- * The program's layout may have put what the neurons write where the producer still reads; then they have to wait.
+ * Whether `next` can run on rows of the result of `call` as they are completed: neurons after a kernel that calls `finish`. If the
+ * program's layout lets the neurons write where the producer still reads, they have to wait.
  */
 static int fuses(int32_t opcode, const Kernel *kernel, const Call *call, int32_t next_opcode, const Call *next) {
   if (next_opcode != lif_forward_opcode) return 0;
@@ -225,7 +225,7 @@ static int fuses(int32_t opcode, const Kernel *kernel, const Call *call, int32_t
   const int32_t operands = operands_of(kernel);
   const Operand *y = &call->operands[operands - 1];
   enum { MEMBRANE = 3, FIRED = 4 };
-  /* Spikes that were flattened have other rows. */
+  /* Flattened spikes have different rows. */
   if (y->data != next->operands[0].data || y->buffer->channels != next->operands[FIRED].buffer->channels) return 0;
   for (int i = 0; i < operands; i++)
     if (overlap(&call->operands[i], &next->operands[MEMBRANE]) || overlap(&call->operands[i], &next->operands[FIRED])) return 0;

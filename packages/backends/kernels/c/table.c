@@ -1,4 +1,4 @@
-/* The table of kernels, once for each width of vectors. */
+/* The table of kernels for one vector width. */
 #include "lif.h"
 #include "pooling.h"
 #include "session.h"

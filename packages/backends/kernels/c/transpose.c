@@ -2,7 +2,7 @@
 
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* Four rows of four to four columns. */
+/* Transposes a 4 × 4 block. */
 INLINE void transpose_quads(const float *from, size_t stride, float *to, size_t to_stride) {
   const quad a = *(const quad *)from, b = *(const quad *)(from + stride);
   const quad c = *(const quad *)(from + 2 * stride), d = *(const quad *)(from + 3 * stride);

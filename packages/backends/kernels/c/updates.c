@@ -1,4 +1,7 @@
-/* Fast paths of the updates of SGD and Adam in one pass over memory, with the bits of their expressions: see core's optimizers/. In place. */
+/*
+ * Fast paths for the updates of SGD and Adam: in place, in one pass over memory, bit-identical to their expressions; see core's
+ * optimizers/.
+ */
 #include "kernel.h"
 
 enum { GRADIENT, WEIGHT, STATES, NUMBERS };

@@ -1,6 +1,6 @@
 /*
- * Ŵ = gain·(W − mean)/√(variance·n + ε) for each output channel over its fan-in of n weights: see core's
- * ops/weight-standardization.ts. A strip of channels after the other; sums in float64.
+ * Ŵ = gain·(W − mean)/√(variance·n + ε) for each output channel over its fan-in of n weights: see core's ops/weight-standardization.ts. One
+ * strip of channels at a time; sums in float64.
  */
 #include "kernel.h"
 
@@ -75,7 +75,7 @@ static void backward_piece(void *work, int32_t piece, int32_t thread) {
   }
   float gain_gradient[STRIP], gradient[STRIP];
   for (int32_t c = 0; c < s.count; c++) gain_gradient[c] = (float)projections[c];
-  give(call, DGAIN, s.first, s.count, gain_gradient);
+  write_gradient(call, DGAIN, s.first, s.count, gain_gradient);
   for (int32_t i = 0; i < s.fan_in; i++) {
     const int32_t at = i * s.outputs + s.first;
     for (int32_t c = 0; c < s.count; c++) {
@@ -83,7 +83,7 @@ static void backward_piece(void *work, int32_t piece, int32_t thread) {
       const double rest = floats(call, DY)[at + c] - sums[c] / s.fan_in - ratio * standardized * projections[c];
       gradient[c] = (float)(floats(call, GAIN)[s.first + c] * s.scale[c] * rest);
     }
-    give(call, DWEIGHT, at, s.count, gradient);
+    write_gradient(call, DWEIGHT, at, s.count, gradient);
   }
 }
 CHECK(weight_standardization_backward) {

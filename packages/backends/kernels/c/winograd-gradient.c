@@ -1,17 +1,17 @@
 /*
- * For each of the 36 points the sum over tiles is a product of matrices, M = Vᵀ·E with E = A·∂Y·Aᵀ. A piece of work is a block of
- * channels, a block of outputs and a group of tiles: for some of these tiles after the other V is made, and E for some outputs after
- * the other; they lie in the second-level cache with M. Groups are summed alone, then those sums in order.
+ * For each of the 36 points, the sum over tiles is a matrix product M = Vᵀ·E with E = A·∂Y·Aᵀ. A piece of work is a block of channels, a
+ * block of outputs and a group of tiles. It processes some tiles at a time: it computes their V, then E for some outputs at a time; both
+ * stay in the second-level cache with M. Each group is summed separately; the groups' sums are then added in order.
  */
 #include "winograd-gradient.h"
 #include "dense-windows.h"
 #include "winograd-tiles.h"
 
 enum { X, DY, DWEIGHT };
-/* Channels and outputs of a piece at most; outputs and tiles that are transformed at a time. */
+/* Maximum channels and outputs in a piece; outputs and tiles that are transformed at a time. */
 enum { SOME_CHANNELS = 32, OUTPUTS = 64, SOME_OUTPUTS = 32, TILES = 24 };
 _Static_assert(SOME_OUTPUTS % HALF_OUTPUTS == 0, "E holds what is summed at a time");
-/* Pieces of work that there should be; bytes that the sums of all groups may take. */
+/* Target number of pieces of work; maximum bytes of the sums of all groups. */
 enum { PIECES = 8, SUM_BYTES = 1 << 21 };
 
 typedef struct {
@@ -19,11 +19,11 @@ typedef struct {
   Convolution c;
   Tiling tiling;
   /*
-   * Channels of a piece, pieces to all channels; outputs of a piece, filled up, those of them that E holds, and pieces to all of them;
-   * tiles of a group, groups.
+   * Channels in a piece, pieces that cover all channels; outputs in a piece, rounded up, those of them that E holds, and strips of outputs; tiles
+   * in a group, groups.
    */
   int32_t channels, chunks, outputs, width, strips, tiles, groups;
-  /* Numbers from one point to the next in V [POINTS][TILES][channels], E [POINTS][TILES][width] and M [POINTS][channels][outputs]. */
+  /* Distances between points, in floats, in V [POINTS][TILES][channels], E [POINTS][TILES][width] and M [POINTS][channels][outputs]. */
   size_t v, e, m;
   size_t sum_bytes, thread_bytes;
 } Plan;
@@ -52,12 +52,12 @@ static Plan plan_of(const Call *call) {
   return p;
 }
 
-/* Tiles that reach far over the edges and few tiles are not worth it, nor are blocks that are not filled. */
+/* Not worthwhile for few tiles, for tiles that extend far beyond the edges, or for blocks that are not filled. */
 static int fits(const Call *call) {
   enum { FILLED = 9 };
   if (is_spikes(call, X)) return 0;
   const Convolution c = convolution_of(call, X, DWEIGHT, DY);
-  if (c.groups > 1 || !is_nine(&c.rows) || !is_nine(&c.columns) || c.inputs < LANES) return 0;
+  if (c.groups > 1 || !is_conv3x3_axis(&c.rows) || !is_conv3x3_axis(&c.columns) || c.inputs < LANES) return 0;
   if (c.outputs < 1 || 4 * c.outputs < 3 * summed_outputs(c.outputs)) return 0;
   const int32_t tiles = tiling_here(&c).tiles;
   return tiles >= TILES && (int64_t)c.batch * c.out_height * c.out_width >= FILLED * (int64_t)tiles;
@@ -89,7 +89,7 @@ INLINE void sum_axis(const vf m[PATCH], vf to[3]) {
   to[2] = multiply_add(splat(1 / 3.0f), even_two - even_half, m[5]);
 }
 
-/* E of some tiles and outputs. */
+/* Computes E of some tiles and outputs. */
 static void transform_gradients(const Plan *p, int32_t first, int32_t count, int32_t output, int32_t outputs, float *e) {
   const float *dy = floats(p->call, DY) + output;
   for (int32_t tile = first; tile < first + count; tile++, e += p->width) {
@@ -112,12 +112,12 @@ static void transform_gradients(const Plan *p, int32_t first, int32_t count, int
   }
 }
 
-/* What some tiles add to M, for some channels and half a block of outputs at one point; of `channels` rows of M only `left` are written. */
+/* Adds some tiles to M, for some channels and half a block of outputs at one point; of `channels` rows of M, only `left` are written. */
 INLINE void add_channels(int channels, const Plan *p, const float *patches, const float *gradients, int32_t tiles, int32_t left,
                          int add, float *m) {
   const float *x[HALF_PIXELS];
   Tile sum;
-  /* Behind the last channel others are read, and not written. */
+  /* Beyond the last channel, other channels are read, and the results are not stored. */
   EACH_PIXEL(channels) {
     x[q] = patches + q;
     EACH_VECTOR(HALF_VECTORS) sum[q][v] = add && q < left ? load(m + q * p->outputs + v * LANES) : splat(0);
@@ -143,7 +143,7 @@ static void multiply_tiles(const Plan *p, const float *v, const float *e, int32_
       add_all_channels(p, v, e + o, tiles, channels, add, m + o);
 }
 
-/* Nine taps of M, for some channels and outputs, whose taps are `tap` numbers apart. */
+/* Transforms M to nine taps, `tap` floats apart, for some channels and outputs. */
 static void transform_sums(const Plan *p, const float *m, int32_t channels, int32_t outputs, int add, float *to, size_t tap) {
   for (int32_t k = 0; k < channels; k++, m += p->outputs, to += p->c.outputs)
     for (int32_t o = 0; o < outputs; o += LANES) {
@@ -170,7 +170,7 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Convolution *c = &p->c;
   const int32_t chunk = piece % p->chunks, strip = piece / p->chunks % p->strips, group = piece / p->chunks / p->strips;
-  /* Chunks differ by one channel at most: so none has fewer than LANES. */
+  /* Chunks differ by at most one channel, so none has fewer than LANES. */
   const int32_t channel = (int32_t)((int64_t)c->inputs * chunk / p->chunks);
   const int32_t channels = (int32_t)((int64_t)c->inputs * (chunk + 1) / p->chunks) - channel;
   const int32_t output = strip * OUTPUTS, outputs = smaller(OUTPUTS, c->outputs - output);
@@ -199,7 +199,7 @@ static void add_block(const Call *call, int32_t first, int32_t count) {
     const float *part = (const float *)(call->run->scratch + (size_t)group * p.sum_bytes) + first;
     for (int32_t i = 0; i < count; i++) sum[i] += part[i];
   }
-  give(call, DWEIGHT, first, count, sum);
+  write_gradient(call, DWEIGHT, first, count, sum);
 }
 
 void winograd_gradient(const Call *call) {

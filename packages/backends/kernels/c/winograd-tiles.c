@@ -17,7 +17,7 @@ Tiling tiling_of(int32_t batch, int32_t height, int32_t width, int32_t out_heigh
   return t;
 }
 
-/* Where one row or column of a frame lies: which of the frame's images, and which row or column of x or y; −1 if of none. */
+/* Position of a row or column of a frame: the image in the frame, and the row or column of x or y; −1 if outside. */
 typedef struct {
   int32_t image, at;
 } Line;
@@ -37,7 +37,7 @@ static Corner corner_of(const Tiling *t, int32_t tile) {
   return (Corner){frame * t->down.images * t->across.images, rest / t->across.tiles * SIDE, rest % t->across.tiles * SIDE};
 }
 
-/* The pixel, of images of height × width, at the crossing of two lines; −1 if of none. */
+/* The pixel, of images of height × width, at the intersection of two lines; −1 if outside. */
 static int64_t pixel_at(const Tiling *t, int32_t first, Line row, Line column, int32_t height, int32_t width) {
   const int32_t n = first + row.image * t->across.images + column.image;
   return row.at < 0 || column.at < 0 || n >= t->batch ? -1 : ((int64_t)n * height + row.at) * width + column.at;
@@ -65,7 +65,7 @@ INLINE void patch_axis(const vf d[PATCH], vf to[PATCH]) {
   to[5] = multiply_add(splat(-2.5f), d[3], d[1] + d[5]);
 }
 
-/* What lies around an image. */
+/* The padding around an image. */
 static const float zeros[CHANNELS];
 
 void transform_patches(const Tiling *t, const float *x, int32_t stride, int32_t first, int32_t count, int32_t channels, float *v, size_t tile,
@@ -97,7 +97,7 @@ void transform_patches(const Tiling *t, const float *x, int32_t stride, int32_t 
         EACH(a, PATCH) {
           float *const here = v + (a * PATCH + b) * point + at;
           store(here, to[a]);
-          /* The next tile's. */
+          /* Prefetches the next tile's. */
           __builtin_prefetch(here + tile, 1, 3);
         }
       }

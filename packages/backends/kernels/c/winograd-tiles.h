@@ -1,9 +1,9 @@
 /*
- * Tiles of 4 × 4 pixels of y and the patches of 6 × 6 pixels of x below them, where a window of 3 × 3 moves over x by 1.
+ * Tiles of 4 × 4 pixels of y, and the patches of 6 × 6 pixels of x that they read, for 3 × 3 windows with stride 1.
  *
- * A tile of sums is Y = Aᵀ·(Σ_c U_c ∘ V_c)·A of its patch d_c and the weights g_c, with V = Bᵀ·d·B and U = G·g·Gᵀ; and so the weights'
- * gradient is ∂g = Gᵀ·(Σ_tiles V ∘ (A·∂Y·Aᵀ))·G. These polynomials are taken at 0, ±√½, ±√2 and ∞: with the usual points ±1 and ±2 the
- * sums would lose a digit more.
+ * A tile of sums is Y = Aᵀ·(Σ_c U_c ∘ V_c)·A of its patch d_c and the weights g_c, with V = Bᵀ·d·B and U = G·g·Gᵀ; hence the weights'
+ * gradient is ∂g = Gᵀ·(Σ_tiles V ∘ (A·∂Y·Aᵀ))·G. The interpolation points are 0, ±√½, ±√2 and ∞: with the usual ±1 and ±2, the sums
+ * would lose one more digit.
  *
  *          1   0  −5/2  0   1  0           1    0    0            1  1   1   1    1   0
  *          0 −√2   −2  √½   1  0         −2/3 −√2/3 −1/3          0 √½ −√½  √2  −√2   0
@@ -18,10 +18,10 @@
 #include "kernel.h"
 
 enum { SIDE = 4, PATCH = SIDE + 2, POINTS = PATCH * PATCH, TAPS = 9 };
-/* Channels of x that are transformed together, at most. */
+/* Maximum channels of x that are transformed together. */
 enum { CHANNELS = 64 };
 
-/* Along one axis in registers; along the other one after the other, for the code would be as large as that of all other sums. */
+/* EACH loops are unrolled, to stay in registers; ONE_BY_ONE loops are not: their code would be as large as that of all other sums. */
 #define EACH(i, count) _Pragma("GCC unroll 6") for (int i = 0; i < count; i++)
 #ifdef __clang__
 #define ONE_BY_ONE(i, count) _Pragma("clang loop unroll(disable)") for (int i = 0; i < count; i++)
@@ -30,37 +30,37 @@ enum { CHANNELS = 64 };
 #endif
 #define ROOT_2 1.41421356237f
 
-/* Numbers that are so many apart would meet in the same sets of a cache: an odd number of cache lines apart they do not. */
+/* Rounds a distance so that values at that distance do not map to the same cache sets: an odd number of cache lines. */
 INLINE size_t spread(size_t numbers) { return numbers + (numbers % 32 ? 0 : 16); }
 
-/* Images side by side in a frame along one axis, the pixels from one to the next, and the tiles that cover them. */
+/* Images adjacent in a frame along one axis, their distance in pixels, and the tiles that cover them. */
 typedef struct {
   int32_t images, apart, tiles;
 } Axis;
 
 /*
- * Small images whose extents are no multiples of a tile's lie side by side in a frame, with the zeros around them between them, so
- * that fewer tiles reach over edges.
+ * Small images whose extents are not multiples of a tile's are placed side by side in a frame, with the zero padding between them, so that
+ * fewer tiles extend beyond edges.
  */
 typedef struct {
-  /* Images x and y; the first window of an image begins at (−top, −left) of x. */
+  /* Extents of x and y; the first window of an image begins at (−top, −left) of x. */
   int32_t batch, height, width, out_height, out_width, top, left;
   Axis down, across;
-  /* Tiles of a frame, and of all. */
+  /* Tiles in a frame, and in all frames. */
   int32_t frame, tiles;
 } Tiling;
 
-/* As many images to a frame as make the tiles of all images fewest. */
+/* Chooses the number of images in a frame that minimises the number of tiles. */
 Tiling NAME(tiling_of)(int32_t batch, int32_t height, int32_t width, int32_t out_height, int32_t out_width, int32_t top, int32_t left);
 #define tiling_of NAME(tiling_of)
 
-/* The pixels of y that a tile holds, counted through all images; −1 for those beyond the edges. */
+/* The pixels of y in a tile, counted across all images; −1 for pixels beyond the edges. */
 void NAME(tile_pixels)(const Tiling *tiling, int32_t tile, int64_t pixels[SIDE][SIDE]);
 #define tile_pixels NAME(tile_pixels)
 
 /*
- * V of tiles first … first + count − 1 and of `channels` channels, LANES at least and CHANNELS at most, from x on, whose pixels have
- * `stride` numbers. Tiles and points of V are `tile` and `point` numbers apart. The last channels may be computed twice.
+ * Computes V of tiles first … first + count − 1 and of `channels` channels, between LANES and CHANNELS, from x on, whose pixels are
+ * `stride` floats apart. Tiles and points of V are `tile` and `point` floats apart. The last channels may be computed twice.
  */
 void NAME(transform_patches)(const Tiling *tiling, const float *x, int32_t stride, int32_t first, int32_t count, int32_t channels, float *v,
                              size_t tile, size_t point);

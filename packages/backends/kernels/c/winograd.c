@@ -1,31 +1,31 @@
 /*
- * The sum over channels is a product of matrices for each of the 36 points: see winograd-tiles.h. A piece of work is a block of tiles
- * and a strip of outputs: for one chunk of channels after the other, U, V and the sums lie in the second-level cache.
+ * For each of the 36 points, the sum over channels is a matrix product: see winograd-tiles.h. A piece of work is a block of tiles and a
+ * strip of outputs. It processes one chunk of channels at a time, whose U, V and sums stay in the second-level cache.
  */
 #include "winograd.h"
 #include "register-tile.h"
 #include "transpose.h"
 #include "winograd-tiles.h"
 
-/* Outputs of a strip, at most; the channels of a chunk are CHANNELS at most. */
+/* Maximum outputs in a strip; a chunk has at most CHANNELS channels. */
 enum { OUTPUTS = 64 };
 /*
- * Bytes that U may take as a whole: then it is made once for all blocks, else for each of them. Tiles of a block in either case: more of
- * them take more memory, and no less time.
+ * Maximum bytes of U as a whole for which it is computed once for all blocks, instead of for each block. Tiles in a block in either case:
+ * more tiles take more memory without saving time.
  */
 enum { SHARED_BYTES = 10 << 20, SHARED_TILES = 16, OWN_TILES = 64 };
 
 typedef struct {
   const Windows *windows;
   Tiling tiling;
-  /* Tiles of a block, blocks; channels of a chunk, chunks; strips, and the outputs of one, filled up to whole blocks and a half. */
+  /* Tiles in a block, blocks; channels in a chunk, chunks; strips, and the outputs of one, rounded up to whole and half blocks. */
   int32_t block, blocks, chunk, chunks, strips, width;
   /*
-   * Numbers from one point to the next in U [POINTS][blocks of outputs][chunk][outputs of the block]; from one tile to the next in
-   * V [block][POINTS][chunk] and the sums [block][POINTS][width].
+   * Distances in floats: between points in U [POINTS][blocks of outputs][chunk][outputs of the block]; between tiles in V
+   * [block][POINTS][chunk] and in the sums [block][POINTS][width].
    */
   size_t u, v, sums;
-  /* Whether U of all chunks and strips is made beforehand; it lies before the memory of the threads. */
+  /* Whether U of all chunks and strips is computed beforehand; it is stored before the threads' memory. */
   int shared;
   uint8_t *scratch;
 } Plan;
@@ -52,18 +52,18 @@ static Plan plan_of(const Windows *w) {
   return p;
 }
 
-/* Chunks differ by one channel at most: so none has fewer than LANES, where there are as many. */
+/* Chunks differ by at most one channel, so none has fewer than LANES if there are as many. */
 static int32_t first_channel(const Plan *p, int32_t chunk) { return (int32_t)((int64_t)p->windows->channels * chunk / p->chunks); }
 
-/* Numbers of a thread's own U, of one chunk and strip. */
+/* Floats in a thread's own U, of one chunk and strip. */
 static size_t own_u(const Plan *p) { return p->shared ? 0 : POINTS * p->u; }
 
 static size_t thread_bytes(const Plan *p) {
-  const size_t turned = TAPS * (size_t)p->chunk * LANES;
-  return align64(4 * (turned + own_u(p) + p->block * (p->v + p->sums)));
+  const size_t transposed = TAPS * (size_t)p->chunk * LANES;
+  return align64(4 * (transposed + own_u(p) + p->block * (p->v + p->sums)));
 }
 
-/* Transforms cost too much where tiles reach far over the edges, and those of the weights where there are few of them. */
+/* Transforms cost too much if tiles extend far beyond the edges; those of the weights, if there are few tiles. */
 static int fits(const Windows *w) {
   enum { FEW_PIXELS = 64, FILLED = 9 };
   if (w->spikes || w->rows != 3 || w->columns != 3 || !make_every_pixel(w) || w->channels < LANES) return 0;
@@ -72,7 +72,7 @@ static int fits(const Windows *w) {
 }
 
 int are_winograd(const Windows *w, float share) {
-  /* Sums over events take as long where a fifth of the elements are not 0, and the blocks of outputs are full. */
+  /* Sums over events take as long if a fifth of the elements are not 0 and the blocks of outputs are full. */
   return fits(w) && 5 * share * (float)w->outputs > (float)summed_outputs(w->outputs);
 }
 
@@ -101,22 +101,22 @@ INLINE void tile_axis(const vf m[PATCH], vf to[SIDE]) {
   to[3] = multiply_add(splat(ROOT_2 / 4), odd_half, multiply_add(splat(2 * ROOT_2), odd_two, m[5]));
 }
 
-/* The weights that are turned next are asked for while others are transformed: they come from the outermost cache. */
+/* Prefetch of the weights to transpose next while others are transformed: they come from the last-level cache. */
 typedef struct {
   const float *rows;
   size_t stride, tap;
   int32_t channels, count, row, column;
-} Ahead;
+} Prefetch;
 
-INLINE void ask_ahead(Ahead *a) {
+INLINE void prefetch_next(Prefetch *a) {
   if (a->row >= a->count) return;
   for (int t = 0; t < TAPS; t++) __builtin_prefetch(a->rows + t * a->tap + a->row * a->stride + a->column, 0, 2);
   a->column += 16;
   if (a->column >= a->channels) a->column = 0, a->row++;
 }
 
-/* U of a chunk of channels and a strip of outputs; `turned` has room for the weights of one vector of outputs. */
-static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float *turned, float *u) {
+/* Computes U of a chunk of channels and a strip of outputs; `transposed` has room for the weights of one vector of outputs. */
+static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float *transposed, float *u) {
   const Windows *w = p->windows;
   const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
   const size_t tap = (size_t)p->chunk * LANES, apart = p->u;
@@ -124,17 +124,17 @@ static void transform_weights(const Plan *p, int32_t chunk, int32_t strip, float
   for (int32_t o = 0; o < width; o += LANES) {
     const int32_t output = strip * OUTPUTS + o, count = larger(0, smaller(LANES, w->outputs - output));
     for (int t = 0; t < TAPS; t++) {
-      if (count < LANES) __builtin_memset(turned + t * tap, 0, 4 * tap);
+      if (count < LANES) __builtin_memset(transposed + t * tap, 0, 4 * tap);
       transpose(w->weight + ((size_t)(TAPS - 1 - t) * w->outputs + output) * w->channels + channel, (size_t)w->channels, count, channels,
-                turned + t * tap, LANES);
+                transposed + t * tap, LANES);
     }
     const int32_t within = o % BLOCK_OUTPUTS, stride = is_half(width - (o - within)) ? HALF_OUTPUTS : BLOCK_OUTPUTS;
     float *to = u + (size_t)(o - within) * p->chunk + within;
-    Ahead ahead = {w->weight + (size_t)(output + LANES) * w->channels + channel, (size_t)w->channels, (size_t)w->outputs * w->channels,
+    Prefetch ahead = {w->weight + (size_t)(output + LANES) * w->channels + channel, (size_t)w->channels, (size_t)w->outputs * w->channels,
                    channels, larger(0, smaller(LANES, w->outputs - output - LANES)), 0, 0};
     for (int32_t c = 0; c < channels; c++, to += stride) {
-      if (c % (16 / LANES) == 0) ask_ahead(&ahead);
-      const float *from = turned + (size_t)c * LANES;
+      if (c % (16 / LANES) == 0) prefetch_next(&ahead);
+      const float *from = transposed + (size_t)c * LANES;
       vf half[3][PATCH];
       ONE_BY_ONE(b, 3) {
         const vf g[3] = {load(from + b * tap), load(from + (3 + b) * tap), load(from + (6 + b) * tap)};
@@ -154,7 +154,7 @@ static float *memory_of(const Plan *p, int32_t thread) {
   return (float *)(p->scratch + (p->shared ? all_u(p) : 0) + (size_t)thread * thread_bytes(p));
 }
 
-/* Where the U of a chunk and a strip lies that is made beforehand. */
+/* Address of the U of a chunk and a strip if it is computed beforehand. */
 static float *shared_u(const Plan *p, int32_t chunk, int32_t strip) {
   return (float *)p->scratch + POINTS * p->u * (size_t)(strip * p->chunks + chunk);
 }
@@ -165,12 +165,12 @@ static void piece_of_weights(void *work, int32_t piece, int32_t thread) {
   transform_weights(p, chunk, strip, memory_of(p, thread), shared_u(p, chunk, strip));
 }
 
-/* The sums of the first of `left` tiles for one block of outputs and one point. */
+/* Adds to the sums of the first of `left` tiles for one block of outputs and one point. */
 INLINE void add_tiles(int pixels, int vectors, const Plan *p, const float *u, const float *patches, int32_t left, int32_t channels, int add,
                       float *sums) {
   const float *x[HALF_PIXELS];
   Tile sum;
-  /* Behind the last tile it is computed again, and not written. */
+  /* Beyond the last tile, it is computed again and not stored. */
   EACH_PIXEL(pixels) {
     x[q] = patches + (size_t)smaller(q, left - 1) * p->v;
     EACH_VECTOR(vectors) sum[q][v] = add && q < left ? load(sums + q * p->sums + v * LANES) : splat(0);
@@ -179,7 +179,7 @@ INLINE void add_tiles(int pixels, int vectors, const Plan *p, const float *u, co
   EACH_PIXEL(pixels) if (q < left) EACH_VECTOR(vectors) store(sums + q * p->sums + v * LANES, sum[q][v]);
 }
 
-/* Those of all tiles, `pixels` at a time. */
+/* The same for all tiles, `pixels` at a time. */
 INLINE void add_all_tiles(int pixels, int vectors, const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t channels,
                           int add, float *sums) {
   for (int32_t tile = 0; tile < tiles;) {
@@ -191,7 +191,7 @@ INLINE void add_all_tiles(int pixels, int vectors, const Plan *p, const float *u
   }
 }
 
-/* The products of a chunk, for all points. */
+/* Adds the products of a chunk for all points. */
 static void multiply_chunk(const Plan *p, const float *u, const float *patches, int32_t tiles, int32_t outputs, int32_t channels, int add,
                            float *sums) {
   for (int point = 0; point < POINTS; point++, u += p->u, patches += p->chunk, sums += p->width)
@@ -202,7 +202,7 @@ static void multiply_chunk(const Plan *p, const float *u, const float *patches, 
     }
 }
 
-/* Y of some tiles. */
+/* Computes Y of some tiles. */
 static void transform_sums(const Plan *p, int32_t first, int32_t count, int32_t output, int32_t outputs, const float *sums) {
   const Windows *w = p->windows;
   for (int32_t tile = first; tile < first + count; tile++, sums += p->sums) {
@@ -235,11 +235,11 @@ static void piece_of_tiles(void *work, int32_t piece, int32_t thread) {
   const Windows *w = p->windows;
   const int32_t strip = piece % p->strips, output = strip * OUTPUTS, outputs = smaller(OUTPUTS, w->outputs - output);
   const int32_t first = piece / p->strips * p->block, count = smaller(p->block, p->tiling.tiles - first);
-  float *turned = memory_of(p, thread), *own = turned + TAPS * (size_t)p->chunk * LANES;
+  float *transposed = memory_of(p, thread), *own = transposed + TAPS * (size_t)p->chunk * LANES;
   float *v = own + own_u(p), *sums = v + p->block * p->v;
   for (int32_t chunk = 0; chunk < p->chunks; chunk++) {
     const int32_t channel = first_channel(p, chunk), channels = first_channel(p, chunk + 1) - channel;
-    if (!p->shared) transform_weights(p, chunk, strip, turned, own);
+    if (!p->shared) transform_weights(p, chunk, strip, transposed, own);
     transform_patches(&p->tiling, floats(w->call, w->operand) + channel, w->channels, first, count, channels, v, p->v, (size_t)p->chunk);
     multiply_chunk(p, p->shared ? shared_u(p, chunk, strip) : own, v, count, outputs, channels, chunk > 0, sums);
   }

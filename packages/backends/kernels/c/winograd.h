@@ -1,21 +1,21 @@
 /*
- * Sums over 3 × 3 windows of images that are mostly not 0, by Winograd's minimal filtering F(4 × 4, 3 × 3): 36 products for the 16
- * sums of a tile, where one for each tap takes 144 (Lavin & Gray, Fast algorithms for convolutional neural networks, 2016).
+ * 3 × 3 convolutions over mostly non-zero images, by Winograd's minimal filtering F(4 × 4, 3 × 3): 36 products for the 16 sums of a tile,
+ * instead of 144, one for each tap (Lavin & Gray, Fast algorithms for convolutional neural networks, 2016).
  */
 #pragma once
-#include "windows.h"
+#include "sliding-windows.h"
 
-/* Whether these are the fastest sums, where so large a share of x's elements are not 0. */
+/* Whether this is the fastest algorithm if `share` of x's elements are not 0. */
 int NAME(are_winograd)(const Windows *windows, float share);
 #define are_winograd NAME(are_winograd)
 
-/* None where the shapes rule these sums out. */
+/* Bytes of scratch memory; 0 if the shapes rule this algorithm out. */
 size_t NAME(winograd_scratch)(const Windows *windows, int32_t threads);
 #define winograd_scratch NAME(winograd_scratch)
 
 /*
- * As `sum_windows`, without a start and without telling of rows that are done, of weights that are turned around yet: [row][column]
- * in reverse, [output][channel]. Elements and weights that are not finite, or nearly too large, may give NaN in all sums of a tile.
+ * Like `sum_windows`, but without initial values and without reports of complete rows. Weights are not rotated yet: [row][column] in
+ * reverse, [output][channel]. Elements and weights that are not finite, or close to overflow, may yield NaN in all sums of a tile.
  */
 void NAME(sum_winograd)(const Windows *windows, uint8_t *scratch);
 #define sum_winograd NAME(sum_winograd)

@@ -1,11 +1,11 @@
 /*
- * Runs packed programs under sanitizers: reads cases from standard input and answers each on standard output, in 32-bit words.
+ * Runs packed programs under sanitizers: reads cases from standard input and writes the answers to standard output, in 32-bit words.
  *
  *     words of the program, program, words of the arena, arena, calls, (segment, time step) for each
  *     → 0 and the arena afterwards, or a refusal
  *
- * Memory of the arena that is no buffer's is poisoned, so that a kernel that leaves its operands is caught. Each case is run twice,
- * with pieces in opposite orders on different threads: the bits must be the same.
+ * Arena memory outside all buffers is poisoned, to detect a kernel that accesses memory outside its operands. Each case is run twice, with
+ * pieces in opposite orders on different threads: the results must be bit-identical.
  */
 #include "session.h"
 #include <sanitizer/asan_interface.h>
@@ -69,7 +69,7 @@ int main(void) {
     if (bytes < 0) answer((int32_t)-bytes, 0, 0);
     else if (bytes > MOST_BYTES || arena_bytes > MOST_BYTES) answer(NO_MEMORY, 0, 0);
     else {
-      /* As much is answered as was given, whatever the program says. */
+      /* The answer has the size of the arena in the request, whatever the program states. */
       const size_t room = arena_bytes > given ? arena_bytes : given;
       uint8_t *arenas[2];
       int32_t status = 0;

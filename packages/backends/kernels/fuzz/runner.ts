@@ -96,7 +96,7 @@ const start = (width: number, binary: string): Runner => {
 export const startRunners = async (): Promise<ReadonlyArray<Runner>> => {
   const folder = await mkdtemp(join(tmpdir(), "spikeroute-fuzz-"))
   try {
-    const units = (await readdir(sources)).filter((name) => name.endsWith(".c") && name !== "pool.c")
+    const units = (await readdir(sources)).filter((name) => name.endsWith(".c") && name !== "thread-pool.c")
     const here = await widthsHere()
     const objects = here.flatMap((width) =>
       [...units.map((name) => join(sources, name)), runner].map((source, i) => ({

@@ -8,7 +8,7 @@ export const magic = 0x53524b33
 /** Buffer offsets are multiples of this many bytes. */
 export const unit = 64
 export const maximumRank = 8
-/** Maximum elements of a buffer (MOST_ELEMENTS of c/session.c) and bytes of an arena (31-bit offsets in units). */
+/** Maximum elements of a buffer (MAX_ELEMENTS of c/session.c) and bytes of an arena (31-bit offsets in units). */
 export const maximumElements = 2 ** 30
 export const maximumArenaBytes = unit * (2 ** 31 - 1)
 export const elementKinds = ["float32", "spikes", "words"] as const

@@ -1,4 +1,4 @@
-/* Which kernels this processor runs: one library holds them for every width of vectors. */
+/* Selects the kernels for this processor: one library contains them for every vector width. */
 #include "dispatch.h"
 
 #if defined(__x86_64__)
@@ -6,7 +6,7 @@
 
 extern const Kernels kernels_sse, kernels_avx2, kernels_avx512;
 
-/* What the operating system keeps of the registers when it switches threads. */
+/* The registers that the operating system saves when it switches threads. */
 static uint64_t kept_registers(void) {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

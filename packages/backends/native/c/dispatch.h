@@ -1,5 +1,5 @@
 #pragma once
 #include "session.h"
 
-/* The kernels for the widest vectors of this processor, of at most `widest` bytes; null where it runs none of them. */
+/* The kernels for the widest vectors of this processor, of at most `widest` bytes; null if it supports none of them. */
 const Kernels *kernels_for(int32_t widest);

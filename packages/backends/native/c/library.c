@@ -1,9 +1,10 @@
 /*
- * What JavaScript calls. Sessions are known by numbers: one that was closed, or never was, is refused. Programs and calls are
- * checked by session.c; their memory belongs to the library, so that no pointers but those into an arena leave it.
+ * The functions that JavaScript calls. Sessions are identified by numbers; the number of a closed session, or one that never existed, is
+ * refused. session.c checks programs and calls; their memory belongs to the library, and the only pointers it returns are those into an
+ * arena.
  *
- * The table of sessions is read and changed under its lock alone. A session that runs is marked: a thread that closes it meanwhile
- * leaves its memory to the thread that runs it, and a second run is refused.
+ * The table of sessions is read and changed only under its lock. A running session is marked: a thread that closes it meanwhile leaves
+ * freeing its memory to the thread that runs it, and a second run is refused.
  */
 #include "dispatch.h"
 #include "threads.h"
@@ -15,11 +16,11 @@
 enum { MAX_SESSIONS = 4096, HUGE_BYTES = 1 << 24 };
 
 typedef struct {
-  /* Null where the slot is free. The session comes first, then the arena. */
+  /* Null if the slot is free. The session comes first, then the arena. */
   Session *session;
   uint8_t *arena;
   size_t bytes;
-  /* How often the slot was used: a number that was closed is not valid for the next session there. */
+  /* Number of uses of the slot, which makes the number of a closed session invalid for the slot's next one. */
   int32_t uses;
   int32_t runs, is_closed;
 } Slot;
@@ -42,13 +43,13 @@ static void free_slot(Slot *slot) {
   slot->session = 0;
 }
 
-/* Bytes of the widest vectors that this processor runs, 0 where it runs none. */
+/* Bytes of the widest vectors that this processor supports; 0 if none. */
 EXPORT int32_t spikeroute_vector_bytes(int32_t widest) {
   const Kernels *kernels = kernels_for(widest);
   return kernels ? kernels->vector_bytes : 0;
 }
 
-/* How many threads there are, at most `threads`. */
+/* Starts threads; returns how many there are, at most `threads`. */
 EXPORT int32_t spikeroute_start(int32_t threads) { return start_threads(threads); }
 
 static double open_session(const int32_t *program, double words, int32_t threads) {
@@ -62,7 +63,7 @@ static double open_session(const int32_t *program, double words, int32_t threads
   void *memory = mmap(0, own + arena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -NO_MEMORY;
 #ifdef MADV_HUGEPAGE
-  /* Large arenas are gone through faster on pages of 2 MB; small ones would take more memory than they say. */
+  /* Access to large arenas is faster on 2 MB pages; small arenas would take more memory than they report. */
   if (own + arena >= HUGE_BYTES) madvise(memory, own + arena, MADV_HUGEPAGE);
 #endif
   slot->session = memory;
@@ -74,7 +75,7 @@ static double open_session(const int32_t *program, double words, int32_t threads
   return (double)slot->uses * MAX_SESSIONS + at;
 }
 
-/* Opens a session with vectors of at most `widest` bytes: its number, or a refusal of `session_bytes`. */
+/* Opens a session with vectors of at most `widest` bytes; returns its number, or a refusal of `session_bytes`. */
 EXPORT double spikeroute_open(const int32_t *program, double words, int32_t threads, int32_t widest) {
   pthread_mutex_lock(&changing);
   chosen = kernels_for(widest);
@@ -83,7 +84,7 @@ EXPORT double spikeroute_open(const int32_t *program, double words, int32_t thre
   return handle;
 }
 
-/* Where `bytes` of the arena begin, `offset` bytes from its beginning; null where they do not lie in it. */
+/* The address of `bytes` bytes at `offset` in the arena; null if they are not within it. */
 EXPORT uint8_t *spikeroute_view(int32_t handle, double offset, double bytes) {
   pthread_mutex_lock(&changing);
   const Slot *slot = find(handle);
@@ -94,7 +95,7 @@ EXPORT uint8_t *spikeroute_view(int32_t handle, double offset, double bytes) {
   return view;
 }
 
-/* All bytes of a session, its arena's included. */
+/* Bytes of a session, including its arena. */
 EXPORT double spikeroute_bytes(int32_t handle) {
   pthread_mutex_lock(&changing);
   const Slot *slot = find(handle);
@@ -130,7 +131,7 @@ EXPORT int32_t spikeroute_run(int32_t handle, const int32_t *calls, int32_t coun
   return refusal;
 }
 
-/* See session_is_finite; −1 of a session that is closed or runs. */
+/* See session_is_finite; −1 if the session is closed or running. */
 EXPORT int32_t spikeroute_is_finite(int32_t handle, int32_t buffer) {
   Slot *slot;
   if (begin_run(handle, &slot)) return -1;

@@ -1,7 +1,7 @@
-/* The pool of threads on POSIX threads. */
+/* The thread pool on POSIX threads. */
 #define _GNU_SOURCE
 #include "threads.h"
-#include "pool.h"
+#include "thread-pool.h"
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
@@ -44,8 +44,8 @@ static void *worker(void *thread) {
 }
 
 /*
- * Marks this library as never to be unloaded, so that it stays where its threads are: a runtime may close it, as Deno does at the end of a
- * worker or of a file of tests, and load it again.
+ * Marks this library as never to be unloaded, so that the code of its threads stays mapped: a runtime may close and reload it, as Deno does
+ * at the end of a worker or of a test file.
  */
 static void stay_loaded(void) {
   Dl_info self;
@@ -55,7 +55,7 @@ static void stay_loaded(void) {
 int32_t start_threads(int32_t threads) {
   if (threads > MAX_THREADS) threads = MAX_THREADS;
   pthread_mutex_lock(&submitting);
-  /* Signals are for the threads of the runtime. */
+  /* Leaves signals to the runtime's threads. */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

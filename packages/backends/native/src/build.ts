@@ -79,7 +79,7 @@ const unitsOf = (
 ): ReadonlyArray<Unit> => {
   const kernels = sources.filter((source) => source.startsWith(kernelsFolder) && source.endsWith(".c"))
   const once = sources.filter((source) => source.startsWith(ownFolder) && source.endsWith(".c"))
-  const shared = kernels.filter((source) => ["session.c", "pool.c"].includes(basename(source)))
+  const shared = kernels.filter((source) => ["session.c", "thread-pool.c"].includes(basename(source)))
   return [
     ...machine.flatMap((flags) =>
       kernels.filter((source) => !shared.includes(source)).map((source) => ({ source, flags })),

@@ -1,4 +1,4 @@
-/* WebAssembly has one width of vectors. */
+/* WebAssembly has a single vector width. */
 #include "session.h"
 
 extern const Kernels kernels_only;

@@ -1,4 +1,4 @@
-/* `parallel` where there is one thread. */
+/* `parallel` for a single thread. */
 #include "runtime.h"
 
 void parallel(const Run *run, int32_t pieces, Piece piece, void *work) {

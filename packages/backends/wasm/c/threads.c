@@ -1,5 +1,5 @@
-/* The pool of threads on shared memory: workers of JavaScript that stay in `pool_work`. */
-#include "pool.h"
+/* The thread pool on shared memory: JavaScript workers that stay in `pool_work`. */
+#include "thread-pool.h"
 #include <stdatomic.h>
 
 static _Atomic int32_t submitting;

@@ -3,7 +3,7 @@ import type { Engine } from "@spikeroute/backend-kernels"
 import { arenaBytes, noMemory } from "@spikeroute/backend-kernels/packed"
 import { type Memory, make as makeMemory } from "./memory.ts"
 
-/** The exports of c/session.h and, in the threaded module, c/pool.h. */
+/** The exports of c/session.h and, in the threaded module, c/thread-pool.h. */
 export interface Exports {
   readonly session_bytes: (program: number, words: number, threads: number) => number
   readonly session_open: (memory: number, program: number, threads: number, arena: number) => void

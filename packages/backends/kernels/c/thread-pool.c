@@ -1,30 +1,31 @@
 /*
- * One job runs at a time. Its pieces are parted evenly among the threads, so that a thread meets the same images or columns again in the
- * next job and finds them in its own cache; a thread that is done helps the others. Each share is handed out by one atomic word, the
- * job's number above the next piece: whoever moves the word on has the piece. A thread that wakes late finds no piece left and nobody
- * waits for it, so a busy machine costs its share of the work and no more. Threads without work look out for it for a while, then sleep.
+ * One job runs at a time. Its pieces are divided evenly among the threads, so that a thread processes the same images or columns in
+ * successive jobs and finds them in its own cache; a thread that has finished its share helps the others. Each share is handed out through
+ * one atomic word, the job's number above the next piece: the thread that increments the word owns the piece. A thread that wakes late
+ * finds no piece left and nobody waits for it, so a busy machine loses only its share of the work. Idle threads spin for a while, then
+ * sleep.
  */
-#include "pool.h"
+#include "thread-pool.h"
 #include <stdatomic.h>
 
-enum { LOOKS = 1 << 14, PATIENCE = 1 << 12, CLOSED = INT32_MAX };
+enum { SPINS = 1 << 14, PATIENCE = 1 << 12, CLOSED = INT32_MAX };
 
-/* The job at hand; changes only while no share has a next piece. */
+/* The current job; changes only while no share has a next piece. */
 static _Atomic(Piece) job_piece;
 static _Atomic(void *) job_work;
 static _Atomic int32_t job_pieces, job_threads, finished;
-/* A thread's share: the job's number in the upper half, its next piece in the lower. Each has a cache line of its own. */
+/* A thread's share: the job's number in the upper half, its next piece in the lower. Each share has its own cache line. */
 typedef struct {
   _Alignas(64) _Atomic uint64_t next;
 } Share;
 static Share shares[MAX_THREADS];
-/* The job's number again, to sleep on; and how many may sleep. */
+/* The job's number again, as the word to sleep on; the number of threads that may be asleep. */
 static _Atomic uint32_t newest;
 static _Atomic int32_t sleepers, closing;
 
 static int32_t share_begins(int32_t pieces, int32_t threads, int32_t share) { return (int32_t)((int64_t)pieces * share / threads); }
 
-/* Does pieces of the job with this number while there are any: of the thread's own share, then of the others'. */
+/* Runs pieces of the job with this number while there are any: first the thread's own share, then the others'. */
 static void take_pieces(uint32_t number, int32_t thread) {
   for (int32_t passed = 0;;) {
     const int32_t threads = atomic_load(&job_threads);
@@ -39,7 +40,7 @@ static void take_pieces(uint32_t number, int32_t thread) {
       passed++;
       continue;
     }
-    /* If the word is still the same, what was read since is this job's. */
+    /* If the word is unchanged, everything read since belongs to this job. */
     if (!atomic_compare_exchange_weak(&shares[share].next, &at, at + 1)) continue;
     piece(work, mine, thread);
     atomic_fetch_add(&finished, 1);
@@ -50,7 +51,7 @@ void pool_work(int32_t thread) {
   uint32_t seen = 0;
   while (!atomic_load(&closing)) {
     uint32_t number = atomic_load(&newest);
-    for (int32_t i = 0; number == seen && i < LOOKS; i++) {
+    for (int32_t i = 0; number == seen && i < SPINS; i++) {
       pool_pause(0);
       number = atomic_load(&newest);
     }

@@ -1,30 +1,30 @@
-#include "product.h"
+#include "sparse-matmul.h"
 #include "dense.h"
 #include "transpose.h"
 
-/* Columns of Y that are summed at a time, in registers: more of them where vectors are short and the loop over events weighs more. */
+/* Columns of Y that are summed in registers at a time: more if vectors are short, because the loop over events then weighs more. */
 enum { VECTORS = VECTOR_BYTES == 16 ? 12 : 8, COLUMNS = VECTORS * LANES };
-/* 64-bit words of A's bits, and so elements of the sum, that a panel covers: with COLUMNS columns it takes at most 32 KB. */
+/* Words of A's bits that a panel covers, 64 terms of the sum each: with COLUMNS columns, a panel takes at most 32 KB. */
 enum { PANEL_WORDS = VECTOR_BYTES == 16 ? 2 : 1, PANEL = 64 * PANEL_WORDS };
-/* So many rows make it worth copying a panel, to where its rows are aligned and neighbours; so many more, copying it twice. */
+/* Minimum rows for which copying a panel into contiguous, aligned rows pays off; and for which copying it twice does. */
 enum { WORTH_COPYING = 8, MANY_ROWS = 512 };
-/* Rows of Aᵀ whose bits are transposed together; rows of A that are a piece of work, and of Y that are handed on together. */
+/* Rows whose bits are transposed together; rows of A in a piece of work, and of Y that are reported together. */
 enum { TOGETHER = 64, SOME_ROWS = 8 };
 
-/* Bytes of all panels of B, one behind the other for each strip of columns. */
+/* Bytes of all panels of B, stored strip of columns by strip. */
 static size_t panel_bytes(int32_t depth, int32_t columns) { return 4 * (size_t)depth * (size_t)ceiling(columns, COLUMNS) * COLUMNS; }
 
-/* Where vectors are short, sums take so much longer than copying that keeping panels gains nothing. */
+/* With short vectors, sums take so much longer than copying that storing the panels gains nothing. */
 enum { KEEPS = VECTOR_BYTES > 16 };
-/* Panels of a B that is not transposed are worth their memory only where B is small and in whole strips. */
-enum { MOST_PANEL_BYTES = 1 << 20 };
+/* Panels of a B that is not transposed are worth their memory only if B is small and consists of whole strips. */
+enum { MAX_PANEL_BYTES = 1 << 20 };
 
-size_t product_kept(int32_t rows, int32_t depth, int32_t columns, int transposed_b) {
+size_t sparse_matmul_kept(int32_t rows, int32_t depth, int32_t columns, int transposed_b) {
   const size_t bytes = panel_bytes(depth, columns);
-  return KEEPS && (transposed_b || (rows >= WORTH_COPYING && columns >= COLUMNS && bytes <= MOST_PANEL_BYTES)) ? bytes : 0;
+  return KEEPS && (transposed_b || (rows >= WORTH_COPYING && columns >= COLUMNS && bytes <= MAX_PANEL_BYTES)) ? bytes : 0;
 }
 
-/* What scratch memory holds: the bits of A, its values where they do not lie in rows, and a panel for each thread. */
+/* Scratch memory: the bits of A, its values unless they already lie in rows, and a panel for each thread. */
 typedef struct {
   size_t bits, values, block;
 } Room;
@@ -34,7 +34,7 @@ static Room room_of(int32_t rows, int32_t depth, int spikes, int transposed_a) {
                 transposed_a && !spikes ? align64(4 * (size_t)rows * (size_t)depth) : 0, 4 * (size_t)PANEL * COLUMNS};
 }
 
-size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a) {
+size_t sparse_matmul_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes, int transposed_a) {
   const Room r = room_of(rows, depth, spikes, transposed_a);
   return r.bits + r.values + (size_t)threads * r.block;
 }
@@ -42,11 +42,11 @@ size_t product_scratch(int32_t rows, int32_t depth, int32_t threads, int spikes,
 typedef struct {
   const Product *product;
   int32_t words, strips, width, rows_per_piece;
-  /* Row m of A: the bits of its elements that are not 0, and the elements; null for spikes. */
+  /* The non-zero bits of A's rows; its values in rows, null for spikes. */
   uint64_t *bits;
   float *transposed;
   const float *values;
-  /* B's panels, those of a strip of columns one behind the other; or null. */
+  /* B's panels, stored strip of columns by strip; or null. */
   float *panels;
   uint8_t *blocks;
   size_t block;
@@ -55,7 +55,7 @@ typedef struct {
 
 /* --- the bits of A */
 
-/* Which of the elements first … first + count − 1 of an operand are not 0; 64 at most, over as many rows of channels as it takes. */
+/* Non-zero bits of elements first … first + count − 1 of an operand, at most 64, across rows of channels. */
 COMPACT uint64_t element_bits(const Call *call, int i, size_t first, int32_t count) {
   if (!is_spikes(call, i)) return nonzero_bits(floats(call, i) + first, count);
   const size_t channels = (size_t)shape(call, i)->channels;
@@ -78,7 +78,7 @@ static void row_bits(void *work, int32_t piece, int32_t thread) {
       w->bits[(size_t)m * w->words + k / 64] = element_bits(p->call, p->operand, (size_t)m * p->depth + k, smaller(64, p->depth - k));
 }
 
-/* Bit j of word i becomes bit i of word j: blocks off the diagonal change places, then those within them. */
+/* Bit j of word i becomes bit i of word j: swaps off-diagonal blocks, then recurses into smaller blocks. */
 static void transpose_bits(uint64_t words[64]) {
   uint64_t keep = 0x00000000ffffffffull;
   for (int half = 32; half; half /= 2, keep ^= keep << half)
@@ -114,25 +114,25 @@ static void transpose_values(void *work, int32_t piece, int32_t thread) {
               w->transposed + (size_t)first * p->depth + begin, (size_t)p->depth);
 }
 
-/* --- a panel's rows, added where the bits are */
+/* --- adding rows of a panel for the set bits */
 
-/* Some columns of a panel: row k of B begins at rows + k·stride. */
+/* A strip of columns of B: row k begins at rows + k·stride. */
 typedef struct {
   const float *rows;
   size_t stride;
 } Panel;
 
-/* The rows of the next panel are asked for while this one is worked on: they come from the outermost cache. */
+/* Prefetch of the next panel's rows while this one is used: they come from the last-level cache. */
 typedef struct {
   const float *rows;
   size_t stride;
   int32_t left, width;
-} Ahead;
+} Prefetch;
 
-/* Rows of Y are asked for so many rows ahead, where they are so many that they come from the outermost cache too. */
+/* Rows of Y are prefetched this many rows ahead if there are MANY_ROWS of them, which come from the last-level cache too. */
 enum { ROWS_AHEAD = 4 };
 
-INLINE void ask_ahead(Ahead *a) {
+INLINE void prefetch_next(Prefetch *a) {
   if (a->left <= 0) return;
   for (int32_t o = 0; o < a->width; o += 16) __builtin_prefetch(a->rows + o, 0, 2);
   a->rows += a->stride, a->left--;
@@ -160,16 +160,16 @@ COMPACT void copy_floats(float *to, const float *from, int32_t count) {
   for (int32_t o = 0; o < count; o += LANES) store_up_to(to + o, count - o, load_up_to(from + o, count - o));
 }
 
-/* A panel's share of a strip of rows `first` to `last` − 1. A strip that is no whole vectors is summed in a row of its own. */
+/* Adds a panel to a strip of rows first … last − 1. A strip that does not fill whole vectors is summed in a local row. */
 INLINE void panel_rows(const Work *w, int kind, int vectors, int32_t column, int32_t width, int32_t begin, int32_t first, int32_t last,
-                       Panel b, Ahead ahead) {
+                       Panel b, Prefetch ahead) {
   const Product *p = w->product;
   const int32_t word = begin / 64, words = smaller(PANEL_WORDS, w->words - word);
   float own[COLUMNS] = {0};
   for (int32_t m = first; m < last; m++) {
     float *y = p->y + (size_t)m * p->columns + column, *sums = y;
     const float *start = begin || p->accumulate ? y : p->start ? p->start + column : 0;
-    ask_ahead(&ahead);
+    prefetch_next(&ahead);
     if (p->rows >= MANY_ROWS && begin == 0 && m + ROWS_AHEAD < last)
       for (int32_t o = 0; o < width; o += 16) __builtin_prefetch(y + ROWS_AHEAD * (size_t)p->columns + o, 1, 3);
     if (width < vectors * LANES) {
@@ -182,7 +182,7 @@ INLINE void panel_rows(const Work *w, int kind, int vectors, int32_t column, int
   }
 }
 
-/* The same with what the compiler is to know. */
+/* Calls the copy of `panel_rows` that is compiled for these constants. */
 #define KNOWN(KIND)                                                                                   \
   if (width <= LANES) panel_rows(w, KIND, 1, column, width, begin, first, last, b, ahead);            \
   else if (width <= 4 * LANES) panel_rows(w, KIND, 4, column, width, begin, first, last, b, ahead);   \
@@ -202,7 +202,7 @@ static void pack_piece(void *work, int32_t piece, int32_t thread) {
     for (int32_t k = 0; k < p->depth; k++, to += COLUMNS) __builtin_memcpy(to, p->b + (size_t)k * p->stride + column, 4 * (size_t)width);
 }
 
-/* A strip of columns of some rows. */
+/* Computes a strip of columns for some rows. */
 static void strip_piece(void *work, int32_t piece, int32_t thread) {
   const Work *w = work;
   const Product *p = w->product;
@@ -213,15 +213,15 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   for (int32_t begin = 0; begin < p->depth || begin == 0; begin += PANEL) {
     const int32_t depth = smaller(PANEL, p->depth - begin), next = smaller(PANEL, p->depth - begin - PANEL);
     Panel b = {block, COLUMNS};
-    Ahead ahead = {0};
+    Prefetch ahead = {0};
     if (KEEPS && w->panels) {
       b.rows = panels_of(w, column) + (size_t)begin * COLUMNS;
-      ahead = (Ahead){b.rows + PANEL * COLUMNS, COLUMNS, next, width};
+      ahead = (Prefetch){b.rows + PANEL * COLUMNS, COLUMNS, next, width};
     } else if (p->transposed_b) transpose(p->b + (size_t)column * p->stride + begin, p->stride, width, depth, block, COLUMNS);
     else {
       const float *from = p->b + (size_t)begin * p->stride + column;
       for (int32_t k = 0; k < depth; k++) __builtin_memcpy(block + k * COLUMNS, from + (size_t)k * p->stride, 4 * (size_t)width);
-      ahead = (Ahead){from + (size_t)PANEL * p->stride, p->stride, next, width};
+      ahead = (Prefetch){from + (size_t)PANEL * p->stride, p->stride, next, width};
     }
     if (kind == SPIKE) { KNOWN(SPIKE) }
     else if (kind == PRODUCT) { KNOWN(PRODUCT) }
@@ -229,9 +229,9 @@ static void strip_piece(void *work, int32_t piece, int32_t thread) {
   }
 }
 
-/* --- few events, or few rows of A: rows of B are added where they lie */
+/* --- few events, or few rows of A: adds rows of B in place */
 
-/* Words of A's bits whose events are listed at a time, and how few events of 64 elements make it worth while. */
+/* Words of A's bits whose events are listed at a time; events in 64 elements below which this path is faster. */
 enum { LISTED_WORDS = 32, FEW = 4 };
 
 static void sparse_piece(void *work, int32_t piece, int32_t thread) {
@@ -266,9 +266,8 @@ static int64_t events_of(const Work *w) {
 }
 
 /*
- * Whether A has so few zeros that the dense product is faster, which needs no transposed panels and shares the load of a row of B among
- * several rows of A. Measured: transposing costs as much as 20 rows of A, and an element that is not 0 a tenth more than in the dense
- * product.
+ * Whether A has so few zeros that the dense product is faster: it needs no transposed panels and loads a row of B once for several rows of
+ * A. Measured: transposing costs as much as 20 rows of A, and a non-zero element a tenth more than in the dense product.
  */
 static int is_dense(const Work *w, int kept) {
   const Product *p = w->product;
@@ -282,12 +281,12 @@ static void done_piece(void *work, int32_t piece, int32_t thread) {
   w->then(w->product->call, first, smaller(SOME_ROWS, w->product->rows - first));
 }
 
-/* Whether the bits of A's rows lie in memory as they are wanted: rows of spikes that are whole words. */
+/* Whether A's bits can be read in place: untransposed spikes whose rows are whole 64-bit words. */
 static int bits_lie_there(const Product *p) {
   return is_spikes(p->call, p->operand) && !p->transposed_a && shape(p->call, p->operand)->channels % 64 == 0;
 }
 
-void multiply(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
+void multiply_sparse(const Product *p, void (*then)(const Call *call, int32_t first, int32_t count)) {
   const Run *run = p->call->run;
   const int spikes = is_spikes(p->call, p->operand);
   const Room room = room_of(p->rows, p->depth, spikes, p->transposed_a);
@@ -299,8 +298,8 @@ void multiply(const Product *p, void (*then)(const Call *call, int32_t first, in
   w.blocks = run->scratch + room.bits + room.values;
   if (!w.strips || !p->rows) return;
   /*
-   * The rows are parted too where strips are few, and where it costs little: two threads that have rows of their own write to no cache
-   * line together, and meet rows that are theirs in the kernels before and after.
+   * Rows are divided too if there are few strips, and if it costs little: threads that have rows of their own do not write to the same
+   * cache lines, and meet the same rows in the kernels before and after.
    */
   const int kept = KEEPS && p->kept;
   const int32_t parts = larger(kept || p->rows >= MANY_ROWS ? 2 : 1, ceiling(8, w.strips));

@@ -1,12 +1,12 @@
-#include "windows.h"
+#include "sliding-windows.h"
 
-/* Bytes that the events of a band of an image may take, where its windows allow it. */
+/* Target bytes of the events of a band of an image. */
 enum { BAND_BYTES = 1 << 18 };
-/* Pieces of work that there should be at least. */
+/* Target number of pieces of work. */
 enum { PIECES = 16 };
 
 typedef struct {
-  /* Rows of windows in a band, bands in an image, rows of x that a band looks at. */
+  /* Rows of windows in a band, bands in an image, rows of x that a band reads. */
   int32_t height, count, rows;
   size_t events, starts;
 } Bands;
@@ -37,7 +37,7 @@ typedef struct {
   int finishes;
 } Work;
 
-/* What a window sees in a row of x, tap by tap and group by group. */
+/* Adds the events of a window in one row of x, by tap and group. */
 static void add_taps(const Windows *w, const float *weight, const int32_t *row, int32_t left, float *y, Events events) {
   const int32_t groups = w->groups, channels = w->channels / groups, outputs = w->outputs / groups;
   for (int32_t b = 0; b < w->columns; b++) {
@@ -59,7 +59,10 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
   const Events events = events_in(own, (int64_t)b.rows * w->width * w->channels, w->spikes);
   int32_t *starts = (int32_t *)(own + b.events);
 
-  /* Rows from … to − 1 of x, and where the events of each of their pixels and groups start; indices are counted from the row's beginning. */
+  /*
+   * Lists the events of rows from … to − 1 of x, and the position at which those of each pixel and group start. Indices are relative to the
+   * start of the row.
+   */
   const int32_t from = larger(0, first * w->down - w->top), groups = w->groups, channels = w->channels / groups, line = w->width * groups;
   const int32_t to = larger(from, smaller(w->height, (last - 1) * w->down - w->top + (w->rows - 1) * w->row_dilation + 1));
   int32_t found = 0;
@@ -77,7 +80,7 @@ static void band_piece(void *work, int32_t piece, int32_t thread) {
       for (int32_t j = 0; j < w->out_width; j++)
         if (w->start) __builtin_memcpy(w->y + window_pixel(w, n, i, j) * width, w->start, 4 * width);
         else __builtin_memset(w->y + window_pixel(w, n, i, j) * width, 0, 4 * width);
-    /* A row of weights after the other, so that it stays in the cache for all windows of the row. */
+    /* One row of weights at a time, so that it stays in the cache for all windows of the row. */
     for (int32_t a = 0; a < w->rows; a++) {
       const int32_t r = i * w->down + a * w->row_dilation - w->top;
       if (r < from || r >= to) continue;

@@ -1,4 +1,4 @@
-/* What vector.h leaves out: choosing among lanes, fused products, lanes as bits and back. */
+/* SIMD operations beyond vector.h: selection by mask, fused multiply-add, conversion between masks and bits, partial loads and stores. */
 #pragma once
 #include "vector.h"
 
@@ -31,7 +31,7 @@ INLINE vf sqrt_lanes(vf x) {
 }
 INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
 
-/* a·b + c, fused where there is FMA: rounded once there, and twice elsewhere. */
+/* a·b + c: fused, with one rounding, if the machine has FMA; otherwise rounded twice. */
 enum { FUSES =
 #if defined(__aarch64__) || defined(__FMA__) && VECTOR_BYTES >= 32
          1
@@ -77,7 +77,7 @@ INLINE vi mask_of(uint32_t bits) {
   return (vi)((spread & weights) == weights);
 }
 
-/* x, and 1 more in lanes whose bit is set. */
+/* x + 1 in lanes whose bit is set, x in the others. */
 INLINE vf add_ones(vf x, uint32_t bits) {
 #if VECTOR_BYTES == 64
   return (vf)_mm512_mask_add_ps((__m512)x, (__mmask16)bits, (__m512)x, _mm512_set1_ps(1));
@@ -86,7 +86,7 @@ INLINE vf add_ones(vf x, uint32_t bits) {
 #endif
 }
 
-/* The first `count` lanes, at least one and fewer than all; the others are 0, and are not touched in memory. */
+/* The first `count` lanes, at least one and fewer than all. The others are 0, and their memory is not touched. */
 INLINE vf load_some(const float *p, int32_t count) {
 #ifdef __wasm__
   if (count == 1) return (vf)wasm_v128_load32_zero(p);
@@ -114,7 +114,7 @@ INLINE void store_some(float *p, int32_t count, vf x) {
 #endif
 }
 
-/* The same for any number of lanes, none and all included. */
+/* The same for any number of lanes, including none and all. */
 INLINE vf load_up_to(const float *p, int32_t count) {
   if (count >= LANES) return load(p);
   return count > 0 ? load_some(p, count) : splat(0);

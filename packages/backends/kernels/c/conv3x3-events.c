@@ -1,37 +1,39 @@
 /*
- * The image is gone through pixel by pixel. The nine sums to which a pixel contributes, those of the windows that hold it, move along
- * with it:
+ * Visits the image pixel by pixel. A pixel contributes to the nine sums of the windows that contain it; these sums move along with it:
  *
  *     x row r  →  y rows r + top − 2 (ends here), r + top − 1, r + top (begins here)
  *
- * Weights are packed as [lanes of outputs][channel][tap], so that what an event adds lies together and a block of 64 channels stays
- * in the first-level cache. Which channels of a pixel are events is a word of bits: that of the spikes, or made before.
+ * Weights are packed as [strip of outputs][channel][tap][output], so that the weights of an event are contiguous and a block of 64 channels
+ * stays in the first-level cache. A bit mask says which channels of a pixel are events: the words of the spikes, or masks built beforehand.
  *
- * A piece of work is a band of an image with all outputs; or, where all weights together would pass through the cache again for every
- * image, one strip of outputs for many images: then each thread packs the block that it is about to use.
+ * A piece of work is a band of an image with all outputs. If the packed weights are too large to stay in the cache from image to image, it
+ * is one strip of outputs for many images, and each thread packs the block that it is about to use.
  */
-#include "nine.h"
+#include "conv3x3-events.h"
 
 enum { CHANNELS = 64, TAPS = 9 };
-/* Vectors of outputs whose sums fit the registers, where their weights fit the first-level cache too: of so many channels. */
+/*
+ * Vectors of outputs in a strip: WIDE if there are at most WIDE_CHANNELS channels, so that sums fit the registers and weights the
+ * first-level cache.
+ */
 enum { WIDE = VECTOR_BYTES == 64 ? 2 : 1, WIDE_CHANNELS = 32 };
-/* Bytes of x or y that a band of an image has; of packed weights that stay in the cache; pieces of work that there should be. */
+/* Bytes of x or y in a band; bytes of packed weights that stay in the cache; target number of pieces of work. */
 enum { BAND_BYTES = 1 << 18, WEIGHT_BYTES = 1 << 20, PIECES = 16 };
 
 typedef struct {
   const Windows *windows;
-  /* Blocks of channels; vectors to a block of outputs, blocks of outputs. */
+  /* Blocks of channels; vectors in a strip of outputs; strips. */
   int32_t blocks, vectors, strips;
   /* Rows of y in a band, bands in an image; bands and strips of a piece. */
-  int32_t height, bands, some_bands, some_strips;
+  int32_t height, bands, bands_per_piece, strips_per_piece;
   int finishes;
-  /* Whether a piece packs its weights, block by block; else all of them are packed beforehand. */
+  /* Whether each piece packs its weights block by block; otherwise all weights are packed beforehand. */
   int packs;
   float *packed;
-  /* Where x is no spikes, the bits of a block of channels, pixel by pixel, then those of the next. */
+  /* Unless x holds spikes: the event bits of a block of channels for all pixels, then those of the next block. */
   uint64_t *bits;
   uint8_t *own;
-  /* Packed beforehand; bits; what a thread has of its own: sums, then packed weights. */
+  /* Sizes: weights packed beforehand; event bits; a thread's sums; all memory of a thread (sums, then packed weights). */
   size_t packed_bytes, bits_bytes, sums_bytes, own_bytes;
 } Plan;
 
@@ -44,8 +46,8 @@ static Plan plan_of(const Windows *w) {
   p.bands = ceiling(w->out_height, p.height);
   p.packed_bytes = align64((size_t)p.strips * p.vectors * LANES * 4 * TAPS * (size_t)w->channels);
   p.packs = p.packed_bytes > WEIGHT_BYTES;
-  p.some_strips = p.packs ? 1 : larger(1, p.strips);
-  p.some_bands = p.packs ? larger(1, ceiling(w->batch * p.bands, ceiling(PIECES, p.strips))) : 1;
+  p.strips_per_piece = p.packs ? 1 : larger(1, p.strips);
+  p.bands_per_piece = p.packs ? larger(1, ceiling(w->batch * p.bands, ceiling(PIECES, p.strips))) : 1;
   p.bits_bytes = w->spikes ? 0 : align64(8 * (size_t)p.blocks * w->batch * w->height * w->width);
   p.sums_bytes = align64(2 * ((size_t)w->width + 2) * p.vectors * LANES * 4);
   p.own_bytes = p.sums_bytes + (p.packs ? align64((size_t)p.vectors * LANES * 4 * TAPS * CHANNELS) : 0);
@@ -53,12 +55,12 @@ static Plan plan_of(const Windows *w) {
   return p;
 }
 
-size_t nine_scratch(const Windows *w, int32_t threads) {
+size_t conv3x3_scratch(const Windows *w, int32_t threads) {
   const Plan p = plan_of(w);
   return p.packed_bytes + p.bits_bytes + (size_t)threads * p.own_bytes;
 }
 
-/* The weights of some channels for one strip of outputs. */
+/* Packs the weights of channels channel … channel + count − 1 for one strip of outputs. */
 static void pack(const Plan *p, int32_t strip, int32_t channel, int32_t count, float *to) {
   const Windows *w = p->windows;
   const int32_t width = p->vectors * LANES, first = strip * width;
@@ -76,26 +78,26 @@ static void pack_piece(void *work, int32_t strip, int32_t thread) {
   pack(p, strip, 0, channels, p->packed + (size_t)strip * p->vectors * LANES * TAPS * channels);
 }
 
-/* A block of channels of a row of x: for each pixel the bits of its events, `stride` words apart, and their values if these are not 1. */
+/* A block of channels of a row of x: the event bits of each pixel, `stride` words apart, and the values unless they are spikes. */
 typedef struct {
   const uint32_t *bits;
   size_t stride;
-  /* Whether a pixel has two words, or one. */
+  /* Whether a pixel has two words or one. */
   int two;
   const float *values;
-  /* The channels of the block: padding bits are 0, unless somebody wrote others. */
+  /* Mask of the block's channels: spikes from outside may have padding bits set. */
   uint64_t channels;
 } Row;
 
-/* A strip of rows of sums. */
+/* The rows of sums of a strip of outputs. */
 typedef struct {
-  /* What the row that begins starts with: its pixels in y, or null for `start`; where the row that ends goes, or null. */
+  /* Initial values of the row that begins: its pixels in y, or null for `start`. Destination of the row that ends, or null. */
   const float *begins;
   float *ends;
   vf start[WIDE];
   /* Outputs of the strip. */
   int32_t count;
-  /* The rows between them. */
+  /* Sums of the two rows in between. */
   float *first, *second;
 } Sums;
 
@@ -107,12 +109,12 @@ INLINE uint64_t bits_at(const Row *row, int32_t x) {
   return two & row->channels;
 }
 
-/* Moves the sums along a row of x of `width` pixels, which has no events where its bits are null. */
+/* Moves the sums along a row of x. A row whose bits are null has no events. */
 INLINE void slide(int kind, int vectors, int whole, const Windows *w, Row row, const float *weight, const Sums *to) {
   const int step = vectors * LANES;
   const size_t outputs = (size_t)w->outputs;
   const Sums sums = *to;
-  /* s[a][b]: of the window whose tap (a, b) lies on the pixel, at column left − b of it. */
+  /* s[a][b] is the sum of the window whose tap (a, b) lies on the pixel: the window at column x + left − b. */
   vf s[3][3][WIDE];
 #define EACH_ROW _Pragma("GCC unroll 3") for (int a = 0; a < 3; a++)
 #define EACH_COLUMN _Pragma("GCC unroll 3") for (int b = 0; b < 3; b++)
@@ -161,7 +163,7 @@ INLINE void slide(int kind, int vectors, int whole, const Windows *w, Row row, c
   }
 }
 
-/* With what is constant known to the compiler. */
+/* Calls the copy of `slide` that is compiled for these constants. */
 static void slide_row(int vectors, const Windows *w, Row row, const float *weight, const Sums *sums) {
   const int kind = kind_of(w->spikes, w->rounding), whole = sums->count >= vectors * LANES;
 #define KNOWN(KIND, VECTORS) \
@@ -173,7 +175,7 @@ static void slide_row(int vectors, const Windows *w, Row row, const float *weigh
 #endif
 }
 
-/* The bits of one image. */
+/* Builds the event bits of one image. */
 static void bits_piece(void *work, int32_t n, int32_t thread) {
   (void)thread;
   const Plan *p = work;
@@ -184,7 +186,7 @@ static void bits_piece(void *work, int32_t n, int32_t thread) {
       p->bits[c / CHANNELS * all + i] = nonzero_bits(floats(w->call, w->operand) + i * w->channels + c, smaller(CHANNELS, w->channels - c));
 }
 
-/* A block of channels of a row of x. */
+/* Row r of image n, one block of channels. Rows outside of the image have no bits. */
 static Row row_of(const Plan *p, int32_t n, int32_t r, int32_t block) {
   const Windows *w = p->windows;
   if (r < 0 || r >= w->height || p->blocks == 0) return (Row){0};
@@ -200,7 +202,7 @@ static Row row_of(const Plan *p, int32_t n, int32_t r, int32_t block) {
                channels};
 }
 
-/* What a block of channels adds to a strip of rows first … last − 1 of y. */
+/* Adds a block of channels to rows first … last − 1 of a strip of y. */
 static void slide_band(const Plan *p, int32_t strip, int32_t block, const float *weight, int32_t n, int32_t first, int32_t last,
                        float *memory) {
   const Windows *w = p->windows;
@@ -211,7 +213,7 @@ static void slide_band(const Plan *p, int32_t strip, int32_t block, const float 
   for (int32_t v = 0; v < p->vectors; v++)
     sums.start[v] = w->start ? load_up_to(w->start + o + v * LANES, sums.count - v * LANES) : splat(0);
   __builtin_memset(memory, 0, p->sums_bytes);
-  /* Rows of x that would begin before `first` or lie outside of x still move the rows of sums on. */
+  /* Rows of x outside of the image, and rows whose sums begin before `first`, still advance the rows of sums. */
   for (int32_t r = first - w->top; r < last - w->top + 2; r++) {
     const int32_t begins = r + w->top, ends = begins - 2;
     sums.begins = begins < last && (w->accumulate || block > 0) ? y + begins * y_row : 0;
@@ -224,9 +226,9 @@ static void piece_of_bands(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Windows *w = p->windows;
   float *memory = (float *)(p->own + (size_t)thread * p->own_bytes), *own = memory + p->sums_bytes / 4;
-  const int32_t parts = ceiling(w->batch * p->bands, p->some_bands);
-  const int32_t band = piece % parts * p->some_bands, last_band = smaller(w->batch * p->bands, band + p->some_bands);
-  const int32_t strip = piece / parts * p->some_strips, last_strip = smaller(p->strips, strip + p->some_strips);
+  const int32_t parts = ceiling(w->batch * p->bands, p->bands_per_piece);
+  const int32_t band = piece % parts * p->bands_per_piece, last_band = smaller(w->batch * p->bands, band + p->bands_per_piece);
+  const int32_t strip = piece / parts * p->strips_per_piece, last_strip = smaller(p->strips, strip + p->strips_per_piece);
   for (int32_t s = strip; s < last_strip; s++)
     for (int32_t block = 0; block < larger(1, p->blocks); block++) {
       const int32_t channel = block * CHANNELS;
@@ -239,7 +241,7 @@ static void piece_of_bands(void *work, int32_t piece, int32_t thread) {
     }
 }
 
-/* A band with all outputs, which is done. */
+/* Reports a band all of whose outputs are complete. */
 static void finish_band(const Plan *p, int32_t band) {
   const Windows *w = p->windows;
   const int32_t first = band % p->bands * p->height, last = smaller(w->out_height, first + p->height);
@@ -256,7 +258,7 @@ static void finish_piece(void *work, int32_t band, int32_t thread) {
   finish_band(work, band);
 }
 
-void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
+void sum_conv3x3(const Windows *w, uint8_t *scratch, int finishes) {
   Plan p = plan_of(w);
   p.finishes = finishes;
   p.packed = (float *)scratch;
@@ -270,6 +272,6 @@ void sum_nine(const Windows *w, uint8_t *scratch, int finishes) {
     parallel(run, bands, whole_band_piece, &p);
     return;
   }
-  parallel(run, p.strips * ceiling(bands, p.some_bands), piece_of_bands, &p);
+  parallel(run, p.strips * ceiling(bands, p.bands_per_piece), piece_of_bands, &p);
   if (finishes) parallel(run, bands, finish_piece, &p);
 }

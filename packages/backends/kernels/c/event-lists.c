@@ -1,11 +1,11 @@
-#include "events.h"
+#include "event-lists.h"
 
 /* --- collecting */
 
 #if VECTOR_BYTES == 64
 static const int32_t ascending[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-/* Indices base + i of the bits i that are set, of 16. */
+/* Writes base + i for each set bit i of 16. */
 INLINE int32_t pick(uint32_t bits, uint32_t base, uint32_t *index) {
   const __m512i all = _mm512_add_epi32(_mm512_loadu_si512(ascending), _mm512_set1_epi32((int32_t)base));
   _mm512_storeu_si512(index, _mm512_maskz_compress_epi32((__mmask16)bits, all));
@@ -35,7 +35,7 @@ INLINE int32_t pick_bits(uint32_t word, uint32_t base, uint32_t *index) {
   return found;
 }
 
-/* Without branches: whether an element is 0 cannot be predicted. */
+/* Branch-free: whether an element is 0 cannot be predicted. */
 static int32_t collect_floats(const float *x, int32_t count, uint32_t base, Events to) {
   int32_t found = 0;
   for (int32_t i = 0; i < count; i++) {

@@ -1,12 +1,12 @@
 /*
- * Events: the elements of an activation that are not 0. All maps, in every direction, are sums of rows of a matrix over events,
+ * Events are the non-zero elements of an activation. All weight layers, forward and backward, are sums of matrix rows over events,
  *
  *     y += Σ_e value_e · rows[index_e]
  *
- * so a spike costs the additions of its row, and a silent neuron costs nothing. It holds of linear maps and convolutions (rows of
- * weights, events of the input), of their input gradients (rows of transposed weights, events of ∂y) and of their weight gradients
- * (rows of ∂y, events of one input over samples or pixels). Where every element is an event this costs two to three times what a
- * dense product costs, which shares the load of a row among several sums: input gradients have one (dense.h, dense-windows.h).
+ * so a spike costs one addition of its row, and a silent neuron costs nothing. This covers linear maps and convolutions (rows of weights,
+ * events of the input), their input gradients (rows of transposed weights, events of ∂y) and their weight gradients (rows of ∂y, events of
+ * one input over samples or pixels). If every element is an event, this takes two to three times as long as a dense product, which loads a
+ * row once for several sums: input gradients have a dense variant (dense.h, dense-windows.h).
  */
 #pragma once
 #include "kernel.h"
@@ -17,13 +17,13 @@ typedef struct {
   float *value;
 } Events;
 
-/* Vectors of a row that are summed at a time, in registers. */
+/* Vectors of a row that are summed in registers at a time. */
 enum { STRIP_VECTORS = 8, STRIP = STRIP_VECTORS * LANES };
 
-/* Entries that `collect` may write behind the last event. */
+/* Entries that `collect` may write beyond the last event. */
 enum { SLACK = 16 };
 
-/* How products are added: rounded before (the forward direction: the same bits on every machine), or fused where there is FMA. */
+/* Whether a product is rounded before it is added (forward: bit-identical on every machine) or fused where the machine has FMA. */
 enum { ROUNDED, FUSED };
 
 INLINE size_t event_bytes(int64_t count, int spikes) { return align64((spikes ? 4 : 8) * (size_t)(count + SLACK)); }
@@ -37,7 +37,7 @@ INLINE Events from_event(Events e, int64_t first) { return (Events){e.index + fi
 
 enum { SPIKE, PRODUCT, FUSED_PRODUCT };
 
-/* What is added for an event: without FMA a product is rounded anyway, and there is one kernel less. */
+/* The kind of addition. Without FMA, FUSED is the same as ROUNDED, which saves a copy of the kernel. */
 INLINE int kind_of(int spikes, int rounding) { return spikes ? SPIKE : FUSES && rounding == FUSED ? FUSED_PRODUCT : PRODUCT; }
 
 /* sum + value·x */
@@ -48,14 +48,14 @@ INLINE vf plus(int kind, vf sum, vf value, vf x) {
 
 INLINE vf value_of(int kind, Events e, int32_t i) { return kind == SPIKE ? splat(1) : splat(e.value[i]); }
 
-/* Which of `count` elements, 64 at most, are not 0: bit i is that of the i-th. */
+/* Bit i is set if the i-th of `count` elements, at most 64, is not 0. */
 INLINE uint64_t nonzero_bits(const float *x, int32_t count) {
   uint64_t bits = 0;
   for (int32_t i = 0; i < count; i += LANES) bits |= (uint64_t)bits_of((vi)(load_up_to(x + i, count - i) != splat(0))) << i;
   return bits;
 }
 
-/* Which of the channels first … first + count − 1 of a row of an operand are events; 64 at most. */
+/* Event bits of channels first … first + count − 1 of a row of an operand; at most 64. */
 INLINE uint64_t event_bits(const Call *call, int i, size_t row, int32_t first, int32_t count) {
   const int32_t channels = shape(call, i)->channels;
   if (!is_spikes(call, i)) return nonzero_bits(floats(call, i) + row * channels + first, count);
@@ -67,11 +67,11 @@ INLINE uint64_t event_bits(const Call *call, int i, size_t row, int32_t first, i
   return count < 64 ? bits & ((1ull << count) - 1) : bits;
 }
 
-/* Writes the events among elements first … first + count − 1 of an operand, with indices from `base` on; gives their number. */
+/* Writes the events of elements first … first + count − 1 of an operand, with indices that start at `base`; returns their number. */
 int32_t NAME(collect)(const Call *call, int i, int32_t first, int32_t count, uint32_t base, Events to);
 #define collect NAME(collect)
 
-/* `vectors` of a row, known to the compiler: they stay in registers. */
+/* Sums `vectors` vectors of a row in registers; `vectors` is a compile-time constant. */
 INLINE void add(int kind, int vectors, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
   vf sum[STRIP_VECTORS];
 #pragma GCC unroll 8
@@ -87,7 +87,7 @@ INLINE void add(int kind, int vectors, float *y, const float *rows, size_t strid
   for (int v = 0; v < vectors; v++) store(y + v * LANES, sum[v]);
 }
 
-/* What is left of a row, less than a vector. */
+/* The rest of a row, less than a vector. */
 INLINE void add_last(int kind, int32_t width, float *y, const float *rows, size_t stride, uint32_t skip, Events e, int32_t count) {
   vf sum = load_some(y, width);
   for (int32_t i = 0; i < count; i++) {

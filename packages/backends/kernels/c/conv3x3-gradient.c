@@ -1,35 +1,35 @@
 /*
- * Images are gone through in bands of rows, or some small ones at a time, whose part of ∂y is copied strip by strip into the caches,
- * with zeros around it. For each input channel the pixels of a band where it is not 0 are listed; its nine sums stay in registers while
- * an event after the other adds the 3 × 3 pixels of ∂y about it to them:
+ * Images are processed in bands of rows, or several small images at a time. Their part of ∂y is copied into the caches strip by strip, with
+ * a border of zeros. For each input channel, the non-zero pixels of a band are listed. The channel's nine sums stay in registers while each
+ * event adds the 3 × 3 pixels of ∂y around it:
  *
  *     ∂W[a, b, k, :] += x[r, s, k] · ∂y[r + padding − a, s + padding − b, :]
  *
- * Groups of images are summed alone, then those sums in order.
+ * Each group of images is summed separately; the groups' sums are then added in order.
  */
-#include "nine-gradient.h"
+#include "conv3x3-gradient.h"
 
 enum { X, DY, DWEIGHT };
 enum { TAPS = 9 };
-/* Bytes that the sums of all groups may take, and a band of a strip of ∂y. */
+/* Maximum bytes of the sums of all groups, and of a band of a strip of ∂y. */
 enum { SUM_BYTES = 1 << 21, BAND_BYTES = 1 << 15 };
-/* Pixels of small images that are taken together: their lists and the copies of all strips are held at once. */
+/* Maximum pixels of small images processed together: their lists and the copies of all strips are in memory at once. */
 enum { TOGETHER = 1 << 10 };
-/* Groups of images at most, and pieces of work that there should be; channels of a piece at least. */
+/* Maximum groups of images; target number of pieces of work; minimum channels in a piece. */
 enum { GROUPS = 8, PIECES = 8, SOME_CHANNELS = 8 };
 
 typedef struct {
   const Call *call;
   Convolution c;
   int spikes;
-  /* Images of a group, groups; channels of a piece, pieces to all channels. */
+  /* Images in a group, groups; channels in a piece, pieces per group. */
   int32_t images, groups, channels, chunks;
-  /* Rows of x in a band, and images, one where there are several bands; strips of outputs. */
+  /* Rows of x in a band; images processed together, 1 if an image has several bands; strips of outputs. */
   int32_t band, together, strips;
-  /* Pixels of a row and of an image of the copy of ∂y, and the numbers that the copy of a strip takes. */
+  /* Pixels in a row and in an image of the copy of ∂y; floats in the copy of a strip. */
   int32_t line, plane;
   size_t strip;
-  /* Events that the list of a channel has room for. */
+  /* Capacity of a channel's list, in events. */
   int64_t list;
   size_t sum_bytes, copy_bytes, list_bytes;
 } Plan;
@@ -56,18 +56,18 @@ static Plan plan_of(const Call *call) {
   return p;
 }
 
-size_t nine_gradient_scratch(const Call *call) {
+size_t conv3x3_gradient_scratch(const Call *call) {
   const Plan p = plan_of(call);
   return (p.groups > 1 ? p.groups * p.sum_bytes : 0) + (size_t)call->run->threads * (p.copy_bytes + p.list_bytes);
 }
 
-/* Where sums lie: those of a tap, a channel and a strip are so many numbers apart. */
+/* Layout of the sums: the distances between taps, channels and strips, in floats. */
 typedef struct {
   float *begin;
   size_t tap, channel, strip;
 } Sums;
 
-/* Those of the only group in ∂W itself, others close together. */
+/* The sums of a single group are in ∂W itself; those of several are contiguous in scratch memory. */
 static Sums sums_of(const Plan *p, int32_t group) {
   const Convolution *c = &p->c;
   if (p->groups == 1) return (Sums){floats(p->call, DWEIGHT), (size_t)c->inputs * c->outputs, (size_t)c->outputs, LANES};
@@ -80,7 +80,7 @@ typedef struct {
   int32_t *counts;
 } Lists;
 
-/* Rows from … to − 1 of the i-th image that is in the copy of ∂y: positions are those there. */
+/* Lists rows from … to − 1 of the i-th image of the copy of ∂y. Indices are positions in the copy. */
 static void fill_lists(const Plan *p, int32_t image, int32_t i, int32_t from, int32_t to, int32_t first, int32_t count, Lists l) {
   const Convolution *c = &p->c;
   for (int32_t r = from; r < to; r++)
@@ -98,10 +98,10 @@ static void fill_lists(const Plan *p, int32_t image, int32_t i, int32_t from, in
     }
 }
 
-/* The pixels of ∂y about those rows, strip by strip; columns beyond its edges stay 0. */
+/* Copies the pixels of ∂y around those rows, strip by strip; columns beyond the edges of ∂y stay 0. */
 static void copy_band(const Plan *p, int32_t image, int32_t first, int32_t last, float *copy) {
   const Convolution *c = &p->c;
-  /* Where ∂y's first column lies in the copy. */
+  /* Column of the copy that holds the first column of ∂y. */
   const int32_t left = 2 - c->columns.before;
   for (int32_t i = 0; i < last - first + 2; i++) {
     const int32_t r = first + i + c->rows.before - 2;
@@ -126,7 +126,7 @@ static void copy_band(const Plan *p, int32_t image, int32_t first, int32_t last,
 #define EACH_ROW _Pragma("GCC unroll 3") for (int a = 0; a < 3; a++)
 #define EACH_COLUMN _Pragma("GCC unroll 3") for (int b = 0; b < 3; b++)
 
-/* The sums of one channel and strip. */
+/* Adds the events of one channel to one strip of its sums. */
 INLINE void add_events(int kind, float *sums, size_t tap, int32_t width, const float *copy, int32_t line, Events e, int32_t count) {
   vf s[3][3];
   EACH_ROW EACH_COLUMN s[a][b] = load_up_to(sums + (size_t)(3 * a + b) * tap, width);
@@ -141,7 +141,7 @@ INLINE void add_events(int kind, float *sums, size_t tap, int32_t width, const f
   EACH_ROW EACH_COLUMN store_up_to(sums + (size_t)(3 * a + b) * tap, width, s[a][b]);
 }
 
-/* Some channels of a group of images. */
+/* Sums some channels of a group of images. */
 static void sum_piece(void *work, int32_t piece, int32_t thread) {
   const Plan *p = work;
   const Convolution *c = &p->c;
@@ -180,7 +180,7 @@ static void sum_piece(void *work, int32_t piece, int32_t thread) {
     }
 }
 
-/* All groups' sums of one tap. */
+/* Adds the sums of all groups for one tap. */
 static void add_piece(void *work, int32_t tap, int32_t thread) {
   (void)thread;
   const Plan *p = work;
@@ -199,7 +199,7 @@ static void add_piece(void *work, int32_t tap, int32_t thread) {
     }
 }
 
-void nine_gradient(const Call *call) {
+void conv3x3_gradient(const Call *call) {
   Plan p = plan_of(call);
   parallel(call->run, p.groups * p.chunks, sum_piece, &p);
   if (p.groups > 1) parallel(call->run, TAPS, add_piece, &p);
