@@ -39,14 +39,6 @@ const small: ReadonlySet<string> = new Set([
   "kernels/bias",
 ])
 
-/** Units out of alphabetical order, each with the unit it follows: the link order determines the layout of the modules. */
-const linkedAfter = [
-  ["kernels/conv3x3-gradient", "kernels/max-pool"],
-  ["kernels/conv3x3-events", "kernels/conv3x3-gradient"],
-  ["kernels/sparse-matmul", "kernels/conv3x3-events"],
-  ["kernels/sliding-windows", "kernels/weight-standardization"],
-] as const
-
 const linkFlags = (...own: ReadonlyArray<string>): ReadonlyArray<string> => [
   ..."--no-entry --import-memory --strip-all -O2 -z stack-size=131072".split(" "),
   ...["session_bytes", "session_open", "session_run", "session_is_finite", "__heap_base"].map(
@@ -96,10 +88,6 @@ export const build = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
   const units = Object.entries(sources).flatMap(([folder, files]) =>
     Object.keys(files).flatMap((name) => (name.endsWith(".c") ? [`${folder}/${name.slice(0, -2)}`] : [])),
   )
-  for (const [unit, previous] of linkedAfter) {
-    units.splice(units.indexOf(unit), 1)
-    units.splice(units.indexOf(previous) + 1, 0, unit)
-  }
   const objects: Record<string, Uint8Array> = {}
   for (const unit of units) {
     const flags = [...compileFlags, ...(small.has(unit) ? ["-Oz"] : [])]
