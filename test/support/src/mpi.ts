@@ -6,9 +6,8 @@ export interface Launcher {
   readonly command: (ranks: number) => ReadonlyArray<string>
 }
 
-// Open MPI refuses to run as root, and more processes than processors, and kills a second after SIGINT, unless told otherwise.
-const openmpiFlags = ["--allow-run-as-root", "--oversubscribe", "--mca", "odls_base_sigkill_timeout", "30"]
-const openmpi = (run: string) => (ranks: number) => [run, ...openmpiFlags, "-n", `${ranks}`]
+// Open MPI refuses to run as root, and more processes than processors, unless told.
+const openmpi = (run: string) => (ranks: number) => [run, "--allow-run-as-root", "--oversubscribe", "-n", `${ranks}`]
 const mpich = (run: string) => (ranks: number) => [run, "-n", `${ranks}`]
 
 /** Debian has both side by side. */
