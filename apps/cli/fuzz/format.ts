@@ -1,18 +1,18 @@
-/** A format of files that the fuzzer changes: a small good folder, and how it is read. */
+/** A file format to fuzz: a small valid folder and its reader. */
 export interface Format {
   readonly name: string
-  /** What a good folder holds, by path. */
+  /** The files of a valid folder, by path. */
   readonly files: Readonly<Record<string, Uint8Array | string>>
-  /** Those of them that are changed; unless told, all. */
+  /** The files to mutate; by default, all. */
   readonly changed?: ReadonlyArray<string>
-  /** For files that are changed unpacked: how they are unpacked and packed again. */
+  /** For files that are mutated in unpacked form: unpack and repack functions. */
   readonly unpack?: (bytes: Uint8Array) => Uint8Array
   readonly pack?: (bytes: Uint8Array) => Uint8Array
-  /** Sets lengths and checksums of changed bytes right, so that what lies behind them is read; half of the files go through it. */
+  /** Corrects lengths and checksums after a mutation, so that the code behind those checks is reached; applied to half of the files. */
   readonly repair?: (bytes: Uint8Array) => Uint8Array
   /**
-   * Reads the folder, and all that is in it. Rejects with the reader's own typed error; with an error without a tag if what was read is not
-   * right. What it writes below `directory` it removes.
+   * Reads the folder and everything in it. Rejects with the reader's typed error, or with an untagged error if the data read is wrong.
+   * Removes any files that it writes below `directory`.
    */
   readonly read: (directory: string) => Promise<void>
 }

@@ -1,4 +1,4 @@
-/** Formats of networks, weights and runs for `bun run fuzz:files`: a small good folder of each, and how it is read. */
+/** Formats of networks, weights and runs for `bun run fuzz:files`: a small valid folder and a reader for each. */
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -48,7 +48,7 @@ const finite = (values: Iterable<number>) => {
   for (const value of values) if (!Number.isFinite(value)) throw new Error(`a value is ${value}`)
 }
 
-/** A network that was read compiles and, if it is small, predicts. */
+/** Compiles a network that was read and, if it is small, runs a prediction. */
 const predict = (graph: Graph.Graph, tensors?: Train.Tensors) =>
   Effect.gen(function* () {
     const options = { batchSize: 2, timeSteps: 2 } as const
@@ -61,7 +61,7 @@ const predict = (graph: Graph.Graph, tensors?: Train.Tensors) =>
     if (tensors !== undefined) finite(outputs)
   })
 
-/** Writes the length of the header anew: up to the brace that closes its first one. */
+/** Corrects the header length, so that the header ends at the brace that closes its first one. */
 const repairHeader = (bytes: Uint8Array): Uint8Array => {
   const text = Buffer.from(bytes.subarray(8)).toString("latin1")
   let depth = 0

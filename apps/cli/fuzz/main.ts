@@ -1,10 +1,10 @@
 /**
- * `bun run fuzz:files`: every format of files that is read, changed at random. Each file must give one typed error of one line, or right data:
- * no crash, no hang, no damage, in bounded memory.
+ * `bun run fuzz:files`: mutates files of every supported format at random. Each file must yield valid data or one typed, one-line error,
+ * in bounded memory, without a crash, a hang or damage to files.
  *
  *     bun run fuzz:files [--count 1000] [--seed N] [--format NAME] [--file N --keep DIRECTORY]
  *
- * `--file` reads one of the changed files, as a fault names it, and `--keep` leaves it for a look.
+ * `--file` reads a single mutated file, by the number in a fault report; `--keep` stores it in a directory for inspection.
  */
 import { parseArgs } from "node:util"
 import { table } from "../src/terminal.ts"

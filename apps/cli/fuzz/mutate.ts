@@ -1,7 +1,7 @@
-/** Changes files as disks, networks and people do: bits, pieces, lengths, words. */
+/** Mutates files as disks, networks and users might: bits, pieces, lengths, words. */
 import { Key } from "@spikeroute/core"
 
-/** A whole number from 0 to `below` − 1. */
+/** Draws a random integer from 0 to `below` − 1. */
 type Draw = (below: number) => number
 
 const joined = (...parts: ReadonlyArray<Uint8Array | ReadonlyArray<number>>): Uint8Array => {
@@ -17,7 +17,7 @@ const joined = (...parts: ReadonlyArray<Uint8Array | ReadonlyArray<number>>): Ui
 const put = (bytes: Uint8Array, at: number, part: ReadonlyArray<number>): Uint8Array =>
   joined(bytes.subarray(0, at), part, bytes.subarray(at + part.length)).subarray(0, bytes.length)
 
-/** What breaks readers of numbers and names. */
+/** Words that break readers of numbers and names. */
 const hostileWords = [
   ...["-1", "0", "1", "2", "255", "256", "65536", "2147483648", "4294967296", "1e20", "1e999", "-0", "0.5", "NaN"],
   ...["null", "true", "[]", "{}", '""', '"x"', "[1]", '{"a":1}', '"__proto__"', '"constructor"', '"\\u0000"'],
@@ -28,7 +28,7 @@ const hostileWords = [
 
 const word = /"(?:[^"\\\n]|\\.)*"|-?\d+(?:\.\d+)?|[A-Za-z_][\w./-]*/g
 
-/** Words of a text, or of the text that a binary file begins with; Latin-1, so that places are bytes. */
+/** The words in the first 64 KB of a file, decoded as Latin-1 so that positions are byte offsets. */
 const wordsOf = (bytes: Uint8Array): ReadonlyArray<{ readonly at: number; readonly text: string }> =>
   Array.from(
     Buffer.from(bytes.subarray(0, 1 << 16))
@@ -43,7 +43,7 @@ const wordsOf = (bytes: Uint8Array): ReadonlyArray<{ readonly at: number; readon
 const replaced = (bytes: Uint8Array, { at, text }: { readonly at: number; readonly text: string }, by: string) =>
   joined(bytes.subarray(0, at), Buffer.from(by, "latin1"), bytes.subarray(at + text.length))
 
-/** Numbers of 1, 2, 4 and 8 bytes that lengths and offsets break by, low byte first. */
+/** Numbers of 1, 2, 4 and 8 bytes, little-endian, that are hostile as lengths and offsets. */
 const hostileNumbers: ReadonlyArray<ReadonlyArray<number>> = [
   ...[[0], [1], [127], [128], [255]],
   ...[
@@ -64,7 +64,7 @@ const hostileNumbers: ReadonlyArray<ReadonlyArray<number>> = [
   ...[new Array(8).fill(0), new Array(8).fill(255), [255, 255, 255, 255, 255, 255, 255, 127], [0, 0, 0, 0, 1, 0, 0, 0]],
 ]
 
-/** Beginnings of files of other kinds. */
+/** Beginnings of files of other types. */
 const others = [
   "",
   "\n",
@@ -80,7 +80,7 @@ const others = [
   "1",
 ]
 
-/** A word: a hostile one for it, or another word of the file. */
+/** Replaces a word by a hostile one or by another word of the file. */
 const wordChanges = [false, false, true].map((own) => (bytes: Uint8Array, draw: Draw) => {
   const words = wordsOf(bytes)
   if (words.length === 0) return put(bytes, draw(bytes.length), [draw(256)])
@@ -89,13 +89,13 @@ const wordChanges = [false, false, true].map((own) => (bytes: Uint8Array, draw: 
 })
 
 const changes: ReadonlyArray<(bytes: Uint8Array, draw: Draw) => Uint8Array> = [
-  // A bit, a byte.
+  // Change a bit or a byte.
   (bytes, draw) => {
     const at = draw(bytes.length)
     return put(bytes, at, [(bytes[at] ?? 0) ^ (1 << draw(8))])
   },
   (bytes, draw) => put(bytes, draw(bytes.length), [draw(256)]),
-  // Cut off; a piece taken out, put in, doubled, moved.
+  // Truncate; remove, insert, duplicate or move a piece; append bytes.
   (bytes, draw) => bytes.subarray(0, draw(bytes.length)),
   (bytes, draw) => {
     const at = draw(bytes.length)
@@ -122,7 +122,7 @@ const changes: ReadonlyArray<(bytes: Uint8Array, draw: Draw) => Uint8Array> = [
       bytes,
       Array.from({ length: 1 + draw(64) }, () => draw(256)),
     ),
-  // A number, anywhere and in the header, either byte first.
+  // Write a hostile number, in the header or anywhere, in either byte order.
   ...[64, Number.POSITIVE_INFINITY].map((within) => (bytes: Uint8Array, draw: Draw) => {
     const number = hostileNumbers[draw(hostileNumbers.length)] as ReadonlyArray<number>
     return put(bytes, draw(Math.min(within, bytes.length)), draw(2) === 0 ? number : number.toReversed())
@@ -130,18 +130,18 @@ const changes: ReadonlyArray<(bytes: Uint8Array, draw: Draw) => Uint8Array> = [
   ...wordChanges,
 ]
 
-/** The `number`-th change of a file under a seed: mostly one change, sometimes up to three, rarely another file. */
+/** The `number`-th mutation of a file for a seed: usually one change, sometimes up to three, rarely a different file. */
 export const mutate = (bytes: Uint8Array, seed: number, format: string, number: number) => {
   const random = Key.generator(Key.fold(Key.make(seed), "mutation", format, number))
   const draw: Draw = (below) => Math.floor(random.nextDoubleUnsafe() * Math.max(1, below))
   if (draw(60) === 0)
     return { bytes: Uint8Array.from(Buffer.from(others[draw(others.length)] as string, "latin1")), repair: false }
-  // Most other changes of JSON end in its first error.
+  // Most other changes to JSON only cause a syntax error.
   const own = bytes.includes(0x7b) && bytes.includes(0x22) && draw(2) === 0 ? wordChanges : changes
   let changed = bytes
   for (let count = draw(3) === 0 ? 1 + draw(3) : 1; count > 0; count--)
     changed = (own[draw(own.length)] as (typeof own)[number])(changed, draw)
-  // Some changes put in what was there.
+  // Some changes leave the bytes as they were.
   if (Buffer.from(changed).equals(bytes)) changed = put(bytes, 0, [(bytes[0] ?? 0) ^ 1])
   return { bytes: Uint8Array.from(changed), repair: draw(2) === 0 }
 }

@@ -1,4 +1,4 @@
-/** Gives changed files of a format to a worker, and starts another where one crashes or hangs. */
+/** Has a worker read mutated files, and starts a new worker after a crash or a hang. */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import type { Outcome } from "./worker.ts"
@@ -10,7 +10,10 @@ export const modules = ["./formats.ts", "../../../packages/datasets/fuzz/formats
 
 const worker = fileURLToPath(new URL("./worker.ts", import.meta.url))
 
-/** What a file may take. Its time is that of the processor: a loaded machine reads right files slowly; a read that waits for ever uses none. */
+/**
+ * Limits per file. `milliseconds` is processor time, because a loaded machine reads valid files slowly; `waiting` is wall-clock time, because
+ * a read that waits forever uses no processor time.
+ */
 export const limits = { milliseconds: 10_000, waiting: 60_000, growth: 512 * 2 ** 20, resident: 3 * 2 ** 30 }
 
 const numbersOf = (pid: number, file: string): ReadonlyArray<number> => {
@@ -26,27 +29,27 @@ const numbersOf = (pid: number, file: string): ReadonlyArray<number> => {
 
 const residentBytes = (pid: number): number => 4096 * (numbersOf(pid, "statm")[1] ?? 0)
 
-/** Processor time in milliseconds, in user and system mode; `undefined` where the system does not say. */
+/** User plus system processor time in milliseconds; `undefined` if the system does not provide it. */
 const processorTime = (pid: number): number | undefined => {
   const [user, system] = numbersOf(pid, "stat").slice(11, 13)
   return user === undefined || system === undefined ? undefined : 10 * (user + system)
 }
 
-/** Which files are read: of each format those from `from` to `count` − 1. */
+/** The files to read: numbers `from` to `count` − 1 of each format. */
 export interface Plan {
   readonly module: string
   readonly formats: ReadonlyArray<string>
   readonly seed: number
   readonly from?: number
   readonly count: number
-  /** A directory for the folder as it was read last. */
+  /** Directory in which the last folder that was read is stored. */
   readonly keep?: string | undefined
   readonly milliseconds?: number
 }
 
 type Said = Outcome | { readonly format: string; readonly begins: number }
 
-/** Outcomes as far as one worker comes. */
+/** The outcomes until the worker ends or fails. */
 const runOnce = async (
   { module, seed, count, keep = "", milliseconds = limits.milliseconds }: Plan,
   wanted: ReadonlyArray<string>,
@@ -93,7 +96,7 @@ const runOnce = async (
   ]
 }
 
-/** Outcomes of all files of a plan. A file that takes too much is a fault. */
+/** The outcomes of all files of a plan. Exceeding a limit is a fault. */
 export const run = async (plan: Plan): Promise<ReadonlyArray<Outcome>> => {
   const { formats, from = 0, count } = plan
   const outcomes: Array<Outcome> = []
@@ -102,7 +105,7 @@ export const run = async (plan: Plan): Promise<ReadonlyArray<Outcome>> => {
     outcomes.push(...(await runOnce(plan, wanted)))
     const last = outcomes.at(-1)
     if (last === undefined) break
-    // A worker that ended early ended with its last file.
+    // If a worker ended early, continue after its last file.
     const behind = formats.slice(formats.indexOf(last.format) + 1).map((name) => `${name}:${from}`)
     wanted = last.number + 1 < count ? [`${last.format}:${last.number + 1}`, ...behind] : behind
   }

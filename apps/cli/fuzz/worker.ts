@@ -1,6 +1,6 @@
 /**
- * Reads changed files, one after the other, and says of each on its own line how that ended. A process of its own, because a reader may crash
- * or never come back. Files of a format are numbered; each is read from a number on, up to COUNT − 1.
+ * Reads mutated files one after the other and reports the outcome of each on its own line. It is a separate process because a reader may
+ * crash or hang. The files of each format are numbered; those from FROM to COUNT − 1 are read.
  *
  *     bun worker.ts MODULE SEED COUNT KEEP? FORMAT:FROM…
  */
@@ -10,22 +10,21 @@ import { dirname, join } from "node:path"
 import type { Format } from "./format.ts"
 import { mutate } from "./mutate.ts"
 
-/** How the reading of a file ended. */
+/** The outcome of reading a file. */
 export interface Outcome {
   readonly format: string
   readonly number: number
-  /** `right` data, a typed `error`, or a `fault`. */
+  /** Valid data (`right`), a typed `error`, or a `fault`. */
   readonly outcome: "right" | "error" | "fault"
-  /** The error's tag. */
   readonly tag?: string
-  /** Its message; of a fault, what is wrong. */
+  /** The error's message, or the description of the fault. */
   readonly message?: string
   readonly milliseconds: number
-  /** By how many bytes the process grew at most. */
+  /** Maximum growth in resident memory, in bytes. */
   readonly growth: number
 }
 
-/** Errors of what our readers are built on: a reader's own error has to stand for them. */
+/** Errors of the libraries under the readers; a reader must convert them to its own errors. */
 const foreign = new Set(["PlatformError", "SchemaError", "TarError", "ZipError", "UnknownError", "TimeoutError"])
 const raw =
   /undefined is not|is not a function|Cannot read prop|is not an object|is not iterable|\b(Type|Range|Reference|Syntax)Error\b|JSON Parse|\[object /
@@ -40,7 +39,7 @@ const faultOf = (error: unknown): string | undefined => {
   return raw.test(error.message) ? `${tag}: a runtime's text is the message: ${error.message.slice(0, 300)}` : undefined
 }
 
-/** Resident memory now, and the most since the last call; 0 where the system does not say. */
+/** Current resident memory, and its maximum since the last call, in bytes; 0 if the system does not provide them. */
 const memory = (): { readonly now: number; readonly most: number } => {
   if (!existsSync("/proc/self/status")) return { now: 0, most: 0 }
   const status = readFileSync("/proc/self/status", "utf8")
@@ -67,7 +66,7 @@ const readAll = async (format: Format, from: number): Promise<void> => {
   }
   for (const [path, content] of Object.entries(files)) store(path, content)
   const there = listing(root)
-  /** Writes outside of its own folder would be seen in `root`. */
+  /** Detects changes to the mutated file, and to files in `root`, which contains the folder. */
   const damage = (path: string, bytes: Uint8Array): string | undefined => {
     const left = listing(root)
     const strange = left.find((each) => !there.includes(each)) ?? there.find((each) => !left.includes(each))
@@ -92,7 +91,7 @@ const readAll = async (format: Format, from: number): Promise<void> => {
   }
 
   try {
-    // Unchanged, the folder is read; this loads what reading takes, too.
+    // Read the valid folder first, which also loads the modules that the reader needs.
     await format.read(directory)
     const names = format.changed ?? Object.keys(files)
     for (let number = from; number < Number(count); number++) {
@@ -112,7 +111,7 @@ const readAll = async (format: Format, from: number): Promise<void> => {
       if (after === undefined) say(outcome)
       else {
         say({ ...outcome, outcome: "fault", message: `the good folder is refused after it: ${after}` })
-        // What the file has left behind is not to count against the next.
+        // Start a new process, so that the effects of this file do not affect the next.
         return process.exit(0)
       }
     }

@@ -1,4 +1,4 @@
-/** What stopping early costs and saves: a network as a program file, sample by sample, under several margins. */
+/** Accuracy and latency of early exit: runs a network as a program file, one sample at a time, with several margins. */
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { ProgramFile } from "@spikeroute/backend-kernels"
@@ -9,7 +9,7 @@ import { Clock, Effect, Stream } from "effect"
 import type { RunConfig } from "./config.ts"
 
 export interface Anytime {
-  /** By how much the first class has to lead the second; null: all steps are taken. */
+  /** Lead of the first class over the second at which a sample stops; null: no early exit. */
   readonly margin: number | null
   readonly top1: number
   readonly meanSteps: number
@@ -21,7 +21,7 @@ const kernels = Effect.promise(async () => {
   return WebAssembly.compile(await readFile(path))
 })
 
-/** Runs all test samples, or the first `limit` of them, under each margin, and with all steps. */
+/** Runs all test samples, or the first `limit`, with each margin and without early exit. */
 export const anytime = (
   graph: Graph.Graph,
   tensors: Train.Tensors,

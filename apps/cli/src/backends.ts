@@ -1,9 +1,9 @@
-/** The backends that the command line knows: a line for each. They are loaded when they are used. */
+/** The backends of the command line, one line each. Each is imported on first use. */
 import type { Backend, BackendUnavailableError, OptionError } from "@spikeroute/core"
 import { Effect, Layer } from "effect"
 import { say } from "./terminal.ts"
 
-/** Threads of the CPU kernels; absent: as many as there are processors. */
+/** `threads`: threads of the CPU kernels; by default, one per processor. */
 type Load = (threads: number | undefined) => Promise<Layer.Layer<Backend, BackendUnavailableError | OptionError>>
 
 const onBuild = () => Effect.runSync(say("building the native kernels (once)…"))
@@ -21,14 +21,14 @@ const backends: Readonly<Record<string, Load>> = {
 
 export const backendNames: ReadonlyArray<string> = Object.keys(backends)
 
-/** The backend of a name from {@link backendNames}. */
+/** The backend with a name from {@link backendNames}. */
 export const backendLayer = (
   name: string,
   threads?: number,
 ): Layer.Layer<Backend, BackendUnavailableError | OptionError> =>
   Layer.unwrap(Effect.promise(() => (backends[name] as Load)(threads)))
 
-/** What is used when nothing is said: native code where it can be built or was built before, else WebAssembly. */
+/** The default backend: native if its library has been built or can be built, otherwise WebAssembly. */
 export const defaultBackend: Effect.Effect<string> = Layer.build(backendLayer("native")).pipe(
   Effect.scoped,
   Effect.as("native"),

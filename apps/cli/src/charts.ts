@@ -1,4 +1,4 @@
-/** Charts as SVG and PNG, drawn by Observable Plot in a document that needs no browser. */
+/** Charts as SVG and PNG, drawn by Observable Plot without a browser. */
 
 import { fileURLToPath } from "node:url"
 import * as Plot from "@observablehq/plot"
@@ -11,7 +11,7 @@ export interface LossPoint {
   readonly loss: number
 }
 
-/** Accuracies after an epoch, as shares. */
+/** Accuracies after an epoch, from 0 to 1. */
 export interface AccuracyPoint {
   readonly epoch: number
   readonly train: number | null
@@ -25,7 +25,7 @@ export interface Spike {
   readonly timeStep: number
 }
 
-/** A layer of a raster, of which every `step`th neuron is shown. */
+/** A layer in a raster; every `step`th neuron is shown. */
 export interface RasterLayer {
   readonly name: string
   readonly size: number
@@ -37,7 +37,7 @@ const blue = "#2a6fb0"
 const paleBlue = "#b3cce3"
 const orange = "#d0782a"
 
-/** A chart as SVG. */
+/** Renders a chart as SVG. */
 export const draw = (options: Plot.PlotOptions): string => {
   const { document } = parseHTML("<html></html>")
   const plot = Plot.plot({
@@ -51,7 +51,7 @@ export const draw = (options: Plot.PlotOptions): string => {
   return plot.outerHTML
 }
 
-/** Whole numbers for an axis, ten at most, by steps of 1, 2 or 5 times a power of 10. */
+/** Integer ticks for an axis, about ten at most, spaced by 1, 2 or 5 times a power of 10. */
 export const wholeTicks = (from: number, to: number): ReadonlyArray<number> => {
   let step = 1
   for (const factors = [2, 2.5, 2]; (to - from) / step > 10; ) {
@@ -63,20 +63,20 @@ export const wholeTicks = (from: number, to: number): ReadonlyArray<number> => {
   return Array.from({ length: Math.floor(to / step) - first + 1 }, (_, i) => (first + i) * step)
 }
 
-/** An axis of counts: a single one stands in its middle, and there is one where nothing is counted yet. */
+/** An axis of counts. A single value is centred; without values the axis covers 0 to 1. */
 const counts = (label: string, values: ReadonlyArray<number>): Plot.ScaleOptions => {
   const [from = 0, to = 1] = values.length === 0 ? [] : [values[0], values.at(-1)]
   const margin = from === to ? 1 : 0
   return { label, domain: [from - margin, to + margin], ticks: wholeTicks(from, to) as Array<number>, tickFormat: "d" }
 }
 
-/** Names of lines in their colours, at the top on the right. */
+/** A legend at the top right, each name in the colour of its line. */
 const legend = (entries: ReadonlyArray<readonly [name: string, color: string]>): ReadonlyArray<Plot.Markish> =>
   entries.map(([name, fill], i) =>
     Plot.text([`━━ ${name}`], { frameAnchor: "top-right", textAnchor: "end", dy: 16 * i - 30, fill }),
   )
 
-/** The loss of every batch and, where there are many, its mean over the batches just before. */
+/** The loss of every batch and, for more than 40 batches, its moving average. */
 export const lossCurve = (points: ReadonlyArray<LossPoint>): string => {
   const k = Math.max(1, Math.ceil(points.length / 40))
   const line = { x: "update", y: "loss" }
@@ -105,7 +105,7 @@ export const lossCurve = (points: ReadonlyArray<LossPoint>): string => {
   })
 }
 
-/** The shares of training and test samples whose class is the network's first answer, after each epoch. */
+/** Top-1 accuracy on the training and test samples after each epoch. */
 export const accuracyCurve = (points: ReadonlyArray<AccuracyPoint>): string => {
   const curve = (y: "train" | "test", color: string) => [
     Plot.lineY(points, { x: "epoch", y, stroke: color, strokeWidth: 2 }),
@@ -131,13 +131,13 @@ export const accuracyCurve = (points: ReadonlyArray<AccuracyPoint>): string => {
   })
 }
 
-/** What a panel shows, in words. */
+/** The title of a layer's panel. */
 const title = ({ name, size, step, isSilent }: RasterLayer): string => {
   const shown = step === 1 ? `all ${size} neurons` : `${size} neurons, one in ${step} shown: row r is neuron ${step}·r`
   return `layer ${name} · ${shown}${isSilent ? " · silent: no spike" : ""}`
 }
 
-/** The spikes of one sample: a panel for each layer, a row for each neuron that is shown, a column for each time step. */
+/** The spikes of one sample: one panel per layer, one row per shown neuron, one column per time step. */
 export const raster = (
   spikes: ReadonlyArray<Spike>,
   layers: ReadonlyArray<Omit<RasterLayer, "isSilent">>,
@@ -161,7 +161,7 @@ export const raster = (
     y: { label: "row", domain: [0, Math.max(1, ...panels.map(({ rows }) => rows))] },
     fy: { axis: null, domain: layers.map(({ name }) => name), padding: 0.15 },
     marks: [
-      // A frame of the panel's own, for Plot leaves out panels without data.
+      // An explicit frame: Plot omits panels without data.
       Plot.rect(panels, { fy: "name", x1: () => left, x2: () => right, y1: () => 0, y2: "rows", stroke: "#ccc" }),
       Plot.text(panels, { fy: "name", text: title, frameAnchor: "top-left", dy: -8, lineAnchor: "bottom" }),
       Plot.rect(spikes, {
@@ -176,7 +176,7 @@ export const raster = (
   })
 }
 
-/** An SVG drawn as PNG, twice as wide; the font is one that comes along, so it looks the same everywhere. */
+/** Renders an SVG as PNG at twice its size, with a bundled font so that it looks the same on every machine. */
 export const png = (svg: string): Uint8Array => {
   const font = fileURLToPath(import.meta.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf"))
   return new Resvg(svg, {

@@ -1,6 +1,6 @@
 /**
- * Checkpoints: parameters, statistics and the optimiser's state as safetensors and, in the metadata, where the run stands. A
- * checkpoint is one file, so it is whole or not there.
+ * Checkpoints: safetensors files with parameters, statistics and optimiser state; the metadata holds the training position. A
+ * checkpoint is a single file, so it is written completely or not at all.
  */
 import {
   type BackendError,
@@ -21,14 +21,14 @@ import { say } from "./terminal.ts"
 
 const Count = Options.whole(0, Number.MAX_SAFE_INTEGER)
 
-/** Where a run stands. */
+/** The training position of a run. */
 export const Position = Schema.Struct({
-  /** Batches trained on in all, and in the epoch that is under way. */
+  /** Number of trained batches: in total, and in the current epoch. */
   update: Count,
   batch: Count,
-  /** Epochs that are over. */
+  /** Number of completed epochs. */
   epoch: Count,
-  /** Sums over the batches of the epoch under way. */
+  /** Sums over the batches of the current epoch. */
   sums: Schema.Struct({
     samples: Count,
     loss: Schema.Finite,
@@ -36,10 +36,10 @@ export const Position = Schema.Struct({
     top5: Count,
     firingRates: Schema.Array(Schema.Finite),
   }),
-  /** The last epoch's accuracies, as shares; null before the first epoch is over. */
+  /** Accuracies after the last completed epoch, from 0 to 1; null during the first epoch, or if the targets define none. */
   trainAccuracy: Schema.NullOr(Schema.Finite),
   testAccuracy: Schema.NullOr(Schema.Finite),
-  /** The mean squared error, where targets are numbers. */
+  /** Mean squared error, for numeric targets. */
   testError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   best: Schema.NullOr(
     Schema.Struct({
@@ -48,7 +48,7 @@ export const Position = Schema.Struct({
       testError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
     }),
   ),
-  /** Bytes of metrics.jsonl that belong to this position. */
+  /** Length of metrics.jsonl at this position, in bytes. */
   metricsBytes: Count,
 })
 
@@ -64,7 +64,7 @@ export interface Checkpoint {
 const fileOf = (directory: string, name: CheckpointName): Effect.Effect<string, never, Path.Path> =>
   Effect.map(Path.Path, (path) => path.join(directory, `${name}.safetensors`))
 
-/** The tensors of a file, which is one of safetensors or of `torch.save`, all of them finite. */
+/** Reads the tensors of a safetensors or `torch.save` file. Fails if any value is not finite. */
 export const readTensors = (file: string) =>
   Effect.gen(function* () {
     const bytes = yield* readBytes(file)
@@ -78,7 +78,6 @@ export const readTensors = (file: string) =>
     return stored
   })
 
-/** Writes a checkpoint. */
 export const save = (directory: string, name: CheckpointName, { position, tensors }: Checkpoint) =>
   Effect.gen(function* () {
     const bytes = Safetensors.encode({
@@ -88,7 +87,6 @@ export const save = (directory: string, name: CheckpointName, { position, tensor
     yield* writeWhole(yield* fileOf(directory, name), bytes)
   })
 
-/** Reads a checkpoint. */
 export const load = (directory: string, name: CheckpointName) =>
   Effect.gen(function* () {
     const file = yield* fileOf(directory, name)
@@ -98,18 +96,18 @@ export const load = (directory: string, name: CheckpointName) =>
         () => new UsageError({ reason: `${file} is not a checkpoint: its metadata has no training position` }),
       ),
     )
-    // Files of earlier versions name parameters as their buffers.
+    // Earlier versions stored parameters under their buffer names.
     const renewed = new Map(Array.from(tensors, ([name, tensor]) => [name.replace(/^parameter\//, ""), tensor]))
     return { file, position, tensors: renewed }
   })
 
-/** Whether tensors are laid out as here, rather than as by PyTorch: those of a checkpoint, a program file, a trainer's `save`. */
+/** Whether tensors have this library's layout (checkpoint, program file, a trainer's `save`) rather than PyTorch's. */
 const isOurs = (tensors: Train.Tensors, { position, format }: Safetensors.TensorFile["metadata"]): boolean =>
   position !== undefined ||
   format?.startsWith("spikeroute") === true ||
   [...tensors.keys()].some((name) => /^(parameter|optimizer)\//.test(name))
 
-/** A state dict by the names of a network, whose neurons keep their own settings: those of the file are said. */
+/** Renames a state dict's tensors to those of the network. Neurons keep the network's settings; the file's settings are reported. */
 const byPreset = (tensors: Train.Tensors, graph: Graph.Graph, preset: PresetName | undefined) =>
   Effect.gen(function* () {
     if (preset === undefined) return tensors
@@ -122,7 +120,7 @@ const byPreset = (tensors: Train.Tensors, graph: Graph.Graph, preset: PresetName
     return named.tensors
   })
 
-/** Weights to start from: those of a run's last checkpoint, or of a file, which is a checkpoint of a run or a state dict of PyTorch's. */
+/** Initial weights: from a run's last checkpoint, or from a file (a checkpoint, a program file or a PyTorch state dict). */
 export const loadWeights = (from: string, graph: Graph.Graph, preset?: PresetName) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -139,14 +137,14 @@ export const loadWeights = (from: string, graph: Graph.Graph, preset?: PresetNam
     return { file: from, tensors: parameters }
   })
 
-/** Puts a checkpoint's tensors into a network. Where they do not fit, the error names the file. */
+/** Loads a checkpoint's tensors into a network. If they do not match it, the error names the file. */
 export const restore = (
   { file, tensors }: { readonly file: string; readonly tensors: Train.Tensors },
   target: Pick<Train.Predictor, "load">,
 ): Effect.Effect<void, BackendError | MismatchError> =>
   Effect.catchTag(target.load(tensors), "MismatchError", (error) => Effect.fail(error.in(file)))
 
-/** Fails where a checkpoint's parameters are not those of a network. */
+/** Fails if a checkpoint's parameters do not match those of a network. */
 export const checkFits = (
   checkpoint: { readonly file: string; readonly tensors: Train.Tensors },
   { parameters }: Graph.Graph,

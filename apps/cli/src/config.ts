@@ -1,4 +1,4 @@
-/** What a run is: flags over the config file over what suits the data set. */
+/** The settings of a run. Flags override the config file, which overrides the defaults of the data set. */
 import {
   describeFault,
   LifSchema,
@@ -26,54 +26,54 @@ const { oneOf, whole } = Options
 const { width, dropout } = Models.ModelSchema.fields
 const { batchSize, timeSteps, microBatches, freeze, clipNorm, clipValue } = Program.TrainingSchema.fields
 
-/** The data set of a run that was imported for no data. */
+/** The `dataset` of a run imported without a data set. */
 export const noDataset = "none"
 
-/** All settings of a run, as config.json holds them. A config file holds any of them. */
+/** All settings of a run, as stored in config.json. A config file may contain any subset. */
 export const RunConfig = Schema.Struct({
-  /** A data set of the library, the path of a module that gives one, or none. */
+  /** A data set of the library, the path of a module that exports one, or `none`. */
   dataset: nameOrPath([...Object.keys(datasets), noDataset], [".ts", ".js"]),
-  /** Where the files of the data set are; nothing is downloaded then. */
+  /** Directory of the data set's files; if given, nothing is downloaded. */
   dataDir: OpenSchema.fields.dataDir,
-  /** Only the first so many training and test samples. */
+  /** Maximum number of training samples and of test samples. */
   limit: BatchSchema.fields.limit,
-  /** Width and height that samples are brought to, where the data set has others than its usual ones. */
+  /** Width and height to which samples are resized; the default depends on the data set. */
   size: OpenSchema.fields.size,
-  /** Share of the samples to test on, where the data say no split. */
+  /** Fraction of the samples used for testing if the data define no split. */
   split: OpenSchema.fields.split,
-  /** Width and height of the sensor, and the columns of event arrays without names. */
+  /** Width and height of the sensor, and the column names of event arrays that have none. */
   sensor: OpenSchema.fields.sensor,
   columns: OpenSchema.fields.columns,
-  /** Whether the axis behind the samples of arrays is time. */
+  /** For arrays, whether the second axis is time (`frames`) or not (`static`). */
   encoding: OpenSchema.fields.encoding,
-  /** Seconds of each recording of sound. */
+  /** Seconds to which audio recordings are cut or padded. */
   duration: OpenSchema.fields.duration,
-  /** Augmentation of the training samples, in this order. */
+  /** Augmentations of the training samples, applied in this order. */
   augment: OpenSchema.fields.augment.schema,
-  /** Threads that make samples beside the training thread. They change no bit of what is trained. */
+  /** Threads that prepare samples beside the training thread. Training is bit-identical with any number. */
   workers: Schema.optionalKey(WorkersSchema.fields.workers),
-  /** Whether the run also writes TensorBoard's event files. They change no bit of what is trained. */
+  /** Whether to write TensorBoard event files as well. Training is bit-identical with and without them. */
   tensorboard: Schema.optionalKey(Options.Flag),
-  /** A network of the library, or the path of a file that holds one. */
+  /** A network of the library, or the path of a file that contains one. */
   model: nameOrPath(Models.modelNames, [".ts", ".js", ".json", ".nir"]),
   /** The discretisation of a NIR network. */
   nir: Schema.optionalKey(DiscretisationSchema),
-  /** A factor of the model's channels. */
+  /** Factor for the model's channel counts. */
   width: width.schema,
-  /** Share of the model's activations that dropout drops. */
+  /** Dropout probability of the model's activations. */
   dropout: dropout.schema,
   policy: oneOf(Policy.policyNames),
-  /** slttk: how many time steps are trained; tbptt: the window. */
+  /** slttk: number of trained time steps; tbptt: window length. */
   k: Schema.optionalKey(timeSteps),
-  /** What maps gave is computed again in the backward direction rather than kept: less memory. */
+  /** Recomputes layer outputs in the backward pass instead of storing them, to save memory. */
   recompute: Schema.optionalKey(Options.Flag),
   backend: oneOf(backendNames),
   timeSteps,
-  /** Membrane time constant in time steps: the decay is λ = 1 − 1/τ. */
+  /** Membrane time constant in time steps; the decay is λ = 1 − 1/τ. */
   tau: LifSchema.fields.tau.schema.check(Options.must("a finite number of at least 1", Number.isFinite)),
   surrogate: oneOf(Surrogate.surrogateNames),
   batchSize,
-  /** Parts of a batch that go through the network one after the other: less memory. */
+  /** Number of parts of a batch, processed one after the other to save memory. */
   microBatches,
   epochs: whole(1, 2 ** 20),
   /** The learning rate after warm-up. */
@@ -85,23 +85,23 @@ export const RunConfig = Schema.Struct({
   optimizer: oneOf(Optimizer.optimizerNames),
   momentum: Options.NonNegative,
   weightDecay: Options.NonNegative,
-  /** Weights that are not trained, by name or pattern. */
+  /** Names or patterns of weights that are not trained. */
   freeze,
   clipNorm,
   clipValue,
-  /** β and the target of the squared error in the loss. */
+  /** Weight β and target of the squared error in the loss. */
   lossMix: LossSchema.fields.mix,
   lossTarget: LossSchema.fields.target,
-  /** Where the parameters are that training starts from: a run, whose last checkpoint is taken, or a file of tensors. */
+  /** Source of the initial parameters: a run (its last checkpoint) or a file of tensors. */
   init: Schema.optionalKey(Schema.String),
-  /** Whose names the tensors of that file have. */
+  /** The library whose naming the tensors of that file follow. */
   preset: Schema.optionalKey(oneOf(Object.keys(presets) as ReadonlyArray<PresetName>)),
   seed: OpenSchema.fields.seed.schema,
 })
 
 export type RunConfig = typeof RunConfig.Type
 
-/** Settings as a config file or the flags give them. */
+/** Any subset of the settings, as in a config file or in the flags. */
 const PartialConfig = RunConfig.mapFields(Struct.map(Schema.optionalKey))
 
 export type PartialConfig = typeof PartialConfig.Type
@@ -131,7 +131,7 @@ const general = {
   seed: 0,
 } as const satisfies PartialConfig
 
-/** What suits a data set better than the general settings. */
+/** Defaults per data set; they override the general ones. */
 const suited: Readonly<Record<string, PartialConfig>> = {
   shapes: { timeSteps: 8, batchSize: 32, epochs: 8, lr: 2e-3 },
   heartbeats: { model: "cnn1d", epochs: 10, lr: 2e-3 },
@@ -151,7 +151,7 @@ const suited: Readonly<Record<string, PartialConfig>> = {
   optdigits: { epochs: 20 },
 }
 
-/** The first thing that is wrong with settings, as one line; `name` says how a setting is called where they come from. */
+/** Checks settings. Reports the first fault in one line; `name` maps a setting to its name in the source, such as a flag. */
 const decode = (
   values: unknown,
   source: string,
@@ -167,7 +167,7 @@ const decode = (
   return refuse(`there is no setting ${quote(option)}${hint}`)
 }
 
-/** Settings whose paths no longer depend on where they were said. */
+/** Settings with resolved paths. */
 const withPaths = (config: PartialConfig, resolved: (path: string) => string): PartialConfig => ({
   ...config,
   ...(config.dataDir === undefined ? {} : { dataDir: resolved(config.dataDir) }),
@@ -176,7 +176,7 @@ const withPaths = (config: PartialConfig, resolved: (path: string) => string): P
   ...(config.dataset !== undefined && isPath(config.dataset) ? { dataset: resolved(config.dataset) } : {}),
 })
 
-/** Settings of a config file. */
+/** Reads a config file. Its relative paths are resolved against its directory. */
 export const readConfigFile = (
   file: string,
 ): Effect.Effect<PartialConfig, UsageError, FileSystem.FileSystem | Path.Path> =>
@@ -190,7 +190,7 @@ export const readConfigFile = (
 export const flagName = (setting: string): string =>
   `--${setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
-/** Settings from the command line, of which those that were not given are undefined. */
+/** Settings from the command line; flags that were not given are undefined. */
 export const fromFlags = (
   flags: Readonly<Record<string, unknown>>,
 ): Effect.Effect<PartialConfig, UsageError, Path.Path> =>
@@ -202,8 +202,8 @@ export const fromFlags = (
   })
 
 /**
- * Settings of a config file, or others where there is none, under those from the command line. A policy that takes no k is not told the
- * file's.
+ * Settings of a config file (without one, `otherwise`), overridden by those from the command line. If the policy of the command line
+ * takes no k, the file's k is dropped.
  */
 export const chosen = (
   file: string | undefined,
@@ -228,10 +228,10 @@ export const chosen = (
 
 const optionsOf = (optimizer: RunConfig["optimizer"]) => Optimizer.optimizers[optimizer].defaults
 
-/** All that a network and its training are; only the backend is not decided. */
+/** All settings except the backend. */
 export type Settings = Omit<RunConfig, "backend">
 
-/** Settings with the others filled in. */
+/** Fills in the defaults of settings that were not given. */
 export const resolve = (chosen: PartialConfig): Settings => {
   const merged = { ...general, ...suited[chosen.dataset ?? general.dataset], ...chosen }
   const augment = datasets[merged.dataset]?.augment ?? []
@@ -275,10 +275,10 @@ export const neuronOf = ({ tau, surrogate }: Pick<RunConfig, "tau" | "surrogate"
   surrogate: Surrogate.defaults[surrogate as Surrogate.SurrogateName],
 })
 
-/** What a program must know of a data set's samples. */
+/** The properties of a data set's samples that a program depends on. */
 export type ToldSample = Pick<Sample, "encoding" | "targets">
 
-/** The loss for targets of a kind; the settings are about one class a sample. */
+/** The loss for a kind of targets. The loss settings apply only to targets of one class per sample. */
 const lossOf = (
   { lossMix: mix, lossTarget: target }: Settings,
   targets: Targets = "class",
@@ -289,7 +289,7 @@ const lossOf = (
       ? [Losses.crossEntropy()]
       : [Losses.meanSquaredError({ over: targets === "numbers" ? "mean" : "step" })]
 
-/** What a trainer is for, by the settings and the data set's samples. */
+/** The options of a trainer, from the settings and the data set's samples. */
 export const trainingOptions = (config: Settings, { encoding, targets }: ToldSample): Program.TrainingOptions => ({
   batchSize: config.batchSize,
   timeSteps: config.timeSteps,
@@ -299,10 +299,10 @@ export const trainingOptions = (config: Settings, { encoding, targets }: ToldSam
   ...Struct.pick(config, ["microBatches", "freeze", "clipNorm", "clipValue"]),
 })
 
-/** Samples that inference takes through the network at once: its memory grows with them, and its throughput hardly, but for a few. */
+/** Bounds on the samples per inference micro-batch. Memory grows with their number; beyond a few, throughput hardly does. */
 const [fewest, most] = [16, 64]
 
-/** What a predictor of a run is for: its batches in equal parts of 16 to 64 samples, where they have such. */
+/** The options of a run's predictor. Batches are split into equal parts of 16 to 64 samples if their size allows it. */
 export const inferenceOptions = (config: Settings, { encoding, targets }: ToldSample): Program.InferenceOptions => {
   const { batchSize, timeSteps, microBatches = 1 } = config
   let parts = Math.max(microBatches, Math.ceil(batchSize / most))

@@ -1,4 +1,4 @@
-/** The program of a worker that makes samples: see `openInWorkers`. */
+/** Entry point of a worker that prepares samples: see `openInWorkers`. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
 import { serve } from "@spikeroute/datasets"

@@ -1,4 +1,4 @@
-/** What the command line itself can fail with. Its exit code is 2: the input is to be changed. */
+/** The error of the command line itself. Its exit code is 2: the user has to change the input. */
 import { line } from "@spikeroute/core/text"
 import { Data } from "effect"
 

@@ -1,4 +1,4 @@
-/** How good a network is on the test samples of a data set. */
+/** Evaluation of a network on the test samples of a data set. */
 import { type Program, Train } from "@spikeroute/core"
 import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Communicator } from "@spikeroute/distributed"
@@ -6,22 +6,22 @@ import { Effect, Stream } from "effect"
 import type { RunConfig } from "./config.ts"
 import { percent } from "./terminal.ts"
 
-/** How good an evaluation was, in words: an accuracy, or an error. */
+/** Formats a result: the accuracy, or the mean squared error for numeric targets. */
 export const inWords = (top1: number | null, meanSquaredError: number | null | undefined): string =>
   top1 !== null ? `accuracy ${percent(top1)}` : `mean squared error ${meanSquaredError?.toPrecision(4)}`
 
 export interface Evaluation {
   readonly samples: number
-  /** Shares of the samples, or steps, whose class is the network's first answer, and among its first five; null where targets are numbers. */
+  /** Top-1 and top-5 accuracy over the samples, or over the steps if each has a class; null for numeric targets. */
   readonly top1: number | null
   readonly top5: number | null
-  /** The mean of (output − target)², where targets are numbers. */
+  /** Mean of (output − target)² for numeric targets; null for classes. */
   readonly meanSquaredError: number | null
-  /** Spikes per neuron and time step, by layer of neurons. */
+  /** Spikes per neuron and time step, for each layer of neurons. */
   readonly firingRates: Readonly<Record<string, number>>
 }
 
-/** Warns of layers that hardly ever fire, or almost always. */
+/** Warns about layers that are silent or saturated. */
 export const warnOfRates = (rates: Readonly<Record<string, number>>): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (const [name, rate] of Object.entries(rates))
@@ -29,7 +29,7 @@ export const warnOfRates = (rates: Readonly<Record<string, number>>): Effect.Eff
       else if (rate > 0.95) yield* Effect.logWarning(`layer ${name} is saturated: its firing rate is ${percent(rate)}`)
   })
 
-/** What outputs came to, over batches: right answers of those that count, or squared errors and their number. */
+/** Sums over batches: correct answers or squared errors, and the number of outputs that they cover. */
 interface Sums {
   top1: number
   top5: number
@@ -37,13 +37,13 @@ interface Sums {
   count: number
 }
 
-/** The squared errors of `size` samples' outputs of one step, of which there are `steps` in all. */
+/** Adds the squared errors of the first `size` outputs, each multiplied by `scale`. */
 const addSquares = (sums: Sums, outputs: Float32Array, targets: Float32Array, size: number, scale: number) => {
   for (let i = 0; i < size; i++) sums.squares += ((outputs[i] as number) * scale - (targets[i] as number)) ** 2
   sums.count += size
 }
 
-/** Adds what the first `size` samples of a batch came to. */
+/** Adds the results of the first `size` samples of a batch. */
 const score = (
   sums: Sums,
   { targets: kind = "class", classes }: Dataset,
@@ -55,7 +55,7 @@ const score = (
   for (let t = 0; t < steps; t++) {
     const own = outputs.subarray(t * batchSize * classes, (t + 1) * batchSize * classes)
     if (!kind.startsWith("class")) {
-      // Outputs of samples are summed over time; their mean is what the loss takes.
+      // With one target per sample, outputs are summed over time, whereas the loss uses their mean.
       const told = targets.subarray(t * batchSize * classes)
       addSquares(sums, own, told, size * classes, kind === "numbers" ? 1 / timeSteps : 1)
       continue
@@ -67,7 +67,7 @@ const score = (
   }
 }
 
-/** Runs all test samples through the network, or the first `limit` of them. Of several processes each takes some of the batches. */
+/** Evaluates all test samples, or the first `limit`. Several processes share the batches. */
 export const evaluate = (
   predictor: Train.Predictor,
   dataset: Dataset,
@@ -76,7 +76,7 @@ export const evaluate = (
   Effect.gen(function* () {
     const { rank, size: processes, gather } = yield* Communicator
     const { batchSize, neurons } = predictor.program
-    /** A row for each batch: its number, samples, what its outputs came to, firing rates. */
+    /** One row per batch: its index, number of samples, the four sums, firing rates. */
     const rows: Array<number> = []
     const options = { batchSize, timeSteps, limit, remainder: "pad", from: rank, every: processes } as const
     yield* Stream.runForEach(batches(dataset, "test", options), (batch) =>
@@ -91,7 +91,7 @@ export const evaluate = (
     const all = (yield* gather(new Uint8Array(Float64Array.from(rows).buffer))).flatMap((bytes) =>
       rowsOf(new Float64Array(bytes.slice().buffer), 6 + neurons.length),
     )
-    // In the order of the batches, whichever process took them.
+    // In batch order, so that sums do not depend on the number of processes.
     const ordered = all.toSorted(([a = 0], [b = 0]) => a - b)
     const sum = (column: number) => ordered.reduce((total, row) => total + (row[column] as number), 0)
     const samples = sum(1)

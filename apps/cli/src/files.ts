@@ -1,9 +1,9 @@
-/** Files: what is read is a regular file, what is written is whole or not there. */
+/** File access: only regular files are read, and writes are atomic. */
 import { otherThanFile } from "@spikeroute/datasets"
 import { ByteSize, Effect, FileSystem, type PlatformError } from "effect"
 import { UsageError } from "./errors.ts"
 
-/** For `Effect.mapError`: one line that names the file and what the system said of it. */
+/** For `Effect.mapError`: a one-line error with the file and the system's message. */
 export const refused =
   (file: string, what: "read" | "written") =>
   (error: PlatformError.PlatformError): UsageError => {
@@ -12,7 +12,7 @@ export const refused =
     return new UsageError({ reason: `${file} cannot be ${what}: ${said}` })
   }
 
-/** The size in bytes of a regular file; whatever else has its name is refused. */
+/** The size of a regular file in bytes. Fails for anything else, such as a directory or a pipe. */
 export const sizeOf = (
   file: string,
   { followLinks = true }: { readonly followLinks?: boolean } = {},
@@ -25,21 +25,21 @@ export const sizeOf = (
     return Number(ByteSize.toBigInt(info.size))
   })
 
-/** The bytes of a file. */
+/** Reads a file. */
 export const readBytes = (file: string): Effect.Effect<Uint8Array, UsageError, FileSystem.FileSystem> =>
   Effect.andThen(
     sizeOf(file),
     Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.mapError(fs.readFile(file), refused(file, "read"))),
   )
 
-/** The text of a file. */
+/** Reads a text file. */
 export const readText = (file: string): Effect.Effect<string, UsageError, FileSystem.FileSystem> =>
   Effect.map(readBytes(file), (bytes) => new TextDecoder().decode(bytes))
 
-/** Settings and graphs take kilobytes. */
+/** Maximum size of a JSON file in bytes; settings and graphs take kilobytes. */
 const largestJson = 2 ** 26
 
-/** What a JSON file holds. */
+/** Reads and parses a JSON file. */
 export const readJson = (file: string): Effect.Effect<unknown, UsageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const size = yield* sizeOf(file)
@@ -52,11 +52,11 @@ export const readJson = (file: string): Effect.Effect<unknown, UsageError, FileS
     })
   })
 
-/** Whether something has this name, were it a link that leads nowhere. */
+/** Whether a path exists, even as a broken symbolic link. */
 export const isTaken = (file: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.isSuccess(fs.lstat(file)))
 
-/** Writes a file under a temporary name, syncs it to the disk and renames it, which replaces a link rather than follows it. */
+/** Writes a file under a temporary name, syncs it to disk and renames it. A symbolic link is replaced, not followed. */
 export const writeWhole = (
   file: string,
   content: Uint8Array | string,
@@ -77,5 +77,5 @@ export const writeWhole = (
     )
   })
 
-/** JSON for people: indented, with a last line break. */
+/** Indented JSON with a trailing newline. */
 export const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`

@@ -1,4 +1,4 @@
-/** The flags of commands that are no settings of a run, checked by one Schema for each command. */
+/** Command flags that are not settings of a run, checked by one Schema per command. */
 import { describeFault, Options, Policy, Program, quote } from "@spikeroute/core"
 import { OpenSchema } from "@spikeroute/datasets"
 import { type Discretisation, DiscretisationSchema } from "@spikeroute/nir"
@@ -12,7 +12,7 @@ const checkpoint = oneOf(["last", "best"])
 
 const prefixes: Readonly<Record<string, number>> = { n: 1e-9, u: 1e-6, µ: 1e-6, m: 1e-3, "": 1, k: 1e3, M: 1e6, G: 1e9 }
 
-/** A number greater than 0 with a unit, in units of one. */
+/** Parses a positive number with an SI prefix and a unit, such as 10Gb; `units` gives the factor of each unit. */
 export const quantityOf = (text: string, units: Readonly<Record<string, number>>): number | undefined => {
   const [, number, prefix = "", unit = ""] = /^(\d+(?:\.\d+)?) ?([nuµmkMG]?)([a-zA-Z])$/.exec(text) ?? []
   const value = Number(number) * (prefixes[prefix] ?? Number.NaN) * (units[unit] ?? Number.NaN)
@@ -26,7 +26,7 @@ const { dataDir: path } = OpenSchema.fields
 
 export const commandFlags = {
   train: Schema.Struct({ config: path, out: path, resume: path }),
-  /** Backends that take all their memory before they run. */
+  /** `backend`: only backends that allocate all their memory before they run. */
   plan: Schema.Struct({
     config: path,
     backend: Schema.optionalKey(oneOf(["native", "wasm", "webgpu", "reference"])),
@@ -55,16 +55,16 @@ export const commandFlags = {
   }),
 }
 
-/** The flags of a discretisation, not yet checked. */
+/** The flags of a discretisation, unchecked. */
 export type DiscretisationFlags = Readonly<Record<keyof Discretisation, unknown>>
 
-/** What was given of some flags. */
+/** The flags that were given. */
 export const defined = <A extends object>(flags: A): { readonly [K in keyof A]?: Exclude<A[K], undefined> } =>
   Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)) as never
 
 type Flags = { readonly [C in keyof typeof commandFlags]: (typeof commandFlags)[C]["Type"] }
 
-/** The flags of a command. Lists are checked element by element; a fault names the flag. */
+/** Checks the flags of a command. Lists are checked element by element; the error names the flag. */
 export const checkFlags = <C extends keyof Flags>(
   command: C,
   given: { readonly [F in keyof Flags[C]]: unknown },

@@ -1,17 +1,17 @@
-/** A run directory is trained in by one process at a time. */
+/** A lock that lets only one process train in a run directory. */
 import { Effect, type FileSystem, Path, type Scope } from "effect"
 import { UsageError } from "./errors.ts"
 import { isTaken, sizeOf } from "./files.ts"
 
-/** The file whose lock a process holds while it trains in the directory. */
+/** The file that a process locks while it trains in the directory. */
 export const lockName = ".lock"
 
 const sqliteBusy = 5
 
 /**
- * Takes the lock of a directory until the scope ends. It is the system's lock of a file, by way of SQLite: it ends with the process,
- * whatever ends that, so that none is ever left behind. (Downloads of data sets have a lock of another kind, a file that its holder touches:
- * others wait for it rather than fail, and that package runs under Node 20, which has no SQLite.)
+ * Locks a directory until the scope ends. The lock is the operating system's file lock, taken through SQLite: the system releases it when
+ * the process ends for any reason, so it never becomes stale. (Data set downloads use a different lock, a file that its holder touches:
+ * other processes wait instead of failing, and that package supports Node 20, which has no SQLite.)
  */
 export const lock = (
   directory: string,
@@ -24,7 +24,7 @@ export const lock = (
       try: () => {
         const database = new DatabaseSync(file)
         try {
-          // Nothing is ever written, so no file of a journal is needed.
+          // Nothing is ever written, so no journal file is needed.
           database.exec("PRAGMA journal_mode = MEMORY")
           database.exec("BEGIN EXCLUSIVE")
           return database

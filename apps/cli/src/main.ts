@@ -1,9 +1,9 @@
-/** The command line. Commands load what they need when they run, so that help is quick. */
+/** The command line. Commands import their modules when they run, so that help stays fast. */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { runMain } from "./run-main.ts"
 
-/** An optional flag. */
+/** Optional flags by type. */
 const text = (name: string, description: string) => optional(Flag.String(name), description)
 const whole = (name: string, description: string) => optional(Flag.Int(name), description)
 const number = (name: string, description: string) => optional(Flag.Finite(name), description)
@@ -34,7 +34,7 @@ const tau = number("tau", "membrane time constant τ in steps, at least 1; decay
 const surrogate = text("surrogate", "triangle (default), rectangle, sigmoid, atan or fastSigmoid")
 const config = text("config", "JSON file of settings; flags take precedence")
 const out = text("out", "directory of the run; default runs/…")
-/** The discretisation of a NIR network, when it is read and when it is written. */
+/** The discretisation of a NIR network, for import and export. */
 const nir = {
   dt: number("dt", "NIR: length of a time step, in the unit of the file's time constants; default 1e-4"),
   scheme: text("scheme", "NIR: euler (default), decay 1 − dt/τ, or exact, e^(−dt/τ)"),
@@ -62,7 +62,7 @@ const microBatches = whole(
 const lr = number("lr", "learning rate")
 const seed = whole("seed", "seed of everything random")
 const optimizer = text("optimizer", "adam (default), sgd, adamw or another: docs/options.md lists them")
-/** How the learning rate goes, what the optimiser adds, and the loss. */
+/** Learning-rate schedule, optimiser options, gradient clipping and loss. */
 const learning = {
   schedule: text("schedule", "learning-rate schedule: cosine (default), step or constant"),
   warmUp: number("warm-up", "epochs over which the learning rate rises to --lr; default 0"),
@@ -84,7 +84,7 @@ const size = whole(
   "size",
   "width and height of the samples of dvs-gesture, cifar10-dvs, image-folder and events-folder",
 )
-/** How custom data is read. */
+/** Options for reading custom data. */
 const reading = {
   split: number(
     "split",

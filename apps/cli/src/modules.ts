@@ -1,4 +1,4 @@
-/** Networks and data sets of a person's own, named by the paths of their files. */
+/** Loads custom networks and data sets from the paths of their modules. */
 import { pathToFileURL } from "node:url"
 import * as core from "@spikeroute/core"
 import { Options } from "@spikeroute/core"
@@ -10,13 +10,13 @@ import { sizeOf } from "./files.ts"
 
 const ofModules = /\.[cm]?[jt]s$/
 
-/** Whether a setting is the path of a file rather than a name. */
+/** Whether a setting is a file path rather than a name. */
 export const isPath = (setting: string): boolean => /[\\/]|\.([cm]?[jt]s|json|nir)$/.test(setting)
 
-/** What a setting is called where there is little room: the file without its folder. */
+/** The short name of a setting: for a path, the file name. */
 export const nameOf = (setting: string): string => (isPath(setting) ? setting.replace(/^.*[\\/]/, "") : setting)
 
-/** One of some names, or the path of a file with one of some endings. */
+/** Schema of one of the names, or a path with one of the file extensions. */
 export const nameOrPath = (
   names: ReadonlyArray<string>,
   endings: ReadonlyArray<string>,
@@ -28,15 +28,15 @@ export const nameOrPath = (
         (setting: string) => names.includes(setting) || endings.some((ending) => setting.endsWith(ending)),
       ),
     ),
-    // For hints at slips.
+    // For hints at misspelt names.
     { literals: names },
   )
 
 let isProvided = false
 
 /**
- * Bun finds the packages that a module imports here, wherever the module lies: what it makes has to be of the library that runs it, not of
- * another copy.
+ * Makes Bun resolve this library's packages to the running copy for every user module, wherever it is stored: the objects that a module
+ * creates must come from this copy.
  */
 const providePackages = async () => {
   if (isProvided || !("Bun" in globalThis)) return
@@ -52,10 +52,10 @@ const providePackages = async () => {
   })
 }
 
-/** What somebody's code says of itself when it fails. */
+/** The message of an error thrown by user code. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** The default export of a module; `wanted` says what it should be. */
+/** Loads a module's default export; `wanted` describes it in error messages. */
 export const defaultExport = (file: string, wanted: string) =>
   Effect.gen(function* () {
     yield* sizeOf(file)

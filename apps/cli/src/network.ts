@@ -1,4 +1,4 @@
-/** The network of a run: one of the library's by its name, or one of a file: a module, a graph as JSON, NIR. */
+/** The network of a run: a library model by name, or a file (a module, a graph as JSON, or NIR). */
 import { Graph, Models, Options, quote, Shape, type Train } from "@spikeroute/core"
 import * as Nir from "@spikeroute/nir"
 import { Effect } from "effect"
@@ -12,11 +12,11 @@ export { nameOf } from "./modules.ts"
 
 export interface Network {
   readonly graph: Graph.Graph
-  /** The weights that the file has. */
+  /** The weights stored in the file. */
   readonly tensors?: Train.Tensors
 }
 
-/** What a network is for. */
+/** The input shape and the number of classes that a network is built for. */
 interface Purpose {
   readonly shape: Shape.Shape
   readonly classes: number
@@ -26,15 +26,18 @@ const wanted = "a layer, a graph, or a function that makes one for a number of c
 
 const isGraph = (value: unknown): value is Graph.Graph => Options.has("nodes", "parameters", "types")(value)
 
-/** A graph from its JSON form, with its errors at the file. */
+/** Reads a graph from JSON; errors name the file. */
 const graphOf = (file: string, json: unknown) =>
   Effect.mapError(Graph.fromJson(json), ({ message }) => new UsageError({ reason: `${file}: ${message}` }))
 
-/** A graph that a module made by itself is checked as one of a file. */
+/** Checks a graph that a module built in the same way as a graph read from a file. */
 const checked = (file: string, graph: Graph.Graph) =>
   Effect.suspend(() => graphOf(file, JSON.parse(JSON.stringify(Graph.toJson(graph)))))
 
-/** A graph of what a module exports. A function is first asked for a network of so many classes, and else taken as a layer. */
+/**
+ * The graph of a module's default export. A function is first called with the number of classes; if it returns neither a graph nor a layer,
+ * the function itself is used as a layer.
+ */
 const ofExport = (
   file: string,
   exported: unknown,
@@ -64,7 +67,7 @@ const ofExport = (
     isMaker = typeof made === "function" || isGraph(made)
     return made as Graph.Tensor
   })
-  // A function of classes that failed says why.
+  // If the function takes a number of classes and threw, report its own error.
   return Effect.catch(asLayer, (error) =>
     fault !== undefined && isMaker ? fail(messageOf(fault)) : Effect.fail(error),
   )
@@ -78,13 +81,13 @@ const ofGraphFile = (file: string, { nir = {} }: Settings) =>
     )
   })
 
-/** A network of the library. */
+/** A library model. */
 export const layerOf = (config: Settings, classes: number): Graph.Layer => {
   const { model, width, dropout } = config
   return Models.models[model as Models.ModelName](classes, { width, dropout, neuron: neuronOf(config) })
 }
 
-/** The network that the settings describe, for samples of a shape and a number of classes; files of whole graphs do without. */
+/** The network that the settings describe, for a sample shape and a number of classes; `.nir` and `.json` files need neither. */
 export const networkFor = (config: Settings, purpose: Purpose | undefined) =>
   Effect.gen(function* () {
     const { model } = config
@@ -101,7 +104,7 @@ export const networkFor = (config: Settings, purpose: Purpose | undefined) =>
     return { graph }
   })
 
-/** Fails where a network does not take samples of this shape, or has another number of outputs. */
+/** Fails if a network's input shape or number of outputs does not match the data set. */
 export const checkPurpose = (owner: string, graph: Graph.Graph, { shape, classes }: Purpose, dataset: string) => {
   const outputs = graph.types.get(graph.output)?.shape.at(-1)
   const reason = !Shape.equals(graph.input, shape)

@@ -1,6 +1,6 @@
 /**
- * The program of the process that reads NIR files: told of a path, it answers with the document or with the error's parts. A
- * damaged HDF5 file can make its library loop for ever, or refuse good files afterwards.
+ * Entry point of the process that reads NIR files: it receives a path and sends back the document or the fields of the error. It is a
+ * separate process because a corrupt HDF5 file can make the library loop forever, or reject valid files afterwards.
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"

@@ -1,4 +1,4 @@
-/** NIR files of a person's, read in a process of their own. */
+/** Reads NIR files, each in a separate process, and verifies backends against them. */
 import { fork } from "node:child_process"
 import { Numpy } from "@spikeroute/core"
 import * as Nir from "@spikeroute/nir"
@@ -7,15 +7,15 @@ import { Effect, FileSystem, Path, Schema } from "effect"
 import { UsageError } from "./errors.ts"
 import { readBytes, readJson } from "./files.ts"
 
-/** Seconds that a file may take. */
+/** Timeout for reading a file, in seconds. */
 const patience = 60
 
 type Answer = { readonly document: Document } | { readonly node: string; readonly reason: string }
 
-/** The document of a file. */
+/** Reads the document of a NIR file. */
 export const readNir = (file: string) =>
   Effect.gen(function* () {
-    // A file that is missing, or no plain file, is refused as others are.
+    // Reports a missing or non-regular file in the same way as other readers.
     yield* readBytes(file)
     const fail = (reason: string) => new NirError({ file, node: "", reason })
     const answer = yield* Effect.callback<Answer, NirError>((resume) => {
@@ -37,7 +37,7 @@ export const readNir = (file: string) =>
     return "document" in answer ? answer.document : yield* new NirError({ file, ...answer })
   })
 
-/** A discretisation as the file beside golden files of other frameworks has it. */
+/** A discretisation as stored in discretisation.json, beside the golden files of other frameworks. */
 const Row = Schema.Struct({
   dt: Schema.Finite,
   scheme: Schema.Literals(["euler", "exact"]),
@@ -48,7 +48,7 @@ const Row = Schema.Struct({
 })
 const Rows = Schema.Record(Schema.String, Schema.Struct({ matches: Schema.Array(Schema.Unknown) }))
 
-/** By which discretisation a framework's own output follows from its file; `"none"` where NIR cannot say its neurons. */
+/** The discretisation that reproduces a framework's output from its file; `"none"` if NIR cannot express its neurons. */
 const discretisationOf = (file: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -71,7 +71,7 @@ const discretisationOf = (file: string) =>
     } satisfies Discretisation
   })
 
-/** The nodes that the arrays of a framework name: `output`, and `spikes_N` of layer N. */
+/** Maps a framework's arrays to nodes: `output`, and `spikes_N` for layer N. */
 const nodesOf = ({ node }: Document, arrays: ReadonlyMap<string, Numpy.NumpyArray>) => {
   const paths = [...(node.nodes ?? new Map<string, NirNode>())]
   const find = (test: (name: string, type: string) => boolean) =>
@@ -90,7 +90,7 @@ const nodesOf = ({ node }: Document, arrays: ReadonlyMap<string, Numpy.NumpyArra
   )
 }
 
-/** Holds a backend against the values of the `.npz` file beside a `.nir` file. */
+/** Compares a backend with the values in the `.npz` file beside a `.nir` file. */
 export const verifyNir = (file: string) =>
   Effect.gen(function* () {
     const document = yield* readNir(file)

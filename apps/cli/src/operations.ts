@@ -16,14 +16,14 @@ import { table } from "./terminal.ts"
 /** Picojoules of float32 operations at 45 nm (Horowitz, 2014). */
 export const energies = { addition: 0.9, multiplication: 3.7 } as const
 
-/** The same for a multiply-accumulate and an accumulate, and where they are from. */
+/** Energy of a multiply-accumulate and of an accumulate, with the source. */
 export const constants = {
   picojoulesPerMAC: 4.6,
   picojoulesPerAC: energies.addition,
   source: "Horowitz, ISSCC 2014: float32 at 45 nm, arithmetic alone",
 } as const
 
-/** Counts of a layer, a sample. */
+/** Operations of a layer per sample. */
 export interface LayerOperations {
   readonly layer: string
   readonly effectiveMACs: number
@@ -33,7 +33,7 @@ export interface LayerOperations {
   readonly energyMicrojoules: number
 }
 
-/** What a sample costs in all, and of each layer. */
+/** Operations per sample, in total and by layer. */
 export interface Operations extends Omit<LayerOperations, "layer"> {
   readonly layers: ReadonlyArray<LayerOperations>
   readonly constants: typeof constants
@@ -56,19 +56,19 @@ export const operationsTable = ({ layers, constants, ...total }: Operations, sam
   ].join("\n")
 }
 
-/** For each position of an axis, the taps of windows that see it. */
+/** For each position of an axis, the taps of all windows that cover it. */
 const seenBy = (taps: Windows.Taps, length: number): ReadonlyArray<ReadonlyArray<number>> => {
   const seen = Array.from({ length }, (): Array<number> => [])
   for (const [tap, position] of taps.flat()) seen[position]?.push(tap)
   return seen
 }
 
-/** How a layer's weights move: see `Windows`. */
+/** Stride, padding, dilation and groups of a layer: see `Windows`. */
 export type Geometry = Partial<Windows.Geometry> & { readonly groups?: number }
 
 /**
- * For each element of a layer's input, how many weights it goes through; with [inputs, outputs] or [k, k, inputs, outputs] weights. Given
- * their values, how many of them are not 0.
+ * The fan-out of each input element of a layer: the number of weights that it is multiplied by. Weights are [inputs, outputs],
+ * [k, inputs, outputs] or [k, k, inputs, outputs]. If their values are given, only nonzero weights are counted.
  */
 export const fanOut = (
   input: Shape.Shape,
@@ -78,7 +78,7 @@ export const fanOut = (
 ): Float64Array => {
   const outputs = weight.at(-1) as number
   const own = outputs / groups
-  /** Weights of a row [outputs] that count, of the outputs of a group. */
+  /** The number of counted weights in a row [outputs] within the outputs of a group. */
   const counted = (row: number, group: number) => {
     if (values === undefined) return own
     let count = 0
@@ -114,7 +114,7 @@ export const fanOut = (
   return fan
 }
 
-/** The value that a layer reads, and how many steps ago: flattening only says otherwise how it lies. */
+/** The value that a layer reads and its lag in time steps, traced back through flattening and delays. */
 const sourceOf = (graph: Graph.Graph, value: string, lag = 0): { readonly value: string; readonly lag: number } => {
   const node = graph.nodes.find(({ name }) => name === value)
   if (node?.op === "flatten") return sourceOf(graph, node.inputs[0] as string, lag)
@@ -122,7 +122,7 @@ const sourceOf = (graph: Graph.Graph, value: string, lag = 0): { readonly value:
   return steps === undefined ? { value, lag } : sourceOf(graph, node?.inputs[0] as string, lag + steps)
 }
 
-/** Whether a value is the same at every time step of a static input: neither neurons nor delays lie before it. */
+/** Whether a value is constant over time for a static input: it depends on no neuron and no delay. */
 const still = (graph: Graph.Graph, value: string): boolean => {
   const node = graph.nodes.find(({ name }) => name === value)
   if (node === undefined) return true
@@ -130,13 +130,13 @@ const still = (graph: Graph.Graph, value: string): boolean => {
   return changes === undefined && node.inputs.every((input) => still(graph, input))
 }
 
-/** Layers with weights, and where their activations come from. */
+/** The weight layers, with the source of their activations. */
 const synapsesOf = (graph: Graph.Graph) =>
   graph.nodes.flatMap((node) =>
     node.rule.hasWeights === true ? [{ node, ...sourceOf(graph, node.inputs[0] as string) }] : [],
   )
 
-/** What has to be observed to count a network's operations: see `InferenceOptions`. */
+/** The values to observe for counting a network's operations: see `InferenceOptions`. */
 export const observed = (graph: Graph.Graph): ReadonlyArray<string> => [
   ...new Set([
     ...synapsesOf(graph).flatMap(({ value }) => (value === "input" ? [] : [value])),
@@ -163,8 +163,8 @@ const named = (counts: Counts, samples: number) => ({
 })
 
 /**
- * Runs a batch step by step, `visit`s each, and counts the operations of its first `samples` samples. The program of the predictor
- * observes what `observed` names; `tensors` are what it has loaded.
+ * Runs a batch step by step, calls `visit` after each step, and counts the operations of the first `samples` samples. The predictor's
+ * program must observe the values that `observed` returns; `tensors` are the loaded tensors.
  */
 export const countOperations = <E = never>(
   { executable, program }: Pick<Train.Predictor, "executable" | "program">,

@@ -1,6 +1,6 @@
 /**
- * docs/options.md: for every option, its range and who checks it, read off the Schemas that check it.
- * `bun apps/cli/src/options-table.ts` writes it.
+ * Generates docs/options.md: the range of every option and where it is checked, derived from the Schemas that check it.
+ * Run `bun apps/cli/src/options-table.ts` to write the file.
  */
 import { writeFileSync } from "node:fs"
 import { NativeSchema } from "@spikeroute/backend-native"
@@ -25,7 +25,7 @@ import { commandFlags } from "./flags.ts"
 
 type Part = S.Options.Part
 
-/** What takes options, the Schema of them, and which of them are settings of the command line, by what name. */
+/** An owner of options, their Schema, and the command-line settings that correspond to them. */
 export interface Record {
   readonly of: string
   readonly schema: Part
@@ -45,7 +45,7 @@ const neurons: ReadonlyArray<Record> = Object.entries<unknown>({ ...S }).flatMap
 const transforms = (namespace: string, schemas: object): ReadonlyArray<Record> =>
   Object.entries(schemas).map(([name, schema]) => ({ of: `\`${namespace}.${name}\``, schema: schema as Part }))
 
-/** Terms of a loss. */
+/** Loss terms. */
 const terms: ReadonlyArray<Record> = [
   { of: "`Losses.crossEntropy`", schema: S.Losses.crossEntropy().kind.schema as Part },
   { of: "`Losses.firingRate`", schema: S.Losses.firingRate({ rate: 1 }).kind.schema as Part },
@@ -133,7 +133,7 @@ export const records: ReadonlyArray<Record> = [
   ...transforms("EventTransforms", EventTransforms.schemas),
 ]
 
-/** Options of the inference path, which has no Schemas: it checks them by hand, and a test holds it to these. */
+/** Options of the inference path, which is free of Schemas and checks them by hand; a test verifies that it accepts the same values. */
 export const byHand = {
   predict: Schema.Struct({
     margin: Schema.optionalKey(Schema.Number.check(S.Options.must("a number of at least 0", (x) => x >= 0))),
@@ -144,7 +144,7 @@ export const byHand = {
 /** The Schema of an option's values. */
 export const value = (part: Part): Part => S.Options.withoutOptional(part)
 
-/** What an option may be, in words. */
+/** The range of an option in words. */
 const range = (part: Part): string => {
   const inner = value(part)
   const expected = S.Options.expectedOf(inner)
@@ -161,7 +161,7 @@ const settings: Readonly<{ [setting: string]: Part }> = RunConfig.fields
 const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
 
-/** The page. */
+/** Renders the page. */
 export const render = (): string => {
   const ofLibrary = records.flatMap(({ of, schema: { fields = {} }, settings: flags = {} }) =>
     Object.entries(fields)

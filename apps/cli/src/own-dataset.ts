@@ -1,4 +1,4 @@
-/** Data sets of a person's own: modules whose default export gives one. */
+/** Custom data sets: modules that export a data set, or a function that returns one. */
 import { Options, quote } from "@spikeroute/core"
 import {
   type Dataset,
@@ -31,12 +31,12 @@ const DatasetSchema = Schema.Struct({
   test: SplitSchema,
 })
 
-/** A split as a module has it: `write` may be a plain function, one that gives a promise, or an effect. */
+/** A split as a module defines it: `write` may return a value, a promise or an effect. */
 interface OwnSplit extends Omit<Split, "write"> {
   readonly write: (...given: Parameters<Split["write"]>) => unknown
 }
 
-/** The effect of what somebody's function gives: an effect, a promise, or a value. */
+/** Converts the result of user code (an effect, a promise or a value) to an effect. */
 const settled = (
   run: () => unknown,
 ): Effect.Effect<unknown, unknown, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
@@ -47,7 +47,7 @@ const settled = (
       : Effect.succeed(made)
   })
 
-/** A split that gives typed errors, and whose labels are known. */
+/** Wraps a split: labels are read and checked up front, and errors are typed. */
 const splitOf = (file: string, name: "train" | "test", split: OwnSplit, { classes, targets = "class" }: Sample) =>
   Effect.gen(function* () {
     const fail = (problem: string) => new MalformedFile({ file, problem: `${name}: ${problem}` })
@@ -76,7 +76,7 @@ const splitOf = (file: string, name: "train" | "test", split: OwnSplit, { classe
     return { ...split, label: (i: number) => labels[i] as number, write } satisfies Split
   })
 
-/** Opens the data set of a module. A function is given the options that the library's own data sets are. */
+/** Opens the data set of a module. A function receives the same options as the library's data sets. */
 export const openOwn = (file: string, options: OpenOptions) =>
   Effect.gen(function* () {
     const exported = yield* defaultExport(file, wanted)

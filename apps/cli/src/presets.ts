@@ -1,23 +1,23 @@
 /**
- * How other libraries name what they save beside PyTorch's own modules. The SLTT authors' networks need no preset: their names are those of
- * the models here.
+ * Tensor naming of other libraries, where it differs from that of PyTorch's modules. The SLTT authors' networks need no preset: they use
+ * the same names as the models of this library.
  */
 import type { Graph, Train } from "@spikeroute/core"
 
 interface Preset {
-  /** Settings of neurons, which a network here has in itself. */
+  /** Names of neuron settings, which are part of the network in this library. */
   readonly settings: RegExp
-  /** Names and what they are here, where the network has that. */
+  /** Renamings, each applied if the network has a parameter with the resulting name. */
   readonly renamed: ReadonlyArray<readonly [from: RegExp, to: string]>
 }
 
 export const presets = {
-  /** `Leaky`, `Synaptic`, `RLeaky` … keep their settings as buffers. */
+  /** `Leaky`, `Synaptic`, `RLeaky` … store their settings as buffers. */
   snntorch: {
     settings: /(^|\.)(threshold|graded_spikes_factor|reset_mechanism_val|alpha|beta|V|mem|syn|spk)$/,
     renamed: [],
   },
-  /** Modules in a `SeqToANNContainer` have a number of their own; the `w` of a `ParametricLIFNode` is that of `plif`. */
+  /** Modules in a `SeqToANNContainer` have an additional index; the `w` of a `ParametricLIFNode` equals that of `plif`. */
   spikingjelly: {
     settings: /(^|\.)(v|v_threshold|v_reset)$/,
     renamed: [[/\.0\.(\w+)$/, ".$1"]],
@@ -26,7 +26,7 @@ export const presets = {
 
 export type PresetName = keyof typeof presets
 
-/** Tensors by the names of a network, and settings of neurons that were left out, as `1.beta`. */
+/** Tensors under the network's names, and the neuron settings that were left out, such as `1.beta`. */
 export const withPreset = (name: PresetName, tensors: Train.Tensors, { parameters }: Graph.Graph) => {
   const { settings, renamed }: Preset = presets[name]
   const known = new Set(parameters.map((parameter) => parameter.name))

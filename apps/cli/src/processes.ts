@@ -1,4 +1,4 @@
-/** The processes of a command: this one alone, or those that mpirun started. */
+/** The processes of a command: this one, or all those that mpirun started. */
 import { availableParallelism } from "node:os"
 import { quote } from "@spikeroute/core"
 import { Communicator, type CommunicatorError, local, mpi } from "@spikeroute/distributed"
@@ -6,7 +6,7 @@ import { Effect, Fiber, Layer } from "effect"
 import { UsageError } from "./errors.ts"
 import { speakAs } from "./terminal.ts"
 
-/** The processes as a service. The first speaks for all. */
+/** The communicator between the processes. Only rank 0 writes progress and results. */
 export const processes = (distributed: boolean): Layer.Layer<Communicator, CommunicatorError> => {
   if (!distributed) return local
   return Layer.effect(
@@ -19,13 +19,13 @@ export const processes = (distributed: boolean): Layer.Layer<Communicator, Commu
   ).pipe(Layer.provide(mpi))
 }
 
-/** Threads of each process, where several share the processors of a machine. */
+/** Threads per process if several processes share a machine; otherwise `undefined`. */
 export const threadsOf = ({ neighbours }: Communicator["Service"]): number | undefined =>
   neighbours === 1 ? undefined : Math.max(1, Math.floor(availableParallelism() / neighbours))
 
 /**
- * Runs an effect of several processes, which are interrupted together: an interruption of one is asked for by `isWanted`, for the effect to agree
- * with the others on where it ends itself. Of one process it is interrupted as usual.
+ * Runs an effect that several processes execute together. If one is interrupted, its `isWanted` returns true, and the effect agrees with
+ * the other processes on where to stop. With a single process, the effect is interrupted as usual.
  */
 export const together = <A, E, R>(
   { size }: Communicator["Service"],
@@ -42,7 +42,7 @@ export const together = <A, E, R>(
   })
 }
 
-/** Fails where processes were given other settings or data than the first. */
+/** Fails if a process has different settings or data from rank 0. */
 export const agree = (
   { gather }: Communicator["Service"],
   settings: Readonly<Record<string, unknown>>,

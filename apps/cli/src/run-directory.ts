@@ -1,16 +1,16 @@
 /**
- * A run directory holds all of a run:
+ * A run directory contains everything about a run:
  *
- *     config.json        the settings, resolved: a config file for the next run
+ *     config.json        the resolved settings; can be used as a config file
  *     graph.json         the network
- *     metrics.jsonl      a line for each batch and each epoch; the same bits in every run of the same settings
+ *     metrics.jsonl      one line per batch and per epoch; bit-identical for identical settings
  *     last.safetensors   the last checkpoint: see checkpoint.ts
- *     best.safetensors   the checkpoint after the epoch with the highest test accuracy
- *     summary.json       the results, once the run is over
- *     .lock              locked by the process that trains
+ *     best.safetensors   the checkpoint after the epoch with the highest test accuracy, or the lowest test error
+ *     summary.json       the results, once the run is complete
+ *     .lock              locked by the training process
  *
- * config.json is written last, so a directory that has it holds a whole run. metrics.jsonl may run ahead of the checkpoint;
- * resuming cuts it back.
+ * config.json is written last, so a directory with a config.json contains a complete set of files. metrics.jsonl may be ahead of the
+ * checkpoint; resuming truncates it.
  */
 import { Graph, Options } from "@spikeroute/core"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
@@ -34,18 +34,18 @@ type Files = FileSystem.FileSystem | Path.Path
 const inside = (directory: string, name: string): Effect.Effect<string, never, Path.Path> =>
   Effect.map(Path.Path, (path) => path.join(directory, name))
 
-/** A directory's name for a run, if the person gives none. */
+/** The default directory of a run. */
 export const defaultDirectory = ({ dataset, model, policy }: RunConfig, now: Date): string => {
   const stamp = now.toISOString().slice(0, 19).replaceAll(":", "-").replace("T", "_")
   const [data, network] = [dataset, model].map((setting) => nameOf(setting).replace(/\.\w+$/, ""))
   return `runs/${data}-${network}-${policy}-${stamp}`
 }
 
-/** Files of a run that was killed while its directory was made: there is no config.json. */
+/** Whether a file may be left from a run that was killed while its directory was created, before config.json was written. */
 const isLeftover = (name: string) =>
   [lockName, "graph.json", "metrics.jsonl", "last.safetensors"].includes(name) || name.endsWith(".part")
 
-/** Fails where a new run cannot have this directory: it holds a run or anything else. */
+/** Fails if a new run cannot use a directory because it contains a run or other files. */
 export const checkFree = (directory: string): Effect.Effect<void, UsageError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -62,8 +62,8 @@ export const checkFree = (directory: string): Effect.Effect<void, UsageError, Fi
   })
 
 /**
- * Makes the directory of a new run, with a checkpoint to begin from, and locks it until the scope ends. It is removed again if
- * that ends with a failure before anything was recorded.
+ * Creates the directory of a new run with its initial checkpoint, and locks it until the scope ends. It is removed again if the scope
+ * fails before anything was recorded.
  */
 export const create = ({ path: directory, config, graph }: RunDirectory, checkpoint: Checkpoint) =>
   Effect.gen(function* () {
@@ -99,7 +99,7 @@ export const create = ({ path: directory, config, graph }: RunDirectory, checkpo
 const writeConfig = (directory: string, config: RunConfig) =>
   Effect.flatMap(inside(directory, "config.json"), (file) => writeWhole(file, json(config)))
 
-/** Opens the directory of an earlier run. */
+/** Opens the directory of an existing run. */
 export const open = (directory: string) =>
   Effect.gen(function* () {
     const configFile = yield* inside(directory, "config.json")
@@ -110,12 +110,12 @@ export const open = (directory: string) =>
     const graph = yield* Graph.fromJson(yield* readJson(graphFile)).pipe(
       Effect.mapError(({ message }) => new UsageError({ reason: `${graphFile}: ${message}` })),
     )
-    // Modules run only when training is resumed: see checkNetwork.
+    // Network files are loaded only when training is resumed: see checkNetwork.
     if (!isPath(config.model)) yield* checkNetwork({ path: directory, config, graph })
     return { path: directory, config, graph } satisfies RunDirectory
   })
 
-/** Fails where the network of the settings is no longer that of the run; a file that is gone is not missed. */
+/** Fails if the settings now describe a different network from that of the run. A network file that no longer exists is ignored. */
 export const checkNetwork = ({ path: directory, config, graph }: RunDirectory) =>
   Effect.gen(function* () {
     if (isPath(config.model) && !(yield* isTaken(config.model))) return
@@ -127,7 +127,7 @@ export const checkNetwork = ({ path: directory, config, graph }: RunDirectory) =
     })
   })
 
-/** The first parameter or node in which the network of the settings differs from a graph; `undefined` if they are one network. */
+/** The first parameter or node in which the network of the settings differs from a graph; `undefined` if they are equal. */
 const differenceTo = (config: RunConfig, graph: Graph.Graph) =>
   Effect.gen(function* () {
     const classes = graph.types.get(graph.output)?.shape.at(-1) ?? 0
@@ -143,7 +143,7 @@ const differenceTo = (config: RunConfig, graph: Graph.Graph) =>
     return [...theirs.keys(), ...ours.keys()].find((name) => ours.get(name) !== theirs.get(name))
   })
 
-/** What a run that goes on changes: its settings are these now, and it is no longer over. */
+/** Updates the directory of a run that is continued: writes the new settings and removes summary.json. */
 export const change = ({ path: directory, config }: RunDirectory): Effect.Effect<void, UsageError, Files> =>
   Effect.gen(function* () {
     yield* writeConfig(directory, config)
@@ -152,7 +152,7 @@ export const change = ({ path: directory, config }: RunDirectory): Effect.Effect
     yield* fs.remove(summary, { force: true }).pipe(Effect.mapError(refused(summary, "written")))
   })
 
-/** Appends lines to metrics.jsonl, of which `bytes` belong to the checkpoint. */
+/** Opens metrics.jsonl for appending; its first `bytes` bytes belong to the checkpoint. */
 export const openMetrics = (directory: string, bytes: number) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -165,7 +165,7 @@ export const openMetrics = (directory: string, bytes: number) =>
     const failed = refused(file, "written")
     const handle = yield* fs.open(file, { flag: "a" }).pipe(Effect.mapError(failed))
     return {
-      /** Removes what was written after the checkpoint. */
+      /** Removes the lines written after the checkpoint. */
       cut: Effect.mapError(handle.truncate(bytes), failed),
       /** Returns the number of bytes appended. */
       append: (line: Readonly<Record<string, unknown>>): Effect.Effect<number, UsageError> => {
@@ -176,25 +176,25 @@ export const openMetrics = (directory: string, bytes: number) =>
     }
   })
 
-/** What a process that writes nothing does in its place. */
+/** Stands in for `openMetrics` in processes that write nothing. */
 export const noMetrics = { cut: Effect.void, append: () => Effect.succeed(0), sync: Effect.void } as const
 
 const Share = Schema.NullOr(Options.Share)
 
-/** The results of a run. */
+/** Contents of summary.json. */
 export const Summary = Schema.Struct({
   testAccuracy: Share,
   trainAccuracy: Share,
   bestTestAccuracy: Share,
   bestEpoch: Schema.NullOr(Schema.Int),
   testTop5: Share,
-  /** Mean squared errors, where targets are numbers. */
+  /** Mean squared errors, for numeric targets. */
   testError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   bestTestError: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   firingRates: Schema.NullOr(Schema.Record(Schema.String, Schema.Finite)),
   epochs: Schema.Int,
   updates: Schema.Int,
-  /** Of the process that ended the run; null if it trained no batch. */
+  /** Throughput of the process that completed the run; null if it trained no batch. */
   samplesPerSecond: Schema.NullOr(Schema.Finite),
   seconds: Schema.Finite,
   peakBytes: Schema.Finite,
@@ -212,11 +212,11 @@ export const Summary = Schema.Struct({
 
 export type Summary = typeof Summary.Type
 
-/** Writes the results. */
+/** Writes summary.json. */
 export const summarize = (directory: string, summary: Summary): Effect.Effect<void, UsageError, Files> =>
   Effect.flatMap(inside(directory, "summary.json"), (file) => writeWhole(file, json(summary)))
 
-/** The results of a run that is over; `undefined` while it is not. */
+/** The results of a completed run; `undefined` before it is complete. */
 export const readSummary = (directory: string) =>
   Effect.gen(function* () {
     const file = yield* inside(directory, "summary.json")

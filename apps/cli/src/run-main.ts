@@ -1,4 +1,4 @@
-/** Runs a command as the process's main program: what people see when something is wrong, and the exit code. */
+/** Runs a command as the main program of the process: error output and exit codes. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { quote } from "@spikeroute/core/text"
@@ -12,7 +12,7 @@ const expected: Readonly<Record<string, string>> = {
   "Expected an integer": "a whole number",
 }
 
-/** Faults of flags read as those of settings do, not as their decoder's text. */
+/** Words errors in flags like errors in settings instead of using the decoder's text. */
 const messageOf = (error: CliError.CliError): string => {
   if (error._tag !== "InvalidValue") return error.message
   const named = `${error.kind === "flag" ? "--" : ""}${error.option}`
@@ -20,7 +20,7 @@ const messageOf = (error: CliError.CliError): string => {
   return `${named} is ${quote(error.value)}; it must be ${expected[error.expected] ?? error.expected}`
 }
 
-/** A wrong invocation gets its errors, a line each, and no page of help. */
+/** An invalid invocation prints one line per error and no help page. */
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -28,7 +28,7 @@ const presenter = CliOutput.layerPresenter({
       : CliOutput.defaultPresenter.present(event),
 })
 
-/** Failures of the run itself rather than of its input. */
+/** Failures of the run itself, as opposed to invalid input. */
 const ofTheRun = new Set([
   "NonFiniteLossError",
   "NonFiniteTensorError",
@@ -43,13 +43,13 @@ const ofTheRun = new Set([
 
 const bug = "error: spikeroute has a bug here; please report it with what is printed under SPIKEROUTE_DEBUG=1"
 
-/** What is thrown beside all effects, as in a callback of a library. */
+/** Handles exceptions thrown outside effects, for example in a library's callback. */
 const onUncaught = (error: unknown): never => {
   process.stderr.write(`${process.env.SPIKEROUTE_DEBUG && error instanceof Error ? `${error.stack}\n` : ""}${bug}\n`)
   process.exit(1)
 }
 
-/** One line for every failure; 2 is for input that is to be changed. A bug's own text is for its developers: SPIKEROUTE_DEBUG=1 prints it. */
+/** Reports a failure in one line. Exit code 2 means that the input must be changed. SPIKEROUTE_DEBUG=1 also prints the details of bugs. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [Runtime.errorExitCode]: number }> =>
   Effect.gen(function* () {
     const error = Option.getOrUndefined(Cause.findErrorOption(cause)) as
@@ -57,7 +57,7 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [R
       | undefined
     const tag = typeof error?.message === "string" && error._tag !== "UnknownError" ? error._tag : undefined
     if (process.env.SPIKEROUTE_DEBUG) process.stderr.write(`${Cause.pretty(cause)}\n`)
-    // What all processes run into is said by the first, which then ends the others.
+    // If all processes fail alike, rank 0 reports first and ends the others.
     if (!speaks()) yield* Effect.sleep("500 millis")
     if (typeof tag !== "string") {
       yield* complain(bug)
@@ -67,7 +67,7 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<never, { readonly [R
     return yield* Effect.fail({ [Runtime.errorExitCode]: ofTheRun.has(tag) ? 1 : 2 })
   })
 
-/** Exit codes: 0, 1 where the run failed or a bug showed, 2 for input that is to be changed, 130 after Ctrl-C. */
+/** Exit codes: 0 on success, 1 if the run failed or hit a bug, 2 for invalid input, 130 after Ctrl-C. */
 export const runMain = <Name extends string, Input, Context, E>(
   command: Command.Command<Name, Input, Context, E, NodeServices.NodeServices>,
 ): void => {

@@ -1,4 +1,4 @@
-/** What commands need of a run: its data, and a run that is over or was stopped. */
+/** Opens the data set, the settings and the checkpoints of runs. */
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
@@ -29,11 +29,11 @@ import { showBar } from "./terminal.ts"
 
 const workerLayer = NodeWorker.layer(() => new Worker(new URL("./data-worker.ts", import.meta.url)))
 
-/** Workers where a sample costs much, half as many as there are processors: training wants them all. */
+/** The default number of workers: half the processors (training needs all of them) if samples are expensive to prepare, otherwise none. */
 const usualWorkers = (dataset: string): number =>
   datasets[dataset]?.costly ? Math.max(1, Math.floor(availableParallelism() / 2)) : 0
 
-/** Opens the data set of a run until the scope ends. A download shows how far it is. */
+/** Opens the data set of a run until the scope ends. Downloads show their progress. */
 export const openDataset = (
   config: Settings,
 ): Effect.Effect<Dataset, DatasetError | UsageError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
@@ -65,7 +65,10 @@ export const openDataset = (
   return openInWorkers(dataset, options, workers).pipe(Effect.provide([FetchHttpClient.layer, workerLayer]))
 }
 
-/** What a sample of the data set is: as its files say where they are at hand or nothing else does, else as the usual ones are. */
+/**
+ * The sample format of the data set. It is read from the files if `dataDir` is given or the data set has no standard format; otherwise it
+ * is the standard one.
+ */
 export const sampleFor = (
   config: Settings,
 ): Effect.Effect<Sample, DatasetError | UsageError, FileSystem.FileSystem | Path.Path> => {
@@ -75,21 +78,21 @@ export const sampleFor = (
     : Effect.scoped(openDataset({ ...config, workers: 0 }))
 }
 
-/** What a run is to be, by a config file and the command line. */
+/** The settings of a new run, from a config file and the command line. */
 export const configured = (file: string | undefined, flags: Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {
     const given = yield* chosen(file, flags)
     return { ...resolve(given), backend: given.backend ?? (yield* defaultBackend) }
   })
 
-/** Settings that go with another data set rather than with a run. */
+/** The settings of a run, with changes. For another data set, settings specific to the run's data set are dropped. */
 const withDataset = (config: RunConfig, { dataset, ...changes }: PartialConfig): RunConfig => {
   if (dataset === undefined || dataset === config.dataset) return { ...config, ...changes }
   const { dataDir: _, size: __, ...rest } = config
   return { ...rest, dataset, augment: [], ...changes }
 }
 
-/** What a program file holds, as a run of no data that stands at its end. */
+/** Opens a program file as a run without a data set or a training position. */
 const openProgram = (file: string, changes: PartialConfig) =>
   Effect.gen(function* () {
     const { graph, tensors, timeSteps } = yield* ProgramFile.read(yield* readBytes(file), file)
@@ -106,7 +109,7 @@ const openCheckpoint = (directory: string, name: CheckpointName) =>
     return { run, checkpoint: yield* load(directory, name) }
   })
 
-/** Opens an earlier run at one of its checkpoints, or a program file, with some settings changed. */
+/** Opens a checkpoint of a run, or a program file, with some settings changed. */
 export const openRun = (place: string, name: CheckpointName, changes: PartialConfig) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

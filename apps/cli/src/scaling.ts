@@ -1,4 +1,4 @@
-/** What training on several processes takes, known before it runs: memory of each, and time of the exchange. */
+/** Predicts the cost of training on several processes: memory per process, and time of the gradient exchange. */
 import { type Policy, Program } from "@spikeroute/core"
 import { exchangeCost, type Link } from "@spikeroute/distributed"
 import { Effect } from "effect"
@@ -8,12 +8,12 @@ import { networkFor } from "./network.ts"
 import { sampleFor } from "./run.ts"
 import { percent, table } from "./terminal.ts"
 
-/** A link, and the seconds of a training step on one process, if they are known. */
+/** A link and, if known, the duration of a training step on one process in seconds. */
 export interface LinkAndStep extends Link {
   readonly step: number | undefined
 }
 
-/** The flags of a link, which have been checked. */
+/** The link described by flags that have been checked. */
 export const linkOf = (given: {
   readonly bandwidth?: string
   readonly latency?: string
@@ -24,13 +24,13 @@ export const linkOf = (given: {
   step: given.step === undefined ? undefined : quantityOf(given.step, { s: 1 }),
 })
 
-/** 1, 2, 4 … up to a number, and the number. */
+/** The powers of two up to a number, and the number itself. */
 const upTo = (ranks: number): ReadonlyArray<number> => {
   const powers = Array.from({ length: Math.floor(Math.log2(ranks)) + 1 }, (_, i) => 2 ** i)
   return powers.includes(ranks) ? powers : [...powers, ranks]
 }
 
-/** For numbers of processes that divide the batch, each of which takes one micro-batch. */
+/** Predictions for every number of processes that divides the batch; each process takes one equal share. */
 export const scalingOf = (
   config: Settings,
   policies: ReadonlyArray<Policy.Policy>,
@@ -59,7 +59,7 @@ export const scalingOf = (
     )
   })
 
-/** As people read it. */
+/** Formats the predictions as a table. */
 export const scalingTable = (rows: Effect.Success<ReturnType<typeof scalingOf>>): string => {
   const [first] = rows
   const policies = Object.keys(first?.peakBytes ?? {})

@@ -1,11 +1,11 @@
 /**
- * What people see. Results go to standard output; progress, and all else that is said on the way, to standard error: as a bar
- * that is drawn over on a terminal, as plain lines elsewhere.
+ * Terminal output. Results go to standard output; progress and messages go to standard error. Progress bars are drawn only on a
+ * terminal.
  */
 import { line as oneLine } from "@spikeroute/core/text"
 import { Effect, Logger } from "effect"
 
-/** Whether a stream takes colour: a terminal's does, unless NO_COLOR is set (no-color.org) or the terminal is dumb. */
+/** Whether to colour a stream: only on a terminal, unless NO_COLOR is set (no-color.org) or the terminal is dumb. */
 const takesColor = (stream: NodeJS.WriteStream): boolean =>
   stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb"
 
@@ -19,28 +19,28 @@ export const dim = paint(2, process.stdout)
 const yellow = paint(33, process.stderr)
 const cyan = paint(36, process.stderr)
 
-/** What a bar shows. */
+/** A progress bar. */
 export interface Bar {
   readonly label: string
   readonly done: number
   readonly total: number
   readonly detail: string
-  /** Seconds until all is done, where they are known. */
+  /** Estimated remaining seconds, if known. */
   readonly secondsLeft?: number
 }
 
 const clearLine = "\r\x1b[2K"
 let barShown = false
 
-/** This process's number among those that train together. */
+/** The rank of this process among those that train together. */
 let rank = 0
 
-/** What people see is said by the first process; errors and warnings of the others carry their number. */
+/** Sets the rank. Only rank 0 writes messages and results; errors and warnings of the others are prefixed with their rank. */
 export const speakAs = (own: number): void => {
   rank = own
 }
 
-/** Whether this is the process that speaks. */
+/** Whether this process writes messages and results. */
 export const speaks = (): boolean => rank === 0
 
 const write = (text: string): void => {
@@ -58,7 +58,7 @@ export const formatSeconds = (seconds: number): string => {
     : `${parts[0]}:${String(parts[1]).padStart(2, "0")}`
 }
 
-/** Draws the bar over the last one; nothing where there is no terminal. */
+/** Draws the bar over the previous one; a no-op if standard error is not a terminal. */
 export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effect.Effect<void> =>
   Effect.sync(() => {
     if (process.stderr.isTTY !== true || !speaks()) return
@@ -74,17 +74,17 @@ export const showBar = ({ label, done, total, detail, secondsLeft }: Bar): Effec
     barShown = true
   })
 
-/** Says something on the way. */
+/** Writes a message to standard error. */
 export const say = (line: string): Effect.Effect<void> =>
   Effect.sync(() => {
     if (speaks()) write(`${oneLine(line)}\n`)
   })
 
-/** Says what went wrong, in whichever process. */
+/** Writes an error message to standard error, from any rank. */
 export const complain = (line: string): Effect.Effect<void> =>
   Effect.sync(() => write(`${speaks() ? "" : `rank ${rank}: `}${oneLine(line)}\n`))
 
-/** Prints a result. */
+/** Writes a result to standard output. */
 export const print = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {
     if (!speaks()) return
@@ -92,17 +92,17 @@ export const print = (text: string): Effect.Effect<void> =>
     process.stdout.write(`${text}\n`)
   })
 
-/** A path as a shell takes it. */
+/** Quotes a path for the shell. */
 export const shellQuote = (path: string): string => {
   if (/^[\w@%+=:,./-]+$/.test(path)) return path
   const quoted = path.replace(/['\\]/g, "\\$&")
   return oneLine(path) === path ? `'${path.replaceAll("'", "'\\''")}'` : `$'${oneLine(quoted)}'`
 }
 
-/** A share as people read it: 0.9637 → "96.37 %". */
+/** Formats a fraction as a percentage: 0.9637 → "96.37 %". */
 export const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
 
-/** Rows under a header; columns are as wide as they must be, those after the first flush right. The first may be text of any origin. */
+/** Formats a table. Columns after the first are right-aligned. The first column may contain untrusted text, which is escaped. */
 export const table = (header: ReadonlyArray<string>, given: ReadonlyArray<ReadonlyArray<string>>): string => {
   const rows = given.map(([first = "", ...others]) => [oneLine(first), ...others])
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)))
@@ -111,7 +111,7 @@ export const table = (header: ReadonlyArray<string>, given: ReadonlyArray<Readon
   return [dim(line(header)), ...rows.map(line)].join("\n")
 }
 
-/** Effect's log as lines for people, on standard error. */
+/** Writes Effect's log as plain lines to standard error. */
 export const logger = Logger.layer([
   Logger.make<unknown, void>(({ logLevel, message }) => {
     const text = oneLine((Array.isArray(message) ? message : [message]).map(String).join(" "))

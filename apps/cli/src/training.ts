@@ -1,6 +1,6 @@
 /**
- * The training of a run: epochs of batches, each epoch followed by the test samples, with checkpoints from which the run goes
- * on with the same bits. Ctrl-C ends it after the batch that is under way.
+ * The training loop of a run. Each epoch is followed by an evaluation on the test samples. A run resumes bit-identically from its
+ * checkpoints. Ctrl-C stops training after the current batch.
  */
 import { Key, Train } from "@spikeroute/core"
 import { type Batch, batchCount, batches, type Dataset } from "@spikeroute/datasets"
@@ -15,22 +15,22 @@ import { change, noMetrics, openMetrics, type RunDirectory } from "./run-directo
 import type { Watch } from "./tensorboard/watch.ts"
 import { percent, say, shellQuote, showBar } from "./terminal.ts"
 
-/** Seconds between the checkpoints within an epoch. */
+/** Seconds between checkpoints within an epoch. */
 const checkpointInterval = 30
 
 export interface Outcome {
   readonly position: Position
   /** The evaluation after the last epoch. */
   readonly evaluation: Evaluation
-  /** Training samples per second of training, tests and files not counted; null if this process trained none. */
+  /** Training throughput, excluding evaluation and file access; null if this process trained no batch. */
   readonly samplesPerSecond: number | null
-  /** Seconds that this process took for all of it. */
+  /** Total duration in this process, in seconds. */
   readonly seconds: number
 }
 
 const emptySums: Position["sums"] = { samples: 0, loss: 0, top1: 0, top5: 0, firingRates: [] }
 
-/** Where every run begins. */
+/** The initial position of a run. */
 export const beginning: Position = {
   update: 0,
   batch: 0,
@@ -42,17 +42,17 @@ export const beginning: Position = {
   metricsBytes: 0,
 }
 
-/** The key of all randomness of a run. */
+/** The random key of a run, from which all others are derived. */
 export const runKey = ({ seed }: RunConfig): Key.Key => Key.make(seed)
 
-/** The key of the order and the augmentation of an epoch, counted from 0. */
+/** The random key for sample order and augmentation in an epoch, counted from 0. */
 export const dataKey = (config: RunConfig, epoch: number): Key.Key => Key.fold(runKey(config), "data", epoch)
 
-/** Batches of an epoch. */
+/** Number of batches per epoch. */
 export const epochLength = ({ limit, batchSize }: RunConfig, { train }: Dataset): number =>
   batchCount(Math.min(limit ?? train.size, train.size), batchSize, "drop")
 
-/** Fails where a position is not one of this run: its data are others, or the file was changed. */
+/** Fails if a position is impossible in this run, because the data differ or the checkpoint was modified. */
 export const checkPosition = ({ path, config }: RunDirectory, position: Position, perEpoch: number, layers: number) => {
   const { update, epoch, batch, sums } = position
   const ofRun = update === epoch * perEpoch + batch && batch <= perEpoch
@@ -63,8 +63,8 @@ export const checkPosition = ({ path, config }: RunDirectory, position: Position
 }
 
 /**
- * Trains from a position to the last epoch. The trainer holds what belongs to that position. Of several processes each trains its share of every
- * batch, and the first alone writes the run directory.
+ * Trains from a position to the last epoch. The trainer must already hold the tensors of that position. With several processes, each
+ * trains its share of every batch, and only rank 0 writes the run directory.
  */
 export const train = (
   run: RunDirectory,
@@ -77,7 +77,7 @@ export const train = (
     together(communicator, (isWanted) => trainTogether(run, dataset, trainer, predictor, from, isWanted)),
   )
 
-/** Where training begins, and who else watches it. */
+/** The position at which training starts, and the TensorBoard writer, if any. */
 interface Start {
   readonly start: Position
   readonly isNew: boolean
@@ -112,7 +112,7 @@ const trainTogether = (
     let trainingSeconds = 0
     let lastCheckpoint = began
 
-    // Nothing of an earlier run changes before this process has something to record.
+    // A resumed run is not modified before this process has something to record.
     let isChanged = isNew
     const begin = Effect.suspend(() => {
       if (isChanged) return Effect.void
@@ -143,7 +143,7 @@ const trainTogether = (
         const learningRate = Train.learningRate(schedule, config.lr, position.epoch + index / perEpoch, epochs)
         const { loss, outputs, firingRates } = yield* trainer.step(batch, { update, learningRate, next })
         trainingSeconds += now() - before
-        // Where targets are no class a sample, training counts no right answers.
+        // Correct answers are counted only for targets of one class per sample.
         const own = [1, 5].map((k) => (hasLabels ? Train.hits(outputs, labels, k) : 0))
         const [top1 = 0, top5 = 0, interrupted = 0] = yield* total(communicator, [...own, Number(isInterrupted())])
         const { sums } = position
@@ -261,7 +261,7 @@ const trainTogether = (
       body: () => epoch,
       step: () => {},
     }).pipe(Effect.onInterrupt(() => Effect.andThen(stopped, Effect.ignore(total(communicator, [])))))
-    // A run that ended before its summary was written.
+    // All epochs were already trained, but the summary is missing.
     evaluation ??= yield* evaluated
     yield* begin
     return { position, evaluation, samplesPerSecond: samplesPerSecond(), seconds: now() - began } satisfies Outcome

@@ -6,7 +6,7 @@ import { ended, filesOf, run, small, startAfter, temporaryDirectory } from "./su
 const directory = temporaryDirectory()
 const good = join(directory, "good")
 
-/** Expects one line on standard error that says all of `parts`, exit code 2, and nothing on standard output. */
+/** Expects one line on standard error that contains all of `parts`, exit code 2, and no standard output. */
 const refusesAfter = async (
   preload: string | undefined,
   args: ReadonlyArray<string>,
@@ -33,7 +33,7 @@ beforeAll(async () => {
   expect((await run("train", ...small(1), "--out", good)).code).toBe(0)
 })
 
-test("names that do not exist, with the nearest one", async () => {
+test("unknown names are refused with the closest match", async () => {
   await refuses(["train", "--dataset", "mnst"], "mnst", 'did you mean "mnist"?')
   await refuses(["train", "--model", "cnv"], "cnv", 'did you mean "conv"?')
   await refuses(["train", "--policy", "slt"], "slt", 'did you mean "sltt"?')
@@ -44,7 +44,7 @@ test("names that do not exist, with the nearest one", async () => {
   await refuses(["trian"], "trian", "train")
 })
 
-test("numbers that are out of range or none", async () => {
+test("invalid and out-of-range numbers are refused", async () => {
   await refuses(["train", "--epochs", "0"], "--epochs", "0", "whole number from 1")
   await refuses(["train", "--epochs", "2", "--warm-up", "3"], "warmUp is 3", "at most 2")
   await refuses(["train", "--dropout", "1"], "--dropout", "less than 1")
@@ -60,13 +60,13 @@ test("numbers that are out of range or none", async () => {
   await refuses(["train", "--time-steps", "1.5"], "--time-steps", "1.5")
 })
 
-test("trained steps that do not fit the time steps, or the policy", async () => {
+test("trained steps that do not match the time steps or the policy are refused", async () => {
   await refuses(["train", "--policy", "slttk", "--k", "9", "--time-steps", "4"], "9", "4 time steps")
   await refuses(["train", "--policy", "slttk"], "--k")
   await refuses(["train", "--policy", "sltt", "--k", "2"], "--k", "slttk")
 })
 
-test("config files, with the path of what is wrong", async () => {
+test("faults in config files are reported with their path", async () => {
   const wrongType = write("type.json", `{ "epochs": "two" }`)
   await refuses(["train", "--config", wrongType], wrongType, "epochs", '"two"', "number")
   const unknown = write("unknown.json", `{ "epcohs": 2 }`)
@@ -76,7 +76,7 @@ test("config files, with the path of what is wrong", async () => {
   await refuses(["train", "--config", join(directory, "absent.json")], "absent.json")
 })
 
-test("data that are missing, cut off, foreign or mislabelled, with file and offset", async () => {
+test("missing, truncated, foreign or mislabelled data is reported with file and offset", async () => {
   const data = (name: string) => [
     "train",
     "--dataset",
@@ -98,7 +98,7 @@ test("data that are missing, cut off, foreign or mislabelled, with file and offs
   expect(readdirSync(directory)).not.toContain("unwritten")
 })
 
-test("run directories that hold a run, are none, or cannot be written", async () => {
+test("run directories that are taken, invalid or not writable are refused", async () => {
   const before = filesOf(good)
   await refuses(["train", ...small(1), "--out", good], good, "--resume")
   await refuses(["train", "--resume", good, "--lr", "0.1"], "--resume", "--backend")
@@ -109,7 +109,7 @@ test("run directories that hold a run, are none, or cannot be written", async ()
   expect(filesOf(good)).toEqual(before)
 })
 
-test("a checkpoint of another network, with the parameter and both shapes", async () => {
+test("a checkpoint of another network is reported with the parameter and both shapes", async () => {
   const other = join(directory, "other")
   expect((await run("train", ...small(1), "--model", "mlp", "--out", other)).code).toBe(0)
   const mixed = join(directory, "mixed")
@@ -121,28 +121,28 @@ test("a checkpoint of another network, with the parameter and both shapes", asyn
   expect(filesOf(mixed)).toEqual(before)
 })
 
-test("a checkpoint that is cut off", async () => {
+test("a truncated checkpoint is refused", async () => {
   const cut = join(directory, "cut")
   cpSync(good, cut, { recursive: true })
   writeFileSync(join(cut, "last.safetensors"), readFileSync(join(good, "last.safetensors")).subarray(0, 5000))
   await refuses(["eval", cut], "last.safetensors", "truncated at byte 5000")
 })
 
-test("golden files that are none", async () => {
+test("invalid golden files are refused", async () => {
   await refuses(["verify", directory, "--backend", "reference"], directory, "golden")
   const goldens = join(directory, "goldens")
   write("goldens/a.safetensors", "x")
   await refuses(["verify", goldens, "--backend", "reference"], join(goldens, "a.safetensors"), "truncated")
 })
 
-test("a backend that cannot run here, with the reason", async () => {
+test("an unavailable backend is reported with the reason", async () => {
   const withoutSimd = write("without-simd.js", "WebAssembly.validate = () => false")
   const out = join(directory, "no-backend")
   await refusesAfter(withoutSimd, ["train", "--backend", "tfjs-wasm", "--out", out], "tfjs-wasm", "SIMD")
   expect(readdirSync(directory)).not.toContain("no-backend")
 })
 
-test("a bug is one line and exit code 1, without the exception's text", async () => {
+test("a bug prints one line without the exception's text and exits with code 1", async () => {
   for (const handler of [
     "Effect.die(new TypeError('raw text'))",
     "Effect.sync(() => setTimeout(() => { throw new TypeError('raw text') })).pipe(Effect.andThen(Effect.sleep(1000)))",
@@ -167,7 +167,7 @@ runMain(Command.make("broken", {}, () => ${handler}))`
   }
 })
 
-test("text of files reaches the terminal on one line, escaped and cut", async () => {
+test("text from files is printed on one line, escaped and truncated", async () => {
   const evil = `\u001b]0;PWNED\u0007\n${"x".repeat(100_000)}\u202e`
   const isTame = async (...args: ReadonlyArray<string>) => {
     const { code, stdout, stderr } = await run(...args)

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { parseHTML } from "linkedom"
 import { accuracyCurve, lossCurve, raster, wholeTicks } from "../src/charts.ts"
 
-/** Texts of a chart, and those along an axis. */
+/** The texts of a chart, and those along one axis. */
 const read = (svg: string) => {
   const { document } = parseHTML(svg)
   const texts = (selector: string) => [...document.querySelectorAll(`${selector} text`)].map((each) => each.textContent)
@@ -15,7 +15,7 @@ const read = (svg: string) => {
 
 const losses = (count: number) => Array.from({ length: count }, (_, i) => ({ update: i + 1, loss: 2 / (i + 1) }))
 
-test("ticks are whole numbers, ten at most", () => {
+test("ticks are integers, about ten at most", () => {
   expect(wholeTicks(1, 4)).toEqual([1, 2, 3, 4])
   expect(wholeTicks(1, 1)).toEqual([1])
   expect(wholeTicks(1, 16)).toEqual([2, 4, 6, 8, 10, 12, 14, 16])
@@ -23,7 +23,7 @@ test("ticks are whole numbers, ten at most", () => {
   expect(wholeTicks(1, 1000)).toEqual([100, 200, 300, 400, 500, 600, 700, 800, 900, 1000])
 })
 
-test("the loss of one, few and many updates: whole ticks, and a legend of the lines there are", () => {
+test("the loss of one, few and many updates has integer ticks and a legend for the lines shown", () => {
   expect(read(lossCurve(losses(1))).ticks).toEqual(["1"])
   const few = read(lossCurve(losses(3)))
   expect(few.ticks).toEqual(["1", "2", "3"])
@@ -33,7 +33,7 @@ test("the loss of one, few and many updates: whole ticks, and a legend of the li
   expect(lossCurve([])).toStartWith("<svg")
 })
 
-test("accuracy after each epoch, of training and test samples", () => {
+test("the accuracy chart shows training and test accuracy after each epoch", () => {
   const chart = read(
     accuracyCurve([
       { epoch: 1, train: 0.5, test: 0.4 },
@@ -45,7 +45,7 @@ test("accuracy after each epoch, of training and test samples", () => {
   expect(chart.texts.filter((text) => text?.startsWith("━━"))).toEqual(["━━ train", "━━ test"])
 })
 
-test("every layer has its frame, a silent one too, and says which of its neurons are shown", () => {
+test("every layer, including a silent one, has a frame and states which neurons are shown", () => {
   const spikes = [{ layer: "a", row: 3, timeStep: 2 }]
   const layers = [
     { name: "a", size: 300, step: 3 },

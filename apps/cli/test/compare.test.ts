@@ -27,7 +27,7 @@ beforeAll(async () => {
   expect((await run("train", ...small(1), "--out", trained)).code).toBe(0)
 })
 
-test("after some updates: what equals bptt's gradient is told from what does not", async () => {
+test("after some updates, gradients equal to BPTT's are distinguished from those that differ", async () => {
   const { parameters, updates, batches } = await compare(
     ...[...flags, "--time-steps", "4", "--batches", "2", "--train", "3", "--k", "4"],
     ...["--policies", "sltt,slttk,bptt-checkpoint,ottt"],
@@ -37,7 +37,7 @@ test("after some updates: what equals bptt's gradient is told from what does not
     ...["0.weight", "0.bias", "3.weight", "3.bias", "7.weight", "7.bias", "all"],
   ])
   for (const { policies } of parameters) {
-    // The same bits, and slttk of all steps is sltt.
+    // Checkpointing does not change the gradient, and slttk with all steps equals sltt.
     expect(policies["bptt-checkpoint"]?.normRatio).toBe(1)
     expect(policies["bptt-checkpoint"]?.cosine).toBeCloseTo(1, 12)
     expect(policies["slttk(4)"]).toEqual(policies.sltt!)
@@ -47,15 +47,15 @@ test("after some updates: what equals bptt's gradient is told from what does not
   expect(first?.temporalShare).toBeGreaterThan(0.01)
   expect(first?.policies.sltt?.cosine).toBeGreaterThan(0.5)
   expect(first?.policies.sltt?.cosine).toBeLessThan(1)
-  // The read-out has no way through time.
+  // The read-out has no temporal gradient.
   const readOut = parameters.find(({ parameter }) => parameter === "7.bias")
   expect(readOut?.temporalShare).toBeLessThan(1e-5)
-  // ‖b − s‖² = ‖b‖² + ‖s‖² − 2·s·b of one batch; means over two come near it.
+  // ‖b − s‖² = ‖b‖² + ‖s‖² − 2·s·b for one batch, and approximately for means over two.
   const { cosine, normRatio } = first!.policies.sltt as { readonly cosine: number; readonly normRatio: number }
   expect(Math.sqrt(1 + normRatio ** 2 - 2 * cosine * normRatio)).toBeCloseTo(first!.temporalShare as number, 1)
 })
 
-test("at one time step nothing comes through time", async () => {
+test("with one time step there is no temporal gradient", async () => {
   const { parameters } = await compare(...flags, "--time-steps", "1", "--batches", "1", "--policies", "sltt,ottt")
   for (const { temporalShare, policies } of parameters) {
     expect(temporalShare ?? 0).toBe(0)
@@ -64,7 +64,7 @@ test("at one time step nothing comes through time", async () => {
   }
 })
 
-test("on the weights of a run, with its settings, or other time steps", async () => {
+test("compare uses the weights and settings of a run, with its time steps or others", async () => {
   const onRun = [trained, "--backend", "wasm", "--batches", "1", "--policies", "sltt"]
   const { updates, timeSteps, parameters } = await compare(...onRun)
   expect([updates, timeSteps]).toEqual([8, 3])
@@ -73,14 +73,14 @@ test("on the weights of a run, with its settings, or other time steps", async ()
   expect(longer.parameters).not.toEqual(parameters)
 })
 
-test("people get a table, a row for each parameter", async () => {
+test("the default output is a table with one row per parameter", async () => {
   const { code, stdout } = await run("compare", ...flags, "--time-steps", "2", "--batches", "1")
   expect(code).toBe(0)
   expect(stdout).toMatch(/parameter +temporal share +sltt: cosine +norm ratio +slttk\(1\): cosine +norm ratio/)
   expect(stdout).toMatch(/\n0\.weight +[\d.–]+ +[\d.–]+ +[\d.–]+ +[\d.–]+ +[\d.–]+\n/)
 })
 
-test("what cannot be compared is refused", async () => {
+test("invalid comparisons are refused", async () => {
   const refused = async (args: ReadonlyArray<string>, ...parts: ReadonlyArray<string>) => {
     const { code, stdout, stderr } = await run("compare", ...args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" })

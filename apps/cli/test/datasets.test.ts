@@ -7,7 +7,7 @@ import { ended, readJson, run, runWith, start, temporaryDirectory } from "./supp
 const directory = temporaryDirectory()
 const images = join(directory, "images")
 
-/** A PNG of one colour. */
+/** A single-colour PNG. */
 const png = (side: number, colour: ReadonlyArray<number>): Buffer => {
   const word = (value: number) => [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255]
   const chunk = (type: string, data: ReadonlyArray<number>) => {
@@ -43,7 +43,7 @@ const bytes = (path: string) => files.map((file) => readFileSync(join(path, file
 describe("image-folder", () => {
   const inline = join(directory, "inline")
 
-  test("trains the same bits with workers and without; config.json says size and augmentation", async () => {
+  test("training is bit-identical with and without workers; config.json records size and augmentation", async () => {
     expect((await run(...args("--workers", "0", "--out", inline))).code).toBe(0)
     const workers = join(directory, "workers")
     expect((await run(...args("--workers", "2", "--out", workers))).code).toBe(0)
@@ -54,7 +54,7 @@ describe("image-folder", () => {
     expect(JSON.parse(stdout).testAccuracy).toBe(readJson(workers, "summary.json").testAccuracy)
   }, 120_000)
 
-  test("Ctrl-C ends it with its workers at once, and it goes on with the same bits", async () => {
+  test("Ctrl-C stops training and its workers at once, and training resumes bit-identically", async () => {
     const path = join(directory, "interrupted")
     const child = start(...args("--workers", "1", "--out", path))
     const recorded = () => {
@@ -73,7 +73,7 @@ describe("image-folder", () => {
     expect(bytes(path)).toEqual(bytes(inline))
   }, 120_000)
 
-  test("what a worker cannot decode ends the run with the file's name", async () => {
+  test("a file that a worker cannot decode ends the run with the file's name", async () => {
     const broken = join(directory, "broken")
     for (const part of ["train", "val"])
       for (let i = 0; i < 8; i++) write(join(broken, part, "only", `${i}.png`), png(8, [1, 2, 3]))
@@ -85,7 +85,7 @@ describe("image-folder", () => {
   }, 120_000)
 })
 
-test("augmentations are chosen by name, in order, or not at all", async () => {
+test("augmentations are selected by name, in order, or disabled", async () => {
   const small = "train --limit 32 --batch-size 8 --time-steps 2 --epochs 1 --backend reference".split(" ")
   const chosen = join(directory, "chosen")
   expect((await run(...small, "--augment", "roll,flip", "--out", chosen)).code).toBe(0)
@@ -98,7 +98,7 @@ test("augmentations are chosen by name, in order, or not at all", async () => {
   expect(bytes(chosen)).not.toEqual(bytes(usual))
 })
 
-test("what cannot be meant is refused in one line", async () => {
+test("invalid data set options are refused in one line", async () => {
   const refused = async (...given: ReadonlyArray<string>) => {
     const { code, stderr } = await run("train", ...given)
     expect(code).toBe(2)
@@ -112,7 +112,7 @@ test("what cannot be meant is refused in one line", async () => {
   expect(await refused("--dataset", "image-folder", "--data-dir", directory)).toContain("train/<class>")
 })
 
-test("plans for the data sets whose files are not there, at the size asked for", async () => {
+test("plan works without the data set's files and uses the requested size", async () => {
   const planned = async (...given: ReadonlyArray<string>) => {
     const { code, stdout } = await runWith({ XDG_CACHE_HOME: directory }, "plan", "--json", ...given)
     expect(code).toBe(0)

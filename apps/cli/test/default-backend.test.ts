@@ -7,12 +7,12 @@ import { readJson, runWith, temporaryDirectory } from "./support.ts"
 const directory = temporaryDirectory()
 const settings = "train --limit 64 --batch-size 8 --time-steps 3 --epochs 1".split(" ")
 
-/** The native library, unless there is no compiler here. */
+/** The native library; absent without a compiler. */
 const library = await build().catch(() => undefined)
 
 const withoutCompiler = (cache: string) => ({ CC: "no-such-compiler", XDG_CACHE_HOME: join(directory, cache) })
 
-test("without a compiler and a library, WebAssembly is used, and doctor says why", async () => {
+test("without a compiler or a built library, WebAssembly is used, and doctor reports why", async () => {
   const out = join(directory, "wasm-run")
   const { code } = await runWith(withoutCompiler("empty"), ...settings, "--out", out)
   expect(code).toBe(0)
@@ -23,7 +23,7 @@ test("without a compiler and a library, WebAssembly is used, and doctor says why
 })
 
 if (library !== undefined)
-  test("without a compiler, a library that was built before is used", async () => {
+  test("without a compiler, a previously built library is used", async () => {
     const folder = join(directory, "full", "spikeroute", "native")
     mkdirSync(folder, { recursive: true })
     cpSync(dirname(library), folder, { recursive: true })

@@ -1,4 +1,4 @@
-/** Several processes train a run with the bits of one, and are one command to people. */
+/** Training on several processes is bit-identical to one process, and reports as a single command. */
 import { describe, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -10,7 +10,7 @@ const small = "--backend reference --limit 32 --batch-size 8 --time-steps 2 --ep
 const args = [...small.split(" "), "--lr", "0.01", "--micro-batches", "4"]
 const [, main = ""] = command()
 
-/** The files of a run that have the same bits however it was trained. */
+/** The files of a run that must be bit-identical for any number of processes. */
 const bitsOf = (path: string) =>
   ["last.safetensors", "best.safetensors", "metrics.jsonl"].map((name) => readFileSync(join(path, name)))
 
@@ -20,7 +20,7 @@ describe.each([...launchers])("$name", (launcher) => {
   const at = (name: string) => join(directory, launcher.name.replace(" ", "-"), name)
   const launch = (ranks: number, ...args: ReadonlyArray<string>) => ended(start(launcher, ranks, [main, ...args]))
 
-  test("a run that was interrupted and resumed on other numbers of processes has the bits of one process", async () => {
+  test("a run interrupted and resumed on a different number of processes is bit-identical to one process", async () => {
     await alone
     const path = at("resumed")
     const first = start(launcher, 2, [main, "train", "--distributed", ...args, "--out", path])
@@ -40,7 +40,7 @@ describe.each([...launchers])("$name", (launcher) => {
 })
 
 test.skipIf(launchers.length === 0)(
-  "what goes wrong in one process is said in one line with its rank, and ends all",
+  "an error in one process is reported in one line with its rank, and ends all processes",
   async () => {
     const [launcher] = launchers as [(typeof launchers)[number]]
     const path = join(directory, "refused")

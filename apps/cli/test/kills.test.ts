@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { killedRuns } from "./kills.ts"
 
-test("runs that are killed at random moments and resumed have the bits of one that was not", async () => {
+test("runs killed at random moments and resumed are bit-identical to an uninterrupted run", async () => {
   let kills = 0
   for await (const each of killedRuns(3, 7, "reference")) {
     expect(each.differences).toEqual([])

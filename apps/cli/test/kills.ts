@@ -1,5 +1,5 @@
 /**
- * Runs that are killed at random moments, SIGKILL and Ctrl-C, and resumed: files and figures must be those of a run that was not.
+ * Kills runs at random moments with SIGKILL and Ctrl-C and resumes them: their files and results must equal those of an uninterrupted run.
  *
  *     bun apps/cli/test/kills.ts --runs 100 --seed 1 --backend native
  */
@@ -12,15 +12,15 @@ import { ended, readJson, run, start } from "./support.ts"
 
 export interface Killed {
   readonly kills: number
-  /** Signals that came before there was a run, within it, and after its end. */
+  /** Number of signals received before the run was created, during it, and after its end. */
   readonly moments: Readonly<Record<"before" | "within" | "after", number>>
-  /** What differs from the run that was not killed; an exit code if it could not be resumed. */
+  /** Files that differ from the uninterrupted run; an exit code if the run could not be resumed. */
   readonly differences: ReadonlyArray<string>
 }
 
 const files = ["metrics.jsonl", "last.safetensors", "best.safetensors", "graph.json", "config.json"]
 
-/** The results without what depends on time. */
+/** The results without timings. */
 const results = (path: string) => ({ ...readJson(path, "summary.json"), seconds: 0, samplesPerSecond: 0 })
 
 const differencesOf = (path: string, whole: string): ReadonlyArray<string> => [
@@ -30,7 +30,10 @@ const differencesOf = (path: string, whole: string): ReadonlyArray<string> => [
 
 const bytesIn = (file: string) => (existsSync(file) ? statSync(file).size : 0)
 
-/** Waits a share of `span` milliseconds, or until a share of what is left of `whole` bytes has been recorded and some milliseconds more. */
+/**
+ * Waits for a fraction of `span` milliseconds, or until a fraction of the metrics still missing from `whole` bytes has been written, plus a
+ * few milliseconds.
+ */
 const moment = async (child: ReturnType<typeof start>, metrics: string, whole: number, span: number, share: number) => {
   const isByTime = share < 0.2
   const target = bytesIn(metrics) + ((share - 0.2) / 0.8) * (whole - bytesIn(metrics))
@@ -39,7 +42,7 @@ const moment = async (child: ReturnType<typeof start>, metrics: string, whole: n
   return Bun.sleep((share * 1e4) % 20)
 }
 
-/** Trains in `path` as `whole` was trained within so many milliseconds, with one to three kills on the way. */
+/** Trains in `path` with the arguments of the run in `whole`, which took `span` milliseconds, and kills it one to three times. */
 const killed = async (path: string, whole: string, args: ReadonlyArray<string>, span: number, key: Key.Key) => {
   const draws = Key.uniform(key, new Float32Array(7))
   const moments = { before: 0, within: 0, after: 0 }
@@ -59,7 +62,7 @@ const killed = async (path: string, whole: string, args: ReadonlyArray<string>, 
   return { kills, moments, differences: code === 0 ? differencesOf(path, whole) : [`exit code ${code}: ${stderr}`] }
 }
 
-/** So many runs, one after the other, of a network that trains in about a second. */
+/** Kills and resumes `runs` runs, one after the other, of a network that trains in about a second. */
 export const killedRuns = async function* (runs: number, seed: number, backend: string): AsyncGenerator<Killed> {
   const directory = mkdtempSync(join(tmpdir(), "spikeroute-kills-"))
   try {

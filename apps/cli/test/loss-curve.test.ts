@@ -1,11 +1,11 @@
 /**
- * ResNet-18 at width 1/4 over 100 iterations, from the weights and batches that PyTorch had.
+ * ResNet-18 at width 1/4 over 100 iterations, starting from PyTorch's weights and trained on its batches.
  *
- * A spike that falls otherwise by rounding changes all that follows, so PyTorch's own curves part too: with float64 for float32,
- * and with every weight changed by half a unit in the last place before each update (see golden.py). Of two million membranes in an
- * iteration about one in ten iterations has one that near to the threshold. So the first losses are the same but for rounding, which
- * holds the gradients and the optimiser; after that, means over ten iterations leave the band of PyTorch's runs by no more than half
- * of where it is widest.
+ * A single spike that changes by rounding alters everything after it. PyTorch's own curves therefore diverge as well: with float64 instead
+ * of float32, and with every weight perturbed by half a unit in the last place before each update (see golden.py). Each iteration computes
+ * two million membrane potentials; in about one iteration in ten, one of them is that close to the threshold. The first losses must
+ * therefore be equal up to rounding, which verifies the gradients and the optimiser. After that, means over ten iterations may leave the
+ * band of PyTorch's runs by at most half of its maximum width.
  */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
@@ -17,7 +17,7 @@ import { backendLayer, defaultBackend } from "../src/backends.ts"
 const file = new URL("../../../packages/core/test/golden/loss-curve.json", import.meta.url)
 const runs = Object.values(JSON.parse(readFileSync(file, "utf8")) as Record<string, ReadonlyArray<number>>)
 
-/** What golden.py trains with. */
+/** The settings of golden.py. */
 const [seed, timeSteps, batchSize, classes, learningRate] = [4, 2, 8, 4, 0.1]
 
 const losses = (backend: string): Promise<ReadonlyArray<number>> =>
@@ -51,7 +51,7 @@ const losses = (backend: string): Promise<ReadonlyArray<number>> =>
 const mean = (curve: ReadonlyArray<number>, from: number, length: number): number =>
   curve.slice(from, from + length).reduce((sum, loss) => sum + loss, 0) / length
 
-test("the loss follows PyTorch's", async () => {
+test("the loss curve matches PyTorch's", async () => {
   const ours = await losses(await Effect.runPromise(defaultBackend))
   const spread = (i: number, length: number) => {
     const means = runs.map((run) => mean(run, i, length))

@@ -1,4 +1,4 @@
-/** Formats with readers that fail in each of the ways that the fuzzer of files has to see. */
+/** Formats whose readers fail in each way that the file fuzzer must detect. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Format } from "../fuzz/format.ts"

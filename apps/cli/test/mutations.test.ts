@@ -1,4 +1,4 @@
-/** Changed files of every format: a part of `bun run fuzz:files`, and what it takes for a fault. */
+/** Mutated files of every format: a subset of `bun run fuzz:files`, and a test of its fault detection. */
 import { expect, test } from "bun:test"
 import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -6,7 +6,7 @@ import type { Format } from "../fuzz/format.ts"
 import { modules, run } from "../fuzz/runner.ts"
 
 for (const module of modules)
-  test(`every changed file gives right data or one typed error: ${basename(module)} of ${module.split("/").at(-4)}`, async () => {
+  test(`every mutated file yields valid data or one typed error: ${basename(module)} of ${module.split("/").at(-4)}`, async () => {
     const { formats } = (await import(module)) as { readonly formats: ReadonlyArray<Format> }
     const count = 15
     const outcomes = await run({ module, formats: formats.map(({ name }) => name), seed: 20230817, count })
@@ -14,12 +14,12 @@ for (const module of modules)
     for (const { name } of formats) {
       const own = outcomes.filter(({ format }) => format === name)
       expect(own.map(({ number }) => number)).toEqual(Array.from({ length: count }, (_, number) => number))
-      // Changes are seen: a reader that refuses nothing reads nothing.
+      // The reader detects mutations: without any error, it would not have read the file.
       expect(own.some(({ outcome }) => outcome === "error")).toBe(true)
     }
   }, 300_000)
 
-test("readers that crash, hang, do damage or fail in other words are found", async () => {
+test("readers that crash, hang, damage files or fail with untyped errors are detected", async () => {
   const module = fileURLToPath(new URL("./misreaders.ts", import.meta.url))
   const { formats } = (await import(module)) as { readonly formats: ReadonlyArray<Format> }
   const names = formats.map(({ name }) => name)

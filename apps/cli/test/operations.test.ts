@@ -1,11 +1,11 @@
-/** Operations of networks whose weights and spikes are known. */
+/** Operation counts of networks with known weights and spikes. */
 import { expect, test } from "bun:test"
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
 import { Effect } from "effect"
 import { constants, countOperations, fanOut, observed } from "../src/operations.ts"
 
-test("weights that are 0 are no connections: against a plain loop over a convolution", () => {
+test("zero weights are not counted as connections: compared with a naive convolution loop", () => {
   const [side, inputs, outputs, kernel, groups] = [5, 4, 6, 3, 2]
   const weight = [kernel, kernel, inputs / groups, outputs]
   const values = S.Key.uniform(S.Key.make(1), new Float32Array(S.Shape.size(weight))).map((u) => (u < 0.4 ? 0 : u))
@@ -27,7 +27,7 @@ test("weights that are 0 are no connections: against a plain loop over a convolu
   expect(fanOut([side, side, inputs], weight, geometry, values)).toEqual(expected)
 })
 
-/** Counts of a network [2] with these parameters, over three steps of one static sample. */
+/** Operations of a network with input [2] and these parameters, over three steps of one static sample. */
 const counted = (
   network: S.Graph.Layer,
   parameters: Readonly<Record<string, ReadonlyArray<number>>>,
@@ -41,20 +41,20 @@ const counted = (
         graph.parameters.map(({ name, shape }) => [name, { shape, values: Float32Array.from(parameters[name] ?? []) }]),
       )
       yield* predictor.load(tensors)
-      // The second sample fills the batch up, and does not count.
+      // The second sample pads the batch and is not counted.
       return yield* countOperations(predictor, graph, tensors, Float32Array.of(...input, 9, 9), 1)
     }).pipe(Effect.scoped, Effect.provide(layer)),
   )
 
 const neuron = { tau: 1, threshold: 1 }
 
-test("by hand: a first layer runs once, spikes are accumulated, zeros are skipped", async () => {
+test("hand-computed: the first layer runs once, spikes are accumulated, zeros are skipped", async () => {
   const network = S.Graph.sequential(
     S.linear({ features: 2, bias: false }),
     S.lif(neuron),
     S.linear({ features: 3, bias: false }),
   )
-  // Inputs 1 and 0: the first neuron is given 2 and fires at each of three steps, the second 0 and never does.
+  // Inputs 1 and 0: the first neuron receives 2 and fires at all three steps; the second receives 0 and never fires.
   const parameters = { "0.weight": [2, 0, 5, 5], "2.weight": [1, 0, 3, 1, 1, 1] }
   const { layers, ...total } = await counted(network, parameters, [1, 0])
   expect(
@@ -74,14 +74,14 @@ test("by hand: a first layer runs once, spikes are accumulated, zeros are skippe
   expect(total.energyMicrojoules).toBeCloseTo(1e-6 * (4.6 * (1 + 6) + 0.9 * 6), 12)
 })
 
-test("by hand: a recurrent edge brings the spikes of the step before", async () => {
+test("hand-computed: a recurrent edge carries the spikes of the previous step", async () => {
   const network = S.Graph.sequential(
     S.recurrent((x, fedBack) => S.lif(neuron)(S.add(x, S.linear({ features: 2, bias: false })(fedBack)))),
     S.linear({ features: 1, bias: false }),
   )
   const graph = S.Graph.makeUnsafe([2], network)
   const [loop, out] = graph.parameters.map(({ name }) => name) as [string, string]
-  // Only the first neuron fires, at all three steps; what it sent back at two of them reaches the second too little to fire it.
+  // Only the first neuron fires, at all three steps. Its recurrent spikes, at two steps, are too weak to make the second neuron fire.
   const { layers } = await counted(network, { [loop]: [0.5, 0.1, 0, 0], [out]: [1, 1] }, [2, 0])
   const synapses = layers.filter(({ denseOperations }) => denseOperations > 0)
   expect(synapses.map(({ effectiveACs, denseOperations }) => [effectiveACs, denseOperations])).toEqual([

@@ -1,4 +1,4 @@
-/** The table of options is that of the Schemas, and the command line checks with the library's own. */
+/** The table of options matches the Schemas, and the command line uses the library's Schemas. */
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { ProgramFile } from "@spikeroute/backend-kernels"
@@ -9,21 +9,21 @@ import { Effect } from "effect"
 import { RunConfig } from "../src/config.ts"
 import { byHand, file, records, render, value } from "../src/options-table.ts"
 
-test("docs/options.md is as the Schemas are: bun apps/cli/src/options-table.ts", () => {
+test("docs/options.md is up to date (update with bun apps/cli/src/options-table.ts)", () => {
   expect(readFileSync(file, "utf8")).toBe(render())
 })
 
-test("what library and command line have in common is checked by one Schema", () => {
+test("options shared by the library and the command line are checked by one Schema", () => {
   const apart = records.flatMap(({ schema: { fields = {} }, settings = {} }) =>
     Object.entries(settings).flatMap(([option, setting]) =>
       value(fields[option]!) === value(RunConfig.fields[setting]) ? [] : [setting],
     ),
   )
-  // JSON and flags have no Infinity.
+  // JSON and flags cannot express Infinity.
   expect(apart).toEqual(["tau"])
 })
 
-test("what inference checks by hand is what the table says", async () => {
+test("the hand-written checks of inference match the table", async () => {
   const graph = S.Graph.makeUnsafe([2], S.linear({ features: 2 }))
   const weights = ["weight", "bias"].map((name, i) => {
     const shape = i === 0 ? [2, 2] : [2]

@@ -1,4 +1,4 @@
-/** Networks and data sets of a person's own: modules, graphs, NIR, program files. */
+/** Custom networks and data sets: modules, graphs, NIR, program files. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -55,7 +55,7 @@ beforeAll(async () => {
   await right("train", ...own, ...small, "--out", path("run"))
 })
 
-test("a run of a module's network and data is gone on with, until the module gives another network", async () => {
+test("a run of a module's network and data can be resumed until the module's network changes", async () => {
   expect(readJson(path("run"), "config.json")).toMatchObject({ model: path("net.ts"), dataset: path("data.ts") })
   const more = ["train", "--resume", path("run"), "--epochs", "2"]
   const before = filesOf(path("run"))
@@ -67,13 +67,13 @@ test("a run of a module's network and data is gone on with, until the module giv
   write("net.ts", network(8))
 })
 
-test("compare and inspect take them", async () => {
+test("compare and inspect accept custom networks and data sets", async () => {
   expect(JSON.parse(await right("inspect", path("run"), "--json")).parameterCount).toBe(4 * 8 + 8 + 8 * 3 + 3)
   const compared = JSON.parse(await right("compare", ...own, ...small.slice(0, -2), "--batches", "1", "--json"))
   expect(compared.parameters.map(({ parameter }: { parameter: string }) => parameter)).toContain("2.weight")
 })
 
-test("a program file is tested on a data set that is named", async () => {
+test("eval tests a program file on the data set given by --dataset", async () => {
   const program = (await right("export", path("run"), "--format", "program")).trim()
   const tested = ["eval", program, "--dataset", path("data.ts"), "--backend", "reference", "--json"]
   const { testAccuracy } = JSON.parse(await right("eval", path("run"), "--json"))
@@ -81,7 +81,7 @@ test("a program file is tested on a data set that is named", async () => {
   await refuses(["eval", program], "--dataset")
 })
 
-test("NIR goes out and comes in again the same, and is tested", async () => {
+test("a NIR network survives export and import unchanged, and can be evaluated", async () => {
   const file = (await right("export", path("run"), "--format", "nir", "--dt", "1e-3")).trim()
   await right("import", file, "--dt", "1e-3", "--time-steps", "3", "--out", path("nir"))
   expect(readJson(path("nir"), "config.json")).toMatchObject({ dataset: "none", nir: { dt: 1e-3 } })
@@ -103,7 +103,7 @@ const graphOf = (model: string) =>
     }).pipe(Effect.scoped, Effect.provide(services)),
   )
 
-test("a graph as JSON, and a graph that a module gives", async () => {
+test("a graph can be loaded from JSON and from a module", async () => {
   const graph = JSON.stringify(readJson(path("run"), "graph.json"))
   const given = `import { Effect } from "effect"
 import { Graph } from "@spikeroute/core"
@@ -112,7 +112,7 @@ export default Effect.runSync(Graph.fromJson(${graph}))`
     expect(JSON.stringify(Graph.toJson(await graphOf(model)))).toBe(graph)
 })
 
-describe("modules that give nothing of the kind, and networks that do not fit, are refused with their file", () => {
+describe("unsuitable exports and mismatched networks are refused with the file name", () => {
   const networks: Readonly<Record<string, readonly [source: string, ...parts: ReadonlyArray<string>]>> = {
     "nothing.ts": ["export const network = 1", "default export"],
     "number.ts": ["export default 7", "7", "a layer"],

@@ -4,18 +4,18 @@ import { run } from "./support.ts"
 
 const plan = async (...args: ReadonlyArray<string>) => JSON.parse((await run("plan", "--json", ...args)).stdout)
 
-test("a plan says peak bytes and operations, forward and backward", async () => {
+test("a plan contains peak bytes and operations, forward and backward", async () => {
   const { peakBytes, forward, backward } = await plan(
     ...["--model", "mlp", "--policy", "bptt", "--time-steps", "4", "--batch-size", "8"],
   )
-  // 784·1000 once, as the image does not change; 1000·1000 and 1000·10 at spikes, in each of 4 time steps.
+  // 784·1000 once, because the image is static; 1000·1000 and 1000·10 for spikes, in each of 4 time steps.
   expect(forward.spikeOperations).toBe(8 * 4 * (1000 * 1000 + 1000 * 10))
   expect(forward.multiplications).toBeGreaterThan(8 * 784 * 1000)
   expect(backward.multiplications).toBeGreaterThan(8 * 4 * 1000 * 1000)
   expect(peakBytes).toBeGreaterThan(4 * 4 * 1_796_010)
 })
 
-test("peak bytes under sltt, slttk and rate do not depend on the time steps; under bptt they do", async () => {
+test("peak bytes are independent of the time steps with sltt, slttk and rate, but not with bptt", async () => {
   const [short, long] = await Promise.all([
     plan("--compare", "--time-steps", "4"),
     plan("--compare", "--time-steps", "32"),
@@ -29,7 +29,7 @@ test("peak bytes under sltt, slttk and rate do not depend on the time steps; und
   expect(long[3].backward).toEqual(short[3].backward)
 })
 
-test("with a backend, the workspace of its kernels is planned too", async () => {
+test("with a backend, the plan includes the workspace of its kernels", async () => {
   const size = ["--time-steps", "4", "--batch-size", "8"]
   const [program, reference, wasm] = await Promise.all([
     plan(...size),
@@ -41,7 +41,7 @@ test("with a backend, the workspace of its kernels is planned too", async () => 
   expect(wasm.peakBytes).toBe(program.peakBytes + wasm.workspaceBytes)
 })
 
-test("what a backend cannot hold is refused with the figures, and a plan says which can hold it", async () => {
+test("a plan too large for a backend is refused with the figures, and plan states which backends can hold it", async () => {
   const recipe = ["--config", `${import.meta.dir}/../../../recipes/imagenet-nfresnet34-stage1.json`]
   for (const backend of ["wasm", "reference"]) {
     const { code, stdout, stderr } = await run("plan", ...recipe, "--backend", backend)
@@ -53,7 +53,7 @@ test("what a backend cannot hold is refused with the figures, and a plan says wh
   expect((await run("plan", ...recipe, "--batch-size", "64")).stdout).not.toContain("at most")
 })
 
-test("--recompute makes each of them take less, side by side too", async () => {
+test("--recompute reduces the memory of every policy that stores layer outputs, also with --compare", async () => {
   const size = [
     "--model",
     "vgg11",
@@ -71,20 +71,20 @@ test("--recompute makes each of them take less, side by side too", async () => {
     ...["bptt-recompute", "sltt-recompute", "slttk(1)-recompute", "rate-recompute"],
   ])
   for (const [i, { peakBytes }] of kept.entries()) {
-    // The pass over rates stores none of its values.
+    // The rate policy's pass stores none of its values.
     if (kept[i].policy === "rate") expect(again[i].peakBytes).toBe(peakBytes)
     else expect(again[i].peakBytes).toBeLessThan(peakBytes)
   }
 })
 
-test("people get a table", async () => {
+test("the default output is a table", async () => {
   const { code, stdout } = await run("plan", "--compare", "--program", "--time-steps", "4")
   expect(code).toBe(0)
   expect(stdout).toMatch(/peak memory +[\d.]+ MB +[\d.]+ MB +[\d.]+ MB/)
   expect(stdout).toContain("conv2d.forward x=input")
 })
 
-test("with --ranks, the exchange is planned by LogGP, and the memory of each process", async () => {
+test("--ranks adds the LogGP cost of the exchange and the memory per process", async () => {
   const link = ["--bandwidth", "8Gb", "--latency", "10us", "--step", "100ms"]
   const [one, two, four] = await plan(
     "--model",
@@ -98,7 +98,8 @@ test("with --ranks, the exchange is planned by LogGP, and the memory of each pro
     ...link,
   )
   expect(one).toMatchObject({ ranks: 1, samples: 8, bytes: 0, messages: 0, seconds: 0, efficiency: 1 })
-  // 784·1000 + 1000·1000 + 1000·10 weights, 2010 biases, the loss and two firing rates: sent once for the sum, once as the sum.
+  // 784·1000 + 1000·1000 + 1000·10 weights, 2010 biases, the loss and two firing rates: sent once each in the
+  // reduce-scatter and the all-gather.
   const numbers = 1_796_010 + 3
   expect(four).toMatchObject({ ranks: 4, samples: 2, messages: 6, bytes: 4 * numbers * 2 * (3 / 4) })
   const seconds = 6 * 10e-6 + four.bytes / 1e9

@@ -1,4 +1,4 @@
-/** Names of other libraries' tensors. */
+/** Tensor naming of other libraries. */
 import { expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -17,7 +17,7 @@ const tensor = (shape: ReadonlyArray<number>, ...values: ReadonlyArray<number>) 
   values: Float32Array.from(values),
 })
 
-/** The weights that the network takes from a file with these tensors, or the error's fields. */
+/** The weights that the network loads from a file with these tensors, or the fields of the error. */
 const taken = (tensors: Safetensors.TensorFile["tensors"], preset?: PresetName) => {
   const file = join(directory, "state.safetensors")
   writeFileSync(file, Safetensors.encode({ tensors, metadata: {} }))
@@ -41,7 +41,7 @@ const weights = new Map([
 ])
 const ours = { "0.weight": [1, 2], "0.bias": [3, 4], "2.weight": [5, 6], "2.bias": [7], "3.w": [0.5] }
 
-test("snnTorch: settings of neurons are left out, and nothing else", async () => {
+test("snnTorch: only neuron settings are left out", async () => {
   const theirs = new Map([...weights, ["1.beta", tensor([], 0.5)], ["1.threshold", tensor([], 1)]])
   expect(await taken(theirs)).toEqual({ missing: [], unexpected: ["1.beta", "1.threshold"] })
   expect(await taken(theirs, "snntorch")).toEqual(ours)
@@ -49,7 +49,7 @@ test("snnTorch: settings of neurons are left out, and nothing else", async () =>
   expect(await taken(more, "snntorch")).toEqual({ missing: [], unexpected: ["4.weight"] })
 })
 
-test("SpikingJelly: modules within containers have the names of the containers", async () => {
+test("SpikingJelly: modules in containers are mapped to the names of the containers", async () => {
   const theirs = new Map([...weights].map(([name, each]) => [name.replace(/^2\./, "2.0."), each]))
   expect(await taken(theirs)).toMatchObject({ missing: ["2.weight", "2.bias"] })
   expect(await taken(theirs, "spikingjelly")).toEqual(ours)

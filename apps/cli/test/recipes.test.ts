@@ -1,4 +1,4 @@
-/** The recipes hold the settings that the SLTT paper trains with (Meng et al., ICCV 2023), or train a compact model; all can be planned, and train. */
+/** Recipes use the settings of the SLTT paper (Meng et al., ICCV 2023) or train a compact model; all of them can be planned and trained. */
 import { describe, expect, test } from "bun:test"
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -54,20 +54,20 @@ const shapes: Readonly<Record<string, ReadonlyArray<number>>> = {
   "image-folder": [224, 224, 3],
 }
 
-test("the test of an ImageNet run takes a small part of its training's memory", async () => {
+test("evaluating an ImageNet run takes a small fraction of the training memory", async () => {
   const config = await settingsOf("imagenet-nfresnet34-stage1")
   const { graph, program } = await compiled(config)
   const { arenaBytes } = await Effect.runPromise(
     Program.compileInference(graph, Config.inferenceOptions(config, program)),
   )
   expect(arenaBytes).toBeLessThan(0.25 * program.arenaBytes)
-  // 65 and 257 have no parts of 16 to 64 samples.
+  // 65 and 257 cannot be split into equal parts of 16 to 64 samples.
   const parts = (batchSize: number) =>
     Config.inferenceOptions({ ...config, batchSize }, { encoding: "static" }).microBatches
   expect([1, 64, 65, 96, 128, 256, 257].map(parts)).toEqual([1, 1, 1, 2, 2, 4, 1])
 })
 
-test("a policy that takes no k wins over a recipe's policy and its k", async () => {
+test("--policy overrides a recipe's policy and drops its k", async () => {
   const { code, stdout } = await run(
     "plan",
     "--config",
@@ -79,18 +79,18 @@ test("a policy that takes no k wins over a recipe's policy and its k", async () 
   expect([code, JSON.parse(stdout).policy]).toEqual([0, "sltt"])
 })
 
-/** Recipes of the compact models, for minutes on two cores: data, network, parameters. */
+/** Recipes of compact models that train in minutes on two cores: data, network, parameters. */
 const compact = [
   ["fashion-mnist-mobilenet-sltt", "fashion-mnist", "mobilenet", 36_874],
   ["heartbeats-cnn1d-sltt", "heartbeats", "cnn1d", 13_461],
 ] as const
 
-test("every recipe is a row of the table, or one of a compact model", () => {
+test("every recipe is a row of the table or trains a compact model", () => {
   expect(names).toEqual([...rows, ...compact].map(([name]) => `${name}.json`).sort())
 })
 
 for (const [name, dataset, model, parameters] of compact)
-  test(`${name} compiles, within a microcontroller's parameters`, async () => {
+  test(`${name} compiles with few enough parameters for a microcontroller`, async () => {
     const config = await settingsOf(name)
     expect(config).toMatchObject({ dataset, model, policy: "sltt", timeSteps: 4, optimizer: "adam" })
     const { graph, program } = await compiled(config)
@@ -111,7 +111,7 @@ for (const [name, dataset, model, timeSteps, batchSize, epochs, lr, weightDecay,
     expect(program.trainedSteps).toBe(k ?? timeSteps)
     expect(program.loss).toEqual({ mix: lossMix, target })
     expect(program.optimizer).toMatchObject({ name: "sgd", options: { momentum: 0.9, weightDecay } })
-    // λ = 1 − 1/1.1 in all neurons; one mask for each dropout layer, drawn once a batch.
+    // λ = 1 − 1/1.1 in all neurons; one mask per dropout layer, drawn once per batch.
     const codes = graph.nodes.flatMap(({ attributes: { kind, code } }) =>
       kind === "lif" ? [code as Expressions.Code] : [],
     )
@@ -125,7 +125,7 @@ for (const [name, dataset, model, timeSteps, batchSize, epochs, lr, weightDecay,
     expect(drawn).toEqual(masks.map(() => "begin"))
   })
 
-test("the second stage on ImageNet takes the memory of the first, with T = 6 as with T = 1; deeper networks fit both", async () => {
+test("both ImageNet stages take the same memory, with T = 1 and T = 6; deeper networks compile with both", async () => {
   const [first, second] = await Promise.all(
     ["imagenet-nfresnet34-stage1", "imagenet-nfresnet34-stage2-sltt"].map(settingsOf),
   )
@@ -137,7 +137,7 @@ test("the second stage on ImageNet takes the memory of the first, with T = 6 as 
     }
 })
 
-describe("a few steps", () => {
+describe("a few training steps", () => {
   const place = temporaryDirectory()
   const small = "--backend wasm --epochs 1 --limit 8 --batch-size 4".split(" ")
   const train = async (name: string, out: string, ...flags: ReadonlyArray<string>) => {
@@ -156,13 +156,13 @@ describe("a few steps", () => {
     return { config: readJson(place, out, "config.json"), summary: readJson(place, out, "summary.json") }
   }
 
-  test("of heartbeats, which need no files", async () => {
+  test("on heartbeats, without data files", async () => {
     const { config, summary } = await train("heartbeats-cnn1d-sltt", "heartbeats")
     expect(summary).toMatchObject({ updates: 2, policy: "sltt", timeSteps: 4 })
     expect(config).toMatchObject({ model: "cnn1d", augment: [] })
   })
 
-  test("of CIFAR-10", async () => {
+  test("on CIFAR-10", async () => {
     const records = (seed: number) =>
       Uint8Array.from({ length: 8 * 3073 }, (_, i) => (i % 3073 === 0 ? (i / 3073) % 10 : (i * seed) % 251))
     mkdirSync(join(place, "cifar10"))
@@ -170,11 +170,11 @@ describe("a few steps", () => {
     writeFileSync(join(place, "cifar10", "test_batch.bin"), records(11))
     const { config, summary } = await train("cifar10-resnet18-sltt", "cifar", "--data-dir", join(place, "cifar10"))
     expect(summary).toMatchObject({ updates: 2, policy: "sltt", timeSteps: 6 })
-    // What a run was is a config file for the next one.
+    // A run's config.json can be used as a config file.
     expect(config).toMatchObject({ augment: ["crop", "cutout", "flip"], weightDecay: 5e-5, lossTarget: "ones" })
   })
 
-  test("of CIFAR-100", async () => {
+  test("on CIFAR-100", async () => {
     const records = (seed: number) =>
       Uint8Array.from({ length: 8 * 3074 }, (_, i) => (i % 3074 < 2 ? Math.floor(i / 3074) * 9 : (i * seed) % 251))
     mkdirSync(join(place, "cifar100"))
@@ -184,8 +184,8 @@ describe("a few steps", () => {
     expect(summary).toMatchObject({ updates: 2, policy: "sltt", timeSteps: 6 })
   })
 
-  test("of CIFAR10-DVS, under SLTT-2", async () => {
-    // AEDAT 2.0: address and time of each event, high bytes first.
+  test("on CIFAR10-DVS, with SLTT-2", async () => {
+    // AEDAT 2.0: address and time of each event, big-endian.
     const recording = (seed: number) => {
       const header = Buffer.from("#!AER-DAT2.0\r\n")
       const events = Buffer.alloc(64 * 8)
@@ -206,8 +206,8 @@ describe("a few steps", () => {
     expect(config).toMatchObject({ dropout: 0.3, lossTarget: "one-hot" })
   })
 
-  test("of DVS-Gesture, under SLTT-4", async () => {
-    // AEDAT 3.1: a packet of polarity events, low bytes first.
+  test("on DVS-Gesture, with SLTT-4", async () => {
+    // AEDAT 3.1: a packet of polarity events, little-endian.
     const words = (...values: ReadonlyArray<number>) => Buffer.from(Uint32Array.from(values).buffer)
     const events = Array.from({ length: 64 }, (_, i) => [
       ((i * 5) % 128) * 2 ** 17 + (((i * 3) % 128) << 2) + (i % 2) * 2 + 1,
@@ -234,7 +234,7 @@ describe("a few steps", () => {
     expect(config).toMatchObject({ size: 48, dropout: 0.4, optimizer: "sgd" })
   })
 
-  /** A grey image as PNG (ISO/IEC 15948): 8 bits, no filter. */
+  /** A greyscale PNG (ISO/IEC 15948): 8 bits, no filter. */
   const png = (side: number, value: (i: number) => number): Uint8Array => {
     const chunk = (type: string, data: Uint8Array) => {
       const body = Buffer.concat([Buffer.from(type), data])
@@ -261,7 +261,7 @@ describe("a few steps", () => {
     ])
   }
 
-  test("of ImageNet's two stages: the second starts from the parameters of the first, and of a file", async () => {
+  test("of both ImageNet stages: the second starts from the first stage's parameters, or from a file", async () => {
     const data = join(place, "images")
     for (const part of ["train", "val"])
       for (const [label, name] of ["cat", "dog"].entries()) {
@@ -279,15 +279,15 @@ describe("a few steps", () => {
     const init = join(place, "stage1")
     const { config } = await train("imagenet-nfresnet34-stage2-slttk2", "stage2", ...frozen, "--init", init)
     expect(config).toMatchObject({ init, timeSteps: 6, weightDecay: 0 })
-    // At a rate of almost 0 the weights stay those that training began with.
+    // With a learning rate near 0, the weights keep their initial values.
     expect(await tensorsOf("stage2")).toEqual(first)
-    // A checkpoint of the run, and what it exports for PyTorch.
+    // A checkpoint of the run, and its PyTorch export.
     for (const file of ["stage1/best.safetensors", "stage1-exported.safetensors"]) {
       const out = `of-${file.replaceAll("/", "-")}`
       await train("imagenet-nfresnet34-stage2-sltt", out, ...frozen, "--init", join(place, file))
       expect(await tensorsOf(out)).toEqual(first)
     }
-    // Another network's: every tensor at fault is named.
+    // For another network's parameters, every mismatched tensor is named.
     const { code, stderr } = await run(
       ...["train", "--config", recipe("imagenet-nfresnet34-stage2-sltt"), ...small, ...flags],
       ...["--width", "0.05", "--init", init, "--out", join(place, "none")],
@@ -297,7 +297,7 @@ describe("a few steps", () => {
     expect(stderr).toContain("conv1.weight (7×7×3×2, here 7×7×3×3)")
   }, 60_000)
 
-  /** Parameters after a run, as exported. */
+  /** The parameters after a run, exported. */
   const tensorsOf = async (out: string) => {
     const file = join(place, `${out}-exported.safetensors`)
     expect((await run("export", join(place, out), "--out", file)).code).toBe(0)

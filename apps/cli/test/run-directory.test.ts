@@ -1,4 +1,4 @@
-/** Run directories: what is left of a run that was refused, stopped, changed, or is over; two processes; files that were changed. */
+/** Run directories after refused, stopped, changed and complete runs; concurrent processes; modified files. */
 import { beforeAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import {
@@ -48,7 +48,7 @@ beforeAll(async () => {
   expect((await run("train", ...tiny(2), "--out", good)).code).toBe(0)
 })
 
-test("a run that is refused before its first update leaves no directory, and no file in one that was there", async () => {
+test("a run refused before its first update leaves no directory, and no files in an existing one", async () => {
   const out = path("made/refused")
   mkdirSync(path("empty"))
   for (const directory of [out, path("empty")]) {
@@ -60,8 +60,8 @@ test("a run that is refused before its first update leaves no directory, and no 
   expect((await run("train", ...tiny(1), "--out", path("empty"))).code).toBe(0)
 })
 
-test("no room for the files of a run: one line, and no directory", async () => {
-  // A limit of the size of files, in blocks of 512 bytes, stands in for a full disk.
+test("without space for the files of a run, it prints one line and leaves no directory", async () => {
+  // A file size limit, in blocks of 512 bytes, simulates a full disk.
   const child = Bun.spawn(
     ["sh", "-c", `ulimit -f 100; exec "$@"`, "sh", ...command("train", ...tiny(1), "--out", path("full"))],
     {
@@ -76,7 +76,7 @@ test("no room for the files of a run: one line, and no directory", async () => {
 
 const lastLine = (result: Result): Result => ({ ...result, stderr: result.stderr.trim().split("\n").at(-1) ?? "" })
 
-test("what a start left that was killed while it made the directory does not block the next", async () => {
+test("files left by a run killed while creating its directory do not block the next run", async () => {
   const out = path("killed")
   mkdirSync(out)
   writeFileSync(join(out, ".lock"), "")
@@ -85,7 +85,7 @@ test("what a start left that was killed while it made the directory does not blo
   expect(readdirSync(out).some((name) => name.endsWith(".part"))).toBe(false)
 })
 
-test("--resume of a run that is over changes nothing and says so", async () => {
+test("--resume of a complete run changes nothing and reports it", async () => {
   const before = filesOf(good)
   for (const flags of [[], ["--epochs", "2"], ["--workers", "1"]]) {
     const { code, stderr, stdout } = await run("train", "--resume", good, "--json", ...flags)
@@ -98,7 +98,7 @@ test("--resume of a run that is over changes nothing and says so", async () => {
   expect(filesOf(good)).toEqual(before)
 })
 
-test("settings that --resume changes belong to the run, from its first update on; the learning rate is told", async () => {
+test("settings changed by --resume are saved at its first update, with a warning if the learning rate jumps", async () => {
   const changed = copy("changed")
   const { code, stderr } = await run("train", "--resume", changed, "--epochs", "3")
   expect(code).toBe(0)
@@ -125,7 +125,7 @@ test("settings that --resume changes belong to the run, from its first update on
   expect({ ...filesOf(refused), "config.json": 0 }).toEqual({ ...before, "config.json": 0 })
 })
 
-test("a run whose summary was not written yet gets it, with all figures", async () => {
+test("resuming a run without a summary writes it with all results", async () => {
   const ended = copy("no-summary")
   const whole = readJson(ended, "summary.json")
   rmSync(join(ended, "summary.json"))
@@ -137,7 +137,7 @@ test("a run whose summary was not written yet gets it, with all figures", async 
   })
 })
 
-test("Ctrl-C's advice continues the same run: settings kept, the path whole and quoted", async () => {
+test("the command suggested after Ctrl-C resumes the run with its settings and its absolute, quoted path", async () => {
   const out = copy("it's $HOME; a run")
   const child = start("train", "--resume", out, "--epochs", "2000")
   for (let i = 0; i < 3000 && readJson(out, "config.json").epochs !== 2000; i++) await Bun.sleep(10)
@@ -151,7 +151,7 @@ test("Ctrl-C's advice continues the same run: settings kept, the path whole and 
   expect(positionOf(out).update).toBeGreaterThan(16)
 })
 
-test("two processes do not train in one directory; a killed one blocks nothing", async () => {
+test("two processes cannot train in one directory; a killed process does not block it", async () => {
   const shared = copy("shared")
   const first = start("train", "--resume", shared, "--epochs", "2000")
   for (let i = 0; i < 3000 && readJson(shared, "config.json").epochs !== 2000; i++) await Bun.sleep(10)
@@ -171,7 +171,7 @@ test("two processes do not train in one directory; a killed one blocks nothing",
     expect(readFileSync(join(path("both"), file))).toEqual(readFileSync(join(good, file)))
 })
 
-test("metrics that are shorter than the checkpoint knows, missing or no file of the run: refused, nothing is written", async () => {
+test("metrics that are too short for the checkpoint, missing or not a regular file are refused without writing", async () => {
   const metrics = (name: string) => join(path(name), "metrics.jsonl")
   const more = (name: string) => run("train", "--resume", path(name), "--epochs", "3").then(lastLine)
   truncateSync(join(copy("short"), "metrics.jsonl"), 100)
@@ -194,13 +194,13 @@ test("metrics that are shorter than the checkpoint knows, missing or no file of 
   for (const line of readFileSync(metrics("longer"), "utf8").trim().split("\n")) JSON.parse(line)
 })
 
-test("a checkpoint that stands elsewhere than the data allow", async () => {
+test("a checkpoint position that is impossible for the data is refused", async () => {
   const other = copy("position")
   writeFileSync(join(other, "config.json"), JSON.stringify({ ...readJson(other, "config.json"), limit: 32 }))
   isRefused(await run("train", "--resume", other, "--epochs", "9").then(lastLine), other, "update 16")
 })
 
-test("pipes, devices and folders in place of files are refused at once", async () => {
+test("pipes, devices and directories in place of files are refused at once", async () => {
   const pipe = path("pipe")
   execFileSync("mkfifo", [pipe])
   const inRun = (file: string) => {

@@ -1,4 +1,4 @@
-/** A folder of WAV files to a trained recurrent network to a program file, in three commands. */
+/** From a folder of WAV files to a trained recurrent network and a program file, in three commands. */
 import { expect, test } from "bun:test"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -12,7 +12,7 @@ import { run, temporaryDirectory } from "./support.ts"
 
 const rate = 4000
 
-/** A word of two tones, as a WAV file of 16 bits. */
+/** A word of two tones, as a 16-bit WAV file. */
 const word = (first: number, second: number, seconds: number): Uint8Array => {
   const count = Math.round(seconds * rate)
   const file = Buffer.alloc(44 + 2 * count)
@@ -31,7 +31,7 @@ const word = (first: number, second: number, seconds: number): Uint8Array => {
   return file
 }
 
-test("words that differ in the order of their tones alone: train, eval, export", async () => {
+test("train, eval and export on words that differ only in the order of their tones", async () => {
   const root = temporaryDirectory()
   const data = join(root, "words")
   for (const [name, tones] of Object.entries({ rising: [300, 900], falling: [900, 300], level: [600, 600] })) {
@@ -51,7 +51,7 @@ test("words that differ in the order of their tones alone: train, eval, export",
   const evaluated = await run("eval", path, "--json", "--workers", "0")
   const { testAccuracy, operations } = JSON.parse(evaluated.stdout)
   expect(testAccuracy).toBeGreaterThan(0.9)
-  // Two recurrent layers: five linear maps, the first of sound, the others of spikes.
+  // Two recurrent layers have five linear layers: the first takes audio, the others spikes.
   const synapses = operations.layers.filter((each: { denseOperations: number }) => each.denseOperations > 0)
   expect(synapses.map((each: { effectiveMACs: number }) => each.effectiveMACs > 0)).toEqual([
     true,

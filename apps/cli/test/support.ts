@@ -1,4 +1,4 @@
-/** Runs the command line as people do: as a process. */
+/** Runs the command line as a separate process. */
 
 import { afterAll } from "bun:test"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -8,14 +8,14 @@ import { fileURLToPath } from "node:url"
 
 const entry = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
-/** A directory that is gone after the tests of the file. */
+/** A temporary directory, removed after the tests of the file. */
 export const temporaryDirectory = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "spikeroute-"))
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
-/** The words of a command. */
+/** The argument vector of a command. */
 export const command = (...args: ReadonlyArray<string>): Array<string> => [process.execPath, entry, ...args]
 
 const spawn = (
@@ -29,11 +29,10 @@ const spawn = (
     env: { ...process.env, NO_COLOR: "1", ...env },
   })
 
-/** Starts a command, after a module of the test's own where one is given. */
+/** Starts a command, preloading the test's own module if one is given. */
 export const startAfter = (preload: string | undefined, ...args: ReadonlyArray<string>) =>
   spawn(preload ? ["--preload", preload] : [], args)
 
-/** Starts a command. */
 export const start = (...args: ReadonlyArray<string>) => spawn([], args)
 
 export interface Result {
@@ -59,19 +58,19 @@ export const run = (...args: ReadonlyArray<string>): Promise<Result> => ended(st
 export const runWith = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>): Promise<Result> =>
   ended(spawn([], args, env))
 
-/** The flags of a run that takes a second: so many epochs of eight batches. */
+/** The flags of a run of about a second: `epochs` epochs of eight batches. */
 export const small = (epochs: number): ReadonlyArray<string> =>
   `--backend reference --limit 64 --batch-size 8 --time-steps 3 --epochs ${epochs}`.split(" ")
 
 export const readJson = (...path: ReadonlyArray<string>) => JSON.parse(readFileSync(join(...path), "utf8"))
 
-/** Where a run's last checkpoint stands, from the metadata of its file. */
+/** The position of a run's last checkpoint, from its metadata. */
 export const positionOf = (path: string) => {
   const bytes = readFileSync(join(path, "last.safetensors"))
   const header = JSON.parse(bytes.toString("utf8", 8, 8 + Number(bytes.readBigUInt64LE(0))))
   return JSON.parse(header.__metadata__.position)
 }
 
-/** What files hold, by name. */
+/** File contents by name. */
 export const filesOf = (path: string) =>
   Object.fromEntries(readdirSync(path).map((name) => [name, Bun.hash(readFileSync(join(path, name)))]))

@@ -1,4 +1,4 @@
-/** TensorBoard's event files, read by another reader of protocol buffers and a checksum of bits. */
+/** TensorBoard event files, read by an independent protocol-buffer reader and a bitwise checksum. */
 import { expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import { recordOf } from "../src/tensorboard/event-file.ts"
 import { encodeEvent } from "../src/tensorboard/messages.ts"
 import { ended, positionOf, run, start, temporaryDirectory } from "./support.ts"
 
-/** CRC-32C, bit by bit, and its mask. */
+/** Masked CRC-32C, computed bit by bit. */
 const masked = (bytes: Uint8Array) => {
   let crc = 0xffffffff
   for (const byte of bytes)
@@ -16,7 +16,7 @@ const masked = (bytes: Uint8Array) => {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
-/** The events of a file's records, each checked; what is cut off at the end is left. */
+/** The events of a file, with checksums verified; a truncated last record is ignored. */
 const recordsOf = (bytes: Uint8Array) => {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found: Array<Uint8Array> = []
@@ -34,7 +34,7 @@ const recordsOf = (bytes: Uint8Array) => {
 
 type Fields = ReadonlyMap<number, ReadonlyArray<number | Uint8Array>>
 
-/** The fields of a message by their numbers. */
+/** The fields of a message by field number. */
 const fieldsOf = (bytes: Uint8Array): Fields => {
   const reader = new BinaryReader(bytes)
   const fields = new Map<number, Array<number | Uint8Array>>()
@@ -58,7 +58,7 @@ const message = (fields: Fields, number: number) => fieldsOf(one(fields, number)
 const text = (bytes: unknown) => new TextDecoder().decode(bytes as Uint8Array)
 const doubles = (bytes: unknown) => [...new Float64Array((bytes as Uint8Array).slice().buffer)]
 
-/** What an event holds: its step and its values by their tags. */
+/** The step of an event and its values by tag. */
 const eventOf = (bytes: Uint8Array) => {
   const fields = fieldsOf(bytes)
   const values = fields.has(5) ? (message(fields, 5).get(1) ?? []).map((value) => fieldsOf(value as Uint8Array)) : []
@@ -70,8 +70,8 @@ const eventOf = (bytes: Uint8Array) => {
 
 const eventsIn = (file: string) => recordsOf(readFileSync(file)).map(eventOf)
 
-test("a record's checksums, and a message of every kind", () => {
-  // The check value of CRC-32C.
+test("a record has valid checksums, and messages of every kind are encoded correctly", () => {
+  // The standard check value of CRC-32C.
   expect(masked(new TextEncoder().encode("123456789"))).toBe(
     (((0xe3069283 >>> 15) | (0xe3069283 << 17)) + 0xa282ead8) >>> 0,
   )
@@ -90,7 +90,7 @@ test("a record's checksums, and a message of every kind", () => {
   expect([1, 2, 3, 4, 5].map((field) => one(histogram, field))).toEqual([-1, 2, 4, 1, 5])
   const [limits, counts] = [doubles(one(histogram, 6)), doubles(one(histogram, 7))]
   expect(limits.at(-1)).toBe(2)
-  // Zero lies a third of the way from -1 to 2.
+  // Zero is a third of the way from -1 to 2.
   expect(counts.flatMap((count, i) => (count > 0 ? [[i, count]] : []))).toEqual([
     [0, 1],
     [10, 2],
@@ -102,7 +102,7 @@ test("a record's checksums, and a message of every kind", () => {
   expect(one(image, 4)).toEqual(png)
 })
 
-test("of a run that is killed all is there but the last record; a run that resumes begins another file", async () => {
+test("a killed run loses at most the last record; a resumed run creates a new file", async () => {
   const path = join(temporaryDirectory(), "run")
   const args = "--backend reference --width 0.1 --limit 24 --batch-size 8 --time-steps 2 --tensorboard".split(" ")
   const child = start("train", ...args, "--epochs", "1000", "--out", path)

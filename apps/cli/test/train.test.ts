@@ -15,7 +15,7 @@ const lines = (file: string) =>
         .filter((line) => line !== "").length
     : 0
 
-/** Waits until a run has recorded so many batches. */
+/** Waits until a run has recorded a number of batches. */
 const batchesRecorded = async (path: string, count: number) => {
   for (let i = 0; i < 1000 && lines(join(path, "metrics.jsonl")) < count; i++) await Bun.sleep(10)
 }
@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 
 describe("a run", () => {
-  test("leaves a directory that says what it was and what came out", () => {
+  test("writes a directory with its settings and results", () => {
     expect(readdirSync(whole).sort()).toEqual([
       ".lock",
       "best.safetensors",
@@ -66,7 +66,7 @@ describe("a run", () => {
     expect(records[8].train.loss).toBe(mean)
   })
 
-  test("tests as eval does", async () => {
+  test("has the test results that eval reports", async () => {
     const { code, stdout } = await run("eval", whole, "--json")
     expect(code).toBe(0)
     const { testAccuracy, samples } = JSON.parse(stdout)
@@ -74,7 +74,7 @@ describe("a run", () => {
     expect(samples).toBe(64)
   })
 
-  test("is inspected: parameters, firing rates, charts", async () => {
+  test("can be inspected: parameters, firing rates, charts", async () => {
     const { code, stdout } = await run("inspect", whole, "--json")
     expect(code).toBe(0)
     const { parameterCount, firingRates, files } = JSON.parse(stdout)
@@ -90,7 +90,7 @@ describe("a run", () => {
     }
   })
 
-  test("is inspected with a warning where lines of its metrics are damaged", async () => {
+  test("can be inspected with a warning if lines of its metrics are damaged", async () => {
     const path = join(directory, "damaged")
     cpSync(whole, path, { recursive: true })
     const metrics = readFileSync(join(path, "metrics.jsonl"), "utf8").split("\n")
@@ -100,19 +100,19 @@ describe("a run", () => {
     expect(stderr).toContain("metrics.jsonl: 2 lines")
   })
 
-  test("prints JSON alone on standard output when asked", async () => {
+  test("prints only JSON on standard output with --json", async () => {
     const { stdout } = await run("train", ...small(1), "--out", join(directory, "json"), "--json")
     expect(JSON.parse(stdout)).toMatchObject({ epochs: 1, directory: join(directory, "json") })
   })
 })
 
-describe("a run that was cut off goes on with the same bits", () => {
+describe("an interrupted run resumes bit-identically", () => {
   const sameAsWhole = (path: string) => {
     for (const file of ["metrics.jsonl", "last.safetensors", "best.safetensors", "graph.json", "config.json"])
       expect(readFileSync(join(path, file)).equals(readFileSync(join(whole, file)))).toBe(true)
   }
 
-  test("by Ctrl-C: it ends after the batch, with a checkpoint", async () => {
+  test("after Ctrl-C, which stops it after the current batch with a checkpoint", async () => {
     const path = join(directory, "interrupted")
     const child = start("train", ...args, "--out", path)
     await batchesRecorded(path, 3)
@@ -127,7 +127,7 @@ describe("a run that was cut off goes on with the same bits", () => {
     sameAsWhole(path)
   })
 
-  test("by a kill in the middle of an epoch", async () => {
+  test("after a kill in the middle of an epoch", async () => {
     const path = join(directory, "killed")
     const child = start("train", ...args, "--out", path)
     await batchesRecorded(path, 12)
@@ -139,7 +139,7 @@ describe("a run that was cut off goes on with the same bits", () => {
   })
 })
 
-test("a loss that is no number stops the run, names update and layer, and keeps the last good checkpoint", async () => {
+test("a non-finite loss stops the run, names update and layer, and preserves the last good checkpoint", async () => {
   const path = join(directory, "diverged")
   const { code, stderr } = await run("train", ...small(2), "--optimizer", "sgd", "--lr", "1e30", "--out", path)
   expect(code).toBe(1)
@@ -148,7 +148,7 @@ test("a loss that is no number stops the run, names update and layer, and keeps 
   expect((await run("eval", path)).code).toBe(0)
 })
 
-test("how the rate goes, what the optimiser adds and the loss are flags too", async () => {
+test("schedule, optimiser options and loss can be set by flags", async () => {
   const path = join(directory, "flags")
   const flags =
     "--schedule step --warm-up 0.5 --step-size 2 --gamma 0.5 --momentum 0.8 --weight-decay 0.001 --loss-mix 0"

@@ -1,4 +1,4 @@
-/** Weights in and out of runs: `import`, `export`, `train --init`. */
+/** Importing and exporting the weights of runs: `import`, `export`, `train --init`. */
 import { beforeAll, expect, test } from "bun:test"
 import {
   cpSync,
@@ -25,7 +25,7 @@ const network = ["--model", "conv", "--width", "0.25"]
 
 const read = async (file: string) => Effect.runPromise(Safetensors.decode(readFileSync(file), file))
 
-/** A state dict of the network above for the built-in data set, as PyTorch might have it. */
+/** A PyTorch-style state dict of the network above for the built-in data set. */
 const stateDict = () => {
   const graph = Graph.makeUnsafe([16, 16, 2], Models.conv(10, { width: 0.25 }))
   return new Map(
@@ -50,7 +50,7 @@ beforeAll(async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
 })
 
-test("what was imported is exported again, number for number", async () => {
+test("imported weights are exported unchanged", async () => {
   expect(
     (await run("export", path("imported"), "--format", "safetensors", "--out", path("ours.safetensors"))).code,
   ).toBe(0)
@@ -61,7 +61,7 @@ test("what was imported is exported again, number for number", async () => {
   expect(readFileSync(path("imported/weights.safetensors"))).toEqual(readFileSync(path("ours.safetensors")))
 })
 
-test("weights for samples of another size, and of as many classes as there are folders, make a run for those", async () => {
+test("import accepts weights for another sample size and for the number of class folders", async () => {
   const graph = Graph.makeUnsafe([16, 16, 3], Models.conv(2, { width: 0.25 }))
   const tensors = graph.parameters.map((parameter) => {
     const shape = PyTorch.pyTorchShape(graph, parameter)
@@ -83,7 +83,7 @@ test("weights for samples of another size, and of as many classes as there are f
   expect(readJson(path("two/graph.json"))).toMatchObject({ input: [16, 16, 3] })
 })
 
-test("an imported run is tested, shown and gone on with", async () => {
+test("an imported run can be evaluated, inspected and resumed", async () => {
   const tested = JSON.parse((await run("eval", path("imported"), "--json", "--limit", "32")).stdout)
   expect(tested).toMatchObject({ samples: 32, epoch: 0, backend: "reference" })
   expect((await run("inspect", path("imported"))).code).toBe(0)
@@ -92,7 +92,7 @@ test("an imported run is tested, shown and gone on with", async () => {
   expect(readJson(path("resumed"), "summary.json")).toMatchObject({ updates: 8, epochs: 1 })
 })
 
-test("eval --margins says what stopping early costs and saves", async () => {
+test("eval --margins reports accuracy and mean steps of early exit", async () => {
   const evaluate = (margins: string, ...flags: ReadonlyArray<string>) =>
     run("eval", path("imported"), "--margins", margins, "--limit", "32", ...flags)
   const { testAccuracy, anytime } = JSON.parse((await evaluate("0,0.05,1e9", "--json")).stdout)
@@ -110,7 +110,7 @@ test("eval --margins says what stopping early costs and saves", async () => {
   )
 })
 
-test("train --init starts from another run's parameters, under other settings", async () => {
+test("train --init starts from another run's parameters, with different settings", async () => {
   const flags =
     "--backend reference --limit 8 --batch-size 8 --time-steps 2 --epochs 1 --lr 1e-30 --optimizer sgd".split(" ")
   const { code } = await run("train", ...flags, ...network, "--init", path("imported"), "--out", path("tuned"))
@@ -120,7 +120,7 @@ test("train --init starts from another run's parameters, under other settings", 
   expect(Object.fromEntries((await read(path("tuned.safetensors"))).tensors)).toEqual(Object.fromEntries(stateDict()))
 })
 
-test("tensors that do not fit are all named, and no run is left", async () => {
+test("all mismatched tensors are named, and no run is created", async () => {
   const tensors = stateDict()
   tensors.delete("0.bias")
   tensors.set("7.weight", { shape: [3, 2], values: new Float32Array(6) })
@@ -134,7 +134,7 @@ test("tensors that do not fit are all named, and no run is left", async () => {
   expect(existsSync(path("none"))).toBe(false)
 })
 
-test("a run of another network is no start, and no run is left", async () => {
+test("--init from a run of another network is refused, and no run is created", async () => {
   const { code, stderr } = await run("train", ...small(1), "--init", path("imported"), "--out", path("other"))
   expect(code).toBe(2)
   expect(stderr.trim().split("\n")).toHaveLength(1)
@@ -142,14 +142,14 @@ test("a run of another network is no start, and no run is left", async () => {
   expect(existsSync(path("other"))).toBe(false)
 })
 
-test("help names every model", async () => {
+test("help lists every model", async () => {
   for (const command of ["train", "plan", "import"]) {
     const { stdout } = await run(command, "--help")
     for (const model of Models.modelNames) expect(stdout).toContain(model)
   }
 })
 
-test("a run is exported as a program, which loads without the compiler and is a start for train --init", async () => {
+test("a run can be exported as a program, which loads without the compiler and serves train --init", async () => {
   const { code, stdout } = await run("export", path("imported"), "--format", "program", "--time-steps", "5")
   expect({ code, file: stdout.trim() }).toEqual({ code: 0, file: path("imported/program.safetensors") })
   const module = new WebAssembly.Module(readFileSync(fileURLToPath(import.meta.resolve(wasm))))
@@ -169,7 +169,7 @@ test("a run is exported as a program, which loads without the compiler and is a 
   })
 })
 
-test("export writes no file that was there before, and none through a link", async () => {
+test("export does not overwrite existing files or write through links", async () => {
   const refuses = async (out: string) => {
     const { code, stderr } = await run("export", path("imported"), "--out", out)
     expect({ code, said: stderr.includes(out) }).toEqual({ code: 2, said: true })
@@ -190,7 +190,7 @@ test("export writes no file that was there before, and none through a link", asy
   expect(readFileSync(path("precious"), "utf8")).toBe("precious")
 })
 
-test("weights that are not finite are refused by every command that reads them, with the file and the tensor", async () => {
+test("every command that reads weights refuses non-finite ones and names the file and the tensor", async () => {
   const bad = path("not-finite")
   cpSync(path("imported"), bad, { recursive: true })
   const file = join(bad, "last.safetensors")

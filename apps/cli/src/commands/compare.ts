@@ -1,4 +1,4 @@
-/** `compare`: how near the gradients of policies are to those of BPTT, on the same weights and batches. */
+/** `compare`: compares the gradients of policies with those of BPTT, on the same weights and batches. */
 import { Policy, Train } from "@spikeroute/core"
 import { batchCount, batches, type Dataset } from "@spikeroute/datasets"
 import { Effect, Stream } from "effect"
@@ -17,17 +17,17 @@ export interface CompareFlags {
   readonly run: string | undefined
   readonly checkpoint: string
   readonly policies: string
-  /** A file of settings. */
+  /** Path of a config file. */
   readonly config: string | undefined
-  /** Batches that the figures are averaged over. */
+  /** Number of batches to average over. */
   readonly batches: number
-  /** Updates of BPTT before the comparison. */
+  /** Number of BPTT updates before the comparison. */
   readonly train: number
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Settings that may stand beside a run: its network and data are given. */
+/** Settings that can be changed when a run is given. */
 const changeable = ["backend", "dataset", "dataDir", "limit", "k", "timeSteps", "batchSize", "lr", "optimizer", "seed"]
 
 const ofRun = (directory: string, name: CheckpointName, { config, settings }: CompareFlags) =>
@@ -49,13 +49,13 @@ const ofSettings = ({ config: file, settings }: CompareFlags) =>
     return { config, graph, dataset, checkpoint: tensors && { file: config.model, tensors, position: undefined } }
   })
 
-/** The policies by these names; those that take a number of steps take `k`, 1 if there is none. */
+/** The policies with these names; those that take a number of steps use `k`, by default 1. */
 const policiesOf = (names: ReadonlyArray<Policy.PolicyName>, k = 1) =>
   Effect.forEach(names, (policy) =>
     Config.policyOf({ policy, ...(typeof Policy.policies[policy] === "function" ? { k } : {}) }),
   )
 
-/** Batches in the order of a run's first epoch, from `from` on. */
+/** `count` batches in the order of a run's first epoch, starting at `from`. */
 const take = (dataset: Dataset, config: Config.RunConfig, from: number, count: number) => {
   const { batchSize, timeSteps, limit } = config
   return batches(dataset, "train", {
@@ -64,7 +64,7 @@ const take = (dataset: Dataset, config: Config.RunConfig, from: number, count: n
   }).pipe(Stream.take(count))
 }
 
-/** Means over batches, of those for which a figure is defined. */
+/** Means over the batches for which a figure is defined; null if there are none. */
 interface Means {
   readonly cosine: number | null
   readonly normRatio: number | null
@@ -79,10 +79,10 @@ const means = (all: ReadonlyArray<Train.Similarity>): Means => {
   return { cosine: mean("cosine"), normRatio: mean("normRatio"), distance: mean("distance") }
 }
 
-/** A gradient that is so small a share of the whole one is 0 but for rounding: that of a bias before batch norm. */
+/** A gradient whose norm is below this fraction of the total norm is considered rounding error, as for a bias before batch norm. */
 const rounding = 1e-6
 
-/** The figures of a policy's gradient beside BPTT's: of every parameter, and of all of them as one vector. */
+/** Similarity of a policy's gradient to BPTT's, for every parameter and for all parameters as one vector. */
 const beside = (gradients: Train.Gradients, reference: Train.Gradients): ReadonlyMap<string, Train.Similarity> => {
   const pairs = new Map<string, Train.Products>()
   for (const [name, values] of reference)
@@ -112,7 +112,7 @@ export const compare = (flags: CompareFlags) =>
       ? ofSettings(flags)
       : ofRun(run, name, flags)
     const others = (yield* policiesOf(names, config.k)).filter(({ name }) => name !== Policy.bptt.name)
-    // SLTT's gradient is BPTT's spatial part: what is missing came through time.
+    // SLTT's gradient is the spatial part of BPTT's; the difference is the temporal part.
     const policies = [Policy.bptt, Policy.sltt, ...others.filter(({ name }) => name !== Policy.sltt.name)]
     for (const policy of policies) yield* Policy.check(policy, config.timeSteps)
     const there = batchCount(Math.min(config.limit ?? dataset.train.size, dataset.train.size), config.batchSize, "drop")
@@ -125,7 +125,7 @@ export const compare = (flags: CompareFlags) =>
       const options = { ...Config.trainingOptions(config, dataset), key: runKey(config) }
       const trainers = yield* Effect.forEach(policies, (policy) => Train.make(graph, policy, options))
       const [reference] = trainers as [Train.Trainer]
-      // A network's own file and a program file have no optimiser's state.
+      // Network files and program files have no optimiser state.
       if (checkpoint) yield* restore(checkpoint, checkpoint.position ? reference : { load: reference.loadParameters })
       const first = checkpoint?.position?.update ?? 0
       const progress = (label: string, done: number, total: number) => showBar({ label, done, total, detail: "" })

@@ -1,4 +1,4 @@
-/** `doctor`: what this machine and runtime can do, and which backends work here. */
+/** `doctor`: reports the capabilities of this machine and runtime, and which backends work. */
 
 import { availableParallelism, cpus, totalmem } from "node:os"
 import * as Gpu from "@spikeroute/backend-webgpu/gpu"
@@ -15,7 +15,7 @@ const simdModule = Uint8Array.of(
   ...[26, 11],
 )
 
-/** What the machine's adapter says of itself, or why there is none. */
+/** The description of the GPU adapter, or the reason why there is none. */
 const gpu: Effect.Effect<Gpu.AdapterInfo | { readonly missing: string }> = Gpu.findAdapter.pipe(
   Effect.map(Gpu.info),
   Effect.catch(({ message }) => Effect.succeed({ missing: message })),
@@ -34,7 +34,7 @@ const describeGpu = (found: Effect.Success<typeof gpu>): ReadonlyArray<string> =
   ]
 }
 
-/** Trains a small network for one batch, and says what the backend says of itself, or why it cannot. */
+/** Trains a small network for one batch. Returns the backend's description of itself, or the reason why it failed. */
 const tryBackend = (name: string) =>
   Effect.gen(function* () {
     const graph = yield* Graph.make([8, 8, 1], Models.models.conv(3))

@@ -1,4 +1,4 @@
-/** `eval`: how good the network of a run is on the test samples. */
+/** `eval`: evaluates the network of a run on the test samples. */
 import { Backend, type Graph, Train } from "@spikeroute/core"
 import { type Batch, batches, type Dataset } from "@spikeroute/datasets"
 import { Communicator } from "@spikeroute/distributed"
@@ -18,24 +18,24 @@ import { bold, percent, print, table } from "../terminal.ts"
 export interface EvalFlags {
   readonly directory: string
   readonly checkpoint: string
-  /** Margins of anytime inference to try, with commas between them. */
+  /** Comma-separated margins for early exit. */
   readonly margins: string | undefined
-  /** Whether the test samples are dealt to the processes that mpirun started. */
+  /** Whether the processes that mpirun started share the test samples. */
   readonly distributed: boolean
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Numbers of a list; what is no number stays text, for the check to show. */
+/** Parses a list of numbers; other elements stay text for the error message. */
 const numbersOf = (text: string) =>
   text.split(",").map((each) => (each.trim() === "" || Number.isNaN(Number(each)) ? each : Number(each)))
 
-/** Samples that operations are counted on at most. */
+/** Maximum number of samples on which operations are counted. */
 const countedSamples = 16
 
 type Tensors = Parameters<typeof restore>[0]
 
-/** What the first test samples cost in operations. */
+/** Counts the operations of the first test samples. */
 const operationsOf = (graph: Graph.Graph, checkpoint: Tensors, dataset: Dataset, { timeSteps, limit }: RunConfig) =>
   Effect.gen(function* () {
     const batchSize = Math.min(countedSamples, limit ?? countedSamples, dataset.test.size)

@@ -1,4 +1,4 @@
-/** `export`: the weights of a run for PyTorch, a program file that runs without the compiler, or the network as NIR. */
+/** `export`: writes the weights of a run for PyTorch, a program file that runs without the compiler, or the network as NIR. */
 import { ProgramFile } from "@spikeroute/backend-kernels"
 import { type Graph, PyTorch, Safetensors, Train } from "@spikeroute/core"
 import * as Nir from "@spikeroute/nir"
@@ -17,10 +17,10 @@ export interface ExportFlags {
   readonly checkpoint: string
   readonly format: string
   readonly out: string | undefined
-  /** What a program file is compiled for. Default: one sample, the time steps of the run. */
+  /** Batch size and time steps of a program file. Default: one sample, the time steps of the run. */
   readonly batchSize: number | undefined
   readonly timeSteps: number | undefined
-  /** For whom NIR is written. Default: who reads it as the run did. */
+  /** The discretisation of the NIR file's readers. Default: that of the run. */
   readonly nir: DiscretisationFlags
 }
 
@@ -31,7 +31,6 @@ interface Exported {
   readonly epoch: number
 }
 
-/** A state dict for PyTorch. */
 const stateDict = ({ graph, config, tensors, epoch }: Exported) =>
   Effect.gen(function* () {
     const state = yield* PyTorch.toStateDict(graph, Train.parametersOf(tensors))
@@ -41,7 +40,7 @@ const stateDict = ({ graph, config, tensors, epoch }: Exported) =>
 
 const programFile = ({ graph, config, tensors }: Exported, { batchSize = 1, timeSteps = config.timeSteps }) =>
   Effect.gen(function* () {
-    // A network without a data set came from NIR, which takes a frame at each step.
+    // A run without a data set was imported from NIR, which takes one frame per step.
     const encoding = config.dataset === noDataset ? "frames" : (yield* sampleFor(config)).encoding
     return yield* ProgramFile.save(graph, tensors, { batchSize, timeSteps, encoding })
   })

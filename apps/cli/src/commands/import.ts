@@ -1,4 +1,4 @@
-/** `import`: a run that stands before its first batch, with weights of PyTorch's, or a network of NIR. */
+/** `import`: creates a run before its first batch, from PyTorch weights or a NIR network. */
 import { Graph, Program, type Safetensors, Shape, type Train } from "@spikeroute/core"
 import { Effect, Path } from "effect"
 import { loadWeights } from "../checkpoint.ts"
@@ -16,7 +16,7 @@ export interface ImportFlags {
   readonly file: string
   readonly config: string | undefined
   readonly out: string | undefined
-  /** How a network of NIR becomes steps. */
+  /** The discretisation of a NIR network. */
   readonly nir: DiscretisationFlags
   readonly settings: Readonly<Record<string, unknown>>
 }
@@ -44,7 +44,7 @@ export const importWeights = ({ file, config: configFile, out, nir, settings }: 
       isNir && weights !== undefined ? weights : (yield* loadWeights(file, graph, config.preset)).tensors
     const tensors: Train.Tensors = new Map<string, Safetensors.StoredTensor>([
       ...parameters,
-      // The optimiser has seen nothing yet.
+      // The optimiser state starts at zero.
       ...program.buffers
         .filter(({ role }) => role === "optimizer")
         .flatMap(({ role, owner = "", shape: whole }) =>

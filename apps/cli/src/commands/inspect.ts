@@ -1,4 +1,4 @@
-/** `inspect`: the parameters of a run, how its layers fire, and charts of its loss and spikes. */
+/** `inspect`: shows the parameters and firing rates of a run, with charts of its loss, accuracy and spikes. */
 import { Graph, Program, Shape, Train } from "@spikeroute/core"
 import { type Batch, batches } from "@spikeroute/datasets"
 import { Effect, Option, Path, Schema, Stream } from "effect"
@@ -20,7 +20,7 @@ export interface InspectFlags {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Neurons that a raster shows of each layer at most. */
+/** Maximum number of neurons per layer in a raster. */
 const shownNeurons = 128
 
 const Accuracy = Schema.Struct({ top1: Schema.NullOr(Schema.Finite) })
@@ -32,7 +32,7 @@ const Line = Schema.fromJsonString(
 )
 const lineOf = Schema.decodeUnknownOption(Line)
 
-/** What a run recorded; a program file has recorded nothing. */
+/** The losses and accuracies in a run's metrics.jsonl; `undefined` for a program file. */
 const recorded = (directory: string, isRun: boolean) =>
   Effect.gen(function* () {
     if (!isRun) return undefined
@@ -45,7 +45,7 @@ const recorded = (directory: string, isRun: boolean) =>
       if (decoded?.type === "batch") losses.push(decoded)
       else if (decoded) {
         const [train, test] = [decoded.train.top1, decoded.test.top1]
-        // Of other targets than a class a sample there is no such share in training, or none at all.
+        // Without one class per sample, there is no training accuracy, and for numeric targets no test accuracy either.
         if (test !== null) accuracies.push({ epoch: decoded.epoch, train, test })
       } else damaged++
     }
@@ -53,7 +53,7 @@ const recorded = (directory: string, isRun: boolean) =>
     return { losses, accuracies }
   })
 
-/** Runs one batch step by step, counts its operations, and keeps the spikes of its first sample. */
+/** Runs one batch step by step, counts its operations, and collects the spikes of its first sample. */
 const observe = (predictor: Train.Predictor, graph: Graph.Graph, tensors: Train.Tensors, { inputs, size }: Batch) =>
   Effect.gen(function* () {
     const { executable, program } = predictor

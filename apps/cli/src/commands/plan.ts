@@ -1,4 +1,4 @@
-/** `plan`: what a program costs, known before it runs. */
+/** `plan`: shows memory and operations of a program before it runs. */
 import { totalmem } from "node:os"
 import { Backend, Policy, Program } from "@spikeroute/core"
 import { Effect } from "effect"
@@ -15,12 +15,12 @@ import { bold, print, table } from "../terminal.ts"
 export interface PlanFlags {
   readonly compare: boolean
   readonly program: boolean
-  /** A file of settings. */
+  /** Path of a config file. */
   readonly config: string | undefined
   readonly json: boolean
-  /** What it takes beside the program is planned too. */
+  /** A backend whose kernel workspace is included in the plan. */
   readonly backend: string | undefined
-  /** Processes that train together, and their link. */
+  /** Maximum number of processes, their link, and the step time on one process. */
   readonly ranks: number | undefined
   readonly bandwidth: string | undefined
   readonly latency: string | undefined
@@ -61,7 +61,7 @@ const counts = [
   ["spikeOperations", "spike operations"],
 ] as const
 
-/** A table with a column for each plan. */
+/** Formats the plans as a table with one column each. */
 const forPeople = (plans: ReadonlyArray<Plan>, backend: string | undefined): string => {
   const kinds = Program.bufferKinds.filter((kind) => plans.some(({ bytesByKind }) => bytesByKind[kind] > 0))
   return table(
@@ -82,10 +82,10 @@ const forPeople = (plans: ReadonlyArray<Plan>, backend: string | undefined): str
   )
 }
 
-/** The memory of WebAssembly, and of the reference's one ArrayBuffer. */
+/** Maximum size of WebAssembly memory and of the reference backend's ArrayBuffer, in bytes. */
 const addressable = 2 ** 32
 
-/** Which backends can hold the largest plan, if not all can. */
+/** States which backends can hold the largest plan; empty if all can. */
 const whereItFits = (plans: ReadonlyArray<Plan>): ReadonlyArray<string> => {
   const most = Math.max(...plans.map(({ peakBytes }) => peakBytes))
   if (most <= Math.min(addressable, totalmem())) return []

@@ -1,4 +1,4 @@
-/** `train`: a new run, or a resumed one. */
+/** `train`: starts a new run or resumes an existing one. */
 import { Backend, Graph, Policy, Program, Train } from "@spikeroute/core"
 import { datasets } from "@spikeroute/datasets"
 import { Communicator, makeTrainer } from "@spikeroute/distributed"
@@ -22,7 +22,7 @@ export interface TrainFlags {
   readonly config: string | undefined
   readonly out: string | undefined
   readonly resume: string | undefined
-  /** Whether it trains with the processes that mpirun started. */
+  /** Whether to train together with the processes that mpirun started. */
   readonly distributed?: boolean
   readonly json: boolean
   readonly settings: Readonly<Record<string, unknown>>
@@ -71,7 +71,7 @@ const begun = ({ config, out, settings }: Omit<TrainFlags, "json">) =>
     return { path, config: resolved }
   })
 
-/** Says what another number of epochs does to a learning rate that follows it. */
+/** Warns if a new number of epochs makes the learning rate of the cosine schedule jump. */
 const sayRates = (before: Config.RunConfig, config: Config.RunConfig, update: number, perEpoch: number) => {
   const rate = ({ epochs }: Config.RunConfig, at: number) =>
     Train.learningRate(Config.scheduleOf(config), config.lr, Math.min(at / perEpoch, epochs), epochs)
@@ -83,7 +83,7 @@ const sayRates = (before: Config.RunConfig, config: Config.RunConfig, update: nu
   )
 }
 
-/** Trains a run to its end, and returns its directory and what its summary.json holds. */
+/** Trains a run to its end. Returns its directory and its summary. */
 export const runTraining = (flags: Omit<TrainFlags, "json">) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -104,7 +104,7 @@ export const runTraining = (flags: Omit<TrainFlags, "json">) =>
     const network = earlier?.run ?? (yield* networkFor(config, dataset))
     const { graph } = network
     const options = { microBatches: 1, ...Config.trainingOptions(config, dataset) }
-    // Without the data nothing else says whether arrays are frames.
+    // The detected encoding of arrays is stored, because it cannot be inferred without the data.
     const recorded = datasets[config.dataset]?.options?.includes("encoding")
       ? { ...config, encoding: dataset.encoding }
       : config

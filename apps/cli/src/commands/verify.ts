@@ -1,4 +1,4 @@
-/** `verify`: holds a backend against golden files: gradients that PyTorch computed in float64, and what NIR networks gave elsewhere. */
+/** `verify`: compares a backend with golden files: float64 gradients from PyTorch, and outputs of NIR networks from other frameworks. */
 import { Safetensors } from "@spikeroute/core"
 import { Golden } from "@spikeroute/core/testing"
 import { Data, Effect, FileSystem, Path } from "effect"
@@ -15,7 +15,7 @@ export interface VerifyFlags {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Some golden file is not met. */
+/** A backend does not match some golden files. */
 export class VerificationFailed extends Data.TaggedError("VerificationFailed")<{
   readonly backend: string
   readonly files: ReadonlyArray<string>
@@ -25,14 +25,14 @@ export class VerificationFailed extends Data.TaggedError("VerificationFailed")<{
   }
 }
 
-/** Errors in the columns of the table; those that a kind of file does not have are not there. */
+/** The errors shown in the table; errors that do not apply to a kind of file are absent. */
 interface Outcome {
   readonly out: number
   readonly gradients?: number
   readonly statistics?: number
   readonly spikesMismatched: number
   readonly passed: boolean
-  /** Why the file holds no network that could be run. */
+  /** The reason why the network of the file cannot be run. */
   readonly refused?: string
 }
 

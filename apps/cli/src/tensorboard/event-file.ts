@@ -1,22 +1,22 @@
 /**
- * TensorBoard's event files: records of TensorFlow's TFRecord format, each an event. A record is its length (8 bytes, low bytes first), the
- * length's checksum, the event, and the event's checksum; a checksum is a masked CRC-32C (4 bytes).
+ * TensorBoard event files: a sequence of events, each a record in TensorFlow's TFRecord format. A record consists of the event's length
+ * (8 bytes, little-endian), the length's checksum, the event, and the event's checksum; a checksum is a masked CRC-32C (4 bytes).
  *
- * Each record is one write to the file: where the process is killed, the system has all records but the one that was being written.
+ * Each record is a single write: if the process is killed, at most the record being written is lost.
  */
 import { hostname } from "node:os"
 import { Clock, Effect, FileSystem, Path } from "effect"
 import { refused } from "../files.ts"
 import { encodeEvent, type Value, type What } from "./messages.ts"
 
-/** CRC-32C (Castagnoli) of each byte: the polynomial 0x1edc6f41, its bits reversed. */
+/** CRC-32C (Castagnoli) of each byte: polynomial 0x1edc6f41, bit-reversed. */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
   return crc
 })
 
-/** The checksum of bytes, turned by 15 bits and with a constant added, as checksums of data that hold checksums are. */
+/** The masked checksum of bytes: rotated by 15 bits plus a constant, as TFRecord requires. */
 const maskedCrc = (bytes: Uint8Array): number => {
   let crc = 0xffffffff
   for (const byte of bytes) crc = (table[(crc ^ byte) & 255] as number) ^ (crc >>> 8)
@@ -24,7 +24,7 @@ const maskedCrc = (bytes: Uint8Array): number => {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
-/** A record. */
+/** Encodes a record. */
 export const recordOf = (event: Uint8Array): Uint8Array => {
   const record = new Uint8Array(event.length + 16)
   const view = new DataView(record.buffer)
@@ -37,7 +37,7 @@ export const recordOf = (event: Uint8Array): Uint8Array => {
 
 const namePattern = /^events\.out\.tfevents\.(\d+)\./
 
-/** Begins a new file in a directory, behind those that are there by its name; the step is that of the first event to come. */
+/** Creates a new event file whose name sorts after the existing ones; `step` is the step of its first event. */
 export const openEventFile = (directory: string, step: number) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -53,7 +53,7 @@ export const openEventFile = (directory: string, step: number) =>
     const handle = yield* failed(fs.open(file, { flag: "ax" }))
     const write = (at: number, what: What) => failed(handle.writeAll(recordOf(encodeEvent(now(), at, what))))
     yield* write(0, { version: "brain.Event:2" })
-    // TensorBoard drops what an earlier process wrote of this step and those behind it.
+    // Makes TensorBoard discard events of earlier processes from this step on.
     yield* write(step, { start: true })
     return { add: (at: number, values: ReadonlyArray<Value>) => write(at, { values }) }
   })

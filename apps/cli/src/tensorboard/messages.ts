@@ -1,6 +1,6 @@
 /**
- * The protocol-buffer messages of TensorBoard's event files, as far as they are written (tensorflow/core/util/event.proto,
- * core/framework/summary.proto): an event holds a wall time, a step and what happened.
+ * Encodes the subset of TensorBoard's protocol-buffer messages that is written (tensorflow/core/util/event.proto,
+ * core/framework/summary.proto). An event contains a wall time, a step and its content.
  */
 
 type Bytes = ReadonlyArray<number> | Uint8Array
@@ -34,16 +34,16 @@ const bytes = (field: number, value: Bytes): Bytes => joined([tag(field, asBytes
 const text = (field: number, value: string): Bytes => bytes(field, new TextEncoder().encode(value))
 const doubles = (field: number, values: Float64Array): Bytes => bytes(field, raw(values))
 
-/** What a summary says of a tag. */
+/** A tagged value of a summary: a scalar, a histogram or an image. */
 export type Value =
   | { readonly tag: string; readonly scalar: number }
   | { readonly tag: string; readonly histogram: ArrayLike<number> }
   | { readonly tag: string; readonly png: Uint8Array }
 
-/** Buckets of a histogram, of equal widths. */
+/** Number of histogram buckets, of equal width. */
 const buckets = 30
 
-/** HistogramProto: range, number, sums, and how many values each bucket holds up to its limit. */
+/** HistogramProto: range, count, sums, and the number of values in each bucket, with its upper limit. */
 const histogramOf = (values: ArrayLike<number>): Bytes => {
   let [min, max, sum, squares] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0]
   for (let i = 0; i < values.length; i++) {
@@ -64,7 +64,7 @@ const histogramOf = (values: ArrayLike<number>): Bytes => {
   return joined([...range, doubles(6, limits), doubles(7, counts)])
 }
 
-/** Summary.Image of a PNG, whose header says its size. */
+/** Summary.Image of a PNG; width and height are read from its header. */
 const imageOf = (png: Uint8Array): Bytes => {
   const header = new DataView(png.buffer, png.byteOffset)
   return joined([int(1, header.getUint32(20)), int(2, header.getUint32(16)), int(3, 4), bytes(4, png)])
@@ -80,10 +80,10 @@ const summaryValue = (value: Value): Bytes =>
         : bytes(5, histogramOf(value.histogram)),
   ])
 
-/** What an event says: the version that a file begins with, the start of a process at a step, or values. */
+/** The content of an event: the file version, the start of a process at a step, or values. */
 export type What = { readonly version: string } | { readonly start: true } | { readonly values: ReadonlyArray<Value> }
 
-/** An event at a time in seconds since 1970. */
+/** Encodes an event; the time is in seconds since 1970. */
 export const encodeEvent = (seconds: number, step: number, what: What): Uint8Array =>
   joined([
     double(1, seconds),

@@ -1,7 +1,7 @@
 /**
- * What of a run goes into TensorBoard's files, in `tensorboard` of its directory: of every batch loss, learning rate, accuracy and firing
- * rates; of every epoch also what the test samples came to, histograms of weights, and of the first test samples how often each neuron
- * fires, the states that neurons are left with, and the raster of spikes as an image.
+ * Writes TensorBoard files to `tensorboard` in the run directory. For every batch: loss, learning rate, accuracy and firing rates. For
+ * every epoch: training and test results, histograms of the weights and, for the first test samples, histograms of firing rates and
+ * neuron states, and a spike raster as an image.
  */
 import { Shape, Train } from "@spikeroute/core"
 import { type Batch, batches, type Dataset } from "@spikeroute/datasets"
@@ -11,10 +11,10 @@ import type { RunDirectory } from "../run-directory.ts"
 import { openEventFile } from "./event-file.ts"
 import type { Value } from "./messages.ts"
 
-/** Test samples that are looked at after each epoch, and neurons of a layer that the raster shows, at most. */
+/** Maximum number of test samples observed after each epoch, and of neurons per layer in the raster. */
 const [watchedSamples, shownNeurons] = [4, 128]
 
-/** What a line of metrics.jsonl says, as scalars: numbers by their names, those within objects behind them. */
+/** The scalars of a line of metrics.jsonl: its numbers and the firing rate of each layer. */
 const scalarsOf = (line: Readonly<Record<string, unknown>>, neurons: ReadonlyArray<string>, prefix: string) => {
   const found: Array<Value> = []
   for (const [name, value] of Object.entries(line)) {
@@ -30,7 +30,7 @@ const scalarsOf = (line: Readonly<Record<string, unknown>>, neurons: ReadonlyArr
 const zipped = (names: ReadonlyArray<string>, values: ReadonlyArray<unknown>) =>
   Object.fromEntries(names.map((name, i) => [name, values[i]]))
 
-/** Spikes [T, N, …] of the first sample, as the raster draws them. */
+/** Draws the raster of the first sample; spikes are [T, N, …]. */
 const rasterOf = (
   layers: ReadonlyArray<readonly [name: string, size: number, spikes: Float32Array]>,
   timeSteps: number,
@@ -47,14 +47,14 @@ const rasterOf = (
   return png(raster(spikes, shown, timeSteps))
 }
 
-/** How often each neuron fired, of [T, N, size]. */
+/** The firing rate of each neuron, from spikes [T, N, size]. */
 const ratesOf = (spikes: Float32Array, size: number) => {
   const rates = new Float64Array(size)
   for (let i = 0; i < spikes.length; i++) rates[i % size]! += ((spikes[i] as number) * size) / spikes.length
   return rates
 }
 
-/** Watches a run from an update on. Its memory and its file belong to the scope. */
+/** Opens the TensorBoard writer of a run that has done `update` updates. The scope owns its memory and its file. */
 export const watch = ({ path: directory, config, graph }: RunDirectory, dataset: Dataset, update: number) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -90,10 +90,10 @@ export const watch = ({ path: directory, config, graph }: RunDirectory, dataset:
       Array.from(Train.parametersOf(tensors), ([name, { values }]) => ({ tag: `weights/${name}`, histogram: values }))
 
     return {
-      /** Takes a line of metrics.jsonl about a batch. */
+      /** Writes a batch line of metrics.jsonl. */
       batch: (line: Readonly<Record<string, unknown>>) =>
         file.add(line.update as number, scalarsOf(line, predictor.program.neurons, "batch/")),
-      /** Takes one about an epoch, and the weights at its end. */
+      /** Writes an epoch line of metrics.jsonl, with the weights after the epoch. */
       epoch: (line: Readonly<Record<string, unknown>>, tensors: Train.Tensors) =>
         Effect.flatMap(observed(tensors), (seen) =>
           file.add(line.update as number, [
@@ -106,5 +106,5 @@ export const watch = ({ path: directory, config, graph }: RunDirectory, dataset:
     }
   })
 
-/** A run that is watched. */
+/** The TensorBoard writer of a run. */
 export type Watch = Effect.Success<ReturnType<typeof watch>>
