@@ -1,4 +1,4 @@
-/** Formats of data for `bun run fuzz:files`, which says what a format is: a small good folder of each, and how it is read. */
+/** Data formats for `bun run fuzz:files`, which defines the interface of a format: a small valid folder and a function that reads it. */
 import { existsSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync, gzipSync } from "node:zlib"
@@ -26,7 +26,7 @@ import {
   zip,
 } from "../test/support.ts"
 
-/** Opens the data set in the folder and makes its first samples, which must be finite and have labels in range. */
+/** Opens the data set in the folder and makes its first samples, which must be finite with labels in range. */
 const reads =
   (name: string, options: Partial<OpenOptions> = {}) =>
   (dataDir: string): Promise<void> =>
@@ -46,7 +46,7 @@ const reads =
       }),
     )
 
-/** Unpacks an archive beside it. */
+/** Unpacks an archive next to it. */
 const unpacks =
   (archive: string, unpack: typeof unzip) =>
   async (directory: string): Promise<void> => {
@@ -105,7 +105,7 @@ export const formats = [
   {
     name: "idx-in-gz",
     files: mnist,
-    // The change is made to what is packed.
+    // Mutations apply to the uncompressed data.
     unpack: (bytes: Uint8Array) => new Uint8Array(gunzipSync(bytes)),
     pack: (bytes: Uint8Array) => new Uint8Array(gzipSync(bytes)),
     read: reads("mnist"),

@@ -1,7 +1,7 @@
 /**
- * The augmentations that a training can name, in the order in which they are to be made.
+ * The augmentations that can be selected by name.
  *
- * Event frames are augmented as images are, every frame of a sample alike.
+ * Event frames are augmented like images, with the same change to every frame of a sample.
  */
 import type { Image } from "./images/image.ts"
 import { cutout, randomCrop, randomHorizontalFlip, randomResizedCrop, randomRoll } from "./images/transforms.ts"
@@ -9,22 +9,22 @@ import { compose, type Transform } from "./transform.ts"
 
 export type AugmentationName = "crop" | "cutout" | "flip" | "roll" | "resized-crop"
 
-/** By name, for images that are `size` × `size` in the end. */
+/** The augmentations by name. `size` is the width and height of the final image. */
 export const augmentations: Readonly<Record<AugmentationName, (size: number) => Transform<Image>>> = {
-  /** Zeros around it, 4 wide, then a random part of the old size. */
+  /** Pads with 4 zeros on each side, then crops a random region of the original size. */
   crop: () => randomCrop(4),
-  /** With probability 0.5 a rectangle of 2–40 % of the area becomes grey. */
+  /** With probability 0.5, fills a rectangle of 2–40 % of the area with grey. */
   cutout: () => cutout(),
-  /** Left and right change places with probability 0.5. */
+  /** Mirrors left and right with probability 0.5. */
   flip: () => randomHorizontalFlip(),
-  /** Moved by up to 5 pixels each way, around the edges. */
+  /** Shifts by up to 5 pixels along each axis, with wrap-around. */
   roll: () => randomRoll(5),
-  /** A random part of 8–100 % of the area, brought to size. */
+  /** Resizes a random region of 8–100 % of the area to `size` × `size`. */
   "resized-crop": (size) => randomResizedCrop(size),
 }
 
 export const augmentationNames = Object.keys(augmentations) as ReadonlyArray<AugmentationName>
 
-/** All of them one after the other; none at all where there is no name. */
+/** The named augmentations, composed in order; undefined if no name is given. */
 export const augmentation = (names: ReadonlyArray<AugmentationName>, size: number): Transform<Image> | undefined =>
   names.length === 0 ? undefined : compose(...names.map((name) => augmentations[name](size)))

@@ -1,4 +1,4 @@
-/** From a split to the batches of an epoch: seeded order, augmentation keys, padding, prefetch. */
+/** Turns a split into the batches of an epoch: seeded order, augmentation keys, padding, prefetch. */
 import { assert, faultIn, OptionError, oneOf, RandomKey, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
 import { Effect, Schema, Stream } from "effect"
@@ -6,30 +6,30 @@ import { inputLength } from "./checks.ts"
 import type { Batch, Dataset, Split } from "./dataset.ts"
 import type { DatasetError } from "./errors.ts"
 
-/** How an epoch is cut into batches. */
+/** The options of `batches`. */
 export interface BatchOptions {
   readonly batchSize: number
   readonly timeSteps: number
-  /** Decides about order and augmentation; a new one for every epoch. Absent: in order, nothing augmented. */
+  /** Determines order and augmentation; use a new key for every epoch. Without a key, samples come in order and are not augmented. */
   readonly key?: Key.Key | undefined
-  /** Only the first so many samples of the split. */
+  /** Uses only the first `limit` samples of the split. */
   readonly limit?: number | undefined
-  /** What becomes of a last batch that is not full: dropped, or filled up with samples from the epoch's beginning. */
+  /** Drops an incomplete last batch, or pads it with samples from the beginning of the epoch. */
   readonly remainder: "drop" | "pad"
-  /** The first batch to give, for resuming: it and those after it are what an unbroken run would have given. */
+  /** Index of the first batch, for resuming: from there on the batches are identical to those of an uninterrupted run. Default 0. */
   readonly from?: number | undefined
-  /** From one batch that is given to the next; of several processes each takes some of the batches. Default 1. */
+  /** Stride between batches, so that several processes can divide an epoch among them. Default 1. */
   readonly every?: number | undefined
-  /** Which equal share of each batch is given, of how many: of several processes each makes its own samples. Default: all of it. */
+  /** Share `index` of `count` equal shares of each batch, so that each process makes only its own samples. Default: the whole batch. */
   readonly share?: { readonly index: number; readonly count: number } | undefined
 }
 
-/** How many batches lie ready: with the one that waits for a place, two are made ahead of the one in use. */
+/** Capacity of the prefetch buffer. A second batch waits for a free slot, so two batches are prefetched. */
 const capacity = 1
 
 const remainders = ["drop", "pad"] as const
 
-/** The options of `batches`. */
+/** Schema of `BatchOptions`. */
 export const BatchSchema: Schema.Struct<{
   readonly batchSize: Schema.Int
   readonly timeSteps: Schema.Int
@@ -53,7 +53,7 @@ export const BatchSchema: Schema.Struct<{
 const CountSchema = Schema.Struct({ samples: whole(0), batchSize: whole(1), remainder: oneOf(remainders) })
 
 /**
- * How many batches an epoch of `samples` samples has.
+ * Number of batches in an epoch of `samples` samples.
  *
  * @throws OptionError
  */
@@ -62,7 +62,7 @@ export const batchCount = (samples: number, batchSize: number, remainder: "drop"
   return remainder === "drop" ? Math.floor(samples / batchSize) : Math.ceil(samples / batchSize)
 }
 
-/** What is wrong with the options of an epoch. */
+/** Validates the options of an epoch; returns the error, if any. */
 const problemOf = (dataset: Dataset, split: "train" | "test", options: BatchOptions): OptionError | undefined => {
   const owner = "batches"
   const schema = Schema.Struct({ split: oneOf(["train", "test"]), options: BatchSchema })
@@ -81,7 +81,7 @@ const problemOf = (dataset: Dataset, split: "train" | "test", options: BatchOpti
   return new OptionError({ owner, option: "batchSize", value: batchSize, expected })
 }
 
-/** What a batch tells of its samples. */
+/** The labels and targets of a batch. */
 const told = (
   { classes, targets = "class" }: Dataset,
   { label, writeTargets }: Split,
@@ -98,13 +98,13 @@ const told = (
 /**
  * The batches of one epoch.
  *
- * What a batch holds depends on the data set, the key and the batch's index alone: the order is a permutation drawn
- * from the key, and sample i of batch b augments from `Key.fold(key, "augment", b, i)`. Up to two batches are made while an earlier
- * one is in use, as far as its user leaves the thread: reading files overlaps with training, arithmetic cannot, unless
- * workers do it (`openInWorkers`). Each batch has buffers of its own.
+ * The content of a batch depends only on the data set, the key and the index of the batch: the order is a permutation drawn
+ * from the key, and sample i of batch b is augmented with `Key.fold(key, "augment", b, i)`. Up to two batches are prefetched while
+ * the consumer uses an earlier one. File reads overlap with training; computation does not, because it shares the thread, unless
+ * workers do it (`openInWorkers`). Every batch has its own buffers.
  *
- * Fails with `OptionError` where an option is out of its range (a batch size above the number of samples with
- * `remainder: "drop"`, which would be an epoch without a step), and with whatever reading a sample fails with.
+ * Fails with `OptionError` if an option is out of range, or if the epoch would have no batch (a batch size above the number
+ * of samples with `remainder: "drop"`). Errors from reading samples are passed on.
  *
  * @example
  * const epoch = batches(dataset, "train", {

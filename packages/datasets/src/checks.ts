@@ -1,39 +1,39 @@
-/** What the checks of arguments share. */
+/** Shared argument checks. */
 import { must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { Effect, Schema } from "effect"
 
-/** A function, of whatever it may be. */
+/** Schema of any function. */
 export const Callable: Schema.Unknown = Schema.Unknown.check(must("a function", (x) => typeof x === "function"))
 
-/** The seed of data that are generated. */
+/** Schema of the seed of generated data. */
 export const Seed: Schema.Int = whole(0, Number.MAX_SAFE_INTEGER)
 
-/** How events are cut into frames. */
+/** Schema of `Framing`. */
 export const FramingSchema: Schema.Literals<readonly ["count", "duration"]> = oneOf(["count", "duration"])
 
-/** Elements of a buffer at most. */
+/** Greatest number of elements in a buffer. */
 const mostElements = 2 ** 30
 
 const wrong = (option: string, value: unknown, expected: string, owner: string) =>
   new OptionError({ owner, option, value, expected })
 
-/** @throws OptionError unless it is a whole number of at least 1 */
+/** @throws OptionError unless `value` is a whole number from 1 to 2³⁰ */
 export const assertCount = (owner: string, option: string, value: number): void => {
   if (!(Number.isInteger(value) && value >= 1 && value <= mostElements))
     throw wrong(option, value, `a whole number from 1 to ${mostElements}`, owner)
 }
 
-/** @throws OptionError unless these are the bytes of a file */
+/** @throws OptionError unless `bytes` is a Uint8Array */
 export const assertBytes = (owner: string, bytes: unknown): void => {
   if (!(bytes instanceof Uint8Array)) throw wrong("bytes", bytes, "a Uint8Array", owner)
 }
 
-/** @throws OptionError unless this is the text of a file */
+/** @throws OptionError unless `text` is a string */
 export const assertText = (owner: string, text: unknown): void => {
   if (typeof text !== "string") throw wrong("text", text, "a string", owner)
 }
 
-/** What is wrong with a batch that samples are to be written into: samples that there are not, or room for other ones. */
+/** Checks the arguments of `Split.write`; returns an error if a sample does not exist or the buffer has the wrong length. */
 export const batchProblem = (
   size: number,
   samples: ArrayLike<number>,
@@ -57,7 +57,7 @@ export const batchProblem = (
     : wrong("timeSteps", out.length / length, `${timeSteps}, for which the data set was opened`, owner)
 }
 
-/** The length of a batch's inputs, or what is wrong where no array holds them. */
+/** The number of elements in a batch's inputs, or an error if it exceeds the maximum. */
 export const inputLength = (batchSize: number, timeSteps: number, sampleSize: number): number | OptionError => {
   const length = batchSize * timeSteps * sampleSize
   const most = Math.floor(mostElements / (timeSteps * sampleSize))
@@ -66,7 +66,7 @@ export const inputLength = (batchSize: number, timeSteps: number, sampleSize: nu
     : wrong("batchSize", batchSize, `at most ${most} for ${timeSteps} × ${sampleSize} values a sample`, "a batch")
 }
 
-/** Runs what may throw an `OptionError`, as transforms do. */
+/** Runs a function that may throw an `OptionError`, such as a transform. */
 export const attempt = <A>(run: () => A): Effect.Effect<A, OptionError> =>
   Effect.suspend(() => {
     try {

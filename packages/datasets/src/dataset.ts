@@ -1,18 +1,17 @@
 /**
- * What a data set is to the rest of Spikeroute: a name, the shape of a sample, and two splits that write samples into
- * the buffers they are given.
+ * The interface of a data set: a name, the shape of a sample, and two splits that write samples into caller-supplied buffers.
  */
 import type * as Key from "@spikeroute/core/random"
 import type { Effect } from "effect"
 import type { DatasetError } from "./errors.ts"
 
 /**
- * What a network is trained to predict: one class per sample; one class per time step, −1 for steps that do not count; real numbers per
- * sample; real numbers per time step.
+ * The kind of prediction targets: one class per sample; one class per time step, −1 for steps that the loss ignores; real numbers
+ * per sample; real numbers per time step.
  */
 export type Targets = "class" | "classPerStep" | "numbers" | "numbersPerStep"
 
-/** What a sample is. */
+/** Description of a sample. */
 export interface Sample {
   /** Shape of one sample at one time step, channels last: [28, 28, 1], [34, 34, 2]. */
   readonly shape: ReadonlyArray<number>
@@ -32,24 +31,24 @@ export interface Dataset extends Sample {
   readonly test: Split
 }
 
-/** The samples to train on, or those to test on. */
+/** The training samples or the test samples. */
 export interface Split {
   readonly size: number
-  /** The class of sample `index`, from 0; −1 where its targets are others. */
+  /** The class of sample `index`, from 0; −1 if the targets are not one class per sample. */
   readonly label: (index: number) => number
   /**
-   * Writes targets other than one class a sample into `out`: of classes [timeSteps, samples.length], of numbers [samples.length, classes] or
-   * [timeSteps, samples.length, classes].
+   * Writes targets other than one class per sample into `out`: classes as [timeSteps, samples.length], numbers as
+   * [samples.length, classes] or [timeSteps, samples.length, classes].
    */
   readonly writeTargets?: (samples: ArrayLike<number>, out: Float32Array) => void
   /**
-   * Writes the samples at the given positions into `out`, which holds zeros:
+   * Writes the samples with the given indices into `out`, which must hold zeros:
    * static: [samples.length, ...shape]; frames: [timeSteps, samples.length, ...shape].
    *
-   * A whole batch at once, because an Effect for each sample would cost more than most samples do.
+   * It writes a whole batch, because one Effect per sample would cost more than most samples do.
    *
-   * @param keys drive augmentation: sample i draws from `keys[i]` alone, so that a batch may be made piece by piece.
-   *   Without keys nothing is augmented.
+   * @param keys augmentation keys: sample i depends only on `keys[i]`, so that a batch may be written in pieces.
+   *   Without keys, samples are not augmented.
    */
   readonly write: (
     samples: ArrayLike<number>,
@@ -58,16 +57,16 @@ export interface Split {
   ) => Effect.Effect<void, DatasetError>
 }
 
-/** Samples of one training or test step. The buffers are the batch's own: nothing writes to them again. */
+/** Samples of one training or test step. The batch owns its buffers; they are not written again. */
 export interface Batch {
   /** static: [N, ...shape]; frames: [T, N, ...shape] */
   readonly inputs: Float32Array
-  /** The classes, [N], or [T, N] where there is one for each step; empty where targets are numbers. */
+  /** Classes: [N], or [T, N] with one class per step; empty if the targets are numbers. */
   readonly labels: Float32Array
-  /** Real numbers, [N, classes] or [T, N, classes], where targets are such. */
+  /** Real-valued targets, [N, classes] or [T, N, classes]; absent if the targets are classes. */
   readonly targets?: Float32Array
-  /** Samples that count; the rest of a last, padded batch repeats earlier samples and must be ignored. */
+  /** Number of valid samples; the rest of a padded last batch repeats earlier samples and must be ignored. */
   readonly size: number
-  /** Which batch of the epoch, from 0. */
+  /** Index of the batch within the epoch, from 0. */
   readonly index: number
 }

@@ -1,6 +1,6 @@
 /**
- * What can go wrong with data: one tagged error for each kind, with the fields that a program needs and a message of
- * one line that says what, where and what to do. Paths and texts of files stand in it with control characters escaped.
+ * Errors of data sets: one tagged class per kind, with typed fields for programs and a one-line message that says what
+ * happened, where, and what to do. Control characters in paths and file contents are escaped in messages.
  */
 import { OptionError } from "@spikeroute/core/options"
 import { line, quote } from "@spikeroute/core/text"
@@ -11,7 +11,7 @@ export { OptionError }
 /** There is no data set of this name. */
 export class UnknownDataset extends Data.Error<{
   readonly dataset: string
-  /** The known name that looks most like it, if one does. */
+  /** The most similar known name, if any. */
   readonly nearest: string | undefined
   readonly known: ReadonlyArray<string>
 }> {
@@ -24,10 +24,10 @@ export class UnknownDataset extends Data.Error<{
   }
 }
 
-/** A file of a data set is not there, and is not to be downloaded or cannot be. */
+/** A file of a data set is missing, and it is not downloadable or downloads are disabled. */
 export class MissingFile extends Data.Error<{
   readonly dataset: string
-  /** The names that would have done, the usual one first. */
+  /** The accepted names, the usual one first. */
   readonly wanted: ReadonlyArray<string>
   /** The directories that were searched. */
   readonly searched: ReadonlyArray<string>
@@ -43,8 +43,8 @@ export class MissingFile extends Data.Error<{
 }
 
 /**
- * A file does not hold what its format says; `offset` counts bytes from 0, `textLine` lines from 1 (errors of some
- * engines have a `line` of their own).
+ * A file violates its format. `offset` counts bytes from 0, `textLine` counts lines from 1 (it is not called `line`, because
+ * errors in some engines already have that property).
  */
 export class MalformedFile extends Data.Error<{
   readonly file: string
@@ -55,7 +55,7 @@ export class MalformedFile extends Data.Error<{
   readonly _tag = "MalformedFile"
   override readonly name = "MalformedFile"
 
-  /** For `Effect.mapError`: names the file that another reader refused. */
+  /** For `Effect.mapError`: converts another reader's error to a `MalformedFile` with the file's name. */
   static at(file: string): (error: { readonly reason: string }) => MalformedFile {
     return ({ reason }) => new MalformedFile({ file, problem: reason })
   }
@@ -67,13 +67,13 @@ export class MalformedFile extends Data.Error<{
   }
 }
 
-/** "permission denied": what the system says went wrong, without its code and the path, which the message has anyway. */
+/** The system's reason, such as "permission denied", without the error code and the path. */
 const reasonOf = ({ reason }: PlatformError.PlatformError): string => {
   const system = /^E[A-Z]+: ([^,]+)/.exec(reason.cause instanceof Error ? reason.cause.message : "")?.[1]
   return system ?? reason._tag.replaceAll(/(?<=.)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase()
 }
 
-/** The file system refused. */
+/** A file-system operation failed. */
 export class FileFailed extends Data.Error<{
   readonly file: string
   readonly problem: string
@@ -81,7 +81,7 @@ export class FileFailed extends Data.Error<{
   readonly _tag = "FileFailed"
   override readonly name = "FileFailed"
 
-  /** For `Effect.mapError`: names the file that was at stake. */
+  /** For `Effect.mapError`: converts a platform error to a `FileFailed` with the file's name. */
   static at(file: string): (error: PlatformError.PlatformError) => FileFailed {
     return (error) => new FileFailed({ file, problem: reasonOf(error) })
   }
@@ -91,7 +91,7 @@ export class FileFailed extends Data.Error<{
   }
 }
 
-/** A download did not come through; what has arrived is kept, and the next attempt goes on from there. */
+/** A download failed. The bytes received so far are kept, and the next attempt resumes from them. */
 export class DownloadFailed extends Data.Error<{
   readonly url: string
   readonly file: string
@@ -105,7 +105,7 @@ export class DownloadFailed extends Data.Error<{
   }
 }
 
-/** A downloaded file is not the one that was wanted; it has been removed. */
+/** A downloaded file has the wrong checksum; it has been removed. */
 export class ChecksumMismatch extends Data.Error<{
   readonly url: string
   readonly file: string
@@ -122,7 +122,7 @@ export class ChecksumMismatch extends Data.Error<{
   }
 }
 
-/** A worker that makes samples ended, or met what it should not. */
+/** A worker terminated or had an unexpected error. */
 export class WorkerFailed extends Data.Error<{
   readonly problem: string
 }> {
@@ -134,7 +134,7 @@ export class WorkerFailed extends Data.Error<{
   }
 }
 
-/** Everything that opening a data set or reading from it can fail with. */
+/** The errors of opening a data set and of reading from it. */
 export type DatasetError =
   | UnknownDataset
   | OptionError

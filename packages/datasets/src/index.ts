@@ -1,9 +1,9 @@
 /**
- * Data for spiking networks: static images and event recordings, their file formats and transforms, a simulated
- * event camera, and the batches of an epoch.
+ * Data sets for spiking networks: static images and event recordings, their file formats and transforms, a simulated
+ * event camera, and batches.
  *
- * `open` finds, fetches and reads a data set; `batches` makes an epoch of it. It knows nothing of networks, and it
- * keeps no state: every random choice comes from a key that the caller gives.
+ * `open` locates, downloads and reads a data set; `batches` streams the batches of an epoch. The package does not depend on
+ * networks and holds no random state: all randomness comes from keys that the caller supplies.
  *
  * @example
  * const dataset = yield* open("shapes", { timeSteps: 8 })

@@ -1,4 +1,4 @@
-/** Opening a data set by its name. */
+/** Opens data sets by name. */
 
 import { argument, assert, check, type Kind, must, OptionError, oneOf, whole } from "@spikeroute/core/options"
 import { nearest } from "@spikeroute/core/text"
@@ -27,7 +27,7 @@ import { shapes } from "./sets/shapes.ts"
 import { shd } from "./sets/shd.ts"
 import { ssc } from "./sets/ssc.ts"
 
-/** The data sets that there are. A new one is a file in `sets` and a line here. */
+/** The data sets by name. To add one, add a file in `sets` and a line here. */
 export const datasets: Readonly<Record<string, Source>> = {
   shapes,
   heartbeats,
@@ -47,7 +47,7 @@ export const datasets: Readonly<Record<string, Source>> = {
   optdigits,
 }
 
-/** The options that any data set may be given; what they are is said at `OpenOptions`. */
+/** Schema of the options of `open`: see `OpenOptions`. */
 export const OpenSchema: Schema.Struct<{
   readonly timeSteps: Schema.Int
   readonly dataDir: Schema.optionalKey<Schema.String>
@@ -80,7 +80,7 @@ export const OpenSchema: Schema.Struct<{
   onProgress: Schema.optionalKey(Callable),
 })
 
-/** What is wrong with options that this data set is given. */
+/** Validates options for this data set; returns the error, if any. */
 const problemOf = (name: string, source: Source, options: OpenOptions): OptionError | undefined => {
   const { size, augment = [] } = options
   const refuse = (option: string, value: unknown, expected: string) =>
@@ -108,10 +108,10 @@ const problemOf = (name: string, source: Source, options: OpenOptions): OptionEr
 const aSource: Kind = ["a data set, as datasets.mnist", (value) => typeof Object(value).open === "function"]
 
 /**
- * What a sample of a data set is, known before any file is read: of `image-folder`, whose classes are counted when it
- * is opened, with as many as ImageNet has.
+ * The sample description of a data set, without reading files. For `image-folder`, whose classes are counted when it is opened,
+ * it has ImageNet's number of classes.
  *
- * @throws OptionError for a size that the data set has not
+ * @throws OptionError for a size that the data set does not support
  */
 export const sampleOf = (source: Source, size: number | undefined): Sample => {
   const { sample } = argument(source, aSource, "sampleOf")
@@ -125,10 +125,10 @@ export const sampleOf = (source: Source, size: number | undefined): Sample => {
 }
 
 /**
- * Opens a data set: finds its files, downloads what is missing from the cache, reads and checks them.
+ * Opens a data set: locates its files, downloads those missing from the cache, reads and validates them.
  *
- * With `dataDir` files are taken from there (a folder named as the data set, or the directory itself) and nothing is
- * downloaded. Fails with a `DatasetError`, whose message is one line that says what, where and what to do.
+ * With `dataDir`, files are read from its folder named after the data set, or from the directory itself, and nothing is
+ * downloaded. Fails with a `DatasetError`, whose one-line message says what happened, where, and what to do.
  *
  * @example
  * const dataset = yield* open("fashion-mnist", { timeSteps: 6, dataDir: "data" })

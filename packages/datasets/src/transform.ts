@@ -1,14 +1,14 @@
-/** Transforms: functions of a sample and a random key, put together by `compose`. */
+/** Transforms: functions of a sample and a random key, which `compose` chains. */
 import { OptionError } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
 
-/** Changes a sample; the same key gives the same change. Never writes to the sample it was given. */
+/** Returns a transformed sample, determined by the sample and the key. It does not modify its input. */
 export type Transform<A> = (sample: A, key: Key.Key) => A
 
 /**
- * One transform after the other, each with a key of its own. torchvision and tonic call it `Compose`.
+ * Applies transforms in order, each with its own key: `Compose` in torchvision and tonic.
  *
- * @throws OptionError for what is not a function
+ * @throws OptionError if an argument is not a function
  * @example
  * const augment = compose(randomCrop(4), cutout(), randomHorizontalFlip())
  */

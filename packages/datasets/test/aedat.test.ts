@@ -11,7 +11,7 @@ describe("AEDAT 2.0", () => {
   const event = { column: 0, row: 0, off: 0, time: 1000 }
   const headerBytes = aedat2([]).length
 
-  test("turns the chip upright, ON is bit 0 unset, times count from the first event", () => {
+  test("rotates the image upright, decodes ON from bit 0, makes times relative to the first event", () => {
     const file = aedat2([
       { column: 1, row: 127, off: 1, time: 0x01000000 },
       { column: 100, row: 3, off: 0, time: 0x01000000 + 5, special: true },
@@ -23,7 +23,7 @@ describe("AEDAT 2.0", () => {
     ])
   })
 
-  test("events out of order are put in order", () => {
+  test("sorts events by time", () => {
     const file = aedat2([
       { ...event, time: 30 },
       { ...event, row: 1, time: 10 },
@@ -34,7 +34,7 @@ describe("AEDAT 2.0", () => {
     ])
   })
 
-  test("what is no such file, or is cut off, is refused where it goes wrong", () => {
+  test("an invalid or truncated file is refused with the offset of the error", () => {
     const file = aedat2([event, event])
     expect(problem(parseAedat2("f", file.subarray(0, -3)))).toBe(
       `f, byte ${headerBytes + 8}: event 1 is cut off after 5 of 8 bytes`,
@@ -54,13 +54,13 @@ describe("AEDAT 3.1", () => {
   const sensor = { width: 128, height: 128 }
   const start = aedat3Header.length
 
-  /** Reads a window of a file as the data set does: finds the packets, then reads their part alone. */
+  /** Reads a window of a file as the data set does: indexes the packets, then reads only their part. */
   const read = (bytes: Uint8Array, window: { start: number; end: number }) => {
     const extent = extentOf(Result.getOrThrow(indexAedat3("f", bytes)), window.start, window.end)
     return readAedat3("f", extent, bytes.slice(extent.from, extent.to), sensor, window)
   }
 
-  test("events of a window, over packets, of valid ones and polarity alone", () => {
+  test("reads only valid polarity events of a window, across packets", () => {
     const bytes = file(
       aedat3Packet([at(5), at(10)]),
       aedat3Packet([at(12)], 0, 0),
@@ -77,7 +77,7 @@ describe("AEDAT 3.1", () => {
     expect(rows(Result.getOrThrow(read(bytes, { start: 100, end: 200 })))).toEqual([])
   })
 
-  test("times go on where their 31 bits run over, and are put in order", () => {
+  test("handles overflow of 31-bit times and sorts events by time", () => {
     const bytes = file(aedat3Packet([at(3, 9)], 1), aedat3Packet([at(2 ** 31 - 2, 8)]))
     expect(rows(Result.getOrThrow(read(bytes, { start: 2 ** 31 - 2, end: 2 ** 32 })))).toEqual([
       [8, 2, 0, 1],
@@ -85,7 +85,7 @@ describe("AEDAT 3.1", () => {
     ])
   })
 
-  test("what is no such file, or is cut off, is refused where it goes wrong", () => {
+  test("an invalid or truncated file is refused with the offset of the error", () => {
     const good = file(aedat3Packet([at(1)]), aedat3Packet([at(2), at(3)]))
     const second = start + 36
     expect(problem(indexAedat3("f", good.subarray(0, -1)))).toBe(
@@ -110,7 +110,7 @@ describe("AEDAT 3.1", () => {
   })
 })
 
-test("gesture labels: classes from 0, windows in microseconds; anything else is refused with its line", () => {
+test("gesture labels: classes from 0, windows in microseconds; errors name the line", () => {
   const head = "class,startTime_usec,endTime_usec\r\n"
   expect(
     Result.getOrThrow(parseGestureLabels("f", `${head}1,80048239,85092709\r\n11,89431170,95231007\r\n`, 11)),

@@ -1,4 +1,4 @@
-/** Arrays of NumPy's as a data set: files written byte by byte. */
+/** NumPy arrays as a data set, with files written byte by byte. */
 import { describe, expect, test } from "bun:test"
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs"
 import { join } from "node:path"
@@ -8,7 +8,7 @@ import { failure, npy, run, withDirectory, zip } from "./support.ts"
 
 const range = (count: number, of = (i: number) => i) => Array.from({ length: count }, (_, i) => of(i))
 
-/** The first batch of a part, of all its samples. */
+/** One batch with all samples of a part. */
 const whole = (dataset: Dataset, part: "train" | "test", timeSteps: number) =>
   run(
     Stream.runCollect(batches(dataset, part, { batchSize: dataset[part].size, timeSteps, remainder: "pad" })).pipe(
@@ -40,7 +40,7 @@ const refused = async (files: Readonly<Record<string, Uint8Array>>, options: Par
 }
 
 describe("targets", () => {
-  test("a class a sample, of parts that the files say", () =>
+  test("one class per sample, with the split defined by the files", () =>
     opened(
       {
         "x_train.npy": npy("<f4", [3, 2], [0, 0.5, 1, 1.5, 2, 2.5]),
@@ -62,7 +62,7 @@ describe("targets", () => {
       },
     ))
 
-  test("a class a step: frames by time, −1 and PyTorch's −100 do not count", () =>
+  test("one class per step: time-major frames; −1 and PyTorch's −100 are ignored", () =>
     opened(
       {
         "train.npz": zip({
@@ -83,7 +83,7 @@ describe("targets", () => {
       },
     ))
 
-  test("real numbers, a sample and a step", async () => {
+  test("real numbers, per sample and per step", async () => {
     const inputs = { "x_train.npy": npy("<f8", [2, 1], [1, 2]), "x_test.npy": npy("<f8", [1, 1], [3]) }
     await opened(
       { ...inputs, "y_train.npy": npy("<f4", [2, 2], [0.5, 1, 2, 4]), "y_test.npy": npy("<f4", [1, 2], [8, 16]) },
@@ -105,7 +105,7 @@ describe("targets", () => {
   })
 })
 
-test("without parts a share is drawn by the seed; every sample is in one of them", () =>
+test("without a split, the seed draws one; every sample is in exactly one part", () =>
   withDirectory(
     {
       "data.npz": zip({
@@ -119,7 +119,7 @@ test("without parts a share is drawn by the seed; every sample is in one of them
     },
     async (directory) => {
       const parts = async (options: Partial<OpenOptions>) => {
-        // An archive may be named itself.
+        // The data directory may be an archive.
         const dataset = await run(open("arrays", { timeSteps: 1, dataDir: join(directory, "data.npz"), ...options }))
         const [train, test] = [await whole(dataset, "train", 1), await whole(dataset, "test", 1)]
         return [Array.from(train?.inputs ?? []), Array.from(test?.inputs ?? [])] as const
@@ -132,7 +132,7 @@ test("without parts a share is drawn by the seed; every sample is in one of them
     },
   ))
 
-test("images: [N, height, width] are grey where they are said to be static, channels are last", async () => {
+test("images: [N, height, width] are grey with static encoding, channels are last", async () => {
   const y = npy("<i4", [2], [0, 1])
   await opened({ "x.npy": npy("|u1", [2, 2, 3], range(12)), "y.npy": y }, { encoding: "static" }, async (dataset) =>
     expect(dataset).toMatchObject({ shape: [2, 3, 1], encoding: "static" }),
@@ -145,7 +145,7 @@ test("images: [N, height, width] are grey where they are said to be static, chan
   )
 })
 
-test("a file above a gibibyte is read sample by sample", () =>
+test("a file above 1 GiB is read sample by sample", () =>
   withDirectory({ "y.npy": npy("|u1", [300_000], new Uint8Array(300_000)) }, async (dataDir) => {
     const header = npy("<f4", [300_000, 1000], [])
     const file = openSync(join(dataDir, "x.npy"), "w")
@@ -164,13 +164,13 @@ test("a file above a gibibyte is read sample by sample", () =>
     expect(found.filter((value) => value !== 0)).toEqual([1, 2])
   }))
 
-describe("refused, with the file's name", () => {
+describe("errors name the file", () => {
   const x = npy("<f4", [2, 1], [1, 2])
   const y = npy("<i4", [2], [0, 1])
   const both = (changed: Readonly<Record<string, Uint8Array>>) => refused({ "x.npy": x, "y.npy": y, ...changed })
   const malformed = (text: string) => ({ tag: "MalformedFile", message: expect.stringContaining(text) })
 
-  test("values that are not finite, of inputs and targets", async () => {
+  test("inputs and targets that are not finite", async () => {
     expect(await both({ "x.npy": npy("<f4", [2, 1], [Number.NaN, Number.NaN]) })).toEqual(
       malformed("x.npy: element 0 of sample"),
     )
@@ -182,14 +182,14 @@ describe("refused, with the file's name", () => {
     expect(await both({ "y.npy": npy("<i4", [2], [1, -2]) })).toEqual(malformed("y.npy"))
   })
 
-  test("shapes that do not fit each other or the time steps", async () => {
+  test("shapes that do not match each other or the time steps", async () => {
     expect(await both({ "x.npy": npy("<f4", [3, 1], [1, 2, 3]) })).toEqual(malformed("it has 3 samples"))
     expect(await both({ "y.npy": npy("<i4", [2, 5], range(10)) })).toEqual(malformed("y.npy"))
     expect(await both({ "x.npy": npy("<f4", [2, 3, 1], range(6)) })).toMatchObject({ tag: "OptionError" })
     expect(await both({ "x.npy": npy("<f4", [2, 0], []) })).toEqual(malformed("it holds no sample"))
   })
 
-  test("files that are cut off, by columns, structured, or missing", async () => {
+  test("files that are truncated, column-major, structured, or missing", async () => {
     expect(await both({ "x.npy": x.subarray(0, -1) })).toEqual(malformed("it is cut off"))
     expect(await both({ "x.npy": npy("<f4", [2, 1], [1, 2], "True") })).toEqual(malformed("by columns"))
     expect(

@@ -1,4 +1,4 @@
-/** WAV files byte by byte, spectrograms against a discrete Fourier transform from its definition, and the data set of both. */
+/** WAV files byte by byte, spectrograms against a discrete Fourier transform by definition, and the audio-folder data set. */
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
 import { bands, fft, melFrames } from "../src/audio/mel.ts"
@@ -13,7 +13,7 @@ const parsed = (bytes: Uint8Array) => Result.getOrThrow(parseWav("f.wav", bytes)
 const problem = (bytes: Uint8Array) => Result.getOrThrow(Result.flip(parseWav("f.wav", bytes)))
 
 describe("WAV", () => {
-  test("whole numbers of 8, 16, 24 and 32 bits, and floats", () => {
+  test("integers of 8, 16, 24 and 32 bits, and floats", () => {
     expect(parsed(wav({ bits: 8 }, [128, 0, 255]))).toEqual({ rate: 8000, samples: Float32Array.of(0, -1, 127 / 128) })
     expect(parsed(wav({ rate: 16000 }, [0, 0x80, 0xff, 0x7f])).samples).toEqual(Float32Array.of(-1, 32767 / 32768))
     expect(parsed(wav({ bits: 24 }, [0, 0, 0x80, 0, 0, 0x40])).samples).toEqual(Float32Array.of(-1, 0.5))
@@ -22,11 +22,11 @@ describe("WAV", () => {
     expect(parsed(wav({ format: 3, bits: 32 }, floats)).samples).toEqual(Float32Array.of(0.25, -2))
   })
 
-  test("channels are averaged; a stream's size may be more than there is", () => {
+  test("channels are averaged; a stream may state a larger size than it has", () => {
     expect(parsed(wav({ channels: 2 }, pcm16([0.5, 0, 0.5, 0.5]), 0xffffffff)).samples[0]).toBeCloseTo(0.25, 4)
   })
 
-  test("what is no such file is refused where it goes wrong", () => {
+  test("an invalid file is refused with the offset of the error", () => {
     expect(problem(Uint8Array.from(Buffer.from("RIFX")))).toMatchObject({ _tag: "MalformedFile", offset: 0 })
     expect(problem(wav({ format: 7, bits: 8 }, [1]))).toMatchObject({ offset: 20 })
     expect(problem(wav({ channels: 0 }, [1]))).toMatchObject({ offset: 22 })
@@ -39,7 +39,7 @@ describe("WAV", () => {
 })
 
 describe("spectrograms", () => {
-  test("the fast transform is the transform", () => {
+  test("the fast Fourier transform equals the discrete Fourier transform", () => {
     const [real, imaginary] = [Float64Array.from({ length: 16 }, (_, i) => Math.sin(i * i)), new Float64Array(16)]
     const expected = Array.from({ length: 16 }, (_, k) =>
       real.reduce((sum, value, i) => sum + value * Math.cos((2 * Math.PI * i * k) / 16), 0),
@@ -48,7 +48,7 @@ describe("spectrograms", () => {
     for (const [k, value] of expected.entries()) expect(real[k]).toBeCloseTo(value, 12)
   })
 
-  test("a tone is strongest in the band of its pitch, and frames behind the end are 0", () => {
+  test("a tone is strongest in the band of its frequency, and frames past the end are 0", () => {
     const mel = (hertz: number) => 2595 * Math.log10(1 + hertz / 700)
     for (const hertz of [300, 1000, 2500]) {
       const frames = melFrames(8000, 1, 20).of(Float32Array.from(tone(hertz, 0.5)))
@@ -60,7 +60,7 @@ describe("spectrograms", () => {
     }
   })
 
-  test("of a recording the mean is 0 and the deviation 1, silence is finite", () => {
+  test("a recording has mean 0 and standard deviation 1; silence is finite", () => {
     const frames = melFrames(8000, 0.5, 10).of(Float32Array.from(tone(440, 0.5)))
     const mean = frames.reduce((sum, value) => sum + value, 0) / frames.length
     expect(mean).toBeCloseTo(0, 5)
@@ -84,7 +84,7 @@ describe("audio-folder", () => {
       expect(rows[0]).toBeGreaterThan(rows[1] as number)
     }))
 
-  test("recordings of different rates, and too long windows, are refused", async () => {
+  test("recordings of different rates, and windows that are too long, are refused", async () => {
     await withDirectory({ ...folder, "test/low/c.wav": word(310, 16000) }, async (dataDir) => {
       const dataset = await run(open("audio-folder", { timeSteps: 5, dataDir }))
       const error = await failure(dataset.test.write([0], undefined, new Float32Array(5 * bands)))

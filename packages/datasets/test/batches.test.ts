@@ -16,7 +16,7 @@ import {
   OptionError,
 } from "../src/index.ts"
 
-/** A data set whose sample i is the number i, with noise from the key where there is one. */
+/** A data set whose sample i is the number i, plus noise if there is a key. */
 const counting = (size: number): Dataset => {
   const split = {
     size,
@@ -50,7 +50,7 @@ const cases = fc.record({
 })
 
 describe("batches", () => {
-  test("padded: every sample once, in an order that the key decides", () => {
+  test("padded: every sample once, in an order determined by the key", () => {
     fc.assert(
       fc.property(cases, ({ size, batchSize, limit, seed }) => {
         const key = seed === undefined ? undefined : Key.make(seed)
@@ -81,7 +81,7 @@ describe("batches", () => {
     expect(epoch[1]?.size).toBe(2)
   })
 
-  test("from gives exactly the batches of an unbroken run", () => {
+  test("from resumes with exactly the batches of an uninterrupted run", () => {
     fc.assert(
       fc.property(cases, fc.nat({ max: 8 }), fc.constantFrom("drop", "pad"), (each, from, remainder) => {
         const { size, batchSize, limit, seed } = each
@@ -94,7 +94,7 @@ describe("batches", () => {
     )
   })
 
-  test("shares of a batch together are the batch, and batches that several take together are the epoch", () => {
+  test("the shares of a batch make up the batch, and strided batches make up the epoch", () => {
     fc.assert(
       fc.property(cases, fc.integer({ min: 1, max: 4 }), ({ size, batchSize, limit, seed }, count) => {
         const dataset = counting(size)
@@ -117,7 +117,7 @@ describe("batches", () => {
     )
   })
 
-  test("another key gives another order and other noise", () => {
+  test("a different key gives a different order and different noise", () => {
     const epoch = (seed: number) =>
       collect(counting(32), { batchSize: 32, timeSteps: 1, key: Key.make(seed), remainder: "drop" }).map(plain)
     expect(epoch(1)).toEqual(epoch(1))
@@ -128,7 +128,7 @@ describe("batches", () => {
     )
   })
 
-  test("a batch in use is never overwritten by those made ahead, and timing changes nothing", async () => {
+  test("prefetching never overwrites a batch in use, and timing has no effect", async () => {
     const options = { batchSize: 3, timeSteps: 1, key: Key.make(3), remainder: "pad" } as const
     const expected = collect(counting(20), options).map(plain)
     const buffers = new Set<ArrayBufferLike>()
@@ -145,7 +145,7 @@ describe("batches", () => {
     expect(buffers.size).toBe(expected.length)
   })
 
-  test("up to two batches are made while one is in use, and no more", async () => {
+  test("at most two batches are prefetched while one is in use", async () => {
     const log: Array<string> = []
     const slow = counting(20)
     const write: Dataset["train"]["write"] = (samples, keys, out) =>
@@ -162,7 +162,7 @@ describe("batches", () => {
     expect(ahead).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 1, 0])
   })
 
-  test("a batch that cannot be made fails after those before it, and stopping early stops the making", async () => {
+  test("a batch that cannot be made fails after the earlier ones, and stopping early stops prefetching", async () => {
     const good = counting(20)
     let made = 0
     const write: Dataset["train"]["write"] = (samples, keys, out) =>
@@ -188,7 +188,7 @@ describe("batches", () => {
     expect(made).toBe(after)
   })
 
-  test("with augmentation, the same key gives the same bits, whole or resumed", () => {
+  test("with augmentation, the same key gives the same bits, uninterrupted or resumed", () => {
     const eventTransform = compose(EventTransforms.spatialJitter(), EventTransforms.dropEvent(0.2))
     const options = { batchSize: 4, timeSteps: 3, key: Key.make(8), limit: 13, remainder: "pad" } as const
     const epoch = (from: number) =>
@@ -200,11 +200,11 @@ describe("batches", () => {
     expect(epoch(4)).toEqual([])
   })
 
-  test("frames come as [T, N, …], images as [N, …]", () => {
+  test("frames have shape [T, N, …], images [N, …]", () => {
     const shapes = makeShapes({ timeSteps: 3, train: 4, test: 1 })
     const [batch] = collect(shapes, { batchSize: 2, timeSteps: 3, remainder: "drop" })
     expect(batch?.inputs.length).toBe(3 * 2 * 16 * 16 * 2)
-    // Sample 1 alone stands where it stands in the batch.
+    // Sample 1 on its own equals sample 1 in the batch.
     const alone = new Float32Array(3 * 512)
     Effect.runSync(shapes.train.write([1], undefined, alone))
     for (let step = 0; step < 3; step++) {
@@ -221,7 +221,7 @@ describe("batches", () => {
     expect(Array.from(still?.inputs ?? [])).toEqual([1, 2, 3, 4])
   })
 
-  test("options that cannot be meant are refused", async () => {
+  test("invalid options are refused", async () => {
     const good = { batchSize: 4, timeSteps: 1, remainder: "drop" } as const
     const refused: ReadonlyArray<Readonly<Record<string, unknown>>> = [
       { batchSize: 0 },
@@ -260,7 +260,7 @@ describe("batches", () => {
       expect(() => batchCount(samples, batchSize, remainder as "pad")).toThrow(OptionError)
   })
 
-  test("a batch of samples that there are not is refused", async () => {
+  test("a batch with nonexistent samples is refused", async () => {
     const { train } = makeShapes({ timeSteps: 1, train: 4, test: 1 })
     const out = new Float32Array(512)
     for (const samples of [[4], [-1], [0.5], [Number.NaN]])

@@ -1,4 +1,4 @@
-/** Sizes are bounded by what a header or the kind of file promises: of data that unpack to more, memory tells nothing. */
+/** Sizes are bounded by the header or the kind of file: memory use does not grow with data that decompress to more. */
 import { expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, truncateSync } from "node:fs"
@@ -9,7 +9,7 @@ import { named, untar, unzip } from "../src/files/unpack.ts"
 import { open } from "../src/index.ts"
 import { failure, idx, jpeg, mnistFiles, png, pngOf, run, tar, withDirectory, zip } from "./support.ts"
 
-/** What a process says that opens the data set and makes samples of it, and its peak memory. */
+/** Output and peak memory of a process that opens the data set and makes samples. */
 const peak = (name: string, dataDir: string, samples: number) => {
   const program = [join(import.meta.dirname, "opens.ts"), name, dataDir, String(samples)]
   const { stdout, stderr, status } = spawnSync(process.execPath, program, { encoding: "utf8" })
@@ -21,11 +21,11 @@ const peak = (name: string, dataDir: string, samples: number) => {
 const zeros = (bytes: number) => Buffer.alloc(bytes)
 const mebi = 2 ** 20
 
-// Deno starts programs otherwise.
+// Deno starts child processes differently.
 const testProcess = test.skipIf("Deno" in globalThis)
 
 testProcess(
-  "gzip data beyond what the header promises, or that promise too much, are not unpacked",
+  "gzip data that exceed the declared size, or declare too large a size, are not decompressed",
   async () => {
     const good = mnistFiles(1, 1)
     const header = (count: number) => idx([count, 28, 28], [])
@@ -50,7 +50,7 @@ testProcess(
 )
 
 testProcess(
-  "large images are shrunk while they are decoded, and those that no picture is are refused",
+  "large images are shrunk while decoding, and images above the limits are refused",
   async () => {
     const side = 7000
     const bomb = pngOf({ width: side, height: side }, deflateSync(zeros(side * (1 + 3 * side)), { level: 1 }))
@@ -77,7 +77,7 @@ testProcess(
   60_000,
 )
 
-test("files larger than their kind are not read", async () => {
+test("files above the size limit of their kind are not read", async () => {
   const good = png(2, 2, () => [1, 2, 3])
   await withDirectory({ "train/a/1.png": good, "val/a/1.png": good, "optdigits.tra": "" }, async (dataDir) => {
     truncateSync(join(dataDir, "optdigits.tra"), 2 ** 33)
@@ -88,7 +88,7 @@ test("files larger than their kind are not read", async () => {
   })
 })
 
-test("archives hold no more than they promise, nor more than the data set has", async () => {
+test("archives that exceed their declared size or the size of the data set are refused", async () => {
   const content = new Uint8Array(5000)
   const most = { bytes: 10_000, files: 2 }
   const packed = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`a/${i}.bin`, content]))

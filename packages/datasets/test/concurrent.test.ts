@@ -1,4 +1,4 @@
-/** Processes, and fibers of one, that want the same data set at once: one brings it, the others wait. */
+/** Several processes or fibers that request the same data set: one downloads it, the others wait. */
 import { expect, test } from "bun:test"
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
@@ -12,7 +12,7 @@ import { cachedIn, cifarRecord, online, run, tar, withDirectory } from "./suppor
 
 const content = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31) % 251)
 
-/** A server that gives the content in two halves, `delay` ms apart; `use` gets its address and the ranges asked for. */
+/** A server that sends the content in two halves, `delay` ms apart; `use` receives its URL and the requested ranges. */
 const serving = async (delay: number, use: (url: string, asked: ReadonlyArray<string>) => Promise<void>) => {
   const asked: Array<string> = []
   const server = createServer((request, response) => {
@@ -35,7 +35,7 @@ const serving = async (delay: number, use: (url: string, asked: ReadonlyArray<st
 
 const program = join(import.meta.dirname, "downloads.ts")
 
-/** Starts a process that downloads, and says how it ends. */
+/** Starts a process that downloads a file; returns its result. */
 const start = (url: string, file: string) => {
   const child = spawn(process.execPath, [program, url, file], { stdio: "ignore" })
   const ended = new Promise<number | null>((resolve) => child.on("exit", (code) => resolve(code)))
@@ -46,7 +46,7 @@ const until = async (holds: () => boolean) => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-// Deno starts programs otherwise.
+// Deno starts child processes differently.
 const testProcess = test.skipIf("Deno" in globalThis)
 
 testProcess("three processes download a file once", async () => {
@@ -62,7 +62,7 @@ testProcess("three processes download a file once", async () => {
   })
 })
 
-testProcess("what a killed process left is taken over, from where it came to", async () => {
+testProcess("resumes the download of a killed process", async () => {
   await withDirectory({}, async (directory) => {
     const file = join(directory, "data.bin")
     await serving(60_000, async (url) => {
@@ -83,7 +83,7 @@ testProcess("what a killed process left is taken over, from where it came to", a
   })
 })
 
-test("a lock whose holder is alive is waited for, and the waiting can be interrupted", async () => {
+test("waits for a lock whose holder is alive, and the wait can be interrupted", async () => {
   await withDirectory({ "data.bin.lock": "" }, async (directory) => {
     await serving(0, async (url, asked) => {
       const waiting = download(url, join(directory, "data.bin")).pipe(

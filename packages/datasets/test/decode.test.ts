@@ -1,4 +1,4 @@
-/** Images as torchvision's loader gives them: `Image.open(file).convert("RGB")` of Pillow. */
+/** Images equal those of torchvision's loader: Pillow's `Image.open(file).convert("RGB")`. */
 import { expect, test } from "bun:test"
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
@@ -14,7 +14,7 @@ const decode = (bytes: Uint8Array, mostPixels?: number) =>
 const rows = (...lines: ReadonlyArray<ReadonlyArray<number>>) =>
   deflateSync(Uint8Array.from(lines.flatMap((line) => [0, ...line])))
 
-test("transparency is dropped, whatever it is stored as", async () => {
+test("transparency is dropped, however it is stored", async () => {
   const rgba = pngOf({ width: 2, height: 1, colours: 6 }, rows([10, 20, 30, 0, 40, 50, 60, 128]))
   expect(Array.from((await decode(rgba)).data)).toEqual([10, 20, 30, 40, 50, 60])
   const grey = pngOf({ width: 2, height: 1, colours: 4 }, rows([10, 0, 200, 128]))
@@ -26,7 +26,7 @@ test("transparency is dropped, whatever it is stored as", async () => {
   expect(Array.from((await decode(key)).data)).toEqual([9, 8, 7])
 })
 
-test("of 16 bits the upper 8 are taken; grey of 16 bits, which Pillow clips, is refused", async () => {
+test("16-bit colours are reduced to the upper 8 bits; 16-bit grey, which Pillow clips, is refused", async () => {
   const rgb = pngOf({ width: 1, height: 1, depth: 16 }, rows([10, 255, 20, 0, 30, 128]))
   expect(Array.from((await decode(rgb)).data)).toEqual([10, 20, 30])
   const alpha = pngOf({ width: 1, height: 1, depth: 16, colours: 4 }, rows([10, 255, 0, 0]))
@@ -37,14 +37,14 @@ test("of 16 bits the upper 8 are taken; grey of 16 bits, which Pillow clips, is 
   expect(Array.from((await decode(gamma)).data)).toEqual([9, 8, 7])
 })
 
-test("fewer bits of grey are spread over 0 … 255", async () => {
+test("grey with fewer bits is scaled to 0 … 255", async () => {
   const bits = pngOf({ width: 2, height: 1, depth: 1, colours: 0 }, rows([0b01000000]))
   expect(Array.from((await decode(bits)).data)).toEqual([0, 0, 0, 255, 255, 255])
   const nibbles = pngOf({ width: 2, height: 1, depth: 4, colours: 0 }, rows([0x3f]))
   expect(Array.from((await decode(nibbles)).data)).toEqual([51, 51, 51, 255, 255, 255])
 })
 
-test("an image of more pixels than there is room for is shrunk by a whole number, its alpha without weight", async () => {
+test("an image above the pixel limit is shrunk by a whole number, without weighting by alpha", async () => {
   const line = (value: number, alpha: number) => new Array(8).fill([value, value, value, alpha]).flat()
   const rgba = pngOf({ width: 8, height: 8, colours: 6 }, rows(...new Array(8).fill(line(90, 0))))
   const { width, height, channels, data } = await decode(rgba, 16)
@@ -53,7 +53,7 @@ test("an image of more pixels than there is room for is shrunk by a whole number
   expect((await decode(jpeg(10), 64)).width).toBe(8)
 })
 
-test("what promises more pixels than Pillow takes without a warning is refused", async () => {
+test("an image with more pixels than Pillow accepts without a warning is refused", async () => {
   for (const [width, height] of [
     [10_000, 9000],
     [65_536, 1],
@@ -66,7 +66,7 @@ test("what promises more pixels than Pillow takes without a warning is refused",
 
 const directory = realData("real/images")
 
-/** The first 16 digits of the SHA-256 of Pillow's bytes. */
+/** First 16 hexadecimal digits of the SHA-256 of Pillow's output. */
 const sums: Readonly<Record<string, string>> = {
   "hopper.jpg": "719b9eeda0a26779",
   "hopper_gray.jpg": "af02452b49f6f7ed",
@@ -81,7 +81,7 @@ const sums: Readonly<Record<string, string>> = {
 }
 
 if (directory !== undefined && existsSync(directory))
-  test("real images, with colour profiles, orientations and inks, are Pillow's to the byte", async () => {
+  test("real images with colour profiles, orientations and CMYK match Pillow to the byte", async () => {
     for (const [file, sum] of Object.entries(sums)) {
       const { channels, data } = await decode(readFileSync(join(directory, file)))
       expect([file, channels, createHash("sha256").update(data).digest("hex").slice(0, 16)]).toEqual([file, 3, sum])

@@ -12,7 +12,7 @@ const url = "https://example.org/data.bin"
 const content = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) % 256)
 const md5 = { algorithm: "md5", hex: createHash("md5").update(content).digest("hex") } as const
 
-/** Gives these bytes in pieces of 100; where `cut` is told, the connection breaks off after so many. */
+/** Streams these bytes in chunks of 100; the connection breaks after `cut` bytes. */
 const body = (bytes: Uint8Array, cut = Number.POSITIVE_INFINITY) => {
   let at = 0
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -25,7 +25,7 @@ const body = (bytes: Uint8Array, cut = Number.POSITIVE_INFINITY) => {
   })
 }
 
-/** A server that knows ranges, as RFC 9110 has it. */
+/** A server that supports ranges according to RFC 9110. */
 const ranged =
   (bytes: Uint8Array, cut?: number) =>
   ({ headers }: Request): Response => {
@@ -36,7 +36,7 @@ const ranged =
     return new Response(body(bytes.subarray(start)), { status: 206, headers: range(`${start}-${bytes.length - 1}`) })
   }
 
-/** Downloads into a fresh directory that may hold a part; gives what lies there then, and what was asked for. */
+/** Downloads into a fresh directory that may hold a part; returns its files and the requests. */
 const attempt = async (
   answers: ReadonlyArray<(request: Request) => Response | Promise<Response>>,
   { part, present, ...options }: DownloadOptions & { readonly part?: Uint8Array; readonly present?: Uint8Array } = {},
@@ -64,7 +64,7 @@ const attempt = async (
 }
 
 describe("download", () => {
-  test("brings the file, checks it, and tells how far it is", async () => {
+  test("downloads the file, verifies it, and reports progress", async () => {
     const seen: Array<Progress> = []
     const onProgress = (progress: Progress) => Effect.sync(() => void seen.push(progress))
     const { files, errors } = await attempt([ranged(content)], { checksum: md5, onProgress })
@@ -74,7 +74,7 @@ describe("download", () => {
     expect(seen.every((progress) => progress.total === 1000 && progress.url === url)).toBe(true)
   })
 
-  test("leaves a file that is there, and asks for nothing", async () => {
+  test("does not request a file that exists", async () => {
     const present = Uint8Array.of(1)
     expect(await attempt([ranged(content)], { present, checksum: md5 })).toEqual({
       asked: [],
@@ -83,7 +83,7 @@ describe("download", () => {
     })
   })
 
-  test("goes on from where the connection broke off", async () => {
+  test("resumes after a broken connection", async () => {
     const seen: Array<number> = []
     const onProgress = ({ received, total }: Progress) => Effect.sync(() => void seen.push(received, total ?? 0))
     const { asked, errors, files } = await attempt([ranged(content, 300), ranged(content)], {
@@ -98,7 +98,7 @@ describe("download", () => {
     expect(seen.slice(6, 8)).toEqual([400, 1000])
   })
 
-  test("keeps what has arrived", async () => {
+  test("keeps the received bytes", async () => {
     const { files } = await attempt([ranged(content, 300)])
     expect(files).toEqual({ "data.bin.part": content.subarray(0, 300) })
     const short = () => new Response(body(content.subarray(0, 200)), { headers: { "content-length": "1000" } })
@@ -107,7 +107,7 @@ describe("download", () => {
     expect(quiet.files).toEqual({ "data.bin.part": content.subarray(0, 200) })
   })
 
-  test("begins again where the server does not continue the part", async () => {
+  test("starts over if the server does not continue the part", async () => {
     const part = content.subarray(0, 300)
     const deaf = () => new Response(body(content))
     expect((await attempt([deaf], { part, checksum: md5 })).files).toEqual({ "data.bin": content })
@@ -123,13 +123,13 @@ describe("download", () => {
     expect(longer).toEqual({ asked: ["bytes=1001-", "whole"], errors: [], files: { "data.bin": content } })
   })
 
-  test("takes a part that is whole already", async () => {
+  test("accepts a part that is already complete", async () => {
     const { asked, files } = await attempt([ranged(content)], { part: content, checksum: md5 })
     expect(asked).toEqual(["bytes=1000-"])
     expect(files).toEqual({ "data.bin": content })
   })
 
-  test("keeps nothing that has another checksum", async () => {
+  test("keeps nothing if the checksum is wrong", async () => {
     for (const algorithm of ["md5", "sha256"] as const) {
       const checksum = { algorithm, hex: "00" }
       const actual = createHash(algorithm).update(content).digest("hex")
@@ -141,12 +141,12 @@ describe("download", () => {
     }
   })
 
-  test("refuses what is no checksum", async () => {
+  test("refuses an invalid checksum", async () => {
     for (const checksum of [{ algorithm: "sha1", hex: "00" }, { algorithm: "md5", hex: "not hexadecimal" }, "00"])
       expect((await attempt([ranged(content)], { checksum: checksum as never })).errors[0]).toStartWith("OptionError")
   })
 
-  test("says what the server answered, or that it did not", async () => {
+  test("reports the server's status, or that there was no answer", async () => {
     expect((await attempt([() => new Response("gone", { status: 404 })])).errors).toEqual([
       `DownloadFailed: ${url}: the server answered 404`,
     ])
@@ -161,7 +161,7 @@ describe("the cache", () => {
   const openIn = (directory: string, name: string, onProgress?: (progress: Progress) => Effect.Effect<void>) =>
     open(name, { timeSteps: 1, onProgress }).pipe(cachedIn(directory))
 
-  test("what is missing is downloaded once", async () => {
+  test("missing files are downloaded once", async () => {
     const answer = ({ url }: Request) => new Response(digit(url.endsWith(".tra") ? 3 : 5))
     const asked: Array<string> = []
     let pieces = 0
@@ -178,7 +178,7 @@ describe("the cache", () => {
     expect(pieces).toBe(2)
   })
 
-  test("a file that is not the published one is refused", async () => {
+  test("a file other than the published one is refused", async () => {
     await withDirectory({}, async (directory) => {
       const error = await failure(openIn(directory, "mnist").pipe(online(() => new Response("another file"))))
       expect(error._tag).toBe("ChecksumMismatch")
@@ -186,7 +186,7 @@ describe("the cache", () => {
     })
   })
 
-  test("an archive is unpacked, and never read half", async () => {
+  test("an archive is unpacked, and never read when incomplete", async () => {
     const train = [1, 2, 3, 4, 5].map((i) => [`cifar-10-batches-bin/data_batch_${i}.bin`, [i]] as const)
     const archive = tar([...train, ["cifar-10-batches-bin/test_batch.bin", [9]], ["../evil.bin", [0]]])
     await withDirectory({}, async (directory) => {

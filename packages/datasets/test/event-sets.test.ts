@@ -30,7 +30,7 @@ const write = async (
   return out
 }
 
-/** Positions and values of what is not 0, of frames [T, N, side, side, 2]. */
+/** Positions and values of the nonzero elements of frames [T, N, side, side, 2]. */
 const entries = (out: Float32Array, side: number, samples: number) =>
   Array.from(out.keys())
     .filter((i) => out[i] !== 0)
@@ -66,7 +66,7 @@ describe("dvs-gesture", () => {
     "user24_led_labels.csv": csv("2,0,1000"),
   }
 
-  test("cuts the files that the lists name at their labels, and counts events of each share", async () => {
+  test("cuts the listed files at their labels, and counts the events of each frame", async () => {
     for (const folder of ["", "dvs-gesture/DvsGesture/"]) {
       const placed = Object.fromEntries(Object.entries(files).map(([name, content]) => [folder + name, content]))
       await withDirectory(placed, async (dataDir) => {
@@ -83,14 +83,14 @@ describe("dvs-gesture", () => {
         ])
         const small = await run(open("dvs-gesture", { timeSteps: 2, dataDir, size: 64 }))
         expect(small.shape).toEqual([64, 64, 2])
-        // Half the side has a quarter of the pixels: the mean stays, but for what lies near the edge.
+        // Half the side has a quarter of the pixels: the mean is preserved, except near the edge.
         const halved = await write(small, [0], 2)
         expect(halved.reduce((sum, value) => sum + value, 0)).toBeCloseTo(4 / 4, 1)
       })
     }
   })
 
-  test("frames are augmented alike at all steps, by the key of the sample alone", async () => {
+  test("all frames of a sample are augmented alike, depending only on the sample's key", async () => {
     await withDirectory(files, async (dataDir) => {
       const plain = await run(open("dvs-gesture", { timeSteps: 2, dataDir }))
       const flipped = await run(open("dvs-gesture", { timeSteps: 2, dataDir, augment: ["flip"] }))
@@ -102,7 +102,7 @@ describe("dvs-gesture", () => {
       expect(new Set(seen.map(String))).toEqual(new Set(["2,3,4", "125,123,124"]))
       expect(await columns(flipped, undefined)).toEqual([2, 3, 4])
       expect(await columns(plain, keys[0])).toEqual([2, 3, 4])
-      // In a batch, in any place, as alone.
+      // At any position in a batch, equal to the sample on its own.
       const both = await write(flipped, [2, 0], 2, [Key.make(77), keys[3] as Key.Key])
       expect(
         entries(both, 128, 2)
@@ -112,7 +112,7 @@ describe("dvs-gesture", () => {
     })
   })
 
-  test("what is missing or malformed is named, in one line", async () => {
+  test("missing or malformed files are named in one line", async () => {
     const refused = async (changes: Record<string, Uint8Array | string | undefined>) => {
       let message = ""
       const all = Object.entries({ ...files, ...changes }).filter(
@@ -171,7 +171,7 @@ describe("cifar10-dvs", () => {
     ),
   )
 
-  test("of each class the recordings below 900 are to train on, in order of number", async () => {
+  test("recordings below 900 of each class are for training, sorted by number", async () => {
     await withDirectory(files, async (dataDir) => {
       const dataset = await run(open("cifar10-dvs", { timeSteps: 2, dataDir, size: 128 }))
       expect(labels(dataset.train)).toEqual(classes.flatMap((_, i) => [i, i, i, i]))
@@ -188,20 +188,20 @@ describe("cifar10-dvs", () => {
     })
   })
 
-  test("48 × 48 unless told otherwise: polarities apart, thousands of events of a pixel not wrapped", async () => {
+  test("48 × 48 by default: polarities are separate, and large counts do not wrap", async () => {
     const many = aedat2(Array.from({ length: 2560 }, (_, i) => ({ column: 64, row: 64, off: 0, time: i })))
     await withDirectory({ ...files, "airplane/cifar10_airplane_0.aedat": many }, async (dataDir) => {
       const dataset = await run(open("cifar10-dvs", { timeSteps: 1, dataDir }))
       expect(dataset.shape).toEqual([48, 48, 2])
       const found = entries(await write(dataset, [0], 1), 48, 1)
       expect(found.every(({ p }) => p === 1)).toBe(true)
-      // The mean over pixels stays: 2,560 ⁄ 128² = total ⁄ 48².
+      // The mean over pixels is preserved: 2,560 ⁄ 128² = total ⁄ 48².
       const total = found.reduce((sum, { count = 0 }) => sum + count, 0)
       expect(total / 48 ** 2).toBeCloseTo(2560 / 128 ** 2, 2)
     })
   })
 
-  test("rolls by up to five pixels of the small frame", async () => {
+  test("rolls the resized frame by up to five pixels", async () => {
     await withDirectory(files, async (dataDir) => {
       const augment: ReadonlyArray<AugmentationName> = ["flip", "roll"]
       const dataset = await run(open("cifar10-dvs", { timeSteps: 1, dataDir, augment }))
@@ -217,11 +217,11 @@ describe("cifar10-dvs", () => {
     })
   })
 
-  test("without a data directory it downloads an archive of each class and unpacks it", async () => {
+  test("without a data directory, downloads and unpacks one archive per class", async () => {
     await withDirectory({}, async (cache) => {
       const asked: Array<string> = []
       const archive = zip({ "airplane/cifar10_airplane_0.aedat": recording(1) })
-      // The archives of the test do not have the published checksums.
+      // The test's archives do not have the published checksums.
       const error = await failure(
         open("cifar10-dvs", { timeSteps: 1 }).pipe(
           online(() => new Response(Uint8Array.from(archive)), asked),
@@ -236,7 +236,7 @@ describe("cifar10-dvs", () => {
 
   const offline = online(() => new Response("no", { status: 500 }))
 
-  test("archives that lie in the cache are unpacked once", async () => {
+  test("archives in the cache are unpacked once", async () => {
     const archives = Object.fromEntries(
       classes.map((name) => [
         `spikeroute/cifar10-dvs/${name}.zip`,
@@ -259,7 +259,7 @@ describe("cifar10-dvs", () => {
     })
   })
 
-  test("what is missing or cut off is named, in one line", async () => {
+  test("missing or truncated files are named in one line", async () => {
     const { "truck/cifar10_truck_2.aedat": _, ...rest } = files
     const cut = { ...rest, "truck/cifar10_truck_2.aedat": recording(1).subarray(0, -4) }
     await withDirectory(cut, async (dataDir) => {
@@ -276,7 +276,7 @@ describe("cifar10-dvs", () => {
 describe("nmnist", () => {
   const recording = Uint8Array.from([10, 20].flatMap((t) => nmnistEvent(1, 2, 1, t)))
 
-  test("without a data directory it downloads the archives, whose checksums are published", async () => {
+  test("without a data directory, downloads the archives and verifies the published checksums", async () => {
     await withDirectory({}, async (cache) => {
       const asked: Array<string> = []
       const archive = zip({ "Train/3/00001.bin": recording })
@@ -294,7 +294,7 @@ describe("nmnist", () => {
     })
   })
 
-  test("archives that lie in the cache are unpacked, digit by digit, whatever else they hold", async () => {
+  test("archives in the cache are unpacked by digit, ignoring other contents", async () => {
     const archives = {
       "spikeroute/nmnist/Train.zip": zip({
         "Train/3/00001.bin": recording,

@@ -1,4 +1,4 @@
-/** Frames of events that arrive in packets, against those of whole recordings. */
+/** Frames of streamed packets compared with those of whole recordings. */
 import { describe, expect, test } from "bun:test"
 import * as Key from "@spikeroute/core/random"
 import { EventStream, type Events, Frames, shapeEvents } from "../src/index.ts"
@@ -16,7 +16,7 @@ const part = (events: Events.Events, from: number, to: number): Events.Events =>
   p: events.p.slice(from, to),
 })
 
-/** The recording in packets of random lengths, empty ones among them. */
+/** Splits the recording into packets of random lengths, some of them empty. */
 async function* packets(events: Events.Events, seed: number) {
   const random = Key.generator(Key.make(seed))
   for (let from = 0; from < events.t.length; ) {
@@ -43,7 +43,7 @@ const framed = async (framing: Partial<EventStream.StreamFraming>, ...packets: R
   return (await Array.fromAsync(EventStream.framesOf(stream(), options))).map((frame) => [...frame])
 }
 
-test("by duration, they are those of the whole recording, however it is cut into packets", async () => {
+test("by duration: frames equal those of the whole recording, for any packets", async () => {
   const timeSteps = 8
   const whole = Frames.frameTarget(recording, timeSteps)
   Frames.framesByDuration(recording, timeSteps, whole, { start: 0, duration })
@@ -55,9 +55,9 @@ test("by duration, they are those of the whole recording, however it is cut into
   }
 })
 
-describe("by hand, on a sensor of two pixels", () => {
+describe("manual cases on a sensor of two pixels", () => {
   const first = of([0, 0, 5, 1], [1, 0, 6, 0], [1, 0, 7, 0])
-  test("by count: OFF and ON apart, or together; what is left is a last frame", async () => {
+  test("by count: OFF and ON separate or together; remaining events form a last frame", async () => {
     expect(await framed({}, first)).toEqual([
       [0, 1, 1, 0],
       [0, 0, 1, 0],
@@ -67,7 +67,7 @@ describe("by hand, on a sensor of two pixels", () => {
       [1, 1],
     ])
   })
-  test("by duration: from the first event on, and time without events gives empty frames", async () => {
+  test("by duration: starts at the first event, and gaps yield empty frames", async () => {
     const later = of([0, 0, 11, 1])
     expect(await framed({ channels: 1, every: { duration: 2 } }, first, later)).toEqual([
       [1, 1],
@@ -77,7 +77,7 @@ describe("by hand, on a sensor of two pixels", () => {
     ])
     expect(await framed({ every: { duration: 2 } })).toEqual([])
   })
-  test("so many empty frames in a row, and no more: one wrong time does not make frames without end", async () => {
+  test("consecutive empty frames are limited, so that a wrong time does not yield endless frames", async () => {
     const every = { duration: 2 }
     const gap = of([0, 0, 5, 1], [1, 0, 13, 1])
     expect(await framed({ channels: 1, every, maximumEmptyFrames: 3 }, gap)).toEqual([
@@ -90,7 +90,7 @@ describe("by hand, on a sensor of two pixels", () => {
     await expect(framed({ every, maximumEmptyFrames: 2 }, gap)).rejects.toThrow(
       "event 1 (x 1, y 0, t 13, polarity 1) comes after 3 empty frames, more than maximumEmptyFrames: 2",
     )
-    // Frames before the first event are empty too.
+    // Frames before the first event are also empty.
     await expect(framed({ every: { ...every, start: 0 }, maximumEmptyFrames: 1 }, gap)).rejects.toThrow(
       "event 0 (x 0, y 0, t 5, polarity 1) comes after 2 empty frames",
     )
@@ -102,7 +102,7 @@ describe("by hand, on a sensor of two pixels", () => {
     expect(await framed(endless, of([0, 0, 0, 1], [0, 0, 40_000, 1]))).toHaveLength(20_001)
     await expect(framed(endless, of([0, 0, 0, 1], [0, 0, Number.POSITIVE_INFINITY, 1]))).rejects.toThrow("t Infinity")
   })
-  test("a frame is given out before the packets have ended", async () => {
+  test("a frame is yielded before the stream ends", async () => {
     async function* stream() {
       yield first
       throw new Error("the camera is gone")
@@ -116,7 +116,7 @@ describe("by hand, on a sensor of two pixels", () => {
   })
 })
 
-describe("what makes no frame is refused with a line that names it", () => {
+describe("invalid events are refused with a line that names them", () => {
   test.each([
     [of([2, 0, 1, 1]), "event 0 (x 2, y 0, t 1, polarity 1) lies outside a sensor of 2×1"],
     [of([0, 0, 1, 2]), "event 0 (x 0, y 0, t 1, polarity 2) lies outside a sensor of 2×1"],
@@ -126,7 +126,7 @@ describe("what makes no frame is refused with a line that names it", () => {
   ])("%#", async (packet, message) => {
     await expect(framed({ every: { duration: 4 } }, packet)).rejects.toThrow(message)
   })
-  test("a frame without extent", async () => {
+  test("a frame of zero duration", async () => {
     await expect(framed({ every: { duration: 0 } }, of([0, 0, 1, 1]))).rejects.toThrow(
       "a frame of 0 µs: it must be above 0",
     )

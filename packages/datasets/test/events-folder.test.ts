@@ -1,4 +1,4 @@
-/** Recordings of event cameras in folders by class, of every format, written byte by byte. */
+/** Class folders of event-camera recordings in every format, written byte by byte. */
 import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { type Dataset, type OpenOptions, open } from "../src/index.ts"
@@ -18,7 +18,7 @@ import {
   zip,
 } from "./support.ts"
 
-/** The frames of a part's first sample. */
+/** The frames of the first sample of a part. */
 const frames = async ({ shape, ...dataset }: Dataset, part: "train" | "test", timeSteps: number) => {
   const out = new Float32Array(timeSteps * shape.reduce((a, b) => a * b, 1))
   await run(dataset[part].write([0], undefined, out))
@@ -27,7 +27,7 @@ const frames = async ({ shape, ...dataset }: Dataset, part: "train" | "test", ti
   return found
 }
 
-/** Pixel (x, y) of step t on a sensor of 240 × 180, with its polarity. */
+/** Index of pixel (x, y) and polarity p at a time step, by default for a sensor of 240 × 180. */
 const place = (step: number, x: number, y: number, p: number, width = 240, height = 180) =>
   ((step * height + y) * width + x) * 2 + p
 
@@ -56,7 +56,7 @@ describe("formats", () => {
       })
     })
 
-  test("times are put in order; floats of a column of times are seconds", () => {
+  test("events are sorted by time; a column of floating-point times is in seconds", () => {
     const seconds = npy([...namedColumns.slice(1), ["t", "<f8"]], [2], [5, 6, 1, 0.5, 7, 8, 0, 0.25])
     return opened(folder("f.npy", seconds), { sensor: [240, 180], timeSteps: 2 }, async (dataset) =>
       expect(await frames(dataset, "test", 2)).toEqual([
@@ -66,7 +66,7 @@ describe("formats", () => {
     )
   })
 
-  test("N-MNIST's events at y = 240 add 2¹³ µs to the times behind them", () => {
+  test("N-MNIST's events at y = 240 add 2¹³ µs to all later times", () => {
     const file = Uint8Array.from([
       ...nmnistEvent(1, 1, 1, 8000),
       ...nmnistEvent(0, 240, 0, 8191),
@@ -80,7 +80,7 @@ describe("formats", () => {
     )
   })
 
-  test("a header says the sensor; frames are brought to another size", () =>
+  test("the header defines the sensor size; frames are resized", () =>
     opened(
       folder("f.dat", prophesee("% Version 2\n% Width 4\n% Height 4\n", events)),
       { size: 2, timeSteps: 1 },
@@ -88,13 +88,13 @@ describe("formats", () => {
         expect(dataset.shape).toEqual([2, 2, 2])
         const out = new Float32Array(8)
         await run(dataset.test.write([0], undefined, out))
-        // ON events (1, 2) twice in the lower left quarter of four pixels, by the filter of `resize`.
+        // ON event (1, 2), twice, in the lower left of four pixels after `resize`.
         expect(out[5]).toBeGreaterThan(out[1] as number)
       },
     ))
 })
 
-test("folders of classes alone: a share is drawn to test on", () => {
+test("class folders without a split: a fraction is drawn for testing", () => {
   const files = Object.fromEntries(
     ["a", "b"].flatMap((each) =>
       [0, 1, 2, 3, 4].map((i) => [`${each}/${i}.npz`, recordings["columns.npz"] as Uint8Array]),
@@ -123,13 +123,13 @@ describe("refused in one line", () => {
   }
   const malformed = (text: string) => ({ tag: "MalformedFile", message: expect.stringContaining(text) })
 
-  test("a sensor that nothing says: how far events reach is", async () => {
+  test("an unknown sensor size: the extent of the events is stated", async () => {
     const { tag, message } = await refused("f.npy", recordings["structured.npy"] as Uint8Array, {})
     expect(tag).toBe("OptionError")
     expect(message).toContain("4x3")
   })
 
-  test("columns without names, of other lengths, outside the sensor, not finite, of other polarities", async () => {
+  test("columns without names, of unequal lengths, outside the sensor, not finite, with invalid polarities", async () => {
     const row = (...values: ReadonlyArray<number>) => npy("<f8", [1, 4], values)
     const rows = (content: Uint8Array) => refused("f.npy", content, { sensor: [4, 4], columns: ["x", "y", "t", "p"] })
     expect(await refused("f.npy", row(1, 1, 1, 1))).toEqual(malformed("name its columns"))
@@ -143,7 +143,7 @@ describe("refused in one line", () => {
     expect(await refused("f.h5", hdf5({ x: { type: "u16", values: [1] } }))).toEqual(malformed("columns of events"))
   })
 
-  test("files that are cut off, or of another camera", async () => {
+  test("files that are truncated or from another camera", async () => {
     for (const file of ["ncars.dat", "nmnist.bin", "aedat31.aedat", "davis.aedat", "columns.npz"])
       expect(await refused(file, (recordings[file] as Uint8Array).subarray(0, -3))).toMatchObject({
         tag: "MalformedFile",
@@ -171,7 +171,7 @@ test.skipIf(real === undefined)("a real HDF5 file: seconds as floats, polarities
   }),
 )
 
-test("tonic's copy of DVS-Gesture: milliseconds, columns x, y, p, t, a file for each class", () => {
+test("tonic's copy of DVS-Gesture: milliseconds, columns x, y, p, t, one file per class", () => {
   const recording = npy(
     "<f8",
     [3, 4],
@@ -193,7 +193,7 @@ test("tonic's copy of DVS-Gesture: milliseconds, columns x, y, p, t, a file for 
   })
 })
 
-test("SSC is read as SHD is, with its 35 classes", () => {
+test("SSC is read like SHD, with its 35 classes", () => {
   const file = hdf5({
     "spikes/times": { type: "f16", values: [[0x3400], [0x3800]] },
     "spikes/units": { type: "u16", values: [[699], [1]] },

@@ -77,7 +77,7 @@ describe("frames", () => {
     )
   })
 
-  test("channel 0 counts OFF, channel 1 ON, and only the sample's own place is written", () => {
+  test("channel 0 counts OFF, channel 1 ON, and only the sample's own elements are written", () => {
     const events = of([2, 1, 0, 1], [2, 1, 10, 1], [6, 4, 20, 0], [0, 0, 30, 0])
     const frame = width * height * 2
     const target = { out: new Float32Array(2 * 3 * frame), offset: frame, stride: 3 * frame }
@@ -88,7 +88,7 @@ describe("frames", () => {
     expect(sum(target.out)).toBe(4)
   })
 
-  test("one event, or all at one time, make no empty division", () => {
+  test("a single event, or all events at the same time, do not cause a division by zero", () => {
     for (const events of [of([0, 0, 5, 1]), of([0, 0, 5, 1], [1, 1, 5, 0])]) {
       const target = Frames.frameTarget(events, 3)
       Frames.framesByDuration(events, 3, target)
@@ -110,7 +110,7 @@ const all = {
 }
 
 for (const [name, transform] of Object.entries(all)) {
-  test(`${name} keeps order and sensor, depends on the key alone, and leaves its input as it was`, () => {
+  test(`${name} preserves order and sensor, depends only on the key, and does not modify its input`, () => {
     fc.assert(
       fc.property(recordings, keys, (events, key) => {
         const before = rowsOf(events)
@@ -133,14 +133,14 @@ describe("event transforms", () => {
   const key = Key.make(5)
   const many = of(...Array.from({ length: 400 }, (_, i) => [i % width, i % height, i, i % 2] as const))
 
-  test("dropEvent drops ⌊p·n + ½⌋ events and others with another key", () => {
+  test("dropEvent drops ⌊p·n + ½⌋ events, different ones for another key", () => {
     const kept = EventTransforms.dropEvent(0.25)(many, key)
     expect(kept.t.length).toBe(300)
     expect(rowsOf(EventTransforms.dropEvent(0.25)(many, Key.make(6)))).not.toEqual(rowsOf(kept))
     expect(EventTransforms.dropEvent(1)(many, key).t.length).toBe(0)
   })
 
-  test("spatialJitter without variance changes nothing; with it, x and y spread", () => {
+  test("spatialJitter with zero variance changes nothing; otherwise x and y spread", () => {
     expect(rowsOf(EventTransforms.spatialJitter(0, 0)(many, key))).toEqual(rowsOf(many))
     const middle = { ...many, width: 101, height: 101, x: many.x.map(() => 50), y: many.y.map(() => 50) }
     const { x } = EventTransforms.spatialJitter(9, 1)(middle, key)
@@ -157,7 +157,7 @@ describe("event transforms", () => {
     expect(jittered.t[0]).toBeGreaterThanOrEqual(0)
   })
 
-  test("flips with probability 1 mirror and swap; with 0 they do nothing", () => {
+  test("flips with probability 1 always apply; with 0 they change nothing", () => {
     const events = of([0, 2, 1, 1], [5, 3, 9, 0])
     expect(rowsOf(EventTransforms.randomFlipLR(1)(events, key))).toEqual([
       [6, 2, 1, 1],
@@ -168,7 +168,7 @@ describe("event transforms", () => {
     expect(rowsOf(EventTransforms.randomFlipPolarity(0)(events, key))).toEqual(rowsOf(events))
   })
 
-  test("randomTimeReversal runs backwards from 0 and, asked to, swaps polarities", () => {
+  test("randomTimeReversal reverses time from 0 and optionally swaps polarities", () => {
     const events = of([0, 2, 1, 1], [5, 3, 9, 0], [1, 1, 11, 0])
     const backwards = [
       [1, 1, 0, 1],
@@ -180,13 +180,13 @@ describe("event transforms", () => {
     expect(rowsOf(EventTransforms.randomTimeReversal(0)(events, key))).toEqual(rowsOf(events))
   })
 
-  test("denoise keeps an event only beside a recent one", () => {
-    // The first has nothing before it; the second is its neighbour in time; the third is alone; the fourth is late.
+  test("denoise keeps an event only next to a recent one", () => {
+    // The first has no earlier event; the second is its recent neighbour; the third is isolated; the fourth is too late.
     const events = of([2, 2, 0, 1], [3, 2, 50, 1], [6, 4, 60, 1], [2, 3, 500, 1])
     expect(rowsOf(EventTransforms.denoise(100)(events, key))).toEqual([[3, 2, 50, 1]])
   })
 
-  test("centerCrop keeps the middle and moves the origin", () => {
+  test("centerCrop keeps the centre and shifts the origin", () => {
     const cropped = EventTransforms.centerCrop(3, 3)(of([2, 1, 0, 1], [4, 3, 1, 0], [5, 3, 2, 0]), key)
     expect([cropped.width, cropped.height]).toEqual([3, 3])
     expect(rowsOf(cropped)).toEqual([

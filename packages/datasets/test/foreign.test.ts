@@ -1,4 +1,4 @@
-/** Files of another kind than their names say, and other layouts of a data set: taken rightly, or named. */
+/** Files whose contents do not match their names, and other layouts of data sets: read correctly, or named in the error. */
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
 import { open, parseAedat2, parseCifar, parseIdx, parseNmnist } from "../src/index.ts"
@@ -27,13 +27,13 @@ const withHeader = (line: string) => {
   return Uint8Array.from([...dvs.subarray(0, end), ...bytesOf(`${line}\r\n`), ...dvs.subarray(end)])
 }
 
-test("an AEDAT 2.0 file of another camera is refused, and the camera named", () => {
+test("an AEDAT 2.0 file from another camera is refused, and the camera is named", () => {
   const chip = "# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C"
   expect(problem(parseAedat2("f", withHeader(chip)))).toContain('"DAVIS240C"')
   expect(problem(parseAedat2("f", withHeader("#AEChip:DAVIS346mini")))).toContain('"DAVIS346mini"')
   for (const known of ["# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128", "# a note on the AEChip: DAVIS240C"])
     expect(parseAedat2("f", withHeader(known))).toMatchObject({ success: { x: Uint16Array.of(123) } })
-  // A DAVIS's address has x in bits 12 … 21 and y in 22 … 30; its frames and IMU have bit 31.
+  // DAVIS addresses have x in bits 12 … 21 and y in 22 … 30; bit 31 marks frames and IMU data.
   for (const address of [0x10000, (100 << 22) | (50 << 12) | (1 << 11), 0x80000000]) {
     const bytes = dvs.slice()
     new DataView(bytes.buffer).setUint32(bytes.length - 8, address)
@@ -41,7 +41,7 @@ test("an AEDAT 2.0 file of another camera is refused, and the camera named", () 
   }
 })
 
-test("an AEDAT 3.1 file of another camera, or in another form, is refused", async () => {
+test("an AEDAT 3.1 file from another camera, or in another event format, is refused", async () => {
   const events = aedat3Packet([{ x: 1, y: 1, on: 1, time: 5 }])
   const file = (from: string, to: string) =>
     Uint8Array.from([...bytesOf(new TextDecoder().decode(Uint8Array.from(aedat3Header)).replace(from, to)), ...events])
@@ -63,7 +63,7 @@ test("an AEDAT 3.1 file of another camera, or in another form, is refused", asyn
   expect(await refused(pointer)).toContain("git lfs pull")
 })
 
-test("text is shown as text, and a Git LFS pointer is told in every format", async () => {
+test("text is shown as text, and a Git LFS pointer is recognised in every format", async () => {
   expect(problem(parseAedat2("f", bytesOf("#!AER-DAT4.0\r\n#!END")))).toContain('begins "#!AER-DAT4.0"')
   expect(problem(parseIdx("f", bytesOf("\u001b[2Jx"), 1))).toContain("1b 5b 32 4a")
   const parsed = [
@@ -92,7 +92,7 @@ test("text is shown as text, and a Git LFS pointer is told in every format", asy
   }
 })
 
-test("texts of a file stand in a message on one line, escaped and cut", async () => {
+test("text from a file appears in messages on one line, escaped and shortened", async () => {
   const hostile = `\u001b]0;PWNED\u0007\u001b[2J${"9".repeat(100_000)},1\n`
   await withDirectory({ "optdigits.tra": hostile, "optdigits.tes": "" }, async (dataDir) => {
     const { message } = await failure(open("optdigits", { timeSteps: 1, dataDir }))
@@ -128,7 +128,7 @@ test("torchvision's and Kaggle's layouts of MNIST are found", async () => {
       expect([train.label(0), test.label(0)]).toEqual([9, 4])
     })
   }
-  // Both of Kaggle's: a folder of the name of the file, and the file under another name.
+  // Both of Kaggle's layouts: a folder named like the file, and the file under another name.
   const both = { ...plain, "train-images-idx3-ubyte": undefined }
   const files = Object.entries(both).filter(([, content]) => content !== undefined) as Array<[string, Uint8Array]>
   const kaggle = {
@@ -141,7 +141,7 @@ test("torchvision's and Kaggle's layouts of MNIST are found", async () => {
   })
 })
 
-test("N-MNIST as tonic unpacks it is found", async () => {
+test("N-MNIST in tonic's layout is found", async () => {
   const recording = Uint8Array.from(nmnistEvent(1, 1, 1, 5))
   await withDirectory({ "NMNIST/Train/3/1.bin": recording, "NMNIST/Test/4/1.bin": recording }, async (dataDir) => {
     const { train, test } = await run(open("nmnist", { timeSteps: 1, dataDir }))
@@ -149,7 +149,7 @@ test("N-MNIST as tonic unpacks it is found", async () => {
   })
 })
 
-test("versions of a data set that are not read are named, with what to take instead", async () => {
+test("unsupported versions of a data set are named, with advice on the supported one", async () => {
   const cases: ReadonlyArray<readonly [name: string, file: string, said: string]> = [
     ["cifar10", "cifar-10-batches-py/data_batch_1", "cifar-10-binary.tar.gz"],
     ["cifar10", "cifar10/cifar-10-batches-py/data_batch_1", "cifar-10-binary.tar.gz"],
@@ -177,7 +177,7 @@ test("versions of a data set that are not read are named, with what to take inst
     })
 })
 
-test("in an image folder stray files are passed over; images of other formats, and classes to test alone, are not", async () => {
+test("in an image folder, stray files are ignored; images in other formats and classes only in the test split are refused", async () => {
   const image = png(4, 4, () => [1, 2, 3])
   const good = { "train/a/1.png": image, "val/a/1.png": image }
   const stray = {
@@ -204,7 +204,7 @@ test("in an image folder stray files are passed over; images of other formats, a
   expect(await refused({ "train/a/2.BMP": "" })).toContain("…/train/a/2.BMP: .BMP files are not")
   expect(await refused({ "train/b/1.gif": "", "val/b/1.png": image })).toContain("…/train/b/1.gif: .gif files are not")
   expect(await refused({ "val/c/1.png": image })).toContain("found no train/c")
-  // By what is in a file, whatever it is called: sharp would read these.
+  // The contents decide, not the name: sharp would read these.
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>'
   for (const content of [svg, "GIF89a", "RIFF\0\0\0\0WEBPVP8 "])
     await withDirectory({ ...good, "train/a/1.png": content }, async (dataDir) => {

@@ -16,7 +16,7 @@ const problem = (result: Result.Result<unknown, Error>): string => {
 }
 
 describe("IDX", () => {
-  test("gives back what was written", () => {
+  test("round-trips", () => {
     const bytes = fc.uint8Array({ minLength: 12, maxLength: 12 })
     fc.assert(
       fc.property(bytes, (data) => {
@@ -27,14 +27,14 @@ describe("IDX", () => {
     )
   })
 
-  test("reads a file that lies inside a larger buffer", () => {
+  test("reads a file inside a larger buffer", () => {
     const file = idx([2], [7, 8])
     const larger = new Uint8Array(file.length + 5)
     larger.set(file, 5)
     expect(Array.from(Result.getOrThrow(parseIdx("a", larger.subarray(5), 1)).data)).toEqual([7, 8])
   })
 
-  test("names file and offset of what is wrong", () => {
+  test("errors name file and offset", () => {
     const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
     expect(problem(parseIdx("x.idx", png, 1))).toBe(
       "x.idx, byte 0: an IDX file begins 00 00 08 01, this one 89 50 4e 47 (a PNG image)",
@@ -47,7 +47,7 @@ describe("IDX", () => {
     expect(problem(parseIdx("x.idx", Uint8Array.of(0, 0), 1))).toContain("x.idx, byte 2: the file ends inside")
   })
 
-  test("holds images and labels against each other", () => {
+  test("checks images and labels against each other", () => {
     const images = { file: "i", bytes: idx([2, 1, 1], [5, 6]) }
     const labels = (...values: ReadonlyArray<number>) => ({ file: "l", bytes: idx([values.length], values) })
     const pair = Result.getOrThrow(parseIdxPair(images, labels(1, 9), 10))
@@ -67,7 +67,7 @@ describe("gzip", () => {
     expect(await run(gunzip("a.gz", gzipSync(original), 4, whole))).toEqual(original)
   })
 
-  test("refuses data that are cut off or changed", async () => {
+  test("refuses truncated or modified data", async () => {
     const packed = gzipSync(original)
     const cut = await failure(gunzip("a.gz", packed.subarray(0, packed.length - 20), 4, whole))
     expect(cut._tag).toBe("MalformedFile")
@@ -82,7 +82,7 @@ describe("gzip", () => {
 describe("CIFAR", () => {
   const layout = { labelBytes: 1, classes: 10 } as const
 
-  test("turns planes into channels last", () => {
+  test("converts planes to channels last", () => {
     const bytes = Uint8Array.from([
       ...cifarRecord([3], (channel, index) => channel * 80 + (index % 32)),
       ...cifarRecord([9], (channel) => channel),
@@ -95,12 +95,12 @@ describe("CIFAR", () => {
     expect(Array.from(read.pixels.subarray(-3))).toEqual([0, 1, 2])
   })
 
-  test("takes CIFAR-100's fine label", () => {
+  test("reads CIFAR-100's fine label", () => {
     const bytes = Uint8Array.from(cifarRecord([19, 99], () => 0))
     expect(Array.from(Result.getOrThrow(parseCifar("c", bytes, { labelBytes: 2, classes: 100 })).labels)).toEqual([99])
   })
 
-  test("refuses a cut record, a wrong label and an empty file", () => {
+  test("refuses a truncated record, an invalid label and an empty file", () => {
     const record = cifarRecord([1], () => 0)
     const cut = Uint8Array.from([...record, ...record.slice(0, 100)])
     expect(problem(parseCifar("c.bin", cut, layout))).toBe(
@@ -113,7 +113,7 @@ describe("CIFAR", () => {
 })
 
 describe("N-MNIST", () => {
-  test("gives back the events that were written", () => {
+  test("round-trips events", () => {
     const event = fc.record({
       x: fc.integer({ min: 0, max: 33 }),
       y: fc.integer({ min: 0, max: 33 }),
@@ -130,7 +130,7 @@ describe("N-MNIST", () => {
     )
   })
 
-  test("refuses what cannot be a recording", () => {
+  test("refuses invalid recordings", () => {
     const first = nmnistEvent(1, 2, 1, 100)
     const parse = (...bytes: ReadonlyArray<number>) => problem(parseNmnist("e.bin", Uint8Array.from(bytes)))
     expect(parse(...first, 1, 2)).toBe("e.bin, byte 5: event 1 is cut off after 2 of 5 bytes")
@@ -143,14 +143,14 @@ describe("N-MNIST", () => {
 describe("optdigits", () => {
   const line = (first: string, label: string) => [first, ...new Array(63).fill("16"), label].join(",")
 
-  test("reads digits and passes over comments", () => {
+  test("reads digits and skips comments", () => {
     const read = Result.getOrThrow(parseOptdigits("o.tra", `# a comment\r\n${line("0", "7")}\r\n\n${line("3", "0")}\n`))
     expect(Array.from(read.labels)).toEqual([7, 0])
     expect(Array.from(read.pixels.subarray(0, 2))).toEqual([0, 16])
     expect(read.pixels[64]).toBe(3)
   })
 
-  test("takes a byte order mark, line ends of every kind, spaces and empty lines; numbers are whole and decimal", () => {
+  test("accepts a byte order mark, all line endings, spaces and empty lines; numbers must be decimal integers", () => {
     const cells = new Array(64).fill(" 7 ").join(",")
     const read = Result.getOrThrow(parseOptdigits("o.tra", `\ufeff${cells},3\r\n\r\n${cells}, 4\n  \n`))
     expect(Array.from(read.labels)).toEqual([3, 4])
@@ -158,7 +158,7 @@ describe("optdigits", () => {
       expect(problem(parseOptdigits("o.tra", `${line("1", "1")}\n${line(value, "1")}`))).toStartWith("o.tra, line 2: ")
   })
 
-  test("names file and line of what is wrong", () => {
+  test("errors name file and line", () => {
     const parse = (text: string) => problem(parseOptdigits("o.tra", text))
     expect(parse(`${line("1", "1")}\n${line("17", "1")}`)).toBe('o.tra, line 2: value 1 "17" is not in 0 … 16')
     expect(parse(line("1", "10"))).toBe('o.tra, line 1: label "10" is not in 0 … 9')

@@ -1,4 +1,4 @@
-/** Synthetic electrocardiograms: what a class is, and what a seed decides. */
+/** Synthetic electrocardiograms: properties of the classes, and determinism by seed. */
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
 import { open, type Split } from "../src/index.ts"
@@ -14,7 +14,7 @@ const sampleOf = (split: Split, index: number) => {
 
 const { train, test: tested } = await opened(1)
 
-test("the same seed, split and index give the same sample, whatever the batch", async () => {
+test("the same seed, split and index give the same sample in any batch", async () => {
   const both = new Float32Array(512)
   Effect.runSync(train.write([7, 3], undefined, both))
   expect(both.subarray(256)).toEqual(sampleOf(train, 3))
@@ -23,13 +23,13 @@ test("the same seed, split and index give the same sample, whatever the batch", 
     expect(other).not.toEqual(sampleOf(train, 3))
 })
 
-test("all samples are finite, and each class has its share of any first n", () => {
+test("all samples are finite, and classes are balanced in the first n samples", () => {
   for (let i = 0; i < 200; i++) expect(sampleOf(train, i).every(Number.isFinite)).toBe(true)
   expect([0, 1, 2, 3, 4, 5].map(train.label)).toEqual([0, 1, 2, 3, 4, 0])
 })
 
 test("the QRS complex of a ventricular beat is wider than that of a normal one", () => {
-  /** Samples around the middle that are more than half as large as the largest there, on average. */
+  /** Mean number of samples around the centre that exceed half of the peak there. */
   const width = (label: number): number => {
     let count = 0
     for (let i = label; i < 500; i += 5) {

@@ -7,7 +7,7 @@ import { failure, jpeg, png, run, withDirectory } from "./support.ts"
 
 const mean = [0.485, 0.456, 0.406]
 const std = [0.229, 0.224, 0.225]
-/** The bytes of normalised values. */
+/** Converts normalised values back to bytes. */
 const bytes = (values: Float32Array) =>
   Array.from(values, (value, i) => Math.round((value * (std[i % 3] as number) + (mean[i % 3] as number)) * 255) || 0)
 
@@ -21,7 +21,7 @@ const files = {
   "val/wolf/x.jpg": jpeg(100),
 }
 
-test("classes are the folders in order of name; images become size × size, normalised", async () => {
+test("classes are the folders sorted by name; images are resized to size × size and normalised", async () => {
   for (const folder of ["", "image-folder/"]) {
     const placed = Object.fromEntries(Object.entries(files).map(([name, content]) => [folder + name, content]))
     await withDirectory(placed, async (dataDir) => {
@@ -37,8 +37,8 @@ test("classes are the folders in order of name; images become size × size, norm
       expect(one).toEqual(new Array(16).fill([1, 2, 3]).flat())
       expect(block).toEqual(new Array(48).fill(138))
       expect(gradient).toEqual(Array.from({ length: 16 }, (_, i) => [(i % 4) * 10, Math.floor(i / 4) * 10, 200]).flat())
-      // The middle of the picture, halved where black meets white: a pixel beside the edge has one of weights
-      // 1, 3, 3, 1 across it, and 255 ⁄ 8 is 32.
+      // The centre of the image, at half size: a pixel next to the edge between black and white has one of the filter
+      // weights 1, 3, 3, 1 on the other side, and 255 ⁄ 8 is 32.
       await run(test.write([0, 1], undefined, out.subarray(0, 96)))
       const [edge, bright] = [bytes(out.subarray(0, 48)), bytes(out.subarray(48, 96))]
       expect(edge.slice(0, 12).filter((_, i) => i % 3 === 0)).toEqual([0, 32, 223, 255])
@@ -47,7 +47,7 @@ test("classes are the folders in order of name; images become size × size, norm
   }
 })
 
-test("training images are cropped and flipped by the key of the sample alone, unless told otherwise", async () => {
+test("by default, training images are cropped and flipped depending only on the sample's key", async () => {
   await withDirectory(files, async (dataDir) => {
     const dataset = (augment?: ReadonlyArray<AugmentationName>) =>
       run(open("image-folder", { timeSteps: 1, dataDir, size: 4, ...(augment && { augment }) }))
@@ -80,7 +80,7 @@ test("training images are cropped and flipped by the key of the sample alone, un
   })
 })
 
-test("files that cannot be decoded, and folders without images, are named in one line", async () => {
+test("undecodable files and folders without images are named in one line", async () => {
   const refused = async (changes: Record<string, Uint8Array | string>, name = "val/wolf/x.jpg") => {
     let message = ""
     await withDirectory({ ...files, ...changes }, async (dataDir) => {
@@ -110,7 +110,7 @@ test("files that cannot be decoded, and folders without images, are named in one
   })
 })
 
-test("images of folders within a class's are its own, behind those beside them", async () => {
+test("images in subfolders belong to the class and follow those of the folder itself", async () => {
   const nested = {
     ...files,
     "train/cat/0-deep/er/z.png": png(2, 2, () => [7, 8, 9]),

@@ -5,7 +5,7 @@ import { compose, ImageTransforms, imageSplit } from "../src/index.ts"
 
 const { cutout, normalize, randomCrop, randomHorizontalFlip } = ImageTransforms
 
-/** An image whose values tell where they stand: 1, 2, 3 … */
+/** An image with the values 1, 2, 3 … in order. */
 const numbered = (height: number, width: number, channels: number): ImageTransforms.Image => ({
   height,
   width,
@@ -14,7 +14,7 @@ const numbered = (height: number, width: number, channels: number): ImageTransfo
 })
 
 describe("randomCrop", () => {
-  test("is the image shifted over zeros, by every shift of up to the padding", () => {
+  test("shifts the image over zeros, by every offset up to the padding", () => {
     const image = numbered(4, 5, 2)
     const value = (y: number, x: number, c: number) =>
       y < 0 || y >= 4 || x < 0 || x >= 5 ? 0 : (image.data[(y * 5 + x) * 2 + c] as number)
@@ -41,7 +41,7 @@ describe("randomHorizontalFlip", () => {
     expect(randomHorizontalFlip(0)(image, Key.make(1)).data).toEqual(image.data)
   })
 
-  test("happens about half of the time", () => {
+  test("occurs about half of the time", () => {
     const image = numbered(1, 2, 1)
     const flips = Array.from({ length: 1000 }, (_, i) => randomHorizontalFlip()(image, Key.make(i)).data[0] === 2)
     const share = flips.filter(Boolean).length / 1000
@@ -51,7 +51,7 @@ describe("randomHorizontalFlip", () => {
 })
 
 describe("cutout", () => {
-  test("erases one rectangle of 2–40 % with one grey, half of the time", () => {
+  test("fills a rectangle of 2–40 % with one grey, half of the time", () => {
     const image = { height: 32, width: 32, channels: 3, data: new Float32Array(3072).fill(-1) }
     let erasures = 0
     for (let seed = 0; seed < 300; seed++) {
@@ -77,13 +77,13 @@ describe("cutout", () => {
   })
 })
 
-test("normalize takes the mean off and divides by the deviation, channel by channel", () => {
+test("normalize subtracts the mean and divides by the standard deviation per channel", () => {
   const image = { height: 1, width: 2, channels: 2, data: Float32Array.of(1, 1, 0.5, 0) }
   const { data } = normalize([0.5, 0], [0.5, 2])(image, Key.make(0))
   expect(Array.from(data)).toEqual([1, 0.5, 0, 0])
 })
 
-test("compose runs in order and gives every transform a key of its own", () => {
+test("compose applies transforms in order, each with its own key", () => {
   const seen: Array<Key.Key> = []
   const note = (add: number) => (value: string, key: Key.Key) => {
     seen.push(key)
@@ -104,7 +104,7 @@ describe("imageSplit", () => {
     return Array.from(out)
   }
 
-  test("scales, and augments only where there is a key", () => {
+  test("scales, and augments only with a key", () => {
     expect(written(undefined)).toEqual([-1, -1.5, -2, 0])
     expect(written(Key.make(1))).toEqual([19, 18.5, 18, 20])
   })

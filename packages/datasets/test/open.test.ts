@@ -17,7 +17,7 @@ const first = async (dataset: Dataset, split: "train" | "test", index: number, t
 
 const labels = ({ size, label }: Dataset["train"]) => Array.from({ length: size }, (_, i) => label(i))
 
-/** The one line that opening fails with, without the directory's name. */
+/** The one-line error of opening, without the directory's name. */
 const refusal = async (name: string, dataDir: string, timeSteps = 1) => {
   const error = await failure(open(name, { timeSteps, dataDir }))
   expect(error.message).not.toContain("\n")
@@ -25,7 +25,7 @@ const refusal = async (name: string, dataDir: string, timeSteps = 1) => {
 }
 
 describe("open with a data directory", () => {
-  test("takes the files of a folder named as the data set, or of the directory itself", async () => {
+  test("reads files from a folder named after the data set, or from the directory itself", async () => {
     for (const folder of ["", "mnist/"]) {
       const files = Object.entries(mnistFiles(4, 2)).map(([name, bytes]) => [folder + name, bytes])
       await withDirectory(Object.fromEntries(files), async (dataDir) => {
@@ -37,7 +37,7 @@ describe("open with a data directory", () => {
     }
   })
 
-  test("takes IDX files that are not packed", async () => {
+  test("reads uncompressed IDX files", async () => {
     const files = {
       "train-images-idx3-ubyte": idx([1, 28, 28], new Array(784).fill(255)),
       "train-labels-idx1-ubyte": idx([1], [9]),
@@ -51,7 +51,7 @@ describe("open with a data directory", () => {
     })
   })
 
-  test("reads CIFAR files in order of their numbers, wholes before their parts, wherever the archive put them", async () => {
+  test("reads CIFAR files sorted by number, prefers whole files to parts, and finds them in the archive's folder", async () => {
     const records = (...values: ReadonlyArray<number>) =>
       Uint8Array.from(values.flatMap((value) => cifarRecord([value], () => 0)))
     const files = {
@@ -65,7 +65,7 @@ describe("open with a data directory", () => {
       const dataset = await run(open("cifar10", { timeSteps: 1, dataDir }))
       expect(labels(dataset.train)).toEqual([1, 8, 2, 3])
       expect(labels(dataset.test)).toEqual([7])
-      // Black, normalised: −mean ⁄ std of each channel.
+      // Black, normalised: −mean ⁄ std per channel.
       const pixel = Array.from((await first(dataset, "test", 0)).subarray(0, 3))
       expect(pixel).toEqual([-0.4914 / 0.2023, -0.4822 / 0.1994, -0.4465 / 0.201].map(Math.fround))
     })
@@ -80,7 +80,7 @@ describe("open with a data directory", () => {
     })
   })
 
-  test("reads N-MNIST recordings by digit, cut by count unless told otherwise", async () => {
+  test("reads N-MNIST recordings by digit, divided by count by default", async () => {
     const recording = Uint8Array.from([10, 20, 30, 40].flatMap((t, i) => nmnistEvent(i, 5, i % 2, t)))
     const late = Uint8Array.from([0, 1, 2, 999].flatMap((t) => nmnistEvent(33, 33, 1, t)))
     const files = { "Train/0/00002.bin": recording, "Train/7/00001.bin": late, "Test/3/00009.bin": recording }
@@ -101,7 +101,7 @@ describe("open with a data directory", () => {
     })
   })
 
-  test("adds the digits of optdigits.hol to those of optdigits.tra", async () => {
+  test("appends the digits of optdigits.hol to those of optdigits.tra", async () => {
     const files = { "optdigits.tra": digit(16, 1), "optdigits.tes": digit(0, 2) }
     await withDirectory(files, async (dataDir) => {
       expect(labels((await run(open("optdigits", { timeSteps: 1, dataDir }))).train)).toEqual([1])
@@ -113,7 +113,7 @@ describe("open with a data directory", () => {
     })
   })
 
-  test("what is known of a sample before any file is read is so", async () => {
+  test("the sample description matches the opened data set", async () => {
     for (const [name, { sample, description }] of Object.entries(datasets)) {
       if (sample?.classNames) expect(new Set(sample.classNames).size).toBe(sample.classes)
       expect(description).not.toContain("\n")
@@ -124,8 +124,8 @@ describe("open with a data directory", () => {
   })
 })
 
-describe("open refuses, with one line", () => {
-  test("names and numbers that cannot be meant", async () => {
+describe("open fails with one line", () => {
+  test("invalid names and numbers", async () => {
     expect(await refusal("fashionmnist", "…")).toBe(
       'UnknownDataset: no data set is called "fashionmnist" (did you mean "fashion-mnist"?); there are shapes, heartbeats, mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, cifar10-dvs, shd, ssc, image-folder, events-folder, audio-folder, arrays, optdigits',
     )
@@ -155,7 +155,7 @@ describe("open refuses, with one line", () => {
       ])
   })
 
-  test("files that are missing: it names them, where they were looked for, and never downloads", async () => {
+  test("missing files: names them and the searched directories, and never downloads", async () => {
     await withDirectory(
       { "train-images-idx3-ubyte.gz": gzipSync(idx([1, 28, 28], new Array(784).fill(0))) },
       async (dir) => {
@@ -175,7 +175,7 @@ describe("open refuses, with one line", () => {
     )
   })
 
-  test("files that are cut off, corrupt or foreign: it names the file and where", async () => {
+  test("truncated, corrupt or foreign files: names the file and the offset", async () => {
     const good = mnistFiles(2, 1)
     const images = good["train-images-idx3-ubyte.gz"] as Uint8Array
     const broken = (changes: Record<string, Uint8Array | string>, name = "mnist", files: typeof changes = good) => {
@@ -208,7 +208,7 @@ describe("open refuses, with one line", () => {
     )
   })
 
-  test("a recording that is cut off: the batch that wants it fails", async () => {
+  test("a truncated recording: the batch that contains it fails", async () => {
     const recording = Uint8Array.from(nmnistEvent(1, 1, 1, 5))
     const files = { "Train/0/1.bin": recording, "Train/0/2.bin": recording.subarray(2), "Test/0/1.bin": recording }
     await withDirectory(files, async (dataDir) => {
@@ -219,8 +219,8 @@ describe("open refuses, with one line", () => {
     })
   })
 
-  // Deno says other words.
-  test.skipIf("Deno" in globalThis)("what the file system refuses, in the system's words", async () => {
+  // Deno words system errors differently.
+  test.skipIf("Deno" in globalThis)("file-system errors, in the system's words", async () => {
     await withDirectory({ "file/mnist": "", "nmnist/Train/0/1.bin/x": "" }, async (dir) => {
       mkdirSync(join(dir, "train-images-idx3-ubyte.gz"))
       expect(await refusal("mnist", join(dir, "file"))).toBe(

@@ -1,4 +1,4 @@
-/** A process that opens a data set and makes its first training samples, and says its peak memory: NAME DIRECTORY SAMPLES. */
+/** A process that opens a data set, makes its first training samples and prints its peak memory: NAME DIRECTORY SAMPLES. */
 import { existsSync, readFileSync } from "node:fs"
 import { Effect } from "effect"
 import { open } from "../src/index.ts"
@@ -15,7 +15,7 @@ const said = await run(
     Effect.catch((error) => Effect.succeed(`${error._tag}: ${error.message}`)),
   ),
 )
-// What a system call says of a process may be its parent's.
+// The peak memory reported by a system call may be that of the parent process.
 const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : ""
 const kibi = Number(/VmHWM:\s*(\d+)/.exec(status)?.[1] ?? process.resourceUsage().maxRSS)
 process.stdout.write(JSON.stringify({ said, bytes: kibi * 1024 }))

@@ -1,4 +1,4 @@
-/** Arguments out of range are refused with an `OptionError` that names them: when a thing is made, or when it is used. */
+/** Arguments out of range are refused with an `OptionError` that names them, on creation or on use. */
 import { expect, test } from "bun:test"
 import * as Key from "@spikeroute/core/random"
 import { Effect } from "effect"
@@ -146,7 +146,7 @@ test("arguments out of range", () => {
   }
 })
 
-test("a transform's refusal is a failure of the batch", async () => {
+test("an error thrown by a transform fails the batch", async () => {
   const pixels = { shape: [1, 1, 1], pixels: new Uint8Array(1), labels: new Uint8Array(1) } as const
   const wrong = imageSplit(pixels, { white: 1, normalize: ImageTransforms.normalize([0, 0], [1, 1]) })
   expect(await Effect.runPromise(Effect.flip(wrong.write([0], undefined, new Float32Array(1))))).toMatchObject({
@@ -155,7 +155,7 @@ test("a transform's refusal is a failure of the batch", async () => {
   })
 })
 
-test("frames of a stream have sides, channels and an end", async () => {
+test("framesOf validates size, channels and frame length", async () => {
   const good = { width: 4, height: 3, every: { events: 2 } } as const
   async function* packets() {
     yield events

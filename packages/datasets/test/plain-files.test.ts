@@ -1,4 +1,4 @@
-/** What stands where a file should: nothing that is no plain file is opened, for a FIFO would be waited for without end. */
+/** Only plain files are opened: opening a FIFO would block indefinitely. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -17,7 +17,7 @@ const cifar = Uint8Array.from(cifarRecord([1], () => 0))
 const digit = `${new Array(65).fill(1).join(",")}\n`
 const labels = "class,startTime_usec,endTime_usec\n1,2,3\n"
 
-/** A data set's files, and which of them is replaced. */
+/** The files of a data set, and the one that is replaced. */
 const sets: ReadonlyArray<readonly [name: string, files: Record<string, Uint8Array | string>, replaced: string]> = [
   ["mnist", mnistFiles(1, 1), "t10k-labels-idx1-ubyte.gz"],
   ["cifar10", { "data_batch_1.bin": cifar, "test_batch.bin": cifar }, "test_batch.bin"],
@@ -53,7 +53,7 @@ afterAll(() => {
 })
 
 for (const [kind, make] of kinds)
-  test(`${kind} in place of a file is refused by name, at once`, async () => {
+  test(`${kind} in place of a file is refused immediately, by name`, async () => {
     for (const [i, [name, files, replaced]] of sets.entries()) {
       const dataDir = join(root, `${kind.slice(2)}-${i}`)
       for (const [file, content] of Object.entries(files)) {

@@ -1,6 +1,6 @@
 /**
- * The published data sets, where they lie beside the repository. The figures come from NumPy: `np.frombuffer` of the
- * files, scaled or normalised as here, N-MNIST's events counted into five equal shares with `np.add.at`.
+ * The published data sets, if they are present next to the repository. The expected figures come from NumPy: `np.frombuffer` of
+ * the files, scaled or normalised in the same way; N-MNIST's events are counted in five equal shares with `np.add.at`.
  */
 import { expect, test } from "bun:test"
 import { dirname } from "node:path"
@@ -28,7 +28,7 @@ interface Expected {
   readonly name: string
   readonly sizes: readonly [train: number, test: number]
   readonly firstLabels: ReadonlyArray<number>
-  /** Mean, least and greatest of the values of the first 100 test samples. */
+  /** Mean, minimum and maximum of the values of the first 100 test samples. */
   readonly mean: number
   readonly range: readonly [lowest: number, highest: number]
 }

@@ -14,7 +14,7 @@ const image = ([height, width, channels]: readonly [number, number, number]): Im
 
 const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0)
 
-// From `python resize.py`: PyTorch's interpolate with antialias, in float64.
+// Output of `python resize.py`: PyTorch's interpolate with antialias, in float64.
 const expected = [
   {
     from: [8, 8, 2],
@@ -29,7 +29,7 @@ const expected = [
 
 describe("resize", () => {
   for (const { from, to, first, sum: total } of expected) {
-    test(`${from.join("×")} to ${to}×${to} as PyTorch does`, () => {
+    test(`${from.join("×")} to ${to}×${to} equals PyTorch`, () => {
       const resized = resize(image(from), to, to)
       for (const [i, value] of first.entries()) expect(resized.data[i]).toBeCloseTo(value, 3)
       expect(Math.abs(sum(resized.data) / total - 1)).toBeLessThan(1e-6)
@@ -57,7 +57,7 @@ describe("centerResizedCrop", () => {
     { from: [20, 34, 1], first: [45.5234, 42.7142, 59.5725, 38.1667, 48.0864, 46.4482], sum: 10159.8386 },
   ] as const
   for (const { from, first, sum: total } of cases) {
-    test(`of ${from.join("×")} is the middle of the resized image`, () => {
+    test(`of ${from.join("×")} is the centre of the resized image`, () => {
       const { height, width, data } = centerResizedCrop(14)(image(from), Key.make(0))
       expect([height, width]).toEqual([14, 14])
       for (const [i, value] of first.entries()) expect(data[i]).toBeCloseTo(value, 3)
@@ -66,8 +66,8 @@ describe("centerResizedCrop", () => {
   }
 })
 
-test("randomResizedCrop: any image becomes size × size, of pixels of a part with the shape and area asked for", () => {
-  // Column and row of each pixel as its two channels: what comes out tells where it came from.
+test("randomResizedCrop: any image becomes size × size, from a region with the requested area and aspect ratio", () => {
+  // The two channels hold the column and row of each pixel, so that the result shows the source region.
   const places = (height: number, width: number): ImageTransforms.Image => ({
     height,
     width,
@@ -86,7 +86,7 @@ test("randomResizedCrop: any image becomes size × size, of pixels of a part wit
   )
   const extents = Array.from({ length: 200 }, (_, seed) => {
     const { data } = randomResizedCrop(8)(places(160, 160), Key.make(seed))
-    // Pixel centres of the first and last column (row) lie 7 ⁄ 8 of the part apart.
+    // The centres of the first and last column (row) are 7 ⁄ 8 of the region apart.
     return [(data[14]! - data[0]!) * (8 / 7), (data[113]! - data[1]!) * (8 / 7)] as const
   })
   for (const [width, height] of extents) {
@@ -100,7 +100,7 @@ test("randomResizedCrop: any image becomes size × size, of pixels of a part wit
   expect(Math.max(...areas)).toBeGreaterThan(0.8)
 })
 
-test("randomRoll moves by up to the shift each way, around the edges", () => {
+test("randomRoll shifts by up to the limit along each axis, with wrap-around", () => {
   const original = image([3, 4, 2])
   const rolled = (down: number, right: number) =>
     Array.from(original.data, (_, i) => {

@@ -14,7 +14,7 @@ const settings: Camera.CameraOptions = {
   noiseRate: 0,
 }
 
-/** Pixel 0 follows `signal` (0 at the beginning of the recording, 1 at its end), pixel 1 stays. */
+/** Pixel 0 follows `signal` (time 0 at the beginning of the recording, 1 at its end), pixel 1 is constant. */
 const scene = (signal: (time: number) => number): Camera.Scene => ({
   render: (step, out) => {
     out[0] = signal(step / settings.steps)
@@ -28,8 +28,8 @@ const rows = (signal: (time: number) => number, changes: Partial<Camera.CameraOp
 }
 
 describe("the simulated camera", () => {
-  test("sends an event for every threshold's worth of a steady change, evenly in time", () => {
-    // The ramp is under way before and after the recording: 2 ⁄ 0.25 = 8 events, 125 µs apart.
+  test("emits one event per threshold of a steady change, evenly spaced in time", () => {
+    // The ramp extends beyond the recording on both sides: 2 ⁄ 0.25 = 8 events, 125 µs apart.
     for (const [slope, polarity] of [
       [2, 1],
       [-2, 0],
@@ -42,21 +42,21 @@ describe("the simulated camera", () => {
     }
   })
 
-  test("a pixel whose brightness turns has to come back from the last crossing first", () => {
-    // Watched backwards, the ramp falls to 0 and leaves the reference less than a threshold above it.
+  test("after a reversal of brightness, a pixel first has to return from its last crossing", () => {
+    // Viewed backwards, the ramp falls to 0 and leaves the reference less than one threshold above it.
     const [first, ...others] = rows((time) => 2 * time)
     expect(first?.t).toBeGreaterThan(125)
     expect(first?.t).toBeLessThan(250)
     expect(others.length).toBe(6)
   })
 
-  test("sends nothing where nothing changes, or too little", () => {
+  test("emits nothing without a change, or for a small one", () => {
     expect(rows(() => 1)).toEqual([])
-    // Whatever the first reference, a wave of less than two thresholds cannot cross both ways again and again.
+    // For any initial reference, a wave below two thresholds cannot cross repeatedly in both directions.
     expect(rows((time) => 0.1 * Math.round(Math.sin(time * 20))).length).toBeLessThanOrEqual(1)
   })
 
-  test("after a brightening an equal darkening sends as many events", () => {
+  test("an equal increase and decrease of brightness emit equally many events", () => {
     const events = rows((time) => (time < 0.5 ? 4 * time : 4 - 4 * time))
     const on = events.filter(({ p }) => p === 1).length
     expect(on).toBeGreaterThanOrEqual(7)
@@ -72,11 +72,11 @@ describe("the simulated camera", () => {
     })
   })
 
-  test("noise comes at its rate, of both polarities, everywhere", () => {
+  test("noise has the given rate, both polarities, and covers all pixels", () => {
     const noisy = { ...settings, width: 20, height: 20, duration: 1_000_000, noiseRate: 5 }
     const still = { render: (_step: number, out: Float64Array) => void out.fill(0) }
     const events = Camera.record(still, noisy, Key.make(2))
-    // A Poisson number of mean 2,000 has a standard deviation of 45.
+    // A Poisson distribution with mean 2,000 has a standard deviation of 45.
     expect(Math.abs(events.t.length - 2000)).toBeLessThan(225)
     const on = events.p.reduce((total, p) => total + p, 0)
     expect(Math.abs(on - events.t.length / 2)).toBeLessThan(115)
@@ -93,7 +93,7 @@ describe("shapes", () => {
     return out
   }
 
-  test("the same seed gives the same data, on every machine", () => {
+  test("the same seed gives the same data on every machine", () => {
     const digest = (seed: number) => {
       const { t, x, y, p } = shapeEvents(seed, "train", 3, 16)
       let hash = 0
@@ -102,12 +102,12 @@ describe("shapes", () => {
       }
       return [t.length, hash]
     }
-    // Figures of the first implementation, found alike under JavaScriptCore (Bun) and V8 (Node).
+    // Values of the first implementation, identical in JavaScriptCore (Bun) and V8 (Node).
     expect(digest(0)).toEqual([462, 2655816677])
     expect(digest(1)).not.toEqual(digest(0))
   })
 
-  test("the splits differ, and every class has its share", () => {
+  test("the splits differ, and classes are balanced", () => {
     const dataset = makeShapes({ timeSteps: 2, train: 30, test: 10 })
     expect(write(dataset, "train", 0, 2)).not.toEqual(write(dataset, "test", 0, 2))
     const counts = new Array(dataset.classes).fill(0)
@@ -117,7 +117,7 @@ describe("shapes", () => {
     expect(new Set(dataset.classNames).size).toBe(10)
   })
 
-  test("a sample does not depend on what was asked for before, nor the sum on the time steps", () => {
+  test("a sample does not depend on earlier requests, nor its sum on the time steps", () => {
     const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0)
     const first = makeShapes({ timeSteps: 4, train: 5, test: 1, side: 20 })
     write(first, "train", 4, 4)
@@ -127,7 +127,7 @@ describe("shapes", () => {
     expect(sum(write(second, "train", 2, 8))).toBe(shapeEvents(0, "train", 2, 20).t.length)
   })
 
-  test("any size: events within it, all through the recording", () => {
+  test("any size: events lie within it and cover the whole recording", () => {
     for (const side of [8, 33, 64]) {
       for (let index = 0; index < 10; index++) {
         const { width, height, x, y, t } = shapeEvents(2, "test", index, side)
@@ -141,7 +141,7 @@ describe("shapes", () => {
     }
   })
 
-  test("movements to the right move right, to the left move left, whatever the contrast", () => {
+  test("the labels for right and left match the direction for any contrast", () => {
     const drift = (index: number) => {
       const { t, x } = shapeEvents(0, "train", index, 16)
       const half = t.findIndex((time) => time >= 40_000)
@@ -154,7 +154,7 @@ describe("shapes", () => {
     }
   })
 
-  test("counts alone do not tell the sign of the contrast: as many ON as OFF events", () => {
+  test("counts do not reveal the sign of the contrast: equally many ON and OFF events", () => {
     let on = 0
     let all = 0
     for (let i = 0; i < 100; i++) {
@@ -166,7 +166,7 @@ describe("shapes", () => {
     expect(Math.abs(on / all - 0.5)).toBeLessThan(0.01)
   })
 
-  test("an event transform changes training batches that have a key, and nothing else", () => {
+  test("an event transform changes only training batches with a key", () => {
     const options = { timeSteps: 1, train: 4, test: 4 }
     const changed = makeShapes({ ...options, eventTransform: EventTransforms.dropEvent(1) })
     const out = new Float32Array(512)

@@ -14,7 +14,7 @@ const good: Record<string, Hdf5Dataset> = {
   labels: { type: "u16", values: [19, 0, 7] },
 }
 
-/** What reading a file with these changes fails with, without the directory's name. */
+/** The error of reading a file with these changes, without the directory's name. */
 const refused = async (changes: Record<string, Hdf5Dataset | undefined>, cut?: number) => {
   let message = ""
   const datasets = Object.fromEntries(
@@ -29,7 +29,7 @@ const refused = async (changes: Record<string, Hdf5Dataset | undefined>, cut?: n
   return message
 }
 
-test("reads arrays of float16 and uint16 of any length", async () => {
+test("reads variable-length arrays of float16 and uint16", async () => {
   await withDirectory({ "f.h5": hdf5(good) }, async (directory) => {
     const { times, units, labels } = await run(readShd(join(directory, "f.h5"), 20))
     expect(times.map((each) => Array.from(each))).toEqual([[2 ** -24, 0.25, 0.5], [], [2 ** -11, 1]])
@@ -38,7 +38,7 @@ test("reads arrays of float16 and uint16 of any length", async () => {
   })
 })
 
-test("as a data set: frames of 700 channels, the same durations for every recording", async () => {
+test("as a data set: frames of 700 channels, of the same duration in every recording", async () => {
   await withDirectory({ "shd_train.h5": hdf5(good), "shd_test.h5": hdf5(good) }, async (dataDir) => {
     const { shape, train, test } = await run(open("shd", { timeSteps: 7, dataDir }))
     expect([shape, train.size, test.label(0)]).toEqual([[700], 3, 19])
@@ -58,7 +58,7 @@ test("as a data set: frames of 700 channels, the same durations for every record
   })
 })
 
-test("files that hold something else are refused in one line, and the HDF5 library prints nothing", async () => {
+test("files with other contents are refused in one line, and the HDF5 library prints nothing", async () => {
   expect(await refused({}, 2000)).toBe("f.h5: not an HDF5 file, truncated or corrupt (File has been truncated)")
   expect(await refused({}, 0)).toStartWith("f.h5: not an HDF5 file")
   expect(await refused({ labels: undefined })).toBe('f.h5: it has no data set "labels"')
@@ -83,7 +83,7 @@ test("files that hold something else are refused in one line, and the HDF5 libra
   )
 }, 120_000)
 
-test("damaged files neither hang the process nor leave anything behind: a good file at their path is read", async () => {
+test("damaged files neither hang the process nor have lasting effects: a valid file at their path is read", async () => {
   const bytes = hdf5(good)
   const damaged = (change: (heap: DataView) => void) => {
     const copy = Uint8Array.from(bytes)
@@ -91,13 +91,13 @@ test("damaged files neither hang the process nor leave anything behind: a good f
     return copy
   }
   const files = {
-    // The length of the first object of a heap: none at all, where the library never comes to the second; and more than 4 GB.
+    // Length of the first heap object: 0, from which the library never advances to the second; and more than 4 GB.
     endless: damaged((heap) => {
       heap.setUint16(16, 0)
       heap.setBigUint64(24, 0n)
     }),
     huge: damaged((heap) => heap.setBigUint64(24, 2n ** 40n, true)),
-    // Pieces of the file come to lie elsewhere.
+    // Parts of the file are shifted.
     moved: Uint8Array.from([...bytes.subarray(0, 4200), ...bytes.subarray(4244), ...new Uint8Array(44)]),
     cut: bytes.subarray(0, 5000),
   }
@@ -114,7 +114,7 @@ test("damaged files neither hang the process nor leave anything behind: a good f
   })
 }, 120_000)
 
-test("files are read by the process that is there, several at once, and in workers", async () => {
+test("files are read by an existing process, several concurrently, and in workers", async () => {
   await withDirectory({ "shd_train.h5": hdf5(good), "shd_test.h5": hdf5(good) }, async (dataDir) => {
     const files = ["train", "test", "train", "test"].map((split) => readShd(join(dataDir, `shd_${split}.h5`), 20))
     const together = await run(Effect.all(files, { concurrency: "unbounded" }))
@@ -129,7 +129,7 @@ test("files are read by the process that is there, several at once, and in worke
   })
 }, 60_000)
 
-test("augmentation of images makes no sense of it", async () => {
+test("image augmentation is refused", async () => {
   const error = await failure(open("shd", { timeSteps: 1, augment: ["flip"] }))
   expect(error).toMatchObject({ _tag: "OptionError", owner: "shd", option: "augment", value: ["flip"] })
 })

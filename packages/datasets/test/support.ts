@@ -1,4 +1,4 @@
-/** What the tests share: running an Effect with files and HTTP, and making the files of each format byte by byte. */
+/** Test helpers: run an Effect with files and HTTP, and build files of each format byte by byte. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -10,14 +10,14 @@ import type { FileServices } from "../src/index.ts"
 
 const services = Layer.mergeAll(NodeServices.layer, FetchHttpClient.layer)
 
-/** What the effect gives; a failure rejects. */
+/** Resolves to the effect's result; rejects if it fails. */
 export const run = <A, E>(effect: Effect.Effect<A, E, FileServices>): Promise<A> =>
   Effect.runPromise(effect.pipe(Effect.provide(services)))
 
-/** What the effect fails with; success rejects. */
+/** Resolves to the effect's error; rejects if it succeeds. */
 export const failure = <A, E>(effect: Effect.Effect<A, E, FileServices>): Promise<E> => run(Effect.flip(effect))
 
-/** Calls `use` with a fresh directory, holding the given files, and removes it. */
+/** Calls `use` with a fresh directory that holds the given files, then removes it. */
 export const withDirectory = async (
   files: Readonly<Record<string, Uint8Array | string>>,
   use: (directory: string) => Promise<void>,
@@ -34,7 +34,7 @@ export const withDirectory = async (
   }
 }
 
-/** Runs the effect with `answer` for the web; `asked` collects "URL range". */
+/** Runs the effect with `answer` as the HTTP server; `asked` collects "URL range". */
 export const online =
   (answer: (request: Request) => Response | Promise<Response>, asked: Array<string> = []) =>
   <A, E>(effect: Effect.Effect<A, E, FileServices>) => {
@@ -46,7 +46,7 @@ export const online =
     return effect.pipe(Effect.provideService(FetchHttpClient.Fetch, fetch as typeof globalThis.fetch))
   }
 
-/** Runs the effect with a cache in the directory, and without a word of what is downloaded. */
+/** Runs the effect with its cache in the directory, without logging downloads. */
 export const cachedIn =
   (directory: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -55,7 +55,7 @@ export const cachedIn =
       Effect.provideService(References.MinimumLogLevel, "None"),
     )
 
-/** The real data beside the repository, where there are any. */
+/** Path of real data next to the repository, if present. */
 export const realData = (name: string): string | undefined => {
   const directory = join(import.meta.dirname, "../../../../shared/data", name)
   return existsSync(directory) ? directory : undefined
@@ -97,7 +97,7 @@ export const cifarRecord = (labels: ReadonlyArray<number>, pixel: (channel: numb
   ...Array.from({ length: 3072 }, (_, k) => pixel(Math.floor(k / 1024), k % 1024)),
 ]
 
-/** One event, as N-MNIST stores it. */
+/** One event in N-MNIST's format. */
 export const nmnistEvent = (x: number, y: number, polarity: number, time: number) => [
   x,
   y,
@@ -113,7 +113,7 @@ const u32 = littleEndian(4)
 const u64 = littleEndian(8)
 const text = (content: string) => Array.from(new TextEncoder().encode(content))
 
-/** A recording of a DVS128 as AEDAT 2.0 has it: a header, then address and time of each event, high bytes first. */
+/** A DVS128 recording in AEDAT 2.0: a header, then address and time of each event, big-endian. */
 export const aedat2 = (
   events: ReadonlyArray<{ column: number; row: number; off: number; time: number; special?: boolean }>,
 ) =>
@@ -125,7 +125,7 @@ export const aedat2 = (
     ]),
   ])
 
-/** An event as AEDAT 3.1 has it. */
+/** An event in AEDAT 3.1. */
 export interface Aedat3Event {
   readonly x: number
   readonly y: number
@@ -134,7 +134,7 @@ export interface Aedat3Event {
   readonly valid?: number
 }
 
-/** A packet of polarity events as AEDAT 3.1 has it. */
+/** A packet of polarity events in AEDAT 3.1. */
 export const aedat3Packet = (events: ReadonlyArray<Aedat3Event>, overflow = 0, type = 1) => [
   ...u16(type),
   ...u16(0),
@@ -153,7 +153,7 @@ export const aedat3Packet = (events: ReadonlyArray<Aedat3Event>, overflow = 0, t
 /** The header of an AEDAT 3.1 file. */
 export const aedat3Header = text("#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n")
 
-/** A data set of an HDF5 file: numbers, or arrays of numbers of any length. */
+/** A data set in an HDF5 file: numbers, or variable-length arrays of numbers. */
 export interface Hdf5Dataset {
   readonly type: "u16" | "f16" | "u32"
   /** The bits of each value. */
@@ -161,8 +161,8 @@ export interface Hdf5Dataset {
 }
 
 /**
- * An HDF5 file as the format specification (version 0 of the superblock) has it: `labels` in the root group, `times`
- * and `units` in a group `spikes`, stored in one piece, arrays in one collection of the global heap.
+ * An HDF5 file with a version 0 superblock: `labels` in the root group, `times` and `units` in a group `spikes`, with
+ * contiguous storage, and arrays in one global heap collection.
  */
 export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Array => {
   const undefinedAddress = new Array(8).fill(255)
@@ -171,7 +171,7 @@ export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Arra
     ...new Array(length - bytes.length).fill(0),
   ]
   const aligned = (bytes: ReadonlyArray<number>) => padded(bytes, Math.ceil(bytes.length / 8) * 8)
-  // Behind the superblock pieces are put one after the other, children before what points to them.
+  // After the superblock, parts are appended in sequence, children before the objects that point to them.
   const superblock = 96
   const body: Array<number> = []
   const put = (bytes: ReadonlyArray<number>) => {
@@ -194,7 +194,7 @@ export const hdf5 = (datasets: Readonly<Record<string, Hdf5Dataset>>): Uint8Arra
     f16: [0x11, 0x20, 15, 0, ...u32(2), ...u16(0), ...u16(16), 10, 5, 0, 10, ...u32(15)],
   }
 
-  /** Object 1, 2, … of a collection of the global heap: the address of the collection. */
+  /** Appends a global heap collection of objects 1, 2, …; returns its address. */
   const collection = (objects: ReadonlyArray<ReadonlyArray<number>>) => {
     const stored = objects.flatMap((object, i) => [
       ...u16(i + 1),
@@ -292,7 +292,7 @@ const bits = (type: "Float32Array" | "Float64Array") => (value: number) => [
   ...new Uint8Array(globalThis[type].of(value).buffer),
 ]
 
-/** How numbers of NumPy's types are written. */
+/** Encoders of NumPy's number types. */
 const written: Readonly<Record<string, (value: number) => ReadonlyArray<number>>> = {
   "|u1": (value) => [value],
   "|b1": (value) => [value],
@@ -307,7 +307,7 @@ const written: Readonly<Record<string, (value: number) => ReadonlyArray<number>>
   "<f8": bits("Float64Array"),
 }
 
-/** A .npy file of version 1.0: a header in Python's notation, padded to 64 bytes, and the numbers by rows. */
+/** A .npy file of version 1.0: a header in Python's notation, padded to 64 bytes, and the numbers in row-major order. */
 export const npy = (
   descr: string | ReadonlyArray<readonly [name: string, dtype: string]>,
   shape: ReadonlyArray<number>,
@@ -323,7 +323,7 @@ export const npy = (
   return Uint8Array.from([0x93, ...text("NUMPY"), 1, 0, ...u16(header.length), ...header, ...content])
 }
 
-/** A WAV file: a chunk of the format, one that nobody reads, and the samples, whose bytes are given. */
+/** A WAV file: a format chunk, an unknown chunk, and the given bytes of samples. */
 export const wav = (
   { format = 1, channels = 1, rate = 8000, bits = 16 }: Readonly<Record<string, number>>,
   samples: ReadonlyArray<number>,
@@ -337,11 +337,11 @@ export const wav = (
   return Uint8Array.from([...text("RIFF"), ...u32(4 + chunks.length), ...text("WAVE"), ...chunks])
 }
 
-/** Whole numbers of 16 bits of a WAV file. */
+/** Samples as the 16-bit integers of a WAV file. */
 export const pcm16 = (values: ReadonlyArray<number>): ReadonlyArray<number> =>
   values.flatMap((value) => u16(BigInt.asUintN(16, BigInt(Math.round(value * 32767)))))
 
-/** A recording as Prophesee's .dat has it: lines of a header, type and size, then time and address of each event, low bytes first. */
+/** A recording in Prophesee's .dat format: header lines, type and size, then time and address of each event, little-endian. */
 export const prophesee = (
   header: string,
   events: ReadonlyArray<readonly [x: number, y: number, t: number, p: number]>,
@@ -353,7 +353,7 @@ export const prophesee = (
     ...events.flatMap(([x, y, t, p]) => [...u32(t), ...u32(x + y * 2 ** xBits + p * 2 ** (xBits + yBits))]),
   ])
 
-/** A ZIP archive of files that are stored as they are. */
+/** A ZIP archive of uncompressed files. */
 export const zip = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => {
   const local: Array<number> = []
   const central: Array<number> = []
@@ -392,7 +392,7 @@ export const zip = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => 
   return Uint8Array.from([...local, ...central, ...end])
 }
 
-/** A tar archive (ustar) of files: a header of 512 bytes each, the content padded to such blocks, two empty blocks. */
+/** A tar archive (ustar): for each file a 512-byte header and its content padded to whole blocks; then two empty blocks. */
 export const tar = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => {
   const octal = (value: number, digits: number) => [...text(value.toString(8).padStart(digits, "0")), 0]
   const field = (content: ReadonlyArray<number>, length: number) => [
@@ -419,7 +419,7 @@ export const tar = (files: Readonly<Record<string, Uint8Array>>): Uint8Array => 
   return Uint8Array.from([...blocks, ...new Array(1024).fill(0)])
 }
 
-/** A PNG: a signature, and the chunks IHDR, further ones, IDAT and IEND. Colours: 0 grey, 2 RGB, 3 a palette, 4 and 6 with alpha. */
+/** A PNG: signature, IHDR, further chunks, IDAT and IEND. Colour types: 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha. */
 export const pngOf = (
   {
     width,
@@ -444,7 +444,7 @@ export const pngOf = (
   ])
 }
 
-/** A PNG of red, green and blue, each row after a filter byte of 0. */
+/** An RGB PNG with filter type 0 in each row. */
 export const png = (
   width: number,
   height: number,
@@ -458,15 +458,15 @@ export const png = (
 }
 
 /**
- * A JPEG of one grey block of 8 × 8, every pixel 128 + `step`: a quantisation table of ones, and Huffman tables of the
- * few symbols it takes. The block's mean is coded as one coefficient, 8 · step.
+ * A JPEG of one grey block of 8 × 8, every pixel 128 + `step`: a quantisation table of ones, and minimal Huffman tables. The
+ * mean of the block is coded as one coefficient, 8 · step.
  */
 export const jpeg = (step: number): Uint8Array => {
   const segment = (marker: number, data: ReadonlyArray<number>) => {
     const length = data.length + 2
     return [0xff, marker, length >> 8, length & 255, ...data]
   }
-  // One code of one bit, 0: a difference of 7 bits; and one, 0: the end of the block.
+  // Each table has the single one-bit code 0: for a 7-bit difference, and for the end of the block.
   const huffman = (kind: number, symbol: number) => segment(0xc4, [kind, 1, ...new Array(15).fill(0), symbol])
   const coefficient = step * 8
   const bits = coefficient.toString(2)
@@ -486,7 +486,7 @@ export const jpeg = (step: number): Uint8Array => {
   ])
 }
 
-/** The same three events in every format: x, y, t, p. */
+/** Three events that are stored in every format: x, y, t, p. */
 export const recordedEvents = [
   [1, 2, 100, 1],
   [3, 0, 200, 0],
@@ -513,7 +513,7 @@ const aedat3 = Uint8Array.from([
   ...aedat3Packet(recordedEvents.map(([x, y, time, on]) => ({ x, y, time, on }))),
 ])
 
-/** A DAVIS240's addresses: y from bit 22 on, x from 12 on, polarity at 11. */
+/** DAVIS240 addresses have y from bit 22, x from bit 12, polarity at bit 11. */
 const davisHeader = Uint8Array.from(Buffer.from("#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C\r\n"))
 const davisFile = (() => {
   const file = new Uint8Array(davisHeader.length + 8 * 4)
@@ -527,7 +527,7 @@ const davisFile = (() => {
   return file
 })()
 
-/** A recording of them in each format, by its file's name. */
+/** A recording of these events in each format, by file name. */
 export const recordings: Readonly<Record<string, Uint8Array>> = {
   "structured.npy": npy(
     namedColumns,

@@ -25,7 +25,7 @@ const epochOf = (dataset: Dataset, from = 0) =>
   ).pipe(Effect.map((epoch) => epoch.map(({ inputs, labels }) => [Array.from(inputs), Array.from(labels)])))
 
 describe("openInWorkers", () => {
-  test("gives the same bytes for any number of workers, whole or resumed", async () => {
+  test("gives identical bytes for any number of workers, uninterrupted or resumed", async () => {
     await withDirectory(images, async (dataDir) => {
       const of = (name: string, options: object, count: number, from = 0) =>
         run(
@@ -42,7 +42,7 @@ describe("openInWorkers", () => {
     })
   }, 30_000)
 
-  test("frames come to lie where they belong, those of a piece apart from each other", async () => {
+  test("frames from each worker are written to their strided positions in the batch", async () => {
     const recording = (seed: number) =>
       aedat2(Array.from({ length: 50 }, (_, i) => ({ column: (i * seed) % 128, row: i, off: i % 2, time: i })))
     const classes = "airplane automobile bird cat deer dog frog horse ship truck".split(" ")
@@ -63,7 +63,7 @@ describe("openInWorkers", () => {
     })
   }, 30_000)
 
-  test("what a sample fails with arrives as it was thrown, and the workers go on", async () => {
+  test("a sample's error arrives with its type, and the workers continue", async () => {
     const broken = { ...images, "train/cat/4.png": "no picture" }
     await withDirectory(broken, async (dataDir) => {
       const options = { timeSteps: 1, dataDir, size: 4 }
@@ -88,7 +88,7 @@ describe("openInWorkers", () => {
     })
   })
 
-  test("an interrupted reader leaves the workers to the next one", async () => {
+  test("workers remain usable after an interrupted read", async () => {
     await withDirectory(images, async (dataDir) => {
       await run(
         Effect.scoped(
@@ -109,7 +109,7 @@ describe("openInWorkers", () => {
     })
   })
 
-  test("a worker that ends is a typed failure of the reader, not a wait", async () => {
+  test("a worker that terminates fails the read with a typed error instead of hanging", async () => {
     const started: Array<Worker> = []
     const mortal = NodeWorker.layer(() => {
       const worker = new Worker(new URL("./worker.ts", import.meta.url))
@@ -129,7 +129,7 @@ describe("openInWorkers", () => {
     expect(error.message).toContain("a worker that reads samples failed")
   })
 
-  test("their number has a range", async () => {
+  test("the number of workers is validated", async () => {
     const none = NodeWorker.layer(() => {
       throw new Error("a worker was started")
     })
@@ -139,7 +139,7 @@ describe("openInWorkers", () => {
     }
   })
 
-  test("where no workers can be had, samples are made without, and it says so", async () => {
+  test("without workers, samples are made in the calling thread and a warning is logged", async () => {
     const none = NodeWorker.layer(() => {
       throw new Error("threads are not allowed here")
     })

@@ -1,6 +1,6 @@
 /*
- * What JavaScript calls of MPI. One operation runs at a time; it is begun by `sum` or `gather` and moved on by `progress`, so that JavaScript
- * keeps its own turns meanwhile. Memory that MPI works on while JavaScript runs belongs to this library.
+ * The MPI functions called from JavaScript. One operation runs at a time: `sum` or `gather` starts it and `progress` advances it, so
+ * JavaScript's event loop continues meanwhile. This library owns the memory that MPI uses while JavaScript runs.
  */
 #include <limits.h>
 #include <mpi.h>
@@ -13,7 +13,7 @@
 
 enum { MAX_SUMS = 64, BLOCK = 4096, PENDING = 0, DONE = 1, FAILED = -1, NO_MEMORY = -2 };
 
-/* Rows of numbers that are summed over all ranks, any number of times. */
+/* Rows of numbers that are summed over all ranks, repeatedly. */
 typedef struct {
   float *rows, *received;
   int length, count;
@@ -29,7 +29,7 @@ static Phase phase;
 static Sum *current;
 static MPI_Request *requests;
 static int pending;
-/* Of `gather`: what this rank gives, and what came from all. */
+/* Buffers of `gather`: this rank's contribution, and those of all ranks. */
 static uint8_t *given, *gathered;
 static int givenBytes, *sizes, *offsets;
 
@@ -38,7 +38,7 @@ static int failed(int code) {
   return code != MPI_SUCCESS;
 }
 
-/* 0, or a failure. Errors are returned rather than end the process: the caller says which rank and why. */
+/* Returns 0 or an error code. Errors do not abort the process, so that the caller can report the rank and the reason. */
 EXPORT int32_t spikeroute_mpi_start(void) {
   int provided, initialised;
   if (failed(MPI_Initialized(&initialised))) return FAILED;
@@ -53,7 +53,7 @@ EXPORT int32_t spikeroute_mpi_start(void) {
 
 EXPORT int32_t spikeroute_mpi_rank(void) { return rank; }
 EXPORT int32_t spikeroute_mpi_size(void) { return size; }
-/* How many processes share this machine. */
+/* Number of processes on this machine. */
 EXPORT int32_t spikeroute_mpi_neighbours(void) {
   MPI_Comm here;
   int count;
@@ -76,7 +76,7 @@ EXPORT int32_t spikeroute_mpi_version(uint8_t *out, int32_t room) {
   return length;
 }
 
-/* The text of the last failure. */
+/* The message of the last failure. */
 EXPORT int32_t spikeroute_mpi_failure(uint8_t *out, int32_t room) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
@@ -86,13 +86,13 @@ EXPORT int32_t spikeroute_mpi_failure(uint8_t *out, int32_t room) {
   return length;
 }
 
-/* Where a rank's slice of a row begins. */
+/* Offset of a rank's slice within a row. */
 static int sliceStart(int length, int r) {
   const int each = (length + size - 1) / size;
   return (int64_t)each * r < length ? each * r : length;
 }
 
-/* Room for `count` rows of `length` numbers: its number, or a failure. */
+/* Allocates `count` rows of `length` numbers. Returns a handle or an error code. */
 EXPORT int32_t spikeroute_mpi_open(double length, int32_t count) {
   int at = 0;
   while (at < MAX_SUMS && sums[at].rows) at++;
@@ -136,7 +136,7 @@ static int begin(Phase next, int count) {
   return requests ? 0 : NO_MEMORY;
 }
 
-/* Every rank receives its slice of all rows of all ranks. */
+/* Starts a sum: every rank receives its slice of all rows of all ranks. */
 EXPORT int32_t spikeroute_mpi_sum(int32_t number) {
   Sum *sum = current = &sums[number];
   if (begin(SCATTERING, sum->count)) return NO_MEMORY;
@@ -149,7 +149,7 @@ EXPORT int32_t spikeroute_mpi_sum(int32_t number) {
   return 0;
 }
 
-/* Adds the rows in the order of ranks, and of each rank's own: from 0 on, as a program's micro-batches are added. */
+/* Adds the rows to 0 in order of rank, then row: the order in which a program adds its micro-batches. */
 static void addUp(Sum *sum) {
   const int own = sum->receivedCounts[0], rows = sum->count * size;
   float *out = sum->rows + sum->places[rank];
@@ -163,7 +163,7 @@ static void addUp(Sum *sum) {
   }
 }
 
-/* Gives all ranks bytes of each. */
+/* Starts a gather of the bytes of each rank to all ranks. */
 EXPORT int32_t spikeroute_mpi_gather(const uint8_t *bytes, double count) {
   if (count > INT_MAX || begin(MEASURING, 1)) return NO_MEMORY;
   givenBytes = (int)count;
@@ -193,7 +193,7 @@ static int startGathering(void) {
              : PENDING;
 }
 
-/* What follows a phase whose messages have all arrived. */
+/* Starts the next phase once all messages of the current one have arrived. */
 static int next(void) {
   if (phase == SCATTERING) {
     addUp(current);
@@ -208,11 +208,11 @@ static int next(void) {
   return DONE;
 }
 
-/* Seconds that are polled without a pause, and the pauses after that: processes may be more than processors. */
+/* Seconds of polling without pauses, and the pause between polls after that: there may be more processes than processors. */
 static const double eager = 2e-4;
 static const struct timespec between = {0, 50000};
 
-/* Moves the operation on for at most some seconds: whether it is done, or a failure. */
+/* Advances the operation for at most `seconds`. Returns whether it is done, or an error code. */
 EXPORT int32_t spikeroute_mpi_progress(double seconds) {
   const double from = MPI_Wtime(), until = from + seconds;
   do {

@@ -1,15 +1,15 @@
-/** Processes that train one network together. */
+/** Communication between processes that train one network together. */
 import { type OptionError, Options } from "@spikeroute/core"
 import { Context, Data, Effect, Layer, Schema, type Scope } from "effect"
 
-/** Processes cannot communicate, or no longer. */
+/** Communication between processes failed. */
 export class CommunicatorError extends Data.Error<{
   /**
-   * - `compiler`: MPI's compiler `mpicc` is missing, or fails.
-   * - `launcher`: the process was not started by `mpirun`, or by one of another implementation of MPI than `mpicc` belongs to.
+   * - `compiler`: MPI's compiler `mpicc` is missing or fails.
+   * - `launcher`: the process was not started by `mpirun`, or `mpirun` belongs to a different MPI implementation than `mpicc`.
    * - `versions`: processes run different implementations or versions of MPI.
-   * - `memory`: there is no memory for what is exchanged, or it is too large for one exchange.
-   * - `lost`: MPI reports an error, as that another process is gone.
+   * - `memory`: memory for the exchange cannot be allocated, or the data are too large for one exchange.
+   * - `lost`: MPI reports an error, for example that another process has terminated.
    */
   readonly kind: "compiler" | "launcher" | "versions" | "memory" | "lost"
   readonly reason: string
@@ -22,32 +22,32 @@ export class CommunicatorError extends Data.Error<{
   }
 }
 
-/** Rows of numbers, in memory that is exchanged again and again. */
+/** Rows of numbers in reusable memory, summed over all processes. */
 export interface Reduction {
   /** This process's rows: set all their elements before each sum. */
   readonly rows: ReadonlyArray<Float32Array>
   /**
-   * Adds the rows of all processes element by element, from 0 on, in the order of ranks and of each one's rows. Every process finds the same
-   * bits in its first row, which is returned; it stays as it is until that row is set again.
+   * Adds the rows of all processes to 0, element by element, in order of rank, then row. The result is written to the first row, which is
+   * returned, is bit-identical on every process, and stays valid until that row is set again.
    */
   readonly sum: Effect.Effect<Float32Array, CommunicatorError>
 }
 
-/** What a process asks of the others. All processes ask for the same things in the same order. */
+/** Collective operations. All processes must call the same operations in the same order. */
 export interface CommunicatorService {
-  /** For people: the implementation and its version. */
+  /** The implementation and its version, for display. */
   readonly description: string
-  /** This process's number, counted from 0, and how many there are. */
+  /** This process's rank, from 0, and the number of processes. */
   readonly rank: number
   readonly size: number
-  /** How many of them run on this machine, to share its processors. */
+  /** Number of processes on this machine, which share its processors. */
   readonly neighbours: number
-  /** Takes memory for `count` rows of `length` numbers of each process, until the scope closes. */
+  /** Allocates `count` rows of `length` numbers on each process, until the scope closes. */
   readonly reduction: (
     length: number,
     count: number,
   ) => Effect.Effect<Reduction, CommunicatorError | OptionError, Scope.Scope>
-  /** What every process gives, by rank, for all of them. It returns once all processes have asked: a barrier, with nothing to give. */
+  /** Gathers the bytes of all processes, by rank, on every process. Completes once all have called it; with empty bytes it is a barrier. */
   readonly gather: (bytes: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>, CommunicatorError>
 }
 
@@ -57,7 +57,7 @@ const CommunicatorBase: Context.ServiceClass<Communicator, typeof key, Communica
   CommunicatorService
 >()(key)
 
-/** The processes that train together, as a service: `local` is this process alone, `mpi` those that `mpirun` started. */
+/** Service for the processes that train together: `local` is a single process, `mpi` the processes started by `mpirun`. */
 export class Communicator extends CommunicatorBase {}
 
 const RowsSchema = /* @__PURE__ */ Schema.Struct({
@@ -65,11 +65,11 @@ const RowsSchema = /* @__PURE__ */ Schema.Struct({
   count: Options.whole(1, 2 ** 20),
 })
 
-/** Fails for rows that no process can have. */
+/** Fails if the number or length of rows is out of range. */
 export const checkRows = (length: number, count: number): Effect.Effect<unknown, OptionError> =>
   Options.check("a reduction", RowsSchema, { length, count })
 
-/** This process alone. */
+/** A single process. */
 export const local: Layer.Layer<Communicator> = /* @__PURE__ */ Layer.succeed(Communicator, {
   description: "one process",
   rank: 0,
@@ -90,10 +90,10 @@ export const local: Layer.Layer<Communicator> = /* @__PURE__ */ Layer.succeed(Co
 })
 
 /**
- * Sums of numbers over all processes, in the order of ranks, as float64.
+ * Sums numbers over all processes, in order of rank, in float64.
  *
  * @example
- * const [hits] = yield* Distributed.total(yield* Distributed.Communicator, [3]) // 3, of one process
+ * const [hits] = yield* Distributed.total(yield* Distributed.Communicator, [3]) // 3 with one process
  */
 export const total = (
   communicator: CommunicatorService,

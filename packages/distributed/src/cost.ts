@@ -1,16 +1,16 @@
-/** What the exchange of gradients costs, before it runs. */
+/** Cost model of the gradient exchange. */
 import { Options, type Program, Shape } from "@spikeroute/core"
 import { Schema } from "effect"
 
 export interface Link {
-  /** Bytes a second that a process sends, greater than 0. */
+  /** Send bandwidth of a process, in bytes per second, greater than 0. */
   readonly bandwidth: number
-  /** Seconds that a message takes beside its bytes, at least 0. */
+  /** Latency of a message, in seconds, at least 0. */
   readonly latency: number
 }
 
 export interface ExchangeCost {
-  /** What each process sends for a batch. */
+  /** Bytes and messages that each process sends per batch. */
   readonly bytes: number
   readonly messages: number
   readonly seconds: number
@@ -22,14 +22,14 @@ const LinkSchema: Schema.Codec<Link & { readonly ranks: number }> = /* @__PURE__
   ranks: Options.whole(1),
 })
 
-/** The buffers that are exchanged once a batch. */
+/** Whether a buffer is exchanged once per batch. */
 export const isExchanged = ({ kind, role }: Pick<Program.Buffer, "kind" | "role">): boolean =>
   kind === "gradient" || role === "metrics" || kind === "statistic"
 
 /**
- * The exchange of a batch among p processes, whose program has k micro-batches and n numbers to sum. Each process sends p − 1 others their
- * slices of its k rows, adds up its own slice of all rows, and sends the sum to p − 1 others. By LogGP (Alexandrov et al., SPAA 1995), with the
- * overheads and gaps between messages as part of the latency L, and G = 1/bandwidth:
+ * Cost of the exchange per batch among p processes, for a program with k micro-batches and n numbers to sum. Each process sends to each of
+ * the p − 1 others its slice of the k rows, adds up its own slice of all rows, and sends the sum to the p − 1 others. In the LogGP model
+ * (Alexandrov et al., SPAA 1995), with the overheads and gaps between messages included in the latency L, and G = 1/bandwidth:
  *
  *     bytes = 4·n·(k + 1)·(p − 1)/p,    messages = (k + 1)·(p − 1),    seconds = messages·L + bytes·G
  *
@@ -37,7 +37,7 @@ export const isExchanged = ({ kind, role }: Pick<Program.Buffer, "kind" | "role"
  * const program = yield* Program.compile(graph, Policy.sltt, options)
  * const { seconds } = Distributed.exchangeCost(program, 8, { bandwidth: 1.25e9, latency: 50e-6 })
  *
- * @throws OptionError for numbers out of their ranges
+ * @throws OptionError for arguments out of range
  */
 export const exchangeCost = (
   program: Pick<Program.Program, "buffers" | "microBatches">,

@@ -1,4 +1,4 @@
-/** Data-parallel training on MPI, with the same bits on any number of processes. */
+/** Data-parallel training on MPI, bit-identical for any number of processes. */
 export {
   Communicator,
   CommunicatorError,

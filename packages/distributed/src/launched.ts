@@ -1,7 +1,7 @@
-/** What launchers of MPI tell the processes that they start. */
+/** Environment variables that MPI launchers set for their processes. */
 import process from "node:process"
 
-/** How many processes there are; undefined without a launcher. */
+/** The number of processes; undefined without a launcher. */
 export const launched = (): number | undefined => {
   const { OMPI_COMM_WORLD_SIZE, PMI_SIZE, MPI_LOCALNRANKS, PMIX_RANK, SLURM_PROCID, SLURM_NTASKS } = process.env
   const told = OMPI_COMM_WORLD_SIZE ?? PMI_SIZE ?? (SLURM_PROCID === undefined ? undefined : SLURM_NTASKS)
@@ -9,7 +9,7 @@ export const launched = (): number | undefined => {
   return MPI_LOCALNRANKS === undefined && PMIX_RANK === undefined ? undefined : 1
 }
 
-/** The number of this process, as its launcher tells it before MPI has started: for messages. */
+/** The rank of this process according to its launcher, for messages before MPI has started. */
 export const launchedRank = (): number | undefined => {
   const { OMPI_COMM_WORLD_RANK, PMI_RANK, PMIX_RANK, SLURM_PROCID } = process.env
   const told = Number(OMPI_COMM_WORLD_RANK ?? PMI_RANK ?? PMIX_RANK ?? SLURM_PROCID)

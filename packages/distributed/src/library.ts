@@ -1,4 +1,4 @@
-/** c/mpi.c, compiled by the user's `mpicc` on first use, and loaded. */
+/** Compiles c/mpi.c with the user's `mpicc` on first use, and loads it. */
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import process from "node:process"
@@ -37,8 +37,8 @@ const missing = (compiler: string): string =>
   `there is no MPI compiler: ${compiler} cannot be run; install Open MPI or MPICH with its headers, or set MPICC`
 
 /**
- * The library of the implementation that `MPICC`, or else `mpicc`, belongs to. Its name in the cache follows from the source as the compiler
- * sees it, with MPI's headers, and from the options with which it is linked.
+ * The library for the MPI implementation of `MPICC`, by default `mpicc`. Its name in the cache is derived from the source, before and after
+ * preprocessing (with MPI's headers), and from the compiler and linker options.
  */
 export const library: Effect.Effect<Library, CommunicatorError> = /* @__PURE__ */ Effect.tryPromise({
   try: async () => {

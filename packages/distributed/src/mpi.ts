@@ -1,8 +1,8 @@
 /**
- * MPI: the processes that `mpirun`, or a scheduler, started.
+ * Communication over MPI between processes started by `mpirun` or a scheduler.
  *
- * Messages are exchanged without blocking, so timers and signals have their turns meanwhile. MPI ends with the process: after a failure it
- * ends the other processes too, which wait for this one. That a process was killed is noticed by the launcher, which then ends the others.
+ * Messages are non-blocking, so timers and signals are served meanwhile. MPI ends with the process: after a failure it also terminates the
+ * other processes, which would wait for this one. If a process is killed, the launcher terminates the others.
  */
 import process from "node:process"
 import { Effect, Layer } from "effect"
@@ -10,7 +10,7 @@ import { Communicator, CommunicatorError, type CommunicatorService, checkRows } 
 import { launched } from "./launched.ts"
 import { type Library, library } from "./library.ts"
 
-/** Seconds that MPI is polled at a time. */
+/** Duration of one poll of MPI, in seconds. */
 const turn = 0.002
 
 const textOf = (read: (out: Uint8Array, room: number) => number): string => {
@@ -22,7 +22,7 @@ const noMemory = -2
 
 const refuse = (kind: CommunicatorError["kind"], reason: string) => Effect.fail(new CommunicatorError({ kind, reason }))
 
-/** Fails for what a function of the library returned, if that is a failure. */
+/** Fails if a library function returned an error code. */
 const checked = ({ functions }: Library, code: number): Effect.Effect<number, CommunicatorError> => {
   if (code >= 0) return Effect.succeed(code)
   if (code === noMemory)
@@ -30,7 +30,7 @@ const checked = ({ functions }: Library, code: number): Effect.Effect<number, Co
   return refuse("lost", `MPI failed: ${textOf(functions.failure)}`)
 }
 
-/** The first line of a version, as `Open MPI v4.1.4`. */
+/** Name and version from the library's version string, such as `Open MPI v4.1.4`. */
 const titleOf = (version: string): string =>
   (version.split(/[\n,]/)[0] ?? "").replace(/^MPICH Version:\s*/, "MPICH ").trim()
 
@@ -38,7 +38,7 @@ const serviceOf = (found: Library, description: string, neighbours: number): Com
   const { functions, view } = found
   const rank = functions.rank()
   const size = functions.size()
-  /** Waits for the operation that was begun. */
+  /** Waits for the current operation. */
   const finished = Effect.gen(function* () {
     while ((yield* checked(found, functions.progress(turn))) === 0)
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -65,7 +65,7 @@ const serviceOf = (found: Library, description: string, neighbours: number): Com
       }),
     gather: (bytes) =>
       Effect.gen(function* () {
-        // Some runtimes have no address of an empty array.
+        // In some runtimes an empty array has no address.
         const given = bytes.length === 0 ? new Uint8Array(1) : bytes
         yield* checked(found, functions.gather(given, bytes.length))
         yield* finished
@@ -116,5 +116,5 @@ const start = Effect.gen(function* () {
   return service
 })
 
-/** The processes that `mpirun` started. It fails where there is no MPI, or this process was not started by its launcher. */
+/** The processes started by `mpirun`. Fails if MPI is missing or the process was not started by its launcher. */
 export const mpi: Layer.Layer<Communicator, CommunicatorError> = /* @__PURE__ */ Layer.effect(Communicator, start)

@@ -1,13 +1,13 @@
 /**
- * Data-parallel training: each process trains its share of every batch, and gradients are summed once a batch, between the last backward
- * segment and the update. No activation is exchanged, whatever the number of time steps.
+ * Data-parallel training: each process trains its share of every batch, and gradients are summed once per batch, between the last backward
+ * segment and the update. Activations are never exchanged, for any number of time steps.
  *
- * A batch is cut into micro-batches, which are dealt to the processes in their order. Their gradients and metrics are summed in that order, and
- * what is drawn is keyed by the micro-batch, so the bits do not depend on how many processes there are: they are those of one process that
- * takes as many micro-batches (Train.make with `microBatches`).
+ * A batch is divided into micro-batches, which are assigned to the processes in order. Their gradients and metrics are summed in that order,
+ * and random numbers are keyed by micro-batch, so the result is bit-identical for any number of processes, and to that of one process with
+ * the same number of micro-batches (Train.make with `microBatches`).
  *
- * Batch norm takes its statistics over each micro-batch (ghost batch normalisation: Hoffer et al., "Train longer, generalize better", NeurIPS
- * 2017). Running statistics begin every micro-batch of a batch alike, and become the mean of what they come to.
+ * Batch norm computes its statistics per micro-batch (ghost batch normalisation: Hoffer et al., "Train longer, generalize better", NeurIPS
+ * 2017). All micro-batches of a batch start from the same running statistics, which become the mean of their updates.
  */
 import {
   Backend,
@@ -28,7 +28,7 @@ import { Effect, Schema, type Scope } from "effect"
 import { Communicator, type CommunicatorError, type CommunicatorService } from "./communicator.ts"
 import { isExchanged } from "./cost.ts"
 
-/** Buffers one after the other, as a row has them. */
+/** Offsets of consecutive buffers within a row. */
 const placesOf = (buffers: ReadonlyArray<Program.Buffer>) => {
   let to = 0
   return buffers.map(({ name, kind, shape }) => {
@@ -38,7 +38,7 @@ const placesOf = (buffers: ReadonlyArray<Program.Buffer>) => {
   })
 }
 
-/** An executable whose gradients, metrics and running statistics are those of all processes once a batch has run. */
+/** Wraps an executable so that its gradients, metrics and running statistics are combined over all processes after each batch. */
 const exchanging = (
   executable: Executable,
   { description, size, reduction }: CommunicatorService,
@@ -46,7 +46,7 @@ const exchanging = (
   Effect.gen(function* () {
     const { program } = executable
     const { microBatches, buffers } = program
-    // Gradients first.
+    // Gradients come first.
     const exchanged = buffers.filter(isExchanged)
     const places = placesOf([
       ...exchanged.filter(({ kind }) => kind === "gradient"),
@@ -60,7 +60,7 @@ const exchanging = (
     const { rows, sum } = yield* toBackendError(reduction(places.at(-1)?.to ?? 0, microBatches))
 
     const read = Effect.forEach(statistics, ({ name }) => executable.read(name), { concurrency: "unbounded" })
-    /** The micro-batch that is next, the statistics before the first, and whether the last batch's gradients are finite. */
+    /** The next micro-batch, the statistics before the first, and whether the last batch's gradients are finite. */
     let part = 0
     let before: ReadonlyArray<Float32Array> = []
     let areFinite = true
@@ -77,7 +77,7 @@ const exchanging = (
       return Effect.gen(function* () {
         if (part === 0) before = yield* read
         else for (const [i, { name }] of statistics.entries()) yield* executable.write(name, before[i] as Float32Array)
-        // Each micro-batch by itself: the order of the sum is that of all processes' micro-batches.
+        // Gradients are kept per micro-batch, so that they can be summed in the order of all processes' micro-batches.
         yield* executable.run(part === 0 ? calls : [{ segment: "clear", t: 0 }, ...calls], frames)
         const row = rows[part] as Float32Array
         for (const { name, from } of places) row.set(yield* executable.read(name), from)
@@ -96,7 +96,7 @@ const exchanging = (
     return {
       ...executable,
       run,
-      // Metrics are known once all processes' are: a batch that comes to no finite loss is exchanged too, so that all refuse it.
+      // Metrics are available after the exchange. A batch with a non-finite loss is also exchanged, so that all processes refuse it.
       read: (name, t) =>
         part > 0 && name === Program.bufferNames.metrics
           ? Effect.map(executable.read(name, t), (values) => values.fill(0))
@@ -105,7 +105,7 @@ const exchanging = (
     }
   })
 
-/** What cannot be shared among processes. */
+/** Fails for options that cannot be distributed over processes. */
 const check = (
   { batchSize, loss }: DistributedOptions,
   microBatches: number,
@@ -130,12 +130,12 @@ export interface DistributedOptions extends Omit<Program.TrainingOptions, "share
 }
 
 /**
- * Prepares a trainer of this process's share. All processes call it, and `step` and `differentiate`, with the same arguments but for the
- * samples: of each batch, process r of n gives `batchSize`/n, the r-th such share of them, and gets their outputs. Losses, firing rates,
- * gradients and updates are those of the whole batch, with the same bits everywhere. `microBatches` is a multiple of the number of
- * processes, which is its default. Weights are the same on all processes, so any of them saves them.
+ * Makes a trainer for this process's share. All processes must call it, and `step` and `differentiate`, with the same arguments except for
+ * the samples: process r of n passes the r-th share of each batch, `batchSize`/n samples, and receives their outputs. Losses, firing rates,
+ * gradients and updates are those of the whole batch, bit-identical on all processes. `microBatches` must be a multiple of the number of
+ * processes, which is its default. Weights are equal on all processes, so any of them can save them.
  *
- * A step that fails for one process is not known to the others, which wait for it: let the process end then.
+ * If a step fails on one process, the others are not notified and wait for it: terminate the process in that case.
  *
  * @example
  * const trainer = yield* Distributed.makeTrainer(graph, Policy.sltt, options)

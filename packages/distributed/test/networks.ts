@@ -26,7 +26,7 @@ export const networks = {
   normalized: { graph: conv(true), policy: S.Policy.bptt, batchSize, encoding: "static" },
 } as const
 
-/** The samples of a rank, of those of the whole batch. */
+/** A rank's share of the samples of the whole batch. */
 export const samplesOf = (name: keyof typeof networks, update: number, rank: number, size: number): S.Train.Batch => {
   const { encoding } = networks[name]
   const steps = encoding === "frames" ? timeSteps : 1

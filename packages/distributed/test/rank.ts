@@ -1,5 +1,5 @@
 /**
- * What one of several processes does: it trains narrow networks for some updates, and prints a digest of all that came out.
+ * One of several processes: trains small networks for some updates and prints a digest of all results.
  *
  *     mpirun -n 2 bun rank.ts           train
  *     mpirun -n 2 bun rank.ts kill      rank 1 is killed during the second update

@@ -1,4 +1,4 @@
-/** Several processes train with the bits of one. */
+/** Training with several processes is bit-identical to training with one. */
 import { describe, expect, test } from "bun:test"
 import { layer } from "@spikeroute/backend-reference"
 import * as S from "@spikeroute/core"
@@ -19,7 +19,7 @@ const alone = Effect.runPromise(Effect.provide(trainAll, local))
 
 describe.each([...launchers])("$name", (launcher) => {
   test.each([2, 4])(
-    "%i processes come to the bits of one: weights, optimiser, statistics, metrics",
+    "%i processes are bit-identical to one: weights, optimiser, statistics, metrics",
     async (ranks) => {
       const { code, stdout, stderr } = await launch(launcher, ranks, [rank])
       expect({ code, stderr }).toMatchObject({ code: 0 })
@@ -29,7 +29,7 @@ describe.each([...launchers])("$name", (launcher) => {
     60_000,
   )
 
-  test("all end where one is killed", async () => {
+  test("all processes end if one is killed", async () => {
     const began = performance.now()
     const { code, stdout } = await launch(launcher, 2, [rank, "kill"])
     expect(code).not.toBe(0)
@@ -38,7 +38,7 @@ describe.each([...launchers])("$name", (launcher) => {
   }, 60_000)
 
   test.skipIf(launchers.length < 2)(
-    "a launcher of another implementation than the compiler's is refused",
+    "a launcher of a different MPI implementation than the compiler's is refused",
     async () => {
       const other = launchers.find(({ name }) => name !== launcher.name)
       const { code, stderr } = await launch({ ...launcher, compiler: other?.compiler ?? "" }, 2, [rank])
@@ -49,7 +49,7 @@ describe.each([...launchers])("$name", (launcher) => {
   )
 })
 
-test("one process of several micro-batches has the bits of the trainer of core", async () => {
+test("one process with several micro-batches is bit-identical to the trainer of core", async () => {
   const train = (name: "static" | "frames", make: typeof makeTrainer | typeof S.Train.make) =>
     Effect.gen(function* () {
       const { graph, policy, batchSize, encoding } = networks[name]
@@ -68,7 +68,7 @@ test("one process of several micro-batches has the bits of the trainer of core",
     expect(await train(name, makeTrainer)).toEqual(await train(name, S.Train.make))
 })
 
-test("a batch that comes to no finite loss is refused once all its micro-batches ran, and changes nothing", () =>
+test("a batch with a non-finite loss is refused after all its micro-batches have run, and changes nothing", () =>
   Effect.gen(function* () {
     const { graph, policy, batchSize } = networks.normalized
     const trainer = yield* makeTrainer(yield* graph, policy, {
@@ -93,7 +93,7 @@ test("a batch that comes to no finite loss is refused once all its micro-batches
     expect(after.loss).toBeGreaterThan(0)
   }).pipe(Effect.scoped, Effect.provide([layer, local]), Effect.runPromise))
 
-test("what cannot be shared is refused by its option", async () => {
+test("options that cannot be distributed are refused by name", async () => {
   const { graph, policy } = networks.static
   const refused = (changes: object) =>
     Effect.gen(function* () {
@@ -111,7 +111,7 @@ test("what cannot be shared is refused by its option", async () => {
   expect(await refused({ loss: [] })).toMatchObject({ _tag: "OptionError", option: "loss" })
 })
 
-test("without MPI's compiler the layer says so", async () => {
+test("without MPI's compiler, the layer fails with kind 'compiler'", async () => {
   const before = process.env.MPICC
   process.env.MPICC = "no-such-compiler"
   const error = await Effect.runPromise(Effect.flip(Effect.provide(Effect.asVoid(Communicator), mpi)))
@@ -119,7 +119,7 @@ test("without MPI's compiler the layer says so", async () => {
   expect(error).toMatchObject({ _tag: "CommunicatorError", kind: "compiler" })
 })
 
-test.skipIf(launchers.length === 0)("a process that no launcher started is refused", async () => {
+test.skipIf(launchers.length === 0)("a process without a launcher is refused", async () => {
   const [launcher] = launchers as [(typeof launchers)[number]]
   const { code, stderr } = await launch({ ...launcher, command: () => [] }, 1, [rank])
   expect(code).not.toBe(0)

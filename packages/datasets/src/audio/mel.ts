@@ -1,12 +1,12 @@
 /**
- * Log-mel spectrograms: how much energy sound has in bands of equal width on the mel scale, m = 2595·log₁₀(1 + f/700 Hz)
- * (O'Shaughnessy, "Speech communication", 1987), over windows that follow each other.
+ * Log-mel spectrograms: the energy of a sound in bands of equal width on the mel scale, m = 2595·log₁₀(1 + f/700 Hz)
+ * (O'Shaughnessy, "Speech communication", 1987), over successive windows.
  */
 
-/** Bands. */
+/** Number of mel bands. */
 export const bands = 40
 
-/** A discrete Fourier transform in place, of 2ⁿ values (Cooley and Tukey, 1965). */
+/** In-place radix-2 fast Fourier transform of 2ⁿ complex values (Cooley and Tukey, 1965). */
 export const fft = (real: Float64Array, imaginary: Float64Array): void => {
   const size = real.length
   for (let i = 1, j = 0; i < size; i++) {
@@ -38,7 +38,7 @@ export const fft = (real: Float64Array, imaginary: Float64Array): void => {
 const mel = (hertz: number) => 2595 * Math.log10(1 + hertz / 700)
 const hertz = (mel: number) => 700 * (10 ** (mel / 2595) - 1)
 
-/** Triangles between the edges of the bands: for each band the first bin of a spectrum that counts, and the weights from there on. */
+/** Triangular mel filters: for each band, the first spectrum bin with a nonzero weight, and the weights from that bin on. */
 const filters = (
   rate: number,
   size: number,
@@ -50,27 +50,28 @@ const filters = (
     const weights = Float64Array.from({ length: Math.max(0, Math.floor(right) - from + 1) }, (_, i) =>
       Math.max(0, Math.min((from + i - left) / (middle - left), (right - from - i) / (right - middle))),
     )
-    // Between two bins of a short window lies a band that would be empty: it takes the bin that is nearest.
+    // With a short window, a band can fall between two bins: it then uses the nearest bin.
     return weights.some((weight) => weight > 0)
       ? { from, weights }
       : { from: Math.round(middle), weights: Float64Array.of(1) }
   })
 }
 
-/** Windows at most, in samples. */
+/** Greatest window length, in samples. */
 export const longestWindow = 2 ** 16
 
-/** Makes spectrograms of recordings of one rate. */
+/** Computes spectrograms of recordings with one sampling rate. */
 export interface MelFrames {
-  /** Frames [timeSteps, bands] of a recording. */
+  /** Returns the frames of a recording, [timeSteps, bands]. */
   readonly of: (samples: Float32Array) => Float32Array
-  /** Samples of a window. */
+  /** Window length, in samples. */
   readonly window: number
 }
 
 /**
- * Frames of `duration` seconds in `timeSteps` equal steps: of each the logarithm of the energies in a Hann window twice as long as the step,
- * around its middle. The mean over the recording is taken away and the deviation brought to 1; behind its end frames are 0.
+ * Log-mel frames of the first `duration` seconds, in `timeSteps` equal steps. A frame is the logarithm of the band energies in a Hann window
+ * twice as long as the step, centred on it. Frames are normalised to mean 0 and standard deviation 1 over the recording; frames past its end
+ * are 0.
  */
 export const melFrames = (rate: number, duration: number, timeSteps: number): MelFrames => {
   const hop = (duration * rate) / timeSteps

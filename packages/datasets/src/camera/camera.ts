@@ -1,56 +1,56 @@
 /**
- * A simulated event camera: turns a moving picture into events.
+ * A simulated event camera: converts a sequence of images into events.
  *
- * Each pixel remembers a reference log intensity. Where the log intensity L has moved away from the reference by the
- * contrast threshold θ, the pixel sends an event (ON for up, OFF for down) and moves its reference by θ in that
- * direction; a large change sends several. Between two pictures L is taken to run linearly, which gives each event
- * its time: the model of ESIM (Rebecq, Gehrig, Scaramuzza, "ESIM: an Open Event Camera Simulator", CoRL 2018). After
- * an event a pixel is silent for a refractory time, and every pixel sends false events at a background rate, half of
- * them ON (the shot noise of v2e: Hu, Liu, Delbruck, CVPR workshops 2021, at a rate that does not depend on the
- * light).
+ * Each pixel stores a reference log intensity. When the log intensity L differs from the reference by the contrast
+ * threshold θ, the pixel emits an event (ON for an increase, OFF for a decrease) and moves its reference by θ in that
+ * direction; a large change emits several events. Event times follow from linear interpolation of L between images, as
+ * in ESIM (Rebecq, Gehrig, Scaramuzza, "ESIM: an Open Event Camera Simulator", CoRL 2018). After an event a pixel is
+ * silent for a refractory period. Every pixel also emits noise events at a constant rate, half of them ON (the shot
+ * noise of v2e: Hu, Liu, Delbruck, CVPR workshops 2021, but independent of the light intensity).
  *
- * A camera that has just been switched on treats the first change of brightness unlike the later ones, which would
- * tell the direction of a movement from event counts alone. So before the recording the scene is watched backwards
- * from beyond its end to before its beginning, and then forwards up to the beginning: the references stand as in a
- * camera that has been on for a while, and the movement neither starts nor stops within the recording.
+ * A camera that has just been switched on responds to the first change of brightness differently from later ones, which
+ * would reveal the direction of a movement in the event counts alone. The camera therefore first views the scene
+ * backwards, from `lead` images after its end to `lead` images before its beginning, and then forwards up to the
+ * beginning. The references are then those of a camera in operation, and the movement neither starts nor stops within
+ * the recording.
  *
- * It is not a model of a certain sensor: thresholds do not vary between pixels, there is no bandwidth limit and no
- * leak. The same key gives the same events on every machine, because only additions, multiplications, divisions and
- * square roots, which IEEE 754 fixes to the last bit, decide about an event; logarithms are rounded to 2⁻¹⁶.
+ * The camera does not model a particular sensor: all pixels have the same threshold, and there is neither a bandwidth limit
+ * nor leakage. The same key produces the same events on every machine: events depend only on additions, multiplications,
+ * divisions and square roots, which IEEE 754 defines to the last bit, and on logarithms rounded to 2⁻¹⁶.
  */
 import { argument, assert, type Kind, NonNegative, Positive, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
 import { Schema } from "effect"
 import type { Events } from "../events/events.ts"
 
-/** What the camera looks at. */
+/** The scene in front of the camera. */
 export interface Scene {
   /**
-   * Writes the log intensity of every pixel, row by row, as it is at picture `step`: 0 is the beginning of the
-   * recording, `steps` its end, and the `lead` pictures before and after are asked for too.
+   * Writes the log intensity of every pixel at image `step`, row by row. The recording runs from step 0 to `steps`; the
+   * camera also requests `lead` steps before and after it.
    */
   readonly render: (step: number, logIntensity: Float64Array) => void
 }
 
-/** The settings of the camera. */
+/** The options of the camera. */
 export interface CameraOptions {
   readonly width: number
   readonly height: number
   /** Length of the recording, in microseconds. */
   readonly duration: number
-  /** How many pictures are rendered after the first; events between two of them are interpolated. */
+  /** Number of images rendered after the first; event times between two images are interpolated. */
   readonly steps: number
-  /** How many pictures before its beginning and after its end the scene is watched, unrecorded; an even number. */
+  /** Number of images viewed without recording before the beginning and after the end; an even number. */
   readonly lead: number
-  /** Contrast threshold θ: the change of log intensity that one event stands for. */
+  /** Contrast threshold θ: the change in log intensity that triggers an event. */
   readonly threshold: number
-  /** How long a pixel is silent after an event, in microseconds. */
+  /** Refractory period of a pixel after an event, in microseconds. */
   readonly refractory: number
-  /** False events of each pixel a second. */
+  /** Rate of noise events per pixel, in Hz. */
   readonly noiseRate: number
 }
 
-/** The settings of the camera, checked. */
+/** Schema of `CameraOptions`. */
 export const CameraSchema: Schema.Codec<CameraOptions> = Schema.Struct({
   width: whole(1, 2 ** 15),
   height: whole(1, 2 ** 15),
@@ -64,15 +64,15 @@ export const CameraSchema: Schema.Codec<CameraOptions> = Schema.Struct({
 
 const aNumber: Kind = ["a number", (value) => typeof value === "number"]
 
-/** A logarithm whose result is a multiple of 2⁻¹⁶, and so the same in every JavaScript engine. */
+/** Natural logarithm rounded to a multiple of 2⁻¹⁶, so that every JavaScript engine returns the same value. */
 export const roundedLog = (value: number): number =>
   Math.round(Math.log(argument(value, aNumber, "roundedLog")) * 65536) / 65536
 
 /**
- * The events of one recording of `scene`, in order of time.
+ * Records `scene`. Returns the events in order of time.
  *
  * @throws OptionError
- * @param key decides about the references at the very beginning and about the noise
+ * @param key determines the initial references and the noise
  */
 export const record = (scene: Scene, options: CameraOptions, key: Key.Key): Events => {
   assert("the camera", CameraSchema, options)
@@ -82,7 +82,7 @@ export const record = (scene: Scene, options: CameraOptions, key: Key.Key): Even
   const last = new Float64Array(pixels)
   const now = new Float64Array(pixels)
   const ready = new Float64Array(pixels)
-  // An event is one number that sorts by time, then pixel, then polarity: (t · pixels + pixel) · 2 + polarity.
+  // An event is encoded as one number that sorts by time, pixel and polarity: (t · pixels + pixel) · 2 + polarity.
   const codes: Array<number> = []
 
   const advance = (step: number, recording: boolean) => {
@@ -139,7 +139,7 @@ export const record = (scene: Scene, options: CameraOptions, key: Key.Key): Even
   return events
 }
 
-/** Adds the false events: a Poisson number for each row (Knuth's product of uniforms), each at a uniform place. */
+/** Adds noise events: a Poisson-distributed number per row (Knuth's product of uniforms), uniform in position and time. */
 const noise = (options: CameraOptions, key: Key.Key, codes: Array<number>): void => {
   const { width, height, duration, noiseRate } = options
   const random = Key.generator(key)

@@ -1,16 +1,16 @@
 /**
- * What the simulated camera looks at: one anti-aliased shape on an even ground, moving for the length of a recording.
+ * Scenes for the simulated camera: one anti-aliased shape that moves over a uniform background throughout the recording.
  *
- * A form is its signed distance function (negative inside), in units of the shape's size. Its edge is one pixel wide: a pixel
- * at distance d (pixels) of the edge is covered by clamp(½ − d, 0, 1).
+ * A form is a signed distance function (negative inside), in units of the shape's size. The edge is one pixel wide: the
+ * coverage of a pixel at distance d (in pixels) from the edge is clamp(½ − d, 0, 1).
  */
 import * as Key from "@spikeroute/core/random"
 import { roundedLog, type Scene } from "./camera.ts"
 
-/** A form of unit size around the origin: the signed distance of (x, y) to its edge. */
+/** A form of unit size at the origin: returns the signed distance from (x, y) to its edge. */
 export type Form = (x: number, y: number) => number
 
-/** The forms that there are. */
+/** The forms by name. */
 export const forms = {
   disc: (x, y) => Math.sqrt(x * x + y * y) - 1,
   square: (x, y) => Math.max(Math.abs(x), Math.abs(y)) - 0.9,
@@ -22,7 +22,7 @@ export const forms = {
   },
 } satisfies Record<string, Form>
 
-/** How a shape stands at one moment: centre and size in pixels, orientation as cosine and sine. */
+/** Position of a shape at one time: centre and size in pixels, orientation as cosine and sine. */
 export interface Pose {
   x: number
   y: number
@@ -31,11 +31,11 @@ export interface Pose {
   sin: number
 }
 
-/** How a shape moves: adds its motion at `progress`, which runs from −½ to ½, to the pose of the middle moment. */
+/** A motion: displaces the pose at mid-recording to the pose at `progress`, which runs from −½ to ½. */
 export type Motion = (pose: Pose, amount: number, progress: number) => void
 
 const turn = (pose: Pose, angle: number): void => {
-  // A rational rotation by about `angle` (tangent of the half angle ≈ angle ⁄ 2): no engine's sine decides.
+  // Rational rotation by about `angle` (tangent of the half angle ≈ angle ⁄ 2): sines differ between engines.
   const half = angle / 2
   const cos = (1 - half * half) / (1 + half * half)
   const sin = (2 * half) / (1 + half * half)
@@ -45,8 +45,8 @@ const turn = (pose: Pose, angle: number): void => {
 }
 
 /**
- * The motions, in pairs of which each is the other backwards in time. `amount` is how far the motion goes in all, as
- * a part of the picture's side.
+ * The motions by name, in pairs that are time reversals of each other. `amount` is the total extent of the motion, as a fraction
+ * of the image's side.
  */
 export const motions = {
   right: (pose, amount, progress) => {
@@ -71,20 +71,20 @@ export const motions = {
   },
 } satisfies Record<string, Motion>
 
-/** What is drawn by chance for one sample. */
+/** The options of `make`. */
 export interface SceneOptions {
   readonly form: keyof typeof forms
   readonly motion: keyof typeof motions
-  /** Side of the picture, in pixels. */
+  /** Width and height of the image, in pixels. */
   readonly side: number
-  /** How many pictures the recording has after the first. */
+  /** Number of images in the recording after the first. */
   readonly steps: number
 }
 
 /**
- * A scene with random place, size, orientation, speed, contrast and sign of contrast.
+ * Creates a scene with random position, size, orientation, speed, contrast and sign of contrast.
  *
- * The shape is as often darker than the ground as brighter, which is what makes time matter: see `shapes.ts`.
+ * The shape is darker than the background as often as it is brighter, so that the task requires temporal information: see `shapes.ts`.
  */
 export const make = (options: SceneOptions, key: Key.Key): Scene => {
   const { side, steps } = options
@@ -111,7 +111,7 @@ export const make = (options: SceneOptions, key: Key.Key): Scene => {
     orientation.cos = x / Math.sqrt(square)
     orientation.sin = y / Math.sqrt(square)
   }
-  // Coverage in steps of 1⁄256, so that a recording needs 257 logarithms.
+  // Coverage is quantised to 1⁄256, so that a recording needs only 257 logarithms.
   const logIntensity = Float64Array.from({ length: 257 }, (_, level) =>
     roundedLog(1 + (foreground - 1) * (level / 256)),
   )

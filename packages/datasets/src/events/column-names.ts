@@ -1,9 +1,9 @@
-/** What files call the properties of events. It imports nothing, for the process that reads HDF5. */
+/** Column names of event files. This module has no imports, because the process that reads HDF5 loads it. */
 
 /** The properties of events. */
 export type Column = "x" | "y" | "t" | "p"
 
-/** The names that files have for each column. */
+/** The accepted names of each column. */
 const names: Readonly<Record<Column, ReadonlyArray<string>>> = {
   x: ["x", "xs"],
   y: ["y", "ys"],
@@ -13,9 +13,9 @@ const names: Readonly<Record<Column, ReadonlyArray<string>>> = {
 
 export const columns = Object.keys(names) as ReadonlyArray<Column>
 
-/** The column that a name stands for. */
+/** The column with this name; undefined for an unknown name. */
 export const columnOf = (name: string): Column | undefined =>
   columns.find((column) => names[column].includes(name.toLowerCase()))
 
-/** What a file may call them, for errors. */
+/** The accepted names, for error messages. */
 export const columnNames: string = columns.map((column) => names[column].join("/")).join(", ")

@@ -1,10 +1,8 @@
 /**
- * Event streams as columns of typed arrays, the form every event format is read into and every event transform
- * works on.
+ * Event streams as columns of typed arrays: the output of every event-format reader and the input of every event transform.
  *
- * An event camera reports, for each pixel on its own, that the brightness rose (ON) or fell (OFF) at some time. One
- * column for each property keeps a recording of a million events at 13 bytes an event and lets transforms touch only
- * the columns that they change.
+ * An event camera reports, independently for each pixel, when the brightness rose (ON) or fell (OFF). One column per
+ * property takes 13 bytes per event, and transforms copy only the columns that they change.
  */
 import { argument, type Kind, OptionError } from "@spikeroute/core/options"
 
@@ -30,7 +28,7 @@ export interface Events {
   readonly x: Uint16Array
   /** Row of each event, from the top. */
   readonly y: Uint16Array
-  /** Time of each event, in microseconds from the start of the recording, never falling. */
+  /** Time of each event, in microseconds from the start of the recording, in ascending order. */
   readonly t: Float64Array
   /** Polarity of each event: 1 for ON (brighter), 0 for OFF (darker). */
   readonly p: Uint8Array
@@ -42,7 +40,7 @@ const someEvents: Kind = [
 ]
 const aFunction: Kind = ["a function", (value) => typeof value === "function"]
 
-/** @throws OptionError unless all columns have one length, every event lies within the sensor, and time never falls */
+/** @throws OptionError unless all columns have the same length, every event lies within the sensor, and times are in ascending order */
 export const checkEvents = (owner: string, events: Events): void => {
   const { width, height, x, y, t, p } = argument(events, someEvents, owner)
   const refuse = (option: string, value: unknown, expected: string): never => {
@@ -63,10 +61,10 @@ export const checkEvents = (owner: string, events: Events): void => {
 }
 
 /**
- * The events at the given positions, in that order.
+ * Returns the events with the given indices, in that order.
  *
- * @param indices positions in the columns of `events`; the first `count` of them are taken
- * @throws OptionError for positions that there are not
+ * @param indices indices into the columns of `events`; only the first `count` are used
+ * @throws OptionError for an index out of range
  */
 export const select = (events: Events, indices: Uint32Array, count: number = indices?.length): Events => {
   argument(events, someEvents, "select")
@@ -100,7 +98,7 @@ export const select = (events: Events, indices: Uint32Array, count: number = ind
   return { width: events.width, height: events.height, x, y, t, p }
 }
 
-/** The events for which `keep` holds, in their order. */
+/** Returns the events for which `keep` returns true, in their order. */
 export const filter = (events: Events, keep: (index: number) => boolean): Events => {
   argument(keep, aFunction, "filter", "keep")
   const kept = new Uint32Array(argument(events, someEvents, "filter").t.length)
@@ -109,10 +107,10 @@ export const filter = (events: Events, keep: (index: number) => boolean): Events
   return select(events, kept, count)
 }
 
-/** The events in order of time; events of the same time keep their order. */
+/** Sorts events by time. The sort is stable. */
 export const sortByTime = (events: Events): Events => {
   const order = Uint32Array.from(argument(events, someEvents, "sortByTime").t, (_, i) => i)
-  // A typed array's sort is not promised to be stable, so that the position decides between equal times.
+  // The sort of a typed array is not guaranteed to be stable, so equal times are ordered by index.
   order.sort((a, b) => (events.t[a] as number) - (events.t[b] as number) || a - b)
   return select(events, order)
 }

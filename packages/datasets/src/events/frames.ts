@@ -1,11 +1,10 @@
 /**
- * Events summed into frames: what a spiking network sees, one frame for each time step.
+ * Accumulates events into frames, one per time step: the input of a spiking network.
  *
  * A frame is [height, width, 2], channels last, float32: channel 0 counts the OFF events of a pixel, channel 1 its ON
  * events. `out[offset + step · stride + (y · width + x) · 2 + polarity]` holds one count, so that the frames of a
- * sample can be written straight into a batch of [T, N, height, width, 2] (stride = N · height · width · 2). Where
- * events have no polarity to tell apart, a frame is [height, width, 1]. The functions add to what `out` holds: give
- * them zeros.
+ * sample can be written directly into a batch of [T, N, height, width, 2] (stride = N · height · width · 2). If polarity is
+ * ignored, a frame is [height, width, 1]. The functions add to the values in `out`, so it must start as zeros.
  */
 import { assert, Float32, OptionError, Positive } from "@spikeroute/core/options"
 import { Schema } from "effect"
@@ -16,7 +15,7 @@ import { add, type FrameTarget } from "./target.ts"
 export type { FrameTarget }
 
 /**
- * A target for the frames of one sample alone: [timeSteps, height, width, 2].
+ * Allocates a target for the frames of a single sample: [timeSteps, height, width, 2].
  *
  * @throws OptionError
  */
@@ -26,7 +25,7 @@ export const frameTarget = (events: Events, timeSteps: number): FrameTarget => {
   return { out: new Float32Array(timeSteps * stride), offset: 0, stride }
 }
 
-/** @throws OptionError where events lie outside their sensor, or frames outside the target */
+/** @throws OptionError if events lie outside their sensor, or frames outside the target */
 const check = (owner: string, events: Events, timeSteps: number, target: FrameTarget): void => {
   assertCount(owner, "timeSteps", timeSteps)
   checkEvents(owner, events)
@@ -37,12 +36,12 @@ const check = (owner: string, events: Events, timeSteps: number, target: FrameTa
 }
 
 /**
- * Frames that hold equal numbers of events: frame k takes the events k·⌊n/T⌋ … (k+1)·⌊n/T⌋ − 1, and the last frame
- * the remainder too. Fewer events than frames all fall into the last one.
+ * Frames with equal numbers of events: frame k holds the events k·⌊n/T⌋ … (k+1)·⌊n/T⌋ − 1, and the last frame also the
+ * remainder. If there are fewer events than frames, all events fall into the last frame.
  *
- * This is "split by number" of SpikingJelly (`split_by="number"`), which SLTT uses for its event data.
+ * Equivalent to SpikingJelly's `split_by="number"`, which SLTT uses for its event data.
  *
- * @throws OptionError where events lie outside their sensor, or frames outside the target
+ * @throws OptionError if events lie outside their sensor, or frames outside the target
  * @example
  * const target = frameTarget(events, 10)
  * framesByCount(events, 10, target) // target.out: [10, height, width, 2]
@@ -56,7 +55,7 @@ export const framesByCount = (events: Events, timeSteps: number, target: FrameTa
   }
 }
 
-/** The time that `framesByDuration` cuts into frames, in microseconds: [start, start + duration). */
+/** The time interval that `framesByDuration` divides into frames, in microseconds: [start, start + duration). */
 export interface Window {
   readonly start: number
   readonly duration: number
@@ -65,12 +64,12 @@ export interface Window {
 export const WindowSchema: Schema.Codec<Window> = Schema.Struct({ start: Float32, duration: Positive })
 
 /**
- * Frames that cover equal durations: frame k takes the events of start + [k, k+1)·duration/T.
+ * Frames of equal duration: frame k holds the events in start + [k, k+1)·duration/T.
  *
- * Without a window the recording is cut from its first event to its last, which falls into the last frame, as
- * `split_by="time"` of SpikingJelly does. Events outside a given window fall into no frame.
+ * Without a window, the frames cover the recording from its first event to its last, inclusive, as SpikingJelly's
+ * `split_by="time"` does. Events outside a given window are ignored.
  *
- * @throws OptionError where events lie outside their sensor, or frames outside the target
+ * @throws OptionError if events lie outside their sensor, or frames outside the target
  */
 export const framesByDuration = (events: Events, timeSteps: number, target: FrameTarget, window?: Window): void => {
   check("framesByDuration", events, timeSteps, target)

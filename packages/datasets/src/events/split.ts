@@ -1,4 +1,4 @@
-/** A split of event recordings, turned into frames when a batch asks for them. */
+/** A split of event recordings, converted to frames when a batch is made. */
 import { assert, OptionError, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
 import { Effect, Schema } from "effect"
@@ -11,32 +11,32 @@ import type { Transform } from "../transform.ts"
 import type { Events } from "./events.ts"
 import { type FrameTarget, framesByCount, framesByDuration, type Window, WindowSchema } from "./frames.ts"
 
-/** How events are cut into frames: equal numbers of events, or equal durations. */
+/** How events are divided into frames: equal numbers of events, or equal durations. */
 export type Framing = "count" | "duration"
 
-/** Where recordings come from and what becomes of them. */
+/** The options of `eventSplit`. */
 export interface EventSplitOptions {
   readonly size: number
   readonly label: (index: number) => number
   readonly load: (index: number) => Effect.Effect<Events, DatasetError>
-  /** Size of the sensor; what `load` and `transform` give must have it. */
+  /** Size of the sensor, in pixels; the events from `load` and `transform` must match it. */
   readonly width: number
   readonly height: number
-  /** 2 (default): frames count OFF and ON events apart; 1: all alike. */
+  /** 2 (default): frames count OFF and ON events separately; 1: together. */
   readonly channels?: 1 | 2
   readonly timeSteps: number
   readonly framing: Framing
-  /** The time that equal durations divide; without it, from the first event of a recording to its last. */
+  /** The time interval divided into frames of equal duration. Default: from the first event of a recording to its last. */
   readonly window?: Window
-  /** Brings the frames to so many pixels in height and width, by `resize`: the sensor's size unless told. */
+  /** Height and width in pixels to which `resize` scales the frames. Default: the size of the sensor. */
   readonly side?: number
-  /** Random changes of the events, made only where a key is given. */
+  /** Augmentation of the events, applied only if a key is given. */
   readonly transform?: Transform<Events> | undefined
-  /** Random changes of the frames, after `side`, all frames of a sample alike; made only where a key is given. */
+  /** Augmentation of the frames after resizing, the same for all frames of a sample; applied only if a key is given. */
   readonly augment?: Transform<Image> | undefined
 }
 
-/** The options of `eventSplit`. */
+/** Schema of `EventSplitOptions`. */
 export const EventSplitSchema: Schema.Codec<unknown> = Schema.Struct({
   size: whole(0),
   label: Callable,
@@ -52,15 +52,15 @@ export const EventSplitSchema: Schema.Codec<unknown> = Schema.Struct({
   augment: Schema.optionalKey(Callable),
 })
 
-/** How many recordings of a batch are loaded at once, where loading means reading a file. */
+/** Number of recordings of a batch that are loaded concurrently, if loading reads files. */
 const concurrency = 8
 
 /**
- * The recordings as a `Split` of frames [timeSteps, N, height, width, channels] of event counts, channel 0 OFF,
- * channel 1 ON.
+ * Makes a `Split` of event-count frames, [timeSteps, N, height, width, channels], from recordings. Channel 0 is OFF,
+ * channel 1 is ON.
  *
- * Writing fails with `OptionError` where the batch is for another number of time steps, or where a transform has
- * changed the size of the sensor.
+ * `write` fails with `OptionError` if the batch has a different number of time steps, or if a transform changes the size of
+ * the sensor.
  *
  * @throws OptionError
  */

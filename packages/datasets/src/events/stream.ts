@@ -1,40 +1,40 @@
 /**
- * Frames of events that arrive little by little: each is given out as soon as it is over. Plain generators, for cameras and sockets
- * at the edge: no Effect, no file.
+ * Frames of live event streams, each yielded as soon as it is complete. A plain generator without Effect or file access, for cameras
+ * and sockets on edge devices.
  */
 
 import { optionFault, quote } from "@spikeroute/core/text"
 import type { Events } from "./events.ts"
 import { add } from "./target.ts"
 
-/** Events that make no frame: they lie outside the sensor, before a frame that was given out already, or too long after the last. */
+/** An invalid event: its packet has another sensor size, or it lies outside the sensor, in a frame already yielded, or after too long a gap. */
 export class EventStreamError extends Error {
   readonly _tag = "EventStreamError"
   override readonly name = "EventStreamError"
 }
 
-/** How events that arrive are cut into frames. */
+/** The options of `framesOf`. */
 export interface StreamFraming {
   /** Size of the sensor. */
   readonly width: number
   readonly height: number
-  /** 2 (default): frames count OFF and ON events apart; 1: all alike. */
+  /** 2 (default): frames count OFF and ON events separately; 1: together. */
   readonly channels?: 1 | 2
-  /** What ends a frame: so many events, or so many microseconds, from the time `start` or else the first event on. */
+  /** Length of a frame: a number of events, or a duration in microseconds, counted from `start` (default: the first event). */
   readonly every: { readonly events: number } | { readonly duration: number; readonly start?: number }
   /**
-   * With a duration: how many empty frames in a row time without events may make. Default 10,000. An event after more of them is an
-   * error, for one wrong time would make frames without end; `Infinity` allows any silence.
+   * With a duration: greatest number of consecutive empty frames. Default 10,000. A longer gap is an error, because a single wrong
+   * time would otherwise yield an endless sequence of frames; `Infinity` allows any gap.
    */
   readonly maximumEmptyFrames?: number
 }
 
 /**
- * The frames [height, width, channels] of packets of events, which have to be in order of time. What is left when the packets end
- * is a last frame.
+ * Yields the frames, [height, width, channels], of a stream of event packets, which must be in order of time. Remaining events at the
+ * end of the stream form a last frame.
  *
- * With equal durations, time without events gives frames of zeros, in which membranes decay, up to `maximumEmptyFrames` in a row; a
- * frame is given out when the first event after it arrives. The frames of a whole recording are those of `framesByDuration`.
+ * With a duration, gaps without events yield frames of zeros, in which membranes decay, up to `maximumEmptyFrames` in a row. A frame
+ * is yielded when the first event after it arrives. For a whole recording the frames equal those of `framesByDuration`.
  *
  * @throws EventStreamError
  * @example
@@ -68,7 +68,7 @@ export async function* framesOf(
 
   let start = byDuration ? every.start : undefined
   let frame = fresh()
-  /** Frames that were given out, events that were seen, and those of the frame at hand. */
+  /** Number of frames yielded, of events received, and of events in the current frame. */
   let given = 0
   let seen = 0
   let inFrame = 0

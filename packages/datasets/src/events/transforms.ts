@@ -2,8 +2,8 @@
  * Event transforms, under tonic's names: https://tonic.readthedocs.io (Lenz et al., "Tonic: event-based datasets and
  * transformations", 2021).
  *
- * Randomness comes from the key alone; what a transform gives is in order of time and within the sensor. Arguments out of
- * range are refused with `OptionError`: when a transform is made or, for a crop larger than the sensor, when it is applied.
+ * Randomness comes only from the key. The resulting events are in order of time and within the sensor. Arguments out of range
+ * throw `OptionError` when the transform is created or, for a crop larger than the sensor, when it is applied.
  */
 import { assert, Flag, NonNegative, OptionError, Share, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
@@ -48,7 +48,7 @@ const mapInto = <A extends Uint16Array | Uint8Array | Float64Array>(column: A, o
   return changed
 }
 
-/** tonic's `DropEvent(p)`: drops ⌊p·n + ½⌋ of the n events, chosen at random. */
+/** tonic's `DropEvent(p)`: drops ⌊p·n + ½⌋ randomly chosen events of n. */
 export const dropEvent = (p: number): Transform<Events> => {
   assert("dropEvent", schemas.dropEvent, { p })
   return (events, key) => {
@@ -60,8 +60,8 @@ export const dropEvent = (p: number): Transform<Events> => {
 }
 
 /**
- * tonic's `SpatialJitter(var_x, var_y, clip_outliers=True)`: moves every event by a normal variate of the given
- * variances, cut to whole pixels. Events that leave the sensor are dropped.
+ * tonic's `SpatialJitter(var_x, var_y, clip_outliers=True)`: shifts every event by normal variates with the given
+ * variances, rounded down to whole pixels. Events that leave the sensor are dropped.
  */
 export const spatialJitter = (varX = 1, varY = 1): Transform<Events> => {
   assert("spatialJitter", schemas.spatialJitter, { varX, varY })
@@ -82,8 +82,8 @@ export const spatialJitter = (varX = 1, varY = 1): Transform<Events> => {
 }
 
 /**
- * tonic's `TimeJitter(std, clip_negative=True, sort_timestamps=True)`: moves every event in time by a normal variate
- * of standard deviation `std`, in microseconds. Events before time 0 are dropped.
+ * tonic's `TimeJitter(std, clip_negative=True, sort_timestamps=True)`: shifts every event in time by a normal variate
+ * with standard deviation `std`, in microseconds. Events before time 0 are dropped.
  */
 export const timeJitter = (std: number): Transform<Events> => {
   assert("timeJitter", schemas.timeJitter, { std })
@@ -100,7 +100,7 @@ export const randomFlipLR = (p = 0.5): Transform<Events> => {
   return (events, key) => (chance(key, p) ? { ...events, x: mapInto(events.x, (x) => events.width - 1 - x) } : events)
 }
 
-/** tonic's `RandomFlipPolarity(p)`: changes the polarity of each event on its own with probability `p`. */
+/** tonic's `RandomFlipPolarity(p)`: flips the polarity of each event independently with probability `p`. */
 export const randomFlipPolarity = (p = 0.5): Transform<Events> => {
   assert("randomFlipPolarity", schemas.randomFlipPolarity, { p })
   return (events, key) => {
@@ -111,7 +111,7 @@ export const randomFlipPolarity = (p = 0.5): Transform<Events> => {
 
 /**
  * tonic's `RandomTimeReversal(p, flip_polarities)`: plays the recording backwards, t' = max t − t, with probability
- * `p`. What darkens forwards brightens backwards: `flipPolarities` keeps to that.
+ * `p`. `flipPolarities` also swaps ON and OFF, because darkening becomes brightening in reversed time.
  */
 export const randomTimeReversal = (p = 0.2, flipPolarities = false): Transform<Events> => {
   assert("randomTimeReversal", schemas.randomTimeReversal, { p, flipPolarities })
@@ -129,11 +129,11 @@ export const randomTimeReversal = (p = 0.2, flipPolarities = false): Transform<E
 }
 
 /**
- * tonic's `Denoise(filter_time)`: drops an event if none of its four neighbouring pixels has had an event within the
- * `filterTime` microseconds before it (Delbruck, "Frame-free dynamic digital vision", 2008).
+ * tonic's `Denoise(filter_time)`: drops an event if none of its four neighbouring pixels had an event within the preceding
+ * `filterTime` microseconds (Delbruck, "Frame-free dynamic digital vision", 2008).
  *
- * tonic keeps every event of the first `filter_time` whose pixel has a neighbour; here those too need an event beside
- * them.
+ * tonic keeps all events within the first `filter_time` at pixels that have a neighbour; here those events also need a
+ * neighbouring event.
  */
 export const denoise = (filterTime = 10_000): Transform<Events> => {
   assert("denoise", schemas.denoise, { filterTime })
@@ -165,14 +165,14 @@ const crop = (events: Events, left: number, top: number, width: number, height: 
   return { ...inside, width, height, x: mapInto(inside.x, (x) => x - left), y: mapInto(inside.y, (y) => y - top) }
 }
 
-/** tonic's `CenterCrop(size)`: the middle `width` × `height` pixels become the sensor. */
+/** tonic's `CenterCrop(size)`: crops to the central `width` × `height` pixels. */
 export const centerCrop = (width: number, height: number): Transform<Events> => {
   assert("centerCrop", schemas.centerCrop, { width, height })
   return (events) =>
     crop(events, Math.floor((events.width - width) / 2), Math.floor((events.height - height) / 2), width, height)
 }
 
-/** tonic's `RandomCrop(target_size)`: `width` × `height` pixels at a random place become the sensor. */
+/** tonic's `RandomCrop(target_size)`: crops to `width` × `height` pixels at a random position. */
 export const randomCrop = (width: number, height: number): Transform<Events> => {
   assert("randomCrop", schemas.randomCrop, { width, height })
   return (events, key) => {

@@ -1,6 +1,6 @@
 /**
- * Class folders: `train/<class>/*` and `test/<class>/*` (or `val`), or `<class>/*` alone, of which a fraction is drawn for the test.
- * Classes are the folders in order of name.
+ * Class folders: `train/<class>/*` and `test/<class>/*` (or `val`), or only `<class>/*`, from which a random fraction becomes the test
+ * split. The classes are the folders, sorted by name.
  */
 import * as Key from "@spikeroute/core/random"
 import { Effect, Path } from "effect"
@@ -8,7 +8,7 @@ import { MissingFile } from "../errors.ts"
 import type { OpenOptions } from "../sets/options.ts"
 import { isFolder, listMatching, searched } from "./locate.ts"
 
-/** Files and the class of each. */
+/** Files with their classes. */
 export interface Labelled {
   readonly files: ReadonlyArray<string>
   readonly labels: ReadonlyArray<number>
@@ -17,8 +17,8 @@ export interface Labelled {
 const usualShare = 0.2
 
 /**
- * Draws a split of `count` samples by the seed: indices of training and test samples, each in ascending order. The fraction `split` is for
- * the test; each part has at least one sample.
+ * Draws a random split of `count` samples from the seed. Returns the indices of the training and test samples, each in ascending order.
+ * `split` is the fraction of test samples; each part has at least one sample.
  */
 export const drawSplit = (count: number, { split = usualShare, seed = 0 }: Pick<OpenOptions, "split" | "seed">) => {
   const order = Key.permutation(Key.fold(Key.make(seed), "split"), count)
@@ -26,13 +26,13 @@ export const drawSplit = (count: number, { split = usualShare, seed = 0 }: Pick<
   return { train: order.slice(tested).sort(), test: order.slice(0, tested).sort() }
 }
 
-/** The folders of a directory, in order of name; files beside them do not count, nor hidden folders. */
+/** The folders in a directory, sorted by name, without hidden ones. */
 export const foldersOf = Effect.fnUntraced(function* (directory: string) {
   const entries = yield* listMatching(directory, /^[^.]/)
   return yield* Effect.filter(entries, isFolder, { concurrency: 8 })
 })
 
-/** The samples of a data set in folders by class. `endings` says which files are wanted, for errors. */
+/** Finds the samples of a data set in class folders. `endings` lists the accepted file name extensions, for error messages. */
 export const classFolders = Effect.fnUntraced(function* (
   dataset: string,
   options: OpenOptions,

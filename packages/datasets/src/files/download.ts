@@ -1,9 +1,9 @@
 /**
- * Downloads: resumed, checked, and put under their name only when whole.
+ * Downloads that resume, verify checksums, and appear under their final name only when complete.
  *
- * What arrives is written to `<file>.part`. An attempt that finds such a part asks for the rest of it (HTTP Range,
- * RFC 9110 §14). When all bytes are there and have the right checksum, the part is renamed. There are no retries:
- * the caller decides, and a second call goes on where the first ended. Of several processes that want the same file one
+ * Data are written to `<file>.part`. If that file exists, only the remaining bytes are requested (HTTP Range,
+ * RFC 9110 §14). Once all bytes have arrived and the checksum matches, the part is renamed. There are no automatic
+ * retries: another call resumes where the previous one stopped. If several processes request the same file, one
  * downloads it and the others wait.
  */
 import { check, must, type OptionError, oneOf } from "@spikeroute/core/options"
@@ -16,29 +16,29 @@ import { ChecksumMismatch, DownloadFailed, FileFailed } from "../errors.ts"
 import { exclusively } from "./lock.ts"
 import { sizeOf } from "./read.ts"
 
-/** What a file must hash to, in lowercase hexadecimal. */
+/** The expected hash of a file, in lowercase hexadecimal. */
 export interface Checksum {
   readonly algorithm: "md5" | "sha256"
   readonly hex: string
 }
 
-/** How far a download has come. */
+/** Progress of a download. */
 export interface Progress {
   readonly url: string
-  /** Bytes that are there, those of an earlier attempt among them. */
+  /** Bytes received so far, including those of earlier attempts. */
   readonly received: number
-  /** Bytes of the whole file, where the server told. */
+  /** Size of the file in bytes, if the server states it. */
   readonly total: number | undefined
 }
 
-/** The settings of `download`. */
+/** The options of `download`. */
 export interface DownloadOptions {
   readonly checksum?: Checksum | undefined
-  /** Called for every piece that arrives. */
+  /** Called for every chunk that arrives. */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
 }
 
-/** What a download can fail with. */
+/** The errors of `download`. */
 export type DownloadError = DownloadFailed | ChecksumMismatch | FileFailed | OptionError
 
 const ChecksumSchema = Schema.Struct({
@@ -46,7 +46,7 @@ const ChecksumSchema = Schema.Struct({
   hex: Schema.String.check(must("lowercase hexadecimal", (text) => /^[0-9a-f]+$/.test(text))),
 })
 
-/** The options of `download`. */
+/** Schema of the arguments of `download`. */
 export const DownloadSchema: Schema.Codec<unknown> = Schema.Struct({
   url: Schema.NonEmptyString,
   file: Schema.NonEmptyString,
@@ -57,7 +57,7 @@ export const DownloadSchema: Schema.Codec<unknown> = Schema.Struct({
 const algorithms = { md5: Digest.md5, sha256: Digest.sha256 }
 
 const totalOf = (response: HttpClientResponse.HttpClientResponse, start: number): number | undefined => {
-  // "bytes 100-199/200", or "bytes */200" where the range was refused.
+  // "bytes 100-199/200", or "bytes */200" if the range is not satisfiable.
   const range = /\/(\d+)$/.exec(response.headers["content-range"] ?? "")
   if (range !== null) return Number(range[1])
   const length = response.headers["content-length"]
@@ -68,9 +68,9 @@ const startOf = (response: HttpClientResponse.HttpClientResponse): number =>
   Number(/^bytes (\d+)-/.exec(response.headers["content-range"] ?? "")?.[1] ?? Number.NaN)
 
 /**
- * Brings `url` to `file`. A file that is already there is left as it is.
+ * Downloads `url` to `file`. Does nothing if the file already exists.
  *
- * Fails with `DownloadFailed` (the part stays), `ChecksumMismatch` (nothing stays), `FileFailed` or `OptionError`.
+ * Fails with `DownloadFailed` (the part is kept), `ChecksumMismatch` (nothing is kept), `FileFailed` or `OptionError`.
  *
  * @example
  * yield* download("https://example.org/data.gz", "data.gz", {
@@ -96,7 +96,7 @@ const bring = Effect.fnUntraced(function* (url: string, file: string, options: D
   const part = `${file}.part`
   const at = FileFailed.at
   let whole = yield* transfer(url, file, part, options)
-  // A part that the server cannot continue is of no use: begin again, once.
+  // If the server cannot continue the part, start over, once.
   if (!whole) {
     yield* Effect.mapError(fs.remove(part, { force: true }), at(part))
     whole = yield* transfer(url, file, part, options)
@@ -106,14 +106,14 @@ const bring = Effect.fnUntraced(function* (url: string, file: string, options: D
   yield* Effect.mapError(fs.rename(part, file), at(file))
 })
 
-/** Adds what is missing to the part; false where the server says that the part is not the beginning of its file. */
+/** Appends the remaining bytes to the part. Returns false if the server rejects the part as the beginning of its file. */
 const transfer = Effect.fnUntraced(function* (url: string, file: string, part: string, options: DownloadOptions) {
   const fs = yield* FileSystem.FileSystem
   const fail = (problem: string) => new DownloadFailed({ url, file, problem: problem.replaceAll("\n", " ") })
   const at = FileFailed.at(part)
   const have = (yield* Effect.mapError(fs.exists(part), at)) ? yield* sizeOf(part) : 0
 
-  // "identity": a server that packs a .gz once more for the way would have fetch unpack both.
+  // "identity": if a server compressed a .gz file again for transfer, fetch would decompress both layers.
   const headers = { "accept-encoding": "identity", ...(have > 0 ? { range: `bytes=${have}-` } : {}) }
   const response = yield* HttpClient.get(url, { headers }).pipe(
     Effect.mapError((error) => fail(`no answer: ${error.message}`)),

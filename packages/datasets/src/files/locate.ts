@@ -1,9 +1,9 @@
 /**
- * Where the files of a data set are.
+ * Locates the files of a data set.
  *
- * With a data directory: there, in a folder named as the data set or else in the directory itself; nothing is ever
- * downloaded. Without: in the cache, $XDG_CACHE_HOME/spikeroute/<data set> or ~/.cache/spikeroute/<data set>, and
- * what is missing is downloaded into it.
+ * With a data directory, files are searched in its folder named after the data set, then in the directory itself; nothing is
+ * downloaded. Without one, files are searched in the cache, $XDG_CACHE_HOME/spikeroute/<data set> or
+ * ~/.cache/spikeroute/<data set>, and missing files are downloaded into it.
  */
 import { Config, Effect, FileSystem, Option, Path } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -11,27 +11,27 @@ import { type DatasetError, FileFailed, MissingFile } from "../errors.ts"
 import { type Checksum, download, type Progress } from "./download.ts"
 import { exclusively } from "./lock.ts"
 
-/** Where to look, and whether to fetch. */
+/** Where to search for files, and whether to download them. */
 export interface LocateOptions {
-  /** A directory that holds the files; nothing is downloaded then. */
+  /** Directory that holds the files. If given, nothing is downloaded. */
   readonly dataDir?: string | undefined
-  /** Called for every piece of a download that arrives. */
+  /** Called for every chunk of a download that arrives. */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
 }
 
-/** The services that finding and fetching need. */
+/** The services required to locate and download files. */
 export type FileServices = FileSystem.FileSystem | Path.Path | HttpClient.HttpClient
 
-/** A file on the web and the names that it may have on disk, the one it is stored under first. */
+/** A downloadable file and its accepted names on disk; downloads are stored under the first. */
 export interface RemoteFile {
   readonly names: readonly [string, ...ReadonlyArray<string>]
-  /** Other paths that copies of the data set have it at, below a directory that is searched. */
+  /** Paths of the file in other copies of the data set, relative to a searched directory. */
   readonly elsewhere?: ReadonlyArray<string>
   readonly url: string
   readonly checksum?: Checksum
 }
 
-/** The directories to search for `dataset`, in this order; downloads go to the first. */
+/** The directories to search for `dataset`, in order; downloads go to the first. */
 export const searched = Effect.fnUntraced(function* (dataset: string, options: LocateOptions) {
   const path = yield* Path.Path
   if (options.dataDir !== undefined) return [path.join(options.dataDir, dataset), options.dataDir]
@@ -46,10 +46,10 @@ export const searched = Effect.fnUntraced(function* (dataset: string, options: L
   return [path.join(cache, "spikeroute", dataset)]
 })
 
-/** What to say where a file is not in the data directory. */
+/** Advice for a file that is missing from the data directory. */
 export const advice = (url: string): string => `put it there, or name no data directory to have ${url} downloaded`
 
-/** Is this a folder, or a link to one? A link to nothing is none. */
+/** Whether this is a folder or a link to one; false for a dangling link. */
 export const isFolder = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   return yield* fs.stat(file).pipe(
@@ -62,7 +62,7 @@ export const isFolder = Effect.fnUntraced(function* (file: string) {
   )
 })
 
-/** The first of these names that there is in one of the directories; a folder only where there is nothing else. */
+/** The first of these names that exists in one of the directories. Folders are returned only if no file is found. */
 export const find = Effect.fnUntraced(function* (directories: ReadonlyArray<string>, names: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -78,10 +78,10 @@ export const find = Effect.fnUntraced(function* (directories: ReadonlyArray<stri
   return folder
 })
 
-/** Names that show another version of a data set, and what to say of it. */
+/** File names that indicate an unsupported version of a data set, with a description of each. */
 export type Foreign = ReadonlyArray<readonly [name: RegExp, what: string]>
 
-/** What to do where files are missing: about another version of the data set that lies there, or else `otherwise`. */
+/** Advice for missing files: names an unsupported version of the data set if one is present, otherwise returns `otherwise`. */
 export const adviceOn = Effect.fnUntraced(function* (
   directories: ReadonlyArray<string>,
   foreign: Foreign,
@@ -97,7 +97,7 @@ export const adviceOn = Effect.fnUntraced(function* (
   return otherwise
 })
 
-/** What `look` finds; where that is nothing `make` is run, by one process at a time, and it looks again. */
+/** Returns the result of `look`. If it is undefined, runs `make`, in one process at a time, and looks again. */
 export const lookOrMake = <A, E, R, E2, R2>(
   target: string,
   look: Effect.Effect<A | undefined, E, R>,
@@ -111,7 +111,7 @@ export const lookOrMake = <A, E, R, E2, R2>(
         ),
   )
 
-/** The path of one file of `dataset`, downloaded if need be. */
+/** Returns the path of one file of `dataset`; downloads it if necessary. */
 export const obtain: (
   dataset: string,
   file: RemoteFile,
@@ -137,7 +137,7 @@ export const obtain: (
   return target
 })
 
-/** The files of a directory whose names match, sorted by name; none where there is no such directory. */
+/** The entries of a directory whose names match, sorted by name; empty if the directory does not exist. */
 export const listMatching = Effect.fnUntraced(function* (directory: string, pattern: RegExp) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

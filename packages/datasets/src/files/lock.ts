@@ -1,15 +1,16 @@
-/** One at a time: what several processes, or fibers of one, must not do to the same files at once. */
+/** A file lock that excludes other processes and other fibers of this process. */
 import { Clock, Effect, FileSystem, Option, Path } from "effect"
 import { FileFailed } from "../errors.ts"
 
-/** How often the holder of a lock touches it, how long one that is not touched counts, and how often others look, in ms. */
+/** Interval at which the holder touches the lock, age at which an untouched lock is stale, and polling interval of others, in ms. */
 const touched = 2_000
 const lasting = 30_000
 const patience = 200
 
 /**
- * Runs the effect while `<target>.lock` is this fiber's. Others wait until it is gone, or until its holder, who touches
- * it all the time, must have been killed. The effect has to look first whether another has done its work.
+ * Runs the effect while holding `<target>.lock`. Others wait until the lock is released or stale: its holder touches it
+ * regularly, so a stale lock means that the holder was killed. The effect must first check whether another holder has already
+ * done the work.
  */
 export const exclusively =
   (target: string) =>
@@ -31,7 +32,7 @@ export const exclusively =
       )
       const lastTouch = fs.stat(lock).pipe(
         Effect.map(({ mtime }) => Option.getOrElse(mtime, () => new Date(0)).getTime()),
-        // Gone by now: the next attempt finds out.
+        // The lock has been released meanwhile: the next attempt will see that.
         Effect.orElseSucceed(() => Number.POSITIVE_INFINITY),
       )
       const acquire = Effect.gen(function* () {

@@ -1,9 +1,9 @@
-/** Reading the files of a data set: plain files only, no larger than files of their kind are. */
+/** Reads files of data sets. Only plain files are read, up to a maximum size. */
 import { ByteSize, Effect, FileSystem } from "effect"
 import { FileFailed, MalformedFile } from "../errors.ts"
 import { lfsPointer } from "../formats/bytes.ts"
 
-/** What stands where a file is needed, in words; opening some of them would wait for ever. */
+/** Descriptions of file types, for errors. Some types, such as FIFOs, would block indefinitely when opened. */
 export const otherThanFile: Readonly<Record<FileSystem.File.Type, string>> = {
   File: "a file",
   Directory: "a directory",
@@ -15,7 +15,7 @@ export const otherThanFile: Readonly<Record<FileSystem.File.Type, string>> = {
   Unknown: "something else",
 }
 
-/** The size of a plain file, in bytes. Anything else is refused before it is opened. */
+/** The size of a plain file, in bytes. Fails for any other type of file, without opening it. */
 export const sizeOf = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const { type, size } = yield* Effect.mapError(fs.stat(file), FileFailed.at(file))
@@ -23,7 +23,7 @@ export const sizeOf = Effect.fnUntraced(function* (file: string) {
   return Number(ByteSize.toBigInt(size))
 })
 
-/** The bytes of a file of at most `most` bytes. */
+/** Reads a file of at most `most` bytes. */
 export const readBytes = Effect.fnUntraced(function* (file: string, most: number) {
   const fs = yield* FileSystem.FileSystem
   const size = yield* sizeOf(file)
@@ -34,11 +34,11 @@ export const readBytes = Effect.fnUntraced(function* (file: string, most: number
   return pointer === undefined ? bytes : yield* new MalformedFile({ file, offset: 0, problem: `it is ${pointer}` })
 })
 
-/** The text of a file of at most 2²⁶ bytes. */
+/** Reads a text file of at most 2²⁶ bytes. */
 export const readText = (file: string): Effect.Effect<string, FileFailed | MalformedFile, FileSystem.FileSystem> =>
   Effect.map(readBytes(file, 2 ** 26), (bytes) => new TextDecoder().decode(bytes))
 
-/** The bytes [from, to) of a file. */
+/** Reads the bytes [from, to) of a file. */
 export const readPart = Effect.fnUntraced(function* (file: string, from: number, to: number) {
   const fs = yield* FileSystem.FileSystem
   yield* sizeOf(file)
@@ -49,7 +49,7 @@ export const readPart = Effect.fnUntraced(function* (file: string, from: number,
       yield* handle.seek(BigInt(from), "start")
       for (let at = 0; at < part.length; ) {
         const read = yield* handle.read(part.subarray(at))
-        // Cut off since its packets were found.
+        // The file was truncated after it had been indexed.
         if (read === 0) return yield* new MalformedFile({ file, offset: from + at, problem: "it ends here by now" })
         at += read
       }

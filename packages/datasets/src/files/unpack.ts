@@ -1,4 +1,4 @@
-/** Takes files out of archives: gzipped tar and zip. */
+/** Extracts files from archives: gzipped tar and zip. */
 import { Effect, FileSystem, Path, Stream } from "effect"
 import * as Tar from "effect/encoding/Tar"
 import * as Zip from "effect/encoding/Zip"
@@ -7,16 +7,16 @@ import { sizeOf } from "./read.ts"
 
 type ArchiveError = Tar.TarError | Zip.ZipError
 
-/** What an archive holds, be it tar or zip. */
+/** An entry of a tar or zip archive. */
 interface Entry {
   readonly header: { readonly path: string; readonly type: string; readonly size?: number | undefined }
   readonly body: Stream.Stream<Uint8Array, ArchiveError | FileFailed | MalformedFile>
 }
 
-/** Where a file of an archive goes below the directory that is made, by its path there: a path without `..`; nowhere if undefined. */
+/** Maps a path within an archive to the target path below the directory, without `..`; undefined skips the file. */
 export type Place = (path: string) => string | undefined
 
-/** Files whose base name matches, under that base name: whatever a path may hold beside (`..`) does not count. */
+/** Extracts files whose base name matches, under that base name. The rest of the path, such as `..`, is ignored. */
 export const named =
   (pattern: RegExp): Place =>
   (path) => {
@@ -24,13 +24,13 @@ export const named =
     return pattern.test(name) ? name : undefined
   }
 
-/** What an archive of a data set holds at most, all files together. */
+/** Limits on the total contents of an archive. */
 export interface Bounds {
   readonly bytes: number
   readonly files: number
 }
 
-/** The pieces as they come, until more than `most` bytes have: the failure is `beyond`. */
+/** Passes chunks through; fails with `beyond` after more than `most` bytes. */
 const bounded =
   <E>(most: number, beyond: () => MalformedFile) =>
   (pieces: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | MalformedFile> =>
@@ -43,8 +43,8 @@ const bounded =
     })
 
 /**
- * Makes `directory` of the plain files among the entries that have a place there; folders and links do not count. The
- * directory appears only when it is whole, in place of one that there may be. One process at a time may do this.
+ * Extracts the plain files that have a place into `directory`; folders and links are skipped. The directory appears only when
+ * complete, and replaces an existing one. Only one process at a time may do this.
  */
 const extract = Effect.fnUntraced(function* (
   archive: string,
@@ -71,7 +71,7 @@ const extract = Effect.fnUntraced(function* (
         const own = entry.header.type === "File" ? place(entry.header.path) : undefined
         if (own === undefined) return
         files++
-        // Of a ZIP archive written as a stream, sizes follow the data.
+        // In a ZIP archive written as a stream, sizes follow the data.
         const { size = most.bytes - bytes } = entry.header
         if (files > most.files || bytes + size > most.bytes) return yield* tooMuch()
         const target = path.join(part, own)
@@ -107,7 +107,7 @@ const extract = Effect.fnUntraced(function* (
   )
 })
 
-/** The bytes of an archive, which must be a plain file. */
+/** Streams the bytes of an archive, which must be a plain file. */
 const bytesOf = (archive: string) =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -117,7 +117,7 @@ const bytesOf = (archive: string) =>
     }),
   )
 
-/** Makes `directory` of the files of a gzipped tar archive that have a place there; the archive may be larger than memory. */
+/** Extracts the files of a gzipped tar archive that have a place into `directory`. The archive may be larger than memory. */
 export const untar = Effect.fnUntraced(function* (archive: string, place: Place, directory: string, most: Bounds) {
   const packed = yield* Stream.toReadableStreamEffect(
     bytesOf(archive) as Stream.Stream<Uint8Array<ArrayBuffer>, FileFailed | MalformedFile, FileSystem.FileSystem>,
@@ -130,7 +130,7 @@ export const untar = Effect.fnUntraced(function* (archive: string, place: Place,
   yield* extract(archive, entries, place, directory, most)
 })
 
-/** Makes `directory` of the files of a zip archive that have a place there; the archive may be larger than memory. */
+/** Extracts the files of a zip archive that have a place into `directory`. The archive may be larger than memory. */
 export const unzip = Effect.fnUntraced(function* (archive: string, place: Place, directory: string, most: Bounds) {
   const fs = yield* FileSystem.FileSystem
   const bytes = bytesOf(archive).pipe(Stream.provideService(FileSystem.FileSystem, fs))

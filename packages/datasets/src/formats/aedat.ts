@@ -1,4 +1,4 @@
-/** What AEDAT files of every version begin with: lines of text, each after a "#". */
+/** The header of AEDAT files of all versions: lines of text that begin with "#". */
 import { Result } from "effect"
 import { MalformedFile } from "../errors.ts"
 import { describeStart } from "./bytes.ts"
@@ -7,11 +7,11 @@ const hash = 0x23
 const lineFeed = 0x0a
 
 /**
- * Where the events begin: behind the lines that begin with "#", or behind the line `last` where the format has one. Each
- * line is put to `check`, which says what is wrong with the recording.
+ * Returns the offset of the first event: after the lines that begin with "#", or after the line `last` if the format has one.
+ * `check` is called with each line, and returns a problem for an unsupported recording.
  *
- * No event of the formats read here begins with the byte of "#" where a header without a last line ends: the address
- * of a DVS128 pixel begins with two bytes of 0.
+ * Without a last line, the end of the header is unambiguous, because no event begins with the byte of "#": the address of a
+ * DVS128 pixel begins with two zero bytes.
  */
 export const skipHeader = (
   file: string,

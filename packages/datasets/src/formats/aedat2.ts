@@ -1,17 +1,17 @@
 /**
- * AEDAT 2.0, of a DVS128 camera as CIFAR10-DVS is given (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-2.0.html):
- * a header of text, then 8 bytes an event, high bytes first.
+ * AEDAT 2.0, the format of CIFAR10-DVS (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-2.0.html): a text
+ * header, then 8 bytes per event, big-endian. Addresses of a DVS128 camera:
  *
  * | bits of the address (4 bytes) | meaning                             |
  * |-------------------------------|-------------------------------------|
  * | 0                             | polarity, 0 for ON                  |
  * | 1 … 7                         | column of the chip                  |
  * | 8 … 14                        | row of the chip                     |
- * | 15                            | 1: no event of a pixel, passed over |
- * | 16 … 31                       | 0: other cameras use them           |
+ * | 15                            | 1: not a pixel event, skipped       |
+ * | 16 … 31                       | 0; used by other cameras            |
  *
- * The time (4 bytes) is in microseconds. The chip of CIFAR10-DVS lay on its side: the picture stands upright at x = 127 − row,
- * y = 127 − column, as `dat2mat.m`, which the data come with, and SpikingJelly turn it.
+ * The time (4 bytes) is in microseconds. The chip of CIFAR10-DVS was mounted sideways: the image is upright with x = 127 − row and
+ * y = 127 − column, as in `dat2mat.m`, which comes with the data, and in SpikingJelly.
  */
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
@@ -24,21 +24,21 @@ import { skipHeader } from "./aedat.ts"
 /** Width and height of the sensor, in pixels. */
 export const side = 128
 
-/** How a camera's addresses say its events. */
+/** How a camera encodes events in addresses. */
 interface Camera extends Sensor {
   readonly addresses: number
-  /** Column, row and polarity of an address; undefined where it is no event of a pixel. */
+  /** Decodes column, row and polarity; undefined if the address is not a pixel event. */
   readonly event: (address: number) => readonly [x: number, y: number, polarity: number] | undefined
 }
 
-/** Of cameras with a DAVIS chip: bit 31 is 0 for an event of a pixel, y = bits 22 … 30, x = 12 … 21, polarity = 11. */
+/** Cameras with a DAVIS chip: bit 31 is 0 for a pixel event, y = bits 22 … 30, x = 12 … 21, polarity = 11. */
 const davis = (width: number, height: number): Camera => ({
   ...{ width, height, addresses: 2 ** 32 },
   event: (address) =>
     address >= 2 ** 31 ? undefined : [(address >>> 12) & 0x3ff, (address >>> 22) & 0x1ff, (address >>> 11) & 1],
 })
 
-/** Of a DVS128, whose chip may have lain on its side. */
+/** The DVS128; `upright` rotates the image of a chip that was mounted sideways. */
 const dvs128 = (upright: boolean): Camera => ({
   ...{ width: side, height: side, addresses: 2 ** 16 },
   event: (address) => {
@@ -55,7 +55,7 @@ const chips = /DVS128|Tmpdiff128/i
 /** The camera of CIFAR10-DVS. */
 const turned: Cameras = [[chips, dvs128(true)]]
 
-/** Cameras by the name of the chip in the header, "# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C", with coordinates as the addresses have them. */
+/** Cameras by the chip name in the header, "# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C", with unrotated coordinates. */
 export const cameras: Cameras = [
   [chips, dvs128(false)],
   [/DAVIS128/i, davis(128, 128)],
@@ -64,8 +64,9 @@ export const cameras: Cameras = [
 ]
 
 /**
- * Reads one recording, with times from its first event; of the first of the cameras where its header names none: of CIFAR10-DVS's, unless
- * told of others. `file` is its name, for errors. Recordings of another camera, which the header or the addresses show, are refused.
+ * Parses one recording. Times are relative to its first event. `known` lists the accepted cameras, by default that of CIFAR10-DVS; the
+ * first is assumed if the header names none. Fails for other cameras, detected by the header or the addresses. `file` is the file's name,
+ * for errors.
  */
 export const parseAedat2 = (
   file: string,

@@ -1,16 +1,16 @@
 /**
- * AEDAT 3.1, as DVS-Gesture is given (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-3.1.html):
- * a header of text that ends with "#!END-HEADER", then packets, low bytes first.
+ * AEDAT 3.1, the format of DVS-Gesture (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-3.1.html):
+ * a text header that ends with "#!END-HEADER", then packets, little-endian.
  *
  * | byte of a packet's header (28 bytes) | meaning                                               |
  * |--------------------------------------|-------------------------------------------------------|
- * | 0, 2                                 | type of its events (1: polarity), source               |
- * | 4, 8                                 | bytes an event, offset of the time in an event         |
- * | 12                                   | how often the time, of 31 bits, has run over           |
- * | 16, 20, 24                           | events there is room for, events, valid events         |
+ * | 0, 2                                 | event type (1: polarity), source                       |
+ * | 4, 8                                 | bytes per event, offset of the time within an event    |
+ * | 12                                   | number of overflows of the 31-bit time                 |
+ * | 16, 20, 24                           | capacity, number of events, number of valid events     |
  *
  * A polarity event is 8 bytes: 32 bits of data (0: valid, 1: ON, 2 … 16: y, 17 … 31: x) and the time in microseconds.
- * Packets of other types are passed over.
+ * Packets of other types are skipped.
  */
 import { anObject, argument, type Kind, OptionError } from "@spikeroute/core/options"
 import { quote } from "@spikeroute/core/text"
@@ -24,17 +24,17 @@ const packetHeader = 28
 const polarity = 1
 const eventBytes = 8
 
-/** A packet of polarity events within its file: where its events are, and the times between which they lie. */
+/** A packet of polarity events: the offset and number of its events, and their first and last time. */
 export interface Packet {
   readonly offset: number
   readonly events: number
-  /** What the packet's header adds to the time of each event, in microseconds. */
+  /** Time offset from the overflow counter in the packet's header, in microseconds. */
   readonly overflow: number
   readonly first: number
   readonly last: number
 }
 
-/** What is wrong with a recording whose header names another camera or another form of the events. */
+/** Checks a header line; returns a problem if it names another camera or event format. */
 const foreignLine =
   (cameras: RegExp) =>
   (line: string): string | undefined => {
@@ -46,7 +46,7 @@ const foreignLine =
       : `it was recorded by another camera, ${quote(value)}; events of a DVS128 are read`
   }
 
-/** Finds the packets of polarity events in a whole file, of a DVS128 unless told of other cameras. `file` is its name, for errors. */
+/** Indexes the packets of polarity events in a complete file. The default camera is the DVS128. `file` is the file's name, for errors. */
 export const indexAedat3 = (
   file: string,
   bytes: Uint8Array,
@@ -69,7 +69,7 @@ export const indexAedat3 = (
     const room = view.getUint32(at + 16, true)
     const events = view.getUint32(at + 20, true)
     const offset = at + packetHeader
-    // A packet in memory may have room for more; in a file it has none.
+    // Capacity may exceed the number of events in memory, but not in a file.
     if (room !== events) return fail(at + 16, `packet ${index} has ${events} events in a room for ${room}`)
     if (type === polarity && (size !== eventBytes || timeOffset !== 4))
       return fail(
@@ -99,7 +99,7 @@ const somePackets: Kind = [
   (value) => Array.isArray(value) && value.every((packet) => Number.isInteger(Object(packet).offset)),
 ]
 
-/** The bytes of the file in which all events of [start, end) lie, with their packets. */
+/** The byte range that contains all events in [start, end), with the packets in it. */
 export const extentOf = (
   packets: ReadonlyArray<Packet>,
   start: number,
@@ -113,10 +113,10 @@ export const extentOf = (
 }
 
 /**
- * The valid events of [start, end) among those of the packets, times counted from `start`.
+ * Reads the valid events in [start, end) from the packets. Times are relative to `start`.
  *
- * @param bytes the file from byte `from` on
- * @throws OptionError where the packets are not within the bytes, or the sensor or the time is not a real one
+ * @param bytes contents of the file from byte `from` on
+ * @throws OptionError if the packets exceed `bytes`, or the sensor or the interval is invalid
  */
 export const readAedat3 = (
   file: string,

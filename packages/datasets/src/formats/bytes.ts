@@ -1,4 +1,4 @@
-/** What the readers of binary formats share: telling what a foreign file is, and unpacking gzip. */
+/** Shared by the readers of binary formats: identification of foreign files, and gzip decompression. */
 import { quote } from "@spikeroute/core/text"
 import { Effect, Result } from "effect"
 import { MalformedFile } from "../errors.ts"
@@ -27,15 +27,15 @@ const startsWith = (bytes: Uint8Array, start: ReadonlyArray<number>) => start.ev
 
 const pointerStart = ascii("version https://git-lfs.github.com/spec/")
 
-/** What a checkout without Git LFS has in place of a file, and what to do; undefined if this is none. */
+/** A description with advice if this is a Git LFS pointer instead of the file; otherwise undefined. */
 export const lfsPointer = (bytes: Uint8Array): string | undefined =>
   startsWith(bytes, pointerStart) ? "a Git LFS pointer, not the file itself: run `git lfs pull`" : undefined
 
-/** What kind of file begins so, if it is a well-known one. */
+/** The kind of a file with a well-known signature; otherwise undefined. */
 export const kindOf = (bytes: Uint8Array): string | undefined =>
   lfsPointer(bytes) ?? signatures.find(([, start]) => startsWith(bytes, start))?.[0]
 
-/** The first line, if the bytes begin as text does. */
+/** The first line, if the bytes begin as text. */
 const firstLine = (bytes: Uint8Array): string | undefined => {
   const start = bytes.subarray(0, 80)
   const end = start.findIndex((byte) => byte === 0x0a || byte === 0x0d)
@@ -44,7 +44,7 @@ const firstLine = (bytes: Uint8Array): string | undefined => {
   return isText ? new TextDecoder().decode(line) : undefined
 }
 
-/** The beginning of a file for an error message: `89 50 4e 47 (a PNG image)`, `"#!AER-DAT4.0"`. */
+/** Describes the beginning of a file for an error message: `89 50 4e 47 (a PNG image)`, `"#!AER-DAT4.0"`. */
 export const describeStart = (bytes: Uint8Array): string => {
   if (bytes.length === 0) return "with nothing, for it is empty"
   const line = firstLine(bytes)
@@ -53,19 +53,19 @@ export const describeStart = (bytes: Uint8Array): string => {
   return `${line === undefined ? hex : quote(line)}${kind === undefined ? "" : ` (${kind})`}`
 }
 
-/** Does this begin as gzip data do? */
+/** Whether the bytes begin with the signature of gzip. */
 export const isGzip = (bytes: Uint8Array): boolean => startsWith(bytes, [0x1f, 0x8b])
 
-/** How many packed bytes are unpacked at a time: they become at most a thousand times as many. */
+/** Number of compressed bytes that are decompressed at a time; they expand by a factor of about 1000 at most. */
 const piece = 16384
 
 /**
- * Unpacks gzip data (RFC 1952) with the web-standard `DecompressionStream`, into as many bytes as the format promises.
+ * Decompresses gzip data (RFC 1952) with the web-standard `DecompressionStream`, up to the size that the format's header declares.
  *
- * Fails with `MalformedFile` where the data are cut off, do not match their checksum, or go on beyond what was promised.
- * The offset is that of the packed piece (of 16 KiB) at which unpacking failed, or the end of the file.
+ * Fails with `MalformedFile` if the data are truncated, do not match their checksum, or exceed the declared size. The
+ * offset is that of the compressed 16 KiB piece at which decompression failed, or the end of the file.
  *
- * @param promised how many bytes the whole has, by its first `headerBytes` (fewer where there are no more)
+ * @param promised returns the total size declared by the first `headerBytes` decompressed bytes (fewer if the data are shorter)
  */
 export const gunzip = (
   file: string,

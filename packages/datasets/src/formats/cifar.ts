@@ -1,6 +1,6 @@
 /**
  * The binary versions of CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny
- * images", 2009): records without a header, one after the other.
+ * images", 2009): consecutive records, without a header.
  *
  * | bytes | CIFAR-10                                | CIFAR-100                                          |
  * |-------|-----------------------------------------|----------------------------------------------------|
@@ -8,7 +8,7 @@
  * | 1     |                                         | fine label, 0 … 99                                 |
  * | 3072  | the red, green and blue plane, 32 × 32 each, row by row                                      ||
  *
- * A file may hold any whole number of records. Pixels are given channels last.
+ * A file may hold any whole number of records. Pixels are returned channels last.
  */
 import { assert, whole } from "@spikeroute/core/options"
 import { Result, Schema } from "effect"
@@ -20,16 +20,16 @@ import { kindOf } from "./bytes.ts"
 const side = 32
 const plane = side * side
 
-/** Where the label stands in a record, and how many there are. */
+/** Position of the label in a record, and number of classes. */
 export interface CifarLayout {
-  /** Bytes before the pixels; the last of them is the label. */
+  /** Number of bytes before the pixels; the last is the label. */
   readonly labelBytes: 1 | 2
   readonly classes: number
 }
 
 const LayoutSchema = Schema.Struct({ labelBytes: Schema.Literals([1, 2]), classes: whole(1, 256) })
 
-/** Reads the records of one file. `file` is its name, for errors. */
+/** Parses the records of one file. `file` is its name, for errors. */
 export const parseCifar = (
   file: string,
   bytes: Uint8Array,

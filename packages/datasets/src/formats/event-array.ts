@@ -1,4 +1,4 @@
-/** Events in NumPy's files: a structured array, an array with a row for each event, or an archive with an array for each column. */
+/** Events in NumPy files: a structured array, an array with one row per event, or an archive with one array per column. */
 import { decodeFields, type NumpyArray, unpack } from "@spikeroute/core/numpy"
 import { quote } from "@spikeroute/core/text"
 import { Effect } from "effect"
@@ -7,17 +7,17 @@ import { type Column, columnNames, columnOf, columns } from "../events/column-na
 import { eventsOf, type Sensor } from "../events/columns.ts"
 import type { Events } from "../events/events.ts"
 
-/** How the events of a file are told. */
+/** The options of `parseEventArray`. */
 export interface EventArrayOptions {
-  /** Width and height; without it events have the width and height 0. */
+  /** Width and height of the sensor, in pixels. Default: 0 and 0. */
   readonly sensor?: Sensor | undefined
-  /** The columns of an array with a row for each event. */
+  /** Column order of an array with one row per event. */
   readonly columns?: ReadonlyArray<Column> | undefined
-  /** Microseconds of a unit of time; by default 1, and 10⁶ where a column of times holds floats. */
+  /** Length of one unit of time, in microseconds. Default: 1, or 10⁶ (seconds) if a named column holds the times as floats. */
   readonly unit?: number | undefined
 }
 
-/** Fields of structured arrays and arrays of an archive, by the columns that their names stand for. */
+/** Maps the fields of a structured array, or the arrays of an archive, to columns by their names. */
 const byName = (arrays: ReadonlyMap<string, NumpyArray>) =>
   new Map(
     [...arrays].flatMap(([name, array]) => {
@@ -26,7 +26,7 @@ const byName = (arrays: ReadonlyMap<string, NumpyArray>) =>
     }),
   )
 
-/** The columns of an array [events, columns]. */
+/** Splits an array [events, columns] into columns. */
 const ofRows = ({ shape, values, dtype }: NumpyArray, order: ReadonlyArray<Column>) => {
   const [count = 0, width = 0] = shape
   return new Map(
@@ -37,7 +37,7 @@ const ofRows = ({ shape, values, dtype }: NumpyArray, order: ReadonlyArray<Colum
   )
 }
 
-/** The events of a `.npy` or `.npz` file; `file` is its name, for errors. */
+/** Parses the events of a `.npy` or `.npz` file. `file` is its name, for errors. */
 export const parseEventArray = (
   file: string,
   bytes: Uint8Array,

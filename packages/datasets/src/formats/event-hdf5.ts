@@ -1,4 +1,4 @@
-/** Events in HDF5 files, an array for each column in one group, by their names: those of h5py's and of event cameras' tools. */
+/** Events in HDF5 files with one named array per column in a group, as h5py and the tools of event cameras write them. */
 import { Effect, type FileSystem } from "effect"
 import type { FileFailed, MalformedFile } from "../errors.ts"
 import { columns } from "../events/column-names.ts"
@@ -16,7 +16,7 @@ const receive = async (reader: Reader) => {
   return { x, y, t, p, isFloat }
 }
 
-/** The events of a file. Times that are floats are seconds, others microseconds. */
+/** Reads the events of a file. Floating-point times are in seconds, integer times in microseconds. */
 export const readEventHdf5 = (
   file: string,
   sensor: Sensor | undefined,

@@ -1,20 +1,20 @@
 /**
- * The label files of DVS-Gesture: comma-separated, a head line `class,startTime_usec,endTime_usec`, then a line for
- * each gesture of a recording, classes from 1.
+ * The label files of DVS-Gesture: comma-separated values with the header `class,startTime_usec,endTime_usec` and one line per
+ * gesture. Classes in the file count from 1.
  */
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
 import { assertCount, assertText } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 
-/** One gesture of a recording: its class, from 0, and when it was made, [start, end) in microseconds. */
+/** One gesture of a recording: its class, from 0, and its time interval, [start, end) in microseconds. */
 export interface Gesture {
   readonly label: number
   readonly start: number
   readonly end: number
 }
 
-/** Reads the gestures of one recording. `file` is the label file's name, for errors. */
+/** Parses the gestures of one recording. `file` is the name of the label file, for errors. */
 export const parseGestureLabels = (
   file: string,
   text: string,

@@ -1,18 +1,18 @@
 /**
- * The program of the process that reads files for `readHdf5`: told of a file, it writes to its standard output, in
- * the machine's order of bytes, of SHD's layout
+ * The child process that reads files for `readHdf5`. For each file it writes to standard output, in native byte order. For
+ * a file in SHD's layout:
  *
- *     labels      how many (u4), each (u1)
- *     recordings  of each its spikes: how many (u4), their times (f4 each), their units (u2 each)
+ *     labels      count (u4), values (u1 each)
+ *     recordings  for each recording: number of spikes (u4), times (f4 each), units (u2 each)
  *
- * of a recording of events
+ * For a recording of events:
  *
- *     events      how many (u4), whether their times are floats (u4), their columns x, y, t, p (f8 each)
+ *     events      count (u4), whether times are floats (u4), columns x, y, t, p (f8 each)
  *
- * or, where a count is expected, `fault`, the length of a text (u4) and the text: what is wrong with the file.
+ * For a malformed file, it writes `fault` in place of a count, then the length of a message (u4) and the message.
  *
- * h5wasm brings the HDF5 library as WebAssembly and opens files by their path. It has no name for float16, which the
- * times are: arrays are taken here from the memory that the library has read them into.
+ * h5wasm provides the HDF5 library as WebAssembly and opens files by path. It does not support float16, the type of SHD's
+ * times, so arrays are read here directly from the library's memory.
  */
 import process from "node:process"
 import { Worker } from "node:worker_threads"
@@ -24,16 +24,16 @@ import { channels, fault, mostRecordings, type Task } from "./hdf5-task.ts"
 
 class Malformed extends Error {}
 
-/** How the numbers of an HDF5 type are read; the library has brought them into the machine's order of bytes. */
+/** The reader for numbers of an HDF5 type; the library has already converted them to native byte order. */
 const readerOf = (type: number | undefined, size: number | undefined, signed: boolean) => {
   const { H5T_FLOAT, H5T_INTEGER, H5T_ENUM } = module.H5T_class_t
-  // h5py's booleans are an enumeration of whole numbers of one byte.
+  // h5py stores booleans as an enumeration of one-byte integers.
   const kind =
     type === H5T_FLOAT.value ? "f" : type === H5T_INTEGER.value || type === H5T_ENUM.value ? (signed ? "i" : "u") : "?"
   return numberReaders[`${kind}${size}`]
 }
 
-/** What the library found wrong: the innermost of its reasons. */
+/** The innermost reason of an error in the library. */
 const reasonOf = (error: unknown): string =>
   String(error instanceof Error ? error.message : error)
     .trimEnd()
@@ -41,7 +41,7 @@ const reasonOf = (error: unknown): string =>
     .at(-1)
     ?.replace(/^\s*minor: /, "") ?? ""
 
-/** Bytes that wait to be written, so that few writes carry many recordings. */
+/** Output buffer, so that one write carries many recordings. */
 let pending: Array<Uint8Array> = []
 let pendingBytes = 0
 let written = performance.now()
@@ -54,7 +54,7 @@ const flush = (): Promise<void> => {
   return new Promise((resolve) => process.stdout.write(bytes, () => resolve()))
 }
 
-/** Writes what is left in memory of 1 MB, or once a second: the other process takes silence for a hang. */
+/** Buffers output and flushes it at 1 MB or after a second, because the parent process takes silence for a hang. */
 const say = async (
   ...arrays: ReadonlyArray<Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array>
 ): Promise<void> => {
@@ -66,10 +66,10 @@ const say = async (
 }
 
 const module = await ready
-// Without it the library prints its errors.
+// Otherwise the library prints its errors.
 module.activate_throwing_error_handler()
 
-/** Memory that the library may take: a damaged file can ask for all there is. */
+/** Memory limit of the library: a damaged file can request any amount. */
 let mostMemory = 0
 const { grow } = WebAssembly.Memory.prototype
 WebAssembly.Memory.prototype.grow = function (pages) {
@@ -79,12 +79,12 @@ WebAssembly.Memory.prototype.grow = function (pages) {
 
 type Handle = InstanceType<typeof File>
 
-/** Deflate makes a thousandth of what is alike; a data set that declares more is not in its file. */
+/** Greatest compression ratio of Deflate; a data set that declares more data than this cannot be in its file. */
 const mostInflation = 1100
-/** Events of a recording at most, and groups that are looked through for them. */
+/** Greatest number of events in a recording, and of groups searched for them. */
 const [mostEvents, mostGroups] = [2 ** 26, 1000]
 
-/** The first group whose data sets are the columns of events. */
+/** Finds the first group whose data sets are the columns of events. */
 const eventsIn = (handle: Handle): ReadonlyMap<string, Dataset> => {
   const groups: Array<Group> = [handle]
   for (let i = 0; i < groups.length; i++) {
@@ -147,7 +147,7 @@ const readShd = async (handle: Handle, { classes, bytes }: Extract<Task, { kind:
   if (wrong >= 0)
     throw new Malformed(`label ${quote(labels[wrong])} of recording ${wrong} is not in 0 … ${classes - 1}`)
 
-  /** Reads the array of a recording. */
+  /** Returns a reader for one recording's array. */
   const arrays = (name: string) => {
     const { path, metadata, shape } = dataset(name)
     const base = metadata.type === module.H5T_class_t.H5T_VLEN.value ? metadata.vlen_type : undefined
@@ -164,7 +164,7 @@ const readShd = async (handle: Handle, { classes, bytes }: Extract<Task, { kind:
       const view = new DataView(module.HEAPU8.buffer)
       const start = view.getUint32(entry + 4, true)
       const length = view.getUint32(entry, true)
-      // Entries may share what they point to: no file has more values than would fill it.
+      // Entries may point to the same data, so the total is bounded by the size of the file.
       values += length
       if (values * size > bytes) throw new Malformed(`"${name}" promises more than the ${bytes} bytes of the file`)
       const array = Float64Array.from({ length }, (_, i) => read(view, start + i * size, true))
@@ -173,7 +173,7 @@ const readShd = async (handle: Handle, { classes, bytes }: Extract<Task, { kind:
     }
   }
 
-  // An entry is an hvl_t: how many values, and where in the library's memory.
+  // An entry is an hvl_t: the number of values and their address in the library's memory.
   const entry = module._malloc(8)
   const timesOf = arrays("spikes/times")
   const unitsOf = arrays("spikes/units")
@@ -198,7 +198,7 @@ const serve = async (task: Task): Promise<void> => {
     await readFile(handle, task)
     handle.close()
   } catch (error) {
-    // The library is left as it is: this process is not given another file.
+    // The library is not cleaned up, because this process does not receive another file.
     const problem =
       error instanceof Malformed ? error.message : `not an HDF5 file, truncated or corrupt (${reasonOf(error)})`
     const text = Buffer.from(problem)
@@ -207,7 +207,7 @@ const serve = async (task: Task): Promise<void> => {
   await flush()
 }
 
-// Who started this process may be gone while the library loops: a thread ends it then.
+// If the parent exits while the library loops, a thread kills this process.
 const watch = `const process = require("node:process"), { ppid } = process
   setInterval(() => process.ppid === ppid || process.kill(process.pid, "SIGKILL"), 1000)`
 new Worker(watch, { eval: true }).unref()

@@ -1,16 +1,16 @@
-/** What `readHdf5` and its process say to each other. */
+/** Protocol between `readHdf5` and its child process. */
 
-/** What the process is told: a file of so many bytes; of SHD's layout, how many classes its labels may name, or of one recording of events. */
+/** A request: a file, its size in bytes, and its layout: SHD's, with the number of classes, or one recording of events. */
 export type Task = { readonly file: string; readonly bytes: number } & (
   | { readonly kind: "shd"; readonly classes: number }
   | { readonly kind: "events" }
 )
 
-/** Stands where a count is expected, for a file that is malformed. */
+/** Written in place of a count if the file is malformed. */
 export const fault = 0xffffffff
 
-/** Input channels of SHD: those of the simulated inner ear. */
+/** Number of input channels of SHD's simulated inner ear. */
 export const channels = 700
 
-/** Recordings of a file at most: of SHD, the training file has 8,156; of the larger SSC, 75,466. */
+/** Greatest number of recordings in a file. SHD's training file has 8,156, that of the larger SSC 75,466. */
 export const mostRecordings = 2 ** 17

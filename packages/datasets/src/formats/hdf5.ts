@@ -1,7 +1,7 @@
 /**
- * HDF5 files, read by the HDF5 library in a process of its own. A damaged file can make it loop for ever, crash, or refuse good
- * files afterwards, and not every runtime can end a thread that is inside of WebAssembly. After an error the process
- * is killed; after a good file the next one finds it still there, for a moment.
+ * Reads HDF5 files with the HDF5 library in a child process. A damaged file can make the library loop forever, crash, or reject
+ * valid files afterwards, and not every runtime can terminate a thread inside WebAssembly. After an error the process is
+ * killed; after a valid file it stays alive briefly and can be reused.
  */
 import type { ChildProcess } from "node:child_process"
 import { Effect, type FileSystem } from "effect"
@@ -10,18 +10,18 @@ import { readPart, sizeOf } from "../files/read.ts"
 import { describeStart, kindOf } from "./bytes.ts"
 import { fault, type Task } from "./hdf5-task.ts"
 
-/** For how many seconds the library may say nothing of a file. */
+/** Seconds without output after which a read is considered hung. */
 const patience = 5
 
-/** For how many milliseconds a process waits for another file. */
+/** Milliseconds for which an idle process waits for another file. */
 const idle = 1000
 
-/** A process that reads. */
+/** A child process that reads files. */
 export interface Reader {
   readonly child: ChildProcess
-  /** The next bytes of what it writes. It fails where it ends before. */
+  /** Returns the next bytes of its output; rejects if the process ends before. */
   readonly take: (bytes: number) => Promise<Uint8Array<ArrayBuffer>>
-  /** How much it has written. */
+  /** Number of bytes received so far. */
   readonly heard: () => number
   readonly kill: () => void
 }
@@ -57,13 +57,13 @@ const startReader = async (): Promise<Reader> => {
   return { child, take, heard: () => heard, kill: () => void child.kill("SIGKILL") }
 }
 
-/** From now on a process keeps this one alive only while `silence` waits for it. */
+/** Unreferences the child, so that it keeps this process alive only while `silence` is waiting. */
 const leave = ({ child }: Reader): void => {
   for (const each of [child, child.channel, child.stdout] as ReadonlyArray<object | null | undefined>)
     if (each && "unref" in each && typeof each.unref === "function") each.unref()
 }
 
-/** The process that has read a good file last, while it waits for another. */
+/** The idle process that last read a valid file. */
 let waiting: { readonly reader: Reader; readonly timer: NodeJS.Timeout } | undefined
 
 const acquire = async (): Promise<Reader> => {
@@ -93,7 +93,7 @@ const release = (reader: Reader): void => {
   waiting = { reader, timer }
 }
 
-/** Ends when nothing has been heard for too long. Seconds in which this thread was busy itself do not count. */
+/** Completes after too long without output. Seconds in which this thread was busy do not count. */
 const silence = Effect.fnUntraced(function* ({ heard }: Reader) {
   for (let last = heard(), seconds = 0; seconds < patience; ) {
     yield* Effect.sleep("1 second")
@@ -103,7 +103,7 @@ const silence = Effect.fnUntraced(function* ({ heard }: Reader) {
   return `the HDF5 library has not responded for ${patience} s; the file is probably corrupt`
 })
 
-/** The next number, of which `fault` stands for a text: what is wrong with the file. */
+/** Reads the next count, or the message that follows `fault`. */
 export const countOf = async ({ take }: Reader): Promise<number | string> => {
   const u32 = async () => new Uint32Array((await take(4)).buffer)[0] as number
   const count = await u32()
@@ -113,8 +113,8 @@ export const countOf = async ({ take }: Reader): Promise<number | string> => {
 type Told<T> = T extends unknown ? Omit<T, "file" | "bytes"> : never
 
 /**
- * Has the process read one file, and takes what it writes of it by `receive`, which gives a text where something is wrong. HDF5 gives no
- * offsets: errors name the file, the data set and the recording.
+ * Reads one file in the child process. `receive` parses the output and returns a message if the file is malformed. HDF5 reports
+ * no offsets, so errors name the file, the data set and the recording.
  */
 export const readHdf5: <A extends object>(
   file: string,

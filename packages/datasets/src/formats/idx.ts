@@ -6,10 +6,10 @@
  * | 0, 1       | 0                                                                |
  * | 2          | type of the values; 0x08: unsigned bytes, the only one read here |
  * | 3          | number d of dimensions: 1 for labels, 3 for images               |
- * | 4 … 4d + 3 | the d sizes, 32 bits each, big endian                            |
- * | 4d + 4 …   | the values, the last dimension running fastest                   |
+ * | 4 … 4d + 3 | the d sizes, 32 bits each, big-endian                            |
+ * | 4d + 4 …   | the values in row-major order                                    |
  *
- * So label files begin 00 00 08 01 (2049) and image files 00 00 08 03 (2051).
+ * Label files therefore begin with 00 00 08 01 (2049), image files with 00 00 08 03 (2051).
  */
 import { Result } from "effect"
 import { assertBytes, assertCount } from "../checks.ts"
@@ -17,13 +17,13 @@ import { MalformedFile } from "../errors.ts"
 import type { LabelledImages } from "../images/split.ts"
 import { describeStart } from "./bytes.ts"
 
-/** An array of unsigned bytes, as IDX holds it. */
+/** An array of unsigned bytes. */
 export interface IdxArray {
   readonly shape: ReadonlyArray<number>
   readonly data: Uint8Array
 }
 
-/** The header of an IDX file of unsigned bytes: its shape, and how many bytes the whole file has. */
+/** Parses the header of an IDX file of unsigned bytes. Returns the shape and the size of the whole file, in bytes. */
 export const idxHeader = (
   file: string,
   bytes: Uint8Array,
@@ -45,7 +45,7 @@ export const idxHeader = (
   return Result.succeed({ shape, size: shape.reduce((product, side) => product * side, 1) + start })
 }
 
-/** Reads an IDX file of unsigned bytes with so many dimensions. `file` is its name, for errors. */
+/** Parses an IDX file of unsigned bytes with the given number of dimensions. `file` is its name, for errors. */
 export const parseIdx = (file: string, bytes: Uint8Array, dimensions: number): Result.Result<IdxArray, MalformedFile> =>
   Result.flatMap(idxHeader(file, bytes, dimensions), ({ shape, size }) => {
     const start = 4 + 4 * dimensions
@@ -58,13 +58,13 @@ export const parseIdx = (file: string, bytes: Uint8Array, dimensions: number): R
     return Result.fail(new MalformedFile({ file, offset: bytes.length, problem }))
   })
 
-/** An unpacked file: its name, for errors, and what it holds. */
+/** An uncompressed file: its name, for errors, and its contents. */
 export interface NamedBytes {
   readonly file: string
   readonly bytes: Uint8Array
 }
 
-/** Reads a file of images and the file of their labels, which must be below `classes`. */
+/** Parses a file of images and the file of their labels, which must be below `classes`. */
 export const parseIdxPair = (
   images: NamedBytes,
   labels: NamedBytes,

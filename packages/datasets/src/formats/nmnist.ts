@@ -1,6 +1,6 @@
 /**
  * The event files of N-MNIST (Orchard, Jayawant, Cohen, Thakor, "Converting static image datasets to spiking
- * neuromorphic datasets using saccades", 2015): a file a recording, without a header, 5 bytes an event.
+ * neuromorphic datasets using saccades", 2015): one file per recording, without a header, 5 bytes per event.
  *
  * | byte    | meaning                                                                   |
  * |---------|---------------------------------------------------------------------------|
@@ -9,8 +9,8 @@
  * | 2       | bit 7: polarity, 1 for ON; bits 6 … 0: bits 22 … 16 of the time           |
  * | 3, 4    | bits 15 … 8 and 7 … 0 of the time, in microseconds from the start         |
  *
- * An event at y = 240 is no event: from there on 2¹³ µs are added to the times, as the authors' Read_Ndataset.m does. N-Caltech101 has the
- * same layout with a sensor of 240 × 180.
+ * y = 240 marks an overflow instead of an event: 2¹³ µs are added to all later times, as in the authors' Read_Ndataset.m. N-Caltech101
+ * has the same layout, with a sensor of 240 × 180.
  */
 import { anObject, argument } from "@spikeroute/core/options"
 import { Result } from "effect"
@@ -26,7 +26,7 @@ export const side = 34
 const overflowRow = 240
 const overflow = 2 ** 13
 
-/** Reads one recording, of N-MNIST unless told of another sensor. `file` is its name, for errors. */
+/** Parses one recording. The default sensor is that of N-MNIST. `file` is the file's name, for errors. */
 export const parseNmnist = (
   file: string,
   bytes: Uint8Array,

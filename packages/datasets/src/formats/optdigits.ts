@@ -1,7 +1,7 @@
 /**
- * The text files of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak, 1998): one digit a line, 64
- * numbers 0 … 16 (how many of the 4 × 4 dots of a cell are set; 8 × 8 cells, row by row) and the digit, separated by
- * commas. Empty lines and lines that begin with # are passed over.
+ * The text files of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak, 1998): one digit per line, as
+ * comma-separated values: 64 numbers from 0 to 16 (the number of set dots in each 4 × 4 cell; 8 × 8 cells, row by row) and the
+ * label. Empty lines and lines that begin with # are skipped.
  */
 import { quote } from "@spikeroute/core/text"
 import { Result } from "effect"
@@ -11,7 +11,7 @@ import type { LabelledImages } from "../images/split.ts"
 
 const cells = 64
 
-/** Reads one file. `file` is its name, for errors. */
+/** Parses one file. `file` is its name, for errors. */
 export const parseOptdigits = (file: string, text: string): Result.Result<LabelledImages, MalformedFile> => {
   assertText("parseOptdigits", text)
   const pixels: Array<number> = []

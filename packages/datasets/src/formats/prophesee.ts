@@ -1,13 +1,13 @@
 /**
- * Prophesee's .dat files of events, as N-CARS is given (Sironi et al., CVPR 2018; load_atis_data.m of Prophesee's Matlab functions): lines of
- * text that begin with "%", a byte for the type of the events, one for their size (8), then the events, low bytes first: the time
- * in microseconds (4 bytes) and an address (4 bytes).
+ * Prophesee's .dat event files, the format of N-CARS (Sironi et al., CVPR 2018; load_atis_data.m of Prophesee's Matlab functions): text
+ * lines that begin with "%", one byte for the event type, one for the event size (8), then the events, little-endian: the time in
+ * microseconds (4 bytes) and an address (4 bytes).
  *
- * | bits of the address | from "% Version 2" on | before, or no version |
- * |---------------------|-----------------------|-----------------------|
- * | x                   | 0 … 13                | 0 … 8                 |
- * | y                   | 14 … 27               | 9 … 16                |
- * | polarity, 1 for ON  | 28                    | 17                    |
+ * | bits of the address | "% Version 2" or later | earlier or no version |
+ * |---------------------|------------------------|-----------------------|
+ * | x                   | 0 … 13                 | 0 … 8                 |
+ * | y                   | 14 … 27                | 9 … 16                |
+ * | polarity, 1 for ON  | 28                     | 17                    |
  */
 import { Result } from "effect"
 import { assertBytes } from "../checks.ts"
@@ -21,7 +21,7 @@ const lineFeed = 0x0a
 const eventBytes = 8
 const mostOfHeader = 2 ** 16
 
-/** What the header says: where it ends, and its numbers by their names. */
+/** Parses the header: the offset of its end, and its numeric fields by name. */
 const headerOf = (bytes: Uint8Array) => {
   const numbers = new Map<string, number>()
   let at = 0
@@ -36,7 +36,7 @@ const headerOf = (bytes: Uint8Array) => {
   return { at, numbers }
 }
 
-/** Reads one recording. Without a sensor it has the size that the header says, if it does. `file` is its name, for errors. */
+/** Parses one recording. The default sensor size is that of the header, if it states one. `file` is the file's name, for errors. */
 export const parseProphesee = (
   file: string,
   bytes: Uint8Array,

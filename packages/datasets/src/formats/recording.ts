@@ -1,4 +1,4 @@
-/** Recordings of event cameras in files of every format that is read, told apart by their names' endings. */
+/** Event-camera recordings in all supported formats, selected by the file name extension. */
 import { Effect, type FileSystem, Result } from "effect"
 import type { DatasetError } from "../errors.ts"
 import type { Sensor } from "../events/columns.ts"
@@ -11,13 +11,13 @@ import { readEventHdf5 } from "./event-hdf5.ts"
 import { parseNmnist } from "./nmnist.ts"
 import { parseProphesee } from "./prophesee.ts"
 
-/** Bytes of a recording at most. */
+/** Greatest size of a recording, in bytes. */
 const mostBytes = 2 ** 30
 
-/** The endings of the files that are read. */
+/** Matches the supported file name extensions. */
 export const recordingPattern = /\.(npy|npz|h5|hdf5|bin|aedat|dat)$/i
 
-/** Whether the file begins as AEDAT 3.1 does. */
+/** Whether the file begins like AEDAT 3. */
 const isAedat3 = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes.subarray(0, 10)) === "#!AER-DAT3"
 
 const parseAedat3 = (file: string, bytes: Uint8Array, sensor: Sensor | undefined) =>
@@ -28,11 +28,11 @@ const parseAedat3 = (file: string, bytes: Uint8Array, sensor: Sensor | undefined
     return readAedat3(file, { packets, from: 0 }, bytes, sensor ?? { width: 2 ** 15, height: 2 ** 15 }, whole)
   })
 
-/** Events of a format that has no sensor, read without one. */
+/** Sets the sensor size to 0 if it is unknown, for formats that do not store it. */
 const unsized = (sensor: Sensor | undefined, events: Events): Events =>
   sensor === undefined ? { ...events, width: 0, height: 0 } : events
 
-/** What a file of each ending gives. */
+/** Parses a file according to its extension. */
 const parse = (file: string, bytes: Uint8Array, options: EventArrayOptions) => {
   const { sensor } = options
   switch (/[^.]*$/.exec(file)?.[0].toLowerCase()) {
@@ -56,8 +56,8 @@ const parse = (file: string, bytes: Uint8Array, options: EventArrayOptions) => {
 }
 
 /**
- * The events of a file: NumPy's `.npy` and `.npz`, HDF5's `.h5` and `.hdf5`, N-MNIST's `.bin`, AEDAT 2.0's and 3.1's `.aedat`, Prophesee's
- * `.dat`.
+ * Reads the events of a file: NumPy (`.npy`, `.npz`), HDF5 (`.h5`, `.hdf5`), N-MNIST (`.bin`), AEDAT 2.0 and 3.1 (`.aedat`) or
+ * Prophesee (`.dat`).
  */
 export const readRecording = (
   file: string,

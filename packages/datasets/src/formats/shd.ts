@@ -2,11 +2,11 @@
  * The HDF5 files of the Heidelberg Digits (Cramer, Stradmann, Schemmel, Zenke, "The Heidelberg spiking data sets for
  * the systematic evaluation of spiking neural networks", 2020).
  *
- * | data set       | an entry for each recording                                               |
- * |----------------|---------------------------------------------------------------------------|
- * | `spikes/times` | the times of its spikes, in seconds: an array of any length, f2, f4 or f8 |
- * | `spikes/units` | the channels that spiked, 0 … 699: an array of the same length            |
- * | `labels`       | its class, 0 … 19                                                         |
+ * | data set       | entry per recording                                                 |
+ * |----------------|---------------------------------------------------------------------|
+ * | `spikes/times` | spike times in seconds: a variable-length array of f2, f4 or f8     |
+ * | `spikes/units` | channels of the spikes, 0 … 699: an array of the same length        |
+ * | `labels`       | class, 0 … 19                                                       |
  */
 import { check, type OptionError, whole } from "@spikeroute/core/options"
 import { Effect, type FileSystem, Schema } from "effect"
@@ -20,13 +20,13 @@ const ClassesSchema = Schema.Struct({ classes: whole(1, 256) })
 
 /** Recordings of spikes, each in order of time. */
 export interface SpikeRecordings {
-  /** Of each recording, in seconds. */
+  /** Spike times of each recording, in seconds. */
   readonly times: ReadonlyArray<Float32Array>
   readonly units: ReadonlyArray<Uint16Array>
   readonly labels: Uint8Array
 }
 
-/** What a reader writes of a file, or what is wrong with it. */
+/** Parses the reader's output; returns a message if the file is malformed. */
 const receive = async (reader: Reader): Promise<SpikeRecordings | string> => {
   const { take } = reader
   const count = await countOf(reader)
@@ -43,7 +43,7 @@ const receive = async (reader: Reader): Promise<SpikeRecordings | string> => {
   return { times, units, labels }
 }
 
-/** Reads all recordings of one file, in another process: see `readHdf5`. */
+/** Reads all recordings of one file in a child process: see `readHdf5`. */
 export const readShd = (
   file: string,
   classes: number,

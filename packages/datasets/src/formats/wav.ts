@@ -1,22 +1,22 @@
 /**
- * WAV files (Microsoft, "Multimedia programming interface and data specifications 1.0", 1991): "RIFF", a size, "WAVE", then chunks of a
- * name, a size and as many bytes, low bytes first. `fmt ` says how the numbers of `data` are stored; other chunks are passed over.
+ * WAV files (Microsoft, "Multimedia programming interface and data specifications 1.0", 1991): "RIFF", a size, "WAVE", then chunks, each
+ * with a name, a size and its bytes, little-endian. `fmt ` describes the encoding of `data`; other chunks are skipped.
  *
- * | bytes of `fmt ` | meaning                                                                             |
- * |-----------------|-------------------------------------------------------------------------------------|
- * | 0, 2, 4         | 1: whole numbers, 3: floats, 0xfffe: as bytes 24 and 25 say; channels; samples a second |
- * | 12, 14          | bytes of a sample of all channels, bits of a number                                 |
+ * | bytes of `fmt ` | meaning                                                                                      |
+ * |-----------------|----------------------------------------------------------------------------------------------|
+ * | 0, 2, 4         | encoding (1: integers, 3: floats, 0xfffe: in bytes 24 and 25), channels, sampling rate in Hz |
+ * | 12, 14          | bytes per sample of all channels, bits per number                                            |
  */
 import { Result } from "effect"
 import { assertBytes } from "../checks.ts"
 import { MalformedFile } from "../errors.ts"
 import { describeStart } from "./bytes.ts"
 
-/** A recording of sound, its channels averaged. */
+/** An audio recording with its channels averaged. */
 export interface Sound {
-  /** Samples a second. */
+  /** Sampling rate, in Hz. */
   readonly rate: number
-  /** From −1 to 1, where they are stored as whole numbers. */
+  /** Samples; integer encodings are scaled to [−1, 1]. */
   readonly samples: Float32Array
 }
 
@@ -24,7 +24,7 @@ type Read = (data: DataView, at: number) => number
 
 const [whole, float, extensible] = [1, 3, 0xfffe]
 
-/** Numbers by their kind and bits. */
+/** Number readers by encoding and bits. */
 const readers: Readonly<Record<string, Read>> = {
   [`${whole},8`]: (data, at) => (data.getUint8(at) - 128) / 128,
   [`${whole},16`]: (data, at) => data.getInt16(at, true) / 2 ** 15,
@@ -37,7 +37,7 @@ const readers: Readonly<Record<string, Read>> = {
 const mostChannels = 64
 const [leastRate, mostRate] = [1000, 768_000]
 
-/** Reads one recording. `file` is its name, for errors. */
+/** Parses one recording. `file` is its name, for errors. */
 export const parseWav = (file: string, bytes: Uint8Array): Result.Result<Sound, MalformedFile> => {
   assertBytes("parseWav", bytes)
   const fail = (offset: number, problem: string) => Result.fail(new MalformedFile({ file, offset, problem }))
@@ -71,7 +71,7 @@ export const parseWav = (file: string, bytes: Uint8Array): Result.Result<Sound, 
     if (name(at) === "data") {
       if (format === undefined) return fail(at, "its samples come before their format")
       const { read, channels, rate, step } = format
-      // Who writes a stream may not know its length: such a size is more than there is.
+      // A program that writes a stream may not know its length, so the stated size may exceed the data.
       const count = Math.floor(Math.min(size, bytes.length - start) / step)
       if (count === 0) return fail(start, "it holds no sample")
       const samples = new Float32Array(count)
@@ -85,7 +85,7 @@ export const parseWav = (file: string, bytes: Uint8Array): Result.Result<Sound, 
       if (wrong >= 0) return fail(start + wrong * step, `sample ${wrong} is ${samples[wrong]}`)
       return Result.succeed({ rate, samples })
     }
-    // Chunks of an odd size are followed by a byte of 0.
+    // Chunks with an odd size are followed by a padding byte.
     at = start + size + (size % 2)
   }
   return fail(bytes.length, "it has no chunk “data”")

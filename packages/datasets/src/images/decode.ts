@@ -1,45 +1,45 @@
-/** JPEG and PNG files to images, by sharp (libvips), which decodes on threads of its own. */
+/** Decodes JPEG and PNG files with sharp (libvips), which uses its own threads. */
 import { Effect } from "effect"
 import type { Sharp } from "sharp"
 import { MalformedFile } from "../errors.ts"
 import { describeStart, kindOf } from "../formats/bytes.ts"
 import type { Image } from "./image.ts"
 
-/** An image of one byte a value. */
+/** An image with one byte per value. */
 export interface Pixels extends Omit<Image, "data"> {
   readonly data: Uint8Array
 }
 
-/** What is known of an image before it is decoded. */
+/** An image whose header has been read. */
 export interface Encoded {
   readonly width: number
   readonly height: number
-  /** Decodes it. Of more than `mostPixels` pixels a whole fraction in width and height is taken, while decoding where the file allows. */
+  /** Decodes the image. Above `mostPixels` pixels, width and height are divided by a whole number, during decoding if the format allows it. */
   readonly decode: (mostPixels?: number) => Effect.Effect<Pixels, MalformedFile>
 }
 
-/** An image of more pixels is refused: Pillow warns of a "decompression bomb" there. */
+/** Greatest number of pixels: above it, Pillow warns of a "decompression bomb". */
 const mostPixelsOfFile = 89_478_485
 
-/** And one of a longer side: JPEG has none, and of PNG a row is decoded whole. */
+/** Greatest width and height: the limit of JPEG, and for PNG a bound on memory, because rows are decoded whole. */
 const longestSide = 65_535
 
-/** What the decoder says, of which a reason that it lacks leaves a colon. */
+/** The decoder's message, without the trailing colon that it has if no reason follows. */
 const saidBy = (error: unknown) =>
   String(error instanceof Error ? error.message : error)
     .replace(/[\s:]+$/, "")
     .replaceAll(/\s*\n\s*/g, "; ")
 
-/** Bit depth and kind of colour in the header of a PNG: 16 bits of grey without alpha. */
+/** Whether bit depth and colour type in a PNG header are 16-bit grey without alpha. */
 const isDeepGrey = (bytes: Uint8Array) => bytes[0] === 0x89 && bytes[24] === 16 && bytes[25] === 0
 
-/** Cyan, magenta, yellow and black (255: full ink) to red, green and blue, as Pillow does. */
+/** Converts CMYK (255: full ink) to RGB as Pillow does. */
 const fromCmyk = (data: Uint8Array): Uint8Array => {
   const out = new Uint8Array((data.length / 4) * 3)
   for (let from = 0, to = 0; from < data.length; from += 4) {
     const light = 255 - (data[from + 3] as number)
     for (let c = 0; c < 3; c++) {
-      // Divided by 255 and rounded.
+      // Division by 255 with rounding.
       const product = (data[from + c] as number) * light + 128
       out[to++] = light - (((product >> 8) + product) >> 8)
     }
@@ -53,11 +53,11 @@ const raw = async (image: Sharp): Promise<Pixels> => {
 }
 
 /**
- * Reads the header of a JPEG or PNG file, which must be whole. `file` is its name, for errors.
+ * Reads the header of a complete JPEG or PNG file. `file` is its name, for errors.
  *
- * Decoded are red, green and blue as torchvision's loader gives them (`Image.open(file).convert("RGB")` of Pillow): no
- * colour profile is applied, no orientation, transparency is dropped. Refused are files that are cut off or corrupt, of more
- * pixels than Pillow takes without a warning, and grey PNG files of 16 bits, which Pillow clips to 8.
+ * Decoding yields the same RGB values as torchvision's loader (Pillow's `Image.open(file).convert("RGB")`): colour profiles
+ * and orientation are ignored, and transparency is dropped. It fails for files that are truncated or corrupt, that have more
+ * pixels than Pillow accepts without a warning, and for 16-bit grey PNG files, which Pillow clips to 8 bits.
  */
 export const readImage = (file: string, bytes: Uint8Array): Effect.Effect<Encoded, MalformedFile> => {
   const malformed = (problem: string) => new MalformedFile({ file, problem })
@@ -90,7 +90,7 @@ export const readImage = (file: string, bytes: Uint8Array): Effect.Effect<Encode
       const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) }
       const shrink = (image: Sharp) => raw(image.resize({ ...size, fit: "fill", kernel: "linear" }))
       if (!hasAlpha) return await shrink(open())
-      // Otherwise colours would be weighed by their alpha.
+      // Shrinking without this step would weight colours by their alpha.
       const { data, channels, ...whole } = await raw(open())
       return await shrink(sharp(data, { raw: { ...whole, channels: channels as 3 } }))
     }
@@ -105,7 +105,7 @@ export const readImage = (file: string, bytes: Uint8Array): Effect.Effect<Encode
   })
 }
 
-/** The image in floats, byte ⁄ 255. */
+/** Converts bytes to floats, byte ⁄ 255. */
 export const toImage = ({ height, width, channels, data: bytes }: Pixels): Image => {
   const data = new Float32Array(bytes.length)
   for (let i = 0; i < data.length; i++) data[i] = (bytes[i] as number) / 255

@@ -1,4 +1,4 @@
-/** A split of image files, decoded when a batch asks for them. */
+/** A split of image files, decoded when a batch is made. */
 import type * as Key from "@spikeroute/core/random"
 import { Effect, FileSystem, Semaphore } from "effect"
 import { attempt, batchProblem } from "../checks.ts"
@@ -10,29 +10,29 @@ import type { Image } from "./image.ts"
 import { unusedKey } from "./split.ts"
 import { centerResizedCrop } from "./transforms.ts"
 
-/** Where image files are and what becomes of them. */
+/** The options of `imageFiles`. */
 export interface ImageFilesOptions {
   readonly files: ReadonlyArray<string>
   /** The class of each file. */
   readonly labels: ArrayLike<number>
-  /** Width and height of the samples: what `augment` leaves of another size gets `centerResizedCrop`. */
+  /** Width and height of the samples. Images that still have another size after `augment` get `centerResizedCrop`. */
   readonly size: number
-  /** Random changes, made only where a key is given. */
+  /** Augmentation, applied only if a key is given. */
   readonly augment?: Transform<Image> | undefined
-  /** Made always, last. */
+  /** Always applied, last. */
   readonly normalize: Transform<Image>
 }
 
-/** How many files of a batch are read and decoded at once. */
+/** Number of files of a batch that are read and decoded concurrently. */
 const concurrency = 4
 
-/** Pixels of an image that are taken into memory at most: one of more is shrunk while it is decoded, one at a time. */
+/** Greatest number of pixels of a decoded image: larger images are shrunk while decoding, one at a time. */
 const mostPixels = 2 ** 22
 
-/** Bytes of a file at most. */
+/** Greatest size of a file, in bytes. */
 const mostBytes = 2 ** 28
 
-/** The files as a `Split` of images [N, size, size, 3]. */
+/** Makes a `Split` of images, [N, size, size, 3], from files. */
 export const imageFiles: (options: ImageFilesOptions) => Effect.Effect<Split, never, FileSystem.FileSystem> =
   Effect.fnUntraced(function* ({ files, labels, size, augment, normalize }: ImageFilesOptions) {
     const fs = yield* FileSystem.FileSystem

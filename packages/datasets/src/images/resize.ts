@@ -1,13 +1,13 @@
 /**
- * Resampling with the triangle ("bilinear") filter, widened where the image shrinks so that every source pixel
- * counts: what Pillow's `resize(…, BILINEAR)` and `torch.nn.functional.interpolate(…, mode="bilinear",
- * antialias=True)` do, in floats. Works on channels one by one: on the counts of event frames as on colours.
+ * Resampling with the triangle ("bilinear") filter, which widens when an image shrinks so that every source pixel
+ * contributes: as Pillow's `resize(…, BILINEAR)` and `torch.nn.functional.interpolate(…, mode="bilinear",
+ * antialias=True)`, in floats. Channels are independent, so it applies to event counts as well as colours.
  */
 import { anObject, argument, type Kind, OptionError } from "@spikeroute/core/options"
 import { assertCount } from "../checks.ts"
 import type { Image } from "./image.ts"
 
-/** A part of an image: pixels, edges may lie between them. */
+/** A region of an image, in pixels; its edges may be fractional. */
 export interface Box {
   readonly top: number
   readonly left: number
@@ -15,7 +15,7 @@ export interface Box {
   readonly width: number
 }
 
-/** For each target position: the first source position that counts, and the weights from there on. */
+/** For each target position: the first contributing source position, and the weights from there on. */
 const weigh = (start: number, length: number, from: number, to: number) => {
   const scale = length / to
   const support = Math.max(scale, 1)
@@ -42,7 +42,7 @@ const anImage: Kind = [
 ]
 
 /**
- * The part `box` of the image, brought to `height` × `width` pixels. Without a box, all of it.
+ * Resizes the region `box` of an image, by default all of it, to `height` × `width` pixels.
  *
  * @throws OptionError
  */
@@ -66,7 +66,7 @@ export const resize = (
   const firstRow = down[0]?.first ?? 0
   const endRow = (down.at(-1)?.first ?? 0) + (down.at(-1)?.weights.length ?? 0)
   const line = width * channels
-  // First across, only the rows that count; then down.
+  // First horizontally, for the contributing rows only; then vertically.
   const narrowed = new Float32Array((endRow - firstRow) * line)
   for (let y = firstRow; y < endRow; y++) {
     for (let x = 0; x < width; x++) {

@@ -1,4 +1,4 @@
-/** A split of images held in memory as bytes and scaled when a batch asks for them. */
+/** A split of images that are stored in memory as bytes and scaled when a batch is made. */
 import { anObject, argument, assert, type Kind, OptionError, Positive } from "@spikeroute/core/options"
 import type * as Key from "@spikeroute/core/random"
 import { Schema } from "effect"
@@ -7,17 +7,17 @@ import type { Split } from "../dataset.ts"
 import type { Transform } from "../transform.ts"
 import type { Image } from "./image.ts"
 
-/** Images of one size with their classes, as the image formats are read into. */
+/** Images of the same size with their classes: the output of the readers of image formats. */
 export interface LabelledImages {
   /** [height, width, channels] */
   readonly shape: readonly [number, number, number]
-  /** One byte a value, [n, height, width, channels]. */
+  /** One byte per value, [n, height, width, channels]. */
   readonly pixels: Uint8Array
   /** The class of each image. */
   readonly labels: Uint8Array
 }
 
-/** The images of several files as one set; all have the shape of the first. */
+/** Concatenates the images of several files; all must have the shape of the first. */
 export const concatenate = (parts: readonly [LabelledImages, ...ReadonlyArray<LabelledImages>]): LabelledImages => {
   const { shape } = parts[0]
   const size = shape[0] * shape[1] * shape[2]
@@ -32,17 +32,17 @@ export const concatenate = (parts: readonly [LabelledImages, ...ReadonlyArray<La
   return { shape, pixels, labels }
 }
 
-/** What happens to an image between the file and the batch. */
+/** The options of `imageSplit`. */
 export interface ImageSplitOptions {
-  /** The pixel byte that stands for 1: 255 for most, 16 for optdigits. */
+  /** The byte value that maps to 1: 255 for most data sets, 16 for optdigits. */
   readonly white: number
-  /** Random changes, made only where a key is given. */
+  /** Augmentation, applied only if a key is given. */
   readonly augment?: Transform<Image> | undefined
-  /** Made always, after `augment`. */
+  /** Always applied, after `augment`. */
   readonly normalize?: Transform<Image>
 }
 
-/** For a transform that ignores its key and still wants one. */
+/** Placeholder for transforms that ignore their key. */
 export const unusedKey: Key.Key = { hi: 0, lo: 0 }
 
 const someImages: Kind = [
@@ -53,11 +53,11 @@ const someImages: Kind = [
   },
 ]
 
-/** What `imageSplit` checks of its options. */
+/** Schema of the options that `imageSplit` checks. */
 export const ImageSplitSchema: Schema.Codec<{ readonly white: number }> = Schema.Struct({ white: Positive })
 
 /**
- * The images as a `Split`: pixel ⁄ white, then `augment` if there is a key, then `normalize`.
+ * Makes a `Split` from images: pixel ⁄ white, then `augment` if a key is given, then `normalize`.
  *
  * @throws OptionError
  */

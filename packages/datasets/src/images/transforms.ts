@@ -1,8 +1,8 @@
 /**
  * Image transforms, under torchvision's names: https://pytorch.org/vision/stable/transforms.html
  *
- * Randomness comes from the key alone. Pixel values are those of the image: [0, 1] before `normalize`. Arguments out of range
- * are refused when a transform is made, with `OptionError`.
+ * Randomness comes only from the key. Pixel values are in [0, 1] before `normalize`. Arguments out of range throw
+ * `OptionError` when the transform is created.
  */
 import { assert, Float32, must, OptionError, Positive, Share, whole } from "@spikeroute/core/options"
 import * as Key from "@spikeroute/core/random"
@@ -13,7 +13,7 @@ import { type Box, resize } from "./resize.ts"
 
 export type { Image }
 
-/** Pixels that an image is moved by at most, and its sides. */
+/** Greatest shift and greatest side of an image, in pixels. */
 const most = 2 ** 15
 
 const range = (bound: Schema.Finite) =>
@@ -43,7 +43,7 @@ export const schemas: Readonly<
   randomRoll: Schema.Struct({ shift: whole(0, most) }),
 }
 
-/** torchvision's `RandomCrop(size, padding)` with the image's own size: pads with zeros, then cuts at random. */
+/** torchvision's `RandomCrop(size, padding)` with the image's own size: pads with zeros, then crops at a random position. */
 export const randomCrop = (padding: number): Transform<Image> => {
   assert("randomCrop", schemas.randomCrop, { padding })
   return (image, key) => {
@@ -80,20 +80,20 @@ export const randomHorizontalFlip = (p = 0.5): Transform<Image> => {
   }
 }
 
-/** The settings of `cutout`. */
+/** The options of `cutout`. */
 export interface CutoutOptions {
-  /** Probability that anything is erased. */
+  /** Probability of erasing. Default 0.5. */
   readonly p?: number
-  /** Least and greatest part of the area. */
+  /** Least and greatest fraction of the area. Default [0.02, 0.4]. */
   readonly scale?: readonly [number, number]
-  /** Least and greatest height ⁄ width. */
+  /** Least and greatest height ⁄ width. Default [0.4, 2.5]. */
   readonly ratio?: readonly [number, number]
 }
 
 /**
- * Erases a rectangle with one grey value drawn from [0, 1): the "Cutout" of the SLTT authors' CIFAR training, which
- * is torchvision's `RandomErasing` (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020) at p = 0.5, area
- * 2–40 %, aspect 0.4–2.5. A rectangle that does not fit is drawn anew, ten times at most; then nothing is erased.
+ * Fills a rectangle with one grey value drawn from [0, 1): the "Cutout" of the SLTT authors' CIFAR training, which
+ * is torchvision's `RandomErasing` (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020) with p = 0.5, area
+ * 2–40 % and aspect ratio 0.4–2.5. If ten successive rectangles do not fit, nothing is erased.
  */
 export const cutout = (options: CutoutOptions = {}): Transform<Image> => {
   assert("cutout", schemas.cutout, options)
@@ -150,17 +150,17 @@ const crop = ({ width: columns, channels, data }: Image, { top, left, height, wi
   return { height, width, channels, data: cut }
 }
 
-/** What `randomResizedCrop` draws from. */
+/** The options of `randomResizedCrop`. */
 export interface ResizedCropOptions {
-  /** Least and greatest part of the area. */
+  /** Least and greatest fraction of the area. Default [0.08, 1]. */
   readonly scale?: readonly [number, number]
-  /** Least and greatest width ⁄ height. */
+  /** Least and greatest width ⁄ height. Default [3 ⁄ 4, 4 ⁄ 3]. */
   readonly ratio?: readonly [number, number]
 }
 
 /**
- * torchvision's `RandomResizedCrop(size)`: a part of random area and shape, brought to `size` × `size` pixels. A part
- * that does not fit is drawn anew, ten times at most; then it is the middle, cut to the nearest shape allowed.
+ * torchvision's `RandomResizedCrop(size)`: resizes a region of random area and aspect ratio to `size` × `size` pixels. If ten
+ * successive regions do not fit, it takes the centre of the image with the nearest allowed aspect ratio.
  */
 export const randomResizedCrop = (size: number, options: ResizedCropOptions = {}): Transform<Image> => {
   assert("randomResizedCrop", schemas.randomResizedCrop, { size, ...options })
@@ -187,15 +187,15 @@ export const randomResizedCrop = (size: number, options: ResizedCropOptions = {}
   }
 }
 
-/** Where `part` begins in the middle of `whole`; halves go to the even number, as Python's `round` has it. */
+/** Offset that centres `part` in `whole`; halves round to even, as in Python's `round`. */
 const middle = (whole: number, part: number): number => {
   const start = (whole - part) / 2
   return Number.isInteger(start) ? start : 2 * Math.round(start / 2)
 }
 
 /**
- * torchvision's `Resize(⌊size·256 ⁄ 224⌋)` and `CenterCrop(size)`: the shorter side is brought to 8 ⁄ 7 of `size`, and the
- * middle `size` × `size` pixels are cut out. An image of that size is left as it is.
+ * torchvision's `Resize(⌊size·256 ⁄ 224⌋)` and `CenterCrop(size)`: scales the shorter side to 8 ⁄ 7 of `size` and crops the
+ * central `size` × `size` pixels. An image that already has that size is returned unchanged.
  */
 export const centerResizedCrop = (size: number): Transform<Image> => {
   assert("centerResizedCrop", schemas.centerResizedCrop, { size })
@@ -206,7 +206,7 @@ export const centerResizedCrop = (size: number): Transform<Image> => {
     const scale = shorter / Math.min(height, width)
     const rows = height <= width ? shorter : Math.floor(height * scale)
     const columns = width <= height ? shorter : Math.floor(width * scale)
-    // The middle of the whole resized image, of which only that part is computed.
+    // Only the central part of the resized image is computed.
     const top = middle(rows, size)
     const left = middle(columns, size)
     const perRow = height / rows
@@ -220,7 +220,7 @@ export const centerResizedCrop = (size: number): Transform<Image> => {
   }
 }
 
-/** Moves the image by up to `shift` pixels each way; what leaves on one side comes in on the other. */
+/** Shifts the image by up to `shift` pixels along each axis, with wrap-around. */
 export const randomRoll = (shift: number): Transform<Image> => {
   assert("randomRoll", schemas.randomRoll, { shift })
   return (image, key) => {

@@ -1,22 +1,22 @@
 /**
- * NumPy arrays: inputs and targets in `.npy` files or one `.npz` file, named `x` and `y` (or `inputs`, `data`; `targets`, `labels`). A split
- * is stated by `_train` and `_test` in the names, or by files `train.npz` and `test.npz`.
+ * NumPy arrays: inputs and targets in `.npy` files or one `.npz` file, named `x` and `y` (or `inputs`, `data`; `targets`, `labels`). The
+ * suffixes `_train` and `_test`, or files `train.npz` and `test.npz`, define a split.
  *
  * | inputs                   |                                                     |
  * |--------------------------|-----------------------------------------------------|
  * | [N, features]            | static                                              |
- * | [N, T, features]         | a frame for each time step                          |
+ * | [N, T, features]         | one frame per time step                             |
  * | [N, height, width, C]    | static images, channels last                        |
- * | [N, T, height, width, C] | frames of such                                      |
+ * | [N, T, height, width, C] | image frames                                        |
  *
  * With `encoding: "static"`, [N, height, width] are grey images.
  *
  * | targets                              |                                                                     |
  * |--------------------------------------|---------------------------------------------------------------------|
- * | whole numbers [N] or [N, 1]          | a class a sample                                                    |
- * | whole numbers [N, T]                 | a class at every time step; those of −1 and −100 do not count       |
- * | floats [N] or [N, outputs]           | real numbers a sample                                               |
- * | floats [N, T, outputs]               | real numbers at every time step                                     |
+ * | integers [N] or [N, 1]               | one class per sample                                                |
+ * | integers [N, T]                      | one class per time step; −1 and −100 are ignored                    |
+ * | floats [N] or [N, outputs]           | real numbers per sample                                             |
+ * | floats [N, T, outputs]               | real numbers per time step                                          |
  *
  * Values are not scaled. `.npy` files of inputs above 1 GiB are read sample by sample.
  */
@@ -33,7 +33,7 @@ import type { OpenOptions, Source } from "./options.ts"
 
 const name = "arrays"
 
-/** Bytes of a file that are held in memory at most, and of the header of an array. */
+/** Greatest size of a file that is held in memory, and of an array's header, in bytes. */
 const [mostHeld, mostHeader] = [2 ** 30, 2 ** 16]
 const mostBytes = 2 ** 42
 

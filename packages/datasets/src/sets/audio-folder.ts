@@ -1,6 +1,6 @@
 /**
  * Class folders of WAV files, such as spoken words: `classFolders` describes the folders. A sample is the log-mel spectrogram of the first
- * `duration` seconds, 40 bands and one frame per time step: see `melFrames`. Nothing is downloaded.
+ * `duration` seconds, with 40 bands and one frame per time step: see `melFrames`. Nothing is downloaded.
  */
 import { Effect, FileSystem } from "effect"
 import { bands, longestWindow, melFrames } from "../audio/mel.ts"
@@ -14,7 +14,7 @@ import type { OpenOptions, Source } from "./options.ts"
 
 const name = "audio-folder"
 
-/** Bytes of a file at most, and recordings of a batch that are read at once. */
+/** Greatest size of a file, in bytes, and number of recordings of a batch that are read concurrently. */
 const mostBytes = 2 ** 28
 const concurrency = 4
 

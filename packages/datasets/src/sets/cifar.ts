@@ -1,4 +1,4 @@
-/** CIFAR-10 and CIFAR-100 share everything but names and figures. */
+/** Shared implementation of CIFAR-10 and CIFAR-100. */
 import { Array as Arr, Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile, MissingFile } from "../errors.ts"
@@ -19,13 +19,13 @@ import { concatenate, imageSplit } from "../images/split.ts"
 import { normalize } from "../images/transforms.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
-/** What tells the two apart. */
+/** The differences between the two data sets. */
 export interface CifarSource {
   readonly name: string
   readonly description: string
   readonly classNames: ReadonlyArray<string>
   readonly labelBytes: CifarLayout["labelBytes"]
-  /** The folder that the archive holds its files in. */
+  /** The folder within the archive. */
   readonly folder: string
   /** Stems of the files: `data_batch_[1-5]` for data_batch_1.bin … data_batch_5.bin. */
   readonly stems: { readonly train: string; readonly test: string }
@@ -34,10 +34,10 @@ export interface CifarSource {
   readonly std: ReadonlyArray<number>
 }
 
-// "data_batch_1.bin", or a part of it whose name says so: "data_batch_1.first4000.bin".
+// "data_batch_1.bin", or a part of it, such as "data_batch_1.first4000.bin".
 const filePattern = (stem: string) => new RegExp(`^${stem}(\\.first\\d+)?\\.bin$`)
 
-/** Of a whole file and parts of it, the whole one, which comes first in order of name. */
+/** Drops parts of files that are also present whole; the whole file comes first in order of name. */
 const withoutParts = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
   const whole = (file: string) => file.replace(/\.first\d+\.bin$/, ".bin")
   return files.filter((file, i) => files.findIndex((other) => whole(other) === whole(file)) === i)
@@ -45,7 +45,7 @@ const withoutParts = (files: ReadonlyArray<string>): ReadonlyArray<string> => {
 
 const side = 32
 
-/** The most that all files of a set have together. */
+/** Greatest total size of the files of a data set, in bytes. */
 const most = 60_000 * (2 + 3 * side * side)
 
 const foreign = (url: string): Foreign => {
@@ -61,12 +61,12 @@ const foreign = (url: string): Foreign => {
   ]
 }
 
-/** As in SLTT's CIFAR experiments. */
+/** The default augmentation, as in SLTT's CIFAR experiments. */
 const usualAugment = ["crop", "cutout", "flip"] as const
 
 /**
- * The data set: static images [32, 32, 3], normalised for each channel. Training images are augmented by "crop",
- * "cutout" and "flip", unless told otherwise.
+ * The data set: static images [32, 32, 3], normalised per channel. By default, training images are augmented with "crop",
+ * "cutout" and "flip".
  */
 export const cifarSource = (source: CifarSource): Source => {
   const { name, description, classNames, labelBytes, folder, stems, archive } = source

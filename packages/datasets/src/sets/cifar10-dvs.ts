@@ -1,16 +1,16 @@
 /**
- * CIFAR10-DVS: 10,000 pictures of CIFAR-10, moved on a screen before an event camera (Li, Liu, Ji, Li, Shi,
+ * CIFAR10-DVS: 10,000 images of CIFAR-10 that move on a screen in front of an event camera (Li, Liu, Ji, Li, Shi,
  * "CIFAR10-DVS: an event-stream dataset for object classification", Frontiers in Neuroscience, 2017).
  *
- * 1,000 recordings of each class. The split is that of SLTT and those it compares with, 9:1: of each class the
- * recordings 0 … 899 are to train on, 900 … 999 to test on.
+ * There are 1,000 recordings per class. The split is 9:1, as in SLTT and the work it compares with: recordings 0 … 899 of
+ * each class are for training, 900 … 999 for testing.
  *
- * **Size.** SLTT's network takes 48 × 48. Each polarity's counts are brought there on their own, as floats, by the
- * filter that Pillow's `resize` has. The published code made an 8-bit image of the counts on the way, which wraps
- * them modulo 256 and takes the two polarities for colours.
+ * **Size.** SLTT's network takes 48 × 48. The counts of each polarity are resized separately, as floats, with the filter of
+ * Pillow's `resize`. The published code converts the counts to an 8-bit image first, which wraps them modulo 256 and treats
+ * the two polarities as colours.
  *
- * **Augmentation.** The published training uses none. Their code also has flips and rolls of up to 5 pixels of the
- * 48 × 48 frames, for data in another form: that is `augment: ["flip", "roll"]`.
+ * **Augmentation.** The published training uses none. Its code also contains flips and rolls of up to 5 pixels of the
+ * 48 × 48 frames, for another representation of the data: `augment: ["flip", "roll"]`.
  */
 import { Effect, FileSystem, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
@@ -24,7 +24,7 @@ import type { OpenOptions, Source } from "./options.ts"
 
 const name = "cifar10-dvs"
 
-/** Each class in an archive of its own on figshare (https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671). */
+/** One archive per class on figshare (https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671). */
 const archives = {
   airplane: { id: 7712788, md5: "0afd5c4bf9ae06af762a77b180354fdd" },
   automobile: { id: 7712791, md5: "8438dfeba3bc970c94962d995b1b9bdd" },
@@ -42,7 +42,7 @@ type ClassName = keyof typeof archives
 
 const classNames = Object.keys(archives) as ReadonlyArray<ClassName>
 
-/** The first recording of each class that is to test on. */
+/** Number of the first test recording of each class. */
 const firstOfTest = 900
 
 const numberOf = (file: string): number => Number(/_(\d+)\.aedat$/.exec(file)?.[1])
@@ -53,7 +53,7 @@ const foreign: Foreign = [
   [/\.(npy|npz|mat)$/, "which is not read: take the recordings as published, AEDAT 2.0"],
 ]
 
-/** The recordings of a class in order of their numbers. */
+/** The recordings of a class, sorted by number. */
 const recordings = Effect.fnUntraced(function* (className: ClassName, options: OpenOptions) {
   const path = yield* Path.Path
   const pattern = new RegExp(`^cifar10_${className}_\\d+\\.aedat$`)
@@ -94,7 +94,7 @@ const sample = {
   encoding: "frames",
 } as const
 
-/** The data set: frames [48, 48, 2] of equal numbers of events, unless told otherwise. */
+/** The data set: frames [48, 48, 2], by default with equal numbers of events. */
 export const cifar10Dvs: Source = {
   description: "CIFAR-10 seen by an event camera, 48×48 of 128×128, 9,000 + 1,000",
   sample,

@@ -1,4 +1,4 @@
-/** CIFAR-10: 60,000 colour pictures of 32 × 32 in 10 classes (Krizhevsky, 2009). */
+/** CIFAR-10: 60,000 colour images of 32 × 32 in 10 classes (Krizhevsky, 2009). */
 import { cifarSource } from "./cifar.ts"
 
 export const cifar10 = cifarSource({

@@ -1,4 +1,4 @@
-/** CIFAR-100: 60,000 colour pictures of 32 × 32 in 100 classes (Krizhevsky, 2009); the fine labels. */
+/** CIFAR-100: 60,000 colour images of 32 × 32 in 100 classes (Krizhevsky, 2009), with the fine labels. */
 import { cifarSource } from "./cifar.ts"
 
 const classNames = (

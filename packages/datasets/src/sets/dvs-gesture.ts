@@ -1,10 +1,10 @@
 /**
- * DVS-Gesture: eleven gestures of hands and arms, made by 29 people before an event camera under three kinds of light
+ * DVS-Gesture: eleven hand and arm gestures, made by 29 people in front of an event camera under three lighting conditions
  * (Amir et al., "A low power, fully event-based gesture recognition system", CVPR 2017).
  *
- * A file holds one person's gestures under one light; its labels say when each was made. `trials_to_train.txt` and
- * `trials_to_test.txt` name the files, 98 and 24. Cut at the labels, they are 1,176 + 288 samples (SpikingJelly and
- * snnTorch have the same). A sample is read from its part of the file when a batch wants it. tonic's copy has a file for each sample.
+ * A file holds the gestures of one person under one lighting condition; its label file has the time interval of each.
+ * `trials_to_train.txt` and `trials_to_test.txt` list the files, 98 and 24. Cut at the labels, they are 1,176 + 288 samples, as in
+ * SpikingJelly and snnTorch. Each sample is read from its part of the file when a batch is made. tonic's copy has one file per sample.
  */
 import { quote } from "@spikeroute/core/text"
 import { Effect, FileSystem, Path } from "effect"
@@ -37,13 +37,13 @@ const classNames = [
   "other gestures",
 ]
 
-/** Where one sample is: a file and the gesture of it. */
+/** Location of one sample: a file and a gesture in it. */
 interface Trial {
   readonly file: string
   readonly gesture: Gesture
 }
 
-/** A recording at most; the published ones have up to some 200 MB. */
+/** Greatest size of a recording, in bytes; the published ones have up to about 200 MB. */
 const mostBytes = 2 ** 30
 
 const foreign: Foreign = [
@@ -51,10 +51,10 @@ const foreign: Foreign = [
   [/^DvsGesture\.tar\.gz$/, "which has to be unpacked there"],
 ]
 
-/** Events of a sample of tonic's copy: rows of column, row, polarity and time in milliseconds. */
+/** Layout of tonic's copy: one row per event, with column, row, polarity and time in milliseconds. */
 const tonic = { sensor: { width: side, height: side }, columns: ["x", "y", "p", "t"], unit: 1000 } as const
 
-/** The samples of tonic's copy, ibmGesture{Train,Test}/<person and light>/<class>.npy; undefined where it is not there. */
+/** The samples of tonic's copy, ibmGesture{Train,Test}/<person and light>/<class>.npy; undefined if it is not present. */
 const tonicFiles = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const path = yield* Path.Path
   const folder = split === "train" ? "ibmGestureTrain" : "ibmGestureTest"
@@ -68,7 +68,7 @@ const tonicFiles = Effect.fnUntraced(function* (split: "train" | "test", options
   return undefined
 })
 
-/** The samples of the files that a list names, in order. */
+/** The samples of the listed files, in order. */
 const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const path = yield* Path.Path
   const list = `trials_to_${split}.txt`
@@ -102,11 +102,11 @@ const trialsOf = Effect.fnUntraced(function* (split: "train" | "test", options: 
   return trials
 })
 
-/** The samples of the recordings as published, each a gesture within one. */
+/** The samples of the published recordings, each one gesture within a recording. */
 const published = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const fs = yield* FileSystem.FileSystem
   const trials = yield* trialsOf(split, options)
-  /** Where the packets of a file are, found when the first of its samples is wanted. */
+  /** Packets by file, indexed on first use. */
   const indices = new Map<string, ReadonlyArray<Packet>>()
   const index = Effect.fnUntraced(
     function* (file: string) {
@@ -136,7 +136,7 @@ const published = Effect.fnUntraced(function* (split: "train" | "test", options:
   return { size: trials.length, label: (sample: number) => (trials[sample] as Trial).gesture.label, load }
 })
 
-/** The samples of a split, of tonic's copy where that is what there is. */
+/** The samples of a split, from tonic's copy if it is present. */
 const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options: OpenOptions) {
   const fs = yield* FileSystem.FileSystem
   const files = yield* tonicFiles(split, options)
@@ -165,7 +165,7 @@ const openSplit = Effect.fnUntraced(function* (split: "train" | "test", options:
 
 const sample = { shape: [side, side, 2], classes: classNames.length, classNames, encoding: "frames" } as const
 
-/** The data set: frames [128, 128, 2] of equal numbers of events, unless told otherwise; smaller ones by `resize`. */
+/** The data set: frames [128, 128, 2], by default with equal numbers of events; smaller sizes by `resize`. */
 export const dvsGesture: Source = {
   description: "gestures seen by an event camera, 128×128, 1,176 + 288",
   sample,

@@ -22,7 +22,7 @@ const sensorOf = Effect.fnUntraced(function* (first: string, { sensor, columns }
   return yield* new OptionError({ owner: name, option: "sensor", value: sensor, expected })
 })
 
-/** The data set: frames [height, width, 2] of equal numbers of events, unless told otherwise; [size, size, 2] by `resize`. */
+/** The data set: frames [height, width, 2], by default with equal numbers of events; [size, size, 2] by `resize`. */
 export const eventsFolder: Source = {
   description: "recordings of an event camera by class: .npy, .npz, .h5, .bin, .aedat, .dat",
   size: { greatest: 1024 },
@@ -44,7 +44,7 @@ export const eventsFolder: Source = {
         ...{ owner: name, option: "augment", value: augment },
         expected: `without resized-crop, or with --size, for frames of ${width}×${height}`,
       })
-    // HDF5 files are read one at a time, all by one process.
+    // HDF5 files are read one at a time, by the same child process.
     const alone = Semaphore.makeUnsafe(1)
     const split = (part: "train" | "test") => {
       const { files, labels } = part === "train" ? train : test

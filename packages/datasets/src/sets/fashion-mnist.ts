@@ -1,4 +1,4 @@
-/** Fashion-MNIST: 70,000 pictures of clothes in MNIST's format (Xiao, Rasul, Vollgraf, 2017). */
+/** Fashion-MNIST: 70,000 images of clothes in MNIST's format (Xiao, Rasul, Vollgraf, 2017). */
 import { idxSource } from "./idx.ts"
 
 export const fashionMnist = idxSource({

@@ -1,7 +1,7 @@
 /**
- * `heartbeats`: synthetic electrocardiograms of one second around a heartbeat. Built in: it needs no files.
+ * `heartbeats`: synthetic one-second electrocardiograms centred on a heartbeat. Built in, without files.
  *
- * A beat is a sum of Gaussians for its P, Q, R, S and T waves, as in McSharry et al., "A dynamical model for generating synthetic
+ * A beat is a sum of Gaussians for the P, Q, R, S and T waves, as in McSharry et al., "A dynamical model for generating synthetic
  * electrocardiogram signals" (IEEE Transactions on Biomedical Engineering 50(3), 2003). The five classes are a normal beat, a premature
  * beat from the atria (early, another P wave), a premature beat from a ventricle (early, no P wave, a wide QRS complex, T inverted), a fusion of
  * a normal and a ventricular beat, and a left bundle branch block (a wide, notched R wave, T inverted). Neighbouring beats are
@@ -15,7 +15,7 @@ import type { OpenOptions, Source } from "./options.ts"
 
 const name = "heartbeats"
 
-/** Samples, one second. */
+/** Number of samples in one second. */
 const length = 256
 
 /** A Gaussian wave: seconds from the R peak, amplitude in millivolts, width in seconds. */
@@ -40,7 +40,7 @@ const scaled = (beat: Beat, share: number): Beat =>
   beat.map(([time, amplitude, width]) => [time, share * amplitude, width])
 const blocked: Beat = [normal[0]!, [-0.022, 0.7, 0.022], [0.035, 0.75, 0.026], [0.27, -0.3, 0.055]]
 
-/** The beats, and how early they come: their distance from the beat before as a share of the usual one. */
+/** The beats with their prematurity: the interval to the previous beat as a fraction of the normal one. */
 const classes: ReadonlyArray<readonly [name: string, beat: Beat, early: number]> = [
   ["normal", normal, 1],
   ["supraventricular ectopic", atrial, 0.7],
@@ -100,7 +100,7 @@ const splitOf = (seed: number, split: "train" | "test", size: number): Split => 
     }),
 })
 
-/** The data set: sequences [256, 1] in millivolts, sampled at 256 Hz, generated when a batch asks for them. */
+/** The data set: sequences [256, 1] in millivolts, sampled at 256 Hz, generated when a batch is made. */
 export const heartbeats: Source = {
   description: "synthetic electrocardiograms of heartbeats, 256 samples, 5 classes, 4,000 + 1,000, built in",
   sample,

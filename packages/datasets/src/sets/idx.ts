@@ -1,4 +1,4 @@
-/** Data sets of four gzipped IDX files: MNIST and those made after its pattern. */
+/** Data sets of four gzipped IDX files: MNIST and data sets with the same layout. */
 import { Effect, Result } from "effect"
 import { augmentation } from "../augmentations.ts"
 import { MalformedFile } from "../errors.ts"
@@ -9,14 +9,14 @@ import { idxHeader, parseIdxPair } from "../formats/idx.ts"
 import { imageSplit } from "../images/split.ts"
 import type { OpenOptions, Source } from "./options.ts"
 
-/** What tells one such data set from another. */
+/** The differences between these data sets. */
 export interface IdxSource {
   readonly name: string
   readonly description: string
   readonly classNames: ReadonlyArray<string>
-  /** The folder that torchvision has the files in. */
+  /** torchvision's folder for the files. */
   readonly torchvision: string
-  /** The address that the file names are put behind. */
+  /** Base URL of the files. */
   readonly base: string
   readonly md5: {
     readonly "train-images-idx3-ubyte": string
@@ -28,10 +28,10 @@ export interface IdxSource {
 
 const side = 28
 
-/** Samples of a file at most: EMNIST's digits, the largest set in this format, are 280,000. */
+/** Greatest number of samples in a file: EMNIST's digits, the largest data set in this format, are 280,000. */
 const mostSamples = 300_000
 
-/** Where copies have the file: in torchvision's folders, or under Kaggle's names. */
+/** Paths of the file in other copies: in torchvision's folders, or under Kaggle's names. */
 const elsewhere = (stem: string, torchvision: string): ReadonlyArray<string> => {
   const dotted = stem.replace(/-(?=idx)/, ".")
   const names = [`${stem}.gz`, stem, dotted]
@@ -52,7 +52,7 @@ const foreign = (base: string): Foreign => {
   ]
 }
 
-/** The data set: static images [28, 28, 1] in [0, 1], not normalised; not augmented unless told. */
+/** The data set: static images [28, 28, 1] in [0, 1], not normalised; by default not augmented. */
 export const idxSource = (source: IdxSource): Source => {
   const { name, description, classNames, base, md5 } = source
   const sample = { shape: [side, side, 1], classes: classNames.length, classNames, encoding: "static" } as const

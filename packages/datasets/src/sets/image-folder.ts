@@ -1,9 +1,10 @@
 /**
  * A folder of images in ImageNet's layout (Russakovsky et al., "ImageNet large scale visual recognition challenge",
- * 2015): `train/<class>/*` and `val/<class>/*`, JPEG or PNG. The classes are the folders of `train` in order of name,
- * as in torchvision's `ImageFolder`, which walks the folders in them too; files beside them are passed over. A class with images of another format is refused.
+ * 2015): `train/<class>/*` and `val/<class>/*`, JPEG or PNG. The classes are the folders of `train`, sorted by name. As in
+ * torchvision's `ImageFolder`, subfolders of a class are included and files beside the class folders are ignored. Images in other
+ * formats within a class are an error.
  *
- * ImageNet itself is given to those who ask, at https://image-net.org/download-images. Nothing is downloaded here.
+ * ImageNet itself is available on request at https://image-net.org/download-images. Nothing is downloaded here.
  */
 import { Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
@@ -16,21 +17,21 @@ import type { OpenOptions, Source } from "./options.ts"
 
 const name = "image-folder"
 
-/** ImageNet's mean and deviation of each channel, as torchvision has them. */
+/** Normalisation with ImageNet's mean and standard deviation per channel, as in torchvision. */
 const normalized = normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 const filePattern = /\.(jpe?g|png)$/i
 
-/** And those of the other formats that torchvision takes for images, by their names. */
+/** Extensions that torchvision reads. */
 const torchvisionPattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i
 
-/** And those that torchvision passes over. */
+/** Those, and image extensions that torchvision ignores. */
 const imagePattern = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp|gif|avif|heic|jp2|jxl|svg)$/i
 
-/** Folders within folders: as deep as anybody sorts images, and no further than a link that leads back can go. */
+/** Greatest depth of nested folders; bounds recursion through cyclic links. */
 const deepest = 16
 
-/** A folder's images, and those of the folders in it behind them, each in order of name, as torchvision walks them. */
+/** The images of a folder, then those of its subfolders, each sorted by name: torchvision's order. */
 const imagesIn = (
   folder: string,
   depth = 0,
@@ -52,9 +53,9 @@ const usualAugment = ["resized-crop", "flip"] as const
 const sample = { shape: [usualSide, usualSide, 3], classes: 1000, encoding: "static" } as const
 
 /**
- * The data set: static images [224, 224, 3], unless told otherwise, normalised for each channel; classes as many as
- * there are folders (`sample` has ImageNet's 1,000). Training images are augmented by "resized-crop" and "flip" unless
- * told otherwise; test images get `centerResizedCrop`.
+ * The data set: static images, by default [224, 224, 3], normalised per channel, with one class per folder (`sample` has
+ * ImageNet's 1,000). By default, training images are augmented with "resized-crop" and "flip"; test images get
+ * `centerResizedCrop`.
  */
 export const imageFolder: Source = {
   description: "a folder of JPEG and PNG images by class, as ImageNet is laid out",

@@ -1,8 +1,8 @@
 /**
- * N-MNIST: MNIST's digits before an event camera that makes three saccades (Orchard et al., 2015).
+ * N-MNIST: MNIST's digits recorded by an event camera that makes three saccades (Orchard et al., 2015).
  *
- * Read from Train/<digit>/*.bin and Test/<digit>/*.bin, as many recordings as there are. Recordings are read when a
- * batch wants them: the whole set has 70,000 files and a gigabyte of events.
+ * All recordings in Train/<digit>/*.bin and Test/<digit>/*.bin are used. They are read when a batch is made, because the whole
+ * data set has 70,000 files and a gigabyte of events.
  */
 import { Effect, FileSystem, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
@@ -18,13 +18,13 @@ const name = "nmnist"
 
 type Split = "Train" | "Test"
 
-/** The authors' archives on Mendeley Data (https://data.mendeley.com/datasets/468j46mzdv/1), and their MD5. */
+/** The authors' archives on Mendeley Data (https://data.mendeley.com/datasets/468j46mzdv/1), with their MD5 checksums. */
 const archives = {
   Train: { id: "39c25547-014b-4137-a934-9d29fa53c7a0", md5: "20959b8e626244a1b502305a9e6e2031" },
   Test: { id: "05a4d654-7e03-4c15-bdfa-9bb2bcbea494", md5: "69ca8762b2fe404d9b9bad1103e97832" },
 } as const
 
-/** Recordings of the archive of a split go below its folder by digit. */
+/** Extracts the recordings of a split into one folder per digit. */
 const placeOf = (split: Split): Place => {
   const pattern = new RegExp(`(?:^|/)${split}/(\\d/\\d+\\.bin)$`)
   return (path) => pattern.exec(path)?.[1]
@@ -32,7 +32,7 @@ const placeOf = (split: Split): Place => {
 
 const recordings = Effect.fnUntraced(function* (split: Split, options: OpenOptions) {
   const path = yield* Path.Path
-  // Below the directory itself or, as tonic has it, below NMNIST.
+  // In the directory itself or, as in tonic, in NMNIST.
   const parents = yield* searched(name, options)
   const directories = parents.flatMap((each) => [each, path.join(each, "NMNIST")])
   const list = Effect.fnUntraced(function* () {
@@ -99,7 +99,7 @@ const sample = {
   encoding: "frames",
 } as const
 
-/** The data set: frames [34, 34, 2] of equal numbers of events, unless told otherwise. */
+/** The data set: frames [34, 34, 2], by default with equal numbers of events. */
 export const nmnist: Source = {
   description: "handwritten digits seen by an event camera, 34×34, 60,000 + 10,000",
   sample,

@@ -1,8 +1,8 @@
 /**
  * UCI optdigits: 5,620 handwritten digits of 8 × 8 (Alpaydin, Kaynak, 1998).
  *
- * UCI's optdigits.tra holds 3,823 digits. Some copies keep 824 of them apart for validation, as optdigits.hol; where
- * that file lies beside, its digits follow those of the .tra.
+ * UCI's optdigits.tra holds 3,823 digits. Some copies store 824 of them separately for validation, as optdigits.hol; if that
+ * file is present, its digits are appended to those of the .tra.
  */
 import { Effect, Path } from "effect"
 import { augmentation } from "../augmentations.ts"
@@ -15,7 +15,7 @@ import type { OpenOptions, Source } from "./options.ts"
 const name = "optdigits"
 const base = "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/"
 
-// UCI publishes no checksums: the reader's checks of every line must do.
+// UCI publishes no checksums; the parser validates every line.
 const locate = (file: string, options: OpenOptions) => obtain(name, { names: [file], url: `${base}${file}` }, options)
 
 const read = Effect.fnUntraced(function* (file: string) {
@@ -31,7 +31,7 @@ const sample = {
   encoding: "static",
 } as const
 
-/** The data set: static images [8, 8, 1] in [0, 1]; trained on optdigits.tra, tested on the other writers' .tes. */
+/** The data set: static images [8, 8, 1] in [0, 1], with optdigits.tra for training and optdigits.tes, by other writers, for testing. */
 export const optdigits: Source = {
   description: "handwritten digits, 8×8, 3,823 + 1,797",
   sample,

@@ -1,4 +1,4 @@
-/** What every data set is opened with. */
+/** Options and interface common to all data sets. */
 import type { Effect } from "effect"
 import type { AugmentationName } from "../augmentations.ts"
 import type { Dataset, Sample } from "../dataset.ts"
@@ -9,19 +9,19 @@ import type { Framing } from "../events/split.ts"
 import type { FileServices, LocateOptions } from "../files/locate.ts"
 import type { Transform } from "../transform.ts"
 
-/** The settings of `open`; each data set reads those that concern it. */
+/** The options of `open`; each data set uses those that apply to it. */
 export interface OpenOptions extends LocateOptions {
-  /** How many frames event data are cut into. */
+  /** Number of time steps, and of frames into which event data are divided. */
   readonly timeSteps: number
-  /** Seed of data that are generated. Default 0. */
+  /** Seed of generated data and of random splits. Default 0. */
   readonly seed?: number | undefined
-  /** How events are cut into frames. The data set decides unless told. */
+  /** How events are divided into frames. The default depends on the data set. */
   readonly framing?: Framing | undefined
-  /** Augmentation of the training events, where a batch has a key. */
+  /** Augmentation of the training events, applied if a batch has a key. */
   readonly eventTransform?: Transform<Events> | undefined
-  /** Augmentation of the training images or frames, in this order, where a batch has a key. The data set decides unless told. */
+  /** Augmentation of the training images or frames, in this order, applied if a batch has a key. The default depends on the data set. */
   readonly augment?: ReadonlyArray<AugmentationName> | undefined
-  /** Fraction of the samples used for the test, drawn by the seed, if the files have no split. Default 0.2. */
+  /** Fraction of test samples, drawn from the seed, if the files define no split. Default 0.2. */
   readonly split?: number | undefined
   /** Width and height of the event camera's sensor, if the files do not state it. */
   readonly sensor?: ReadonlyArray<number> | undefined
@@ -31,26 +31,26 @@ export interface OpenOptions extends LocateOptions {
   readonly encoding?: Sample["encoding"] | undefined
   /** Seconds to which audio recordings are cut or padded. Default 1. */
   readonly duration?: number | undefined
-  /** Width and height that samples are brought to, for data sets that have a `size`. The data set decides unless told. */
+  /** Width and height of the samples, for data sets with a configurable size. The default depends on the data set. */
   readonly size?: number | undefined
 }
 
-/** Options that only some data sets take. */
+/** Options that only some data sets accept. */
 export const special = ["split", "sensor", "columns", "encoding", "duration"] as const
 
 /** A data set that can be opened. */
 export interface Source {
-  /** One line for a list of data sets. */
+  /** One-line description for lists of data sets. */
   readonly description: string
-  /** What a sample is, known before any file is read, at the usual size; absent where only the files say it. */
+  /** Description of a sample at the default size; absent if it depends on the files. */
   readonly sample?: Sample
-  /** Which of the special options it takes. */
+  /** The special options that it accepts. */
   readonly options?: ReadonlyArray<(typeof special)[number]>
-  /** Where people may choose another width and height: the greatest, if there is one. */
+  /** Present if width and height are configurable, with their maximum. */
   readonly size?: { readonly greatest: number }
-  /** The augmentations of training samples, unless told otherwise; "never" where a sample is no image. */
+  /** Default augmentation of training samples; "never" if samples are not images. */
   readonly augment: ReadonlyArray<AugmentationName> | "never"
-  /** Making a sample costs so much that workers pay: see `openInWorkers`. */
+  /** Whether samples are expensive enough for workers to be worthwhile: see `openInWorkers`. */
   readonly costly?: boolean
   readonly open: (options: OpenOptions) => Effect.Effect<Dataset, DatasetError, FileServices>
 }

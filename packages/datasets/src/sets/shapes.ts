@@ -1,16 +1,15 @@
 /**
- * `shapes`: what a simulated event camera sees of moving shapes. Built in: it needs no files.
+ * `shapes`: moving shapes recorded by a simulated event camera. Built in, without files.
  *
- * Ten classes, five forms-in-motion and each of them backwards in time: a disc and a square to the right or to the
- * left, a disc that grows or shrinks, a bar that turns one way or the other, a cross that moves up or down. Place,
- * size, speed, orientation and contrast are drawn for each sample.
+ * There are ten classes, five motions and their time reversals: a disc or a square moving right or left, a disc growing or
+ * shrinking, a bar rotating in either direction, a cross moving up or down. Position, size, speed, orientation and contrast
+ * are drawn for each sample.
  *
- * **Why time matters.** Playing a recording backwards swaps ON and OFF; so does making a bright shape dark. Shapes are
- * as often dark as bright: the counts that a movement leaves behind, and every single frame of it, look as those of
- * the opposite movement of a shape of opposite contrast. The form can be told from one frame, but the direction only
- * from how frames follow each other, about a pixel apart at eight time steps: a network has to remember the last
- * frame when the next one comes. A learner of summed counts could do no better than guess within a pair, were it not
- * for traces that a camera leaves (OFF events come at other grey levels than ON events).
+ * **Why time matters.** Reversing a recording in time swaps ON and OFF, and so does inverting the contrast. Shapes are dark as
+ * often as bright, so the event counts of a motion, and each of its frames, look like those of the opposite motion with the
+ * opposite contrast. The form is visible in one frame, but the direction only in the order of frames, about a pixel apart at
+ * eight time steps: a network has to remember the previous frame. From summed counts, a classifier could only guess within a
+ * pair, except for small asymmetries of the camera (OFF events occur at other grey levels than ON events).
  *
  * Test accuracy, seed 0: `bun run train` (conv, SLTT, T = 8) 95.2 % after four epochs, 97.2 % after six;
  * `bun run train --time-steps 1 --epochs 12`, the same network on summed counts, 65.0 %, where knowing every form and
@@ -42,33 +41,33 @@ const classes = [
   ["cross", "down"],
 ] as const
 
-/** How many pictures the camera interpolates between, and how many it watches before and after. */
+/** Number of images rendered after the first, and number viewed before and after the recording. */
 const steps = 24
 const lead = 4
 
 /** Length of a recording, in microseconds. */
 export const duration = 80_000
 
-/** The settings of `makeShapes`. */
+/** The options of `makeShapes`. */
 export interface ShapesOptions {
   readonly timeSteps: number
   /** The same seed gives the same samples on every machine. Default 0. */
   readonly seed?: number | undefined
   /** Width and height, in pixels. Default 16. */
   readonly side?: number
-  /** Training samples. Default 2,000. */
+  /** Number of training samples. Default 2,000. */
   readonly train?: number
-  /** Test samples. Default 500. */
+  /** Number of test samples. Default 500. */
   readonly test?: number
   readonly framing?: Framing | undefined
   readonly eventTransform?: Transform<Events> | undefined
   readonly augment?: ReadonlyArray<AugmentationName> | undefined
 }
 
-/** Width and height: room for a shape, and for the time of an event in the number that it is sorted by. */
+/** Schema of width and height: large enough for a shape, and small enough for the sort codes of events. */
 const Side = whole(2, 1024)
 
-/** The options of `makeShapes`. */
+/** Schema of `ShapesOptions`. */
 export const ShapesSchema: Schema.Codec<unknown> = Schema.Struct({
   timeSteps: whole(1),
   seed: Schema.optionalKey(Seed),
@@ -83,8 +82,8 @@ export const ShapesSchema: Schema.Codec<unknown> = Schema.Struct({
 const SampleSchema = Schema.Struct({ seed: Seed, split: oneOf(["train", "test"]), index: whole(0), side: Side })
 
 /**
- * The events of one sample, which depend on the seed, the split, the index and the side alone. Sample i is of class
- * i mod 10, so that every class has its share of any first n samples.
+ * The events of one sample, which depend only on the seed, the split, the index and the side. Sample i has class i mod 10,
+ * so classes are balanced in the first n samples for any n.
  *
  * @throws OptionError
  */
@@ -113,14 +112,13 @@ const sampleOf = (side: number): Sample => ({
   encoding: "frames",
 })
 
-/** Width and height of the samples, unless told otherwise. */
+/** Default width and height of the samples. */
 const usualSide = 16
 
 /**
- * The data set: frames [side, side, 2] of equal durations, unless told otherwise.
+ * The data set: frames [side, side, 2], by default of equal durations.
  *
- * A sample is simulated when it is first asked for (0.2 ms at 16 × 16) and kept as events, so that opening costs
- * nothing.
+ * A sample is simulated on first use (0.2 ms at 16 × 16) and cached as events, so opening is immediate.
  *
  * @throws OptionError
  * @example
@@ -166,7 +164,7 @@ export const makeShapes = (options: ShapesOptions): Dataset => {
   }
 }
 
-/** `shapes` at its usual size: 16 × 16, 2,000 + 500 samples. */
+/** `shapes` at its default size: 16 × 16, 2,000 + 500 samples. */
 export const shapes: Source = {
   description: "moving shapes seen by a simulated event camera, 16×16, 2,000 + 500, built in",
   sample: sampleOf(usualSide),

@@ -1,9 +1,9 @@
 /**
- * The Spiking Heidelberg Digits: 10,420 spoken digits, English and German, as spikes of 700 channels of a simulated
- * inner ear (Cramer, Stradmann, Schemmel, Zenke, "The Heidelberg spiking data sets for the systematic evaluation of
+ * The Spiking Heidelberg Digits: 10,420 spoken digits in English and German as spikes on 700 channels of a simulated inner
+ * ear (Cramer, Stradmann, Schemmel, Zenke, "The Heidelberg spiking data sets for the systematic evaluation of
  * spiking neural networks", IEEE TNNLS, 2020).
  *
- * Read whole when opened: 6 bytes a spike, some 400 MB.
+ * The files are read completely when opened: 6 bytes per spike, about 400 MB.
  */
 import { Effect, Path } from "effect"
 import { MalformedFile } from "../errors.ts"
@@ -17,10 +17,10 @@ const english = ["zero", "one", "two", "three", "four", "five", "six", "seven", 
 const german = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
 const classNames = [...english, ...german]
 
-/** All recordings are shorter: the time that frames divide, in microseconds. */
+/** The time interval divided into frames, in microseconds; all recordings are shorter. */
 const duration = 1_400_000
 
-/** What tells one data set of this form from another. */
+/** The differences between data sets of this format. */
 export interface HeidelbergSource {
   readonly name: string
   readonly description: string
@@ -29,7 +29,7 @@ export interface HeidelbergSource {
   readonly md5: { readonly train: string; readonly test: string }
 }
 
-/** The path of shd_train.h5 or shd_test.h5. */
+/** Returns the path of shd_train.h5 or shd_test.h5. */
 const locate = Effect.fnUntraced(function* (
   { name, md5 }: HeidelbergSource,
   split: "train" | "test",
@@ -43,7 +43,7 @@ const locate = Effect.fnUntraced(function* (
   const look = find(directories, places)
   const url = `https://zenkelab.org/datasets/${file}.zip`
   const checksum = { algorithm: "md5", hex: md5[split] } as const
-  // A data directory is never written to: there the archive will not do.
+  // A data directory is never written to, so an archive cannot be unpacked there.
   if (options.dataDir !== undefined) {
     const packed = new RegExp(`^${file}\\.(zip|gz)$`)
     return yield* obtain(name, { names: [file], elsewhere: [path.join(folder, file)], url }, options, [
@@ -96,7 +96,7 @@ const openSplit = Effect.fnUntraced(function* (
   })
 })
 
-/** A data set of this form: frames [700] of equal durations, unless told otherwise. */
+/** A data set in this format: frames [700], by default of equal durations. */
 export const heidelberg = (source: HeidelbergSource): Source => {
   const { name, description, classes, classNames } = source
   const sample = { shape: [channels], classes, ...(classNames && { classNames }), encoding: "frames" } as const

@@ -1,6 +1,6 @@
 /**
- * The Spiking Speech Commands: 35 spoken words of Google's Speech Commands as spikes of 700 channels, in the files of SHD (Cramer et al.,
- * 2020). ssc_train.h5 and ssc_test.h5 are read, 75,466 and 20,382 recordings; ssc_valid.h5 is left.
+ * The Spiking Speech Commands: 35 spoken words of Google's Speech Commands as spikes on 700 channels, in SHD's format (Cramer et al.,
+ * 2020). It reads ssc_train.h5 (75,466 recordings) and ssc_test.h5 (20,382); ssc_valid.h5 is not used.
  */
 import type { Source } from "./options.ts"
 import { heidelberg } from "./shd.ts"

@@ -1,10 +1,9 @@
 /**
- * Samples made by workers: threads that read, decode and augment while the training thread trains.
+ * Workers: threads that read, decode and augment samples while the main thread trains.
  *
- * Each worker gets its part of a batch at once: a step of training leaves the training thread no time to hand out more
- * while it lasts. What a sample is depends on the data set and the sample's own key alone: the bytes are the same for
- * any number of workers, and without any. How far workers run ahead is decided where it always is, by the batches that
- * `batches` makes ahead.
+ * Each worker receives its whole part of a batch in one message, because the training thread cannot dispatch more during a
+ * training step. A sample depends only on the data set and its own key, so the bytes are identical with any number of workers,
+ * including none. `batches` determines how many batches are prefetched.
  */
 import { check, whole } from "@spikeroute/core/options"
 import { Deferred, Effect, Fiber, Schema, type Scope } from "effect"
@@ -22,19 +21,19 @@ const failed = (problem: string) => new WorkerFailed({ problem: problem.replaceA
 const reasonOf = ({ reason }: WorkerError) =>
   reason.cause instanceof Error ? `${reason.message} ${reason.cause.message}` : reason.message
 
-/** A worker that is ready. */
+/** A worker that has opened its data set. */
 interface Ready {
   readonly write: (message: Omit<WriteMessage, "type" | "id">) => Effect.Effect<Float32Array, DatasetError>
 }
 
-/** Starts a worker, which ends with the scope. */
+/** Starts a worker, which terminates with the scope. */
 const start = Effect.fnUntraced(function* (id: number, dataset: string, options: SentOptions) {
   const platform = yield* WorkerPlatform
   const worker = yield* Effect.mapError(platform.spawn<Answer, Request>(id), (error) => failed(reasonOf(error)))
   const ready = yield* Deferred.make<void>()
   const waiting = new Map<number, Deferred.Deferred<Float32Array, DatasetError>>()
   const receive = (answer: Answer) => {
-    // None waits for what was asked for by one who was interrupted.
+    // An interrupted request has no waiter.
     const asked = waiting.get(answer.id)
     if (asked === undefined) return Effect.void
     return "values" in answer
@@ -46,7 +45,7 @@ const start = Effect.fnUntraced(function* (id: number, dataset: string, options:
   )
   const ended: Effect.Effect<never, WorkerFailed> = Fiber.join(running).pipe(
     Effect.mapError((error) => failed(reasonOf(error))),
-    // What starts a worker may throw.
+    // Spawners may throw.
     Effect.catchDefect((defect) => Effect.fail(failed(String(defect)))),
   )
   yield* Effect.raceFirst(Deferred.await(ready), ended)
@@ -68,7 +67,7 @@ const start = Effect.fnUntraced(function* (id: number, dataset: string, options:
   } satisfies Ready
 })
 
-/** The split, written by all workers together. */
+/** A split whose batches are divided among all workers. */
 const inWorkers = (
   { shape, encoding }: Dataset,
   part: "train" | "test",
@@ -101,15 +100,15 @@ const inWorkers = (
   }
 }
 
-/** How many threads make samples: each holds a data set of its own, and some 50 MB. */
+/** Schema of the number of workers. Each opens the data set itself and takes about 50 MB. */
 export const WorkersSchema: Schema.Struct<{ readonly workers: Schema.Int }> = Schema.Struct({ workers: whole(0, 64) })
 
 /**
- * Opens a data set as `open` does, and has its samples made by 0 to 64 workers, which end with the scope. Where no
- * workers can be had, it says so as a warning and the samples are made where they are asked for, the same bytes.
+ * Opens a data set like `open`, but makes its samples in 0 to 64 workers, which terminate with the scope. If workers cannot
+ * be started, it logs a warning and makes the samples, with identical bytes, in the calling thread.
  *
- * Reading a sample may then also fail with `WorkerFailed`. The application says what a worker is: a program that runs
- * `serve`, started by the `Spawner`.
+ * Reading a sample can also fail with `WorkerFailed`. The application supplies the worker program, which runs `serve`, and the
+ * `Spawner` that starts it.
  *
  * @example
  * const dataset = yield* openInWorkers("image-folder", { timeSteps: 6, dataDir: "imagenet" }, 2)
@@ -123,7 +122,7 @@ export const openInWorkers: (
     yield* check("openInWorkers", WorkersSchema, { workers })
     const dataset = yield* open(name, options)
     if (workers === 0) return dataset
-    // A function cannot be sent, and everything has been downloaded by now.
+    // Functions cannot be sent to a worker, and all files have been downloaded at this point.
     const { onProgress: _, ...sent } = options
     const started = yield* Effect.forEach(
       Array.from({ length: workers }, (_, id) => id),

@@ -1,37 +1,37 @@
-/** What the training thread and its workers say to each other. */
+/** Messages between the training thread and its workers. */
 import type * as Key from "@spikeroute/core/random"
 import * as Errors from "../errors.ts"
 import type { OpenOptions } from "../sets/options.ts"
 
-/** Options that can be sent: all but functions. */
+/** The options that can be sent to a worker: all except functions. */
 export type SentOptions = Omit<OpenOptions, "onProgress" | "eventTransform">
 
-/** The first message to a worker: the data set that it is to make samples of. */
+/** The first message to a worker: the data set to open. */
 export interface OpenMessage {
   readonly type: "open"
   readonly dataset: string
   readonly options: SentOptions
 }
 
-/** Asks for samples of a split, written as `Split.write` does. */
+/** Requests samples of a split: see `Split.write`. */
 export interface WriteMessage {
   readonly type: "write"
   readonly id: number
   readonly split: "train" | "test"
   readonly samples: ReadonlyArray<number>
   readonly keys: ReadonlyArray<Key.Key> | undefined
-  /** How many values they have in all. */
+  /** Total number of values of these samples. */
   readonly length: number
 }
 
 export type Request = OpenMessage | WriteMessage
 
-/** The answer to a `WriteMessage`; a worker that cannot open its data set answers every one with the reason. */
+/** The answer to a `WriteMessage`. A worker that cannot open its data set answers every request with that error. */
 export type Answer =
   | { readonly id: number; readonly values: Float32Array }
   | { readonly id: number; readonly error: SentError }
 
-/** An error as data: its class is lost on the way between threads. */
+/** A serialised error: messages between threads lose the class. */
 export interface SentError {
   readonly tag: string
   readonly fields: Readonly<Record<string, unknown>>

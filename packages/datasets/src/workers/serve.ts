@@ -1,4 +1,4 @@
-/** What a worker does: opens the data set that it is told, then writes the samples that it is asked for. */
+/** The worker program: opens the requested data set, then answers requests for samples. */
 import { Deferred, Effect } from "effect"
 import type { WorkerError } from "effect/workers/WorkerError"
 import { WorkerRunnerPlatform } from "effect/workers/WorkerRunner"
@@ -8,13 +8,13 @@ import type { FileServices } from "../files/locate.ts"
 import { open } from "../open.ts"
 import { type Answer, type Request, sendError } from "./protocol.ts"
 
-/** A bug in a worker fails what it was asked for, so that the training side can say so and end. */
+/** Converts a defect in a worker to a failed request, so that the training thread can report it. */
 const withoutDefects = Effect.catchDefect((defect: unknown) =>
   Effect.fail(new WorkerFailed({ problem: String(defect).replaceAll(/\s*\n\s*/g, "; ") })),
 )
 
 /**
- * Serves `openInWorkers` until it closes the worker: the whole program of a worker.
+ * The complete program of a worker: serves `openInWorkers` until the worker is closed.
  *
  * @example
  * const platform = Layer.mergeAll(NodeServices.layer, FetchHttpClient.layer, NodeWorkerRunner.layer)
