@@ -36,7 +36,8 @@ test("a process shared by several subjects is subtracted from other load only on
   await Promise.all([own.exited, another.exited])
   if (process.platform !== "linux") return
   expect(right).toBeGreaterThan(0.1)
-  expect(Math.abs((found as number) - (right as number))).toBeLessThan(0.1)
+  // Subtracted three times, the process would leave nothing of the other load.
+  expect(found).toBeGreaterThan((right as number) / 2)
 })
 
 test("rounds run all subjects in turn, and every sitting opens and closes them", async () => {
