@@ -179,7 +179,7 @@ const plan = Command.make(
     config,
     json,
     backend: text("backend", "native, wasm, webgpu or reference: adds the workspace of its kernels"),
-    ranks: whole("ranks", "plan training on up to so many processes: memory, bytes and time of the exchange"),
+    ranks: whole("ranks", "plan training on 1 to this many processes: memory, bytes and time of the exchange"),
     bandwidth: text("bandwidth", "with --ranks: of each process's link, as 10Gb or 1.2GB a second; default 10Gb"),
     latency: text("latency", "with --ranks: of a message, as 50us; default 50us"),
     step: text("step", "with --ranks: time of a training step on one process, as 120ms; adds the efficiency"),

@@ -60,7 +60,7 @@ export const defaultExport = (file: string, wanted: string) =>
   Effect.gen(function* () {
     yield* sizeOf(file)
     if (!ofModules.test(file))
-      return yield* new UsageError({ reason: `${file} is no module: it must be a .ts or .js file` })
+      return yield* new UsageError({ reason: `${file} is not a module: it must be a .ts or .js file` })
     const path = (yield* Path.Path).resolve(file)
     const module = yield* Effect.tryPromise({
       try: async () => {

@@ -2,37 +2,26 @@
  * Encodes the subset of TensorBoard's protocol-buffer messages that is written (tensorflow/core/util/event.proto,
  * core/framework/summary.proto). An event contains a wall time, a step and its content.
  */
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
 
-type Bytes = ReadonlyArray<number> | Uint8Array
-
-const varint = (value: number): Bytes => {
-  const bytes: Array<number> = []
-  let rest = value
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
-  return [...bytes, rest]
-}
-
-const joined = (parts: ReadonlyArray<Bytes>): Uint8Array => {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
+/** A message under construction; the methods append a field and return the message. */
+class Message {
+  readonly #writer = new BinaryWriter()
+  readonly #add = (field: number, type: WireType, write: (writer: BinaryWriter) => void): this => {
+    write(this.#writer.tag(field, type))
+    return this
   }
-  return whole
+  readonly int = (field: number, value: number) => this.#add(field, WireType.Varint, (to) => to.int64(value))
+  readonly double = (field: number, value: number) => this.#add(field, WireType.Bit64, (to) => to.double(value))
+  readonly float = (field: number, value: number) => this.#add(field, WireType.Bit32, (to) => to.float(value))
+  readonly bytes = (field: number, value: Uint8Array) =>
+    this.#add(field, WireType.LengthDelimited, (to) => to.bytes(value))
+  readonly text = (field: number, value: string) => this.#add(field, WireType.LengthDelimited, (to) => to.string(value))
+  readonly message = (field: number, { finish }: Message) => this.bytes(field, finish())
+  readonly doubles = (field: number, { buffer, byteOffset, byteLength }: Float64Array) =>
+    this.bytes(field, new Uint8Array(buffer, byteOffset, byteLength))
+  readonly finish = (): Uint8Array => this.#writer.finish()
 }
-
-/** Wire types: varint, 64 bits, length-delimited, 32 bits. */
-const [asVarint, as64, asBytes, as32] = [0, 1, 2, 5]
-const tag = (field: number, type: number) => varint(field * 8 + type)
-const raw = (values: Float64Array | Float32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-
-const int = (field: number, value: number): Bytes => [...tag(field, asVarint), ...varint(value)]
-const double = (field: number, value: number): Bytes => joined([tag(field, as64), raw(Float64Array.of(value))])
-const float = (field: number, value: number): Bytes => joined([tag(field, as32), raw(Float32Array.of(value))])
-const bytes = (field: number, value: Bytes): Bytes => joined([tag(field, asBytes), varint(value.length), value])
-const text = (field: number, value: string): Bytes => bytes(field, new TextEncoder().encode(value))
-const doubles = (field: number, values: Float64Array): Bytes => bytes(field, raw(values))
 
 /** A tagged value of a summary: a scalar, a histogram or an image. */
 export type Value =
@@ -44,7 +33,7 @@ export type Value =
 const buckets = 30
 
 /** HistogramProto: range, count, sums, and the number of values in each bucket, with its upper limit. */
-const histogramOf = (values: ArrayLike<number>): Bytes => {
+const histogramOf = (values: ArrayLike<number>): Message => {
   let [min, max, sum, squares] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0]
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number
@@ -60,37 +49,32 @@ const histogramOf = (values: ArrayLike<number>): Bytes => {
     const bucket = width > 0 ? Math.floor(((values[i] as number) - min) / width) : buckets - 1
     counts[Math.min(bucket, buckets - 1)]! += 1
   }
-  const range = [min, max, values.length, sum, squares].map((value, i) => double(i + 1, value))
-  return joined([...range, doubles(6, limits), doubles(7, counts)])
+  const message = new Message().double(1, min).double(2, max).double(3, values.length).double(4, sum).double(5, squares)
+  return message.doubles(6, limits).doubles(7, counts)
 }
 
 /** Summary.Image of a PNG; width and height are read from its header. */
-const imageOf = (png: Uint8Array): Bytes => {
+const imageOf = (png: Uint8Array): Message => {
   const header = new DataView(png.buffer, png.byteOffset)
-  return joined([int(1, header.getUint32(20)), int(2, header.getUint32(16)), int(3, 4), bytes(4, png)])
+  return new Message().int(1, header.getUint32(20)).int(2, header.getUint32(16)).int(3, 4).bytes(4, png)
 }
 
-const summaryValue = (value: Value): Bytes =>
-  joined([
-    text(1, value.tag),
-    "scalar" in value
-      ? float(2, value.scalar)
-      : "png" in value
-        ? bytes(4, imageOf(value.png))
-        : bytes(5, histogramOf(value.histogram)),
-  ])
+const summaryValue = (value: Value): Message => {
+  const message = new Message().text(1, value.tag)
+  if ("scalar" in value) return message.float(2, value.scalar)
+  if ("png" in value) return message.message(4, imageOf(value.png))
+  return message.message(5, histogramOf(value.histogram))
+}
 
 /** The content of an event: the file version, the start of a process at a step, or values. */
 export type What = { readonly version: string } | { readonly start: true } | { readonly values: ReadonlyArray<Value> }
 
 /** Encodes an event; the time is in seconds since 1970. */
-export const encodeEvent = (seconds: number, step: number, what: What): Uint8Array =>
-  joined([
-    double(1, seconds),
-    int(2, step),
-    "version" in what
-      ? text(3, what.version)
-      : "start" in what
-        ? bytes(7, int(1, 1))
-        : bytes(5, joined(what.values.map((value) => bytes(1, summaryValue(value))))),
-  ])
+export const encodeEvent = (seconds: number, step: number, what: What): Uint8Array => {
+  const event = new Message().double(1, seconds).int(2, step)
+  if ("version" in what) return event.text(3, what.version).finish()
+  if ("start" in what) return event.message(7, new Message().int(1, 1)).finish()
+  const summary = new Message()
+  for (const value of what.values) summary.message(1, summaryValue(value))
+  return event.message(5, summary).finish()
+}
